@@ -1,0 +1,11 @@
+"""What feeds the models: faces with label maps, and the steps that turn them into samples."""
+
+from rainrestore.datasets.face_dataset import FaceDataset
+from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image, read_mask
+from rainrestore.datasets.labels import FLIP_PAIRS, LABELS, NUM_LABELS, PALETTE, PORTRAIT_LABELS, flip_labels
+from rainrestore.datasets.transforms import FlipFace, PackFaceInputs, ParsingTarget
+
+__all__ = [
+    'FLIP_PAIRS', 'LABELS', 'NUM_LABELS', 'PALETTE', 'PORTRAIT_LABELS', 'DatasetError', 'FaceDataset', 'FlipFace',
+    'ImageFileError', 'PackFaceInputs', 'ParsingTarget', 'flip_labels', 'list_images', 'read_image', 'read_mask',
+]  # fmt: skip

@@ -1,0 +1,260 @@
+"""Faces with label maps from a folder ``{train,val,test}/{img,mask}``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import MMLogger
+
+from rainrestore.datasets.image_io import DatasetError, ImageFileError, read_image, read_mask, visible_files
+from rainrestore.datasets.labels import LABELS, NUM_LABELS, PALETTE
+from rainrestore.registry import DATASETS, TRANSFORMS
+
+DATA_VARIABLE = 'RAINRESTORE_DATA'
+BUNDLED_DATA = Path(__file__).resolve().parents[2] / 'data' / 'portraits128'
+
+#: A split up to this many bytes, decoded, stays in memory; a larger one is decoded at each access.
+MEMORY_LIMIT = 2 << 30
+
+_SKIPPED_SHOWN = 20
+
+
+def resolve_data_root(data_root: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of the data set: the argument, else ``$RAINRESTORE_DATA``, else the bundled portraits."""
+    return Path(data_root or os.environ.get(DATA_VARIABLE) or BUNDLED_DATA).expanduser()
+
+
+def annotated_labels(root: Path, labels: Iterable[int] | None = None) -> np.ndarray:
+    """Which labels a data set annotates.
+
+    Args:
+        root: its folder. ``labels.json`` there, ``{"labels": [0, 1, ...]}``, lists them; without the file, all 19.
+        labels: taken instead of the file.
+
+    Returns:
+        19 bool.
+
+    Raises:
+        DatasetError: the file or the list is not as described.
+    """
+    origin = 'labels'
+    if labels is None:
+        path = root / 'labels.json'
+        if not path.is_file():
+            return np.ones(NUM_LABELS, dtype=bool)
+        origin = str(path)
+        try:
+            labels = json.loads(path.read_text(encoding='utf-8'))['labels']
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+            raise DatasetError(f'{path}: expected {{"labels": [0, 1, ...]}} ({error!r})') from error
+    valid = np.zeros(NUM_LABELS, dtype=bool)
+    listed = list(labels) if isinstance(labels, Iterable) else [labels]
+    if not listed:
+        raise DatasetError(f'{origin}: lists no label; list those that the masks annotate')
+    for label in listed:
+        if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < NUM_LABELS:
+            raise DatasetError(f'{origin}: {label!r} is not a label, expected integers 0..{NUM_LABELS - 1}')
+        valid[label] = True
+    return valid
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for path in visible_files(folder):
+        if path.stem in files:
+            raise DatasetError(f'{path}: same name as {files[path.stem].name}; rename or remove one of them')
+        files[path.stem] = path
+    return files
+
+
+@DATASETS.register_module()
+class FaceDataset(BaseDataset):
+    """Aligned faces and their label maps, checked once at the start and kept decoded in memory.
+
+    Layout: ``data_root/split/img/NAME.jpg|png|...`` and ``data_root/split/mask/NAME.png`` (labels of
+    :mod:`rainrestore.datasets.labels`), in order of names. Every file is decoded when the data set is built, so a
+    bad one shows before a training starts. The decoded pictures are two arrays that forked workers share; a split
+    over ``MEMORY_LIMIT`` bytes is decoded at each access instead.
+
+    A sample, before the pipeline: ``name`` (file name without suffix), ``gt_path``, ``mask_path``, ``gt``
+    (size x size x 3 uint8 RGB), ``mask`` (size x size uint8), ``label_valid`` (19 bool: annotated labels),
+    ``sample_idx``. The arrays are copies: a transform may write to them.
+
+    Args:
+        data_root: folder of the data set; None for ``$RAINRESTORE_DATA``, or else the bundled portraits.
+        split: ``train``, ``val`` or ``test`` (any sub-folder name works).
+        pipeline: transforms, as configs of any OpenMMLab scope or as callables.
+        size: side of every picture and mask in pixels.
+        on_bad_file: ``raise`` stops at the first bad file; ``skip`` leaves bad files out, logs them once and keeps
+            them in ``skipped``, a dict of path to reason.
+        labels: annotated labels, instead of ``data_root/labels.json`` (without either: all 19).
+        limit: keep the first so many faces.
+        require_masks: False accepts a split without a ``mask`` folder; its samples have no ``mask``.
+
+    Raises:
+        DatasetError: a missing or empty folder, an image without its mask or the reverse, two files of one name.
+        ImageFileError: a file that is truncated, no image, of another size, or a mask with a label above 18.
+    """
+
+    METAINFO = dict(dataset_type='rainrestore_faces', classes=LABELS, palette=PALETTE.tolist())
+
+    def __init__(
+        self,
+        data_root: str | os.PathLike[str] | None = None,
+        split: str = 'train',
+        pipeline: Sequence[dict[str, Any] | Callable[[dict[str, Any]], Any]] = (),
+        size: int = 128,
+        on_bad_file: str = 'raise',
+        labels: Iterable[int] | None = None,
+        limit: int | None = None,
+        require_masks: bool = True,
+    ) -> None:
+        if on_bad_file not in ('raise', 'skip'):
+            raise ValueError(f"FaceDataset: on_bad_file must be 'raise' or 'skip', got {on_bad_file!r}")
+        if limit is not None and limit < 1:
+            raise ValueError(f'FaceDataset: limit must be at least 1 or None, got {limit}')
+        root = resolve_data_root(data_root)
+        self.split = split
+        self.size = size
+        self.on_bad_file = on_bad_file
+        self.limit = limit
+        self.require_masks = require_masks
+        self.skipped: dict[str, str] = {}
+        self._images: np.ndarray | None = None
+        self._masks: np.ndarray | None = None
+        if not root.is_dir():
+            raise DatasetError(
+                f'{root}: no such data set. Set data_root or ${DATA_VARIABLE} to a folder of {{train,val,test}}/{{img,mask}}; '
+                f'the bundled faces ({BUNDLED_DATA}) come with a clone of the project'
+            )
+        self.label_valid = annotated_labels(root, labels)
+        # Built in this package's scope, so that a short name works without a running Runner; other scopes are named.
+        super().__init__(
+            data_root=str(root),
+            data_prefix=dict(),
+            pipeline=[_build_transform(step) for step in pipeline],
+            test_mode=split != 'train',
+        )
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Find, check and decode the files; called once by ``full_init``."""
+        pairs = self._find_pairs()
+        in_memory = len(pairs) * self.size * self.size * 4 <= MEMORY_LIMIT
+        images = np.empty((len(pairs), self.size, self.size, 3), np.uint8) if in_memory else None
+        masks = np.empty((len(pairs), self.size, self.size), np.uint8) if in_memory else None
+        data_list: list[dict[str, Any]] = []
+        for name, image_path, mask_path in pairs:
+            if self.limit is not None and len(data_list) == self.limit:
+                break
+            try:
+                gt, mask = self._decode(image_path, mask_path)
+            except ImageFileError as error:
+                self._bad_file(error)
+                continue
+            row = len(data_list)
+            if images is not None and masks is not None:
+                images[row] = gt
+                if mask is not None:
+                    masks[row] = mask
+            info = dict(name=name, gt_path=str(image_path), row=row)
+            if mask_path is not None:
+                info['mask_path'] = str(mask_path)
+            data_list.append(info)
+        self._images, self._masks = images, masks
+        if self.skipped:
+            self._report_skipped(len(data_list))
+        if not data_list:
+            raise DatasetError(f'{Path(self.data_root, self.split)}: no usable face; put pictures in img and mask')
+        return data_list
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """One sample before the pipeline (see the class)."""
+        info = super().get_data_info(idx)
+        row = info.pop('row')
+        mask_path = info.get('mask_path')
+        mask: np.ndarray | None = None
+        if self._images is not None and self._masks is not None:
+            gt = self._images[row].copy()
+            if mask_path is not None:
+                mask = self._masks[row].copy()
+        else:
+            gt, mask = self._decode(Path(info['gt_path']), None if mask_path is None else Path(mask_path))
+        info['gt'] = gt
+        if mask is not None:
+            info['mask'] = mask
+        info['label_valid'] = self.label_valid.copy()
+        return info
+
+    def _find_pairs(self) -> list[tuple[str, Path, Path | None]]:
+        folder = Path(self.data_root, self.split)
+        image_folder, mask_folder = folder / 'img', folder / 'mask'
+        if not image_folder.is_dir():
+            raise DatasetError(
+                f'{image_folder}: no such folder. A data set is {{train,val,test}}/{{img,mask}}; check data_root '
+                f'(or ${DATA_VARIABLE}) and split'
+            )
+        images = _by_stem(image_folder)
+        if not mask_folder.is_dir():
+            if self.require_masks:
+                raise DatasetError(f'{mask_folder}: no such folder; add the masks or set require_masks=False')
+            return [(name, path, None) for name, path in images.items()]
+        masks = _by_stem(mask_folder)
+        pairs: list[tuple[str, Path, Path | None]] = []
+        for name in sorted(images.keys() | masks.keys()):
+            if name not in masks:
+                self._bad_file(
+                    ImageFileError(images[name], f'has no mask {mask_folder / name}.png; add it or remove the image')
+                )
+            elif name not in images:
+                self._bad_file(
+                    ImageFileError(masks[name], f'has no image {image_folder / name}.*; add it or remove the mask')
+                )
+            else:
+                pairs.append((name, images[name], masks[name]))
+        return pairs
+
+    def _decode(self, image_path: Path, mask_path: Path | None) -> tuple[np.ndarray, np.ndarray | None]:
+        gt = read_image(image_path)
+        self._check_size(image_path, gt)
+        if mask_path is None:
+            return gt, None
+        mask = read_mask(mask_path)
+        self._check_size(mask_path, mask)
+        return gt, mask
+
+    def _check_size(self, path: Path, array: np.ndarray) -> None:
+        height, width = array.shape[:2]
+        if (height, width) != (self.size, self.size):
+            raise ImageFileError(
+                path, f'is {width}x{height}, expected {self.size}x{self.size}; resize it or set size in the config'
+            )
+
+    def _bad_file(self, error: ImageFileError) -> None:
+        if self.on_bad_file == 'raise':
+            raise error
+        self.skipped[error.path] = error.reason
+
+    def _report_skipped(self, kept: int) -> None:
+        lines = [f'  {path}: {reason}' for path, reason in list(self.skipped.items())[:_SKIPPED_SHOWN]]
+        if len(self.skipped) > _SKIPPED_SHOWN:
+            lines.append(f'  and {len(self.skipped) - _SKIPPED_SHOWN} more (all in .skipped)')
+        MMLogger.get_current_instance().warning(
+            'FaceDataset %s/%s: skipped %d bad files, kept %d faces\n%s',
+            self.data_root, self.split, len(self.skipped), kept, '\n'.join(lines),
+        )  # fmt: skip
+
+
+def _build_transform(step: dict[str, Any] | Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    if not isinstance(step, dict):
+        return step
+    if str(step.get('type', '')).startswith(('mmagic.', 'mmcv.')) or step.get('_scope_') in ('mmagic', 'mmcv'):
+        from rainrestore import compat
+
+        compat.apply()
+    return TRANSFORMS.build(step)

@@ -1,0 +1,156 @@
+"""Reading pictures and label maps from files, with errors that name the file.
+
+Pillow does the decoding: it checks lengths and checksums, and it refuses decompression bombs.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from rainrestore.datasets.labels import NUM_LABELS
+
+IMAGE_SUFFIXES: tuple[str, ...] = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
+
+# What Pillow's decoders raise on damaged input.
+_DECODE_ERRORS = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, zlib.error,
+                  Image.DecompressionBombError)  # fmt: skip
+
+
+class DatasetError(ValueError):
+    """A data set that cannot be used as it is; the message names the folder or file and says what to do."""
+
+
+class ImageFileError(DatasetError):
+    """One file that cannot be used as a picture or a label map; ``path`` is the file, ``reason`` the cause."""
+
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
+        self.path = str(path)
+        self.reason = reason
+        super().__init__(f'{self.path}: {reason}')
+
+    def __reduce__(self) -> tuple[type[ImageFileError], tuple[str, str]]:
+        # The default would call __init__ with the message alone, and the error would be lost between processes.
+        return type(self), (self.path, self.reason)
+
+
+def _open(path: str | os.PathLike[str]) -> Image.Image:
+    """Open and fully decode ``path``; the returned picture no longer needs the file."""
+    try:
+        with Image.open(path) as image:
+            limit = Image.MAX_IMAGE_PIXELS
+            # Pillow itself only warns between one and two times its limit.
+            if limit is not None and image.width * image.height > limit:
+                raise ImageFileError(
+                    path, f'{image.width}x{image.height} pixels is over the limit of {limit}; shrink it first'
+                )
+            image.load()
+            return image.copy() if image.mode == 'P' else image
+    except ImageFileError:
+        raise
+    except FileNotFoundError as error:
+        raise ImageFileError(path, 'no such file') from error
+    except Image.DecompressionBombError as error:
+        raise ImageFileError(path, f'too many pixels ({error}); shrink it first') from error
+    except _DECODE_ERRORS as error:
+        raise ImageFileError(
+            path, f'not a readable image, or cut short ({error}); replace or remove the file'
+        ) from error
+
+
+def _sixteen_to_eight(values: np.ndarray) -> np.ndarray:
+    """0..65535 to 0..255 by rounding v / 257, so that black and white stay black and white."""
+    return ((values.astype(np.uint32) * 2 + 257) // 514).astype(np.uint8)
+
+
+def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read a picture of any usual kind as 8-bit RGB.
+
+    Grey is repeated over the channels; 16-bit grey is scaled by 1/257 (16-bit colour keeps its high byte, which is
+    all that Pillow decodes); palette, CMYK and YCbCr are converted; transparency is laid over black; the EXIF
+    orientation of a photo is applied. Of an animation or a multi-page file the first picture is read.
+
+    Returns:
+        H x W x 3 uint8, RGB, contiguous and writable.
+
+    Raises:
+        ImageFileError: missing, truncated or not an image, more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``, or of a
+            kind without a defined white (32-bit integer, float).
+    """
+    image = _open(path)
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith('I;16') or image.mode == 'I':
+            values = np.asarray(image)
+            if values.min() < 0 or values.max() > 65535:
+                raise ImageFileError(path, '32-bit integer pixels have no defined white; save it with 8 or 16 bits')
+            grey = _sixteen_to_eight(values)
+            return np.repeat(grey[:, :, None], 3, axis=2)
+        if image.mode == 'F':
+            raise ImageFileError(path, 'float pixels have no defined white; save it with 8 or 16 bits')
+        if image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or 'transparency' in image.info:
+            image = image.convert('RGBA')
+            backdrop = Image.new('RGBA', image.size, (0, 0, 0, 255))
+            image = Image.alpha_composite(backdrop, image)
+        return np.array(image.convert('RGB'))
+    except ImageFileError:
+        raise
+    except _DECODE_ERRORS as error:
+        raise ImageFileError(path, f'cannot be converted to RGB ({error}); save it as an 8-bit RGB PNG') from error
+
+
+def read_mask(path: str | os.PathLike[str], num_labels: int = NUM_LABELS) -> np.ndarray:
+    """Read a label map: one label index per pixel.
+
+    Grey values and palette *indices* are the labels; a colour picture is accepted only if its channels are equal.
+
+    Returns:
+        H x W uint8, values 0..``num_labels`` - 1.
+
+    Raises:
+        ImageFileError: unreadable (as in :func:`read_image`), coloured, or a label is out of range.
+    """
+    image = _open(path)
+    values = np.array(image)
+    if values.ndim == 3:
+        colours = values[:, :, :1] if image.mode in ('LA', 'PA') else values[:, :, :3]
+        if not (colours == colours[:, :, :1]).all():
+            raise ImageFileError(path, 'is a colour picture, expected one label index per pixel (8-bit grey PNG)')
+        values = colours[:, :, 0]
+    # Compared before the cast to uint8, which would wrap 16-bit values into the valid range.
+    if values.size and (values.max() >= num_labels or values.min() < 0):
+        bad = int(values.max()) if values.max() >= num_labels else int(values.min())
+        raise ImageFileError(
+            path, f'holds label {bad}, expected 0..{num_labels - 1} (label indices, not colours or 0/255); redo the mask'
+        )
+    return np.ascontiguousarray(values, dtype=np.uint8)
+
+
+def visible_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """All files directly in ``folder`` but hidden ones and those that file managers leave, sorted by name.
+
+    Raises:
+        DatasetError: the folder does not exist.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DatasetError(f'{folder}: no such folder')
+    litter = ('thumbs.db', 'desktop.ini')
+    return sorted(
+        entry for entry in folder.iterdir()
+        if entry.is_file() and not entry.name.startswith('.') and entry.name.lower() not in litter
+    )  # fmt: skip
+
+
+def list_images(folder: str | os.PathLike[str]) -> list[Path]:
+    """The pictures directly in ``folder`` (by suffix, see ``IMAGE_SUFFIXES``), sorted by name.
+
+    Raises:
+        DatasetError: the folder does not exist.
+    """
+    return [entry for entry in visible_files(folder) if entry.suffix.lower() in IMAGE_SUFFIXES]

@@ -1,0 +1,55 @@
+"""The 19 labels of CelebAMask-HQ: names, colours, left-right pairs.
+
+Order and colours are those of the release's own tools (github.com/switchablenorms/CelebAMask-HQ, ``face_parsing``).
+Left and right are the person's: the left eye is on the right of the picture.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+LABELS: tuple[str, ...] = (
+    'background', 'skin', 'nose', 'glasses', 'l_eye', 'r_eye', 'l_brow', 'r_brow', 'l_ear', 'r_ear',
+    'mouth', 'u_lip', 'l_lip', 'hair', 'hat', 'earring', 'necklace', 'neck', 'cloth',
+)  # fmt: skip
+NUM_LABELS = len(LABELS)
+
+#: Pairs of labels that change places when a face is mirrored. The lips are upper and lower, not left and right.
+FLIP_PAIRS: tuple[tuple[int, int], ...] = ((4, 5), (6, 7), (8, 9))
+
+#: Labels drawn in the bundled portraits (no glasses, ears, hair, hat, jewellery, neck or cloth).
+PORTRAIT_LABELS: tuple[int, ...] = (0, 1, 2, 4, 5, 6, 7, 10, 11, 12)
+
+#: RGB colour of each label, uint8, 19 x 3.
+PALETTE: np.ndarray = np.array(
+    [
+        (0, 0, 0), (204, 0, 0), (76, 153, 0), (204, 204, 0), (51, 51, 255), (204, 0, 204), (0, 255, 255),
+        (255, 204, 204), (102, 51, 0), (255, 0, 0), (102, 204, 0), (255, 255, 0), (0, 0, 153), (0, 0, 204),
+        (255, 51, 153), (0, 204, 204), (0, 51, 0), (255, 153, 51), (0, 204, 0),
+    ],
+    dtype=np.uint8,
+)  # fmt: skip
+PALETTE.setflags(write=False)
+
+
+def _flip_table() -> np.ndarray:
+    table = np.arange(256, dtype=np.uint8)
+    for left, right in FLIP_PAIRS:
+        table[left], table[right] = right, left
+    table.setflags(write=False)
+    return table
+
+
+_FLIP_TABLE = _flip_table()
+
+
+def flip_labels(mask: np.ndarray) -> np.ndarray:
+    """Mirror a label map left-right and swap the labels of left and right parts.
+
+    Args:
+        mask: H x W (any further axes are kept), uint8 labels 0..18.
+
+    Returns:
+        A new contiguous array of the same shape and type.
+    """
+    return _FLIP_TABLE[mask[:, ::-1]]

@@ -1,0 +1,82 @@
+"""The small parsed face that the face parser learns."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from rainrestore.datasets.labels import NUM_LABELS, PALETTE
+from rainrestore.datasets.transforms.base import FaceTransform
+from rainrestore.registry import TRANSFORMS
+
+
+@lru_cache(maxsize=4)
+def _cell_offsets(height: int, width: int, scale: int) -> np.ndarray:
+    """For each pixel, ``NUM_LABELS`` times the index of the scale x scale cell that it lies in."""
+    rows = np.arange(height, dtype=np.intp) // scale
+    columns = np.arange(width, dtype=np.intp) // scale
+    offsets = (rows[:, None] * (width // scale) + columns[None, :]) * NUM_LABELS
+    offsets.setflags(write=False)
+    return offsets
+
+
+def area_average(mask: np.ndarray, scale: int) -> np.ndarray:
+    """Share of each label in each scale x scale cell of a label map.
+
+    That is the area average of the one-hot map, counted instead of expanded: the 19 full-size planes never exist.
+
+    Args:
+        mask: H x W labels 0..18, H and W divisible by ``scale``.
+
+    Returns:
+        H/scale x W/scale x 19 float32 in [0, 1] that sums to 1 over the last axis.
+
+    Raises:
+        ValueError: a side is not divisible by ``scale``, or a label is above 18.
+    """
+    height, width = mask.shape
+    if height % scale or width % scale:
+        raise ValueError(f'the {width}x{height} mask is not divisible by scale {scale}; crop or resize it first')
+    if mask.max() >= NUM_LABELS:
+        # A larger label would be counted in the neighbouring cell.
+        raise ValueError(f'the mask holds label {mask.max()}, expected 0..{NUM_LABELS - 1}')
+    cells = (_cell_offsets(height, width, scale) + mask).ravel()
+    shape = height // scale, width // scale, NUM_LABELS
+    counts = np.bincount(cells, minlength=shape[0] * shape[1] * shape[2])
+    return (counts.astype(np.float32) / np.float32(scale * scale)).reshape(shape)
+
+
+@TRANSFORMS.register_module()
+class ParsingTarget(FaceTransform):
+    """Write ``parsing``, the face parser's target at low resolution, from ``mask``.
+
+    ``onehot`` is the area average of the 19 one-hot planes (majority pooling would lose both eyes in one face of
+    ten at 32x32). ``palette`` is the same average of the labels' colours, as in the paper's Fig. 6.
+    A sample without ``mask`` passes unchanged.
+
+    Args:
+        scale: size of a cell in pixels.
+        kind: ``onehot`` (h x w x 19) or ``palette`` (h x w x 3, RGB); float32 in [0, 1].
+    """
+
+    def __init__(self, scale: int = 4, kind: str = 'onehot') -> None:
+        if kind not in ('onehot', 'palette'):
+            raise ValueError(f"ParsingTarget: kind must be 'onehot' or 'palette', got {kind!r}")
+        if scale < 1:
+            raise ValueError(f'ParsingTarget: scale must be at least 1, got {scale}')
+        self.scale = scale
+        self.kind = kind
+        self._colours = PALETTE.astype(np.float32) / 255
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        if 'mask' not in results:
+            return results
+        parsing = area_average(results['mask'], self.scale)
+        # Averaging is linear, so the mean colour is the mix of the colours by their shares.
+        results['parsing'] = parsing if self.kind == 'onehot' else parsing @ self._colours
+        return results
+
+    def __repr__(self) -> str:
+        return f'ParsingTarget(scale={self.scale}, kind={self.kind!r})'
