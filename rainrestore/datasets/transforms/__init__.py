@@ -3,5 +3,6 @@
 from rainrestore.datasets.transforms.flip import FlipFace
 from rainrestore.datasets.transforms.packing import PackFaceInputs
 from rainrestore.datasets.transforms.parsing import ParsingTarget, area_average
+from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
 
-__all__ = ['FlipFace', 'PackFaceInputs', 'ParsingTarget', 'area_average']
+__all__ = ['FlipFace', 'PackFaceInputs', 'ParsingTarget', 'ScaleAwareHeavyRain', 'area_average']

@@ -1,0 +1,68 @@
+"""The degradation of the main job: a clean face becomes a small one in heavy rain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rainrestore.datasets.transforms.base import FaceTransform
+from rainrestore.physics import RainRanges, draw_scene, quantise, seeded_rng, shrink
+from rainrestore.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class ScaleAwareHeavyRain(FaceTransform):
+    """I = T * (shrink(gt) + sum_i S_i) + (1 - T) * A, quantised to 8 bits (Son & Jeong 2022, eq. 2 and 9).
+
+    Reads ``gt`` (H x W x 3 uint8 RGB) and, with a seed, ``name``. Writes the observation ``img`` (h x w x 3 uint8) and
+    its ground truth, float32 in [0, 1]: ``lr`` (J, h x w x 3), ``streak`` (S, h x w x 3), ``transmission`` (T,
+    h x w x 1), ``airlight`` (A, 1 x 1 x 3); and ``rain``, a dict of all that was drawn.
+
+    Args:
+        scale: s; the sides of ``gt`` must be divisible by it.
+        ranges: ``'rain_v1'``, or a dict of the fields of :class:`rainrestore.physics.RainRanges` that differ from it.
+        seed: a whole number gives each name its rain, whatever the order, the method and the number of workers (for
+            val and test). None draws new rain each time, from numpy's global generator, which mmengine seeds in each
+            worker (for training).
+
+    Raises:
+        KeyError: an unknown range, or a sample without ``gt`` (or, with a seed, ``name``).
+        TypeError: ``gt`` is not uint8.
+        ValueError: a bad range, scale or shape.
+    """
+
+    def __init__(
+        self, scale: int = 4, ranges: RainRanges | str | Mapping[str, Any] = 'rain_v1', seed: int | None = None
+    ) -> None:
+        if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
+            raise ValueError(f'ScaleAwareHeavyRain: scale must be a whole number of at least 1, got {scale!r}')
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+            raise ValueError(f'ScaleAwareHeavyRain: seed must be a whole number or None, got {seed!r}')
+        self.scale = scale
+        self.ranges = RainRanges.from_config(ranges)
+        self.seed = seed
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        for key in ('gt',) if self.seed is None else ('gt', 'name'):
+            if key not in results:
+                raise KeyError(f'ScaleAwareHeavyRain: the sample has no {key!r} (FaceDataset writes it)')
+        gt = results['gt']
+        if gt.dtype != np.uint8:
+            raise TypeError(f"ScaleAwareHeavyRain: 'gt' must be uint8 (0..255, RGB), got {gt.dtype}")
+        if self.seed is None:
+            rng = np.random.Generator(np.random.PCG64(int.from_bytes(np.random.bytes(16), 'little')))
+        else:
+            rng = seeded_rng(self.seed, results['name'])
+        scene = draw_scene(shrink(gt, self.scale), self.ranges, rng)
+        results['img'] = quantise(scene.I)
+        results['lr'] = scene.J
+        results['streak'] = scene.S
+        results['transmission'] = scene.T
+        results['airlight'] = scene.A.reshape(1, 1, 3)
+        results['rain'] = scene.params
+        return results
+
+    def __repr__(self) -> str:
+        return f'ScaleAwareHeavyRain(scale={self.scale}, ranges={self.ranges.name!r}, seed={self.seed})'

@@ -1,0 +1,30 @@
+"""The heavy rain model as pure functions on arrays and tensors; knows nothing of mmengine."""
+
+from rainrestore.physics.inverse import invert
+from rainrestore.physics.rain import (
+    RAIN_RANGES,
+    REFERENCE_SIDE,
+    RainRanges,
+    RainScene,
+    draw_scene,
+    forward,
+    motion_kernel,
+    quantise,
+    seeded_rng,
+)
+from rainrestore.physics.resample import enlarge, shrink
+
+__all__ = [
+    'RAIN_RANGES',
+    'REFERENCE_SIDE',
+    'RainRanges',
+    'RainScene',
+    'draw_scene',
+    'enlarge',
+    'forward',
+    'invert',
+    'motion_kernel',
+    'quantise',
+    'seeded_rng',
+    'shrink',
+]

@@ -1,0 +1,28 @@
+"""The rain model solved for the clean image."""
+
+from __future__ import annotations
+
+from rainrestore.physics.rain import Array
+
+
+def invert(I: Array, S: Array, T: Array, A: Array, floor: float = 0.1) -> Array:  # noqa: E741 (the paper's name)
+    """Eq. 2 solved for J: J0 = clip((I - (1 - T) * A) / max(T, floor) - S, 0, 1).
+
+    Elementwise with broadcasting, for numpy arrays and torch tensors (shapes as in
+    :func:`rainrestore.physics.rain.forward`). Exact where T >= ``floor`` and I is not quantised; dividing by T
+    multiplies the error of an 8-bit I by 1/T, which ``floor`` bounds.
+
+    Args:
+        I: observation in [0, 1].
+        S: summed rain layer.
+        T: transmission in (0, 1].
+        A: airlight in [0, 1].
+        floor: least T that is divided by, above 0.
+
+    Raises:
+        ValueError: ``floor`` is not positive.
+    """
+    if not floor > 0:
+        raise ValueError(f'invert: floor must be positive, got {floor}')
+    veil = (1 - T) * A
+    return ((I - veil) / T.clip(min=floor) - S).clip(min=0, max=1)

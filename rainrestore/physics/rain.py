@@ -1,0 +1,288 @@
+"""The scale-aware heavy rain model (Son & Jeong 2022, eq. 2 and 9): its draws, its layers and their sum.
+
+    I = T * (J + sum_i S_i) + (1 - T) * A
+
+All elementwise on images in [0, 1]. J is the clean face after the bicubic shrink, S_i a rain layer (white noise through
+a motion filter), T = exp(-beta d) the transmission of the rain veil at depth d = 1, A its airlight.
+
+Every random range is a field of :class:`RainRanges`; its defaults are ``rain_v1``, which is frozen: published figures
+name it, so another distribution is another name, never a change here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+import torch
+
+Array = TypeVar('Array', np.ndarray, torch.Tensor)
+
+# The side, in pixels of the small image, that lengths in RainRanges are given for.
+REFERENCE_SIDE = 32
+
+# Kernel weights are whole multiples of 2^-24, as are the noise values of rain_v1 (float32 sums of terms above 0.5):
+# their products then add up exactly in float64, and the rain is the same bits on every machine.
+_WEIGHT_GRID = 2.0**24
+
+# OpenCV goes through a DFT, slower at these sizes and inexact, for kernels above about 50 taps: apply them in parts.
+_TAPS_PER_CALL = 49
+
+_RANGE_FIELDS = ('noise_mean', 'noise_variance', 'length', 'angle', 'beta', 'airlight')
+_GAIN_FIELDS = ('gain_base', 'gain_per_length', 'gain_jitter')
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f'did you mean {close[0]!r}?' if close else f'known: {", ".join(known)}'
+
+
+@dataclass(frozen=True)
+class RainRanges:
+    """Every random range of the rain; pairs are (low, high) of a uniform draw, one draw a picture (and layer).
+
+    Attributes:
+        noise_mean: the white noise has mean -noise_mean (and is clipped to [0, 1]: the larger, the sparser the rain).
+        noise_variance: variance of the noise before clipping.
+        length: length of the motion filter in pixels of a picture whose shorter side is 32; grows with that side.
+        angle: direction of the streaks in degrees, counter-clockwise from horizontal (90 falls straight down).
+        gain_base, gain_per_length, gain_jitter: a layer is multiplied by base + per_length * length + jitter * u, with
+            the length at side 32 and u uniform in [0, 1).
+        beta: attenuation; T = exp(-beta).
+        airlight: value of A, the same in the three channels, in [0, 1].
+        layers: m, how many layers, each with its own draws. 0 gives haze without streaks.
+
+    Raises:
+        ValueError: a range that is not two ascending finite numbers, or beyond what the model allows.
+    """
+
+    noise_mean: tuple[float, float] = (0.8, 1.0)
+    noise_variance: tuple[float, float] = (0.7, 1.0)
+    length: tuple[float, float] = (5.0, 12.0)
+    angle: tuple[float, float] = (70.0, 110.0)
+    gain_base: float = 0.4
+    gain_per_length: float = 0.075
+    gain_jitter: float = 0.1
+    beta: tuple[float, float] = (0.5, 1.2)
+    airlight: tuple[float, float] = (0.5, 0.95)
+    layers: int = 1
+
+    def __post_init__(self) -> None:
+        for name in _RANGE_FIELDS:
+            value = getattr(self, name)
+            try:
+                low, high = (float(bound) for bound in value)
+            except (TypeError, ValueError):
+                raise ValueError(f'rain range {name!r}: expected (low, high), two numbers, got {value!r}') from None
+            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+                raise ValueError(f'rain range {name!r}: expected finite low <= high, got {low:g}, {high:g}')
+            object.__setattr__(self, name, (low, high))  # lists from a config become tuples
+        for name in _GAIN_FIELDS:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise ValueError(f'rain range {name!r}: expected a number of at least 0, got {value!r}')
+            object.__setattr__(self, name, float(value))
+        for name, least in (('noise_variance', 0), ('length', 1), ('beta', 0), ('airlight', 0)):
+            if getattr(self, name)[0] < least:
+                raise ValueError(f'rain range {name!r}: must be at least {least}, got {getattr(self, name)[0]:g}')
+        if self.airlight[1] > 1:
+            raise ValueError(f"rain range 'airlight': must be at most 1, got {self.airlight[1]:g}")
+        if isinstance(self.layers, bool) or not isinstance(self.layers, int) or self.layers < 0:
+            raise ValueError(f"rain range 'layers': expected a whole number of at least 0, got {self.layers!r}")
+
+    @classmethod
+    def from_config(cls, config: RainRanges | str | Mapping[str, Any] | None = None) -> RainRanges:
+        """Ranges from what a config holds: a name, or a dict of fields that differ from ``rain_v1``.
+
+        Raises:
+            KeyError: unknown name or field; the message names the nearest known one.
+            ValueError: a value that the field does not allow.
+        """
+        if isinstance(config, RainRanges):
+            return config
+        if isinstance(config, str):
+            if config not in RAIN_RANGES:
+                raise KeyError(f'unknown rain {config!r}; {_did_you_mean(config, list(RAIN_RANGES))}')
+            return RAIN_RANGES[config]
+        config = dict(config or {})
+        known = [item.name for item in fields(cls)]
+        for name in config:
+            if name not in known:
+                raise KeyError(f'unknown rain range {name!r}; {_did_you_mean(str(name), known)}')
+        return cls(**config)
+
+    @property
+    def name(self) -> str:
+        """The name that figures made with these ranges may carry; ``custom`` for unnamed ones."""
+        return next((name for name, ranges in RAIN_RANGES.items() if ranges == self), 'custom')
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, JSON-able; :meth:`from_config` reads it back."""
+        return asdict(self)
+
+
+#: Named distributions. ``rain_v1`` is frozen.
+RAIN_RANGES: dict[str, RainRanges] = {'rain_v1': RainRanges()}
+
+
+@dataclass
+class RainScene:
+    """One degraded picture with all that made it; images h x w x 3 float32 RGB in [0, 1].
+
+    Attributes:
+        J: the clean small face.
+        S: the rain layers' sum as it acts: min(J + sum_i S_i, 1) - J. One map for all channels before that clip.
+        T: transmission, h x w x 1.
+        A: airlight, (3,).
+        I: forward(J, S, T, A), before quantisation.
+        params: everything that was drawn, JSON-able.
+    """
+
+    J: np.ndarray
+    S: np.ndarray
+    T: np.ndarray
+    A: np.ndarray
+    I: np.ndarray  # noqa: E741 (the paper's name)
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+def seeded_rng(seed: int, name: str) -> np.random.Generator:
+    """A generator that depends on ``seed`` and ``name`` only: not on order, worker, process or machine.
+
+    PCG64 seeded with the sha256 of ``'{seed}:{name}'`` in UTF-8.
+    """
+    digest = hashlib.sha256(f'{seed}:{name}'.encode()).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest, 'little')))
+
+
+def motion_kernel(length: float, angle: float) -> np.ndarray:
+    """A straight streak as a filter: a segment of ``length`` px through the centre, one pixel wide.
+
+    Along the streak a pixel weighs what the segment covers of it; across, it fades linearly within one pixel (the
+    weights of MATLAB's ``fspecial('motion')``).
+
+    Args:
+        length: in pixels, at least 1; the second moment along the streak is about length^2 / 12.
+        angle: degrees, counter-clockwise from horizontal as one sees it (rows run down).
+
+    Returns:
+        h x w float64, odd sides, point-symmetric, sum 1, cropped to the streak.
+    """
+    if not (math.isfinite(length) and length >= 1 and math.isfinite(angle)):
+        raise ValueError(f'motion_kernel: expected a length of at least 1 and a finite angle, got {length}, {angle}')
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    # Farthest pixel that the segment, half a pixel longer at each end and one wider at each side, can touch.
+    reach = (length + 1) / 2
+    half_h, half_w = (math.ceil(reach * abs(a) + abs(b)) for a, b in ((sin, cos), (cos, sin)))
+    down, right = np.ogrid[-half_h : half_h + 1, -half_w : half_w + 1]
+    along = np.abs(right * cos - down * sin)
+    across = np.abs(right * sin + down * cos)
+    weights = np.clip(reach - along, 0, 1) * np.maximum(1 - across, 0)
+    weights = np.rint(weights * (_WEIGHT_GRID / weights.sum()))
+    weights[half_h, half_w] += _WEIGHT_GRID - weights.sum()
+    weights /= _WEIGHT_GRID
+    tall = np.flatnonzero(weights[:half_h].any(1))
+    wide = np.flatnonzero(weights[:, :half_w].any(0))
+    top, left = tall[0] if tall.size else half_h, wide[0] if wide.size else half_w
+    return np.ascontiguousarray(weights[top : weights.shape[0] - top, left : weights.shape[1] - left])
+
+
+def _filter(noise: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Correlate where the kernel lies wholly inside the noise: (h + kh - 1) x (w + kw - 1) to h x w, float64."""
+    noise = noise.astype(np.float64)
+    kh, kw = kernel.shape
+    h, w = noise.shape[0] - kh + 1, noise.shape[1] - kw + 1
+    wide = min(kw, _TAPS_PER_CALL)
+    tall = max(_TAPS_PER_CALL // wide, 1)
+    result: np.ndarray | None = None
+    for top in range(0, kh, tall):
+        for left in range(0, kw, wide):
+            part = kernel[top : top + tall, left : left + wide]
+            if not part.any():
+                continue
+            # Anchored at its corner, the part reads below and to the right of each pixel only.
+            area = noise[top : top + h + part.shape[0] - 1, left : left + w + part.shape[1] - 1]
+            layer = cv2.filter2D(area, cv2.CV_64F, part, anchor=(0, 0), borderType=cv2.BORDER_ISOLATED)[:h, :w]
+            result = layer if result is None else result + layer
+    assert result is not None  # a kernel sums to 1
+    return result
+
+
+def forward(J: Array, S: Array, T: Array, A: Array) -> Array:
+    """Eq. 2: I = T * (J + S) + (1 - T) * A, elementwise with broadcasting, for numpy arrays and torch tensors.
+
+    S is the sum of the layers. Shapes such as h x w x 3 with T h x w x 1 and A (3,), or N x 3 x h x w with T
+    N x 1 x h x w and A N x 3 x 1 x 1. Nothing is clipped: for J + S, T and A in [0, 1] the result is as well.
+    """
+    return T * (J + S) + (1 - T) * A
+
+
+def quantise(image: np.ndarray) -> np.ndarray:
+    """What a camera stores: [0, 1] to uint8 0..255 by rounding to nearest (values beyond are clipped)."""
+    scaled = image * np.float32(255)
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
+
+
+def draw_scene(J: np.ndarray, ranges: RainRanges, rng: np.random.Generator) -> RainScene:
+    """Draw rain and veil for one clean small face.
+
+    The scalars are drawn first (beta, airlight, then five for each layer), then the noise, layer by layer: more layers
+    leave veil and earlier scalars as they are.
+
+    Args:
+        J: h x w x 3 float32 in [0, 1].
+        ranges: the distribution.
+        rng: consumed in a fixed order, so the same state gives the same scene.
+
+    Raises:
+        ValueError: J is not h x w x 3.
+        TypeError: J is not float32 (uint8 would be read as 255 times too bright).
+    """
+    if J.ndim != 3 or J.shape[2] != 3:
+        raise ValueError(f'draw_scene: J must be h x w x 3, got shape {J.shape}')
+    if J.dtype != np.float32:
+        raise TypeError(f'draw_scene: J must be float32 in [0, 1], got {J.dtype}')
+    height, width = J.shape[:2]
+    scale = min(height, width) / REFERENCE_SIDE
+    draws = iter(rng.random(2 + 5 * ranges.layers).tolist())
+
+    def within(bounds: tuple[float, float]) -> float:
+        return bounds[0] + (bounds[1] - bounds[0]) * next(draws)
+
+    beta, airlight = within(ranges.beta), within(ranges.airlight)
+    layers = []
+    for _ in range(ranges.layers):
+        mean, variance = -within(ranges.noise_mean), within(ranges.noise_variance)
+        length, angle = within(ranges.length), within(ranges.angle)
+        gain = ranges.gain_base + ranges.gain_per_length * length + ranges.gain_jitter * next(draws)
+        layers.append(
+            dict(
+                noise_mean=mean, noise_variance=variance, length=max(length * scale, 1.0), angle=angle, gain=gain
+            )
+        )  # fmt: skip
+    rain = np.zeros((height, width))
+    for layer in layers:
+        kernel = motion_kernel(layer['length'], layer['angle'])
+        # Noise over a margin of the kernel's reach: rain enters from outside, edges are as wet as the middle.
+        noise = rng.standard_normal((height + kernel.shape[0] - 1, width + kernel.shape[1] - 1), dtype=np.float32)
+        noise *= np.float32(math.sqrt(layer['noise_variance']))
+        noise += np.float32(layer['noise_mean'])
+        np.clip(noise, 0, 1, out=noise)
+        rain += layer['gain'] * _filter(noise, kernel)
+    S = J + rain.astype(np.float32)[:, :, None]
+    np.minimum(S, 1, out=S)
+    S -= J
+    transmission = math.exp(-beta)
+    T = np.full((height, width, 1), transmission, dtype=np.float32)
+    A = np.full(3, airlight, dtype=np.float32)
+    params = dict(
+        ranges=ranges.name, beta=beta, transmission=transmission, airlight=airlight, layers=layers
+    )  # fmt: skip
+    return RainScene(J, S, T, A, forward(J, S, T, A), params)
