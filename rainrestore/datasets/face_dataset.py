@@ -12,6 +12,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 
+from rainrestore import compat
 from rainrestore.datasets.image_io import DatasetError, ImageFileError, read_image, read_mask, visible_files
 from rainrestore.datasets.labels import LABELS, NUM_LABELS, PALETTE
 from rainrestore.registry import DATASETS, TRANSFORMS
@@ -191,6 +192,9 @@ class FaceDataset(BaseDataset):
         info['label_valid'] = self.label_valid.copy()
         return info
 
+    def __repr__(self) -> str:
+        return f'FaceDataset({self.data_root!r}, split={self.split!r}, {len(self)} faces of {self.size}x{self.size})'
+
     def _find_pairs(self) -> list[tuple[str, Path, Path | None]]:
         folder = Path(self.data_root, self.split)
         image_folder, mask_folder = folder / 'img', folder / 'mask'
@@ -253,8 +257,6 @@ class FaceDataset(BaseDataset):
 def _build_transform(step: dict[str, Any] | Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
     if not isinstance(step, dict):
         return step
-    if str(step.get('type', '')).startswith(('mmagic.', 'mmcv.')) or step.get('_scope_') in ('mmagic', 'mmcv'):
-        from rainrestore import compat
-
-        compat.apply()
+    # The step may name a transform of mmagic or mmcv, which the registry imports here.
+    compat.apply()
     return TRANSFORMS.build(step)

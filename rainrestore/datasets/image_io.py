@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from rainrestore.datasets.labels import NUM_LABELS
+from rainrestore.errors import RainRestoreError
 
 IMAGE_SUFFIXES: tuple[str, ...] = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
 
@@ -22,7 +23,7 @@ _DECODE_ERRORS = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct
                   Image.DecompressionBombError)  # fmt: skip
 
 
-class DatasetError(ValueError):
+class DatasetError(RainRestoreError, ValueError):
     """A data set that cannot be used as it is; the message names the folder or file and says what to do."""
 
 
@@ -122,6 +123,8 @@ def read_mask(path: str | os.PathLike[str], num_labels: int = NUM_LABELS) -> np.
         if not (colours == colours[:, :, :1]).all():
             raise ImageFileError(path, 'is a colour picture, expected one label index per pixel (8-bit grey PNG)')
         values = colours[:, :, 0]
+    if values.dtype.kind == 'f':
+        raise ImageFileError(path, 'holds float pixels, expected one label index per pixel (8-bit grey PNG)')
     # Compared before the cast to uint8, which would wrap 16-bit values into the valid range.
     if values.size and (values.max() >= num_labels or values.min() < 0):
         bad = int(values.max()) if values.max() >= num_labels else int(values.min())

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rainrestore import compat
 from rainrestore.datasets.labels import NUM_LABELS
 from rainrestore.datasets.transforms.base import FaceTransform
 from rainrestore.registry import TRANSFORMS
@@ -17,8 +18,7 @@ _META_KEYS = ('name', 'gt_path', 'mask_path', 'flip', 'rain')
 
 @cache
 def _sample_type() -> type:
-    from rainrestore import compat
-
+    # Here and not above: mmagic is optional, and slow to import.
     compat.apply()
     from mmagic.structures import DataSample
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rainrestore.datasets.transforms.base import FaceTransform
-from rainrestore.physics import RainRanges, draw_scene, quantise, seeded_rng, shrink
+from rainrestore.physics import RAIN_RANGES, RainRanges, draw_scene, quantise, seeded_rng, shrink
 from rainrestore.registry import TRANSFORMS
 
 
@@ -65,4 +65,6 @@ class ScaleAwareHeavyRain(FaceTransform):
         return results
 
     def __repr__(self) -> str:
-        return f'ScaleAwareHeavyRain(scale={self.scale}, ranges={self.ranges.name!r}, seed={self.seed})'
+        named = self.ranges.name in RAIN_RANGES
+        ranges = self.ranges.name if named else self.ranges.to_dict()
+        return f'ScaleAwareHeavyRain(scale={self.scale}, ranges={ranges!r}, seed={self.seed})'

@@ -1,0 +1,270 @@
+"""The official CelebAMask-HQ release to ``{train,val,test}/{img,mask}``, with the paper's split.
+
+The release (github.com/switchablenorms/CelebAMask-HQ; research and education only, no commercial use) holds
+``CelebA-HQ-img/N.jpg``, 1024x1024, N = 0..29999, and ``CelebAMask-HQ-mask-anno/K/NNNNN_PART.png``, 512x512, K = N // 2000:
+one picture per part that is visible, 255 inside the part. The split is drawn by picture, as the release does not say
+which pictures show one person.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from rainrestore.datasets.image_io import DatasetError, ImageFileError, read_image
+from rainrestore.datasets.labels import NUM_LABELS
+from rainrestore.datasets.transforms.parsing import area_average
+
+IMAGE_FOLDER = 'CelebA-HQ-img'
+MASK_FOLDER = 'CelebAMask-HQ-mask-anno'
+FACES_PER_MASK_FOLDER = 2000
+
+#: Names of the parts in the release's files; the position is the label (0 is the background, which has no file).
+#: A later part is painted over an earlier one, as the release's own tool does.
+PARTS: tuple[str, ...] = (
+    '', 'skin', 'nose', 'eye_g', 'l_eye', 'r_eye', 'l_brow', 'r_brow', 'l_ear', 'r_ear',
+    'mouth', 'u_lip', 'l_lip', 'hair', 'hat', 'ear_r', 'neck_l', 'neck', 'cloth',
+)  # fmt: skip
+
+#: Faces per split in Son & Jeong 2022.
+PAPER_SPLIT: dict[str, int] = dict(train=18_000, val=1_800, test=100)
+
+
+def split_counts(faces: int) -> dict[str, int]:
+    """How many faces each split gets: the paper's numbers, or their proportions when there are fewer faces.
+
+    Every split gets at least one face. Of more than 19,900 faces the rest is left out.
+
+    Raises:
+        DatasetError: fewer than three faces.
+    """
+    if faces < len(PAPER_SPLIT):
+        raise DatasetError(f'{faces} faces cannot be split into train, val and test; at least 3 are needed')
+    total = sum(PAPER_SPLIT.values())
+    if faces >= total:
+        return dict(PAPER_SPLIT)
+    test = max(1, round(faces * PAPER_SPLIT['test'] / total))
+    val = max(1, round(faces * PAPER_SPLIT['val'] / total))
+    return dict(train=faces - val - test, val=val, test=test)
+
+
+def split_faces(numbers: Sequence[int], seed: int = 0) -> dict[str, list[int]]:
+    """Draw the splits.
+
+    The faces are ordered by sha256 of ``'seed:number'``, so the split depends neither on the order of a directory
+    listing nor on a release of a random generator; a face keeps its place when others are missing.
+
+    Args:
+        numbers: numbers of the faces, each once.
+        seed: chooses the draw.
+
+    Returns:
+        Sorted numbers under ``train``, ``val`` and ``test``; no number in two of them.
+    """
+    counts = split_counts(len(numbers))
+    order = sorted(numbers, key=lambda number: hashlib.sha256(f'{seed}:{number}'.encode()).digest())
+    splits: dict[str, list[int]] = {}
+    start = 0
+    # The small splits are cut first: fewer faces then move between splits when a few faces are missing.
+    for name in ('test', 'val', 'train'):
+        splits[name] = sorted(order[start : start + counts[name]])
+        start += counts[name]
+    return splits
+
+
+def find_faces(source: Path) -> list[int]:
+    """Numbers of the faces in the release.
+
+    Raises:
+        DatasetError: one of its two folders is missing, or no picture is there.
+    """
+    for folder in (source / IMAGE_FOLDER, source / MASK_FOLDER):
+        if not folder.is_dir():
+            raise DatasetError(
+                f'{folder}: no such folder; SOURCE must be the unpacked CelebAMask-HQ release, the folder that holds '
+                f'{IMAGE_FOLDER} and {MASK_FOLDER}'
+            )
+    numbers = sorted(int(path.stem) for path in (source / IMAGE_FOLDER).glob('*.jpg') if path.stem.isdecimal())
+    if not numbers:
+        raise DatasetError(f'{source / IMAGE_FOLDER}: holds no N.jpg; unpack the release again')
+    return numbers
+
+
+def merge_parts(source: Path, number: int) -> np.ndarray:
+    """Paint the part masks of a face into one label map of the masks' own size.
+
+    Returns:
+        H x W uint8, labels 0..18.
+
+    Raises:
+        ImageFileError: no part has a file, a part is unreadable, or parts differ in size.
+    """
+    folder = source / MASK_FOLDER / str(number // FACES_PER_MASK_FOLDER)
+    merged: np.ndarray | None = None
+    for label, part in enumerate(PARTS):
+        path = folder / f'{number:05d}_{part}.png'
+        if not part or not path.is_file():
+            continue
+        # Some of the release's part masks are RGB, some grey: any channel says the same.
+        inside = read_image(path)[:, :, 0] > 127
+        if merged is None:
+            merged = np.zeros(inside.shape, dtype=np.uint8)
+        elif merged.shape != inside.shape:
+            raise ImageFileError(path, f'is {inside.shape[1]}x{inside.shape[0]}, other parts of the face are '
+                                       f'{merged.shape[1]}x{merged.shape[0]}; unpack the release again')  # fmt: skip
+        merged[inside] = label
+    if merged is None:
+        raise ImageFileError(folder / f'{number:05d}_skin.png', 'the face has no mask file; unpack the release again')
+    return merged
+
+
+def shrink_labels(mask: np.ndarray, size: int) -> np.ndarray:
+    """Shrink a label map: the most frequent label of each cell, the lower label of equals.
+
+    Raises:
+        ValueError: the map is not square, or its side is not a multiple of ``size``.
+    """
+    height, width = mask.shape
+    if height != width or height % size:
+        raise ValueError(f'a {width}x{height} mask does not shrink to {size}x{size} by whole cells')
+    return area_average(mask, height // size).argmax(axis=2).astype(np.uint8)
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    """Write a PNG under a temporary name first: an interrupted run leaves no half file that looks whole."""
+    temporary = path.with_suffix('.tmp')
+    image.save(temporary, format='PNG')
+    os.replace(temporary, path)
+
+
+def convert_face(number: int, *, source: Path, target: Path, size: int) -> None:
+    """Convert one face; ``target`` is the folder of its split.
+
+    The picture is shrunk by Pillow's antialiased bicubic and stored without loss, as ``NNNNN.png``.
+
+    Raises:
+        ImageFileError: a file is bad or of a side that is not a multiple of ``size``.
+    """
+    image_path = source / IMAGE_FOLDER / f'{number}.jpg'
+    picture = read_image(image_path)
+    if picture.shape[0] != picture.shape[1]:
+        raise ImageFileError(image_path, f'is {picture.shape[1]}x{picture.shape[0]}, expected a square; check the release')
+    labels = merge_parts(source, number)
+    try:
+        small = shrink_labels(labels, size)
+    except ValueError as error:
+        mask_path = source / MASK_FOLDER / str(number // FACES_PER_MASK_FOLDER) / f'{number:05d}_*.png'
+        raise ImageFileError(mask_path, f'{error}; choose a size that divides the side') from error
+    name = f'{number:05d}.png'
+    _save(Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC), target / 'img' / name)
+    _save(Image.fromarray(small), target / 'mask' / name)
+
+
+def _convert_or_report(
+    task: tuple[str, int], *, source: Path, target: Path, size: int, skip: bool
+) -> ImageFileError | None:
+    split, number = task
+    try:
+        convert_face(number, source=source, target=target / split, size=size)
+    except ImageFileError as error:
+        if not skip:
+            raise
+        return error
+    return None
+
+
+def convert(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    size: int = 128,
+    seed: int = 0,
+    on_bad_file: str = 'raise',
+    workers: int = 1,
+    progress: bool = True,
+) -> dict[str, int | dict[str, str]]:
+    """Convert the release.
+
+    Args:
+        source: folder that holds ``CelebA-HQ-img`` and ``CelebAMask-HQ-mask-anno``.
+        target: folder to write ``{train,val,test}/{img,mask}/NNNNN.png`` and ``labels.json`` to.
+        size: side of the written pictures and masks.
+        seed: of the split.
+        on_bad_file: ``raise`` stops at a bad file, ``skip`` leaves the face out and reports it.
+        workers: processes.
+        progress: show a bar.
+
+    Returns:
+        Faces written under ``train``, ``val``, ``test``; ``skipped``, a dict of path to reason.
+
+    Raises:
+        DatasetError: the release is incomplete, or ``target`` already holds faces (two splits would mix).
+        ImageFileError: a bad file, unless skipped.
+    """
+    if on_bad_file not in ('raise', 'skip'):
+        raise ValueError(f"on_bad_file must be 'raise' or 'skip', got {on_bad_file!r}")
+    if size < 1 or workers < 1:
+        raise ValueError(f'size and workers must be at least 1, got {size} and {workers}')
+    source, target = Path(source), Path(target)
+    splits = split_faces(find_faces(source), seed)
+    for split in splits:
+        for kind in ('img', 'mask'):
+            folder = target / split / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                raise DatasetError(f'{folder}: is not empty, and faces of two splits would mix; empty it or choose another target')
+    tasks = [(split, number) for split in ('train', 'val', 'test') for number in splits[split]]
+    job = partial(_convert_or_report, source=source, target=target, size=size, skip=on_bad_file == 'skip')
+    written: Counter[str] = Counter(train=0, val=0, test=0)
+    skipped: dict[str, str] = {}
+
+    def collect(outcomes: object) -> None:
+        bar = tqdm(outcomes, total=len(tasks), unit='face', desc='CelebAMask-HQ', disable=not progress)
+        for (split, _), error in zip(tasks, bar, strict=True):
+            if error is None:
+                written[split] += 1
+            else:
+                skipped[error.path] = error.reason
+
+    if workers == 1:
+        collect(map(job, tasks))
+    else:
+        with ProcessPoolExecutor(workers) as pool:
+            try:
+                collect(pool.map(job, tasks, chunksize=8))
+            except BaseException:
+                # Without this the pool would first convert all the faces that are left.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    (target / 'labels.json').write_text(json.dumps(dict(labels=list(range(NUM_LABELS)))) + '\n', encoding='utf-8')
+    return dict(written, skipped=skipped)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line of ``tools/dataset_converters/celebamask_hq.py``."""
+    parser = argparse.ArgumentParser(description=(__doc__ or '').split('\n', 1)[0])
+    parser.add_argument('source', help=f'unpacked release, the folder of {IMAGE_FOLDER} and {MASK_FOLDER}')
+    parser.add_argument('target', help='folder to write {train,val,test}/{img,mask} to')
+    parser.add_argument('--size', type=int, default=128, help='side of the written pictures (default: 128)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the split (default: 0)')
+    parser.add_argument('--on-bad-file', choices=('raise', 'skip'), default='raise', help='default: raise')
+    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes (default: all cores)')
+    options = parser.parse_args(argv)
+    try:
+        outcome = convert(
+            options.source, options.target, options.size, options.seed, options.on_bad_file, options.workers
+        )
+    except (DatasetError, ValueError) as error:
+        parser.exit(2, f'error: {error}\n')
+    print(json.dumps(outcome))
+    return 0
