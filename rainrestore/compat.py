@@ -7,6 +7,7 @@ before the first import of mmagic, mmcv or torchvision, and before mmengine read
 
 import importlib.machinery
 import importlib.metadata
+import pickle
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -105,12 +106,26 @@ def mmengine_checkpoint_types() -> None:
         return  # the fork alone, which is onedl-mmengine to pip
     import numpy as np
     import torch
+
+    if torch.__version__ < '2.6':
+        return
     from mmengine.logging.history_buffer import HistoryBuffer
+
+    def method_of_history_buffer(owner: object, name: str) -> object:
+        # A HistoryBuffer pickles its statistics as getattr(HistoryBuffer, 'mean'). The real getattr would let any file
+        # reach any attribute of the allowed types, so only this use of it is let through.
+        if owner is not HistoryBuffer or name.startswith('_'):
+            raise pickle.UnpicklingError(f'refused to look up {name!r} of {owner!r} while loading a checkpoint')
+        return getattr(owner, name)
 
     core = np._core if hasattr(np, '_core') else np.core
     dtypes = [type(np.dtype(kind)) for kind in ('bool', 'int32', 'int64', 'uint8', 'uint32', 'float32', 'float64')]
     torch.serialization.add_safe_globals(
-        [HistoryBuffer, core.multiarray._reconstruct, core.multiarray.scalar, np.ndarray, np.dtype, slice, *dtypes]
+        [
+            HistoryBuffer,
+            (method_of_history_buffer, 'builtins.getattr'),
+            *(core.multiarray._reconstruct, core.multiarray.scalar, np.ndarray, np.dtype, *dtypes),
+        ]
     )
 
 
