@@ -1,0 +1,114 @@
+"""One evaluator for this package's metrics and mmagic's, in mmengine's plain validation and test loops."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.evaluator import BaseMetric, Evaluator
+from torch import nn
+from torch.utils.data import DataLoader
+
+from rainrestore import compat
+from rainrestore.errors import ConfigError
+from rainrestore.evaluation.metrics import SampleMetric, write_csv
+from rainrestore.registry import EVALUATOR, METRICS
+
+MMAGIC_SCOPE = 'mmagic.'
+
+
+@EVALUATOR.register_module()
+class RestorationEvaluator(Evaluator):
+    """Computes any metric of this package, of mmengine and of mmagic (``type='mmagic.NIQE'``) side by side.
+
+    mmagic's metrics want its own evaluator and loops: they take the number of images beforehand instead of with
+    ``evaluate``, are told the network and the data loader before a run, look for a generator's picture under
+    ``fake_img`` and assume BGR. This evaluator gives them all that. Two metrics with one key, such as ``PSNR`` and
+    ``mmagic.PSNR``, need a ``prefix`` on one of them.
+
+    Args:
+        metrics: Configs or instances.
+        per_image: CSV file for the values of each image, a column for each metric that scores single images.
+
+    Raises:
+        ConfigError: An mmagic metric is asked for and mmagic is not installed.
+    """
+
+    def __init__(
+        self,
+        metrics: Mapping[str, Any] | BaseMetric | Sequence[Mapping[str, Any] | BaseMetric],
+        per_image: str | None = None,
+    ) -> None:
+        listed = [metrics] if isinstance(metrics, (Mapping, BaseMetric)) else metrics
+        super().__init__([metric if isinstance(metric, BaseMetric) else _build(metric) for metric in listed])
+        self.per_image = Path(per_image) if per_image else None
+
+    def prepare_metrics(self, module: nn.Module, dataloader: DataLoader) -> None:
+        """Tell mmagic's metrics the network and the truth's loader; called by ``PrepareMetricsHook``."""
+        for metric in self.metrics:
+            prepare = getattr(metric, 'prepare', None)
+            if prepare is not None:
+                prepare(module, dataloader)
+
+    def process(self, data_samples: Sequence[Any], data_batch: Any = None) -> None:
+        """Feed one batch of predictions to each metric."""
+        samples = [sample if isinstance(sample, Mapping) else sample.to_dict() for sample in data_samples]
+        generated = [_as_generated(sample) for sample in samples]
+        for metric in self.metrics:
+            metric.process(data_batch, generated if _is_generative(metric) else samples)
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """The metrics of the ``size`` images processed since the last call, and the per-image file if asked for.
+
+        Raises:
+            ConfigError: Two metrics have the same key.
+        """
+        values: dict[str, float] = {}
+        for metric in self.metrics:
+            if 'size' in inspect.signature(metric.evaluate).parameters:
+                found = metric.evaluate(size)
+            else:
+                metric.size = size
+                found = metric.evaluate()
+            twice = values.keys() & found.keys()
+            if twice:
+                raise ConfigError(f'two metrics are called {sorted(twice)[0]!r}; give {type(metric).__name__} a prefix')
+            values.update(found)
+        if self.per_image is not None and is_main_process():
+            self._write_per_image(self.per_image)
+        return values
+
+    def _write_per_image(self, path: Path) -> None:
+        columns = {metric.key: metric.per_image for metric in self.metrics if isinstance(metric, SampleMetric)
+                   and any(value == value for _, value in metric.per_image)}  # fmt: skip
+        names = [name for name, _ in next(iter(columns.values()), [])]
+        write_csv(path, list(columns), [
+            (name, [column[line][1] for column in columns.values()]) for line, name in enumerate(names)
+        ])  # fmt: skip
+
+
+def _build(config: Mapping[str, Any]) -> BaseMetric:
+    if str(config.get('type')).startswith(MMAGIC_SCOPE):
+        compat.apply()
+        try:
+            # mmengine finds a scope only once its registries exist.
+            import mmagic.evaluation
+            import mmagic.registry  # noqa: F401
+        except ModuleNotFoundError as error:
+            raise ConfigError(f'{config["type"]} needs mmagic, of which {error.name!r} is not installed; '
+                              'rainrestore doctor says how to install it') from error  # fmt: skip
+    metric = METRICS.build(dict(config))
+    if getattr(metric, 'channel_order', None) == 'BGR':
+        # Fixed to BGR in mmagic; pictures are RGB everywhere here, and the luma weighs red and blue differently.
+        metric.channel_order = 'RGB'
+    return metric
+
+
+def _is_generative(metric: BaseMetric) -> bool:
+    return hasattr(metric, 'fake_nums')
+
+
+def _as_generated(sample: Mapping[str, Any]) -> dict[str, Any]:
+    output = sample.get('output', {})
+    return {**sample, 'fake_img': output['pred_img']} if 'pred_img' in output else dict(sample)

@@ -1,0 +1,118 @@
+"""PSNR and SSIM of batches, as numbers an image.
+
+Both agree with mmagic's (and so with the usual super-resolution convention) to 1e-4. They take images in [0, 255] as
+they are: nothing is rounded or clipped here. Computed in float64, because SSIM subtracts squares of up to 65025 from
+one another.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Image = np.ndarray | Tensor
+
+PEAK = 255.0
+LUMA_WEIGHTS = (65.481, 128.553, 24.966)
+LUMA_OFFSET = 16.0
+SSIM_WINDOW = 11
+SSIM_SIGMA = 1.5
+SSIM_C1 = (0.01 * PEAK) ** 2
+SSIM_C2 = (0.03 * PEAK) ** 2
+
+
+def luma(images: Tensor) -> Tensor:
+    """Y of ITU-R BT.601 in studio range, 16..235, of N x 3 x H x W RGB images in [0, 255]; N x 1 x H x W."""
+    weights = images.new_tensor(LUMA_WEIGHTS).view(1, 3, 1, 1)
+    return (images / PEAK * weights).sum(1, keepdim=True) + LUMA_OFFSET
+
+
+def psnr(pred: Image, gt: Image, crop_border: int = 0, convert_to: str | None = None) -> Tensor:
+    """Peak signal-to-noise ratio, 20 log10(255 / sqrt(MSE)), over all channels and pixels of an image.
+
+    Args:
+        pred: Images in [0, 255], RGB: a tensor N x C x H x W or C x H x W, or an array N x H x W x C or H x W x C.
+        gt: The truth, of the same shape.
+        crop_border: Pixels left out at each edge.
+        convert_to: ``'Y'`` measures the luma (:func:`luma`), None the RGB channels.
+
+    Returns:
+        N values in dB, float64; infinite where the two are equal.
+
+    Raises:
+        ValueError: Shapes differ, a crop leaves nothing, or an unknown ``convert_to``.
+    """
+    pred, gt = _prepare(pred, gt, crop_border, convert_to)
+    mse = (pred - gt).square().flatten(1).mean(1)
+    return 10.0 * torch.log10(PEAK**2 / mse)
+
+
+def ssim(pred: Image, gt: Image, crop_border: int = 0, convert_to: str | None = None) -> Tensor:
+    """Structural similarity (Wang et al. 2004), the mean over channels and the positions of the window.
+
+    The window is 11 x 11 Gaussian with sigma 1.5 and stays inside the image; C1 = (0.01 * 255)^2, C2 = (0.03 * 255)^2.
+
+    Args:
+        pred: As for :func:`psnr`.
+        gt: As for :func:`psnr`.
+        crop_border: Pixels left out at each edge.
+        convert_to: ``'Y'`` or None, as for :func:`psnr`.
+
+    Returns:
+        N values, float64, 1 where the two are equal.
+
+    Raises:
+        ValueError: As :func:`psnr`, and for an image smaller than the window after the crop.
+    """
+    pred, gt = _prepare(pred, gt, crop_border, convert_to)
+    count, channels, height, width = pred.shape
+    if min(height, width) < SSIM_WINDOW:
+        raise ValueError(f'SSIM needs at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, the images have {height}x{width}')
+    # The five local moments in one separable filtering of 5 N C single-channel maps.
+    maps = torch.stack([pred, gt, pred * pred, gt * gt, pred * gt]).view(-1, 1, height, width)
+    window = _gaussian(maps)
+    maps = F.conv2d(F.conv2d(maps, window.view(1, 1, -1, 1)), window.view(1, 1, 1, -1))
+    mean_p, mean_g, square_p, square_g, product = maps.view(5, count, channels, *maps.shape[-2:])
+    variance_p, variance_g, covariance = square_p - mean_p**2, square_g - mean_g**2, product - mean_p * mean_g
+    luminance = (2 * mean_p * mean_g + SSIM_C1) / (mean_p**2 + mean_g**2 + SSIM_C1)
+    structure = (2 * covariance + SSIM_C2) / (variance_p + variance_g + SSIM_C2)
+    return (luminance * structure).flatten(1).mean(1)
+
+
+def _gaussian(like: Tensor) -> Tensor:
+    offsets = torch.arange(SSIM_WINDOW, dtype=like.dtype, device=like.device) - SSIM_WINDOW // 2
+    weights = torch.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
+    return weights / weights.sum()
+
+
+def _prepare(pred: Image, gt: Image, crop_border: int, convert_to: str | None) -> tuple[Tensor, Tensor]:
+    pred, gt = _as_batch(pred), _as_batch(gt)
+    if pred.shape != gt.shape:
+        raise ValueError(f'the prediction is {_sides(pred.shape)}, the truth {_sides(gt.shape)}')
+    if convert_to == 'Y':
+        pred, gt = luma(pred), luma(gt)
+    elif convert_to is not None:
+        raise ValueError(f"convert_to is 'Y' or None, not {convert_to!r}")
+    if crop_border:
+        if crop_border < 0 or 2 * crop_border >= min(pred.shape[-2:]):
+            raise ValueError(f'crop_border={crop_border} leaves nothing of {_sides(pred.shape)}')
+        inside = (..., slice(crop_border, -crop_border), slice(crop_border, -crop_border))
+        pred, gt = pred[inside], gt[inside]
+    return pred, gt
+
+
+def _as_batch(images: Image) -> Tensor:
+    if isinstance(images, np.ndarray):
+        images = torch.from_numpy(np.ascontiguousarray(images))
+        images = images.movedim(-1, -3)
+    if images.dim() == 3:
+        images = images.unsqueeze(0)
+    if images.dim() != 4:
+        raise ValueError(f'expected one image or a batch of images, got the shape {tuple(images.shape)}')
+    return images.detach().to('cpu', torch.float64)
+
+
+def _sides(shape: Sequence[int]) -> str:
+    return 'x'.join(map(str, shape))

@@ -1,0 +1,253 @@
+"""Metrics on mmengine's ``BaseMetric``: what a config names under ``val_evaluator`` and ``test_evaluator``.
+
+Every metric names its convention in its key: ``PSNR`` is RGB without a border crop, ``PSNR_Y`` the luma, ``PSNR_crop4``
+RGB without the four outer pixels, ``PSNR_lr_img`` the de-rained low-resolution picture J.
+"""
+
+import csv
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.evaluator import BaseMetric
+from torch import Tensor
+
+from rainrestore.datasets.labels import NUM_LABELS
+from rainrestore.errors import ConfigError
+from rainrestore.evaluation.functional import PEAK, psnr, ssim
+from rainrestore.registry import METRICS
+
+Sample = Mapping[str, Any]
+
+
+class SampleMetric(BaseMetric):
+    """A metric that is a mean over the images; a subclass says what each image of a batch scores.
+
+    After ``evaluate``, :attr:`per_image` holds the name and the value of each image (on the main process only).
+
+    Args:
+        collect_device: Where results of several processes are gathered, ``'cpu'`` or ``'gpu'``.
+        prefix: Put before the key, with a slash.
+    """
+
+    key: str
+
+    def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
+        super().__init__(collect_device, prefix)
+        self.per_image: list[tuple[str, float]] = []
+
+    def score(self, samples: Sequence[Sample]) -> list[float]:
+        """One value an image; NaN leaves it out of the mean."""
+        raise NotImplementedError
+
+    def process(self, data_batch: Any, data_samples: Sequence[Sample]) -> None:
+        """Score one batch; ``data_samples`` are the restorer's predictions as dictionaries."""
+        names = [str(sample.get('name', '')) for sample in data_samples]
+        self.results.extend(zip(names, self.score(data_samples), strict=True))
+
+    def compute_metrics(self, results: list[tuple[str, float]]) -> dict[str, float]:
+        """The mean over the images that have a value; no key when none has."""
+        self.per_image = list(results)
+        values = [value for _, value in results if not math.isnan(value)]
+        # fsum: the mean does not depend on the order in which processes and workers deliver the images.
+        return {self.key: math.fsum(values) / len(values)} if values else {}
+
+
+class _PairMetric(SampleMetric):
+    """A metric of a predicted picture against its truth.
+
+    Args:
+        pred_key: Key of the picture in ``output``; ``pred_img`` is in [0, 255], every other one in [0, 1].
+        gt_key: Key of the truth: uint8 is read as [0, 255], float as [0, 1].
+        crop_border: Pixels left out at each edge.
+        convert_to: ``'Y'`` for the BT.601 luma, None for RGB.
+        optional: Leave out, without an error, what the restorer does not predict or the data has no truth for.
+    """
+
+    name: str
+
+    def __init__(
+        self,
+        pred_key: str = 'pred_img',
+        gt_key: str | None = None,
+        crop_border: int = 0,
+        convert_to: str | None = None,
+        optional: bool = False,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device, prefix)
+        if convert_to not in (None, 'Y'):
+            raise ConfigError(f"{self.name}: convert_to is 'Y' or None, not {convert_to!r}")
+        self.pred_key = pred_key
+        self.gt_key = gt_key or ('gt_img' if pred_key == 'pred_img' else pred_key)
+        self.crop_border = crop_border
+        self.convert_to = convert_to
+        self.optional = optional
+        parts = [self.name]
+        if pred_key != 'pred_img':
+            parts.append(pred_key)
+        if convert_to:
+            parts.append(convert_to)
+        if crop_border:
+            parts.append(f'crop{crop_border}')
+        self.key = '_'.join(parts)
+
+    def score(self, samples: Sequence[Sample]) -> list[float]:
+        """PSNR or SSIM of each image of the batch."""
+        if self.optional:
+            here = [self.pred_key in sample.get('output', {}) and self.gt_key in sample for sample in samples]
+            if not all(here):
+                return [self.score([sample])[0] if ready else math.nan
+                        for sample, ready in zip(samples, here, strict=True)]  # fmt: skip
+        pairs = [self._pair(sample) for sample in samples]
+        # One call when all sides agree, as in a batch of faces; one an image for a folder of mixed sizes.
+        if len({tuple(picture.shape) for pair in pairs for picture in pair}) == 1:
+            return self.measure(*(torch.stack(side) for side in zip(*pairs, strict=True))).tolist()
+        return [self.measure(pred, gt).item() for pred, gt in pairs]
+
+    def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
+        """One value an image of N x C x H x W pictures in [0, 255]."""
+        raise NotImplementedError
+
+    def _pair(self, sample: Sample) -> tuple[Tensor, Tensor]:
+        output = sample.get('output', {})
+        if self.pred_key not in output:
+            raise ConfigError(f'{self.key}: the restorer predicts no {self.pred_key!r} (it predicts '
+                              f'{", ".join(sorted(output)) or "nothing"}); drop this metric or choose its pred_key')
+        if self.gt_key not in sample:
+            raise ConfigError(f'{self.key}: the data has no {self.gt_key!r}; the metric needs a truth to compare with')
+        pred, gt = output[self.pred_key].detach().cpu().double(), sample[self.gt_key].detach().cpu()
+        pred = pred if self.pred_key == 'pred_img' else pred * PEAK
+        return pred, gt.double() * PEAK if gt.is_floating_point() else gt.double()
+
+
+@METRICS.register_module()
+class PSNR(_PairMetric):
+    """Peak signal-to-noise ratio in dB, see :func:`rainrestore.evaluation.functional.psnr`.
+
+    Keys: ``PSNR``, with ``_Y``, ``_crop<N>`` and ``_<pred_key>`` where those differ from the headline convention.
+    """
+
+    name = 'PSNR'
+
+    def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
+        """PSNR an image."""
+        return psnr(pred, gt, self.crop_border, self.convert_to)
+
+
+@METRICS.register_module()
+class SSIM(_PairMetric):
+    """Structural similarity, see :func:`rainrestore.evaluation.functional.ssim`; keys as for :class:`PSNR`."""
+
+    name = 'SSIM'
+
+    def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
+        """SSIM an image."""
+        return ssim(pred, gt, self.crop_border, self.convert_to)
+
+
+@METRICS.register_module()
+class ParsingMIoU(BaseMetric):
+    """Mean intersection over union of the predicted parsing at low resolution.
+
+    The prediction is the argmax of ``output.parsing`` (C x h x w scores), the truth the argmax of ``parsing``, the
+    area-averaged one-hot map. Intersections and unions are summed over all images first (the usual mIoU), then averaged
+    over the labels that some truth or prediction shows. Only annotated labels (``parsing_labels``) take part: both
+    argmaxes run over these alone, so an unannotated label can be neither right nor wrong, and a pixel whose truth has
+    no annotated label at all is left out. All images must have the same annotated labels; two data sets that differ
+    there must not be pooled.
+
+    Args:
+        optional: Leave out, without an error, images whose parsing is not predicted or not known.
+        collect_device: Where results of several processes are gathered, ``'cpu'`` or ``'gpu'``.
+        prefix: Put before the key, with a slash.
+
+    Keys: ``mIoU``.
+    """
+
+    key = 'mIoU'
+
+    def __init__(self, optional: bool = False, collect_device: str = 'cpu', prefix: str | None = None) -> None:
+        super().__init__(collect_device, prefix)
+        self.optional = optional
+
+    def process(self, data_batch: Any, data_samples: Sequence[Sample]) -> None:
+        """Add one row of intersections, unions and annotated labels an image."""
+        for sample in data_samples:
+            output = sample.get('output', {})
+            if 'parsing' not in output or 'parsing' not in sample:
+                if self.optional:
+                    self.results.append(None)
+                    continue
+                raise ConfigError("ParsingMIoU: 'parsing' is missing in the "
+                                  f'{"data" if "parsing" in output else "prediction"}; drop this metric')
+            pred, gt = output['parsing'].detach().float().cpu(), sample['parsing'].float().cpu()
+            if pred.shape != gt.shape:
+                raise ConfigError(f'ParsingMIoU: the prediction is {tuple(pred.shape)}, the truth {tuple(gt.shape)}')
+            if len(gt) != NUM_LABELS:
+                if self.optional:
+                    self.results.append(None)
+                    continue
+                raise ConfigError(f'ParsingMIoU needs scores of {NUM_LABELS} labels (kind="onehot"), not {len(gt)} '
+                                  'channels')
+            valid = sample.get('parsing_labels')
+            valid = torch.ones(len(gt), dtype=torch.bool) if valid is None else valid.bool().cpu()
+            known = (gt * valid.view(-1, 1, 1)).sum(0) > 0
+            hidden = ~valid.view(-1, 1, 1)
+            pred = pred.masked_fill(hidden, -math.inf).argmax(0)[known]
+            gt = gt.masked_fill(hidden, -math.inf).argmax(0)[known]
+            table = torch.bincount(gt * len(valid) + pred, minlength=len(valid) ** 2).view(len(valid), -1)
+            both = table.diagonal()
+            self.results.append((both, table.sum(0) + table.sum(1) - both, valid))
+
+    def compute_metrics(self, results: list[tuple[Tensor, Tensor, Tensor] | None]) -> dict[str, float]:
+        """mIoU over the labels seen; no key when no image was scored."""
+        results = [result for result in results if result is not None]
+        if not results:
+            return {}
+        both, union, valid = (torch.stack(part) for part in zip(*results, strict=True))
+        if (valid != valid[0]).any():
+            raise ConfigError('ParsingMIoU: images with different annotated labels are pooled; test them apart')
+        both, union = both.sum(0), union.sum(0)
+        seen = valid[0] & (union > 0)
+        return {self.key: (both[seen].double() / union[seen]).mean().item() if seen.any() else math.nan}
+
+
+def write_csv(path: Path, keys: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]]) -> None:
+    """Write ``name`` and the values of each image, complete or not at all; :func:`read_csv` reads it back."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + '.part')
+    with open(temporary, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(['name', *keys])
+        writer.writerows([name, *(f'{value:.6f}' for value in values)] for name, values in rows)
+    os.replace(temporary, path)
+
+
+def read_csv(path: Path | str) -> dict[str, dict[str, float]]:
+    """Read a per-image file as name -> metric -> value.
+
+    Raises:
+        ConfigError: The file is missing, has no ``name`` column, a value is no number or a name comes twice.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f'no per-image file at {path}; rainrestore test --out DIR writes DIR/per_image.csv')
+    table: dict[str, dict[str, float]] = {}
+    with open(path, newline='', encoding='utf-8') as file:
+        reader = csv.DictReader(file)
+        if not reader.fieldnames or 'name' not in reader.fieldnames:
+            raise ConfigError(f'{path} has no column "name"; it is not a per-image file of rainrestore test')
+        for row in reader:
+            name = row.pop('name')
+            if name in table:
+                raise ConfigError(f'{path}: {name!r} comes twice')
+            try:
+                table[name] = {key: float(value) for key, value in row.items()}
+            except (TypeError, ValueError) as error:
+                raise ConfigError(f'{path}: line {reader.line_num} holds a value that is not a number') from error
+    return table
