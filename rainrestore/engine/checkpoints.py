@@ -1,0 +1,185 @@
+"""Checkpoint files: safetensors in and out, and the zoo's names ``rainrestore://NAME``.
+
+mmengine reads neither. Importing this module registers a loader for each with mmengine's ``CheckpointLoader``, so that
+``load_from``, ``init_cfg=dict(type='Pretrained', checkpoint=...)`` and a command line take a ``.pth`` file, a
+``.safetensors`` file or a zoo name alike.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+import pickle
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.runner.checkpoint import CheckpointLoader
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from rainrestore.errors import CheckpointError
+
+ZOO_SCHEME = 'rainrestore://'
+ZOO_DIR = Path(__file__).resolve().parents[1] / 'assets' / 'zoo'
+INDEX_NAME = 'index.json'
+METADATA_KEY = 'rainrestore'
+HALF_DTYPES = (torch.float16, torch.bfloat16)
+
+
+def sha256_of(path: Path | str) -> str:
+    """The SHA-256 of a file as 64 hexadecimal digits."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def save_safetensors(
+    state_dict: Mapping[str, torch.Tensor],
+    path: Path | str,
+    metadata: Mapping[str, Any] | None = None,
+    half: bool = False,
+) -> Path:
+    """Write weights as a safetensors file that appears complete or not at all.
+
+    Args:
+        state_dict: Names to tensors.
+        path: The file to write; its folder is made.
+        metadata: Anything JSON can hold; it travels in the file's header.
+        half: Store float32 and float64 weights as float16, which halves the file. :func:`load_safetensors` gives
+            float32 back.
+
+    Raises:
+        CheckpointError: A weight is not finite in half precision although it was finite before.
+    """
+    path = Path(path)
+    tensors = {}
+    for name, tensor in state_dict.items():
+        # Cloned: safetensors refuses tensors that share memory, as tied weights do.
+        tensor = tensor.detach().cpu().contiguous().clone()
+        if half and tensor.is_floating_point():
+            stored = tensor.half()
+            if not torch.equal(torch.isfinite(stored), torch.isfinite(tensor)):
+                raise CheckpointError(f'{path}: weight {name!r} is out of the range of half precision; publish it in '
+                                      'full precision')
+            tensor = stored
+        tensors[name] = tensor
+    header = {'format': 'pt', METADATA_KEY: json.dumps(dict(metadata or {}), sort_keys=True)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(suffix='.part', dir=path.parent)
+    os.close(handle)
+    try:
+        save_file(tensors, temporary, metadata=header)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return path
+
+
+def load_safetensors(
+    path: Path | str,
+    map_location: str | torch.device | None = None,
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read weights and metadata of a safetensors file; half precision weights come back as float32.
+
+    Raises:
+        CheckpointError: The file is missing, cut short or no safetensors file.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise CheckpointError(f'no checkpoint at {path}')
+    device = str(map_location) if isinstance(map_location, (str, torch.device)) else 'cpu'
+    try:
+        with safe_open(path, framework='pt', device=device) as file:
+            header = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f'{path} is damaged or not a safetensors file ({error}); fetch it again') from error
+    weights = {name: tensor.float() if tensor.dtype in HALF_DTYPES else tensor for name, tensor in weights.items()}
+    packed = header.get(METADATA_KEY)
+    return weights, json.loads(packed) if packed else dict(header)
+
+
+def read_index(zoo: Path | None = None) -> dict[str, dict[str, Any]]:
+    """The zoo's index: name -> ``file``, ``sha256``, ``config``, ``licence`` and whatever the publisher added."""
+    path = (zoo or ZOO_DIR) / INDEX_NAME
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f'{path} is not valid JSON ({error})') from error
+
+
+def zoo_entry(name: str, zoo: Path | None = None) -> dict[str, Any]:
+    """The index entry of a zoo model, named with or without ``rainrestore://``.
+
+    Raises:
+        CheckpointError: There is no such model; the message suggests the nearest name and lists them all.
+    """
+    name = name.removeprefix(ZOO_SCHEME)
+    index = read_index(zoo)
+    if name not in index:
+        near = difflib.get_close_matches(name, index, n=1, cutoff=0.5)
+        guess = f', did you mean {ZOO_SCHEME}{near[0]}?' if near else '.'
+        listed = ', '.join(sorted(index)) or 'none'
+        raise CheckpointError(f'no zoo model is called {name!r}{guess} Models: {listed}')
+    return index[name]
+
+
+def zoo_file(name: str, zoo: Path | None = None) -> Path:
+    """The file of a zoo model, checked against the index's SHA-256 before anyone reads it.
+
+    Raises:
+        CheckpointError: An unknown name, a missing file, or a file that differs from the published one.
+    """
+    entry = zoo_entry(name, zoo)
+    path = (zoo or ZOO_DIR) / entry['file']
+    if not path.is_file():
+        raise CheckpointError(f'{name}: its file {path} is missing; install rainrestore again')
+    found = sha256_of(path)
+    if found != entry['sha256']:
+        raise CheckpointError(f'{name}: {path} is not the published file (sha256 {found[:16]}..., expected '
+                              f'{entry["sha256"][:16]}...); install rainrestore again')
+    return path
+
+
+def load_checkpoint(source: Path | str, map_location: str | torch.device | None = 'cpu') -> dict[str, Any]:
+    """Read a zoo name, a ``.safetensors`` or a ``.pth`` file as ``dict(state_dict=..., meta=..., ...)``.
+
+    A bare state dict is wrapped.
+
+    Raises:
+        CheckpointError: Unknown name, no such file, a damaged file, or a file without weights.
+    """
+    source = os.path.expanduser(source)
+    if '://' not in source and not os.path.isfile(source):
+        raise CheckpointError(f'no checkpoint at {source}; give a file or {ZOO_SCHEME}NAME')
+    # torch writes zip archives, whose directory is at the end: a file cut short is no zip file any more. Asked first,
+    # because unpickling arbitrary bytes fails in arbitrary ways.
+    if '://' not in source and not source.endswith('.safetensors') and not zipfile.is_zipfile(source):
+        raise CheckpointError(f'{source} is cut short or was not written by torch.save')
+    try:
+        checkpoint = CheckpointLoader.load_checkpoint(source, map_location=map_location, logger='silent')
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f'{source} is damaged or not a checkpoint ({error})') from error
+    if not isinstance(checkpoint, dict) or not checkpoint:
+        raise CheckpointError(f'{source} holds no weights')
+    return checkpoint if 'state_dict' in checkpoint else {'state_dict': checkpoint, 'meta': {}}
+
+
+@CheckpointLoader.register_scheme(prefixes=ZOO_SCHEME, force=True)
+def load_from_rainrestore(filename: str, map_location: str | torch.device | None = None) -> dict[str, Any]:
+    """mmengine's loader for ``rainrestore://NAME``."""
+    return load_from_safetensors(str(zoo_file(filename)), map_location)
+
+
+# mmengine matches a scheme as a regular expression at the start of the name, and tries '' (any local file) last.
+@CheckpointLoader.register_scheme(prefixes=r'(?!\w+://).*\.safetensors$', force=True)
+def load_from_safetensors(filename: str, map_location: str | torch.device | None = None) -> dict[str, Any]:
+    """mmengine's loader for local ``*.safetensors`` files."""
+    weights, metadata = load_safetensors(filename, map_location)
+    return {'state_dict': weights, 'meta': metadata}
