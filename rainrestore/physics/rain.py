@@ -200,7 +200,7 @@ def _filter(noise: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     h, w = noise.shape[0] - kh + 1, noise.shape[1] - kw + 1
     wide = min(kw, _TAPS_PER_CALL)
     tall = max(_TAPS_PER_CALL // wide, 1)
-    result: np.ndarray | None = None
+    result = np.zeros((h, w))
     for top in range(0, kh, tall):
         for left in range(0, kw, wide):
             part = kernel[top : top + tall, left : left + wide]
@@ -209,8 +209,7 @@ def _filter(noise: np.ndarray, kernel: np.ndarray) -> np.ndarray:
             # Anchored at its corner, the part reads below and to the right of each pixel only.
             area = noise[top : top + h + part.shape[0] - 1, left : left + w + part.shape[1] - 1]
             layer = cv2.filter2D(area, cv2.CV_64F, part, anchor=(0, 0), borderType=cv2.BORDER_ISOLATED)[:h, :w]
-            result = layer if result is None else result + layer
-    assert result is not None  # a kernel sums to 1
+            result += layer
     return result
 
 
@@ -262,11 +261,8 @@ def draw_scene(J: np.ndarray, ranges: RainRanges, rng: np.random.Generator) -> R
         mean, variance = -within(ranges.noise_mean), within(ranges.noise_variance)
         length, angle = within(ranges.length), within(ranges.angle)
         gain = ranges.gain_base + ranges.gain_per_length * length + ranges.gain_jitter * next(draws)
-        layers.append(
-            dict(
-                noise_mean=mean, noise_variance=variance, length=max(length * scale, 1.0), angle=angle, gain=gain
-            )
-        )  # fmt: skip
+        length = max(length * scale, 1.0)  # no streak is shorter than a pixel
+        layers.append(dict(noise_mean=mean, noise_variance=variance, length=length, angle=angle, gain=gain))
     rain = np.zeros((height, width))
     for layer in layers:
         kernel = motion_kernel(layer['length'], layer['angle'])
@@ -282,7 +278,5 @@ def draw_scene(J: np.ndarray, ranges: RainRanges, rng: np.random.Generator) -> R
     transmission = math.exp(-beta)
     T = np.full((height, width, 1), transmission, dtype=np.float32)
     A = np.full(3, airlight, dtype=np.float32)
-    params = dict(
-        ranges=ranges.name, beta=beta, transmission=transmission, airlight=airlight, layers=layers
-    )  # fmt: skip
+    params = dict(ranges=ranges.name, beta=beta, transmission=transmission, airlight=airlight, layers=layers)
     return RainScene(J, S, T, A, forward(J, S, T, A), params)

@@ -1,0 +1,204 @@
+"""Degrade a folder of faces with heavy rain and keep what made it: I, J, S, T, A, parameters and hashes.
+
+Written to OUT, one picture a face:
+
+- ``I/NAME.png`` the observation and ``J/NAME.png`` the clean small face, 8-bit RGB;
+- ``S/NAME.png`` (rain layer, RGB), ``T/NAME.png`` (transmission, grey), ``A/NAME.png`` (airlight, RGB), 16-bit,
+  value / 65535;
+- ``rain.json``: ranges, seed, scale, versions, and for each name its source file, all that was drawn, and the sha256 of
+  the pixels (C order, RGB, 16-bit values little-endian) of the five pictures and of the source (HR);
+- ``sheet.png``: the first faces as in the paper's Fig. 5.
+
+A face gets the rain that ``ScaleAwareHeavyRain(seed=SEED)`` gives it in a pipeline: it depends on the file's name
+without suffix and on the seed. OUT appears only when all is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import tempfile
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from rainrestore import __version__
+from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image
+from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
+from rainrestore.physics import RAIN_RANGES, RainRanges, quantise
+from rainrestore.visualization.sheets import picture_sheet
+
+SHEET_TITLES = ('HR', 'LR (J)', 'J + S', 'LRHR (I)', 'S', 'A', 'T')
+SHEET_ROWS = 8
+
+
+def _whole(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'expected a whole number of at least 1, got {text!r}')
+    return value
+
+
+def _setting(text: str) -> tuple[str, float | int | tuple[float, float]]:
+    """``beta=0.5,0.8``, ``beta=0.6`` (a fixed value) or ``layers=2`` to the field's name and value."""
+    name, equals, numbers = text.partition('=')
+    try:
+        values = [float(number) for number in numbers.split(',')]
+    except ValueError:
+        values = []
+    if not equals or len(values) not in (1, 2):
+        raise argparse.ArgumentTypeError(f'expected NAME=LOW,HIGH or NAME=VALUE, got {text!r}')
+    name = name.strip()
+    if len(values) == 2:
+        return name, (values[0], values[1])
+    pairs = [item.name for item in fields(RainRanges) if isinstance(item.default, tuple)]
+    if name in pairs:
+        return name, (values[0], values[0])
+    return name, int(values[0]) if values[0].is_integer() and name == 'layers' else values[0]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``rainrestore synthesize``."""
+    parser.add_argument('input', metavar='INPUT', type=Path, help='folder of faces, or one picture')
+    parser.add_argument('-o', '--out', type=Path, required=True, help='new or empty folder to write to')
+    parser.add_argument('--seed', type=int, default=0, help='a face gets its rain from this and its name (default 0)')
+    parser.add_argument(
+        '--rain', choices=sorted(RAIN_RANGES), default='rain_v1', help='named distribution (default rain_v1)'
+    )
+    parser.add_argument(
+        '--set', dest='settings', metavar='NAME=LOW,HIGH', type=_setting, action='append', default=[],
+        help='another range than that of --rain, such as beta=0.5,0.8 or layers=2; may be repeated; fields: '
+        + ', '.join(item.name for item in fields(RainRanges)),
+    )  # fmt: skip
+    parser.add_argument('--scale', type=_whole, default=4, help='how much smaller I is than the face (default 4)')
+    parser.add_argument('--limit', type=_whole, metavar='N', help='only the first N faces by name')
+
+
+def _ranges(rain: str, settings: list[tuple[str, Any]]) -> RainRanges:
+    try:
+        return RainRanges.from_config({**RAIN_RANGES[rain].to_dict(), **dict(settings)})
+    except KeyError as error:
+        raise ValueError(f'--set: {error.args[0]}') from None
+    except ValueError as error:
+        raise ValueError(f'--set: {error}') from None
+
+
+def _sources(source: Path, limit: int | None) -> dict[str, Path]:
+    """Name without suffix to file, in order."""
+    if not source.exists():
+        raise DatasetError(f'{source}: no such file or folder')
+    paths = list_images(source) if source.is_dir() else [source]
+    if not paths:
+        raise DatasetError(f'{source}: no pictures in this folder')
+    named: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in named:
+            raise DatasetError(f'{path}: differs from {named[path.stem].name} in its suffix only; rename or remove one')
+        named[path.stem] = path
+    return dict(list(named.items())[:limit])
+
+
+def _sixteen(values: np.ndarray) -> np.ndarray:
+    return np.rint(values.astype(np.float64) * 65535).astype('<u2')
+
+
+def _eight(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Any of the maps as an RGB picture for the sheet."""
+    return quantise(np.broadcast_to(values, (height, width, 3)))
+
+
+def _write_png(path: Path, pixels: np.ndarray) -> None:
+    # Pillow cannot write 16-bit RGB. Encoded in memory, as OpenCV's own writing fails silently and on some names.
+    stored = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.shape[2] == 3 else pixels
+    path.write_bytes(cv2.imencode('.png', stored)[1].tobytes())
+
+
+def _degrade(
+    name: str, source: Path, rain: ScaleAwareHeavyRain, folder: Path
+) -> tuple[dict[str, Any], list[np.ndarray | None]]:
+    """Write the five pictures of one face; its entry for the JSON and its row of the sheet."""
+    gt = read_image(source)
+    height, width = gt.shape[:2]
+    if height % rain.scale or width % rain.scale:
+        raise ImageFileError(source, f'{width}x{height} is not divisible by --scale {rain.scale}; crop or resize it')
+    sample = rain(dict(gt=gt, name=name))
+    small = sample['img'].shape[:2]
+    maps = dict(
+        I=sample['img'],
+        J=quantise(sample['lr']),
+        S=_sixteen(sample['streak']),
+        T=_sixteen(sample['transmission']),
+        A=_sixteen(np.broadcast_to(sample['airlight'], (*small, 3))),
+    )
+    for kind, pixels in maps.items():
+        _write_png(folder / kind / f'{name}.png', pixels)
+    hashes = {kind: hashlib.sha256(pixels.tobytes()).hexdigest() for kind, pixels in {'HR': gt, **maps}.items()}
+    shown = (sample['lr'], sample['lr'] + sample['streak'], sample['img'] / np.float32(255),
+             sample['streak'], sample['airlight'], sample['transmission'])  # fmt: skip
+    row: list[np.ndarray | None] = [gt, *(_eight(values, *small) for values in shown)]
+    return dict(source=source.name, size=[width, height], rain=sample['rain'], sha256=hashes), row
+
+
+def synthesize(
+    source: Path, out: Path, ranges: RainRanges, scale: int = 4, seed: int = 0, limit: int | None = None
+) -> dict[str, Any]:
+    """Do what the command does (see the module) and return what it writes to ``rain.json``.
+
+    Raises:
+        ValueError: a bad range, an unreadable picture, a size that ``scale`` does not divide, two files of one name, or
+            ``out`` holds files; the message names the file and says what to do.
+        OSError: ``out`` cannot be written.
+    """
+    out = out.resolve()
+    named = _sources(source, limit)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DatasetError(f'{out}: exists and is not an empty folder; remove it or choose another --out')
+    rain = ScaleAwareHeavyRain(scale=scale, ranges=ranges, seed=seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f'.{out.name}-', dir=out.parent) as holder:
+        folder = Path(holder) / 'out'
+        for kind in 'IJSTA':
+            (folder / kind).mkdir(parents=True)
+        faces: dict[str, Any] = {}
+        rows: list[list[np.ndarray | None]] = []
+        for name, path in tqdm(named.items(), desc='rain', unit='face'):
+            faces[name], row = _degrade(name, path, rain, folder)
+            if len(rows) < SHEET_ROWS:
+                rows.append(row)
+        record = dict(
+            rain=ranges.name,
+            ranges=ranges.to_dict(),
+            scale=scale,
+            seed=seed,
+            versions=dict(rainrestore=__version__, numpy=np.__version__),
+            faces=faces,
+        )
+        text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
+        (folder / 'rain.json').write_text(text + '\n', encoding='utf-8')
+        picture_sheet(rows, SHEET_TITLES, folder / 'sheet.png')
+        if out.exists():
+            out.rmdir()
+        folder.rename(out)
+    return record
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; 2 after an error that the user can mend, told in one line."""
+    try:
+        ranges = _ranges(args.rain, args.settings)
+        record = synthesize(args.input, args.out, ranges, args.scale, args.seed, args.limit)
+    except (ValueError, OSError) as error:
+        print(f'rainrestore synthesize: error: {error}', file=sys.stderr)
+        return 2
+    print(f'{len(record["faces"])} faces with {record["rain"]} and seed {args.seed} in {args.out}')
+    print(f'sheet: {args.out / "sheet.png"}')
+    return 0
