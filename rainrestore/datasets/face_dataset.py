@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -55,9 +55,8 @@ def annotated_labels(root: Path, labels: Iterable[int] | None = None) -> np.ndar
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
             raise DatasetError(f'{path}: expected {{"labels": [0, 1, ...]}} ({error!r})') from error
     valid = np.zeros(NUM_LABELS, dtype=bool)
-    listed = list(labels) if isinstance(labels, Iterable) else [labels]
-    if not listed:
-        raise DatasetError(f'{origin}: lists no label; list those that the masks annotate')
+    if not isinstance(labels, Iterable) or not (listed := list(labels)):
+        raise DatasetError(f'{origin}: {labels!r} is no list of labels; list those that the masks annotate')
     for label in listed:
         if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < NUM_LABELS:
             raise DatasetError(f'{origin}: {label!r} is not a label, expected integers 0..{NUM_LABELS - 1}')
@@ -103,7 +102,7 @@ class FaceDataset(BaseDataset):
         ImageFileError: a file that is truncated, no image, of another size, or a mask with a label above 18.
     """
 
-    METAINFO = dict(dataset_type='rainrestore_faces', classes=LABELS, palette=PALETTE.tolist())
+    METAINFO: ClassVar[dict[str, Any]] = dict(dataset_type='rainrestore_faces', classes=LABELS, palette=PALETTE.tolist())
 
     def __init__(
         self,
@@ -131,8 +130,8 @@ class FaceDataset(BaseDataset):
         self._masks: np.ndarray | None = None
         if not root.is_dir():
             raise DatasetError(
-                f'{root}: no such data set. Set data_root or ${DATA_VARIABLE} to a folder of {{train,val,test}}/{{img,mask}}; '
-                f'the bundled faces ({BUNDLED_DATA}) come with a clone of the project'
+                f'{root}: no such data set. Set data_root or ${DATA_VARIABLE} to a folder of '
+                f'{{train,val,test}}/{{img,mask}}; the bundled faces ({BUNDLED_DATA}) come with a clone of the project'
             )
         self.label_valid = annotated_labels(root, labels)
         # Built in this package's scope, so that a short name works without a running Runner; other scopes are named.

@@ -129,7 +129,7 @@ def read_mask(path: str | os.PathLike[str], num_labels: int = NUM_LABELS) -> np.
     if values.size and (values.max() >= num_labels or values.min() < 0):
         bad = int(values.max()) if values.max() >= num_labels else int(values.min())
         raise ImageFileError(
-            path, f'holds label {bad}, expected 0..{num_labels - 1} (label indices, not colours or 0/255); redo the mask'
+            path, f'holds label {bad}, expected 0..{num_labels - 1} (indices, not colours or 0/255); redo the mask'
         )
     return np.ascontiguousarray(values, dtype=np.uint8)
 

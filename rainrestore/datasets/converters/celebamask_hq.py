@@ -1,8 +1,8 @@
 """The official CelebAMask-HQ release to ``{train,val,test}/{img,mask}``, with the paper's split.
 
 The release (github.com/switchablenorms/CelebAMask-HQ; research and education only, no commercial use) holds
-``CelebA-HQ-img/N.jpg``, 1024x1024, N = 0..29999, and ``CelebAMask-HQ-mask-anno/K/NNNNN_PART.png``, 512x512, K = N // 2000:
-one picture per part that is visible, 255 inside the part. The split is drawn by picture, as the release does not say
+``CelebA-HQ-img/N.jpg``, 1024x1024, N = 0..29999, and ``CelebAMask-HQ-mask-anno/K/NNNNN_PART.png``, 512x512,
+K = N // 2000: one picture per part that is visible, 255 inside the part. The split is drawn by picture, as the release does not say
 which pictures show one person.
 """
 
@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -159,7 +159,8 @@ def convert_face(number: int, *, source: Path, target: Path, size: int) -> None:
     image_path = source / IMAGE_FOLDER / f'{number}.jpg'
     picture = read_image(image_path)
     if picture.shape[0] != picture.shape[1]:
-        raise ImageFileError(image_path, f'is {picture.shape[1]}x{picture.shape[0]}, expected a square; check the release')
+        height, width = picture.shape[:2]
+        raise ImageFileError(image_path, f'is {width}x{height}, expected a square; unpack the release again')
     labels = merge_parts(source, number)
     try:
         small = shrink_labels(labels, size)
@@ -222,13 +223,15 @@ def convert(
             folder = target / split / kind
             folder.mkdir(parents=True, exist_ok=True)
             if any(folder.iterdir()):
-                raise DatasetError(f'{folder}: is not empty, and faces of two splits would mix; empty it or choose another target')
+                raise DatasetError(
+                    f'{folder}: is not empty, and faces of two splits would mix; empty it or choose another target'
+                )
     tasks = [(split, number) for split in ('train', 'val', 'test') for number in splits[split]]
     job = partial(_convert_or_report, source=source, target=target, size=size, skip=on_bad_file == 'skip')
     written: Counter[str] = Counter(train=0, val=0, test=0)
     skipped: dict[str, str] = {}
 
-    def collect(outcomes: object) -> None:
+    def collect(outcomes: Iterable[ImageFileError | None]) -> None:
         bar = tqdm(outcomes, total=len(tasks), unit='face', desc='CelebAMask-HQ', disable=not progress)
         for (split, _), error in zip(tasks, bar, strict=True):
             if error is None:

@@ -1,0 +1,182 @@
+"""The CelebAMask-HQ converter on a tiny release made here."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rainrestore.datasets import LABELS, DatasetError, FaceDataset, ImageFileError
+from rainrestore.datasets.converters.celebamask_hq import (
+    convert,
+    main,
+    merge_parts,
+    shrink_labels,
+    split_counts,
+    split_faces,
+)
+
+NUMBERS = [0, 1, 7, 1999, 2000, 4001]
+
+
+def face_colour(number: int) -> tuple[int, int, int]:
+    return number % 251, (number * 7) % 251, 200
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    """Six faces of 256 with masks of 128, in the layout of the release (there 1024 and 512)."""
+    root = tmp_path / 'CelebAMask-HQ'
+    (root / 'CelebA-HQ-img').mkdir(parents=True)
+    for number in NUMBERS:
+        Image.new('RGB', (256, 256), face_colour(number)).save(root / f'CelebA-HQ-img/{number}.jpg', quality=100)
+        folder = root / 'CelebAMask-HQ-mask-anno' / str(number // 2000)
+        folder.mkdir(parents=True, exist_ok=True)
+        for part, (x0, y0, x1, y1), mode in (
+            ('skin', (16, 16, 112, 120), 'L'), ('l_eye', (72, 48, 88, 56), 'RGB'), ('r_eye', (40, 48, 56, 56), 'L'),
+            ('ear_r', (16, 80, 24, 96), 'L'), ('cloth', (0, 112, 128, 128), 'RGB'),
+        ):  # fmt: skip
+            mask = Image.new('L', (128, 128), 0)
+            mask.paste(255, (x0, y0, x1, y1))
+            mask.convert(mode).save(folder / f'{number:05d}_{part}.png')
+    return root
+
+
+def test_the_papers_split_and_its_proportions():
+    assert split_counts(30_000) == split_counts(19_900) == dict(train=18_000, val=1_800, test=100)
+    assert split_counts(1_990) == dict(train=1_800, val=180, test=10)
+    assert split_counts(3) == dict(train=1, val=1, test=1)
+    for faces in range(3, 400):
+        counts = split_counts(faces)
+        assert sum(counts.values()) == faces and min(counts.values()) >= 1
+    with pytest.raises(DatasetError, match='2 faces cannot be split'):
+        split_counts(2)
+
+
+def test_the_split_is_fixed_by_its_seed_alone():
+    numbers = list(range(500))
+    first = split_faces(numbers, seed=0)
+    assert first == split_faces(numbers[::-1], seed=0)
+    assert first != split_faces(numbers, seed=1)
+    together = first['train'] + first['val'] + first['test']
+    assert sorted(together) == numbers
+    # Frozen: another order would silently move faces between train and test of everybody's data.
+    assert split_faces(list(range(30_000)), seed=0)['test'][:5] == [1335, 2115, 3089, 3143, 3222]
+
+
+def test_of_many_faces_the_rest_is_left_out():
+    splits = split_faces(list(range(20_500)))
+    assert {name: len(faces) for name, faces in splits.items()} == dict(train=18_000, val=1_800, test=100)
+    assert len(set().union(*splits.values())) == 19_900
+
+
+def test_parts_get_their_labels_and_later_parts_cover_earlier_ones(release):
+    merged = merge_parts(release, 2000)
+    assert merged.shape == (128, 128)
+    assert LABELS[merged[20, 20]] == 'skin'
+    assert LABELS[merged[50, 80]] == 'l_eye' and LABELS[merged[50, 45]] == 'r_eye'
+    assert LABELS[merged[90, 18]] == 'earring'
+    assert LABELS[merged[115, 60]] == 'cloth'  # over the skin
+    assert LABELS[merged[5, 5]] == 'background'
+
+
+def test_labels_shrink_by_majority():
+    mask = np.array([[1, 1, 2, 2], [1, 3, 3, 3], [4, 4, 0, 0], [5, 5, 0, 6]], dtype=np.uint8)
+    np.testing.assert_array_equal(shrink_labels(mask, 2), [[1, 2], [4, 0]])
+    with pytest.raises(ValueError, match='does not shrink'):
+        shrink_labels(mask, 3)
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_a_converted_release_is_a_data_set(release, tmp_path, workers):
+    outcome = convert(release, tmp_path / 'out', size=32, workers=workers, progress=False)
+    assert outcome == dict(train=4, val=1, test=1, skipped={})
+    names = []
+    for split in ('train', 'val', 'test'):
+        dataset = FaceDataset(tmp_path / 'out', split=split, size=32)
+        assert dataset.label_valid.all()
+        for sample in dataset:
+            names.append(int(sample['name']))
+            assert np.abs(sample['gt'].astype(int) - face_colour(names[-1])).max() <= 3
+            expected = merge_parts(release, names[-1])[2::4, 2::4]  # parts end on cell borders here
+            np.testing.assert_array_equal(sample['mask'], expected)
+    assert sorted(names) == NUMBERS
+    assert not list((tmp_path / 'out').rglob('*.tmp'))
+
+
+def test_a_release_that_is_not_there(release, tmp_path):
+    with pytest.raises(DatasetError, match=r'nowhere.CelebA-HQ-img: no such folder.*unpacked CelebAMask-HQ'):
+        convert(tmp_path / 'nowhere', tmp_path / 'out')
+    (release / 'CelebAMask-HQ-mask-anno').rename(release / 'masks')
+    with pytest.raises(DatasetError, match='CelebAMask-HQ-mask-anno: no such folder'):
+        convert(release, tmp_path / 'out')
+
+
+def test_splits_are_never_mixed(release, tmp_path):
+    convert(release, tmp_path / 'out', size=32, progress=False)
+    with pytest.raises(DatasetError, match='is not empty'):
+        convert(release, tmp_path / 'out', size=32, seed=1, progress=False)
+
+
+def break_image(release: Path) -> str:
+    path = release / 'CelebA-HQ-img/7.jpg'
+    path.write_bytes(path.read_bytes()[:300])
+    return '7.jpg'
+
+
+def break_part(release: Path) -> str:
+    (release / 'CelebAMask-HQ-mask-anno/0/00007_skin.png').write_bytes(b'words')
+    return '00007_skin.png'
+
+
+def no_parts(release: Path) -> str:
+    for path in (release / 'CelebAMask-HQ-mask-anno/0').glob('00007_*'):
+        path.unlink()
+    return '00007_skin.png'
+
+
+def odd_part(release: Path) -> str:
+    Image.new('L', (100, 100)).save(release / 'CelebAMask-HQ-mask-anno/0/00007_l_eye.png')
+    return '00007_l_eye.png'
+
+
+def flat_image(release: Path) -> str:
+    Image.new('RGB', (256, 200)).save(release / 'CelebA-HQ-img/7.jpg')
+    return '7.jpg'
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+@pytest.mark.parametrize('spoil', [break_image, break_part, no_parts, odd_part, flat_image])
+def test_a_bad_file_is_named_or_skipped(release, tmp_path, spoil, workers):
+    named = spoil(release)
+    with pytest.raises(ImageFileError, match=named):
+        convert(release, tmp_path / 'stopped', size=32, workers=workers, progress=False)
+    outcome = convert(release, tmp_path / 'out', size=32, on_bad_file='skip', workers=workers, progress=False)
+    assert outcome['train'] + outcome['val'] + outcome['test'] == 5
+    (skipped,) = outcome['skipped']
+    assert skipped.endswith(named)
+
+
+def test_a_size_that_does_not_divide_is_refused(release, tmp_path):
+    with pytest.raises(ImageFileError, match=r'does not shrink to 48x48.*choose a size'):
+        convert(release, tmp_path / 'out', size=48, progress=False)
+
+
+def test_the_tool_prints_json_last_and_fails_in_one_line(release, tmp_path, capsys, monkeypatch):
+    tool = Path(__file__).resolve().parents[1] / 'tools/dataset_converters/celebamask_hq.py'
+    monkeypatch.setattr(sys, 'argv', [str(tool), str(release), str(tmp_path / 'out'), '--size', '32', '--workers', '1'])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(tool), run_name='__main__')
+    captured = capsys.readouterr()
+    assert stop.value.code == 0
+    assert json.loads(captured.out.splitlines()[-1]) == dict(train=4, val=1, test=1, skipped={})
+    assert '6/6' in captured.err  # the progress bar
+    with pytest.raises(SystemExit) as stop:
+        main([str(tmp_path / 'nowhere'), str(tmp_path / 'other')])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith('error: ')

@@ -1,0 +1,237 @@
+"""Every usual kind of picture is read as the same RGB; every bad file is refused by name."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image, read_mask
+
+
+@pytest.fixture
+def rgb() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (9, 14, 3), dtype=np.uint8)
+
+
+def png(path: Path, bit_depth: int, colour_type: int, rows: np.ndarray) -> Path:
+    """A PNG written by hand, for the kinds that Pillow does not write. ``rows``: big-endian samples, H x anything."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+
+    height, width = rows.shape[:2]
+    header = struct.pack('>IIBBBBB', width, height, bit_depth, colour_type, 0, 0, 0)
+    data = b''.join(b'\0' + row.astype('>u2').tobytes() for row in rows)
+    path.write_bytes(
+        b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IDAT', zlib.compress(data)) + chunk(b'IEND', b'')
+    )
+    return path
+
+
+@pytest.mark.parametrize('suffix', ['png', 'bmp', 'tif', 'ppm'])
+def test_rgb_of_lossless_formats_is_exact(tmp_path, rgb, suffix):
+    Image.fromarray(rgb).save(tmp_path / f'a.{suffix}')
+    got = read_image(tmp_path / f'a.{suffix}')
+    np.testing.assert_array_equal(got, rgb)
+    assert got.dtype == np.uint8 and got.flags.writeable and got.flags.c_contiguous
+
+
+@pytest.mark.parametrize('suffix', ['png', 'jpg', 'webp', 'bmp', 'tif'])
+def test_red_stays_red(tmp_path, suffix):
+    Image.new('RGB', (16, 16), (255, 0, 0)).save(tmp_path / f'red.{suffix}')
+    mean = read_image(tmp_path / f'red.{suffix}').mean(axis=(0, 1))
+    assert mean[0] > 250 and mean[1] < 5 and mean[2] < 5
+
+
+def test_grey_is_repeated(tmp_path, rgb):
+    Image.fromarray(rgb[:, :, 0]).save(tmp_path / 'g.png')
+    np.testing.assert_array_equal(read_image(tmp_path / 'g.png'), np.repeat(rgb[:, :, :1], 3, axis=2))
+
+
+def test_black_and_white_is_0_and_255(tmp_path, rgb):
+    bits = rgb[:, :, 0] > 127
+    Image.fromarray(bits).save(tmp_path / 'b.png')
+    np.testing.assert_array_equal(read_image(tmp_path / 'b.png')[:, :, 1], bits * np.uint8(255))
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path):
+    values = np.linspace(0, 65535, 60).round().astype(np.uint16).reshape(6, 10)
+    expected = np.round(values.astype(np.float64) / 257).astype(np.uint8)
+    Image.fromarray(values).save(tmp_path / 'pillow.png')
+    Image.fromarray(values).save(tmp_path / 'pillow.tif')
+    png(tmp_path / 'hand.png', 16, 0, values)
+    for name in ('pillow.png', 'pillow.tif', 'hand.png'):
+        got = read_image(tmp_path / name)
+        np.testing.assert_array_equal(got, np.repeat(expected[:, :, None], 3, axis=2))
+
+
+def test_sixteen_bit_colour_keeps_black_white_and_all_8_bit_levels(tmp_path, rgb):
+    path = png(tmp_path / 'c.png', 16, 2, rgb.astype(np.uint16) * 257)
+    np.testing.assert_array_equal(read_image(path), rgb)
+
+
+def test_palette_with_and_without_transparency(tmp_path):
+    image = Image.new('P', (4, 4))
+    image.putpalette([10, 20, 30, 200, 100, 50] + [0] * 762)
+    image.putpixel((1, 2), 1)
+    image.save(tmp_path / 'p.png')
+    image.save(tmp_path / 't.png', transparency=0)
+    got = read_image(tmp_path / 'p.png')
+    assert got[0, 0].tolist() == [10, 20, 30] and got[2, 1].tolist() == [200, 100, 50]
+    got = read_image(tmp_path / 't.png')
+    assert got[0, 0].tolist() == [0, 0, 0] and got[2, 1].tolist() == [200, 100, 50]
+
+
+@pytest.mark.parametrize('suffix', ['png', 'webp'])
+def test_alpha_is_laid_over_black(tmp_path, rgb, suffix):
+    rgba = np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
+    rgba[:, :7, 3] = 128
+    rgba[0, 0, 3] = 0
+    options = dict(lossless=True, exact=True) if suffix == 'webp' else {}
+    Image.fromarray(rgba).save(tmp_path / f'a.{suffix}', **options)
+    expected = rgba[:, :, :3] * (rgba[:, :, 3:] / 255.0)
+    assert np.abs(read_image(tmp_path / f'a.{suffix}') - expected).max() <= 1
+
+
+def test_grey_with_alpha(tmp_path):
+    Image.new('LA', (3, 3), (77, 255)).save(tmp_path / 'la.png')
+    assert (read_image(tmp_path / 'la.png') == 77).all()
+
+
+def test_cmyk_is_not_negative(tmp_path):
+    for suffix in ('jpg', 'tif'):
+        Image.new('RGB', (16, 16), (220, 40, 30)).convert('CMYK').save(tmp_path / f'c.{suffix}')
+        assert np.abs(read_image(tmp_path / f'c.{suffix}').mean(axis=(0, 1)) - (220, 40, 30)).max() < 6
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    image = Image.new('RGB', (24, 16), (255, 0, 0))
+    image.paste((0, 0, 255), (12, 0, 24, 16))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise: the stored left becomes the top
+    image.save(tmp_path / 'turned.jpg', exif=exif, quality=95)
+    got = read_image(tmp_path / 'turned.jpg')
+    assert got.shape == (24, 16, 3)
+    assert got[3, 8, 0] > 200 > 60 > got[3, 8, 2] and got[20, 8, 2] > 200 > 60 > got[20, 8, 0]
+
+
+def test_integers_and_floats_without_a_white_are_refused(tmp_path):
+    Image.fromarray(np.full((4, 4), 70000, np.int32)).save(tmp_path / 'i.tif')
+    Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / 'f.tif')
+    for name in ('i.tif', 'f.tif'):
+        with pytest.raises(ImageFileError, match=rf'{name}.*no defined white'):
+            read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize('suffix', ['png', 'jpg', 'bmp', 'tif', 'webp'])
+@pytest.mark.parametrize('share', [0.05, 0.5, 0.9])
+@pytest.mark.parametrize('reader', [read_image, read_mask])
+def test_truncated_files_are_refused(tmp_path, suffix, share, reader):
+    path = tmp_path / f'cut.{suffix}'
+    noise = np.random.default_rng(1).integers(0, 19, (96, 96), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(ImageFileError, match=rf'cut\.{suffix}'):
+        reader(path)
+
+
+@pytest.mark.filterwarnings('ignore::UserWarning')  # Pillow's, of damaged TIFF tags
+def test_damaged_bytes_are_refused_or_read_never_another_error(tmp_path, rgb):
+    rng = np.random.default_rng(2)
+    for suffix in ('png', 'jpg', 'tif', 'webp', 'bmp'):
+        path = tmp_path / f'x.{suffix}'
+        Image.fromarray(rgb).save(path)
+        whole = np.frombuffer(path.read_bytes(), np.uint8)
+        for _ in range(60):
+            damaged = whole.copy()
+            damaged[rng.integers(0, len(whole), 4)] = rng.integers(0, 256, 4)
+            path.write_bytes(damaged.tobytes())
+            # Any other error than this one fails the test.
+            with contextlib.suppress(ImageFileError):
+                read_image(path)
+
+
+@pytest.mark.parametrize('content', [b'', b'these are words, not pixels', b'\x89PNG\r\n\x1a\n', b'<html></html>' * 90])
+def test_what_is_no_image_is_refused(tmp_path, content):
+    path = tmp_path / 'words.png'
+    path.write_bytes(content)
+    with pytest.raises(ImageFileError, match=r'words\.png: not a readable image'):
+        read_image(path)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    with pytest.raises(ImageFileError, match=r'none\.png: no such file'):
+        read_image(tmp_path / 'none.png')
+    (tmp_path / 'folder.png').mkdir()
+    with pytest.raises(ImageFileError, match=r'folder\.png'):
+        read_image(tmp_path / 'folder.png')
+
+
+@pytest.mark.filterwarnings('ignore::PIL.Image.DecompressionBombWarning')
+@pytest.mark.parametrize('limit', [100, 60])
+def test_decompression_bombs_are_refused(tmp_path, rgb, monkeypatch, limit):
+    Image.fromarray(rgb).save(tmp_path / 'bomb.png')  # 126 pixels: over the limit once, and more than twice
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', limit)
+    with pytest.raises(ImageFileError, match=r'bomb\.png.*pixels'):
+        read_image(tmp_path / 'bomb.png')
+
+
+def test_masks_of_grey_palette_and_equal_channels(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 19, (5, 7), dtype=np.uint8)
+    Image.fromarray(labels).save(tmp_path / 'grey.png')
+    palette = Image.fromarray(labels).convert('P')
+    palette.putdata(labels.ravel().tolist())
+    palette.putpalette(np.random.default_rng(1).integers(0, 256, 768).tolist())
+    palette.save(tmp_path / 'palette.png')
+    Image.fromarray(np.repeat(labels[:, :, None], 3, axis=2)).save(tmp_path / 'rgb.png')
+    Image.fromarray(labels.astype(np.uint16)).save(tmp_path / 'sixteen.png')
+    for name in ('grey.png', 'palette.png', 'rgb.png', 'sixteen.png'):
+        got = read_mask(tmp_path / name)
+        np.testing.assert_array_equal(got, labels)
+        assert got.dtype == np.uint8
+
+
+@pytest.mark.parametrize('label', [19, 255])
+def test_labels_above_18_are_refused(tmp_path, label):
+    mask = np.zeros((5, 5), np.uint8)
+    mask[3, 2] = label
+    Image.fromarray(mask).save(tmp_path / 'm.png')
+    with pytest.raises(ImageFileError, match=rf'm\.png: holds label {label}, expected 0\.\.18'):
+        read_mask(tmp_path / 'm.png')
+
+
+def test_labels_that_would_wrap_into_range_are_refused(tmp_path):
+    Image.fromarray(np.full((5, 5), 256 + 3, np.uint16)).save(tmp_path / 'w.png')
+    with pytest.raises(ImageFileError, match='holds label 259'):
+        read_mask(tmp_path / 'w.png')
+    Image.fromarray(np.full((5, 5), 1.5, np.float32)).save(tmp_path / 'f.tif')
+    with pytest.raises(ImageFileError, match='float pixels'):
+        read_mask(tmp_path / 'f.tif')
+
+
+def test_colour_masks_are_refused(tmp_path):
+    Image.new('RGB', (5, 5), (204, 0, 0)).save(tmp_path / 'c.png')
+    with pytest.raises(ImageFileError, match=r'c\.png: is a colour picture'):
+        read_mask(tmp_path / 'c.png')
+
+
+def test_list_images_is_sorted_and_leaves_the_rest(tmp_path):
+    for name in ('b.png', 'a.JPG', '.hidden.png', 'notes.txt', 'Thumbs.db'):
+        (tmp_path / name).touch()
+    (tmp_path / 'c.png').mkdir()
+    assert [path.name for path in list_images(tmp_path)] == ['a.JPG', 'b.png']
+    with pytest.raises(DatasetError, match='nowhere: no such folder'):
+        list_images(tmp_path / 'nowhere')
+
+
+def test_errors_survive_the_way_between_processes():
+    error = pickle.loads(pickle.dumps(ImageFileError('a/b.png', 'is broken')))
+    assert (error.path, error.reason, str(error)) == ('a/b.png', 'is broken', 'a/b.png: is broken')
