@@ -102,7 +102,9 @@ class FaceDataset(BaseDataset):
         ImageFileError: a file that is truncated, no image, of another size, or a mask with a label above 18.
     """
 
-    METAINFO: ClassVar[dict[str, Any]] = dict(dataset_type='rainrestore_faces', classes=LABELS, palette=PALETTE.tolist())
+    METAINFO: ClassVar[dict[str, Any]] = dict(
+        dataset_type='rainrestore_faces', classes=LABELS, palette=PALETTE.tolist()
+    )
 
     def __init__(
         self,

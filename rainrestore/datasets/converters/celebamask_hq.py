@@ -2,8 +2,8 @@
 
 The release (github.com/switchablenorms/CelebAMask-HQ; research and education only, no commercial use) holds
 ``CelebA-HQ-img/N.jpg``, 1024x1024, N = 0..29999, and ``CelebAMask-HQ-mask-anno/K/NNNNN_PART.png``, 512x512,
-K = N // 2000: one picture per part that is visible, 255 inside the part. The split is drawn by picture, as the release does not say
-which pictures show one person.
+K = N // 2000: one picture per part that is visible, 255 inside the part. The split is drawn by picture, as the release
+does not say which pictures show one person.
 """
 
 from __future__ import annotations
