@@ -1,0 +1,286 @@
+"""Say what is installed, what is missing, and the command that mends it.
+
+The exit code is 1 when something is missing without which training, testing and restoring do not work.
+"""
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from rainrestore import compat
+
+PACKAGE = Path(__file__).resolve().parents[1]
+INSTALLER = PACKAGE.parent / 'tools' / 'install.py'
+BUNDLED_DATA = PACKAGE.parent / 'data' / 'portraits128'
+OLDEST_PYTHON = (3, 11)
+
+State = Literal['ok', 'warning', 'missing']
+Version = tuple[int, ...]
+
+# Seconds after which the import of mmagic counts as hanging; it takes about 4 on two cores.
+IMPORT_TIMEOUT = 120
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report: what was looked at, how it is, and for anything but ``ok`` how to mend it."""
+
+    name: str
+    state: State
+    detail: str
+    mend: str = ''
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--json', action='store_true', help='print one JSON object in place of the table')
+
+
+def run(args: argparse.Namespace) -> int:
+    checks = list(examine())
+    healthy = all(check.state != 'missing' for check in checks)
+    if args.json:
+        print(json.dumps({'ok': healthy, 'checks': [asdict(check) for check in checks]}))
+    else:
+        print(report(checks))
+    return 0 if healthy else 1
+
+
+def report(checks: Iterable[Check]) -> str:
+    """The table that a person reads, with each mending command once at its end."""
+    checks = list(checks)
+    width = max(len(check.name) for check in checks)
+    lines = [f'{check.state:<8} {check.name:<{width}}  {check.detail}' for check in checks]
+    mends = dict.fromkeys(check.mend for check in checks if check.mend)
+    if mends:
+        lines += ['', 'To mend this:', *(f'  {mend}' for mend in mends)]
+    return '\n'.join(lines)
+
+
+def examine() -> Iterable[Check]:
+    """Every check, in the order in which things build on each other."""
+    installed = installed_distributions()
+    yield check_python()
+    yield check_torch()
+    for name in ('numpy', 'pillow', 'safetensors', 'tqdm'):
+        yield check_package(name, installed)
+    yield check_mmengine(installed)
+    yield check_opencv(installed)
+    yield check_torchvision(installed)
+    yield check_mmcv(installed)
+    yield check_mmagic(installed)
+    for name, purpose in (
+        ('lpips', 'the LPIPS metric'),
+        ('facexlib', 'finding faces in a picture'),
+        ('tensorboard', 'TensorBoard logs'),
+    ):
+        yield check_package(name, installed, purpose)
+    yield check_vgg(PACKAGE / 'assets')
+    yield from check_zoo(PACKAGE / 'assets' / 'zoo')
+    yield check_data(os.environ.get('RAINRESTORE_DATA'))
+
+
+def installed_distributions() -> dict[str, str]:
+    """What pip lists: normalised name -> version."""
+    return {
+        re.sub(r'[-_.]+', '-', distribution.name).lower(): distribution.version
+        for distribution in importlib.metadata.distributions()
+        if distribution.name
+    }
+
+
+def check_python() -> Check:
+    version = '.'.join(map(str, sys.version_info[:3]))
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        oldest = '.'.join(map(str, OLDEST_PYTHON))
+        return Check('python', 'missing', f'{version}; {oldest} or newer is needed', f'install Python {oldest} or newer')
+    return Check('python', 'ok', f'{version} at {sys.executable}')
+
+
+def check_torch() -> Check:
+    if importlib.util.find_spec('torch') is None:
+        mend = f'with a GPU: install torch for your CUDA first; then, or without one: {_install()}'
+        return Check('torch', 'missing', 'not installed', mend)
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return Check('torch', 'missing', f'does not import: {error}', f'pip uninstall torch, then {_install()}')
+    if torch.version.cuda is None:
+        return Check('torch', 'ok', f'{torch.__version__}, CPU build')
+    if not torch.cuda.is_available():
+        return Check(
+            'torch',
+            'warning',
+            f'{torch.__version__}, built for CUDA {torch.version.cuda}, but sees no GPU: everything runs on the CPU',
+            'to use the GPU, check its driver with nvidia-smi',
+        )
+    devices = ', '.join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+    return Check('torch', 'ok', f'{torch.__version__}, built for CUDA {torch.version.cuda}: {devices}')
+
+
+def check_package(name: str, installed: Mapping[str, str], purpose: str = '') -> Check:
+    """A package for which being there is enough; with a ``purpose`` it is optional."""
+    if name in installed:
+        return Check(name, 'ok', installed[name])
+    if purpose:
+        return Check(name, 'warning', f'not installed; needed only for {purpose}', _install())
+    return Check(name, 'missing', 'not installed', _install())
+
+
+def check_mmengine(installed: Mapping[str, str]) -> Check:
+    fork, upstream = installed.get('onedl-mmengine'), installed.get('mmengine')
+    if fork and upstream:
+        detail = f'onedl-mmengine {fork} and mmengine {upstream} lie in the same folder, one over the other'
+        return Check('mmengine', 'warning', detail, _install())
+    if fork:
+        return Check('mmengine', 'ok', f'{fork}, the maintained fork (onedl-mmengine)')
+    if upstream is None:
+        return Check('mmengine', 'missing', 'not installed', _install())
+    if not (0, 10, 7) <= _version(upstream) < (1,):
+        return Check('mmengine', 'missing', f'{upstream}; >=0.10.7,<1 is needed', _install())
+    return Check('mmengine', 'ok', f'{upstream}, upstream')
+
+
+def check_opencv(installed: Mapping[str, str]) -> Check:
+    builds = {name: version for name, version in installed.items() if name.startswith('opencv-')}
+    headless = [name for name in builds if name.endswith('-headless')]
+    listed = ', '.join(f'{name} {version}' for name, version in builds.items())
+    if not builds:
+        return Check('opencv', 'missing', 'not installed', _install())
+    if len(builds) > 1:
+        return Check('opencv', 'warning', f'{listed} lie in the same folder, one over the other', _install())
+    if not headless:
+        return Check('opencv', 'warning', f'{listed}, the GUI build, needs libGL, which a server lacks', _install())
+    return Check('opencv', 'ok', listed)
+
+
+def check_torchvision(installed: Mapping[str, str]) -> Check:
+    version, torch_version = installed.get('torchvision'), installed.get('torch')
+    if version is None:
+        return Check('torchvision', 'missing', 'not installed', _install())
+    if torch_version is None:
+        return Check('torchvision', 'warning', f'{version}, without a torch', _install())
+    # torch 2.N goes with torchvision 0.(N + 15), since both came to that numbering.
+    expected = (0, _version(torch_version)[1] + 15)
+    if _version(torch_version)[0] == 2 and _version(version)[:2] != expected:
+        detail = f'{version} belongs to another torch than {torch_version}; 0.{expected[1]} is needed'
+        return Check('torchvision', 'warning', detail, f'pip uninstall -y torchvision, then {_install()}')
+    try:
+        broken = compat.torchvision_is_broken()
+    except ImportError:
+        return Check('torchvision', 'warning', f'{version}; torch does not import', _install())
+    if not broken:
+        return Check('torchvision', 'ok', f'{version}, with its compiled operators')
+    import torch
+
+    if torch.version.cuda is None:
+        return Check('torchvision', 'ok', f'{version}, compiled operators replaced (they need CUDA, torch is a CPU build)')
+    mend = f'install the torchvision of the same place as your torch {torch.__version__}'
+    return Check('torchvision', 'warning', f'{version}: its compiled operators do not load beside this torch', mend)
+
+
+def check_mmcv(installed: Mapping[str, str]) -> Check:
+    lite, full = installed.get('mmcv-lite'), installed.get('mmcv')
+    version = full or lite
+    if version is None:
+        return Check('mmcv', 'missing', 'not installed', _install())
+    if lite and full:
+        detail = f'mmcv {full} and mmcv-lite {lite} lie in the same folder, one over the other'
+        return Check('mmcv', 'warning', detail, f'pip uninstall -y mmcv mmcv-lite, then {_install()}')
+    if not (2, 0) <= _version(version) < (2, 2):
+        mend = f'pip uninstall -y {"mmcv" if full else "mmcv-lite"}, then {_install()}'
+        return Check('mmcv', 'missing', f'{version}; mmagic needs >=2.0,<2.2', mend)
+    return Check('mmcv', 'ok', f'{full}, with compiled operators' if full else f'{lite}, lite: no compiled operators')
+
+
+def check_mmagic(installed: Mapping[str, str]) -> Check:
+    """Whether mmagic's models and metrics import, tried in a process of its own: it loads 1,700 modules."""
+    version = installed.get('mmagic')
+    if version is None:
+        return Check('mmagic', 'missing', 'not installed', _install())
+    program = 'from rainrestore import compat; compat.apply(); import mmagic.models, mmagic.evaluation'
+    path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get('PYTHONPATH')])])
+    start = time.perf_counter()
+    try:
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', program],
+            capture_output=True,
+            text=True,
+            timeout=IMPORT_TIMEOUT,
+            env={**os.environ, 'PYTHONPATH': path},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Check('mmagic', 'missing', f'{version}: importing it took more than {IMPORT_TIMEOUT} s', _install())
+    if done.returncode:
+        reason = done.stderr.strip().rpartition('\n')[2]
+        return Check('mmagic', 'missing', f'{version} does not import: {reason}', _install())
+    return Check('mmagic', 'ok', f'{version}, models and metrics import in {time.perf_counter() - start:.1f} s')
+
+
+def check_vgg(assets: Path) -> Check:
+    file = assets / 'vgg16_relu3_3.safetensors'
+    if not file.is_file():
+        return Check('VGG16', 'warning', f'{file} is missing; needed to train with the VGG loss', 'git checkout -- ' + str(file))
+    return Check('VGG16', 'ok', f'bundled, {file.stat().st_size / 1e6:.1f} MB')
+
+
+def check_zoo(zoo: Path) -> Iterable[Check]:
+    """Every bundled checkpoint of the zoo's index: present, and byte for byte the published one."""
+    index_file = zoo / 'index.json'
+    if not index_file.is_file():
+        yield Check('zoo', 'warning', f'no checkpoint is bundled ({index_file} is missing)', 'git checkout -- ' + str(zoo))
+        return
+    for name, entry in json.loads(index_file.read_text(encoding='utf-8')).items():
+        file = zoo / entry['file']
+        mend = f'git checkout -- {file}'
+        if not file.is_file():
+            yield Check(name, 'warning', f'{file} is missing', mend)
+        elif sha256(file.read_bytes()).hexdigest() != entry['sha256']:
+            yield Check(name, 'warning', f'{file} is not the published file: its sha256 differs', mend)
+        else:
+            yield Check(name, 'ok', f'rainrestore://{name}, {file.stat().st_size / 1e6:.1f} MB, sha256 as published')
+
+
+def check_data(chosen: str | None) -> Check:
+    """The folder that configs read by default: RAINRESTORE_DATA, or the bundled faces."""
+    root = Path(chosen).expanduser() if chosen else BUNDLED_DATA
+    source = 'RAINRESTORE_DATA' if chosen else 'bundled'
+    if not root.is_dir():
+        mend = 'set RAINRESTORE_DATA to a folder {train,val,test}/{img,mask}'
+        return Check('data', 'warning', f'{source}: there is no folder {root}', mend if chosen else f'{mend}, or work in a clone')
+    counts = {split: _count(root / split / 'img') for split in ('train', 'val', 'test')}
+    listed = ', '.join(f'{split} {count}' for split, count in counts.items())
+    if not any(counts.values()):
+        mend = 'lay the pictures out as {train,val,test}/img and the label maps as {train,val,test}/mask'
+        return Check('data', 'warning', f'{source}: {root} holds no pictures', mend)
+    return Check('data', 'ok', f'{source}: {root} ({listed})')
+
+
+def _count(folder: Path) -> int:
+    return sum(1 for file in folder.iterdir() if not file.name.startswith('.')) if folder.is_dir() else 0
+
+
+def _install() -> str:
+    # The installer comes with the clone, not with a wheel.
+    if INSTALLER.is_file():
+        return f'{sys.executable} {INSTALLER}'
+    return 'python tools/install.py (in a clone of rainrestore)'
+
+
+def _version(text: str) -> Version:
+    """The leading numbers of a version: ``2.13.0+cpu`` -> (2, 13, 0)."""
+    match = re.match(r'\d+(\.\d+)*', text)
+    return tuple(int(number) for number in match[0].split('.')) if match else ()
+
+
