@@ -1,0 +1,33 @@
+# make demo | test | test-all | lint | clean.  The set-up runs once; PYTHON chooses the interpreter behind .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-all lint setup clean
+
+demo: $(STAMP)
+	$(BIN)/python tools/test.py configs/fcg_gan_x4.py rainrestore://fcg_gan_x4 --out results/demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest --durations=10
+
+test-all: $(STAMP)
+	$(BIN)/python -m pytest --durations=10 -m 'slow or not slow'
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: $(STAMP)
+
+# The stamp comes last, so that an interrupted set-up is taken up again.
+$(STAMP): setup.py tools/install.py $(wildcard requirements/*.txt)
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=..."'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python tools/install.py --dev
+	touch $@
+
+clean:
+	rm -rf $(VENV) results build *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,39 @@
+"""Packaging. ``pip install -e .`` gives the working core; ``python tools/install.py`` everything."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'rainrestore/__init__.py').read_text(encoding='utf-8'))[1]
+
+setup(
+    name='rainrestore',
+    version=VERSION,
+    description='Restoration of faces seen in heavy rain: a pluggable library on mmengine',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.11',
+    packages=find_packages(include=['rainrestore', 'rainrestore.*']),
+    package_data={'rainrestore': ['py.typed', 'assets/**/*']},
+    # Only what pip can get right by itself. mmagic, mmcv and torchvision are the installer's: their own requirements
+    # would replace the mmengine, the OpenCV or the torch that is there.
+    install_requires=[
+        'mmengine>=0.10.7,<1',
+        'numpy',
+        'pillow',
+        'safetensors',
+        'torch>=2.4',
+        'tqdm',
+    ],
+    extras_require={'dev': ['mypy', 'pytest', 'ruff']},
+    entry_points={'console_scripts': ['rainrestore = rainrestore.cli.main:main']},
+    classifiers=[
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Topic :: Scientific/Engineering :: Image Processing',
+    ],
+)

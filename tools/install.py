@@ -1,0 +1,189 @@
+"""Install rainrestore and the stack below it into the Python that runs this file. Uses the standard library only.
+
+    python -m venv .venv && .venv/bin/python tools/install.py        # what `make` does
+    pip install torch ... && python tools/install.py                 # a GPU: your torch for your CUDA first
+
+An installed torch, torchvision, mmengine or mmcv that fits is left as it is. Running it again changes nothing, and
+mends what another pip command has replaced since.
+"""
+
+import argparse
+import importlib.metadata
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+REQUIREMENTS = ROOT / 'requirements'
+
+# These ask pip for mmengine, torch or the GUI OpenCV by name, and would get what is not wanted.
+WITHOUT_THEIR_REQUIREMENTS = ('mmagic', 'lpips', 'facexlib')
+GUI_OPENCV = ('opencv-python', 'opencv-contrib-python')
+HEADLESS_OPENCV = 'opencv-python-headless'
+
+
+class InstallError(Exception):
+    """What is installed already cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One pip command, and why it is run."""
+
+    why: str
+    pip: tuple[str, ...]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--dev', action='store_true', help='also what tests and linting need: pytest, ruff, mypy')
+    parser.add_argument('--dry-run', action='store_true', help='print the commands and run none')
+    args = parser.parse_args()
+    installed = installed_distributions()
+    pins = read_pins((REQUIREMENTS / 'constraints.txt').read_text(encoding='utf-8'))
+    try:
+        kept, steps = plan(installed, pins, dev=args.dev)
+    except InstallError as error:
+        print(f'install: error: {error}', file=sys.stderr)
+        return 2
+    for line in kept:
+        print(f'# {line}')
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / 'constraints.txt'
+        constraints.write_text('\n'.join(constraint_lines(pins, installed)) + '\n', encoding='utf-8')
+        for step in steps:
+            print(f'# {step.why}\n{shlex.join(["python", "-m", "pip", *step.pip])}', flush=True)
+            if not args.dry_run:
+                code = run_pip(step.pip, constraints)
+                if code:
+                    print('install: error: the pip command above failed; mend that and run this again', file=sys.stderr)
+                    return code
+    if not args.dry_run:
+        print(f'installed in {time.monotonic() - start:.0f} s; `rainrestore doctor` tells how it stands')
+    return 0
+
+
+def plan(installed: Mapping[str, str], pins: Mapping[str, str], dev: bool) -> tuple[list[str], list[Step]]:
+    """What is kept, in words, and the pip commands that lead from what is installed to what is needed.
+
+    Args:
+        installed: Normalised distribution name -> version.
+        pins: Name -> the version this project is tested with.
+        dev: Whether the tools for tests and linting come too.
+
+    Raises:
+        InstallError: A version is installed that cannot be used and that nobody but its owner should replace.
+    """
+    kept, steps = [], []
+    plain = []  # installed without their requirements, in one command
+
+    if 'torch' in installed:
+        kept.append(f'torch {installed["torch"]} stays')
+    else:
+        steps.append(Step('torch is not there', ('install', f'torch=={pins["torch"]}')))
+
+    gui = [name for name in GUI_OPENCV if name in installed]
+    if gui:
+        # Both builds own the folder cv2: removing one takes files of the other, so the headless one is laid anew.
+        steps.append(Step('the GUI build of OpenCV needs libGL, which servers lack', ('uninstall', '-y', *gui)))
+        steps.append(
+            Step(
+                'the headless build of OpenCV takes its place',
+                ('install', '--no-deps', '--force-reinstall', f'{HEADLESS_OPENCV}=={pins[HEADLESS_OPENCV]}'),
+            )
+        )
+
+    requirement_files = ['stack.txt', 'dev.txt'] if dev else ['stack.txt']
+    files = [word for name in requirement_files for word in ('-r', str(REQUIREMENTS / name))]
+    steps.append(Step('packages whose own requirements are welcome', ('install', *files)))
+
+    if 'torchvision' in installed:
+        kept.append(f'torchvision {installed["torchvision"]} stays')
+    else:
+        plain.append(f'torchvision=={torchvision_for(installed.get("torch", pins["torch"]))}')
+
+    fork, upstream = installed.get('onedl-mmengine'), installed.get('mmengine')
+    fork_pinned = f'onedl-mmengine=={pins["onedl-mmengine"]}'
+    if fork and upstream:
+        steps.append(Step('mmengine was laid over its fork, in the same folder', ('uninstall', '-y', 'mmengine')))
+        steps.append(Step('the fork is laid anew', ('install', '--no-deps', '--force-reinstall', fork_pinned)))
+    elif fork:
+        kept.append(f'onedl-mmengine {fork} stays')
+    elif upstream and (0, 10, 7) <= numbers(upstream) < (1,):
+        kept.append(f'mmengine {upstream} stays')
+    else:
+        if upstream:
+            steps.append(Step(f'mmengine {upstream} does not fit: 0.10.7 or newer is needed', ('uninstall', '-y', 'mmengine')))
+        plain.append(fork_pinned)
+
+    mmcv = next((name for name in ('mmcv', 'mmcv-lite') if name in installed), None)
+    if mmcv is None:
+        plain.append(f'mmcv-lite=={pins["mmcv-lite"]}')
+    elif (2, 0) <= numbers(installed[mmcv]) < (2, 2):
+        kept.append(f'{mmcv} {installed[mmcv]} stays')
+    else:
+        raise InstallError(f'mmagic needs mmcv >=2.0,<2.2, and {mmcv} {installed[mmcv]} is installed: uninstall it first')
+
+    plain += [f'{name}=={pins[name]}' for name in WITHOUT_THEIR_REQUIREMENTS]
+    steps.append(
+        Step('packages whose own requirements would replace what was just chosen', ('install', '--no-deps', *plain))
+    )
+    steps.append(
+        Step('this package', ('install', '--no-deps', '--no-build-isolation', '--editable', str(ROOT)))
+    )
+    return kept, steps
+
+
+def torchvision_for(torch: str) -> str:
+    """The torchvision released with a torch: 2.N.P goes with 0.(N + 15).P."""
+    version = numbers(torch)
+    if len(version) != 3 or version[0] != 2:
+        raise InstallError(f'no torchvision is known for torch {torch}: install the two together first')
+    return f'0.{version[1] + 15}.{version[2]}'
+
+
+def constraint_lines(pins: Mapping[str, str], installed: Mapping[str, str]) -> list[str]:
+    """The pins, but with the torch that is there: pip then fails rather than replace it."""
+    bound = {**pins, 'torch': installed.get('torch', pins['torch'])}
+    return [f'{name}=={version}' for name, version in bound.items() if name != 'torchvision']
+
+
+def run_pip(arguments: tuple[str, ...], constraints: Path) -> int:
+    """Run pip of this Python quietly."""
+    command = [sys.executable, '-m', 'pip', '--disable-pip-version-check', *arguments, '--quiet']
+    if arguments[0] == 'install':
+        # Compiling 2 GB of Python to bytecode takes two thirds of the time, and Python does it by itself for the few
+        # files that it imports.
+        command += ['--constraint', str(constraints), '--no-compile']
+    return subprocess.run(command, check=False).returncode
+
+
+def installed_distributions() -> dict[str, str]:
+    """What pip lists: normalised name -> version."""
+    return {
+        re.sub(r'[-_.]+', '-', distribution.name).lower(): distribution.version
+        for distribution in importlib.metadata.distributions()
+        if distribution.name
+    }
+
+
+def read_pins(text: str) -> dict[str, str]:
+    """``name==version`` lines; comments and empty lines are skipped."""
+    return dict(line.strip().split('==') for line in text.splitlines() if '==' in line and not line.startswith('#'))
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version: ``2.13.0+cpu`` -> (2, 13, 0)."""
+    match = re.match(r'\d+(\.\d+)*', version)
+    return tuple(int(number) for number in match[0].split('.')) if match else ()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
