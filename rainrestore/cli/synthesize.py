@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
 import tempfile
 from dataclasses import fields
 from pathlib import Path
@@ -29,9 +28,10 @@ import numpy as np
 from tqdm import tqdm
 
 from rainrestore import __version__
-from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image
+from rainrestore.datasets.image_io import DatasetError, list_images, read_image
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
-from rainrestore.physics import RAIN_RANGES, RainRanges, quantise
+from rainrestore.errors import ConfigError
+from rainrestore.physics import RAIN_RANGES, RainRanges, RainRangesError, quantise
 from rainrestore.visualization.sheets import picture_sheet
 
 SHEET_TITLES = ('HR', 'LR (J)', 'J + S', 'LRHR (I)', 'S', 'A', 'T')
@@ -86,10 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _ranges(rain: str, settings: list[tuple[str, Any]]) -> RainRanges:
     try:
         return RainRanges.from_config({**RAIN_RANGES[rain].to_dict(), **dict(settings)})
-    except KeyError as error:
-        raise ValueError(f'--set: {error.args[0]}') from None
-    except ValueError as error:
-        raise ValueError(f'--set: {error}') from None
+    except RainRangesError as error:
+        raise RainRangesError(f'--set: {error}') from None
 
 
 def _sources(source: Path, limit: int | None) -> dict[str, Path]:
@@ -128,24 +126,22 @@ def _degrade(
     """Write the five pictures of one face; its entry for the JSON and its row of the sheet."""
     gt = read_image(source)
     height, width = gt.shape[:2]
-    if height % rain.scale or width % rain.scale:
-        raise ImageFileError(source, f'{width}x{height} is not divisible by --scale {rain.scale}; crop or resize it')
-    sample = rain(dict(gt=gt, name=name))
+    sample = rain({'gt': gt, 'name': name, 'gt_path': source})
     small = sample['img'].shape[:2]
-    maps = dict(
-        I=sample['img'],
-        J=quantise(sample['lr']),
-        S=_sixteen(sample['streak']),
-        T=_sixteen(sample['transmission']),
-        A=_sixteen(np.broadcast_to(sample['airlight'], (*small, 3))),
-    )
+    maps = {
+        'I': sample['img'],
+        'J': quantise(sample['lr']),
+        'S': _sixteen(sample['streak']),
+        'T': _sixteen(sample['transmission']),
+        'A': _sixteen(np.broadcast_to(sample['airlight'], (*small, 3))),
+    }
     for kind, pixels in maps.items():
         _write_png(folder / kind / f'{name}.png', pixels)
     hashes = {kind: hashlib.sha256(pixels.tobytes()).hexdigest() for kind, pixels in {'HR': gt, **maps}.items()}
     shown = (sample['lr'], sample['lr'] + sample['streak'], sample['img'] / np.float32(255),
              sample['streak'], sample['airlight'], sample['transmission'])  # fmt: skip
     row: list[np.ndarray | None] = [gt, *(_eight(values, *small) for values in shown)]
-    return dict(source=source.name, size=[width, height], rain=sample['rain'], sha256=hashes), row
+    return {'source': source.name, 'size': [width, height], 'rain': sample['rain'], 'sha256': hashes}, row
 
 
 def synthesize(
@@ -154,8 +150,8 @@ def synthesize(
     """Do what the command does (see the module) and return what it writes to ``rain.json``.
 
     Raises:
-        ValueError: a bad range, an unreadable picture, a size that ``scale`` does not divide, two files of one name, or
-            ``out`` holds files; the message names the file and says what to do.
+        DatasetError: an unreadable picture, a size that ``scale`` does not divide, two files of one name, or ``out``
+            holds files; the message names the file and says what to do.
         OSError: ``out`` cannot be written.
     """
     out = out.resolve()
@@ -174,14 +170,14 @@ def synthesize(
             faces[name], row = _degrade(name, path, rain, folder)
             if len(rows) < SHEET_ROWS:
                 rows.append(row)
-        record = dict(
-            rain=ranges.name,
-            ranges=ranges.to_dict(),
-            scale=scale,
-            seed=seed,
-            versions=dict(rainrestore=__version__, numpy=np.__version__),
-            faces=faces,
-        )
+        record = {
+            'rain': ranges.name,
+            'ranges': ranges.to_dict(),
+            'scale': scale,
+            'seed': seed,
+            'versions': {'rainrestore': __version__, 'numpy': np.__version__},
+            'faces': faces,
+        }
         text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
         (folder / 'rain.json').write_text(text + '\n', encoding='utf-8')
         picture_sheet(rows, SHEET_TITLES, folder / 'sheet.png')
@@ -192,13 +188,12 @@ def synthesize(
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; 2 after an error that the user can mend, told in one line."""
+    """Run the command and print where its results are."""
+    ranges = _ranges(args.rain, args.settings)
     try:
-        ranges = _ranges(args.rain, args.settings)
         record = synthesize(args.input, args.out, ranges, args.scale, args.seed, args.limit)
-    except (ValueError, OSError) as error:
-        print(f'rainrestore synthesize: error: {error}', file=sys.stderr)
-        return 2
+    except OSError as error:
+        raise ConfigError(f'--out {args.out}: cannot be written ({error.strerror or error})') from error
     print(f'{len(record["faces"])} faces with {record["rain"]} and seed {args.seed} in {args.out}')
     print(f'sheet: {args.out / "sheet.png"}')
     return 0

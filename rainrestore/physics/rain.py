@@ -22,6 +22,8 @@ import cv2
 import numpy as np
 import torch
 
+from rainrestore.errors import ConfigError
+
 Array = TypeVar('Array', np.ndarray, torch.Tensor)
 
 # The side, in pixels of the small image, that lengths in RainRanges are given for.
@@ -43,6 +45,10 @@ def _did_you_mean(name: str, known: list[str]) -> str:
     return f'did you mean {close[0]!r}?' if close else f'known: {", ".join(known)}'
 
 
+class RainRangesError(ConfigError, ValueError):
+    """A distribution of rain that does not exist or is not possible; the message names the range."""
+
+
 @dataclass(frozen=True)
 class RainRanges:
     """Every random range of the rain; pairs are (low, high) of a uniform draw, one draw a picture (and layer).
@@ -59,7 +65,7 @@ class RainRanges:
         layers: m, how many layers, each with its own draws. 0 gives haze without streaks.
 
     Raises:
-        ValueError: a range that is not two ascending finite numbers, or beyond what the model allows.
+        RainRangesError: a range that is not two ascending finite numbers, or beyond what the model allows.
     """
 
     noise_mean: tuple[float, float] = (0.8, 1.0)
@@ -79,42 +85,44 @@ class RainRanges:
             try:
                 low, high = (float(bound) for bound in value)
             except (TypeError, ValueError):
-                raise ValueError(f'rain range {name!r}: expected (low, high), two numbers, got {value!r}') from None
+                raise RainRangesError(
+                    f'rain range {name!r}: expected (low, high), two numbers, got {value!r}'
+                ) from None
             if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-                raise ValueError(f'rain range {name!r}: expected finite low <= high, got {low:g}, {high:g}')
+                raise RainRangesError(f'rain range {name!r}: expected finite low <= high, got {low:g}, {high:g}')
             object.__setattr__(self, name, (low, high))  # lists from a config become tuples
         for name in _GAIN_FIELDS:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise ValueError(f'rain range {name!r}: expected a number of at least 0, got {value!r}')
+                raise RainRangesError(f'rain range {name!r}: expected a number of at least 0, got {value!r}')
             object.__setattr__(self, name, float(value))
         for name, least in (('noise_variance', 0), ('length', 1), ('beta', 0), ('airlight', 0)):
             if getattr(self, name)[0] < least:
-                raise ValueError(f'rain range {name!r}: must be at least {least}, got {getattr(self, name)[0]:g}')
+                raise RainRangesError(f'rain range {name!r}: must be at least {least}, got {getattr(self, name)[0]:g}')
         if self.airlight[1] > 1:
-            raise ValueError(f"rain range 'airlight': must be at most 1, got {self.airlight[1]:g}")
+            raise RainRangesError(f"rain range 'airlight': must be at most 1, got {self.airlight[1]:g}")
         if isinstance(self.layers, bool) or not isinstance(self.layers, int) or self.layers < 0:
-            raise ValueError(f"rain range 'layers': expected a whole number of at least 0, got {self.layers!r}")
+            raise RainRangesError(f"rain range 'layers': expected a whole number of at least 0, got {self.layers!r}")
 
     @classmethod
     def from_config(cls, config: RainRanges | str | Mapping[str, Any] | None = None) -> RainRanges:
         """Ranges from what a config holds: a name, or a dict of fields that differ from ``rain_v1``.
 
         Raises:
-            KeyError: unknown name or field; the message names the nearest known one.
-            ValueError: a value that the field does not allow.
+            RainRangesError: unknown name or field (the message names the nearest known one), or a value that the field
+                does not allow.
         """
         if isinstance(config, RainRanges):
             return config
         if isinstance(config, str):
             if config not in RAIN_RANGES:
-                raise KeyError(f'unknown rain {config!r}; {_did_you_mean(config, list(RAIN_RANGES))}')
+                raise RainRangesError(f'unknown rain {config!r}; {_did_you_mean(config, list(RAIN_RANGES))}')
             return RAIN_RANGES[config]
         config = dict(config or {})
         known = [item.name for item in fields(cls)]
         for name in config:
             if name not in known:
-                raise KeyError(f'unknown rain range {name!r}; {_did_you_mean(str(name), known)}')
+                raise RainRangesError(f'unknown rain range {name!r}; {_did_you_mean(str(name), known)}')
         return cls(**config)
 
     @property
@@ -262,7 +270,7 @@ def draw_scene(J: np.ndarray, ranges: RainRanges, rng: np.random.Generator) -> R
         length, angle = within(ranges.length), within(ranges.angle)
         gain = ranges.gain_base + ranges.gain_per_length * length + ranges.gain_jitter * next(draws)
         length = max(length * scale, 1.0)  # no streak is shorter than a pixel
-        layers.append(dict(noise_mean=mean, noise_variance=variance, length=length, angle=angle, gain=gain))
+        layers.append({'noise_mean': mean, 'noise_variance': variance, 'length': length, 'angle': angle, 'gain': gain})
     rain = np.zeros((height, width))
     for layer in layers:
         kernel = motion_kernel(layer['length'], layer['angle'])
@@ -278,5 +286,5 @@ def draw_scene(J: np.ndarray, ranges: RainRanges, rng: np.random.Generator) -> R
     transmission = math.exp(-beta)
     T = np.full((height, width, 1), transmission, dtype=np.float32)
     A = np.full(3, airlight, dtype=np.float32)
-    params = dict(ranges=ranges.name, beta=beta, transmission=transmission, airlight=airlight, layers=layers)
+    params = {'ranges': ranges.name, 'beta': beta, 'transmission': transmission, 'airlight': airlight, 'layers': layers}
     return RainScene(J, S, T, A, forward(J, S, T, A), params)

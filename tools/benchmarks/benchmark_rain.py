@@ -1,7 +1,7 @@
 """Measure ScaleAwareHeavyRain on one core: 128x128 uint8 face in, quantised 32x32 observation and ground truth out.
 
-A plain implementation of the same model (Pillow's resize of the uint8 face, float64 noise, one cv2.filter2D) runs in the
-same rounds, interleaved, so that both meet the same load. The last line is JSON; times are medians over the faces.
+A plain implementation of the same model (Pillow's resize of the uint8 face, float64 noise, one cv2.filter2D) runs in
+the same rounds, interleaved, so that both meet the same load. The last line is JSON; times are medians over the faces.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def main() -> None:
     seeded, fresh = ScaleAwareHeavyRain(scale=SCALE, seed=0), ScaleAwareHeavyRain(scale=SCALE)
     rng = np.random.default_rng(0)
     jobs: dict[str, Callable[[np.ndarray, str], object]] = {
-        'seeded': lambda face, name: seeded(dict(gt=face, name=name)),
-        'fresh': lambda face, name: fresh(dict(gt=face, name=name)),
+        'seeded': lambda face, name: seeded({'gt': face, 'name': name}),
+        'fresh': lambda face, name: fresh({'gt': face, 'name': name}),
         'shrink_only': lambda face, name: shrink(face, SCALE),
         'plain': lambda face, name: plain_rain(face, rng),
     }
@@ -91,17 +91,17 @@ def main() -> None:
     rates = {kind: 1 / statistics.median(spent) for kind, spent in times.items()}
     for kind, rate in rates.items():
         print(f'{kind:12} {rate:8.0f} faces/s   median {1e6 / rate:6.1f} us')
-    result = dict(
-        benchmark='rain_v1 transform, one core',
-        faces_per_s={kind: round(rate) for kind, rate in rates.items()},
-        times_plain=round(rates['seeded'] / rates['plain'], 2),
-        goal=GOAL,
-        reached=min(rates['seeded'], rates['fresh']) >= GOAL,
-        samples=rounds * FACES,
-        python=platform.python_version(),
-        numpy=np.__version__,
-        opencv=cv2.__version__,
-    )
+    result = {
+        'benchmark': 'rain_v1 transform, one core',
+        'faces_per_s': {kind: round(rate) for kind, rate in rates.items()},
+        'times_plain': round(rates['seeded'] / rates['plain'], 2),
+        'goal': GOAL,
+        'reached': min(rates['seeded'], rates['fresh']) >= GOAL,
+        'samples': rounds * FACES,
+        'python': platform.python_version(),
+        'numpy': np.__version__,
+        'opencv': cv2.__version__,
+    }
     print(json.dumps(result))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rainrestore.datasets.image_io import DatasetError
 from rainrestore.datasets.transforms.base import FaceTransform
 from rainrestore.physics import RAIN_RANGES, RainRanges, draw_scene, quantise, seeded_rng, shrink
 from rainrestore.registry import TRANSFORMS
@@ -28,9 +29,11 @@ class ScaleAwareHeavyRain(FaceTransform):
             worker (for training).
 
     Raises:
-        KeyError: an unknown range, or a sample without ``gt`` (or, with a seed, ``name``).
+        RainRangesError: an unknown or impossible range.
+        ValueError: ``scale`` or ``seed`` is not a whole number.
+        KeyError: a sample without ``gt`` (or, with a seed, ``name``).
         TypeError: ``gt`` is not uint8.
-        ValueError: a bad range, scale or shape.
+        DatasetError: a side of ``gt`` is not divisible by ``scale``; names the file.
     """
 
     def __init__(
@@ -51,8 +54,13 @@ class ScaleAwareHeavyRain(FaceTransform):
         gt = results['gt']
         if gt.dtype != np.uint8:
             raise TypeError(f"ScaleAwareHeavyRain: 'gt' must be uint8 (0..255, RGB), got {gt.dtype}")
+        height, width = gt.shape[:2]
+        if height % self.scale or width % self.scale:
+            source = results.get('gt_path', results.get('name', 'a face'))
+            raise DatasetError(f'{source}: {width}x{height} is not divisible by scale {self.scale}; crop or resize it')
         if self.seed is None:
-            rng = np.random.Generator(np.random.PCG64(int.from_bytes(np.random.bytes(16), 'little')))
+            key = np.random.bytes(16)  # noqa: NPY002 (the generator that mmengine seeds in each worker)
+            rng = np.random.Generator(np.random.PCG64(int.from_bytes(key, 'little')))
         else:
             rng = seeded_rng(self.seed, results['name'])
         scene = draw_scene(shrink(gt, self.scale), self.ranges, rng)
