@@ -59,8 +59,8 @@ class ScaleAwareHeavyRain(FaceTransform):
             source = results.get('gt_path', results.get('name', 'a face'))
             raise DatasetError(f'{source}: {width}x{height} is not divisible by scale {self.scale}; crop or resize it')
         if self.seed is None:
-            key = np.random.bytes(16)  # noqa: NPY002 (the generator that mmengine seeds in each worker)
-            rng = np.random.Generator(np.random.PCG64(int.from_bytes(key, 'little')))
+            entropy = np.random.bytes(16)  # noqa: NPY002 (the generator that mmengine seeds in each worker)
+            rng = np.random.Generator(np.random.PCG64(int.from_bytes(entropy, 'little')))
         else:
             rng = seeded_rng(self.seed, results['name'])
         scene = draw_scene(shrink(gt, self.scale), self.ranges, rng)
