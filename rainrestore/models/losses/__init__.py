@@ -1,0 +1,15 @@
+"""What is minimised: losses, each a registered component with its equation."""
+
+from rainrestore.models.losses.adversarial import LinearAdversarialLoss
+from rainrestore.models.losses.perceptual import PerceptualLoss, VGG16Features
+from rainrestore.models.losses.pixel import MSELoss, ParsingLoss, RainParameterLoss, RainReconstructionLoss
+
+__all__ = [
+    'LinearAdversarialLoss',
+    'MSELoss',
+    'ParsingLoss',
+    'PerceptualLoss',
+    'RainParameterLoss',
+    'RainReconstructionLoss',
+    'VGG16Features',
+]

@@ -1,0 +1,130 @@
+"""The perceptual loss on VGG16 features."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from rainrestore import compat
+from rainrestore.errors import CheckpointError
+from rainrestore.registry import MODELS
+
+BUNDLED_VGG = Path(__file__).parents[2] / 'assets' / 'vgg16_relu3_3.safetensors'
+BUNDLED_VGG_SHA256 = '80d061f279fa0a9f4bde3ba574755150f7b967351172bc780914a2b1cc8b2411'
+# VGG16 to relu3_3: output widths, 'M' halves the sides; and where each named activation is in the sequence
+_LAYERS = (64, 64, 'M', 128, 128, 'M', 256, 256, 256)
+_TAPS = {'relu1_1': 1, 'relu1_2': 3, 'relu2_1': 6, 'relu2_2': 8, 'relu3_1': 11, 'relu3_2': 13, 'relu3_3': 15}
+
+
+def _bundled_weights() -> dict[str, Tensor]:
+    if not BUNDLED_VGG.is_file():
+        raise CheckpointError(f'{BUNDLED_VGG.name} is missing from the package: reinstall it, or use weights="torchvision"')
+    content = BUNDLED_VGG.read_bytes()
+    if hashlib.sha256(content).hexdigest() != BUNDLED_VGG_SHA256:
+        raise CheckpointError(f'{BUNDLED_VGG.name} is damaged (sha256 differs): reinstall the package')
+    return load(content)
+
+
+def _torchvision_weights() -> dict[str, Tensor]:
+    compat.apply()
+    from torchvision.models import VGG16_Weights
+
+    state = VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
+    return {key.removeprefix('features.'): value for key, value in state.items() if key.startswith('features.')}
+
+
+class VGG16Features(nn.Module):
+    """Activations of the ImageNet VGG16 (Simonyan & Zisserman 2015) up to relu3_3, frozen.
+
+    Args:
+        taps: names of the activations to return.
+        weights: 'bundled' (half precision file of this package, checked by sha256) or 'torchvision' (downloaded once).
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, taps: tuple[str, ...], weights: str = 'bundled') -> None:
+        super().__init__()
+        unknown = [tap for tap in taps if tap not in _TAPS]
+        if unknown or not taps:
+            raise ValueError(f'unknown VGG layers {unknown}: choose from {", ".join(_TAPS)}')
+        sources = {'bundled': _bundled_weights, 'torchvision': _torchvision_weights}
+        if weights not in sources:
+            raise ValueError(f"weights must be 'bundled' or 'torchvision', got {weights!r}")
+        layers: list[nn.Module] = []
+        width = 3
+        for layer in _LAYERS:
+            if isinstance(layer, str):
+                layers.append(nn.MaxPool2d(2))
+            else:
+                layers += [nn.Conv2d(width, layer, 3, padding=1), nn.ReLU()]
+                width = layer
+        self.taps = {_TAPS[tap]: tap for tap in taps}
+        self.layers = nn.Sequential(*layers)
+        source = sources[weights]()
+        self.layers.load_state_dict({key: source[key].float() for key in self.layers.state_dict()})
+        self.layers = self.layers[: max(self.taps) + 1]
+        self.register_buffer('mean', torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer('std', torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> 'VGG16Features':
+        """Stays in evaluation mode."""
+        return super().train(False)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """RGB (N, 3, H, W) in [0, 1] -> the named activations."""
+        x = (image - self.mean) / self.std
+        features = {}
+        for index, layer in enumerate(self.layers):
+            x = layer(x)
+            if index in self.taps:
+                features[self.taps[index]] = x
+        return features
+
+
+@MODELS.register_module()
+class PerceptualLoss(nn.Module):
+    """vgg(H, H^) = loss_weight * sum over layers of mean (phi_l(H) - phi_l(H^))^2 (paper eqs. 20, 27).
+
+    The paper writes squared norms; their means are taken here, since the sums are four to six orders larger than the
+    other terms. The features of the truth carry no gradient. VGG's own weights are not part of checkpoints.
+
+    Args:
+        layers: the activations phi_l.
+        loss_weight: factor: 0.1 in rain removal, 1e-3 in the generator's loss.
+        weights: as for :class:`VGG16Features`.
+    """
+
+    def __init__(
+        self,
+        layers: tuple[str, ...] = ('relu1_1', 'relu2_2', 'relu3_3'),
+        loss_weight: float = 1e-3,
+        weights: str = 'bundled',
+    ) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+        self.vgg = VGG16Features(tuple(layers), weights)
+        self._register_state_dict_hook(_drop_vgg)
+        self._register_load_state_dict_pre_hook(self._keep_vgg)
+
+    def _keep_vgg(self, state: dict, prefix: str, *_: object) -> None:
+        own = {f'{prefix}vgg.{key}': value for key, value in self.vgg.state_dict().items()}
+        state.update(own)
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """H^ and H, RGB (N, 3, H, W) in [0, 1] -> a scalar."""
+        with torch.no_grad():
+            truth = self.vgg(target)
+        features = self.vgg(prediction)
+        terms = [F.mse_loss(features[name].float(), truth[name].float()) for name in features]
+        return self.loss_weight * torch.stack(terms).sum()
+
+
+def _drop_vgg(_module: nn.Module, state: dict, prefix: str, _metadata: object) -> None:
+    for key in [key for key in state if key.startswith(f'{prefix}vgg.')]:
+        del state[key]

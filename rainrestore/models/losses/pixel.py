@@ -1,0 +1,94 @@
+"""Losses on pixels: the mean squared error and what the rain and parsing modules add to it."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rainrestore.models.networks.hrrm import RainEstimate
+from rainrestore.physics import forward as rain_forward
+from rainrestore.registry import MODELS
+
+
+@MODELS.register_module()
+class MSELoss(nn.Module):
+    """f_MSE(H, H^) = loss_weight * mean (H - H^)^2, over all pixels and channels (paper eq. 26).
+
+    Args:
+        loss_weight: factor.
+    """
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Two tensors of one shape -> a scalar."""
+        return self.loss_weight * F.mse_loss(prediction.float(), target.float())
+
+
+@MODELS.register_module()
+class RainReconstructionLoss(nn.Module):
+    """L_R = f_MSE(J, J^) + f_MSE(I, I^) with I^ = T^ (J + S^) + (1 - T^) A^ (paper eqs. 18, 19).
+
+    J in eq. 19 is the true one, so that the second term speaks to S^, T^ and A^ alone.
+
+    Args:
+        reconstruction_weight: factor of the second term; 0 is the ablation without it.
+        loss_weight: factor of the whole.
+    """
+
+    def __init__(self, reconstruction_weight: float = 1.0, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.reconstruction_weight = reconstruction_weight
+        self.loss_weight = loss_weight
+
+    @staticmethod
+    def reconstruct(estimate: RainEstimate, lr: Tensor) -> Tensor:
+        """I^ of eq. 19 from the estimated S, T, A and the true J (N, 3, h, w)."""
+        return rain_forward(lr, estimate.streak, estimate.transmission, estimate.airlight)
+
+    def forward(self, estimate: RainEstimate, lr: Tensor, rainy: Tensor) -> dict[str, Tensor]:
+        """The estimate, J and I (N, 3, h, w) in [0, 1] -> ``loss_lr`` and, unless its factor is 0, ``loss_rainy``."""
+        losses = {'loss_lr': self.loss_weight * F.mse_loss(estimate.lr, lr)}
+        if self.reconstruction_weight:
+            factor = self.loss_weight * self.reconstruction_weight
+            losses['loss_rainy'] = factor * F.mse_loss(self.reconstruct(estimate, lr), rainy)
+        return losses
+
+
+@MODELS.register_module()
+class RainParameterLoss(nn.Module):
+    """w_S f_MSE(S, S^) + w_T f_MSE(T, T^) + w_A f_MSE(A, A^): what synthetic rain allows beyond the paper.
+
+    Args:
+        streak, transmission, airlight: the factors w.
+    """
+
+    def __init__(self, streak: float = 1.0, transmission: float = 1.0, airlight: float = 1.0) -> None:
+        super().__init__()
+        self.weights = {'streak': streak, 'transmission': transmission, 'airlight': airlight}
+
+    def forward(self, estimate: RainEstimate, **truth: Tensor) -> dict[str, Tensor]:
+        """The estimate and the true ``streak``, ``transmission`` and ``airlight`` of the same shapes -> one loss each."""
+        return {
+            f'loss_{name}': weight * F.mse_loss(getattr(estimate, name), truth[name])
+            for name, weight in self.weights.items()
+            if weight
+        }
+
+
+@MODELS.register_module()
+class ParsingLoss(nn.Module):
+    """L_F = f_MSE(F, F^) over the channels whose labels the data set annotates (paper eq. 22).
+
+    Args:
+        loss_weight: factor.
+    """
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, prediction: Tensor, target: Tensor, annotated: Tensor) -> Tensor:
+        """F^ and F (N, C, h, w) in [0, 1], ``annotated`` (N, C) bool -> a scalar: the mean over annotated channels."""
+        weight = annotated[:, :, None, None].to(prediction.dtype).expand_as(prediction)
+        return self.loss_weight * F.mse_loss(prediction, target, weight=weight)

@@ -1,0 +1,149 @@
+"""Encoders of the rain removal module.
+
+The contract of the slot ``HRRM(encoder=...)``: ``forward(image)`` takes (N, in_channels, h, w), sides multiples of
+``strides[-1]``, and returns one feature map a level, fine to coarse; ``out_channels`` and ``strides`` name them.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from rainrestore.models.networks.layers import DenseLayer, Transition, conv_norm
+from rainrestore.registry import MODELS
+
+
+class PyramidEncoder(nn.Module):
+    """A stem and stages; the features after each are the levels of the pyramid."""
+
+    def __init__(self, levels: Sequence[nn.Module], out_channels: Sequence[int], strides: Sequence[int]) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList(levels)
+        self.out_channels = tuple(out_channels)
+        self.strides = tuple(strides)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(N, in_channels, h, w) -> the features of each level, (N, out_channels[i], h / strides[i], w / strides[i])."""
+        features = []
+        for level in self.levels:
+            image = level(image)
+            features.append(image)
+        return features
+
+
+def _stem(in_channels: int, channels: int, stride: int) -> nn.Sequential:
+    """The ImageNet stem (7x7 stride 2, max pooling by 2) at stride 4; a 3x3 convolution at stride 1.
+
+    A face of 32x32 pixels keeps its detail only with stride 1: with stride 4 its first features are 8x8.
+    """
+    if stride not in (1, 4):
+        raise ValueError(f'stem_stride must be 1 or 4, got {stride}')
+    if stride == 1:
+        return nn.Sequential(conv_norm(in_channels, channels), nn.ReLU())
+    return nn.Sequential(conv_norm(in_channels, channels, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+
+
+@MODELS.register_module()
+class DenseNetEncoder(PyramidEncoder):
+    """DenseNet-BC (Huang et al. 2017): dense blocks with transitions of compression 0.5 that halve the sides.
+
+    Args:
+        in_channels: channels of the image.
+        growth: channels that each dense layer adds. DenseNet-121 has 32.
+        blocks: dense layers per stage. DenseNet-121 to its third transition is (6, 12, 24).
+        stem_channels: width of the stem. DenseNet-121 has 64.
+        stem_stride: 4 as for ImageNet, or 1 for small faces.
+        bottleneck: width of the 1x1 convolutions over ``growth``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        growth: int = 32,
+        blocks: Sequence[int] = (6, 12, 24),
+        stem_channels: int = 64,
+        stem_stride: int = 1,
+        bottleneck: int = 4,
+    ) -> None:
+        levels: list[nn.Module] = [_stem(in_channels, stem_channels, stem_stride)]
+        channels = [stem_channels]
+        strides = [stem_stride]
+        for depth in blocks:
+            width = channels[-1]
+            layers: list[nn.Module] = []
+            for _ in range(depth):
+                layers.append(DenseLayer(width, growth, bottleneck))
+                width += growth
+            levels.append(nn.Sequential(*layers, Transition(width, width // 2, scale=-2)))
+            channels.append(width // 2)
+            strides.append(strides[-1] * 2)
+        super().__init__(levels, channels, strides)
+
+
+class _ResidualBlock(nn.Module):
+    """relu(x + conv-BN-ReLU-conv-BN(x)), with a 1x1 projection where the shape changes (He et al. 2016)."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            conv_norm(in_channels, out_channels, 3, stride), nn.ReLU(), conv_norm(out_channels, out_channels)
+        )
+        same = stride == 1 and in_channels == out_channels
+        self.shortcut = nn.Identity() if same else conv_norm(in_channels, out_channels, 1, stride)
+        self.activation = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.shortcut(x) + self.body(x))
+
+
+@MODELS.register_module()
+class ResNetEncoder(PyramidEncoder):
+    """Residual stages of basic blocks (He et al. 2016), each halving the sides and doubling the width.
+
+    Args: as :class:`DenseNetEncoder`; ``blocks`` counts residual blocks per stage. ResNet-18 is (2, 2, 2) from 64.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        blocks: Sequence[int] = (2, 2, 2),
+        stem_channels: int = 64,
+        stem_stride: int = 1,
+    ) -> None:
+        levels: list[nn.Module] = [_stem(in_channels, stem_channels, stem_stride)]
+        channels = [stem_channels]
+        strides = [stem_stride]
+        for depth in blocks:
+            width = channels[-1] * 2
+            first = _ResidualBlock(channels[-1], width, 2)
+            levels.append(nn.Sequential(first, *(_ResidualBlock(width, width, 1) for _ in range(depth - 1))))
+            channels.append(width)
+            strides.append(strides[-1] * 2)
+        super().__init__(levels, channels, strides)
+
+
+@MODELS.register_module()
+class VGGEncoder(PyramidEncoder):
+    """VGG stages with batch normalisation (Simonyan & Zisserman 2015): 3x3 convolutions, then max pooling by 2.
+
+    Args: as :class:`DenseNetEncoder`; ``blocks`` counts convolutions per stage. VGG-16 begins (2, 2, 3) from 64.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        blocks: Sequence[int] = (2, 2, 3),
+        stem_channels: int = 64,
+        stem_stride: int = 1,
+    ) -> None:
+        levels: list[nn.Module] = [_stem(in_channels, stem_channels, stem_stride)]
+        channels = [stem_channels]
+        strides = [stem_stride]
+        for depth in blocks:
+            width = channels[-1] * 2
+            layers: list[nn.Module] = []
+            for index in range(depth):
+                layers += [conv_norm(width if index else channels[-1], width), nn.ReLU()]
+            levels.append(nn.Sequential(*layers, nn.MaxPool2d(2)))
+            channels.append(width)
+            strides.append(strides[-1] * 2)
+        super().__init__(levels, channels, strides)

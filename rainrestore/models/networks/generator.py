@@ -1,0 +1,57 @@
+"""The face-parsing-guided generator (paper section 3.5)."""
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from rainrestore.registry import MODELS
+
+
+@MODELS.register_module()
+class FCGGenerator(BaseModule):
+    """H = G(J, F, I) (paper eq. 23), after SRGAN's generator.
+
+    The trunk sees concat(J, I), or I alone where there is no rain removal. The parsed face F is concatenated to the
+    trunk's feature map, before the first pixel shuffle. Then log2(scale) times {3x3 convolution to 4 times the width,
+    pixel shuffle by 2, PReLU}, a 9x9 convolution to RGB and (tanh + 1) / 2.
+
+    Args:
+        trunk: config of the trunk slot, without ``in_channels``.
+        scale: enlargement, a power of 2.
+        channels: width of the upsampling stages.
+        derained: whether J enters beside I.
+        parsing_channels: channels of F; 0 where there is no parsing.
+        init_cfg: where weights come from.
+    """
+
+    def __init__(
+        self,
+        trunk: dict,
+        scale: int = 4,
+        channels: int = 64,
+        derained: bool = True,
+        parsing_channels: int = 19,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if scale < 2 or scale & (scale - 1):
+            raise ValueError(f'scale must be a power of 2, at least 2, got {scale}')
+        self.scale = scale
+        self.derained = derained
+        self.parsing_channels = parsing_channels
+        self.trunk = MODELS.build(dict(trunk, in_channels=6 if derained else 3))
+        width = self.trunk.out_channels + parsing_channels
+        stages: list[nn.Module] = []
+        for _ in range(scale.bit_length() - 1):
+            stages += [nn.Conv2d(width, 4 * channels, 3, padding=1), nn.PixelShuffle(2), nn.PReLU()]
+            width = channels
+        self.upsampler = nn.Sequential(*stages)
+        self.tail = nn.Conv2d(width, 3, 9, padding=4)
+
+    def forward(self, rainy: Tensor, derained: Tensor | None = None, parsing: Tensor | None = None) -> Tensor:
+        """I (N, 3, h, w), J (N, 3, h, w), F (N, parsing_channels, h, w), all in [0, 1] -> H (N, 3, s h, s w) in [0, 1]."""
+        image = torch.cat((derained, rainy), 1) if self.derained else rainy
+        features = self.trunk(image)
+        if self.parsing_channels:
+            features = torch.cat((features, parsing.to(features.dtype)), 1)
+        return (self.tail(self.upsampler(features)).float().tanh() + 1) / 2

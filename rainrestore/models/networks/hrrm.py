@@ -1,0 +1,147 @@
+"""HRRM: the interpretable heavy rain removal module (paper section 3.3)."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from rainrestore.models.networks.layers import DenseLayer, Transition, crop_to, pad_to_multiple
+from rainrestore.registry import MODELS
+
+
+class RainEstimate(NamedTuple):
+    """What the module reads from a rainy image I; N images of h x w.
+
+    Attributes:
+        lr: J, the image without rain, (N, 3, h, w) in [0, 1].
+        streak: S, the sum of the rain layers, (N, 3, h, w) in [0, 1].
+        transmission: T, (N, 1, h, w) in (0, 1].
+        airlight: A, (N, 3, 1, 1) in [0, 1].
+    """
+
+    lr: Tensor
+    streak: Tensor
+    transmission: Tensor
+    airlight: Tensor
+
+
+class DenseDecoder(nn.Module):
+    """Dense blocks and up-transitions from the coarsest level to stride ``out_stride``, with skips (after DCPDN).
+
+    At each level: the features so far and the encoder's of that level are concatenated, pass one dense layer, and a
+    transition to ``widths[i]`` channels enlarges them. At stride 1 a refinement follows: the image is concatenated, a 3x3
+    convolution to 20 channels, averages over windows of 1/4, 1/8 and 1/16 of the longer side brought back as one
+    channel each, and a 3x3 convolution to the output.
+    """
+
+    def __init__(
+        self,
+        encoder_channels: Sequence[int],
+        encoder_strides: Sequence[int],
+        out_channels: int,
+        out_stride: int,
+        growth: Sequence[int],
+        bottleneck: int,
+        image_channels: int = 3,
+    ) -> None:
+        super().__init__()
+        if len(growth) < len(encoder_channels):
+            raise ValueError(f'decoder_growth needs {len(encoder_channels)} values, coarse to fine, got {list(growth)}')
+        skips = list(reversed(encoder_channels))
+        strides = list(reversed(encoder_strides))
+        stages: list[nn.Module] = []
+        width, stride = 0, strides[0]
+        for index, added in enumerate(growth):
+            if index < len(skips):
+                width += skips[index]
+                stride = strides[index]
+            layer = DenseLayer(width, added, bottleneck)
+            width = added
+            last = stride == out_stride
+            stages.append(nn.Sequential(layer, Transition(layer.out_channels, width, 1 if last else 2)))
+            if last:
+                break
+            stride //= 2
+        else:
+            raise ValueError(f'decoder_growth {list(growth)} ends at stride {stride}, not at the asked {out_stride}')
+        self.stages = nn.ModuleList(stages)
+        self.skips = len(skips)
+        self.pool_sizes = (4, 8, 16) if out_stride == 1 else ()
+        if self.pool_sizes:
+            self.refine = nn.Sequential(nn.Conv2d(width + image_channels, 20, 3, padding=1), nn.LeakyReLU(0.2))
+            self.pooled = nn.ModuleList(nn.Conv2d(20, 1, 1) for _ in self.pool_sizes)
+            width = 20 + len(self.pool_sizes)
+        self.head = nn.Conv2d(width, out_channels, 3, padding=1)
+
+    def forward(self, features: list[Tensor], image: Tensor) -> Tensor:
+        x = features[-1]
+        for index, stage in enumerate(self.stages):
+            if 0 < index < self.skips:
+                x = torch.cat((x, features[-1 - index]), 1)
+            x = stage(x)
+        if self.pool_sizes:
+            x = self.refine(torch.cat((x, image), 1))
+            side = x.shape[-2:]
+            pooled = [
+                F.interpolate(conv(F.adaptive_avg_pool2d(x, size)), side, mode='nearest')
+                for size, conv in zip(self.pool_sizes, self.pooled, strict=True)
+            ]
+            x = torch.cat((x, *pooled), 1)
+        return self.head(x)
+
+
+@MODELS.register_module()
+class HRRM(BaseModule):
+    """One encoder, four decoders: J, S, T and A of ``I = T (J + S) + (1 - T) A`` (paper eqs. 2, 9).
+
+    The heads keep each quantity what it physically is, since no loss of the paper looks at S, T or A alone: S and J are
+    maps of three channels; T is one channel, decoded at a coarse stride and enlarged bilinearly, so that it cannot hold
+    streaks; A is one colour an image, from the coarsest features averaged globally. All pass a sigmoid.
+
+    Any sides are taken: the image is padded to a multiple of the encoder's coarsest stride and the maps cropped back.
+
+    Args:
+        encoder: config of the encoder slot.
+        decoder_growth: dense growth of each decoder level, coarse to fine.
+        bottleneck: width of the decoders' 1x1 convolutions over the growth.
+        transmission_stride: the stride at which T is decoded.
+        init_cfg: where weights come from, as everywhere in mmengine.
+    """
+
+    def __init__(
+        self,
+        encoder: dict,
+        decoder_growth: Sequence[int] = (128, 128, 64, 32),
+        bottleneck: int = 2,
+        transmission_stride: int = 4,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.encoder = MODELS.build(encoder)
+        channels, strides = self.encoder.out_channels, self.encoder.strides
+
+        def decoder(out_channels: int, out_stride: int) -> DenseDecoder:
+            return DenseDecoder(channels, strides, out_channels, out_stride, decoder_growth, bottleneck)
+
+        self.lr_decoder = decoder(3, 1)
+        self.streak_decoder = decoder(3, 1)
+        self.transmission_decoder = decoder(1, min(transmission_stride, strides[-1]))
+        self.airlight_decoder = decoder(3, strides[-1])
+        # rain is sparse: a fresh network starts near S = 0.05 instead of 0.5
+        nn.init.constant_(self.streak_decoder.head.bias, -3.0)
+
+    def forward(self, image: Tensor) -> RainEstimate:
+        """I (N, 3, h, w) in [0, 1] -> :class:`RainEstimate`."""
+        padded = pad_to_multiple(image, self.encoder.strides[-1])
+        features = self.encoder(padded)
+        lr = self.lr_decoder(features, padded)
+        streak = self.streak_decoder(features, padded)
+        coarse = self.transmission_decoder(features, padded)
+        transmission = F.interpolate(coarse, padded.shape[-2:], mode='bilinear', align_corners=False)
+        airlight = self.airlight_decoder(features, padded).mean((2, 3), keepdim=True)
+        # the physics multiplies and subtracts these: single precision, whatever the layers ran in
+        maps = [crop_to(x, image).float().sigmoid() for x in (lr, streak, transmission)]
+        return RainEstimate(*maps, airlight.float().sigmoid())

@@ -1,0 +1,53 @@
+"""Layers that several networks share."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Replicate the right and bottom border of (N, C, h, w) until both sides are multiples of ``multiple``."""
+    height, width = image.shape[-2:]
+    pad = (0, -width % multiple, 0, -height % multiple)
+    return F.pad(image, pad, mode='replicate') if any(pad) else image
+
+
+def crop_to(image: Tensor, like: Tensor) -> Tensor:
+    """Undo :func:`pad_to_multiple`: the top left corner of ``image`` in the size of ``like``."""
+    return image[..., : like.shape[-2], : like.shape[-1]]
+
+
+def conv_norm(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution without bias, batch normalisation."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(out_channels)
+    )
+
+
+class DenseLayer(nn.Module):
+    """BN-ReLU-1x1(bottleneck * growth)-BN-ReLU-3x3(growth), concatenated to its input (DenseNet-BC)."""
+
+    def __init__(self, in_channels: int, growth: int, bottleneck: int) -> None:
+        super().__init__()
+        inner = bottleneck * growth
+        self.body = nn.Sequential(
+            nn.BatchNorm2d(in_channels),
+            nn.ReLU(),
+            nn.Conv2d(in_channels, inner, 1, bias=False),
+            nn.BatchNorm2d(inner),
+            nn.ReLU(),
+            nn.Conv2d(inner, growth, 3, padding=1, bias=False),
+        )
+        self.out_channels = in_channels + growth
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat((x, self.body(x)), 1)
+
+
+class Transition(nn.Sequential):
+    """BN-ReLU-1x1, then nothing, an average pooling by 2 (``scale=-2``) or a nearest enlargement by 2 (``scale=2``)."""
+
+    def __init__(self, in_channels: int, out_channels: int, scale: int = 1) -> None:
+        resample = {1: nn.Identity(), 2: nn.Upsample(scale_factor=2), -2: nn.AvgPool2d(2)}[scale]
+        convolution = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        super().__init__(nn.BatchNorm2d(in_channels), nn.ReLU(), convolution, resample)

@@ -1,0 +1,10 @@
+"""What is trained: one learning scheme a file."""
+
+from rainrestore.models.restorers.base import Restorer
+from rainrestore.models.restorers.baselines import ClassicRestorer
+from rainrestore.models.restorers.face_parsing import FaceParser
+from rainrestore.models.restorers.fcg_gan import FCGGAN
+from rainrestore.models.restorers.preprocessor import RestorationPreprocessor
+from rainrestore.models.restorers.rain_removal import RainRemover
+
+__all__ = ['FCGGAN', 'ClassicRestorer', 'FaceParser', 'RainRemover', 'RestorationPreprocessor', 'Restorer']

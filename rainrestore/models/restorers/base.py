@@ -1,0 +1,81 @@
+"""What all restorers share: how they are called, what they return, where their truth comes from."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from rainrestore.registry import MODELS
+
+if TYPE_CHECKING:
+    from mmagic.structures import DataSample
+
+
+def build_slot(config: dict | None, **defaults: Any) -> Any:
+    """Build a slot of a restorer; an empty slot (None) is left empty. ``defaults`` yield to the config."""
+    return None if config is None else MODELS.build({**defaults, **config})
+
+
+class Restorer(BaseModel):
+    """A learning scheme on mmengine's BaseModel.
+
+    ``mode='tensor'`` gives the dict of :meth:`restore`; ``'loss'`` the losses; ``'predict'`` the data samples with an
+    ``output`` sample that holds, on the CPU, each of: ``pred_img`` (3, H, W) in [0, 255], neither rounded nor padded, as
+    mmagic's metrics expect; ``lr_img``, ``streak``, ``transmission``, ``airlight``, ``parsing`` in [0, 1].
+    """
+
+    def __init__(self, data_preprocessor: dict | None = None, init_cfg: dict | None = None) -> None:
+        super().__init__(MODELS.build(data_preprocessor or {'type': 'RestorationPreprocessor'}), init_cfg)
+
+    @abstractmethod
+    def restore(self, inputs: Tensor) -> dict[str, Tensor]:
+        """I (N, 3, h, w) in [0, 1] -> what the networks make of it, by the names of the output sample, in [0, 1]."""
+
+    @abstractmethod
+    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+        """I and its truth -> named losses; those whose name contains 'loss' are summed."""
+
+    def forward(
+        self, inputs: Tensor, data_samples: 'Sequence[DataSample] | None' = None, mode: str = 'tensor'
+    ) -> Any:
+        if mode == 'tensor':
+            return self.restore(inputs)
+        if mode == 'loss':
+            return self.losses(inputs, data_samples or ())
+        if mode == 'predict':
+            return self.pack(self.restore(inputs), data_samples, len(inputs))
+        raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
+
+    @staticmethod
+    def pack(
+        outputs: dict[str, Tensor], data_samples: 'Sequence[DataSample] | None', count: int
+    ) -> 'list[DataSample]':
+        """One data sample per picture, with ``output``."""
+        from rainrestore import compat
+
+        compat.apply()
+        from mmagic.structures import DataSample
+
+        samples = [DataSample() for _ in range(count)] if data_samples is None else list(data_samples)
+        maps = {name: value.detach().float().cpu() for name, value in outputs.items()}
+        if 'pred_img' in maps:
+            maps['pred_img'] = maps['pred_img'].clamp(0, 1) * 255
+        for index, sample in enumerate(samples):
+            sample.output = DataSample(**{name: value[index] for name, value in maps.items()})
+        return samples
+
+    def truth(self, data_samples: 'Sequence[DataSample]', key: str) -> Tensor:
+        """Stack a field of the samples; pictures stored as uint8 come in [0, 1].
+
+        Raises:
+            KeyError: a sample lacks it; the message says which transform makes it.
+        """
+        missing = [sample.metainfo.get('name', '?') for sample in data_samples if key not in sample]
+        if missing or not data_samples:
+            raise KeyError(f'{type(self).__name__} trains on {key!r}, which the samples {missing[:3]} lack: the pipeline'
+                           ' needs ScaleAwareHeavyRain, and ParsingTarget where faces are parsed')  # fmt: skip
+        stacked = torch.stack([getattr(sample, key) for sample in data_samples])
+        return stacked.float() / 255 if stacked.dtype == torch.uint8 else stacked

@@ -1,0 +1,63 @@
+"""Stage 1b: pre-training of the face parsing module."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from rainrestore.models.restorers.base import Restorer, build_slot
+from rainrestore.models.restorers.rain_removal import estimate_outputs
+from rainrestore.registry import MODELS
+
+if TYPE_CHECKING:
+    from mmagic.structures import DataSample
+
+
+@MODELS.register_module()
+class FaceParser(Restorer):
+    """Learn the parsed face F = P(I, J^) by L_F (paper eq. 22), the pre-trained rain removal module held fixed.
+
+    Args:
+        face_parser: the FPM slot.
+        parsing_loss: L_F, a :class:`~rainrestore.models.losses.ParsingLoss`.
+        rain_removal: the HRRM slot that makes J^; None parses I alone.
+        data_preprocessor: see :class:`Restorer`.
+        init_cfg: where weights come from.
+    """
+
+    def __init__(
+        self,
+        face_parser: dict,
+        parsing_loss: dict,
+        rain_removal: dict | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.rain_removal = build_slot(rain_removal)
+        self.face_parser = build_slot(face_parser, in_channels=3 if rain_removal is None else 6)
+        self.parsing_loss = MODELS.build(parsing_loss)
+        if self.rain_removal is not None:
+            self.rain_removal.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> 'FaceParser':
+        """The rain removal module stays in evaluation mode: its batch statistics are part of what is held fixed."""
+        super().train(mode)
+        if self.rain_removal is not None:
+            self.rain_removal.eval()
+        return self
+
+    def restore(self, inputs: Tensor) -> dict[str, Tensor]:
+        """I (N, 3, h, w) -> ``parsing`` (N, C, h, w), and what the rain removal module predicts."""
+        if self.rain_removal is None:
+            return {'parsing': self.face_parser(inputs)}
+        with torch.no_grad():
+            estimate = self.rain_removal(inputs)
+        return {**estimate_outputs(estimate), 'parsing': self.face_parser(torch.cat((inputs, estimate.lr), 1))}
+
+    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+        """``loss_parsing``."""
+        target = self.truth(data_samples, 'parsing')
+        annotated = self.truth(data_samples, 'parsing_labels')
+        return {'loss_parsing': self.parsing_loss(self.restore(inputs)['parsing'], target, annotated)}

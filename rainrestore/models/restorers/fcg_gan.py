@@ -1,0 +1,211 @@
+"""Stage 2: the joint network with facial component guided adversarial learning."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from mmengine.logging import MMLogger
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import Tensor, nn
+
+from rainrestore.models.networks.hrrm import RainEstimate
+from rainrestore.models.restorers.base import Restorer, build_slot
+from rainrestore.models.restorers.rain_removal import estimate_outputs
+from rainrestore.registry import MODELS
+
+if TYPE_CHECKING:
+    from mmagic.structures import DataSample
+
+Box = tuple[int, int, int, int]
+SATURATED_SLOPE = 1e-4
+
+
+class LocalDiscriminator(nn.Module):
+    """A discriminator that sees one facial component: the crop of a fixed box (paper eq. 24).
+
+    Args:
+        discriminator: config of the network.
+        box: x0, y0, x1, y1 in pixels of a high-resolution face, half open: the component's average box over the
+            training set (``tools/dataset_converters/component_boxes.py``).
+    """
+
+    def __init__(self, discriminator: dict, box: Sequence[int]) -> None:
+        super().__init__()
+        x0, y0, x1, y1 = box
+        if not (0 <= x0 < x1 and 0 <= y0 < y1):
+            raise ValueError(f'box must be x0, y0, x1, y1 with 0 <= x0 < x1 and 0 <= y0 < y1, got {list(box)}')
+        self.network = MODELS.build(discriminator)
+        self.box: Box = (x0, y0, x1, y1)
+
+    def forward(self, face: Tensor) -> Tensor:
+        """(N, 3, H, W) -> logits (N,) of the crop.
+
+        Raises:
+            ValueError: the box leaves the picture.
+        """
+        x0, y0, x1, y1 = self.box
+        if x1 > face.shape[-1] or y1 > face.shape[-2]:
+            raise ValueError(f'the box {list(self.box)} leaves the face of {face.shape[-1]}x{face.shape[-2]} pixels:'
+                             ' compute boxes for this size with tools/dataset_converters/component_boxes.py')  # fmt: skip
+        return self.network(face[..., y0:y1, x0:x1])
+
+
+@MODELS.register_module()
+class FCGGAN(Restorer):
+    """H^ = G(J^, F^, I): rain removal, parsing and super-resolution trained together (paper eqs. 23-32).
+
+    Each iteration first minimises, over generator, rain removal and parsing,
+
+        L = f_MSE(H, H^) + 1e-3 vgg(H, H^) + 1e-3 (1 - D(H^)) + 1e-4 sum_k (1 - D_k(crop_k H^)) + L_R + L_F
+
+    and then, over each discriminator, ``1 - D(H) + D(H^)`` on the same H^, detached. True and restored faces never share
+    a batch: the discriminators normalise by batch. An empty slot (None) is an ablation: without rain removal the
+    generator sees I alone, without parsing no F enters, without discriminators that part of the loss is gone.
+
+    Optimised by :class:`~rainrestore.engine.SlotOptimWrapperConstructor` with the groups ``generator`` and
+    ``discriminator``.
+
+    Args:
+        generator: config of the generator; its ``derained`` and ``parsing_channels`` follow from the other slots.
+        pixel_loss: f_MSE of the restored face.
+        rain_removal: HRRM slot.
+        face_parser: FPM slot.
+        discriminator: global discriminator slot.
+        local_discriminators: name of the component -> ``dict(discriminator=..., box=...)``.
+        perceptual_loss: vgg with its weight.
+        adversarial_loss: loss of the global discriminator.
+        local_adversarial_loss: loss of each local one.
+        rain_loss: L_R, which keeps only its MSE terms in this stage (paper section 3.6).
+        parsing_loss: L_F.
+        data_preprocessor: see :class:`Restorer`.
+        init_cfg: where weights come from.
+    """
+
+    def __init__(
+        self,
+        generator: dict,
+        pixel_loss: dict,
+        rain_removal: dict | None = None,
+        face_parser: dict | None = None,
+        discriminator: dict | None = None,
+        local_discriminators: Mapping[str, dict] | None = None,
+        perceptual_loss: dict | None = None,
+        adversarial_loss: dict | None = None,
+        local_adversarial_loss: dict | None = None,
+        rain_loss: dict | None = None,
+        parsing_loss: dict | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.rain_removal = build_slot(rain_removal)
+        self.face_parser = build_slot(face_parser, in_channels=3 if rain_removal is None else 6)
+        parsing_channels = 0 if self.face_parser is None else self.face_parser.out_channels
+        self.generator = build_slot(generator, derained=rain_removal is not None, parsing_channels=parsing_channels)
+        self.discriminator = build_slot(discriminator)
+        self.local_discriminators = nn.ModuleDict(
+            {name: LocalDiscriminator(**config) for name, config in (local_discriminators or {}).items()}
+        )
+        self.pixel_loss = MODELS.build(pixel_loss)
+        self.perceptual_loss = build_slot(perceptual_loss)
+        self.adversarial_loss = build_slot(adversarial_loss if discriminator is not None else None)
+        self.local_adversarial_loss = build_slot(local_adversarial_loss if local_discriminators else None)
+        self.rain_loss = build_slot(rain_loss if rain_removal is not None else None)
+        self.parsing_loss = build_slot(parsing_loss if face_parser is not None else None)
+        if discriminator is not None and adversarial_loss is None:
+            raise ValueError('a discriminator without adversarial_loss is never trained: give the loss or drop the slot')
+        if local_discriminators and local_adversarial_loss is None:
+            raise ValueError('local_discriminators need local_adversarial_loss: give the loss or drop the slot')
+
+    def critics(self) -> Iterator[tuple[str, nn.Module, nn.Module]]:
+        """Name, discriminator and adversarial loss of each filled slot, the global one first."""
+        if self.discriminator is not None:
+            yield 'global', self.discriminator, self.adversarial_loss
+        for name, critic in self.local_discriminators.items():
+            yield name, critic, self.local_adversarial_loss
+
+    def generate(self, inputs: Tensor) -> tuple[Tensor, RainEstimate | None, Tensor | None]:
+        """I (N, 3, h, w) -> H^ (N, 3, s h, s w), the rain estimate and F^, the latter two if their slots are filled."""
+        estimate = None if self.rain_removal is None else self.rain_removal(inputs)
+        derained = None if estimate is None else estimate.lr
+        parsing = None
+        if self.face_parser is not None:
+            parsing = self.face_parser(inputs if derained is None else torch.cat((inputs, derained), 1))
+        return self.generator(inputs, derained, parsing), estimate, parsing
+
+    def restore(self, inputs: Tensor) -> dict[str, Tensor]:
+        """I (N, 3, h, w) -> ``pred_img`` (N, 3, s h, s w), and the maps of the filled slots."""
+        face, estimate, parsing = self.generate(inputs)
+        outputs = {'pred_img': face}
+        if estimate is not None:
+            outputs |= estimate_outputs(estimate)
+        if parsing is not None:
+            outputs['parsing'] = parsing
+        return outputs
+
+    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+        """The generator's losses; see :meth:`generator_losses`."""
+        return self.generator_losses(inputs, data_samples)[0]
+
+    def generator_losses(
+        self, inputs: Tensor, data_samples: 'Sequence[DataSample]'
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Losses of eq. 25 with those of the joint modules, the restored face H^ and the truth H."""
+        truth = self.truth(data_samples, 'gt_img')
+        face, estimate, parsing = self.generate(inputs)
+        losses = {'loss_pixel': self.pixel_loss(face, truth)}
+        if self.perceptual_loss is not None:
+            losses['loss_vgg'] = self.perceptual_loss(face, truth)
+        for name, critic, adversarial in self.critics():
+            losses[f'loss_adv_{name}'] = adversarial.generator_loss(critic(face))
+        if self.rain_loss is not None:
+            losses |= self.rain_loss(estimate, self.truth(data_samples, 'lr_img'), inputs)
+        if self.parsing_loss is not None:
+            target, annotated = (self.truth(data_samples, key) for key in ('parsing', 'parsing_labels'))
+            losses['loss_parsing'] = self.parsing_loss(parsing, target, annotated)
+        return losses, face.detach(), truth
+
+    def train_step(
+        self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict | dict[str, OptimWrapper]
+    ) -> dict[str, Tensor]:
+        """The generator's step, then each discriminator's.
+
+        Returns the losses for the log, and per discriminator its mean probabilities on true and restored faces and the
+        slope of its sigmoid, which is what is left of the generator's gradient.
+        """
+        batch = self.data_preprocessor(data, training=True)
+        wrappers: Any = optim_wrapper
+        critics = list(self.critics())
+        for _, critic, _ in critics:
+            critic.requires_grad_(False)
+        with wrappers['generator'].optim_context(self):
+            losses, face, truth = self.generator_losses(batch['inputs'], batch['data_samples'])
+        total, log = self.parse_losses(losses)
+        wrappers['generator'].update_params(total)
+        for _, critic, _ in critics:
+            critic.requires_grad_(True)
+        if critics:
+            log |= self.discriminator_step(face, truth, wrappers['discriminator'])
+        return log
+
+    def discriminator_step(self, face: Tensor, truth: Tensor, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+        """Minimise eqs. 29-32 on H^ (detached) and H, (N, 3, H, W)."""
+        losses: dict[str, Tensor] = {}
+        log: dict[str, Tensor] = {}
+        with optim_wrapper.optim_context(self):
+            for name, critic, adversarial in self.critics():
+                real, fake = critic(truth), critic(face)
+                losses[f'loss_disc_{name}'] = adversarial.discriminator_loss(real, fake)
+                log[f'prob_real_{name}'] = real.detach().sigmoid().mean()
+                log[f'prob_fake_{name}'] = fake.detach().sigmoid().mean()
+                log[f'slope_{name}'] = adversarial.slope(fake)
+        total, parsed = self.parse_losses(losses)
+        optim_wrapper.update_params(total)
+        parsed.pop('loss')
+        for name, _, _ in self.critics():
+            if log[f'slope_{name}'] < SATURATED_SLOPE:
+                MMLogger.get_current_instance().warning(
+                    'the %s discriminator is saturated (sigmoid slope %.1e): it gives the generator no gradient',
+                    name, log[f'slope_{name}'],
+                )  # fmt: skip
+        return parsed | log

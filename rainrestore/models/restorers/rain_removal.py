@@ -1,0 +1,68 @@
+"""Stage 1a: pre-training of the rain removal module."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from rainrestore.models.networks.hrrm import RainEstimate
+from rainrestore.models.restorers.base import Restorer, build_slot
+from rainrestore.registry import MODELS
+
+if TYPE_CHECKING:
+    from mmagic.structures import DataSample
+
+
+def estimate_outputs(estimate: RainEstimate) -> dict[str, Tensor]:
+    """The estimate under the names of the output sample."""
+    maps = estimate._asdict()
+    return {'lr_img': maps.pop('lr'), **maps}
+
+
+@MODELS.register_module()
+class RainRemover(Restorer):
+    """Learn J, S, T and A by ``L = L_R + 0.1 L_vgg`` (paper eqs. 17-20).
+
+    L_vgg compares the same two pairs as L_R: (J^, J) and (I^, I).
+
+    Args:
+        rain_removal: the HRRM slot.
+        rain_loss: L_R, a :class:`~rainrestore.models.losses.RainReconstructionLoss`.
+        perceptual_loss: L_vgg with its weight 0.1, or None.
+        parameter_loss: losses on S, T and A themselves, or None as in the paper.
+        data_preprocessor: see :class:`Restorer`.
+        init_cfg: where weights come from.
+    """
+
+    def __init__(
+        self,
+        rain_removal: dict,
+        rain_loss: dict,
+        perceptual_loss: dict | None = None,
+        parameter_loss: dict | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.rain_removal = MODELS.build(rain_removal)
+        self.rain_loss = MODELS.build(rain_loss)
+        self.perceptual_loss = build_slot(perceptual_loss)
+        self.parameter_loss = build_slot(parameter_loss)
+
+    def restore(self, inputs: Tensor) -> dict[str, Tensor]:
+        """I (N, 3, h, w) -> ``lr_img``, ``streak``, ``transmission``, ``airlight``."""
+        return estimate_outputs(self.rain_removal(inputs))
+
+    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+        """``loss_lr``, ``loss_rainy``, ``loss_vgg_lr``, ``loss_vgg_rainy`` and the optional ones on S, T, A."""
+        lr = self.truth(data_samples, 'lr_img')
+        estimate = self.rain_removal(inputs)
+        losses = self.rain_loss(estimate, lr, inputs)
+        if self.perceptual_loss is not None:
+            losses['loss_vgg_lr'] = self.perceptual_loss(estimate.lr, lr)
+            if 'loss_rainy' in losses:
+                losses['loss_vgg_rainy'] = self.perceptual_loss(self.rain_loss.reconstruct(estimate, lr), inputs)
+        if self.parameter_loss is not None:
+            keys = ('streak', 'transmission', 'airlight')
+            losses |= self.parameter_loss(estimate, **{key: self.truth(data_samples, key) for key in keys})
+        return losses
