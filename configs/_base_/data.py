@@ -1,0 +1,30 @@
+# Faces of {train,val,test}/{img,mask} under data_root (None: RAINRESTORE_DATA, else the bundled portraits), in the rain
+# of rain_v1: new rain at every look in training, the same rain for every method in val and test.
+data_root = None
+scale = 4
+eval_seed = 2022
+
+_observe = [dict(type='ParsingTarget', scale=scale), dict(type='PackFaceInputs')]
+_train_pipeline = [dict(type='FlipFace'), dict(type='ScaleAwareHeavyRain', scale=scale), *_observe]
+_eval_pipeline = [dict(type='ScaleAwareHeavyRain', scale=scale, seed=eval_seed), *_observe]
+
+train_dataloader = dict(
+    batch_size=64,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(type='FaceDataset', split='train', pipeline=_train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=16,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='FaceDataset', split='val', pipeline=_eval_pipeline),
+)
+test_dataloader = dict(
+    batch_size=16,
+    num_workers=1,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='FaceDataset', split='test', pipeline=_eval_pipeline),
+)

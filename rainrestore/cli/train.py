@@ -1,0 +1,44 @@
+"""Train a model described by a config."""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``rainrestore train``."""
+    parser.add_argument('config', help='a config, e.g. configs/fcg_gan_x4.py')
+    parser.add_argument('--data', metavar='DIR', help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, else the bundled faces)')
+    parser.add_argument('--work-dir', metavar='DIR', help='where logs and checkpoints go (default: work_dirs/<config>)')
+    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT', help='go on from the newest checkpoint of the work dir, or from the given one')
+    parser.add_argument('--amp', action=argparse.BooleanOptionalAction, default=None, help='bfloat16 autocast (default: as the config says)')
+    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to the config, e.g. train_cfg.max_iters=20')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; the work dir holds the log, the TensorBoard events and the checkpoints."""
+    from mmengine.runner import Runner
+
+    from rainrestore import compat
+    from rainrestore.engine.config import load_config
+    from rainrestore.errors import ConfigError
+
+    compat.apply()
+    config = load_config(args.config, args.cfg_options, args.data)
+    config.work_dir = args.work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    config.launcher = args.launcher
+    if args.amp is not None:
+        wrapper = config.optim_wrapper
+        grouped = 'constructor' in wrapper
+        groups = [group for group in wrapper.values() if isinstance(group, dict)] if grouped else [wrapper]
+        if not all(group.get('type') == 'AutocastOptimWrapper' for group in groups):
+            raise ConfigError(f'--amp: {args.config} does not use AutocastOptimWrapper')
+        for group in groups:
+            group['enabled'] = args.amp
+    if args.resume:
+        config.resume = True
+        config.load_from = None if args.resume == 'auto' else args.resume
+    Runner.from_cfg(config).train()
+    return 0

@@ -1,0 +1,78 @@
+"""Optimiser wrappers: mixed precision on any device, and one optimiser per group of slots."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from mmengine.logging import MMLogger
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import nn
+
+from rainrestore.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+
+
+@OPTIM_WRAPPERS.register_module()
+class AutocastOptimWrapper(OptimWrapper):
+    """Forward under ``torch.autocast`` in bfloat16, on a CPU as on a GPU.
+
+    bfloat16 has single precision's range, so no loss is scaled. mmengine's ``AmpOptimWrapper`` refuses a CPU.
+
+    Args:
+        enabled: False trains in single precision.
+        **kwargs: as mmengine's ``OptimWrapper``.
+    """
+
+    def __init__(self, enabled: bool = True, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.enabled = enabled
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        device = next(model.parameters()).device.type
+        with super().optim_context(model), torch.autocast(device, torch.bfloat16, enabled=self.enabled):
+            yield
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class SlotOptimWrapperConstructor:
+    """One optimiser wrapper per group of a restorer's slots.
+
+    Config: ``optim_wrapper=dict(constructor='SlotOptimWrapperConstructor', NAME=dict(slots=[...], type=..., optimizer=...))``.
+    A group covers the parameters that require a gradient in the slots it names; slots that are empty in this restorer are
+    passed over, and a group without any parameters is left out: an ablation needs no other optimiser config.
+
+    Raises:
+        ValueError: a parameter that requires a gradient belongs to no group, or to two.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        if paramwise_cfg is not None:
+            raise ValueError('paramwise_cfg is not for groups of slots: give the optimiser of each group its own options')
+        self.groups: Mapping[str, dict] = optim_wrapper_cfg
+
+    def __call__(self, model: nn.Module) -> OptimWrapperDict:
+        model = getattr(model, 'module', model)
+        wrappers: dict[str, OptimWrapper] = {}
+        covered: set[str] = set()
+        for name, group in self.groups.items():
+            config = dict(group)
+            slots: Sequence[str] = config.pop('slots')
+            parameters = {
+                key: parameter
+                for key, parameter in model.named_parameters()
+                if parameter.requires_grad and key.split('.')[0] in slots
+            }
+            twice = covered & parameters.keys()
+            if twice:
+                raise ValueError(f'{min(twice)} is in two groups of optim_wrapper; the second is {name!r}')
+            covered |= parameters.keys()
+            if not parameters:
+                MMLogger.get_current_instance().info('optim_wrapper: %s has no parameters in this model', name)
+                continue
+            optimizer = OPTIMIZERS.build(dict(config.pop('optimizer'), params=list(parameters.values())))
+            config.setdefault('type', 'OptimWrapper')
+            wrappers[name] = OPTIM_WRAPPERS.build(dict(config, optimizer=optimizer))
+        left = [key for key, value in model.named_parameters() if value.requires_grad and key not in covered]
+        if left:
+            raise ValueError(f'{len(left)} parameters, {left[0]} first, are in no group of optim_wrapper: add their slot')
+        return OptimWrapperDict(**wrappers)
