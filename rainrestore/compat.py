@@ -1,8 +1,8 @@
 """What the OpenMMLab stack needs on today's torch and numpy: the only file that knows about upstream breakage.
 
-:func:`apply` registers import hooks and returns at once: it imports nothing. Each patch runs just before the module that
-needs it is imported for the first time, looks whether the breakage is there, and does nothing if it is not. Call it
-before the first import of mmagic, mmcv or torchvision, and before mmengine reads a checkpoint.
+:func:`apply` registers import hooks and returns at once: it imports nothing. Each patch runs just before the module
+that needs it is imported for the first time, looks whether the breakage is there, and does nothing if it is not. Call
+it before the first import of mmagic, mmcv or torchvision, and before mmengine reads a checkpoint.
 """
 
 import importlib.machinery
@@ -72,7 +72,7 @@ def torchvision_is_broken() -> bool:
     spec = importlib.machinery.PathFinder.find_spec('torchvision')
     if spec is None or spec.origin is None:
         return False
-    # No such file at all is a source tree without a build, which torchvision itself reports; the name differs on Windows.
+    # The name ends differently on Windows. No such file at all is a torchvision built without operators.
     operators = sorted(Path(spec.origin).parent.glob('_C*.so')) + sorted(Path(spec.origin).parent.glob('_C*.pyd'))
     try:
         for file in operators:
@@ -96,8 +96,8 @@ def torchvision_nms() -> None:
 def mmengine_checkpoint_types() -> None:
     """Allow the harmless types that mmengine stores in a checkpoint beside the weights.
 
-    Breaks: mmengine <= 0.10.7 calls ``torch.load`` without saying ``weights_only``; since torch 2.6 that means True, and
-    ``Runner.resume`` fails on the ``HistoryBuffer`` and the numpy scalars of the message hub.
+    Breaks: mmengine <= 0.10.7 calls ``torch.load`` without saying ``weights_only``; since torch 2.6 that means True,
+    and ``Runner.resume`` fails on the ``HistoryBuffer`` and the numpy scalars of the message hub.
     Unnecessary with: torch < 2.6, or onedl-mmengine 0.10.12, the maintained fork under the same import name.
     """
     try:
@@ -154,7 +154,9 @@ class _MMCVOpsFinder(MetaPathFinder, Loader):
     Unnecessary with: a compiled mmcv 2.0 or 2.1, whose own ``_ext`` is found first.
     """
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         return ModuleSpec(fullname, self) if fullname == 'mmcv._ext' else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:

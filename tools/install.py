@@ -120,7 +120,7 @@ def plan(installed: Mapping[str, str], pins: Mapping[str, str], dev: bool) -> tu
         kept.append(f'mmengine {upstream} stays')
     else:
         if upstream:
-            steps.append(Step(f'mmengine {upstream} does not fit: 0.10.7 or newer is needed', ('uninstall', '-y', 'mmengine')))
+            steps.append(Step(f'mmengine {upstream} is older than 0.10.7', ('uninstall', '-y', 'mmengine')))
         plain.append(fork_pinned)
 
     mmcv = next((name for name in ('mmcv', 'mmcv-lite') if name in installed), None)
@@ -129,15 +129,15 @@ def plan(installed: Mapping[str, str], pins: Mapping[str, str], dev: bool) -> tu
     elif (2, 0) <= numbers(installed[mmcv]) < (2, 2):
         kept.append(f'{mmcv} {installed[mmcv]} stays')
     else:
-        raise InstallError(f'mmagic needs mmcv >=2.0,<2.2, and {mmcv} {installed[mmcv]} is installed: uninstall it first')
+        raise InstallError(
+            f'mmagic needs mmcv >=2.0,<2.2, and {mmcv} {installed[mmcv]} is installed: uninstall it first'
+        )
 
     plain += [f'{name}=={pins[name]}' for name in WITHOUT_THEIR_REQUIREMENTS]
     steps.append(
         Step('packages whose own requirements would replace what was just chosen', ('install', '--no-deps', *plain))
     )
-    steps.append(
-        Step('this package', ('install', '--no-deps', '--no-build-isolation', '--editable', str(ROOT)))
-    )
+    steps.append(Step('this package', ('install', '--no-deps', '--no-build-isolation', '--editable', str(ROOT))))
     return kept, steps
 
 

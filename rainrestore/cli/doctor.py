@@ -103,7 +103,7 @@ def check_python() -> Check:
     version = '.'.join(map(str, sys.version_info[:3]))
     if sys.version_info[:2] < OLDEST_PYTHON:
         oldest = '.'.join(map(str, OLDEST_PYTHON))
-        return Check('python', 'missing', f'{version}; {oldest} or newer is needed', f'install Python {oldest} or newer')
+        return Check('python', 'missing', f'{version} is too old', f'install Python {oldest} or newer')
     return Check('python', 'ok', f'{version} at {sys.executable}')
 
 
@@ -184,7 +184,8 @@ def check_torchvision(installed: Mapping[str, str]) -> Check:
     import torch
 
     if torch.version.cuda is None:
-        return Check('torchvision', 'ok', f'{version}, compiled operators replaced (they need CUDA, torch is a CPU build)')
+        detail = f'{version}, compiled operators replaced (they need CUDA, torch is a CPU build)'
+        return Check('torchvision', 'ok', detail)
     mend = f'install the torchvision of the same place as your torch {torch.__version__}'
     return Check('torchvision', 'warning', f'{version}: its compiled operators do not load beside this torch', mend)
 
@@ -231,7 +232,8 @@ def check_mmagic(installed: Mapping[str, str]) -> Check:
 def check_vgg(assets: Path) -> Check:
     file = assets / 'vgg16_relu3_3.safetensors'
     if not file.is_file():
-        return Check('VGG16', 'warning', f'{file} is missing; needed to train with the VGG loss', 'git checkout -- ' + str(file))
+        detail = f'{file} is missing; needed to train with the VGG loss'
+        return Check('VGG16', 'warning', detail, f'git checkout -- {file}')
     return Check('VGG16', 'ok', f'bundled, {file.stat().st_size / 1e6:.1f} MB')
 
 
@@ -239,7 +241,8 @@ def check_zoo(zoo: Path) -> Iterable[Check]:
     """Every bundled checkpoint of the zoo's index: present, and byte for byte the published one."""
     index_file = zoo / 'index.json'
     if not index_file.is_file():
-        yield Check('zoo', 'warning', f'no checkpoint is bundled ({index_file} is missing)', 'git checkout -- ' + str(zoo))
+        detail = f'no checkpoint is bundled ({index_file} is missing)'
+        yield Check('zoo', 'warning', detail, f'git checkout -- {zoo}')
         return
     for name, entry in json.loads(index_file.read_text(encoding='utf-8')).items():
         file = zoo / entry['file']
@@ -257,8 +260,8 @@ def check_data(chosen: str | None) -> Check:
     root = Path(chosen).expanduser() if chosen else BUNDLED_DATA
     source = 'RAINRESTORE_DATA' if chosen else 'bundled'
     if not root.is_dir():
-        mend = 'set RAINRESTORE_DATA to a folder {train,val,test}/{img,mask}'
-        return Check('data', 'warning', f'{source}: there is no folder {root}', mend if chosen else f'{mend}, or work in a clone')
+        mend = 'set RAINRESTORE_DATA to a folder {train,val,test}/{img,mask}, or work in a clone'
+        return Check('data', 'warning', f'{source}: there is no folder {root}', mend)
     counts = {split: _count(root / split / 'img') for split in ('train', 'val', 'test')}
     listed = ', '.join(f'{split} {count}' for split, count in counts.items())
     if not any(counts.values()):
@@ -282,5 +285,3 @@ def _version(text: str) -> Version:
     """The leading numbers of a version: ``2.13.0+cpu`` -> (2, 13, 0)."""
     match = re.match(r'\d+(\.\d+)*', text)
     return tuple(int(number) for number in match[0].split('.')) if match else ()
-
-

@@ -14,7 +14,7 @@ from rainrestore import compat
 from rainrestore.errors import RainRestoreError
 
 #: Each is a module ``rainrestore.cli.NAME``; the first line of its docstring is its help.
-SUBCOMMANDS = ('synthesize', 'doctor')
+SUBCOMMANDS = ('train', 'test', 'compare', 'synthesize', 'publish', 'doctor')
 
 #: The exit code of an error that the person who typed the command can mend, as argparse uses for a wrong option.
 EXIT_USER_ERROR = 2
@@ -24,7 +24,7 @@ _ERROR_IN_WORKER = re.compile(r'^rainrestore\.[\w.]+: (?P<message>.+)$')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``rainrestore ARGV`` and return its exit code: 0 done, 2 wrong input (one line says what), else the command's.
+    """Run ``rainrestore ARGV`` and return its exit code: that of the command, or 2 after one line on what was wrong.
 
     Exceptions that are not a :class:`~rainrestore.errors.RainRestoreError` are defects and pass through.
     """
@@ -67,7 +67,7 @@ def build_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _docstring(name: str) -> str:
-    """The docstring of a subcommand's module, read without running it: importing torch for a help text takes a second."""
+    """The docstring of a subcommand's module, read without running it: a help text must not wait for torch."""
     source = Path(__file__).with_name(f'{name}.py').read_text(encoding='utf-8')
     return ast.get_docstring(ast.parse(source)) or name
 

@@ -1,0 +1,122 @@
+"""The doctor: tells healthy, doubtful and missing apart, and names the command that mends it."""
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import shutil
+import sys
+
+import pytest
+
+from rainrestore.cli import doctor
+from rainrestore.cli.doctor import Check
+
+HEALTHY = {
+    'torch': '2.13.0', 'torchvision': '0.28.0', 'onedl-mmengine': '0.10.12', 'mmcv-lite': '2.1.0', 'mmagic': '1.2.0',
+    'opencv-python-headless': '5.0.0.93', 'numpy': '2.4.6',
+}  # fmt: skip
+
+
+def without(*names: str, **more: str) -> dict[str, str]:
+    installed = {name: version for name, version in HEALTHY.items() if name not in names}
+    return installed | {name.replace('_', '-'): version for name, version in more.items()}
+
+
+@pytest.mark.parametrize('check, installed, state, said', [
+    (doctor.check_mmengine, HEALTHY, 'ok', 'fork'),
+    (doctor.check_mmengine, without('onedl-mmengine', mmengine='0.10.7'), 'ok', 'upstream'),
+    (doctor.check_mmengine, without(mmengine='0.10.7'), 'warning', 'same folder'),
+    (doctor.check_mmengine, without('onedl-mmengine', mmengine='0.9.1'), 'missing', '>=0.10.7'),
+    (doctor.check_mmengine, without('onedl-mmengine'), 'missing', 'not installed'),
+    (doctor.check_opencv, HEALTHY, 'ok', 'headless'),
+    (doctor.check_opencv, without('opencv-python-headless', opencv_python='5.0.0.93'), 'warning', 'libGL'),
+    (doctor.check_opencv, without(opencv_python='5.0.0.93'), 'warning', 'same folder'),
+    (doctor.check_opencv, without('opencv-python-headless'), 'missing', 'not installed'),
+    (doctor.check_mmcv, HEALTHY, 'ok', 'lite'),
+    (doctor.check_mmcv, without('mmcv-lite', mmcv='2.1.0'), 'ok', 'with compiled operators'),
+    (doctor.check_mmcv, without('mmcv-lite', mmcv='2.2.0'), 'missing', '<2.2'),
+    (doctor.check_mmcv, without(mmcv='2.1.0'), 'warning', 'same folder'),
+    (doctor.check_mmcv, without('mmcv-lite'), 'missing', 'not installed'),
+    (doctor.check_mmagic, without('mmagic'), 'missing', 'not installed'),
+    (doctor.check_torchvision, without('torchvision'), 'missing', 'not installed'),
+    (doctor.check_torchvision, without('torchvision', torchvision='0.20.1'), 'warning', '0.28'),
+])  # fmt: skip
+def test_what_a_check_makes_of_what_is_installed(check, installed, state, said):
+    found = check(installed)
+    assert (found.state, bool(found.mend)) == (state, state != 'ok')
+    assert said in found.detail
+
+
+def test_a_necessary_package_is_missing_and_an_optional_one_is_a_warning():
+    assert doctor.check_package('numpy', HEALTHY).state == 'ok'
+    assert doctor.check_package('pillow', HEALTHY).state == 'missing'
+    assert doctor.check_package('lpips', HEALTHY, 'the LPIPS metric').state == 'warning'
+
+
+@pytest.mark.parametrize('states, code', [(['ok', 'warning'], 0), (['ok', 'missing'], 1)])
+@pytest.mark.parametrize('as_json', [False, True])
+def test_the_exit_code_and_the_report(monkeypatch, capsys, states, code, as_json):
+    mends = {'ok': '', 'warning': 'do this', 'missing': 'do this'}
+    checks = [Check(f'part{n}', state, 'so it is', mends[state]) for n, state in enumerate(states)]
+    monkeypatch.setattr(doctor, 'examine', lambda: checks)
+    assert doctor.run(argparse.Namespace(json=as_json)) == code
+    printed = capsys.readouterr().out
+    if as_json:
+        assert json.loads(printed) == {'ok': code == 0, 'checks': [vars(check) for check in checks]}
+    else:
+        assert printed.count('do this') == 1
+        lines = [line.split()[:2] for line in printed.splitlines()[:2]]
+        assert lines == [[state, f'part{n}'] for n, state in enumerate(states)]
+
+
+def test_a_torch_that_does_not_import_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: object())
+    found = doctor.check_torch()
+    assert (found.state, 'does not import' in found.detail) == ('missing', True)
+
+
+def test_an_mmagic_that_does_not_import_is_missing_and_says_why(monkeypatch, tmp_path):
+    (tmp_path / 'mmagic').mkdir()
+    (tmp_path / 'mmagic' / '__init__.py').write_text('raise ImportError("mmcv is too new")')
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+    found = doctor.check_mmagic(HEALTHY)
+    assert (found.state, found.detail) == ('missing', '1.2.0 does not import: ImportError: mmcv is too new')
+
+
+def test_bundled_checkpoints_are_compared_with_their_sums(tmp_path):
+    contents = {'good': b'weights', 'damaged': b'weights', 'absent': b'weights'}
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+    index = {name: {'file': f'{name}.safetensors', 'sha256': sums[name]} for name in contents}
+    (tmp_path / 'index.json').write_text(json.dumps(index))
+    (tmp_path / 'good.safetensors').write_bytes(b'weights')
+    (tmp_path / 'damaged.safetensors').write_bytes(b'weighty')
+    found = {check.name: check.state for check in doctor.check_zoo(tmp_path)}
+    assert found == {'good': 'ok', 'damaged': 'warning', 'absent': 'warning'}
+
+
+def test_a_zoo_without_an_index_is_a_warning(tmp_path):
+    assert [check.state for check in doctor.check_zoo(tmp_path)] == ['warning']
+
+
+def test_the_chosen_data_folder_is_counted(face_folder, tmp_path):
+    found = doctor.check_data(str(face_folder))
+    assert (found.state, '(train 6, val 3, test 3)' in found.detail) == ('ok', True)
+    assert doctor.check_data(str(tmp_path / 'nowhere')).state == 'warning'
+    for split in ('train', 'val', 'test'):
+        shutil.rmtree(face_folder / split / 'img')
+    assert 'no pictures' in doctor.check_data(str(face_folder)).detail
+
+
+def test_without_a_choice_the_bundled_faces_are_found():
+    found = doctor.check_data(None)
+    assert (found.state, found.detail.startswith('bundled')) == ('ok', True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec('mmagic') is None, reason='mmagic is not installed')
+def test_the_environment_of_the_tests_is_healthy(capsys):
+    code = doctor.run(argparse.Namespace(json=True))
+    printed = json.loads(capsys.readouterr().out)
+    assert code == 0, [check for check in printed['checks'] if check['state'] == 'missing']

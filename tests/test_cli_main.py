@@ -1,0 +1,102 @@
+"""The console command: chooses, imports and runs one subcommand, and turns a user's error into one line."""
+
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import rainrestore
+from rainrestore.cli import main as cli
+from rainrestore.errors import CheckpointError, ConfigError, RainRestoreError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def doctor(monkeypatch):
+    """A stand-in for the doctor; ``doctor.outcome`` is what its run returns or raises."""
+    module = types.ModuleType('rainrestore.cli.doctor')
+    module.outcome = 0
+
+    def run(args):
+        module.args = args
+        if isinstance(module.outcome, Exception):
+            raise module.outcome
+        return module.outcome
+
+    module.add_arguments = lambda parser: parser.add_argument('--json', action='store_true')
+    module.run = run
+    monkeypatch.setitem(sys.modules, 'rainrestore.cli.doctor', module)
+    return module
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit, match='0'):
+        cli.main(['--version'])
+    assert capsys.readouterr().out.strip() == f'rainrestore {rainrestore.__version__}'
+
+
+@pytest.mark.parametrize('code', [0, 1, 5])
+def test_the_subcommand_gets_its_options_and_gives_the_exit_code(doctor, code):
+    doctor.outcome = code
+    assert cli.main(['doctor', '--json']) == code
+    assert doctor.args.json is True
+
+
+@pytest.mark.parametrize('kind', [RainRestoreError, ConfigError, CheckpointError])
+def test_a_users_error_becomes_one_line(doctor, capsys, kind):
+    doctor.outcome = kind('no checkpoint at x.pth;\n  give a file')
+    assert cli.main(['doctor']) == 2
+    assert capsys.readouterr() == ('', 'rainrestore: error: no checkpoint at x.pth; give a file\n')
+
+
+def test_an_error_in_a_loading_process_becomes_one_line(doctor, capsys):
+    doctor.outcome = RuntimeError(
+        'Caught ImageFileError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n'
+        '  File "fetch.py", line 3, in fetch\nrainrestore.datasets.image_io.ImageFileError: a.png: cut short\n'
+    )
+    assert cli.main(['doctor']) == 2
+    assert capsys.readouterr().err == 'rainrestore: error: a.png: cut short\n'
+
+
+@pytest.mark.parametrize('defect', [KeyError('x'), RuntimeError('shapes differ'), OSError('disk full')])
+def test_a_defect_keeps_its_traceback(doctor, defect):
+    doctor.outcome = defect
+    with pytest.raises(type(defect)):
+        cli.main(['doctor'])
+
+
+@pytest.mark.parametrize(
+    'argv, said', [([], 'COMMAND'), (['tset'], "invalid choice: 'tset'"), (['doctor', '-x'], '-x')]
+)
+def test_a_wrong_command_line_says_what_is_wrong(capsys, argv, said):
+    with pytest.raises(SystemExit, match='2'):
+        cli.main(argv)
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('name', cli.SUBCOMMANDS)
+def test_every_subcommand_keeps_the_contract(name, capsys):
+    with pytest.raises(SystemExit, match='0'):
+        cli.main([name, '--help'])
+    assert f'usage: rainrestore {name}' in capsys.readouterr().out
+
+
+def test_the_help_lists_every_subcommand_and_imports_nothing_heavy():
+    program = """
+import sys
+from rainrestore.cli.main import main
+try:
+    main(['--help'])
+except SystemExit:
+    pass
+loaded = [name for name in ('torch', 'numpy', 'mmengine', 'rainrestore.cli.train') if name in sys.modules]
+print('loaded:', loaded)
+"""
+    done = subprocess.run([sys.executable, '-c', program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert 'loaded: []' in done.stdout
+    for name in cli.SUBCOMMANDS:
+        assert re.search(rf'^    {name}\b', done.stdout, re.MULTILINE)

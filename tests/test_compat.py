@@ -1,0 +1,229 @@
+"""compat.py: each patch acts where upstream is broken, and nowhere else."""
+
+import importlib.metadata
+import importlib.util
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from rainrestore import compat
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run_python(program: str, *arguments: str) -> str:
+    """The output of a program in a fresh interpreter, since imports and operators cannot be taken back."""
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', program, *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def needs(package: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(importlib.util.find_spec(package) is None, reason=f'{package} is not installed')
+
+
+def test_apply_imports_nothing_and_twice_is_once():
+    program = """
+import sys
+from rainrestore import compat
+before = set(sys.modules)
+compat.apply()
+finders = list(sys.meta_path)
+compat.apply()
+print(set(sys.modules) == before, sys.meta_path == finders)
+"""
+    assert run_python(program).split() == ['True', 'True']
+
+
+@needs('torchvision')
+def test_torchvision_imports_and_suppresses_boxes():
+    program = """
+from rainrestore import compat
+compat.apply()
+import torch, torchvision
+boxes = torch.tensor([[0., 0, 10, 10], [1, 1, 10, 10], [20, 20, 30, 30]])
+print(torchvision.ops.nms(boxes, torch.tensor([0.5, 0.9, 0.1]), 0.5).tolist())
+"""
+    assert run_python(program).strip() == '[1, 2]'
+
+
+@needs('torchvision')
+def test_a_torchvision_imported_before_apply_is_left_alone():
+    program = """
+import sys, types
+sys.modules['torchvision'] = types.ModuleType('torchvision')
+from rainrestore import compat
+compat.torchvision_is_broken = lambda: False
+compat.apply()
+print(compat._kept_libraries)
+"""
+    assert run_python(program).strip() == '[]'
+
+
+@needs('mmagic')
+def test_mmagic_imports_and_mmcv_operators_say_what_they_need():
+    program = """
+from rainrestore import compat
+compat.apply()
+import mmagic.models, mmagic.evaluation, mmagic.datasets.transforms
+import numpy, mmcv._ext
+print(numpy.bool8 is numpy.bool_)
+"""
+    assert run_python(program).strip() == 'True'
+
+
+def test_a_compiled_mmcv_extension_is_found_before_the_stand_in(tmp_path):
+    program = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from rainrestore import compat
+compat.apply()
+import mmcv._ext
+print(mmcv._ext.compiled)
+"""
+    (tmp_path / 'mmcv').mkdir()
+    (tmp_path / 'mmcv' / '__init__.py').touch()
+    (tmp_path / 'mmcv' / '_ext.py').write_text('compiled = "yes"')
+    assert run_python(program, str(tmp_path)).strip() == 'yes'
+
+
+def test_the_stand_in_for_mmcv_answers_for_no_other_module():
+    finder = compat._MMCVOpsFinder()
+    assert finder.find_spec('mmcv', None) is None
+    assert finder.find_spec('mmcv.ops', None) is None
+    spec = finder.find_spec('mmcv._ext', None)
+    module = importlib.util.module_from_spec(spec)
+    assert not hasattr(module, '__path__')
+    with pytest.raises(RuntimeError, match=r"'upfirdn2d' needs a compiled mmcv.*MMCV_WITH_OPS"):
+        module.upfirdn2d(1, axis=2)
+
+
+def greedy_nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> list[int]:
+    """Suppression by its definition, a pair at a time."""
+
+    def iou(a, b):
+        width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
+        height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+        area = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+        return width * height / (sum(area) - width * height)
+
+    kept: list[int] = []
+    for index in sorted(range(len(boxes)), key=lambda i: -scores[i]):
+        if all(iou(boxes[index], boxes[other]) <= threshold for other in kept):
+            kept.append(index)
+    return kept
+
+
+@pytest.mark.parametrize('threshold', [0.1, 0.5, 0.9])
+def test_nms_equals_its_definition(threshold):
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 50, (60, 2))
+    boxes = np.hstack([corner, corner + rng.uniform(5, 30, (60, 2))])
+    scores = rng.permutation(60) / 60
+    found = compat._nms(torch.from_numpy(boxes), torch.from_numpy(scores), threshold)
+    assert found.tolist() == greedy_nms(boxes, scores, threshold)
+
+
+def test_nms_of_no_boxes_is_empty():
+    assert compat._nms(torch.zeros(0, 4), torch.zeros(0), 0.5).tolist() == []
+
+
+@pytest.fixture
+def safe_globals():
+    """The types that torch.load admits, put back afterwards."""
+    before = torch.serialization.get_safe_globals()
+    yield before
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(before)
+
+
+@pytest.fixture
+def upstream_mmengine(monkeypatch):
+    """Let pip's records say that upstream mmengine 0.10.7 is installed."""
+    monkeypatch.setattr(importlib.metadata, 'version', {'mmengine': '0.10.7'}.__getitem__)
+
+
+def message_hub_state() -> dict:
+    buffer = HistoryBuffer()
+    buffer.update(0.5)
+    return {'loss': buffer, 'lr': np.float64(1e-4), 'iter': np.int64(7), 'seen': np.arange(3, dtype=np.float32)}
+
+
+def test_what_mmengine_stores_is_read_with_weights_only(tmp_path, safe_globals, upstream_mmengine):
+    torch.save(message_hub_state(), tmp_path / 'hub.pth')
+    with pytest.raises(pickle.UnpicklingError, match='Unsupported'):
+        torch.load(tmp_path / 'hub.pth', weights_only=True)
+    compat.mmengine_checkpoint_types()
+    read = torch.load(tmp_path / 'hub.pth', weights_only=True)
+    assert read['loss'].current() == 0.5
+    assert (read['lr'], read['iter'], read['seen'].tolist()) == (1e-4, 7, [0, 1, 2])
+
+
+class LooksUp:
+    """Pickles as a call of getattr, the way an attack on the loader would begin."""
+
+    def __init__(self, owner: object, name: str) -> None:
+        self.call = (owner, name)
+
+    def __reduce__(self):
+        return getattr, self.call
+
+
+@pytest.mark.parametrize('owner, name', [(np.ndarray, 'tofile'), (np.dtype, 'newbyteorder')])
+def test_a_file_cannot_look_up_other_attributes(tmp_path, safe_globals, upstream_mmengine, owner, name):
+    torch.save(LooksUp(owner, name), tmp_path / 'attack.pth')
+    compat.mmengine_checkpoint_types()
+    with pytest.raises(pickle.UnpicklingError, match='refused to look up'):
+        torch.load(tmp_path / 'attack.pth', weights_only=True)
+
+
+def test_the_fork_of_mmengine_needs_no_further_types(monkeypatch, safe_globals):
+    def version(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, 'version', version)
+    compat.mmengine_checkpoint_types()
+    assert set(torch.serialization.get_safe_globals()) == set(safe_globals)
+
+
+@pytest.mark.slow
+def test_a_runner_resumes_what_it_saved(tmp_path):
+    program = """
+import sys
+from rainrestore import compat
+compat.apply()
+import torch
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+
+class Line(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 1)
+    def forward(self, inputs, mode='loss'):
+        return {'loss': self.layer(inputs).square().mean()}
+
+def train(iterations, resume):
+    data = torch.utils.data.DataLoader([{'inputs': torch.ones(2)}] * 8, batch_size=2)
+    runner = Runner(
+        Line(), sys.argv[1], resume=resume, experiment_name=f'run{iterations}', log_level='ERROR',
+        train_dataloader=data, train_cfg={'by_epoch': False, 'max_iters': iterations},
+        optim_wrapper={'optimizer': {'type': 'Adam', 'lr': 1e-3}},
+        param_scheduler={'type': 'MultiStepLR', 'milestones': [2], 'by_epoch': False},
+        default_hooks={'checkpoint': {'type': 'CheckpointHook', 'by_epoch': False, 'interval': 2}},
+    )
+    runner.train()
+    return runner.message_hub.get_scalar('train/loss').data[0].size, runner.iter
+
+print(train(4, False), train(6, True))
+"""
+    assert run_python(program, str(tmp_path)).strip().splitlines()[-1] == '(4, 4) (6, 6)'

@@ -1,0 +1,37 @@
+"""What importing the package costs and brings along."""
+
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Not transformers: mmengine.optim looks for an optimiser in it, and its package loads almost nothing by itself.
+HEAVY = ('mmagic.models', 'diffusers', 'torchvision', 'mmcv', 'lpips', 'facexlib', 'matplotlib')
+
+
+def run_python(program: str) -> str:
+    command = [sys.executable, '-W', 'ignore', '-c', program]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def seconds_to_import(module: str, times: int = 3) -> float:
+    """The median over fresh interpreters, without their start; processor time, so that a busy machine matters less."""
+    program = f'import time; start = time.process_time(); import {module}; print(time.process_time() - start)'
+    return statistics.median(float(run_python(program)) for _ in range(times))
+
+
+@pytest.mark.parametrize('module', ['rainrestore', 'rainrestore.physics', 'rainrestore.registry', 'rainrestore.models'])
+def test_importing_brings_nothing_heavy(module):
+    loaded = run_python(f'import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])')
+    assert loaded.strip() == '[]'
+
+
+def test_the_package_itself_keeps_to_a_budget_relative_to_torch():
+    run_python('import torch, rainrestore.physics')  # once beforehand, so that no time is for compiling or a cold disk
+    torch = seconds_to_import('torch')
+    assert seconds_to_import('rainrestore') < torch / 20
+    assert seconds_to_import('rainrestore.physics') < 1.5 * torch

@@ -1,0 +1,104 @@
+"""The installer's plan: what is there and fits stays, what is missing comes, what is in the way goes."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SPEC = importlib.util.spec_from_file_location('rainrestore_installer', ROOT / 'tools' / 'install.py')
+install = importlib.util.module_from_spec(SPEC)
+sys.modules[SPEC.name] = install
+SPEC.loader.exec_module(install)
+
+PINS = install.read_pins((ROOT / 'requirements' / 'constraints.txt').read_text(encoding='utf-8'))
+COMPLETE = {name: PINS[name] for name in PINS} | {'torch': '2.13.0+cpu'}
+
+
+def commands(installed: dict[str, str], dev: bool = False) -> list[str]:
+    return [' '.join(step.pip) for step in install.plan(installed, PINS, dev)[1]]
+
+
+def test_from_nothing_everything_pinned_comes():
+    done = commands({})
+    assert done[0] == f'install torch=={PINS["torch"]}'
+    plain = next(command for command in done if 'mmagic==' in command)
+    assert plain.startswith('install --no-deps ')
+    assert set(plain.split()[2:]) == {
+        f'{name}=={PINS[name]}'
+        for name in ('torchvision', 'onedl-mmengine', 'mmcv-lite', 'mmagic', 'lpips', 'facexlib')
+    }
+    assert done[-1] == f'install --no-deps --no-build-isolation --editable {ROOT}'
+
+
+def test_only_dev_brings_the_tools():
+    assert not any('dev.txt' in command for command in commands({}))
+    assert any('dev.txt' in command for command in commands({}, dev=True))
+
+
+def test_a_users_torch_is_never_named_and_bounds_every_other_install():
+    installed = {'torch': '2.9.1+cu130'}
+    assert not any(f' {word}' in command for command in commands(installed) for word in ('torch=', 'torch '))
+    assert any('torchvision==0.24.1' in command for command in commands(installed))
+    assert 'torch==2.9.1+cu130' in install.constraint_lines(PINS, installed)
+
+
+@pytest.mark.parametrize('kept', [
+    {'torchvision': '0.24.1+cu130'}, {'mmengine': '0.10.7'}, {'mmcv': '2.1.0'}, {'onedl-mmengine': '0.10.10'},
+    {'mmcv-lite': '2.0.1'},
+])  # fmt: skip
+def test_what_fits_stays(kept):
+    name = next(iter(kept)).removeprefix('onedl-').removesuffix('-lite')
+    done = commands(kept)
+    assert not any(f'{name}==' in command or f'{name}-lite==' in command for command in done)
+    assert not any(command.startswith('uninstall') for command in done)
+
+
+def test_a_second_time_nothing_is_replaced():
+    for command in commands(COMPLETE, dev=True):
+        assert command.startswith('install ')
+        assert '--force-reinstall' not in command
+
+
+@pytest.mark.parametrize('gui', ['opencv-python', 'opencv-contrib-python'])
+def test_the_gui_opencv_goes_and_the_headless_one_is_laid_anew(gui):
+    done = commands(COMPLETE | {gui: '5.0.0.93'})
+    assert done[0] == f'uninstall -y {gui}'
+    assert done[1] == f'install --no-deps --force-reinstall opencv-python-headless=={PINS["opencv-python-headless"]}'
+
+
+def test_an_mmengine_over_its_fork_goes_and_the_fork_is_laid_anew():
+    done = commands(COMPLETE | {'mmengine': '0.10.7'})
+    at = done.index('uninstall -y mmengine')
+    assert done[at + 1] == f'install --no-deps --force-reinstall onedl-mmengine=={PINS["onedl-mmengine"]}'
+
+
+def test_an_old_mmengine_gives_way_to_the_fork():
+    done = commands({'mmengine': '0.8.0'})
+    assert 'uninstall -y mmengine' in done
+    assert any('onedl-mmengine==' in command for command in done)
+
+
+def test_what_cannot_be_used_is_an_error_that_says_so():
+    with pytest.raises(install.InstallError, match=r'mmcv 2\.2\.0'):
+        commands({'mmcv': '2.2.0'})
+    with pytest.raises(install.InstallError, match=r'torch 3\.0\.0'):
+        commands({'torch': '3.0.0'})
+
+
+def test_every_requirement_is_pinned_or_harmless():
+    loose = {'addict', 'packaging', 'pyyaml', 'rich', 'termcolor', 'yapf'}
+    for name in ('stack.txt', 'dev.txt'):
+        lines = (ROOT / 'requirements' / name).read_text(encoding='utf-8').splitlines()
+        wanted = {line for line in lines if line and not line.startswith('#')}
+        assert wanted - loose <= PINS.keys()
+        assert not wanted & {'torch', 'torchvision', 'mmengine', 'mmcv', 'mmagic', 'opencv-python'}
+
+
+def test_dry_run_prints_the_commands_and_runs_none():
+    command = [sys.executable, str(ROOT / 'tools' / 'install.py'), '--dry-run']
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert 'python -m pip install' in done.stdout
+    assert 'installed in' not in done.stdout
