@@ -3,7 +3,3 @@ _base_ = ['_base_/data.py', '_base_/runtime.py']
 
 model = dict(type='ClassicRestorer', method='bicubic', scale=4)
 test_evaluator = [dict(type='PSNR'), dict(type='SSIM')]
-# Neither trained nor validated.
-train_dataloader = None
-val_dataloader = None
-val_cfg = None

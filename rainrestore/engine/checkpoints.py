@@ -20,6 +20,7 @@ import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from rainrestore.errors import CheckpointError
 
@@ -62,8 +63,9 @@ def save_safetensors(
         if half and tensor.is_floating_point():
             stored = tensor.half()
             if not torch.equal(torch.isfinite(stored), torch.isfinite(tensor)):
-                raise CheckpointError(f'{path}: weight {name!r} is out of the range of half precision; publish it in '
-                                      'full precision')
+                raise CheckpointError(
+                    f'{path}: weight {name!r} is out of the range of half precision; publish it in full precision'
+                )
             tensor = stored
         tensors[name] = tensor
     header = {'format': 'pt', METADATA_KEY: json.dumps(dict(metadata or {}), sort_keys=True)}
@@ -142,8 +144,10 @@ def zoo_file(name: str, zoo: Path | None = None) -> Path:
         raise CheckpointError(f'{name}: its file {path} is missing; install rainrestore again')
     found = sha256_of(path)
     if found != entry['sha256']:
-        raise CheckpointError(f'{name}: {path} is not the published file (sha256 {found[:16]}..., expected '
-                              f'{entry["sha256"][:16]}...); install rainrestore again')
+        raise CheckpointError(
+            f'{name}: {path} is not the published file (sha256 {found[:16]}..., expected '
+            f'{entry["sha256"][:16]}...); install rainrestore again'
+        )
     return path
 
 
@@ -169,6 +173,46 @@ def load_checkpoint(source: Path | str, map_location: str | torch.device | None 
     if not isinstance(checkpoint, dict) or not checkpoint:
         raise CheckpointError(f'{source} holds no weights')
     return checkpoint if 'state_dict' in checkpoint else {'state_dict': checkpoint, 'meta': {}}
+
+
+def is_training_only(name: str) -> bool:
+    """Whether a weight belongs to a discriminator or a loss, which restoring a face does not need."""
+    return name.partition('.')[0].endswith(('discriminator', 'discriminators', 'loss'))
+
+
+def load_weights(model: nn.Module, source: Path | str) -> dict[str, Any]:
+    """Load what a network needs to restore; its discriminators and losses may be absent from the checkpoint.
+
+    A slot that the network leaves empty is passed over: the joint network's file serves the rain removal alone.
+
+    Returns:
+        The checkpoint's ``meta``.
+
+    Raises:
+        CheckpointError: As :func:`load_checkpoint`, and if the weights belong to another network.
+    """
+    checkpoint = load_checkpoint(source)
+    weights = {name: value for name, value in checkpoint['state_dict'].items() if not is_training_only(name)}
+    own = model.state_dict()
+    slots = {name.partition('.')[0] for name in own}
+    problems = [
+        f'{name} is missing'
+        for name in own
+        if name not in weights and not is_training_only(name) and not name.endswith('num_batches_tracked')
+    ]
+    problems += [f'{name} has no place' for name in weights if name not in own and name.partition('.')[0] in slots]
+    problems += [
+        f'{name} is {tuple(value.shape)} instead of {tuple(own[name].shape)}'
+        for name, value in weights.items()
+        if name in own and value.shape != own[name].shape
+    ]
+    if problems:
+        raise CheckpointError(
+            f'{source} belongs to another network than the config: {problems[0]}'
+            + (f', and {len(problems) - 1} more' if len(problems) > 1 else '')
+        )
+    model.load_state_dict(weights, strict=False)
+    return checkpoint.get('meta', {})
 
 
 @CheckpointLoader.register_scheme(prefixes=ZOO_SCHEME, force=True)

@@ -33,6 +33,8 @@ class SampleMetric(BaseMetric):
         prefix: Put before the key, with a slash.
     """
 
+    # Empty instead of None, which mmengine warns about: the keys say which metric they are.
+    default_prefix = ''
     key: str
 
     def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
@@ -116,8 +118,10 @@ class _PairMetric(SampleMetric):
     def _pair(self, sample: Sample) -> tuple[Tensor, Tensor]:
         output = sample.get('output', {})
         if self.pred_key not in output:
-            raise ConfigError(f'{self.key}: the restorer predicts no {self.pred_key!r} (it predicts '
-                              f'{", ".join(sorted(output)) or "nothing"}); drop this metric or choose its pred_key')
+            raise ConfigError(
+                f'{self.key}: the restorer predicts no {self.pred_key!r} (it predicts '
+                f'{", ".join(sorted(output)) or "nothing"}); drop this metric or choose its pred_key'
+            )
         if self.gt_key not in sample:
             raise ConfigError(f'{self.key}: the data has no {self.gt_key!r}; the metric needs a truth to compare with')
         pred, gt = output[self.pred_key].detach().cpu().double(), sample[self.gt_key].detach().cpu()
@@ -169,6 +173,7 @@ class ParsingMIoU(BaseMetric):
     Keys: ``mIoU``.
     """
 
+    default_prefix = ''
     key = 'mIoU'
 
     def __init__(self, optional: bool = False, collect_device: str = 'cpu', prefix: str | None = None) -> None:
@@ -183,8 +188,10 @@ class ParsingMIoU(BaseMetric):
                 if self.optional:
                     self.results.append(None)
                     continue
-                raise ConfigError("ParsingMIoU: 'parsing' is missing in the "
-                                  f'{"data" if "parsing" in output else "prediction"}; drop this metric')
+                raise ConfigError(
+                    "ParsingMIoU: 'parsing' is missing in the "
+                    f'{"data" if "parsing" in output else "prediction"}; drop this metric'
+                )
             pred, gt = output['parsing'].detach().float().cpu(), sample['parsing'].float().cpu()
             if pred.shape != gt.shape:
                 raise ConfigError(f'ParsingMIoU: the prediction is {tuple(pred.shape)}, the truth {tuple(gt.shape)}')
@@ -192,8 +199,9 @@ class ParsingMIoU(BaseMetric):
                 if self.optional:
                     self.results.append(None)
                     continue
-                raise ConfigError(f'ParsingMIoU needs scores of {NUM_LABELS} labels (kind="onehot"), not {len(gt)} '
-                                  'channels')
+                raise ConfigError(
+                    f'ParsingMIoU needs scores of {NUM_LABELS} labels (kind="onehot"), not {len(gt)} channels'
+                )
             valid = sample.get('parsing_labels')
             valid = torch.ones(len(gt), dtype=torch.bool) if valid is None else valid.bool().cpu()
             known = (gt * valid.view(-1, 1, 1)).sum(0) > 0

@@ -1,0 +1,60 @@
+"""Compare two methods on the same test faces.
+
+Reads the per_image.csv files of two tests and prints the mean difference FIRST - SECOND of each metric with the interval
+of a paired bootstrap over the faces. The last line is the same as JSON.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+DEFAULT_METRICS = ('PSNR', 'SSIM')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``rainrestore compare``."""
+    parser.add_argument('first', type=Path, help='per_image.csv of the one method')
+    parser.add_argument('second', type=Path, help='per_image.csv of the other')
+    parser.add_argument('--metrics', nargs='+', default=list(DEFAULT_METRICS), metavar='KEY', help='columns to compare')
+    parser.add_argument('--level', type=float, default=0.95, help='coverage of the interval (default 0.95)')
+    parser.add_argument('--resamples', type=int, default=10_000, help='draws of the bootstrap (default 10000)')
+    parser.add_argument('--seed', type=int, default=0, help='of the draws (default 0)')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare and print."""
+    from rainrestore.errors import ConfigError
+    from rainrestore.evaluation import paired_bootstrap, read_csv
+
+    first, second = read_csv(args.first), read_csv(args.second)
+    if first.keys() != second.keys():
+        lone = sorted(first.keys() ^ second.keys())
+        raise ConfigError(
+            f'{args.first} and {args.second} are of different faces: {", ".join(lone[:3])} '
+            f'{"is" if len(lone) == 1 else "are"} in one of them only ({len(lone)} in all)'
+        )
+    summary = {}
+    for key in args.metrics:
+        for path, table in ((args.first, first), (args.second, second)):
+            columns = next(iter(table.values()), {})
+            if key not in columns:
+                raise ConfigError(f'{path} has no column {key!r}; it has {", ".join(columns) or "none"}')
+        try:
+            result = paired_bootstrap(
+                [first[name][key] for name in first],
+                [second[name][key] for name in first],
+                level=args.level,
+                resamples=args.resamples,
+                seed=args.seed,
+            )
+        except ValueError as error:
+            raise ConfigError(f'{key}: {error}') from error
+        verdict = 'differs from 0' if result.significant else 'not told from 0'
+        print(
+            f'{key:12} {result.difference:+.4f}  [{result.low:+.4f}, {result.high:+.4f}] '
+            f'at {result.level:.0%}, {result.images} faces: {verdict}'
+        )
+        summary[key] = asdict(result)
+    print(json.dumps({'first': str(args.first), 'second': str(args.second), **summary}))
+    return 0

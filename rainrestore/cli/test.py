@@ -1,0 +1,172 @@
+"""Restore the test faces and measure PSNR and SSIM.
+
+CHECKPOINT is a file, a zoo model (rainrestore://NAME), or "none" for a method that learns nothing. OUT receives
+per_image.csv with the values of each face and sheet.png with the first faces (input, restored, truth, and the predicted
+J, S, T, A and parsing). The last line printed is one JSON object with the means.
+
+Conventions: PSNR and SSIM are on RGB without a border crop, on unrounded values clamped to 0..255; PSNR_crop4 and
+SSIM_crop4 leave out the four outer pixels; PSNR_Y and SSIM_Y are on the luma of BT.601; PSNR_lr_img is the de-rained
+small face J; mIoU is of the parsing over the annotated labels.
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, DictAction
+
+NO_CHECKPOINT = 'none'
+CROP = 4
+#: Label in the table -> suffix of the keys.
+CONVENTIONS = {'RGB, no crop': '', f'RGB, crop {CROP}': f'_crop{CROP}', 'Y (BT.601), no crop': '_Y',
+               'J (small face), RGB, no crop': '_lr_img'}  # fmt: skip
+STANDARD_METRICS: tuple[dict[str, Any], ...] = (
+    {'type': 'PSNR'},
+    {'type': 'SSIM'},
+    {'type': 'PSNR', 'convert_to': 'Y'},
+    {'type': 'SSIM', 'convert_to': 'Y'},
+    {'type': 'PSNR', 'crop_border': CROP},
+    {'type': 'SSIM', 'crop_border': CROP},
+    {'type': 'PSNR', 'pred_key': 'lr_img'},
+    {'type': 'ParsingMIoU'},
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``rainrestore test``."""
+    parser.add_argument('config', help='a config, e.g. configs/fcg_gan_x4.py')
+    parser.add_argument('checkpoint', help=f'a .pth or .safetensors file, rainrestore://NAME, or {NO_CHECKPOINT}')
+    parser.add_argument(
+        '--data',
+        metavar='DIR',
+        help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, else the bundled faces)',
+    )
+    parser.add_argument(
+        '--out', type=Path, metavar='DIR', help='where the results go (default: work_dirs/<config>/test)'
+    )
+    parser.add_argument('--split', default='test', help='sub-folder of the faces (default: test)')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
+    parser.add_argument('--images', type=int, default=8, help='faces on the sheet (default: 8)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to the config'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Test, write the results and print the summary."""
+    from mmengine.runner import Runner
+
+    from rainrestore import compat
+    from rainrestore.engine.checkpoints import load_weights
+    from rainrestore.engine.config import load_config
+
+    compat.apply()
+    out = args.out or Path('work_dirs') / Path(args.config).stem / 'test'
+    config = for_testing(
+        load_config(args.config, args.cfg_options, args.data), args.config, args.split, out, args.images
+    )
+    device = _device(args.device)
+    runner = Runner.from_cfg(config)
+    if args.checkpoint != NO_CHECKPOINT:
+        load_weights(runner.model, args.checkpoint)
+    if device is not None:
+        runner.model.to(device)
+    values = runner.test()
+    dataset = runner.test_dataloader.dataset
+    print(format_table(values))
+    print(f'per image: {out / "per_image.csv"}')
+    print(f'sheet: {out / "sheet.png"}')
+    summary = {key: value if math.isfinite(value) else None for key, value in values.items()}
+    summary |= {
+        'images': len(dataset),
+        'config': str(args.config),
+        'checkpoint': args.checkpoint,
+        'data': str(dataset.data_root),
+        'split': args.split,
+        'rain': _rain(config.test_dataloader.dataset.get('pipeline', [])),
+        'out': str(out),
+    }
+    print(json.dumps(summary))
+    return 0
+
+
+def for_testing(config: Config, path: str | Path, split: str, out: Path, images: int) -> Config:
+    """The config without training and validation, with the standard metrics beside its own, writing to ``out``.
+
+    Raises:
+        ConfigError: It has no test data.
+    """
+    from rainrestore.errors import ConfigError
+
+    if not config.get('test_dataloader'):
+        raise ConfigError(f'{path}: no test_dataloader; add _base_/data.py to its _base_')
+    for name in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'val_dataloader', 'val_cfg',
+                 'val_evaluator', 'load_from'):  # fmt: skip
+        config[name] = None
+    config.resume = False
+    config.test_dataloader.dataset.split = split
+    config.test_cfg = config.get('test_cfg') or {}
+    config.test_evaluator = {
+        'type': 'RestorationEvaluator',
+        'metrics': with_standard_metrics(config.get('test_evaluator')),
+        'per_image': str(out / 'per_image.csv'),
+    }
+    config.work_dir = str(out / 'log')
+    config.log_level = 'WARNING'
+    config.default_hooks = {**config.get('default_hooks', {}), 'checkpoint': None}
+    others = [hook for hook in config.get('custom_hooks') or [] if hook['type'] != 'RestorationSheetHook']
+    sheet = {'type': 'RestorationSheetHook', 'images': images, 'path': str(out / 'sheet.png')}
+    config.custom_hooks = [*others, {'type': 'PrepareMetricsHook'}, sheet]
+    # Nothing is drawn but the sheet: no TensorBoard file for a test.
+    config.visualizer = {'type': 'Visualizer'}
+    return config
+
+
+def with_standard_metrics(evaluator: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """The standard metrics, each only where the restorer predicts it, and the config's others."""
+    if isinstance(evaluator, Mapping):
+        evaluator = evaluator['metrics'] if 'metrics' in evaluator else [evaluator]
+    own = [dict(metric) for metric in ([evaluator] if isinstance(evaluator, Mapping) else evaluator or [])]
+    standard = [{**metric, 'optional': True} for metric in STANDARD_METRICS]
+    return standard + [metric for metric in own if {**metric, 'optional': True} not in standard]
+
+
+def format_table(values: Mapping[str, float]) -> str:
+    """PSNR and SSIM under the name of their convention, then everything else."""
+    lines = [f'{"":32}{"PSNR":>10}{"SSIM":>10}']
+    shown = set()
+    for label, suffix in CONVENTIONS.items():
+        keys = [f'PSNR{suffix}', f'SSIM{suffix}']
+        if any(key in values for key in keys):
+            psnr, ssim = (values.get(key) for key in keys)
+            lines.append(f'{label:32}' + ('' if psnr is None else f'{psnr:7.2f} dB').rjust(10)
+                         + ('' if ssim is None else f'{ssim:.4f}').rjust(10))  # fmt: skip
+            shown.update(keys)
+    lines += [f'{key:32}{value:10.4f}' for key, value in values.items() if key not in shown]
+    return '\n'.join(lines)
+
+
+def _device(name: str | None) -> Any:
+    import torch
+
+    from rainrestore.errors import ConfigError
+
+    if name is None:
+        return None
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f'--device: {name!r} is no device; cpu, cuda or cuda:N') from error
+    if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f'--device {name}: torch sees {torch.cuda.device_count()} CUDA devices')
+    return device
+
+
+def _rain(pipeline: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    for step in pipeline:
+        if step.get('type') == 'ScaleAwareHeavyRain':
+            return {'ranges': step.get('ranges', 'rain_v1'), 'seed': step.get('seed')}
+    return None

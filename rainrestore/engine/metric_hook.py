@@ -1,0 +1,30 @@
+"""The hook that lets mmagic's metrics see the network and the truth before a run."""
+
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from rainrestore.registry import HOOKS
+
+
+@HOOKS.register_module()
+class PrepareMetricsHook(Hook):
+    """Call ``prepare_metrics`` of the evaluator before each validation or test, as mmagic's own loops do.
+
+    Only metrics that look at the network or at all true images beforehand (mmagic's FID and its kin) need it.
+    """
+
+    def before_val(self, runner: Runner) -> None:
+        """Prepare the validation's metrics."""
+        self._prepare(runner, runner.val_loop)
+
+    def before_test(self, runner: Runner) -> None:
+        """Prepare the test's metrics."""
+        self._prepare(runner, runner.test_loop)
+
+    @staticmethod
+    def _prepare(runner: Runner, loop: Any) -> None:
+        prepare = getattr(loop.evaluator, 'prepare_metrics', None)
+        if prepare is not None:
+            prepare(runner.model, loop.dataloader)

@@ -1,0 +1,76 @@
+"""The hook that shows restored faces while a network is trained or tested."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor
+
+from rainrestore.registry import HOOKS
+from rainrestore.visualization.rows import Sample, sheet_rows
+from rainrestore.visualization.sheets import picture_grid, picture_sheet
+
+
+@HOOKS.register_module()
+class RestorationSheetHook(Hook):
+    """Show the first faces of each validation or test as rows of input, restoration, truth, J, S, T, A and parsing.
+
+    In validation the sheet goes to the visualizer as the picture ``val/faces`` at the current iteration, and so to
+    TensorBoard where that is a backend. In a test it is written to ``path``.
+
+    Args:
+        images: Number of faces.
+        path: Picture file that a test writes; None writes none.
+        cell: Side of a picture in pixels.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self, images: int = 8, path: str | None = None, cell: int = 128) -> None:
+        self.images = images
+        self.path = path
+        self.cell = cell
+        self._inputs: list[Tensor | None] = []
+        self._samples: list[Sample] = []
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Forget the faces of the last validation."""
+        self._inputs, self._samples = [], []
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        """Forget the faces of the last run."""
+        self._inputs, self._samples = [], []
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
+    ) -> None:
+        """Keep the first faces."""
+        self._keep(data_batch, outputs)
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
+    ) -> None:
+        """Keep the first faces."""
+        self._keep(data_batch, outputs)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Send the sheet to the visualizer."""
+        if self._samples:
+            grid = picture_grid(*sheet_rows(self._inputs, self._samples), cell=self.cell)
+            runner.visualizer.add_image('val/faces', grid, step=runner.iter)
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Write the sheet."""
+        if self._samples and self.path is not None:
+            rows, titles, names = sheet_rows(self._inputs, self._samples)
+            picture_sheet(rows, titles, self.path, names, self.cell)
+
+    def _keep(self, data_batch: Any, outputs: Sequence[Any] | None) -> None:
+        # Every process keeps the faces of its own share; mmengine's visualizer shows those of the first.
+        inputs = list((data_batch or {}).get('inputs', []))
+        for index, sample in enumerate(outputs or []):
+            if len(self._samples) == self.images:
+                return
+            self._inputs.append(inputs[index] if index < len(inputs) else None)
+            self._samples.append(sample if isinstance(sample, dict) else sample.to_dict())

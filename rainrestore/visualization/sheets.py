@@ -1,0 +1,114 @@
+"""Sheets of pictures: rows of faces under column titles, as the paper's Fig. 5 shows them."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+Row = Sequence[np.ndarray | None]
+
+GAP = 4
+TITLE_SIZE = 14
+PAPER = (255, 255, 255)
+INK = (0, 0, 0)
+
+
+def picture_grid(
+    rows: Sequence[Row],
+    titles: Sequence[str],
+    row_titles: Sequence[str] | None = None,
+    cell: int = 128,
+) -> np.ndarray:
+    """Draw rows of pictures as one picture.
+
+    Args:
+        rows: One sequence of pictures a row, each H x W x 3 uint8 RGB, or None for an empty cell. A picture that does
+            not fill its cell is resized (bicubic, its sides' ratio kept) and centred.
+        titles: One title a column, drawn above it; an empty string draws nothing.
+        row_titles: One title a row, drawn at its left.
+        cell: Side of the square cells in pixels.
+
+    Returns:
+        H x W x 3 uint8 RGB.
+
+    Raises:
+        ValueError: No row at all, a row longer than the titles, a wrong number of row titles, or a picture that is not
+            H x W x 3 uint8.
+    """
+    if not rows:
+        raise ValueError('a picture sheet needs at least one row')
+    if row_titles is not None and len(row_titles) != len(rows):
+        raise ValueError(f'{len(row_titles)} row titles for {len(rows)} rows')
+    font = ImageFont.load_default(TITLE_SIZE)
+    head = max(_height(title, font) for title in titles) + 2 * GAP if any(titles) else GAP
+    left = max(int(font.getlength(title)) for title in row_titles) + 2 * GAP if row_titles and any(row_titles) else GAP
+    # A title wider than its cell would run into its neighbour's: it is drawn smaller instead.
+    fonts = [_fitting(title, cell) for title in titles]
+    sheet = Image.new('RGB', (left + len(titles) * (cell + GAP), head + len(rows) * (cell + GAP)), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for column, (title, title_font) in enumerate(zip(titles, fonts, strict=True)):
+        centre = left + column * (cell + GAP) + cell // 2
+        pen.text((centre, head // 2), title, fill=INK, font=title_font, anchor='mm', align='center')
+    for line, row in enumerate(rows):
+        if len(row) > len(titles):
+            raise ValueError(f'row {line} has {len(row)} pictures under {len(titles)} titles')
+        top = head + line * (cell + GAP)
+        if row_titles is not None:
+            pen.text((GAP, top + cell // 2), row_titles[line], fill=INK, font=font, anchor='lm')
+        for column, picture in enumerate(row):
+            if picture is None:
+                continue
+            fitted = _fit(picture, cell, f'row {line}, column {titles[column]!r}')
+            x = left + column * (cell + GAP) + (cell - fitted.width) // 2
+            sheet.paste(fitted, (x, top + (cell - fitted.height) // 2))
+    return np.asarray(sheet)
+
+
+def picture_sheet(
+    rows: Sequence[Row],
+    titles: Sequence[str],
+    path: Path | str,
+    row_titles: Sequence[str] | None = None,
+    cell: int = 128,
+) -> Path:
+    """Write :func:`picture_grid` to ``path`` (the format follows the extension; folders are made) and return the path.
+
+    The file appears complete or not at all.
+    """
+    path = Path(path)
+    picture = Image.fromarray(picture_grid(rows, titles, row_titles, cell))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    try:
+        picture.save(temporary)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return path
+
+
+def _height(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> int:
+    lines = text.count('\n') + 1
+    return int(lines * font.getbbox('Ag')[3] * 1.25) if text else 0
+
+
+def _fitting(title: str, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    for size in range(TITLE_SIZE, 6, -1):
+        font = ImageFont.load_default(size)
+        if max(font.getlength(line) for line in title.split('\n')) <= width:
+            return font
+    return font
+
+
+def _fit(picture: np.ndarray, cell: int, where: str) -> Image.Image:
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise ValueError(f'{where}: expected H x W x 3 uint8, got {picture.shape} {picture.dtype}')
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    ratio = cell / max(image.size)
+    size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+    return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
