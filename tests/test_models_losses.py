@@ -1,0 +1,183 @@
+"""Each loss against a plain re-computation in numpy float64."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from rainrestore.errors import CheckpointError
+from rainrestore.models.losses import (
+    LinearAdversarialLoss,
+    MSELoss,
+    ParsingLoss,
+    PerceptualLoss,
+    RainParameterLoss,
+    RainReconstructionLoss,
+    VGG16Features,
+    perceptual,
+)
+from rainrestore.models.networks import RainEstimate
+
+GENERATOR = torch.Generator().manual_seed(7)
+
+
+def rand(*shape: int) -> Tensor:
+    return torch.rand(*shape, generator=GENERATOR)
+
+
+def estimate() -> RainEstimate:
+    return RainEstimate(rand(2, 3, 8, 8), rand(2, 3, 8, 8), rand(2, 1, 8, 8), rand(2, 3, 1, 1))
+
+
+def array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().numpy().astype(np.float64)
+
+
+def test_mse() -> None:
+    a, b = rand(2, 3, 8, 8), rand(2, 3, 8, 8)
+    assert MSELoss(0.5)(a, b).item() == pytest.approx(0.5 * np.mean((array(a) - array(b)) ** 2), rel=1e-6)
+
+
+def test_rain_reconstruction() -> None:
+    guess, lr, rainy = estimate(), rand(2, 3, 8, 8), rand(2, 3, 8, 8)
+    losses = RainReconstructionLoss(reconstruction_weight=2, loss_weight=3)(guess, lr, rainy)
+    J, S, T, A = array(lr), array(guess.streak), array(guess.transmission), array(guess.airlight)
+    again = T * (J + S) + (1 - T) * A
+    assert losses['loss_lr'].item() == pytest.approx(3 * np.mean((array(guess.lr) - J) ** 2), rel=1e-6)
+    assert losses['loss_rainy'].item() == pytest.approx(6 * np.mean((again - array(rainy)) ** 2), rel=1e-5)
+
+
+def test_rain_reconstruction_speaks_to_the_physics_alone() -> None:
+    """J in eq. 19 is the true one: the derained image gets no gradient from it, S, T and A do."""
+    guess = RainEstimate(*(value.requires_grad_() for value in estimate()))
+    RainReconstructionLoss()(guess, rand(2, 3, 8, 8), rand(2, 3, 8, 8))['loss_rainy'].backward()
+    assert guess.lr.grad is None
+    assert all(value.grad.abs().sum() > 0 for value in guess[1:])
+
+
+def test_rain_reconstruction_has_the_trivial_solution_the_heads_must_prevent() -> None:
+    """T = 0, A = I makes the second term exactly zero, whatever S is."""
+    rainy = rand(2, 3, 8, 8)
+    trivial = RainEstimate(rand(2, 3, 8, 8), rand(2, 3, 8, 8), torch.zeros(2, 1, 8, 8), rainy)
+    assert RainReconstructionLoss()(trivial, rand(2, 3, 8, 8), rainy)['loss_rainy'] == 0
+
+
+def test_ablation_of_the_reconstruction_term() -> None:
+    assert set(RainReconstructionLoss(reconstruction_weight=0)(estimate(), rand(2, 3, 8, 8), rand(2, 3, 8, 8))) == {'loss_lr'}
+
+
+def test_rain_parameters() -> None:
+    guess = estimate()
+    truth = {'streak': rand(2, 3, 8, 8), 'transmission': rand(2, 1, 8, 8), 'airlight': rand(2, 3, 1, 1)}
+    losses = RainParameterLoss(streak=2, transmission=0, airlight=1)(guess, **truth)
+    assert set(losses) == {'loss_streak', 'loss_airlight'}
+    wanted = 2 * np.mean((array(guess.streak) - array(truth['streak'])) ** 2)
+    assert losses['loss_streak'].item() == pytest.approx(wanted, rel=1e-6)
+
+
+def test_parsing_counts_annotated_channels_only() -> None:
+    prediction, target = rand(2, 5, 4, 4), rand(2, 5, 4, 4)
+    annotated = torch.tensor([[True, True, False, False, True], [True, False, False, False, False]])
+    squares = [
+        ((array(prediction) - array(target))[n, c] ** 2).mean() for n in range(2) for c in range(5) if annotated[n, c]
+    ]
+    assert ParsingLoss()(prediction, target, annotated).item() == pytest.approx(np.mean(squares), rel=1e-5)
+
+
+def test_linear_adversarial_losses() -> None:
+    real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, 3.0])
+    loss = LinearAdversarialLoss(1e-3)
+
+    def probability(logits: Tensor) -> np.ndarray:
+        return 1 / (1 + np.exp(-array(logits)))
+
+    assert loss.generator_loss(fake).item() == pytest.approx(1e-3 * np.mean(1 - probability(fake)), rel=1e-6)
+    wanted = np.mean(1 - probability(real) + probability(fake))
+    assert loss.discriminator_loss(real, fake).item() == pytest.approx(wanted, rel=1e-6)
+    assert loss.slope(fake).item() == pytest.approx(np.mean(probability(fake) * (1 - probability(fake))), rel=1e-6)
+
+
+def test_linear_adversarial_gradients_survive_bfloat16() -> None:
+    """sigmoid(7) is exactly 1 in bfloat16, where its gradient would be lost."""
+    assert torch.tensor(7.0).bfloat16().sigmoid() == 1
+    logits = torch.tensor([7.0], requires_grad=True)
+    with torch.autocast('cpu', torch.bfloat16):
+        LinearAdversarialLoss(1.0).generator_loss(logits).backward()
+    assert logits.grad.item() == pytest.approx(-np.exp(-7) / (1 + np.exp(-7)) ** 2, rel=1e-4)
+
+
+def vgg_by_hand(image: np.ndarray) -> dict[str, np.ndarray]:
+    """VGG16 to relu3_3 in float64, written with explicit sums over the 3x3 window."""
+    weights = {key: value.double().numpy() for key, value in perceptual._bundled_weights().items()}
+    mean, std = (np.array(v).reshape(3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    x = (image - mean) / std
+    features: dict[str, np.ndarray] = {}
+    names = ['relu1_1', 'relu1_2', 'M', 'relu2_1', 'relu2_2', 'M', 'relu3_1', 'relu3_2', 'relu3_3']
+    index = 0
+    for name in names:
+        if name == 'M':
+            c, h, w = x.shape
+            x = x.reshape(c, h // 2, 2, w // 2, 2).max((2, 4))
+            index += 1
+            continue
+        padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
+        h, w = x.shape[1:]
+        kernel, bias = weights[f'{index}.weight'], weights[f'{index}.bias']
+        x = sum(
+            np.einsum('oc,chw->ohw', kernel[:, :, i, j], padded[:, i : i + h, j : j + w]) for i in range(3) for j in range(3)
+        )
+        x = features[name] = np.maximum(x + bias[:, None, None], 0)
+        index += 2
+    return features
+
+
+def test_perceptual_against_vgg_by_hand() -> None:
+    a, b = rand(1, 3, 16, 16), rand(1, 3, 16, 16)
+    ours, theirs = (vgg_by_hand(array(x[0])) for x in (a, b))
+    wanted = sum(np.mean((ours[tap] - theirs[tap]) ** 2) for tap in ('relu1_1', 'relu2_2', 'relu3_3'))
+    assert PerceptualLoss(loss_weight=1e-3)(a, b).item() == pytest.approx(1e-3 * wanted, rel=1e-4)
+
+
+def test_bundled_vgg_sees_what_vgg_sees() -> None:
+    """The first layer of a network trained on ImageNet responds to edges, not to a flat grey."""
+    features = VGG16Features(('relu1_1',))
+    flat, edge = torch.full((1, 3, 32, 32), 0.5), torch.full((1, 3, 32, 32), 0.2)
+    edge[..., 16:] = 0.8
+    inner = (slice(None), slice(None), slice(4, -4), slice(4, -4))
+    spread = [features(x)['relu1_1'][inner].std((2, 3)).sum() for x in (flat, edge)]
+    assert spread[0] < 1e-3
+    assert spread[1] > 1
+
+
+def test_perceptual_gradient_reaches_the_prediction_only() -> None:
+    a, b = rand(1, 3, 16, 16).requires_grad_(), rand(1, 3, 16, 16).requires_grad_()
+    loss = PerceptualLoss()
+    loss(a, b).backward()
+    assert a.grad.abs().sum() > 0
+    assert b.grad is None
+    assert all(p.grad is None and not p.requires_grad for p in loss.parameters())
+
+
+def test_vgg_is_no_part_of_checkpoints() -> None:
+    loss = PerceptualLoss()
+    assert not loss.state_dict()
+    loss.load_state_dict({})
+    assert not loss.train().vgg.training
+
+
+def test_vgg_layers_and_sources_are_checked() -> None:
+    with pytest.raises(ValueError, match="unknown VGG layers.*'relu9_9'"):
+        PerceptualLoss(layers=('relu9_9',))
+    with pytest.raises(ValueError, match="'bundled' or 'torchvision', got 'web'"):
+        PerceptualLoss(weights='web')
+
+
+def test_damaged_vgg_is_refused(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    damaged = tmp_path / 'vgg.safetensors'
+    damaged.write_bytes(perceptual.BUNDLED_VGG.read_bytes()[:-1] + b'x')
+    monkeypatch.setattr(perceptual, 'BUNDLED_VGG', damaged)
+    with pytest.raises(CheckpointError, match='sha256 differs'):
+        PerceptualLoss()
+    monkeypatch.setattr(perceptual, 'BUNDLED_VGG', tmp_path / 'none.safetensors')
+    with pytest.raises(CheckpointError, match=r'none\.safetensors is missing'):
+        PerceptualLoss()

@@ -1,0 +1,209 @@
+"""Shapes, ranges and gradients of every registered network, found through the registry."""
+
+import inspect
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rainrestore.models.networks import HRRM, FaceParsingUNet, FCGGenerator, SRGANDiscriminator
+from rainrestore.models.networks.hrrm import RainEstimate
+from rainrestore.registry import MODELS
+
+MODELS.import_from_location()
+NETWORKS = {
+    name: part
+    for name, part in MODELS.module_dict.items()
+    if issubclass(part, nn.Module) and part.__module__.startswith('rainrestore.models.networks')
+}
+TINY_ENCODER = dict(type='DenseNetEncoder', growth=4, blocks=(1, 1, 1), stem_channels=8)
+TINY_TRUNK = dict(type='SRResNetTrunk', channels=8, num_blocks=1)
+# What a network needs beyond its defaults to be tiny, and the channels of its inputs. A network that is not listed is
+# built from its defaults and fed one RGB picture, so that a new one is tested without an entry.
+ARGUMENTS: dict[str, dict] = {
+    'DenseNetEncoder': dict(growth=4, blocks=(1, 2), stem_channels=8),
+    'ResNetEncoder': dict(blocks=(1, 1), stem_channels=8),
+    'VGGEncoder': dict(blocks=(1, 2), stem_channels=8),
+    'HRRM': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4)),
+    'FaceParsingUNet': dict(base_channels=4),
+    'FCGGenerator': dict(trunk=TINY_TRUNK, channels=8),
+    'SRGANDiscriminator': dict(base_channels=4),
+    'SRResNetTrunk': dict(in_channels=3, channels=8, num_blocks=1),
+}
+CHANNELS = {'FaceParsingUNet': (6,), 'FCGGenerator': (3, 3, 19)}
+
+
+def build(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    return MODELS.build(dict(type=name, **ARGUMENTS.get(name, {})))
+
+
+def inputs(name: str, height: int = 32, width: int = 32, count: int = 2) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return [torch.rand(count, c, height, width, generator=generator) for c in CHANNELS.get(name, (3,))]
+
+
+def tensors(output: object) -> list[Tensor]:
+    return [output] if isinstance(output, Tensor) else list(output)
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_forward_is_finite_and_every_parameter_learns(name: str) -> None:
+    network = build(name).train()
+    outputs = tensors(network(*inputs(name)))
+    assert all(torch.isfinite(output).all() for output in outputs)
+    weights = [torch.randn(output.shape, generator=torch.Generator().manual_seed(2)) for output in outputs]
+    sum((output * weight).sum() for output, weight in zip(outputs, weights, strict=True)).backward()
+    without = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    # a bias before batch normalisation would be such a parameter
+    assert not without
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_evaluation_treats_each_picture_alone(name: str) -> None:
+    network = build(name).eval()
+    batch = inputs(name, count=3)
+    with torch.no_grad():
+        together = tensors(network(*batch))
+        alone = tensors(network(*(x[1:2] for x in batch)))
+    for a, b in zip(together, alone, strict=True):
+        torch.testing.assert_close(a[1:2], b, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_runs_in_bfloat16(name: str) -> None:
+    network = build(name).eval()
+    with torch.no_grad():
+        exact = tensors(network(*inputs(name)))
+        with torch.autocast('cpu', torch.bfloat16):
+            rough = tensors(network(*inputs(name)))
+    for a, b in zip(exact, rough, strict=True):
+        assert (a - b.float()).abs().mean() < 0.05 * a.abs().mean() + 0.02
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_documented(name: str) -> None:
+    assert inspect.getdoc(NETWORKS[name])
+    assert inspect.getdoc(NETWORKS[name].forward)
+
+
+@pytest.mark.parametrize('encoder', ['DenseNetEncoder', 'ResNetEncoder', 'VGGEncoder'])
+@pytest.mark.parametrize('stem_stride', [1, 4])
+def test_encoder_slot(encoder: str, stem_stride: int) -> None:
+    network = MODELS.build(dict(type=encoder, stem_stride=stem_stride, **ARGUMENTS[encoder]))
+    features = network(torch.rand(1, 3, 32, 64))
+    for feature, channels, stride in zip(features, network.out_channels, network.strides, strict=True):
+        assert feature.shape == (1, channels, 32 // stride, 64 // stride)
+    hrrm = HRRM(dict(type=encoder, stem_stride=stem_stride, **ARGUMENTS[encoder]), decoder_growth=(8, 8, 8, 4, 4))
+    estimate = hrrm(torch.rand(2, 3, 32, 32))
+    assert estimate.lr.shape == estimate.streak.shape == (2, 3, 32, 32)
+
+
+def test_encoder_rejects_another_stem() -> None:
+    with pytest.raises(ValueError, match='stem_stride must be 1 or 4, got 2'):
+        MODELS.build(dict(type='DenseNetEncoder', stem_stride=2))
+
+
+def test_densenet_121_to_its_third_transition_has_its_published_size() -> None:
+    """torchvision's DenseNet-121 holds 4,797,632 parameters up to and including transition 3."""
+    # conv 7x7x3x64 + BN 128; each layer i: BN(c) 2c, 1x1 c*128, BN 256, 3x3 128*32*9; transition BN 2c + c*c/2
+    expected, width = 7 * 7 * 3 * 64 + 128, 64
+    for depth in (6, 12, 24):
+        for _ in range(depth):
+            expected += 2 * width + width * 128 + 256 + 128 * 32 * 9
+            width += 32
+        expected += 2 * width + width * width // 2
+        width //= 2
+    network = MODELS.build(dict(type='DenseNetEncoder', stem_stride=4))
+    assert sum(p.numel() for p in network.parameters()) == expected
+
+
+@pytest.mark.parametrize('side', [(32, 32), (17, 45), (8, 8), (1, 1)])
+def test_any_sides(side: tuple[int, int]) -> None:
+    hrrm, fpm, generator = (build(name).eval() for name in ('HRRM', 'FaceParsingUNet', 'FCGGenerator'))
+    image = torch.rand(1, 3, *side)
+    estimate: RainEstimate = hrrm(image)
+    assert estimate.lr.shape == estimate.streak.shape == image.shape
+    assert estimate.transmission.shape == (1, 1, *side)
+    assert estimate.airlight.shape == (1, 3, 1, 1)
+    parsing = fpm(torch.cat((image, estimate.lr), 1))
+    assert parsing.shape == (1, 19, *side)
+    assert generator(image, estimate.lr, parsing).shape == (1, 3, 4 * side[0], 4 * side[1])
+
+
+def test_ranges_hold_for_any_weights() -> None:
+    torch.manual_seed(3)
+    hrrm = build('HRRM').eval()
+    for parameter in hrrm.parameters():
+        nn.init.normal_(parameter, std=3)
+    image = torch.rand(2, 3, 32, 32)
+    estimate = hrrm(image)
+    for values in estimate:
+        assert values.min() >= 0
+        assert values.max() <= 1
+    parsing = build('FaceParsingUNet')(torch.cat((image, estimate.lr), 1))
+    torch.testing.assert_close(parsing.sum(1), torch.ones(2, 32, 32))
+
+
+def test_transmission_cannot_hold_streaks() -> None:
+    """T is decoded coarsely: over a 4x4 window it changes little, whatever the weights."""
+    torch.manual_seed(4)
+    hrrm = build('HRRM').eval()
+    nn.init.normal_(hrrm.transmission_decoder.head.weight, std=5)
+    logit = hrrm(torch.rand(1, 3, 32, 32)).transmission.logit()
+    fine = (logit[..., 1:] - logit[..., :-1]).abs().max()
+    coarse = logit.max() - logit.min()
+    assert fine < coarse / 2
+
+
+def test_generator_uses_each_of_its_inputs() -> None:
+    generator = build('FCGGenerator').eval()
+    rainy, derained, parsing = inputs('FCGGenerator')
+    face = generator(rainy, derained, parsing)
+    assert face.min() >= 0
+    assert face.max() <= 1
+    for changed in ((rainy + 1, derained, parsing), (rainy, derained + 1, parsing), (rainy, derained, parsing + 1)):
+        assert not torch.allclose(generator(*changed), face)
+
+
+def test_parsing_enters_before_the_first_pixel_shuffle() -> None:
+    plain = FCGGenerator(TINY_TRUNK, channels=8, parsing_channels=0)
+    guided = FCGGenerator(TINY_TRUNK, channels=8, parsing_channels=19)
+    assert guided.upsampler[0].in_channels - plain.upsampler[0].in_channels == 19
+    assert guided.trunk.stem[0].in_channels == plain.trunk.stem[0].in_channels == 6
+    assert FCGGenerator(TINY_TRUNK, derained=False).trunk.stem[0].in_channels == 3
+
+
+@pytest.mark.parametrize('scale', [0, 1, 3, 6])
+def test_generator_rejects_other_scales(scale: int) -> None:
+    with pytest.raises(ValueError, match='power of 2'):
+        FCGGenerator(TINY_TRUNK, scale=scale)
+
+
+@pytest.mark.parametrize('scale', [2, 8])
+def test_generator_takes_other_powers(scale: int) -> None:
+    generator = FCGGenerator(TINY_TRUNK, scale=scale, channels=8, derained=False, parsing_channels=0)
+    assert generator(torch.rand(1, 3, 8, 8)).shape == (1, 3, 8 * scale, 8 * scale)
+
+
+def test_discriminator_serves_crops_and_stays_in_single_precision() -> None:
+    network = SRGANDiscriminator(base_channels=4)
+    for side in ((128, 128), (32, 54), (16, 16)):
+        assert network(torch.rand(2, 3, *side)).shape == (2,)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert network(torch.rand(2, 3, 32, 32)).dtype == torch.float32
+
+
+def test_discriminator_has_the_published_size() -> None:
+    """SRGAN's discriminator of base 64 with a 512-1024-1 head, counted by hand."""
+    widths = [64, 64, 128, 128, 256, 256, 512, 512]
+    expected = 3 * 64 * 9 + 64 + sum(a * b * 9 + 2 * b for a, b in zip(widths, widths[1:], strict=False))
+    expected += 512 * 1024 + 1024 + 1024 + 1
+    assert sum(p.numel() for p in SRGANDiscriminator().parameters()) == expected
+
+
+def test_parsing_palette_is_the_alternative() -> None:
+    network = FaceParsingUNet(out_channels=3, base_channels=4, activation='sigmoid')
+    assert network(torch.rand(1, 6, 16, 16)).shape == (1, 3, 16, 16)
+    with pytest.raises(ValueError, match="'softmax' or 'sigmoid'"):
+        FaceParsingUNet(activation='relu')
