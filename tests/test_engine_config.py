@@ -1,0 +1,132 @@
+"""The configs of the repository: each builds, and each trains a few steps on the bundled faces."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from rainrestore.cli.main import main
+from rainrestore.engine.config import load_config
+from rainrestore.errors import ConfigError
+
+pytest.importorskip('mmagic')
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / 'configs').glob('*.py')) + sorted((ROOT / 'configs' / 'zoo').glob('*.py'))
+TRAINED = [path for path in CONFIGS if load_config(path).get('train_cfg')]
+# Widths that train in seconds, for whatever slot a config fills.
+NARROW = {
+    'rain_removal': {'encoder': dict(type='DenseNetEncoder', growth=4, blocks=(1, 1), stem_channels=8), 'decoder_growth': (8, 8, 4), 'init_cfg': None},
+    'face_parser': {'base_channels': 4, 'init_cfg': None},
+    'generator': {'trunk': dict(type='SRResNetTrunk', channels=8, num_blocks=1), 'channels': 8},
+    'discriminator': {'base_channels': 4},
+}  # fmt: skip
+
+
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT / 'configs'))
+
+
+def narrowed(path: Path, folder: Path, **changes: object) -> Path:
+    """A config that inherits ``path`` at tiny widths, for two iterations."""
+    model: dict = {}
+    base = load_config(path).model
+    for slot, change in NARROW.items():
+        if base.get(slot):
+            model[slot] = dict(change)
+            for key in ('encoder', 'trunk'):
+                if key in change:
+                    model[slot][key] = dict(change[key], _delete_=True)
+    if base.get('local_discriminators'):
+        model['local_discriminators'] = {
+            name: dict(discriminator=dict(base_channels=4)) for name in base.local_discriminators
+        }
+    settings = {
+        'model': model,
+        'train_dataloader': dict(batch_size=4, num_workers=0, persistent_workers=False, dataset=dict(limit=8)),
+        'val_dataloader': dict(batch_size=4, num_workers=0, persistent_workers=False, dataset=dict(limit=4)),
+        'train_cfg': dict(max_iters=2, val_interval=2),
+        'param_scheduler': None,
+        **changes,
+    }
+    lines = [f'_base_ = {str(path)!r}', *(f'{key} = {value!r}' for key, value in settings.items())]
+    out = folder / 'narrow.py'
+    out.write_text('\n'.join(lines), encoding='utf-8')
+    return out
+
+
+@pytest.mark.parametrize('path', TRAINED, ids=relative)
+def test_config_trains_logs_validates_and_keeps_the_best(path: Path, tmp_path: Path) -> None:
+    assert main(['train', str(narrowed(path, tmp_path)), '--work-dir', str(tmp_path / 'run')]) == 0
+    run = tmp_path / 'run'
+    assert (run / 'iter_2.pth').is_file()
+    assert len(list(run.glob('best_*_iter_2.pth'))) == 1
+    scalars = [json.loads(line) for line in next(run.rglob('scalars.json')).read_text(encoding='utf-8').splitlines()]
+    assert any(key.startswith(('PSNR', 'mIoU')) for line in scalars for key in line)
+    assert list(run.rglob('events.out.tfevents*'))
+
+
+def test_resume_goes_on(tmp_path: Path) -> None:
+    config = narrowed(ROOT / 'configs' / 'fcg_gan_x4.py', tmp_path, default_hooks=dict(logger=dict(interval=1)))
+    run = ['train', str(config), '--work-dir', str(tmp_path / 'run')]
+    assert main(run) == 0
+    assert main([*run, '--resume', '--cfg-options', 'train_cfg.max_iters=3', 'train_cfg.val_interval=3']) == 0
+    checkpoint = torch.load(tmp_path / 'run' / 'iter_3.pth', weights_only=False)
+    assert checkpoint['message_hub']['runtime_info']['iter'] == 2
+    assert set(checkpoint['optimizer']) == {'generator', 'discriminator'}
+
+
+def test_amp_switch(tmp_path: Path) -> None:
+    from mmengine.runner import Runner
+
+    seen = {}
+
+    def record(config):
+        seen.update(config.optim_wrapper)
+        raise SystemExit(0)
+
+    config = ROOT / 'configs' / 'fcg_gan_x4.py'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Runner, 'from_cfg', record)
+        with pytest.raises(SystemExit):
+            main(['train', str(config), '--work-dir', str(tmp_path), '--no-amp'])
+    assert not seen['generator']['enabled']
+    assert not seen['discriminator']['enabled']
+
+
+def test_data_root_reaches_every_data_set(tmp_path: Path) -> None:
+    for config in (
+        load_config(ROOT / 'configs/hrrm_x4.py', data_root=tmp_path),
+        load_config(ROOT / 'configs/hrrm_x4.py', {'data_root': str(tmp_path)}),
+    ):
+        for name in ('train', 'val', 'test'):
+            assert config[f'{name}_dataloader'].dataset.data_root == str(tmp_path)
+
+
+def test_every_method_sees_the_same_rain_in_val_and_test() -> None:
+    pipelines = {
+        str(load_config(path)[f'{split}_dataloader'].dataset.pipeline[0]) for path in TRAINED for split in ('val', 'test')
+    }
+    assert len(pipelines) == 1
+    assert "'seed': 2022" in pipelines.pop()
+
+
+def test_missing_config_and_bad_option_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r'none\.py: no such config'):
+        load_config(tmp_path / 'none.py')
+    with pytest.raises(ConfigError, match='--cfg-options'):
+        load_config(ROOT / 'configs/hrrm_x4.py', {'model.rain_removal.type.name': 3})
+
+
+def test_defaults_are_the_papers() -> None:
+    modules, joint = (load_config(ROOT / f'configs/{name}.py') for name in ('hrrm_x4', 'fcg_gan_x4'))
+    assert modules.train_cfg.max_iters == 200 * 18_000 // 64
+    assert joint.train_cfg.max_iters == 80 * 18_000 // 16
+    assert (modules.train_dataloader.batch_size, joint.train_dataloader.batch_size) == (64, 16)
+    for group in (modules.optim_wrapper, joint.optim_wrapper.generator, joint.optim_wrapper.discriminator):
+        assert group.optimizer == dict(type='Adam', lr=1e-3, weight_decay=1e-4)
+    weights = [joint.model[key].loss_weight for key in ('perceptual_loss', 'adversarial_loss', 'local_adversarial_loss')]
+    assert weights == [1e-3, 1e-3, 1e-4]
+    assert modules.model.perceptual_loss.loss_weight == 0.1
