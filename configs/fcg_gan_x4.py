@@ -5,7 +5,9 @@ _critic = dict(type='SRGANDiscriminator', base_channels=32)
 model = dict(
     type='FCGGAN',
     face_parser=dict(init_cfg=dict(type='Pretrained', checkpoint='rainrestore://fpm_x4', prefix='face_parser')),
-    generator=dict(type='FCGGenerator', trunk=dict(type='SRResNetTrunk', channels=48, num_blocks=8), channels=32, scale=4),
+    generator=dict(
+        type='FCGGenerator', trunk=dict(type='SRResNetTrunk', channels=48, num_blocks=8), channels=32, scale=4
+    ),
     discriminator=_critic,
     # average boxes of the CelebAMask-HQ train split: tools/dataset_converters/component_boxes.py
     local_discriminators=dict(

@@ -43,7 +43,7 @@ def test_half_precision_comes_back_as_float32_and_counters_stay(tmp_path, weight
 
 
 def test_overflow_in_half_precision_is_refused_and_leaves_no_file(tmp_path):
-    with pytest.raises(CheckpointError, match="'big'.*half precision"):
+    with pytest.raises(CheckpointError, match=r"'big'.*half precision"):
         save_safetensors({'big': torch.tensor([1e6])}, tmp_path / 'w.safetensors', half=True)
     assert list(tmp_path.iterdir()) == []
 
@@ -98,7 +98,7 @@ def test_file_cut_short_is_named(tmp_path, weights, suffix, keep):
     else:
         save_safetensors(weights, path)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match='damaged|cut short') as caught:
+    with pytest.raises(CheckpointError, match=r'damaged|cut short') as caught:
         load_checkpoint(path)
     assert str(path) in str(caught.value)
 

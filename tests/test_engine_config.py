@@ -15,14 +15,16 @@ ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / 'configs').glob('*.py')) + sorted((ROOT / 'configs' / 'zoo').glob('*.py'))
 TRAINED = [path for path in CONFIGS if load_config(path).get('train_cfg')]
 # Widths that train in seconds, for whatever slot a config fills.
-NARROW = {
-    'rain_removal': {'encoder': dict(type='DenseNetEncoder', growth=4, blocks=(1, 1), stem_channels=8), 'decoder_growth': (8, 8, 4), 'init_cfg': None},
-    'face_parser': {'base_channels': 4, 'init_cfg': None},
-    'generator': {'trunk': dict(type='SRResNetTrunk', channels=8, num_blocks=1), 'channels': 8},
-    'discriminator': {'base_channels': 4},
-}  # fmt: skip
-
-
+NARROW: dict[str, dict] = {
+    'rain_removal': dict(
+        encoder=dict(type='DenseNetEncoder', growth=4, blocks=(1, 1), stem_channels=8),
+        decoder_growth=(8, 8, 4),
+        init_cfg=None,
+    ),
+    'face_parser': dict(base_channels=4, init_cfg=None),
+    'generator': dict(trunk=dict(type='SRResNetTrunk', channels=8, num_blocks=1), channels=8),
+    'discriminator': dict(base_channels=4),
+}
 
 
 def relative(path: Path) -> str:
@@ -107,7 +109,9 @@ def test_data_root_reaches_every_data_set(tmp_path: Path) -> None:
 
 def test_every_method_sees_the_same_rain_in_val_and_test() -> None:
     pipelines = {
-        str(load_config(path)[f'{split}_dataloader'].dataset.pipeline[0]) for path in TRAINED for split in ('val', 'test')
+        str(load_config(path)[f'{split}_dataloader'].dataset.pipeline[0])
+        for path in TRAINED
+        for split in ('val', 'test')
     }
     assert len(pipelines) == 1
     assert "'seed': 2022" in pipelines.pop()
@@ -127,6 +131,8 @@ def test_defaults_are_the_papers() -> None:
     assert (modules.train_dataloader.batch_size, joint.train_dataloader.batch_size) == (64, 16)
     for group in (modules.optim_wrapper, joint.optim_wrapper.generator, joint.optim_wrapper.discriminator):
         assert group.optimizer == dict(type='Adam', lr=1e-3, weight_decay=1e-4)
-    weights = [joint.model[key].loss_weight for key in ('perceptual_loss', 'adversarial_loss', 'local_adversarial_loss')]
+    weights = [
+        joint.model[key].loss_weight for key in ('perceptual_loss', 'adversarial_loss', 'local_adversarial_loss')
+    ]
     assert weights == [1e-3, 1e-3, 1e-4]
     assert modules.model.perceptual_loss.loss_weight == 0.1

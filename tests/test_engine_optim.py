@@ -19,7 +19,9 @@ class Pair(nn.Module):
 
 def test_each_group_gets_its_own_slots() -> None:
     model = Pair()
-    wrappers = SlotOptimWrapperConstructor(dict(a=dict(ADAM, slots=['first']), b=dict(ADAM, slots=['second', 'third'])))(model)
+    wrappers = SlotOptimWrapperConstructor(
+        dict(a=dict(ADAM, slots=['first']), b=dict(ADAM, slots=['second', 'third']))
+    )(model)
     found = {name: {id(p) for g in w.optimizer.param_groups for p in g['params']} for name, w in wrappers.items()}
     assert found == {'a': {id(p) for p in model.first.parameters()}, 'b': {id(p) for p in model.second.parameters()}}
 
@@ -33,7 +35,9 @@ def test_forgotten_and_doubled_parameters_are_refused() -> None:
     with pytest.raises(ValueError, match=r'2 parameters, second\.weight first, are in no group'):
         SlotOptimWrapperConstructor(dict(a=dict(ADAM, slots=['first'])))(Pair())
     with pytest.raises(ValueError, match='is in two groups'):
-        SlotOptimWrapperConstructor(dict(a=dict(ADAM, slots=['first']), b=dict(ADAM, slots=['first', 'second'])))(Pair())
+        SlotOptimWrapperConstructor(dict(a=dict(ADAM, slots=['first']), b=dict(ADAM, slots=['first', 'second'])))(
+            Pair()
+        )
     with pytest.raises(ValueError, match='paramwise_cfg'):
         SlotOptimWrapperConstructor({}, paramwise_cfg={})
 

@@ -63,7 +63,9 @@ def test_rain_reconstruction_has_the_trivial_solution_the_heads_must_prevent() -
 
 
 def test_ablation_of_the_reconstruction_term() -> None:
-    assert set(RainReconstructionLoss(reconstruction_weight=0)(estimate(), rand(2, 3, 8, 8), rand(2, 3, 8, 8))) == {'loss_lr'}
+    assert set(RainReconstructionLoss(reconstruction_weight=0)(estimate(), rand(2, 3, 8, 8), rand(2, 3, 8, 8))) == {
+        'loss_lr'
+    }
 
 
 def test_rain_parameters() -> None:
@@ -124,7 +126,9 @@ def vgg_by_hand(image: np.ndarray) -> dict[str, np.ndarray]:
         h, w = x.shape[1:]
         kernel, bias = weights[f'{index}.weight'], weights[f'{index}.bias']
         x = sum(
-            np.einsum('oc,chw->ohw', kernel[:, :, i, j], padded[:, i : i + h, j : j + w]) for i in range(3) for j in range(3)
+            np.einsum('oc,chw->ohw', kernel[:, :, i, j], padded[:, i : i + h, j : j + w])
+            for i in range(3)
+            for j in range(3)
         )
         x = features[name] = np.maximum(x + bias[:, None, None], 0)
         index += 2
@@ -166,7 +170,7 @@ def test_vgg_is_no_part_of_checkpoints() -> None:
 
 
 def test_vgg_layers_and_sources_are_checked() -> None:
-    with pytest.raises(ValueError, match="unknown VGG layers.*'relu9_9'"):
+    with pytest.raises(ValueError, match=r"unknown VGG layers.*'relu9_9'"):
         PerceptualLoss(layers=('relu9_9',))
     with pytest.raises(ValueError, match="'bundled' or 'torchvision', got 'web'"):
         PerceptualLoss(weights='web')

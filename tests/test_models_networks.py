@@ -1,6 +1,7 @@
 """Shapes, ranges and gradients of every registered network, found through the registry."""
 
 import inspect
+from itertools import pairwise
 
 import pytest
 import torch
@@ -197,7 +198,7 @@ def test_discriminator_serves_crops_and_stays_in_single_precision() -> None:
 def test_discriminator_has_the_published_size() -> None:
     """SRGAN's discriminator of base 64 with a 512-1024-1 head, counted by hand."""
     widths = [64, 64, 128, 128, 256, 256, 512, 512]
-    expected = 3 * 64 * 9 + 64 + sum(a * b * 9 + 2 * b for a, b in zip(widths, widths[1:], strict=False))
+    expected = 3 * 64 * 9 + 64 + sum(a * b * 9 + 2 * b for a, b in pairwise(widths))
     expected += 512 * 1024 + 1024 + 1024 + 1
     assert sum(p.numel() for p in SRGANDiscriminator().parameters()) == expected
 

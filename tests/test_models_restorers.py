@@ -99,7 +99,12 @@ def test_rain_remover_minimises_equation_17(faces: dict) -> None:
 def test_rain_parameters_can_be_supervised(faces: dict) -> None:
     config = load_config(CONFIGS / 'hrrm_x4.py').model
     model = MODELS.build(
-        dict(config, rain_removal=TINY['rain_removal'], perceptual_loss=None, parameter_loss=dict(type='RainParameterLoss'))
+        dict(
+            config,
+            rain_removal=TINY['rain_removal'],
+            perceptual_loss=None,
+            parameter_loss=dict(type='RainParameterLoss'),
+        )
     )
     losses = model(**model.data_preprocessor(faces, training=True), mode='loss')
     assert set(losses) == {'loss_lr', 'loss_rainy', 'loss_streak', 'loss_transmission', 'loss_airlight'}
@@ -157,7 +162,9 @@ def test_discriminator_step_moves_the_discriminators_alone(faces: dict) -> None:
     assert 0 <= log['slope_global'] <= 0.25
 
 
-def test_train_step_updates_generator_first_then_each_discriminator(faces: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_step_updates_generator_first_then_each_discriminator(
+    faces: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model: FCGGAN = tiny('fcg_gan_x4').train()
     wrappers = SlotOptimWrapperConstructor(GROUPS)(model)
     order: list[str] = []
@@ -197,7 +204,11 @@ def test_saturated_discriminator_is_reported(faces: dict, caplog: pytest.LogCapt
 @pytest.mark.parametrize(
     ('config', 'slots', 'absent'),
     [
-        ('fcg_srgan_x4', {'rain_removal', 'face_parser', 'generator', 'discriminator'}, {'loss_adv_eyes', 'loss_adv_lips'}),
+        (
+            'fcg_srgan_x4',
+            {'rain_removal', 'face_parser', 'generator', 'discriminator'},
+            {'loss_adv_eyes', 'loss_adv_lips'},
+        ),
         ('srgan_x4', {'generator', 'discriminator'}, {'loss_lr', 'loss_rainy', 'loss_parsing', 'loss_adv_nose'}),
     ],
 )
@@ -216,7 +227,7 @@ def test_prediction_contract(faces: dict) -> None:
     samples = model.test_step({key: list(value) for key, value in faces.items()})
     for sample in samples:
         assert sample.output.pred_img.shape == sample.gt_img.shape == (3, 128, 128)
-        assert 0 <= sample.output.pred_img.min()
+        assert sample.output.pred_img.min() >= 0
         assert 1 < sample.output.pred_img.max() <= 255
         assert sample.output.parsing.shape == (19, 32, 32)
         assert sample.output.airlight.shape == (3, 1, 1)
@@ -229,7 +240,7 @@ def test_missing_truth_is_named(faces: dict) -> None:
     samples = [sample.clone() for sample in faces['data_samples']]
     for sample in samples:
         del sample.lr_img
-    with pytest.raises(KeyError, match="'lr_img'.*val_0000.*ScaleAwareHeavyRain"):
+    with pytest.raises(KeyError, match=r"'lr_img'.*val_0000.*ScaleAwareHeavyRain"):
         model(torch.rand(2, 3, 32, 32), samples, mode='loss')
 
 

@@ -2,11 +2,7 @@
 _adam = dict(type='Adam', lr=1e-3, weight_decay=1e-4)
 optim_wrapper = dict(
     constructor='SlotOptimWrapperConstructor',
-    generator=dict(
-        type='AutocastOptimWrapper', slots=['generator', 'rain_removal', 'face_parser'], optimizer=_adam
-    ),
-    discriminator=dict(
-        type='AutocastOptimWrapper', slots=['discriminator', 'local_discriminators'], optimizer=_adam
-    ),
+    generator=dict(type='AutocastOptimWrapper', slots=['generator', 'rain_removal', 'face_parser'], optimizer=_adam),
+    discriminator=dict(type='AutocastOptimWrapper', slots=['discriminator', 'local_discriminators'], optimizer=_adam),
 )
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=90_000, val_interval=1000)

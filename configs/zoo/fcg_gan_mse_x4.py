@@ -3,7 +3,11 @@ _base_ = '../fcg_gan_x4.py'
 
 max_iters = 750
 model = dict(
-    perceptual_loss=None, discriminator=None, adversarial_loss=None, local_discriminators=None, local_adversarial_loss=None
+    perceptual_loss=None,
+    discriminator=None,
+    adversarial_loss=None,
+    local_discriminators=None,
+    local_adversarial_loss=None,
 )
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max=max_iters, end=max_iters, eta_min=1e-4)]

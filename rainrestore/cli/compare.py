@@ -1,7 +1,7 @@
 """Compare two methods on the same test faces.
 
-Reads the per_image.csv files of two tests and prints the mean difference FIRST - SECOND of each metric with the interval
-of a paired bootstrap over the faces. The last line is the same as JSON.
+Reads the per_image.csv files of two tests and prints the mean difference FIRST - SECOND of each metric with the
+interval of a paired bootstrap over the faces. The last line is the same as JSON.
 """
 
 import argparse

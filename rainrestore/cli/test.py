@@ -128,7 +128,7 @@ def for_testing(config: Config, path: str | Path, split: str, out: Path, images:
 def with_standard_metrics(evaluator: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
     """The standard metrics, each only where the restorer predicts it, and the config's others."""
     if isinstance(evaluator, Mapping):
-        evaluator = evaluator['metrics'] if 'metrics' in evaluator else [evaluator]
+        evaluator = evaluator.get('metrics', [evaluator])
     own = [dict(metric) for metric in ([evaluator] if isinstance(evaluator, Mapping) else evaluator or [])]
     standard = [{**metric, 'optional': True} for metric in STANDARD_METRICS]
     return standard + [metric for metric in own if {**metric, 'optional': True} not in standard]

@@ -9,12 +9,34 @@ from mmengine.config import DictAction
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore train``."""
     parser.add_argument('config', help='a config, e.g. configs/fcg_gan_x4.py')
-    parser.add_argument('--data', metavar='DIR', help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, else the bundled faces)')
+    parser.add_argument(
+        '--data',
+        metavar='DIR',
+        help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, else the bundled faces)',
+    )
     parser.add_argument('--work-dir', metavar='DIR', help='where logs and checkpoints go (default: work_dirs/<config>)')
-    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT', help='go on from the newest checkpoint of the work dir, or from the given one')
-    parser.add_argument('--amp', action=argparse.BooleanOptionalAction, default=None, help='bfloat16 autocast (default: as the config says)')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from the newest checkpoint of the work dir, or from the given one',
+    )
+    parser.add_argument(
+        '--amp',
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help='bfloat16 autocast (default: as the config says)',
+    )
     parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to the config, e.g. train_cfg.max_iters=20')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='changes to the config, e.g. train_cfg.max_iters=20',
+    )
 
 
 def run(args: argparse.Namespace) -> int:

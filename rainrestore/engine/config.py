@@ -11,7 +11,9 @@ from rainrestore.errors import ConfigError
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
-def load_config(path: str | Path, options: Mapping[str, Any] | None = None, data_root: str | Path | None = None) -> Config:
+def load_config(
+    path: str | Path, options: Mapping[str, Any] | None = None, data_root: str | Path | None = None
+) -> Config:
     """Read a Python config, merge ``--cfg-options`` and pass ``data_root`` on to the data sets.
 
     Args:

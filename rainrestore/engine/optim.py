@@ -37,9 +37,10 @@ class AutocastOptimWrapper(OptimWrapper):
 class SlotOptimWrapperConstructor:
     """One optimiser wrapper per group of a restorer's slots.
 
-    Config: ``optim_wrapper=dict(constructor='SlotOptimWrapperConstructor', NAME=dict(slots=[...], type=..., optimizer=...))``.
-    A group covers the parameters that require a gradient in the slots it names; slots that are empty in this restorer are
-    passed over, and a group without any parameters is left out: an ablation needs no other optimiser config.
+    Config: ``optim_wrapper=dict(constructor='SlotOptimWrapperConstructor', NAME=dict(slots=[...], type=...,
+    optimizer=...))``.
+    A group covers the parameters that require a gradient in the slots it names; slots that are empty in this restorer
+    are passed over, and a group without any parameters is left out: an ablation needs no other optimiser config.
 
     Raises:
         ValueError: a parameter that requires a gradient belongs to no group, or to two.
@@ -47,7 +48,9 @@ class SlotOptimWrapperConstructor:
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         if paramwise_cfg is not None:
-            raise ValueError('paramwise_cfg is not for groups of slots: give the optimiser of each group its own options')
+            raise ValueError(
+                'paramwise_cfg is not for groups of slots: give the optimiser of each group its own options'
+            )
         self.groups: Mapping[str, dict] = optim_wrapper_cfg
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
@@ -74,5 +77,7 @@ class SlotOptimWrapperConstructor:
             wrappers[name] = OPTIM_WRAPPERS.build(dict(config, optimizer=optimizer))
         left = [key for key, value in model.named_parameters() if value.requires_grad and key not in covered]
         if left:
-            raise ValueError(f'{len(left)} parameters, {left[0]} first, are in no group of optim_wrapper: add their slot')
+            raise ValueError(
+                f'{len(left)} parameters, {left[0]} first, are in no group of optim_wrapper: add their slot'
+            )
         return OptimWrapperDict(**wrappers)

@@ -33,7 +33,7 @@ def to_picture(values: Tensor) -> np.ndarray:
 
 
 def parsing_picture(parsing: Tensor) -> np.ndarray:
-    """19 x h x w scores to the colour of the likeliest label, 3 x h x w colours in [0, 1] as they are; h x w x 3 uint8."""
+    """19 x h x w scores to the colour of the likeliest label, 3 x h x w colours in [0, 1] as they are; uint8 RGB."""
     if len(parsing) != NUM_LABELS:
         return to_picture(parsing)
     return PALETTE[parsing.argmax(0).cpu().numpy()]

@@ -59,7 +59,7 @@ class ScaleAwareHeavyRain(FaceTransform):
             source = results.get('gt_path', results.get('name', 'a face'))
             raise DatasetError(f'{source}: {width}x{height} is not divisible by scale {self.scale}; crop or resize it')
         if self.seed is None:
-            entropy = np.random.bytes(16)  # noqa: NPY002 (the generator that mmengine seeds in each worker)
+            entropy = np.random.bytes(16)
             rng = np.random.Generator(np.random.PCG64(int.from_bytes(entropy, 'little')))
         else:
             rng = seeded_rng(self.seed, results['name'])

@@ -21,7 +21,9 @@ _TAPS = {'relu1_1': 1, 'relu1_2': 3, 'relu2_1': 6, 'relu2_2': 8, 'relu3_1': 11, 
 
 def _bundled_weights() -> dict[str, Tensor]:
     if not BUNDLED_VGG.is_file():
-        raise CheckpointError(f'{BUNDLED_VGG.name} is missing from the package: reinstall it, or use weights="torchvision"')
+        raise CheckpointError(
+            f'{BUNDLED_VGG.name} is missing from the package: reinstall it, or use weights="torchvision"'
+        )
     content = BUNDLED_VGG.read_bytes()
     if hashlib.sha256(content).hexdigest() != BUNDLED_VGG_SHA256:
         raise CheckpointError(f'{BUNDLED_VGG.name} is damaged (sha256 differs): reinstall the package')

@@ -68,7 +68,8 @@ class RainParameterLoss(nn.Module):
         self.weights = {'streak': streak, 'transmission': transmission, 'airlight': airlight}
 
     def forward(self, estimate: RainEstimate, **truth: Tensor) -> dict[str, Tensor]:
-        """The estimate and the true ``streak``, ``transmission`` and ``airlight`` of the same shapes -> one loss each."""
+        """The estimate and the true ``streak``, ``transmission`` and ``airlight`` of the same shapes -> one loss
+        each."""
         return {
             f'loss_{name}': weight * F.mse_loss(getattr(estimate, name), truth[name])
             for name, weight in self.weights.items()

@@ -22,7 +22,8 @@ class PyramidEncoder(nn.Module):
         self.strides = tuple(strides)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(N, in_channels, h, w) -> the features of each level, (N, out_channels[i], h / strides[i], w / strides[i])."""
+        """(N, in_channels, h, w) -> the features of each level, (N, out_channels[i], h / strides[i], w /
+        strides[i])."""
         features = []
         for level in self.levels:
             image = level(image)

@@ -1,5 +1,7 @@
 """FPM: the face parsing module (paper section 3.4)."""
 
+from itertools import pairwise
+
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -9,7 +11,9 @@ from rainrestore.registry import MODELS
 
 
 def _double(in_channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(conv_norm(in_channels, out_channels), nn.ReLU(), conv_norm(out_channels, out_channels), nn.ReLU())
+    return nn.Sequential(
+        conv_norm(in_channels, out_channels), nn.ReLU(), conv_norm(out_channels, out_channels), nn.ReLU()
+    )
 
 
 @MODELS.register_module()
@@ -41,10 +45,10 @@ class FaceParsingUNet(BaseModule):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.activation = activation
-        self.down = nn.ModuleList(_double(a, b) for a, b in zip([in_channels, *widths], widths, strict=False))
+        self.down = nn.ModuleList(_double(a, b) for a, b in pairwise([in_channels, *widths]))
         self.pool = nn.MaxPool2d(2)
         coarse_to_fine = widths[::-1]
-        pairs = list(zip(coarse_to_fine, coarse_to_fine[1:], strict=False))
+        pairs = list(pairwise(coarse_to_fine))
         self.enlarge = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, 2) for a, b in pairs)
         self.up = nn.ModuleList(_double(2 * b, b) for _, b in pairs)
         self.head = nn.Conv2d(base_channels, out_channels, 1)

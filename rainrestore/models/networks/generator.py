@@ -49,7 +49,8 @@ class FCGGenerator(BaseModule):
         self.tail = nn.Conv2d(width, 3, 9, padding=4)
 
     def forward(self, rainy: Tensor, derained: Tensor | None = None, parsing: Tensor | None = None) -> Tensor:
-        """I (N, 3, h, w), J (N, 3, h, w), F (N, parsing_channels, h, w), all in [0, 1] -> H (N, 3, s h, s w) in [0, 1]."""
+        """I (N, 3, h, w), J (N, 3, h, w), F (N, parsing_channels, h, w), all in [0, 1] -> H (N, 3, s h, s w) in [0,
+        1]."""
         image = torch.cat((derained, rainy), 1) if self.derained else rainy
         features = self.trunk(image)
         if self.parsing_channels:

@@ -32,8 +32,8 @@ class DenseDecoder(nn.Module):
     """Dense blocks and up-transitions from the coarsest level to stride ``out_stride``, with skips (after DCPDN).
 
     At each level: the features so far and the encoder's of that level are concatenated, pass one dense layer, and a
-    transition to ``widths[i]`` channels enlarges them. At stride 1 a refinement follows: the image is concatenated, a 3x3
-    convolution to 20 channels, averages over windows of 1/4, 1/8 and 1/16 of the longer side brought back as one
+    transition to ``widths[i]`` channels enlarges them. At stride 1 a refinement follows: the image is concatenated, a
+    3x3 convolution to 20 channels, averages over windows of 1/4, 1/8 and 1/16 of the longer side brought back as one
     channel each, and a 3x3 convolution to the output.
     """
 

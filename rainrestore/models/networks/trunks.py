@@ -1,7 +1,7 @@
 """Trunks of the generator: what turns the low-resolution images into a feature map of the same size.
 
-The contract of the slot ``FCGGenerator(trunk=...)``: built with ``in_channels``; ``forward`` maps (N, in_channels, h, w)
-to (N, out_channels, h, w); ``out_channels`` names the width.
+The contract of the slot ``FCGGenerator(trunk=...)``: built with ``in_channels``; ``forward`` maps (N, in_channels, h,
+w) to (N, out_channels, h, w); ``out_channels`` names the width.
 """
 
 from torch import Tensor, nn

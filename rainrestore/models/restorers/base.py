@@ -23,8 +23,8 @@ class Restorer(BaseModel):
     """A learning scheme on mmengine's BaseModel.
 
     ``mode='tensor'`` gives the dict of :meth:`restore`; ``'loss'`` the losses; ``'predict'`` the data samples with an
-    ``output`` sample that holds, on the CPU, each of: ``pred_img`` (3, H, W) in [0, 255], neither rounded nor padded, as
-    mmagic's metrics expect; ``lr_img``, ``streak``, ``transmission``, ``airlight``, ``parsing`` in [0, 1].
+    ``output`` sample that holds, on the CPU, each of: ``pred_img`` (3, H, W) in [0, 255], neither rounded nor padded,
+    as mmagic's metrics expect; ``lr_img``, ``streak``, ``transmission``, ``airlight``, ``parsing`` in [0, 1].
     """
 
     def __init__(self, data_preprocessor: dict | None = None, init_cfg: dict | None = None) -> None:
@@ -38,9 +38,7 @@ class Restorer(BaseModel):
     def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
         """I and its truth -> named losses; those whose name contains 'loss' are summed."""
 
-    def forward(
-        self, inputs: Tensor, data_samples: 'Sequence[DataSample] | None' = None, mode: str = 'tensor'
-    ) -> Any:
+    def forward(self, inputs: Tensor, data_samples: 'Sequence[DataSample] | None' = None, mode: str = 'tensor') -> Any:
         if mode == 'tensor':
             return self.restore(inputs)
         if mode == 'loss':
@@ -50,9 +48,7 @@ class Restorer(BaseModel):
         raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
 
     @staticmethod
-    def pack(
-        outputs: dict[str, Tensor], data_samples: 'Sequence[DataSample] | None', count: int
-    ) -> 'list[DataSample]':
+    def pack(outputs: dict[str, Tensor], data_samples: 'Sequence[DataSample] | None', count: int) -> 'list[DataSample]':
         """One data sample per picture, with ``output``."""
         from rainrestore import compat
 
@@ -75,7 +71,9 @@ class Restorer(BaseModel):
         """
         missing = [sample.metainfo.get('name', '?') for sample in data_samples if key not in sample]
         if missing or not data_samples:
-            raise KeyError(f'{type(self).__name__} trains on {key!r}, which the samples {missing[:3]} lack: the pipeline'
-                           ' needs ScaleAwareHeavyRain, and ParsingTarget where faces are parsed')  # fmt: skip
+            raise KeyError(
+                f'{type(self).__name__} trains on {key!r}, which the samples {missing[:3]} lack: the pipeline needs '
+                'ScaleAwareHeavyRain, and ParsingTarget where faces are parsed'
+            )
         stacked = torch.stack([getattr(sample, key) for sample in data_samples])
         return stacked.float() / 255 if stacked.dtype == torch.uint8 else stacked

@@ -45,8 +45,10 @@ class LocalDiscriminator(nn.Module):
         """
         x0, y0, x1, y1 = self.box
         if x1 > face.shape[-1] or y1 > face.shape[-2]:
-            raise ValueError(f'the box {list(self.box)} leaves the face of {face.shape[-1]}x{face.shape[-2]} pixels:'
-                             ' compute boxes for this size with tools/dataset_converters/component_boxes.py')  # fmt: skip
+            raise ValueError(
+                f'the box {list(self.box)} leaves the face of {face.shape[-1]}x{face.shape[-2]} pixels: compute boxes '
+                'for this size with tools/dataset_converters/component_boxes.py'
+            )
         return self.network(face[..., y0:y1, x0:x1])
 
 
@@ -58,7 +60,8 @@ class FCGGAN(Restorer):
 
         L = f_MSE(H, H^) + 1e-3 vgg(H, H^) + 1e-3 (1 - D(H^)) + 1e-4 sum_k (1 - D_k(crop_k H^)) + L_R + L_F
 
-    and then, over each discriminator, ``1 - D(H) + D(H^)`` on the same H^, detached. True and restored faces never share
+    and then, over each discriminator, ``1 - D(H) + D(H^)`` on the same H^, detached. True and restored faces never
+    share
     a batch: the discriminators normalise by batch. An empty slot (None) is an ablation: without rain removal the
     generator sees I alone, without parsing no F enters, without discriminators that part of the loss is gone.
 
@@ -113,7 +116,9 @@ class FCGGAN(Restorer):
         self.rain_loss = build_slot(rain_loss if rain_removal is not None else None)
         self.parsing_loss = build_slot(parsing_loss if face_parser is not None else None)
         if discriminator is not None and adversarial_loss is None:
-            raise ValueError('a discriminator without adversarial_loss is never trained: give the loss or drop the slot')
+            raise ValueError(
+                'a discriminator without adversarial_loss is never trained: give the loss or drop the slot'
+            )
         if local_discriminators and local_adversarial_loss is None:
             raise ValueError('local_discriminators need local_adversarial_loss: give the loss or drop the slot')
 

@@ -11,7 +11,8 @@ from rainrestore.registry import MODELS
 class RestorationPreprocessor(BaseDataPreprocessor):
     """Stack ``inputs`` (3, h, w) uint8 to (N, 3, h, w) float in [0, 1], RGB, channels last in memory.
 
-    ``data_samples`` stay a list on the CPU in prediction, where they are only passed on, and move to the device in training.
+    ``data_samples`` stay a list on the CPU in prediction, where they are only passed on, and move to the device in
+    training.
 
     Raises:
         ValueError: the pictures of the batch differ in size.
