@@ -208,3 +208,10 @@ def test_parsing_palette_is_the_alternative() -> None:
     assert network(torch.rand(1, 6, 16, 16)).shape == (1, 3, 16, 16)
     with pytest.raises(ValueError, match="'softmax' or 'sigmoid'"):
         FaceParsingUNet(activation='relu')
+
+
+@pytest.mark.parametrize('given', [(None, True), (True, None), (None, None)])
+def test_generator_refuses_a_missing_input(given: tuple) -> None:
+    rainy, derained, parsing = inputs('FCGGenerator')
+    with pytest.raises(ValueError, match='exactly where they were built in'):
+        build('FCGGenerator')(rainy, given[0] and derained, given[1] and parsing)

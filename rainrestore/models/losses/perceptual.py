@@ -66,10 +66,9 @@ class VGG16Features(nn.Module):
                 layers += [nn.Conv2d(width, layer, 3, padding=1), nn.ReLU()]
                 width = layer
         self.taps = {_TAPS[tap]: tap for tap in taps}
-        self.layers = nn.Sequential(*layers)
+        self.layers = nn.Sequential(*layers[: max(self.taps) + 1])
         source = sources[weights]()
         self.layers.load_state_dict({key: source[key].float() for key in self.layers.state_dict()})
-        self.layers = self.layers[: max(self.taps) + 1]
         self.register_buffer('mean', torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
         self.requires_grad_(False).eval()

@@ -49,10 +49,17 @@ class FCGGenerator(BaseModule):
         self.tail = nn.Conv2d(width, 3, 9, padding=4)
 
     def forward(self, rainy: Tensor, derained: Tensor | None = None, parsing: Tensor | None = None) -> Tensor:
-        """I (N, 3, h, w), J (N, 3, h, w), F (N, parsing_channels, h, w), all in [0, 1] -> H (N, 3, s h, s w) in [0,
-        1]."""
-        image = torch.cat((derained, rainy), 1) if self.derained else rainy
-        features = self.trunk(image)
-        if self.parsing_channels:
+        """I (N, 3, h, w), J (N, 3, h, w), F (N, parsing_channels, h, w), all in [0, 1] -> H (N, 3, s h, s w) in [0, 1].
+
+        Raises:
+            ValueError: J or F is missing, or given although the generator was built without it.
+        """
+        if (derained is None) == self.derained or (parsing is None) == bool(self.parsing_channels):
+            raise ValueError(
+                f'built with derained={self.derained}, parsing_channels={self.parsing_channels}: give the derained '
+                'image and the parsed face exactly where they were built in'
+            )
+        features = self.trunk(rainy if derained is None else torch.cat((derained, rainy), 1))
+        if parsing is not None:
             features = torch.cat((features, parsing.to(features.dtype)), 1)
         return (self.tail(self.upsampler(features)).float().tanh() + 1) / 2

@@ -1,7 +1,7 @@
 """HRRM: the interpretable heavy rain removal module (paper section 3.3)."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -131,7 +131,7 @@ class HRRM(BaseModule):
         self.transmission_decoder = decoder(1, min(transmission_stride, strides[-1]))
         self.airlight_decoder = decoder(3, strides[-1])
         # rain is sparse: a fresh network starts near S = 0.05 instead of 0.5
-        nn.init.constant_(self.streak_decoder.head.bias, -3.0)
+        nn.init.constant_(cast(Tensor, self.streak_decoder.head.bias), -3.0)
 
     def forward(self, image: Tensor) -> RainEstimate:
         """I (N, 3, h, w) in [0, 1] -> :class:`RainEstimate`."""
@@ -143,5 +143,5 @@ class HRRM(BaseModule):
         transmission = F.interpolate(coarse, padded.shape[-2:], mode='bilinear', align_corners=False)
         airlight = self.airlight_decoder(features, padded).mean((2, 3), keepdim=True)
         # the physics multiplies and subtracts these: single precision, whatever the layers ran in
-        maps = [crop_to(x, image).float().sigmoid() for x in (lr, streak, transmission)]
-        return RainEstimate(*maps, airlight.float().sigmoid())
+        lr, streak, transmission = (crop_to(x, image).float().sigmoid() for x in (lr, streak, transmission))
+        return RainEstimate(lr, streak, transmission, airlight.float().sigmoid())

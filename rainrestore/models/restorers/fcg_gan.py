@@ -8,6 +8,7 @@ from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
+from rainrestore.models.losses.adversarial import LinearAdversarialLoss
 from rainrestore.models.networks.hrrm import RainEstimate
 from rainrestore.models.restorers.base import Restorer, build_slot
 from rainrestore.models.restorers.rain_removal import estimate_outputs
@@ -122,7 +123,7 @@ class FCGGAN(Restorer):
         if local_discriminators and local_adversarial_loss is None:
             raise ValueError('local_discriminators need local_adversarial_loss: give the loss or drop the slot')
 
-    def critics(self) -> Iterator[tuple[str, nn.Module, nn.Module]]:
+    def critics(self) -> Iterator[tuple[str, nn.Module, LinearAdversarialLoss]]:
         """Name, discriminator and adversarial loss of each filled slot, the global one first."""
         if self.discriminator is not None:
             yield 'global', self.discriminator, self.adversarial_loss
