@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     print(format_table(values))
     print(f'per image: {out / "per_image.csv"}')
     print(f'sheet: {out / "sheet.png"}')
-    summary = {key: value if math.isfinite(value) else None for key, value in values.items()}
+    summary = {key: None if _is_infinite(value) else value for key, value in values.items()}
     summary |= {
         'images': len(dataset),
         'config': str(args.config),
@@ -145,8 +145,16 @@ def format_table(values: Mapping[str, float]) -> str:
             lines.append(f'{label:32}' + ('' if psnr is None else f'{psnr:7.2f} dB').rjust(10)
                          + ('' if ssim is None else f'{ssim:.4f}').rjust(10))  # fmt: skip
             shown.update(keys)
-    lines += [f'{key:32}{value:10.4f}' for key, value in values.items() if key not in shown]
+    others = {key: value for key, value in values.items() if key not in shown}
+    lines += [
+        f'{key:32}' + (f'{value:10.4f}' if isinstance(value, float) else str(value)) for key, value in others.items()
+    ]
     return '\n'.join(lines)
+
+
+def _is_infinite(value: Any) -> bool:
+    """Infinite or NaN, which JSON cannot hold: the PSNR of a perfect restoration."""
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _device(name: str | None) -> Any:

@@ -74,7 +74,8 @@ class RestorationEvaluator(Evaluator):
             twice = values.keys() & found.keys()
             if twice:
                 raise ConfigError(f'two metrics are called {sorted(twice)[0]!r}; give {type(metric).__name__} a prefix')
-            values.update(found)
+            # Some of mmagic's return tensors, which neither JSON nor a logger writes as numbers.
+            values.update({key: value.item() if hasattr(value, 'item') else value for key, value in found.items()})
         if self.per_image is not None and is_main_process():
             self._write_per_image(self.per_image)
         return values
