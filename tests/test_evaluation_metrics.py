@@ -6,6 +6,7 @@ import torch
 from mmengine.structures import BaseDataElement
 
 from rainrestore import compat
+from rainrestore.engine import PrepareMetricsHook
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation import PSNR, SSIM, ParsingMIoU, RestorationEvaluator, psnr, read_csv, ssim
 
@@ -214,3 +215,41 @@ def test_per_image_file_that_is_none_is_named(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message) as caught:
         read_csv(path)
     assert str(path) in str(caught.value)
+
+
+class AbsoluteError:
+    """A metric of mmagic's kind: told the network and the data first, evaluated without a size."""
+
+    fake_nums = 2
+
+    def prepare(self, module, dataloader):
+        self.seen = (module, dataloader)
+
+    def process(self, data_batch, data_samples):
+        self.errors = [(sample['fake_img'] - sample['gt_img']).abs().mean() for sample in data_samples]
+
+    def evaluate(self):
+        assert self.size == len(self.errors)
+        return {'error': torch.stack(self.errors).mean()}
+
+
+def test_generative_metric_is_prepared_and_finds_the_picture():
+    class Loop:
+        evaluator = RestorationEvaluator([PSNR()])
+        dataloader = 'faces'
+
+    class Runner:
+        model = 'network'
+        val_loop = test_loop = Loop
+
+    metric = AbsoluteError()
+    Loop.evaluator.metrics.append(metric)
+    for before in (PrepareMetricsHook().before_val, PrepareMetricsHook().before_test):
+        metric.seen = None
+        before(Runner)
+        assert metric.seen == ('network', 'faces')
+    pred, gt = faces(2)
+    Loop.evaluator.process(samples(pred, gt))
+    error = Loop.evaluator.evaluate(2)['error']
+    assert isinstance(error, float)
+    assert error == pytest.approx((pred - gt).abs().mean().item(), rel=1e-5)
