@@ -136,3 +136,18 @@ def test_defaults_are_the_papers() -> None:
     ]
     assert weights == [1e-3, 1e-3, 1e-4]
     assert modules.model.perceptual_loss.loss_weight == 0.1
+
+
+def test_auto_resume_without_a_checkpoint_starts_from_load_from(tmp_path: Path) -> None:
+    """--resume on a fresh work dir must not throw the config's load_from away."""
+    config = narrowed(ROOT / 'configs' / 'srgan_x4.py', tmp_path)
+    first = tmp_path / 'first'
+    assert main(['train', str(config), '--work-dir', str(first)]) == 0
+    options = [f'load_from={first / "iter_2.pth"}', 'train_cfg.max_iters=1', 'train_cfg.val_interval=1']
+    frozen = [f'optim_wrapper.{group}.optimizer.lr=0.0' for group in ('generator', 'discriminator')]
+    second = tmp_path / 'second'
+    assert main(['train', str(config), '--work-dir', str(second), '--resume', '--cfg-options', *options, *frozen]) == 0
+    before, after = (
+        torch.load(path, weights_only=False)['state_dict'] for path in (first / 'iter_2.pth', second / 'iter_1.pth')
+    )
+    assert torch.equal(before['generator.tail.weight'], after['generator.tail.weight'])

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; the work dir holds the log, the TensorBoard events and the checkpoints."""
-    from mmengine.runner import Runner
+    from mmengine.runner import Runner, find_latest_checkpoint
 
     from rainrestore import compat
     from rainrestore.engine.config import load_config
@@ -59,8 +59,13 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f'--amp: {args.config} does not use AutocastOptimWrapper')
         for group in groups:
             group['enabled'] = args.amp
-    if args.resume:
+    if args.resume == 'auto':
+        # without a checkpoint to go on from, the run starts as the config says, load_from included
+        newest = find_latest_checkpoint(config.work_dir)
+        config.resume = newest is not None
+        config.load_from = newest or config.get('load_from')
+    elif args.resume:
         config.resume = True
-        config.load_from = None if args.resume == 'auto' else args.resume
+        config.load_from = args.resume
     Runner.from_cfg(config).train()
     return 0
