@@ -15,7 +15,7 @@ HEAVY = ('mmagic.models', 'diffusers', 'torchvision', 'mmcv', 'lpips', 'facexlib
 
 def run_python(program: str) -> str:
     command = [sys.executable, '-W', 'ignore', '-c', program]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120).stdout
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stdout
 
 
 def seconds_to_import(module: str, times: int = 3) -> float:

@@ -28,8 +28,8 @@ OLDEST_PYTHON = (3, 11)
 State = Literal['ok', 'warning', 'missing']
 Version = tuple[int, ...]
 
-# Seconds after which the import of mmagic counts as hanging; it takes about 4 on two cores.
-IMPORT_TIMEOUT = 120
+# Seconds after which the import of mmagic counts as hanging; it takes 4 to 15 on two cores.
+IMPORT_TIMEOUT = 300
 
 
 @dataclass(frozen=True)
