@@ -156,7 +156,7 @@ def test_discriminator_step_moves_the_discriminators_alone(faces: dict) -> None:
     before = {slot: snapshot(getattr(model, slot)) for slot in slots}
     critics = {name: snapshot(critic) for name, critic, _ in model.critics()}
     face, truth = torch.rand(2, 3, 128, 128), torch.rand(2, 3, 128, 128)
-    log = model.discriminator_step(face, truth, wrappers['discriminator'])
+    log = model.discriminator_step(face, truth, torch.rand(2, 3, 32, 32), wrappers['discriminator'])
     assert not any(moved(getattr(model, slot), before[slot]) for slot in slots)
     assert all(moved(critic, critics[name]) for name, critic, _ in model.critics())
     assert 0 <= log['slope_global'] <= 0.25

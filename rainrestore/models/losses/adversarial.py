@@ -1,4 +1,8 @@
-"""Adversarial losses. A discriminator gives logits; the probability D is their sigmoid."""
+"""Adversarial losses. A discriminator gives logits; the probability D is their sigmoid.
+
+The contract of the slot: ``generator_loss(fake_logits, real_logits)``, ``discriminator_loss(real_logits, fake_logits)``
+and ``slope(logits)``; only where ``relativistic`` is True are the real logits computed for the generator, else None.
+"""
 
 from torch import Tensor, nn
 
@@ -18,11 +22,13 @@ class LinearAdversarialLoss(nn.Module):
         loss_weight: factor of the generator's loss; 1e-3 for the global discriminator, 1e-4 for each local one.
     """
 
+    relativistic = False
+
     def __init__(self, loss_weight: float = 1e-3) -> None:
         super().__init__()
         self.loss_weight = loss_weight
 
-    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         """Logits of D(H^) (N,) -> a scalar."""
         return self.loss_weight * (1 - fake_logits.float().sigmoid()).mean()
 

@@ -62,8 +62,7 @@ class FCGGAN(Restorer):
         L = f_MSE(H, H^) + 1e-3 vgg(H, H^) + 1e-3 (1 - D(H^)) + 1e-4 sum_k (1 - D_k(crop_k H^)) + L_R + L_F
 
     and then, over each discriminator, ``1 - D(H) + D(H^)`` on the same H^, detached. True and restored faces never
-    share
-    a batch: the discriminators normalise by batch. An empty slot (None) is an ablation: without rain removal the
+    share a batch: the discriminators normalise by batch. An empty slot (None) is an ablation: without rain removal the
     generator sees I alone, without parsing no F enters, without discriminators that part of the loss is gone.
 
     Optimised by :class:`~rainrestore.engine.SlotOptimWrapperConstructor` with the groups ``generator`` and
@@ -130,6 +129,10 @@ class FCGGAN(Restorer):
         for name, critic in self.local_discriminators.items():
             yield name, critic, self.local_adversarial_loss
 
+    def judge(self, critic: nn.Module, face: Tensor, inputs: Tensor) -> Tensor:
+        """Logits of a discriminator on faces (N, 3, H, W); a conditional one overrides this to look at I as well."""
+        return critic(face)
+
     def generate(self, inputs: Tensor) -> tuple[Tensor, RainEstimate | None, Tensor | None]:
         """I (N, 3, h, w) -> H^ (N, 3, s h, s w), the rain estimate and F^, the latter two if their slots are filled."""
         estimate = None if self.rain_removal is None else self.rain_removal(inputs)
@@ -163,7 +166,11 @@ class FCGGAN(Restorer):
         if self.perceptual_loss is not None:
             losses['loss_vgg'] = self.perceptual_loss(face, truth)
         for name, critic, adversarial in self.critics():
-            losses[f'loss_adv_{name}'] = adversarial.generator_loss(critic(face))
+            real = None
+            if adversarial.relativistic:
+                with torch.no_grad():
+                    real = self.judge(critic, truth, inputs)
+            losses[f'loss_adv_{name}'] = adversarial.generator_loss(self.judge(critic, face, inputs), real)
         if self.rain_loss is not None:
             losses |= self.rain_loss(estimate, self.truth(data_samples, 'lr_img'), inputs)
         if self.parsing_loss is not None:
@@ -191,16 +198,18 @@ class FCGGAN(Restorer):
         for _, critic, _ in critics:
             critic.requires_grad_(True)
         if critics:
-            log |= self.discriminator_step(face, truth, wrappers['discriminator'])
+            log |= self.discriminator_step(face, truth, batch['inputs'], wrappers['discriminator'])
         return log
 
-    def discriminator_step(self, face: Tensor, truth: Tensor, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
-        """Minimise eqs. 29-32 on H^ (detached) and H, (N, 3, H, W)."""
+    def discriminator_step(
+        self, face: Tensor, truth: Tensor, inputs: Tensor, optim_wrapper: OptimWrapper
+    ) -> dict[str, Tensor]:
+        """Minimise eqs. 29-32 on H^ (detached) and H, (N, 3, H, W), of I."""
         losses: dict[str, Tensor] = {}
         log: dict[str, Tensor] = {}
         with optim_wrapper.optim_context(self):
             for name, critic, adversarial in self.critics():
-                real, fake = critic(truth), critic(face)
+                real, fake = self.judge(critic, truth, inputs), self.judge(critic, face, inputs)
                 losses[f'loss_disc_{name}'] = adversarial.discriminator_loss(real, fake)
                 log[f'prob_real_{name}'] = real.detach().sigmoid().mean()
                 log[f'prob_fake_{name}'] = fake.detach().sigmoid().mean()
