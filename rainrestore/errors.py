@@ -15,3 +15,7 @@ class ConfigError(RainRestoreError):
 
 class CheckpointError(RainRestoreError):
     """A checkpoint is missing, damaged, or belongs to another network."""
+
+
+class MissingPackageError(RainRestoreError):
+    """A package that only some uses need is not installed."""

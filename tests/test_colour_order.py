@@ -13,7 +13,9 @@ from rainrestore.datasets import FaceDataset
 pytest.importorskip('mmagic')
 ROOT = Path(__file__).parents[1]
 # rain without rain: T = 1 and no streaks, so that I is J
-CLEAR = dict(type='ScaleAwareHeavyRain', seed=0, ranges=dict(beta=(0, 0), gain_base=0, gain_per_length=0, gain_jitter=0))
+CLEAR = dict(
+    type='ScaleAwareHeavyRain', seed=0, ranges=dict(beta=(0, 0), gain_base=0, gain_per_length=0, gain_jitter=0)
+)
 
 
 @pytest.fixture

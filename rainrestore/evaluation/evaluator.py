@@ -10,9 +10,9 @@ from mmengine.evaluator import BaseMetric, Evaluator
 from torch import nn
 from torch.utils.data import DataLoader
 
-from rainrestore import compat
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.metrics import SampleMetric, write_csv
+from rainrestore.optional import optional_import
 from rainrestore.registry import EVALUATOR, METRICS
 
 MMAGIC_SCOPE = 'mmagic.'
@@ -32,7 +32,7 @@ class RestorationEvaluator(Evaluator):
         per_image: CSV file for the values of each image, a column for each metric that scores single images.
 
     Raises:
-        ConfigError: An mmagic metric is asked for and mmagic is not installed.
+        MissingPackageError: An mmagic metric is asked for and mmagic is not installed.
     """
 
     def __init__(
@@ -91,14 +91,8 @@ class RestorationEvaluator(Evaluator):
 
 def _build(config: Mapping[str, Any]) -> BaseMetric:
     if str(config.get('type')).startswith(MMAGIC_SCOPE):
-        compat.apply()
-        try:
-            # mmengine finds a scope only once its registries exist.
-            import mmagic.evaluation
-            import mmagic.registry  # noqa: F401
-        except ModuleNotFoundError as error:
-            raise ConfigError(f'{config["type"]} needs mmagic, of which {error.name!r} is not installed; '
-                              'rainrestore doctor says how to install it') from error  # fmt: skip
+        # mmengine finds a scope only once its registries exist.
+        optional_import('mmagic.evaluation', config['type'])
     metric = METRICS.build(dict(config))
     if getattr(metric, 'channel_order', None) == 'BGR':
         # Fixed to BGR in mmagic; pictures are RGB everywhere here, and the luma weighs red and blue differently.

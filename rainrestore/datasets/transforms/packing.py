@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 
-from rainrestore import compat
 from rainrestore.datasets.labels import NUM_LABELS
 from rainrestore.datasets.transforms.base import FaceTransform
+from rainrestore.optional import optional_import
 from rainrestore.registry import TRANSFORMS
 
 _META_KEYS = ('name', 'gt_path', 'mask_path', 'flip', 'rain')
-
-
-@cache
-def _sample_type() -> type:
-    # Here and not above: mmagic is optional, and slow to import.
-    compat.apply()
-    from mmagic.structures import DataSample
-
-    return DataSample
 
 
 def _planes(array: np.ndarray) -> torch.Tensor:
@@ -67,7 +57,8 @@ class PackFaceInputs(FaceTransform):
         if 'mask' in results:
             fields['mask'] = torch.from_numpy(results['mask'][None].copy())
         metainfo = {key: results[key] for key in _META_KEYS if key in results}
-        sample = _sample_type()(metainfo=metainfo, **fields)
+        data_sample = optional_import('mmagic.structures', 'PackFaceInputs').DataSample
+        sample = data_sample(metainfo=metainfo, **fields)
         return dict(inputs=_planes(results['img']), data_samples=sample)
 
     def __repr__(self) -> str:

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from rainrestore import compat
 from rainrestore.errors import CheckpointError
+from rainrestore.optional import optional_import
 from rainrestore.registry import MODELS
 
 BUNDLED_VGG = Path(__file__).parents[2] / 'assets' / 'vgg16_relu3_3.safetensors'
@@ -31,10 +31,8 @@ def _bundled_weights() -> dict[str, Tensor]:
 
 
 def _torchvision_weights() -> dict[str, Tensor]:
-    compat.apply()
-    from torchvision.models import VGG16_Weights
-
-    state = VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
+    models = optional_import('torchvision.models', "weights='torchvision'")
+    state = models.VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
     return {key.removeprefix('features.'): value for key, value in state.items() if key.startswith('features.')}
 
 

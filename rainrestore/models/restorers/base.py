@@ -8,6 +8,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from rainrestore.optional import optional_import
 from rainrestore.registry import MODELS
 
 if TYPE_CHECKING:
@@ -50,17 +51,13 @@ class Restorer(BaseModel):
     @staticmethod
     def pack(outputs: dict[str, Tensor], data_samples: 'Sequence[DataSample] | None', count: int) -> 'list[DataSample]':
         """One data sample per picture, with ``output``."""
-        from rainrestore import compat
-
-        compat.apply()
-        from mmagic.structures import DataSample
-
-        samples = [DataSample() for _ in range(count)] if data_samples is None else list(data_samples)
+        data_sample = optional_import('mmagic.structures', "mode='predict'").DataSample
+        samples = [data_sample() for _ in range(count)] if data_samples is None else list(data_samples)
         maps = {name: value.detach().float().cpu() for name, value in outputs.items()}
         if 'pred_img' in maps:
             maps['pred_img'] = maps['pred_img'].clamp(0, 1) * 255
         for index, sample in enumerate(samples):
-            sample.output = DataSample(**{name: value[index] for name, value in maps.items()})
+            sample.output = data_sample(**{name: value[index] for name, value in maps.items()})
         return samples
 
     def truth(self, data_samples: 'Sequence[DataSample]', key: str) -> Tensor:
