@@ -6,7 +6,14 @@ from torch import nn
 
 from rainrestore.cli.main import main
 from rainrestore.engine import publish as publishing
-from rainrestore.engine.checkpoints import load_safetensors, load_weights, read_index, sha256_of, zoo_file
+from rainrestore.engine.checkpoints import (
+    load_safetensors,
+    load_weights,
+    read_index,
+    save_safetensors,
+    sha256_of,
+    zoo_file,
+)
 from rainrestore.engine.publish import publish
 from rainrestore.errors import CheckpointError, ConfigError
 
@@ -104,6 +111,23 @@ def test_published_weights_load_into_the_network_and_into_a_part_of_it(tmp_path,
     for other in (Joint(), Joint(slots=('rain_removal',), critic=False)):
         assert load_weights(other, file)['name'] == 'joint_x4'
         assert torch.equal(other.rain_removal[0].weight, model.rain_removal[0].weight.half().float())
+
+
+def test_slot_that_the_file_lacks_comes_from_the_file_its_init_cfg_names(tmp_path, training):
+    model, path = training
+    publish(path, 'joint_x4', 'c.py', zoo=tmp_path)
+    other = Joint(slots=('generator', 'rain_removal'), critic=False)
+    without_rain = tmp_path / 'generator.safetensors'
+    own = {name: value + 1 for name, value in model.state_dict().items() if name.startswith('generator.')}
+    save_safetensors(own, without_rain)
+    with pytest.raises(CheckpointError, match=r'rain_removal\.0\.weight is missing'):
+        load_weights(other, without_rain)
+    other.rain_removal.init_cfg = dict(
+        type='Pretrained', checkpoint=str(tmp_path / 'joint_x4.safetensors'), prefix='rain_removal'
+    )
+    load_weights(other, without_rain)
+    assert torch.equal(other.rain_removal[0].weight, model.rain_removal[0].weight.half().float())
+    assert torch.equal(other.generator[0].weight, model.generator[0].weight + 1)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from rainrestore.errors import CheckpointError
 
@@ -183,7 +183,9 @@ def is_training_only(name: str) -> bool:
 def load_weights(model: nn.Module, source: Path | str) -> dict[str, Any]:
     """Load what a network needs to restore; its discriminators and losses may be absent from the checkpoint.
 
-    A slot that the network leaves empty is passed over: the joint network's file serves the rain removal alone.
+    A slot that the network leaves empty is passed over: the joint network's file serves the rain removal alone. A slot
+    that the checkpoint lacks altogether comes from the file that its ``init_cfg`` names: the parsing module's file does
+    not repeat the rain removal that it was trained behind.
 
     Returns:
         The checkpoint's ``meta``.
@@ -195,6 +197,8 @@ def load_weights(model: nn.Module, source: Path | str) -> dict[str, Any]:
     weights = {name: value for name, value in checkpoint['state_dict'].items() if not is_training_only(name)}
     own = model.state_dict()
     slots = {name.partition('.')[0] for name in own}
+    for slot in slots - {name.partition('.')[0] for name in weights}:
+        weights |= _initial_weights(slot, getattr(model, slot))
     problems = [
         f'{name} is missing'
         for name in own
@@ -213,6 +217,16 @@ def load_weights(model: nn.Module, source: Path | str) -> dict[str, Any]:
         )
     model.load_state_dict(weights, strict=False)
     return checkpoint.get('meta', {})
+
+
+def _initial_weights(slot: str, module: nn.Module | Tensor) -> dict[str, Tensor]:
+    """What the ``Pretrained`` init_cfg of a slot stands for, under the slot's name; nothing if it has none."""
+    config = getattr(module, 'init_cfg', None) or {}
+    if config.get('type') != 'Pretrained':
+        return {}
+    prefix = config['prefix'].rstrip('.') + '.' if config.get('prefix') else ''
+    state = load_checkpoint(config['checkpoint'])['state_dict']
+    return {f'{slot}.{name.removeprefix(prefix)}': value for name, value in state.items() if name.startswith(prefix)}
 
 
 @CheckpointLoader.register_scheme(prefixes=ZOO_SCHEME, force=True)
