@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--split', default='test', help='sub-folder of the faces (default: test)')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
+    parser.add_argument('--pictures', action='store_true', help='also write each restored face to OUT/restored/NAME.png')
     parser.add_argument('--images', type=int, default=8, help='faces on the sheet (default: 8)')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to the config'
@@ -68,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
     config = for_testing(
         load_config(args.config, args.cfg_options, args.data), args.config, args.split, out, args.images
     )
+    if args.pictures:
+        config.custom_hooks.append({'type': 'RestoredPicturesHook', 'folder': str(out / 'restored')})
     device = _device(args.device)
     runner = Runner.from_cfg(config)
     if args.checkpoint != NO_CHECKPOINT:
@@ -79,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
     print(format_table(values))
     print(f'per image: {out / "per_image.csv"}')
     print(f'sheet: {out / "sheet.png"}')
+    if args.pictures:
+        print(f'restored faces: {out / "restored"}')
     summary = {key: None if _is_infinite(value) else value for key, value in values.items()}
     summary |= {
         'images': len(dataset),

@@ -1,14 +1,17 @@
-"""The hook that shows restored faces while a network is trained or tested."""
+"""The hooks that show restored faces while a network is trained or tested, and that write them to files."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from PIL import Image
 from torch import Tensor
 
+from rainrestore.errors import ConfigError
 from rainrestore.registry import HOOKS
-from rainrestore.visualization.rows import Sample, sheet_rows
+from rainrestore.visualization.rows import Sample, sheet_rows, to_picture
 from rainrestore.visualization.sheets import picture_grid, picture_sheet
 
 
@@ -74,3 +77,34 @@ class RestorationSheetHook(Hook):
                 return
             self._inputs.append(inputs[index] if index < len(inputs) else None)
             self._samples.append(sample if isinstance(sample, dict) else sample.to_dict())
+
+
+@HOOKS.register_module()
+class RestoredPicturesHook(Hook):
+    """Write each restored picture of a test as ``FOLDER/NAME.png``, rounded to 8 bits.
+
+    Args:
+        folder: Where they go; it is made.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        """Make the folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
+    ) -> None:
+        """Write the pictures of one batch.
+
+        Raises:
+            ConfigError: The restorer makes no picture at full size.
+        """
+        for sample in outputs or []:
+            if 'pred_img' not in sample.output:
+                raise ConfigError(f'{type(runner.model).__name__} restores no picture that could be written')
+            Image.fromarray(to_picture(sample.output.pred_img / 255)).save(self.folder / f'{sample.name}.png')
