@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--split', default='test', help='sub-folder of the faces (default: test)')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
-    parser.add_argument('--pictures', action='store_true', help='also write each restored face to OUT/restored/NAME.png')
+    parser.add_argument(
+        '--pictures', action='store_true', help='also write each restored face to OUT/restored/NAME.png'
+    )
     parser.add_argument('--images', type=int, default=8, help='faces on the sheet (default: 8)')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to the config'

@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
 
     compat.apply()
     config = load_config(args.config, args.cfg_options, args.data)
+    if not config.get('train_cfg'):
+        raise ConfigError(f'{args.config} has no train_cfg: it describes what is tested only (rainrestore test)')
     config.work_dir = args.work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
     config.launcher = args.launcher
     if args.amp is not None:

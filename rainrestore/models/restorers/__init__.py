@@ -6,5 +6,15 @@ from rainrestore.models.restorers.face_parsing import FaceParser
 from rainrestore.models.restorers.fcg_gan import FCGGAN
 from rainrestore.models.restorers.preprocessor import RestorationPreprocessor
 from rainrestore.models.restorers.rain_removal import RainRemover
+from rainrestore.models.restorers.references import OracleFCGGAN, RainRemoverThenBicubic
 
-__all__ = ['FCGGAN', 'ClassicRestorer', 'FaceParser', 'RainRemover', 'RestorationPreprocessor', 'Restorer']
+__all__ = [
+    'FCGGAN',
+    'ClassicRestorer',
+    'FaceParser',
+    'OracleFCGGAN',
+    'RainRemover',
+    'RainRemoverThenBicubic',
+    'RestorationPreprocessor',
+    'Restorer',
+]

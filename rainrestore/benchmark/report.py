@@ -1,0 +1,197 @@
+"""From the runs to a table in Markdown and JSON, a bar chart, and the sheet of the paper's Fig. 7."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from rainrestore.benchmark.spec import Benchmark, Method
+from rainrestore.evaluation import paired_bootstrap, read_csv
+from rainrestore.visualization.sheets import picture_sheet
+
+#: Key in a summary -> heading and decimals; a column that no row fills is left out.
+COLUMNS: dict[str, tuple[str, int]] = {
+    'PSNR': ('PSNR', 2),
+    'SSIM': ('SSIM', 4),
+    'PSNR_Y': ('PSNR Y', 2),
+    'PSNR_crop4': ('PSNR crop 4', 2),
+    'LPIPS': ('LPIPS', 4),
+    'IdentityDistance': ('identity', 3),
+    'mIoU_restored': ('mIoU', 3),
+}
+CONVENTION = (
+    'PSNR (dB) and SSIM are on RGB without border crop, on unrounded values clamped to 0..255; "Y" is the BT.601 luma '
+    'without crop, "crop 4" RGB without the four outer pixels.'
+)
+FRAME = (255, 220, 0)
+
+
+@dataclass
+class Row:
+    """A method's results on one data set.
+
+    Args:
+        method: Which.
+        faces: Faces seen in the benchmark's training; 0 for a free row.
+        before: Faces that the zoo models in its slots have seen before.
+        summaries: Seed -> summary of the test; one entry under ``None`` for a method without training.
+        folders: Seed -> folder with ``per_image.csv`` and ``restored/``.
+        cost: ``parameters``, ``macs`` and ``seconds`` a face.
+    """
+
+    method: Method
+    faces: int
+    before: int
+    summaries: dict[int | None, dict[str, Any]]
+    folders: dict[int | None, Path]
+    cost: Mapping[str, float] = field(default_factory=dict)
+
+    def mean(self, key: str) -> float | None:
+        """Mean over the seeds; None where a seed has no value."""
+        values = [summary.get(key) for summary in self.summaries.values()]
+        return None if None in values else math.fsum(values) / len(values)  # type: ignore[arg-type]
+
+    def spread(self, key: str) -> tuple[float, float] | None:
+        """Least and largest value of the seeds; None with one seed."""
+        values = [summary[key] for summary in self.summaries.values() if summary.get(key) is not None]
+        return (min(values), max(values)) if len(values) > 1 else None
+
+    def per_image(self, key: str) -> dict[str, float]:
+        """Name -> mean over the seeds."""
+        tables = [read_csv(folder / 'per_image.csv') for folder in self.folders.values()]
+        return {name: math.fsum(table[name][key] for table in tables) / len(tables) for name in tables[0]}
+
+
+def difference(better: Row, worse: Row, key: str = 'PSNR') -> dict[str, Any]:
+    """Paired bootstrap over the faces of the difference of two rows, of the means over the seeds."""
+    first, second = better.per_image(key), worse.per_image(key)
+    names = sorted(first)
+    return asdict(paired_bootstrap([first[name] for name in names], [second[name] for name in names]))
+
+
+def table(benchmark: Benchmark, rows: Sequence[Row], data: str, reference: str | None) -> list[str]:
+    """The table of one data set in Markdown."""
+    by_name = {row.method.name: row for row in rows}
+    keys = [key for key in COLUMNS if any(row.mean(key) is not None for row in rows)]
+    against = by_name.get(reference or '')
+    head = ['method', *(COLUMNS[key][0] for key in keys)]
+    if against is not None:
+        head.append(f'PSNR − {against.method.label} [95 %]')
+    head += ['paper', 'faces', 'before', 'parameters', 'MACs', 'ms a face']
+    lines = [f'### {data}', '', '| ' + ' | '.join(head) + ' |', '|' + '---|' * len(head)]
+    for row in rows:
+        cells = [row.method.label + (' (oracle)' if row.method.oracle else '')]
+        cells += [_cell(row, key) for key in keys]
+        if against is not None:
+            cells.append('' if row is against else _interval(difference(row, against)))
+        cells.append('' if row.method.paper is None else '{:.2f} / {:.4f}'.format(*row.method.paper))
+        cells += [f'{row.faces:,}' if row.faces else '-', f'{row.before:,}' if row.before else '-']
+        cost = row.cost
+        cells += [_large(cost.get('parameters')), _large(cost.get('macs'))]
+        cells.append(f'{1000 * cost["seconds"]:.1f}' if 'seconds' in cost else '')
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    claims = [claim for claim in benchmark.claims if claim[0] in by_name and claim[1] in by_name]
+    if claims:
+        lines += ['', '| claim of the paper | there | here, PSNR [95 %] | SSIM [95 %] |', '|---|---|---|---|']
+    for better, worse, gap in claims:
+        pair = by_name[better], by_name[worse]
+        lines.append(
+            f'| {pair[0].method.label} over {pair[1].method.label} | {gap:+.2f} dB | {_interval(difference(*pair))} dB '
+            f'| {_interval(difference(*pair, "SSIM"), 4)} |'
+        )
+    return [*lines, '']
+
+
+def chart(rows: Sequence[Row], title: str, path: Path) -> Path:
+    """Bars of PSNR and SSIM a method, the paper's values as marks, the seeds' spread as whiskers."""
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+
+    rows = [row for row in rows if not row.method.oracle][::-1]
+    places = np.arange(len(rows))
+    figure, axes = pyplot.subplots(1, 2, sharey=True, figsize=(11, 1.2 + 0.38 * len(rows)), layout='constrained')
+    for index, (axis, key, unit) in enumerate(zip(axes, ('PSNR', 'SSIM'), (' (dB)', ''), strict=True)):
+        values = np.array([row.mean(key) for row in rows], dtype=float)
+        whiskers = np.array([row.spread(key) or (value, value) for row, value in zip(rows, values, strict=True)])
+        errors = np.abs(whiskers.T - values)
+        axis.barh(places, values, xerr=errors if errors.any() else None, color='#4878a8', label='here')
+        published = [(place, row.method.paper[index]) for place, row in zip(places, rows, strict=True)
+                     if row.method.paper]  # fmt: skip
+        if published:
+            axis.plot(*zip(*((value, place) for place, value in published), strict=True), 'k|', ms=14, mew=2,
+                      label='paper')  # fmt: skip
+        known = [*values[np.isfinite(values)], *(value for _, value in published)]
+        margin = 0.1 * (max(known) - min(known)) or 1
+        axis.set_xlim(min(known) - margin, max(known) + margin)
+        axis.set_xlabel(f'{key}{unit}, RGB, no crop')
+        axis.set_yticks(places, [row.method.label for row in rows])
+        axis.grid(axis='x', alpha=0.4)
+        axis.set_axisbelow(True)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc='outside upper right', ncols=2)
+    figure.suptitle(title)
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+    return path
+
+
+def figure(rows: Sequence[Row], truth: Mapping[str, Path], roi: tuple[int, int, int, int], path: Path) -> Path:
+    """A column a method and the truth last; under each face its region of interest, enlarged.
+
+    Args:
+        rows: One a method, with the restored pictures of the first seed.
+        truth: Name of a face -> its file.
+        roi: x0, y0, x1, y1 in pixels of the restored face, half open.
+        path: Where the sheet goes.
+    """
+    titles = [*(_two_lines(row.method.label) for row in rows), 'truth']
+    lines: list[list[np.ndarray | None]] = []
+    names: list[str] = []
+    for name, file in truth.items():
+        files = [*(next(iter(row.folders.values())) / 'restored' / f'{name}.png' for row in rows), file]
+        pictures = [Image.open(file).convert('RGB') for file in files]
+        lines.append([np.asarray(_framed(pictures[0], roi)), *map(np.asarray, pictures[1:])])
+        lines.append([np.asarray(picture.crop(roi)) for picture in pictures])
+        names += [name, '']
+    return picture_sheet(lines, titles, path, names)
+
+
+def _framed(picture: Image.Image, roi: tuple[int, int, int, int]) -> Image.Image:
+    framed = picture.copy()
+    ImageDraw.Draw(framed).rectangle((roi[0], roi[1], roi[2] - 1, roi[3] - 1), outline=FRAME)
+    return framed
+
+
+def _cell(row: Row, key: str) -> str:
+    value, places = row.mean(key), COLUMNS[key][1]
+    if value is None:
+        return ''
+    spread = row.spread(key)
+    return f'{value:.{places}f}' + (f' ({spread[0]:.{places}f}..{spread[1]:.{places}f})' if spread else '')
+
+
+def _interval(result: Mapping[str, Any], places: int = 2) -> str:
+    return f'{result["difference"]:+.{places}f} [{result["low"]:+.{places}f}, {result["high"]:+.{places}f}]'
+
+
+def _large(value: float | None) -> str:
+    if not value:
+        return '' if value is None else '0'
+    for limit, unit in ((1e9, 'G'), (1e6, 'M'), (1e3, 'k')):
+        if value >= limit:
+            return f'{value / limit:.2f} {unit}'
+    return f'{value:.0f}'
+
+
+def _two_lines(label: str) -> str:
+    """A long label broken near its middle, for the head of a narrow column."""
+    breaks = [index for index, letter in enumerate(label) if letter in ' +-']
+    if len(label) < 14 or not breaks:
+        return label
+    middle = min(breaks, key=lambda index: abs(index - len(label) / 2))
+    return f'{label[:middle].rstrip()}\n{label[middle:].lstrip()}'

@@ -1,0 +1,223 @@
+"""The runs behind a table: one budget for every method, each run resumable, a finished one not repeated."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from tqdm import tqdm
+
+from rainrestore.benchmark.spec import Method
+from rainrestore.engine.config import load_config
+from rainrestore.errors import RainRestoreError
+
+FIRST_SHARE = 0.5
+#: Each stage's learning rate falls along a cosine to this part of the config's.
+FINAL_RATE = 0.05
+CHECKPOINTS = 5
+ITERATION = re.compile(r'Iter\(train\) \[ *(\d+)/\d+\]')
+TAIL = 15
+
+
+class RunError(RainRestoreError):
+    """A training or a test of the benchmark ended with an error; the message has the end of its log."""
+
+
+class BudgetError(RainRestoreError):
+    """The output folder holds runs of another budget."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every method gets.
+
+    Args:
+        faces: Faces seen in training, stages together.
+        batch: Faces a step.
+        warm_up: Part of the faces seen under ``Method.warm_up``, in [0, 1); 0 is the paper's recipe.
+        data: Folder ``{train,val,test}/{img,mask}``; None for RAINRESTORE_DATA or the bundled faces.
+        options: ``--cfg-options`` for every config.
+    """
+
+    faces: int
+    batch: int = 16
+    warm_up: float = 0.0
+    data: str | None = None
+    options: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.faces < self.batch:
+            raise BudgetError(f'--faces {self.faces} is less than one batch of --batch {self.batch}')
+        if not 0 <= self.warm_up < 1:
+            raise BudgetError(f'--warm-up is a part of the faces, at least 0 and below 1, not {self.warm_up}')
+
+    @property
+    def iterations(self) -> int:
+        """Steps of all stages together."""
+        return self.faces // self.batch
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training run of a method: the changes to its config and its number of steps."""
+
+    name: str
+    config: Path
+    iterations: int
+    model: Mapping[str, Any]
+
+
+def plan(method: Method, budget: Budget) -> list[Stage]:
+    """The stages of a method; their iterations add up to the budget's."""
+    last = Stage('train', method.config, budget.iterations, {})
+    if method.first is not None:
+        share, before = FIRST_SHARE, Stage('first', method.first, 0, {})
+    elif method.warm_up is not None:
+        share, before = budget.warm_up, Stage('warm_up', method.config, 0, method.warm_up)
+    else:
+        return [last]
+    count = round(share * budget.iterations)
+    stages = [
+        Stage(before.name, before.config, count, before.model),
+        Stage(last.name, last.config, budget.iterations - count, {}),
+    ]
+    return [stage for stage in stages if stage.iterations]
+
+
+def check_budget(out: Path, budget: Budget, benchmark: str) -> None:
+    """Keep the budget in ``out``, or compare it with the one that is kept there.
+
+    Raises:
+        BudgetError: Runs of another budget are there: the table would mix the two.
+    """
+    path = out / 'budget.json'
+    now = {'benchmark': benchmark, **asdict(budget)}
+    if path.is_file():
+        kept = json.loads(path.read_text(encoding='utf-8'))
+        differing = [key for key in now if kept.get(key) != now[key]]
+        if differing:
+            key = differing[0]
+            raise BudgetError(
+                f'{out} holds runs with {key} = {kept.get(key)!r}, and {now[key]!r} is asked for: '
+                'choose another --out, or the same budget'
+            )
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    _write_json(path, now)
+
+
+def train(method: Method, budget: Budget, seed: int, folder: Path) -> Path:
+    """Train what is not trained yet, going on from the newest checkpoints, and return the weights.
+
+    Each stage's folder holds ``config.py``, complete, so that ``rainrestore train`` repeats the stage by hand.
+
+    Raises:
+        RunError: A training ended with an error.
+    """
+    checkpoint: Path | None = None
+    for number, stage in enumerate(plan(method, budget), 1):
+        work_dir = folder / f'{number}_{stage.name}'
+        finished = work_dir / f'iter_{stage.iterations}.pth'
+        if not finished.is_file():
+            work_dir.mkdir(parents=True, exist_ok=True)
+            config = work_dir / 'config.py'
+            stage_config(stage, budget, seed, checkpoint).dump(config)
+            words = ['train', str(config), '--work-dir', str(work_dir), '--resume']
+            _run(words, work_dir / 'train.log', f'{method.label}, {stage.name}', stage.iterations)
+            if not finished.is_file():
+                raise RunError(f'{method.name}: the training ended without {finished}; see {work_dir / "train.log"}')
+        checkpoint = finished
+    assert checkpoint is not None
+    return checkpoint
+
+
+def stage_config(stage: Stage, budget: Budget, seed: int, load_from: Path | None) -> Config:
+    """The whole config of a stage: the method's own, with the budget's batch, steps, schedule, data and seed."""
+    config = load_config(stage.config, {**(budget.options or {}), **_dotted('model', stage.model)}, budget.data)
+    steps = stage.iterations
+    config.train_dataloader.batch_size = budget.batch
+    config.train_cfg = {'type': 'IterBasedTrainLoop', 'max_iters': steps, 'val_interval': steps}
+    config.param_scheduler = [
+        {'type': 'CosineAnnealingLR', 'by_epoch': False, 'T_max': steps, 'end': steps, 'eta_min_ratio': FINAL_RATE}
+    ]
+    config.default_hooks.checkpoint = {
+        'type': 'CheckpointHook',
+        'by_epoch': False,
+        'interval': max(1, steps // CHECKPOINTS),
+        'max_keep_ckpts': 1,
+    }
+    config.default_hooks.logger.interval = max(1, min(config.default_hooks.logger.get('interval', 10), steps // 50))
+    config.randomness = {'seed': seed}
+    config.load_from = None if load_from is None else str(load_from)
+    return config
+
+
+def test(
+    config: Path, checkpoint: str, budget: Budget, metrics: Sequence[Mapping[str, Any]], data: str | None, out: Path
+) -> dict[str, Any]:
+    """Test unless ``out`` has the result of these weights; returns the summary of ``rainrestore test``.
+
+    Raises:
+        RunError: The test ended with an error.
+    """
+    summary = out / 'summary.json'
+    if summary.is_file():
+        kept = json.loads(summary.read_text(encoding='utf-8'))
+        if kept['checkpoint'] == checkpoint:
+            return kept
+    out.mkdir(parents=True, exist_ok=True)
+    tested = load_config(config, budget.options, data)
+    # The metrics of the benchmark are those of every row; a config's own would leave holes in the others' columns.
+    tested.test_evaluator = list(metrics)
+    tested.dump(out / 'config.py')
+    words = ['test', str(out / 'config.py'), checkpoint, '--out', str(out), '--pictures']
+    last = _run(words, out / 'test.log', f'test {out.parent.name} on {out.name}', None)
+    result = json.loads(last)
+    _write_json(summary, result)
+    return result
+
+
+def _run(words: Sequence[str], log: Path, title: str, iterations: int | None) -> str:
+    """Run ``rainrestore WORDS`` in a process of its own, with a bar; its output goes to ``log``; returns its last line.
+
+    A process for each, because mmengine keeps visualizers, loggers and scopes for the life of one.
+    """
+    command = [sys.executable, '-m', 'rainrestore.cli.main', *words]
+    lines: list[str] = []
+    environment = {**os.environ, 'PYTHONUNBUFFERED': '1'}
+    with (
+        open(log, 'w', encoding='utf-8') as file,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        ) as process,
+        tqdm(total=iterations, desc=title, unit='it', bar_format=None if iterations else '{desc}: {elapsed}') as bar,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            file.write(line)
+            lines.append(line.rstrip())
+            found = ITERATION.search(line)
+            if found and iterations:
+                bar.update(int(found[1]) - bar.n)
+        code = process.wait()
+        if iterations and not code:
+            bar.update(iterations - bar.n)
+    if code:
+        raise RunError(f'{title}: exit code {code}; {log} ends with: ' + ' | '.join(lines[-TAIL:]))
+    return next((line for line in reversed(lines) if line), '')
+
+
+def _dotted(prefix: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {f'{prefix}.{key}': value for key, value in changes.items()}
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    temporary = path.with_name(path.name + '.part')
+    temporary.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
+    os.replace(temporary, path)

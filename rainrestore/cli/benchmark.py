@@ -1,0 +1,159 @@
+"""Train every method of a benchmark for one budget, test all on the same degraded faces, and write one table.
+
+SPEC is a name in configs/benchmarks (table1: the methods of the paper's Table 1) or a file of that form, in which a
+method of your own is one more line. Runs are resumed and finished ones are not repeated, so the same command goes on
+where it stopped. OUT receives SPEC.md and SPEC.json, a bar chart, and for each set of test faces a sheet with a column
+a method. The last line printed is one JSON object.
+"""
+
+import argparse
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import DictAction
+
+#: Eyes and nose of an aligned face of 128 pixels.
+ROI = (37, 41, 91, 88)
+FIGURE_FACES = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``rainrestore benchmark``."""
+    parser.add_argument('spec', metavar='SPEC', help='table1, or a file')
+    parser.add_argument('--faces', type=int, required=True, help='faces that each method sees in training')
+    parser.add_argument('--batch', type=int, default=16, help='faces a step (default 16, as the paper)')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[2022], metavar='N', help='of training (default 2022)')
+    parser.add_argument(
+        '--warm-up',
+        type=float,
+        default=0.0,
+        metavar='PART',
+        help='part of the faces seen under MSE alone where the full loss is expensive (default 0, as the paper)',
+    )
+    parser.add_argument('--methods', nargs='+', metavar='NAME', help='only these rows (default: all)')
+    parser.add_argument('--data', metavar='DIR', help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, '
+                        'else the bundled faces)')  # fmt: skip
+    parser.add_argument(
+        '--test-data',
+        nargs='+',
+        default=[],
+        metavar='DIR',
+        help='further folders whose test faces are measured, each in a table of its own',
+    )
+    parser.add_argument('--out', type=Path, metavar='DIR', help='default: work_dirs/benchmark/SPEC')
+    parser.add_argument('--roi', type=int, nargs=4, default=ROI, metavar=('X0', 'Y0', 'X1', 'Y1'),
+                        help='region that the sheet enlarges (default: eyes and nose)')  # fmt: skip
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to every config'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, test, write and print."""
+    from rainrestore.benchmark import load_benchmark, report
+    from rainrestore.benchmark.cost import cost
+    from rainrestore.benchmark.runs import Budget, check_budget, test, train
+    from rainrestore.datasets.face_dataset import resolve_data_root
+    from rainrestore.engine.checkpoints import zoo_entry
+    from rainrestore.errors import ConfigError
+
+    benchmark = load_benchmark(args.spec)
+    methods = benchmark.choose(args.methods)
+    out = args.out or Path('work_dirs') / 'benchmark' / benchmark.name
+    budget = Budget(args.faces, args.batch, args.warm_up, args.data, args.cfg_options or None)
+    roots = {Path(resolve_data_root(folder)).name: folder for folder in (args.data, *args.test_data)}
+    if len(roots) != 1 + len(args.test_data):
+        raise ConfigError('--test-data: two folders have the same name, and their results would too')
+    check_budget(out, budget, benchmark.name)
+
+    weights: dict[str, dict[int | None, str]] = {}
+    tables: dict[str, list[report.Row]] = {name: [] for name in roots}
+    for method in methods:
+        if method.trained:
+            weights[method.name] = {
+                seed: str(train(method, budget, seed, out / method.name / _seed_name(seed))) for seed in args.seeds
+            }
+        elif method.checkpoint_of is not None:
+            weights[method.name] = weights[method.checkpoint_of]
+        else:
+            assert method.checkpoint is not None
+            weights[method.name] = {None: method.checkpoint}
+        first = next(iter(weights[method.name].values()))
+        price = cost(method.config, first, budget.options)
+        for name, folder in roots.items():
+            folders = {seed: out / method.name / _seed_name(seed) / name for seed in weights[method.name]}
+            summaries = {
+                seed: test(method.config, weights[method.name][seed], budget, benchmark.metrics, folder, folders[seed])
+                for seed in folders
+            }
+            before = sum(int(str(zoo_entry(model)['faces']).replace(',', '')) for model in method.pretrained)
+            faces = 0 if method.checkpoint is not None else budget.iterations * budget.batch
+            tables[name].append(report.Row(method, faces, before, summaries, folders, price))
+
+    reference = benchmark.claims[0][0] if benchmark.claims else None
+    text = [f'# {benchmark.title}', '', _conditions(args, budget), '', report.CONVENTION, '']
+    files: dict[str, Any] = {}
+    for name, rows in tables.items():
+        text += report.table(benchmark, rows, name, reference)
+        root = Path(resolve_data_root(roots[name]))
+        files[f'chart_{name}'] = str(report.chart(rows, f'{benchmark.title}, {name}', out / f'chart_{name}.png'))
+        files[f'sheet_{name}'] = str(
+            report.figure(rows, _truth(root, rows[0]), tuple(args.roi), out / f'sheet_{name}.png')
+        )
+    results = {
+        'benchmark': benchmark.name,
+        'budget': json.loads((out / 'budget.json').read_text(encoding='utf-8')),
+        'seeds': args.seeds,
+        'machine': platform.processor() or platform.machine(),
+        'tables': {name: [_as_json(row, rows, reference) for row in rows] for name, rows in tables.items()},
+    }
+    markdown, full = out / f'{benchmark.name}.md', out / f'{benchmark.name}.json'
+    markdown.write_text('\n'.join(text), encoding='utf-8')
+    full.write_text(json.dumps(results, indent=1) + '\n', encoding='utf-8')
+    print('\n'.join(text))
+    print(json.dumps({'table': str(markdown), 'json': str(full), **files}))
+    return 0
+
+
+def _seed_name(seed: int | None) -> str:
+    return 'fixed' if seed is None else f'seed_{seed}'
+
+
+def _conditions(args: argparse.Namespace, budget: Any) -> str:
+    import torch
+
+    warm_up = f', the first {budget.warm_up:.0%} of them under MSE alone where a warm-up is named' * bool(
+        budget.warm_up
+    )
+    return (
+        f'Each method saw {budget.iterations * budget.batch:,} faces in batches of {budget.batch}{warm_up}; seeds '
+        f'{", ".join(map(str, args.seeds))}; rain_v1, the same test rain for all. "before" is what the zoo models in '
+        f'its slots had seen. Times on {torch.get_num_threads()} CPU threads, batch 16.'
+    )
+
+
+def _truth(root: Path, row: Any) -> dict[str, Path]:
+    folder = next(iter(row.folders.values()))
+    names = sorted(file.stem for file in (folder / 'restored').glob('*.png'))[:FIGURE_FACES]
+    return {name: next((root / 'test' / 'img').glob(f'{name}.*')) for name in names}
+
+
+def _as_json(row: Any, rows: Any, reference: str | None) -> dict[str, Any]:
+    from rainrestore.benchmark import report
+
+    against = next((other for other in rows if other.method.name == reference), None)
+    return {
+        'method': row.method.name,
+        'label': row.method.label,
+        'oracle': row.method.oracle,
+        'faces': row.faces,
+        'before': row.before,
+        'paper': row.method.paper,
+        **row.cost,
+        'seeds': {_seed_name(seed): summary for seed, summary in row.summaries.items()},
+        'versus': None
+        if against in (None, row)
+        else {reference: {key: report.difference(row, against, key) for key in ('PSNR', 'SSIM')}},
+    }

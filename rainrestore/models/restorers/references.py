@@ -1,0 +1,88 @@
+"""What the parts are worth: the joint network told the truth, and the rain removal without any network after it.
+
+Rows of a comparison, not methods: they are tested with the weights of others and never trained.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rainrestore.models.restorers.fcg_gan import FCGGAN
+from rainrestore.models.restorers.rain_removal import RainRemover, estimate_outputs
+from rainrestore.registry import MODELS
+
+if TYPE_CHECKING:
+    from mmagic.structures import DataSample
+
+ORACLES = ('derained', 'parsing')
+
+
+@MODELS.register_module()
+class OracleFCGGAN(FCGGAN):
+    """The trained network with the true J, or the true F, in the place of what it predicts.
+
+    ``H = G(J, F^(I, J), I)`` or ``H = G(J^, F, I)``: how far better rain removal, or better parsing, could carry this
+    generator without being trained again.
+
+    Args:
+        oracle: ``'derained'`` for the true J, ``'parsing'`` for the true F.
+        **slots: As :class:`FCGGAN`; the slot that is replaced must be filled.
+
+    Raises:
+        ValueError: An unknown oracle, or its slot is empty.
+    """
+
+    def __init__(self, oracle: str, **slots: Any) -> None:
+        if oracle not in ORACLES:
+            raise ValueError(f'oracle is one of {", ".join(ORACLES)}, not {oracle!r}')
+        if slots.get('rain_removal') is None or slots.get('face_parser') is None:
+            raise ValueError('an oracle takes the place of a prediction: rain_removal and face_parser must be filled')
+        super().__init__(**slots)
+        self.oracle = oracle
+
+    def forward(self, inputs: Tensor, data_samples: 'Sequence[DataSample] | None' = None, mode: str = 'tensor') -> Any:
+        """As :meth:`Restorer.forward`; only ``mode='predict'`` knows the truth.
+
+        Raises:
+            TypeError: ``mode='loss'``: the weights are those of the network that was trained.
+        """
+        if mode == 'loss':
+            raise TypeError(f'OracleFCGGAN({self.oracle!r}) is tested with the weights of FCGGAN: train that')
+        if mode != 'predict':
+            return super().forward(inputs, data_samples, mode)
+        samples = data_samples or ()
+        estimate = self.rain_removal(inputs)
+        if self.oracle == 'derained':
+            estimate = estimate._replace(lr=self.truth(samples, 'lr_img').to(inputs.device))
+            parsing = self.face_parser(torch.cat((inputs, estimate.lr), 1))
+        else:
+            parsing = self.truth(samples, 'parsing').to(inputs.device)
+        face = self.generator(inputs, estimate.lr, parsing)
+        return self.pack(
+            {'pred_img': face, **estimate_outputs(estimate), 'parsing': parsing}, data_samples, len(inputs)
+        )
+
+
+@MODELS.register_module()
+class RainRemoverThenBicubic(RainRemover):
+    """The J of the rain removal module, enlarged without learning: what the generator adds to it.
+
+    Args:
+        scale: Enlargement.
+        **slots: As :class:`RainRemover`.
+    """
+
+    def __init__(self, scale: int = 4, **slots: Any) -> None:
+        super().__init__(**slots)
+        self.scale = scale
+
+    def restore(self, inputs: Tensor) -> dict[str, Tensor]:
+        """I (N, 3, h, w) -> ``pred_img`` (N, 3, s h, s w) beside the maps of :class:`RainRemover`."""
+        outputs = super().restore(inputs)
+        small = outputs['lr_img'].float()
+        # antialias=True takes Keys' a = -0.5, as the rain model does; without it torch has -0.75.
+        large = F.interpolate(small, scale_factor=self.scale, mode='bicubic', antialias=True)
+        return {'pred_img': large.clamp(0, 1), **outputs}

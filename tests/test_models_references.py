@@ -1,0 +1,67 @@
+"""The rows that are told the truth, against the same networks called by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rainrestore.cli.main import main
+from rainrestore.physics.resample import enlarge
+from rainrestore.registry import MODELS
+from tests.test_models_restorers import batch, tiny
+
+pytest.importorskip('mmagic')
+CONFIGS = Path(__file__).parents[1] / 'configs'
+
+
+@pytest.mark.parametrize('name', ['derained', 'parsing'])
+def test_oracle_is_the_trained_network_with_the_truth_in_one_place(name: str) -> None:
+    joint, oracle = tiny('fcg_gan_x4').eval(), tiny(f'oracle_{name}_x4').eval()
+    oracle.load_state_dict(joint.state_dict())
+    data = batch()
+    inputs = joint.data_preprocessor(data)['inputs']
+    samples = data['data_samples']
+    with torch.no_grad():
+        derained = joint.rain_removal(inputs).lr
+        if name == 'derained':
+            derained = torch.stack([sample.lr_img for sample in samples])
+        parsing = joint.face_parser(torch.cat((inputs, derained), 1))
+        if name == 'parsing':
+            parsing = torch.stack([sample.parsing for sample in samples])
+        expected = joint.generator(inputs, derained, parsing) * 255
+        result = oracle(inputs, samples, mode='predict')
+        plain = joint(inputs, [sample.clone() for sample in samples], mode='predict')
+    for index, sample in enumerate(result):
+        torch.testing.assert_close(sample.output.pred_img, expected[index])
+        assert not torch.allclose(sample.output.pred_img, plain[index].output.pred_img)
+
+
+def test_oracle_is_not_trained() -> None:
+    oracle = tiny('oracle_derained_x4')
+    with pytest.raises(TypeError, match='train that'):
+        oracle(torch.rand(1, 3, 32, 32), [], mode='loss')
+
+
+def test_oracle_needs_the_slot_that_it_replaces() -> None:
+    slots = dict(generator={}, pixel_loss={}, rain_removal={})
+    with pytest.raises(ValueError, match='must be filled'):
+        MODELS.build(dict(type='OracleFCGGAN', oracle='parsing', **slots))
+    with pytest.raises(ValueError, match="not 'rain'"):
+        MODELS.build(dict(type='OracleFCGGAN', oracle='rain', **slots))
+
+
+def test_rain_removal_then_bicubic_enlarges_j_as_the_rain_model_does() -> None:
+    model = tiny('hrrm_bicubic_x4').eval()
+    inputs = model.data_preprocessor(batch())['inputs']
+    with torch.no_grad():
+        outputs = model.restore(inputs)
+    for small, large in zip(outputs['lr_img'], outputs['pred_img'], strict=True):
+        expected = np.clip(enlarge(small.permute(1, 2, 0).numpy(), 4), 0, 1)
+        assert np.abs(large.permute(1, 2, 0).numpy() - expected).max() < 1e-5
+
+
+def test_what_is_only_tested_cannot_be_trained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for name in ('oracle_derained_x4', 'bicubic_x4'):
+        assert main(['train', str(CONFIGS / f'{name}.py'), '--work-dir', str(tmp_path)]) == 2
+        assert 'has no train_cfg' in capsys.readouterr().err
