@@ -165,7 +165,8 @@ model = dict(
     srgan = (
         f"srgan=dict(label='SRGAN', config={str(narrow)!r}, warm_up=dict(discriminator=None, adversarial_loss=None))"
     )
-    spec = written(tmp_path, f'{bicubic}, {srgan}', "claims = [('srgan', 'bicubic', 0.1)]")
+    absent = f"absent=dict(label='Absent', config={str(narrow)!r}, checkpoint='none', needs=['no_such_package'])"
+    spec = written(tmp_path, f'{bicubic}, {srgan}, {absent}', "claims = [('srgan', 'bicubic', 0.1)]")
     out = tmp_path / 'out'
     loaders = [f'{split}_dataloader.num_workers=0' for split in ('train', 'val', 'test')]
     loaders += [f'{split}_dataloader.persistent_workers=False' for split in ('train', 'val')]
@@ -175,6 +176,7 @@ model = dict(
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert all(Path(path).is_file() for path in printed.values())
     full = json.loads(Path(printed['json']).read_text())
+    assert full['left_out'] == ['Absent is left out: no_such_package is not installed']
     rows = {entry['method']: entry for entry in full['tables']['faces']}
     assert rows['bicubic']['seeds']['fixed']['PSNR'] > 5
     assert rows['srgan']['faces'] == 16

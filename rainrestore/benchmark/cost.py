@@ -18,7 +18,10 @@ SIDE = 32
 
 
 def cost(config: Path, checkpoint: str, options: Mapping[str, Any] | None) -> dict[str, float]:
-    """Parameters of what restores, MACs of one face of 32x32, and the median seconds a face in batches of 16."""
+    """Parameters of what restores, MACs of one face of 32x32, and the median seconds a face in batches of 16.
+
+    A network that runs outside torch has the seconds alone.
+    """
     from torch.utils.flop_counter import FlopCounterMode
 
     model = MODELS.build(load_config(config, options).model).eval()
@@ -34,5 +37,9 @@ def cost(config: Path, checkpoint: str, options: Mapping[str, Any] | None) -> di
             start = time.perf_counter()
             model.restore(faces)
             seconds.append(time.perf_counter() - start)
-    # Two floating point operations are one multiplication and addition; the first round warms up.
-    return {'parameters': parameters, 'macs': counter.get_total_flops() // 2, 'seconds': median(seconds[1:]) / BATCH}
+    # The first round warms up.
+    price: dict[str, float] = {'seconds': median(seconds[1:]) / BATCH}
+    if not getattr(model, 'outside_torch', False):
+        # Two floating point operations are one multiplication and addition.
+        price |= {'parameters': parameters, 'macs': counter.get_total_flops() // 2}
+    return price

@@ -1,5 +1,6 @@
 """What is compared: a Python config that names the methods, their configs and what is claimed of them."""
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -29,6 +30,7 @@ class Method:
         checkpoint: A file, ``rainrestore://NAME``, or ``'none'`` where nothing is learned.
         checkpoint_of: Another method, whose weights this row shows in another use.
         paper: PSNR and SSIM as published.
+        needs: Packages of an optional row; without them it is left out, and the table says so.
         oracle: Whether the row is told something that no method knows; it is kept out of the chart.
     """
 
@@ -41,7 +43,13 @@ class Method:
     checkpoint: str | None = None
     checkpoint_of: str | None = None
     paper: tuple[float, float] | None = None
+    needs: tuple[str, ...] = ()
     oracle: bool = False
+
+    @property
+    def missing(self) -> list[str]:
+        """The packages that it needs and that are not installed."""
+        return [package for package in self.needs if importlib.util.find_spec(package) is None]
 
     @property
     def trained(self) -> bool:
@@ -125,7 +133,7 @@ def _method(name: str, entry: Mapping[str, Any], path: Path) -> Method:
             values[key] = (path.parent / values[key]).resolve()
             if not values[key].is_file():
                 raise ConfigError(f'{path}: {name}: {key}: no file {values[key]}')
-    for key in ('pretrained', 'paper'):
+    for key in ('pretrained', 'paper', 'needs'):
         if key in values:
             values[key] = tuple(values[key])
     return Method(name=name, **values)

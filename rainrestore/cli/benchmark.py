@@ -60,7 +60,13 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.errors import ConfigError
 
     benchmark = load_benchmark(args.spec)
-    methods = benchmark.choose(args.methods)
+    chosen = benchmark.choose(args.methods)
+    methods = [method for method in chosen if not method.missing]
+    left_out = [
+        f'{method.label} is left out: {", ".join(method.missing)} is not installed'
+        for method in chosen
+        if method.missing
+    ]
     out = args.out or Path('work_dirs') / 'benchmark' / benchmark.name
     budget = Budget(args.faces, args.batch, args.warm_up, args.data, args.cfg_options or None)
     roots = {Path(resolve_data_root(folder)).name: folder for folder in (args.data, *args.test_data)}
@@ -93,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
             tables[name].append(report.Row(method, faces, before, summaries, folders, price))
 
     reference = benchmark.claims[0][0] if benchmark.claims else None
-    text = [f'# {benchmark.title}', '', _conditions(args, budget), '', report.CONVENTION, '']
+    text = [f'# {benchmark.title}', '', _conditions(args, budget), '', report.CONVENTION, *left_out, '']
     files: dict[str, Any] = {}
     for name, rows in tables.items():
         text += report.table(benchmark, rows, name, reference)
@@ -106,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
         'benchmark': benchmark.name,
         'budget': json.loads((out / 'budget.json').read_text(encoding='utf-8')),
         'seeds': args.seeds,
+        'left_out': left_out,
         'machine': platform.processor() or platform.machine(),
         'tables': {name: [_as_json(row, rows, reference) for row in rows] for name, rows in tables.items()},
     }

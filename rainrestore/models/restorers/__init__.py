@@ -6,6 +6,7 @@ from rainrestore.models.restorers.face_parsing import FaceParser
 from rainrestore.models.restorers.fcg_gan import FCGGAN
 from rainrestore.models.restorers.preprocessor import RestorationPreprocessor
 from rainrestore.models.restorers.rain_removal import RainRemover
+from rainrestore.models.restorers.real_esrgan import RealESRGAN
 from rainrestore.models.restorers.references import OracleFCGGAN, RainRemoverThenBicubic
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     'OracleFCGGAN',
     'RainRemover',
     'RainRemoverThenBicubic',
+    'RealESRGAN',
     'RestorationPreprocessor',
     'Restorer',
 ]

