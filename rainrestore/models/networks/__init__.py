@@ -5,13 +5,14 @@ from rainrestore.models.networks.encoders import DenseNetEncoder, ResNetEncoder,
 from rainrestore.models.networks.fpm import FaceParsingUNet
 from rainrestore.models.networks.generator import FCGGenerator
 from rainrestore.models.networks.hrrm import HRRM, RainEstimate
-from rainrestore.models.networks.trunks import SRResNetTrunk
+from rainrestore.models.networks.trunks import NetworkTrunk, SRResNetTrunk
 
 __all__ = [
     'HRRM',
     'DenseNetEncoder',
     'FCGGenerator',
     'FaceParsingUNet',
+    'NetworkTrunk',
     'RainEstimate',
     'ResNetEncoder',
     'SRGANDiscriminator',

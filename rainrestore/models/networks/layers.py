@@ -5,11 +5,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """Replicate the right and bottom border of (N, C, h, w) until both sides are multiples of ``multiple``."""
+def pad_to_multiple(image: Tensor, multiple: int, reflect: bool = False) -> Tensor:
+    """Extend (N, C, h, w) to the right and below until both sides are multiples of ``multiple``.
+
+    The border is replicated, or the picture mirrored (``reflect``) where it is larger than what is added.
+    """
     height, width = image.shape[-2:]
-    pad = (0, -width % multiple, 0, -height % multiple)
-    return F.pad(image, pad, mode='replicate') if any(pad) else image
+    right, below = -width % multiple, -height % multiple
+    if not (right or below):
+        return image
+    mirrored = reflect and right < width and below < height
+    return F.pad(image, (0, right, 0, below), mode='reflect' if mirrored else 'replicate')
 
 
 def crop_to(image: Tensor, like: Tensor) -> Tensor:

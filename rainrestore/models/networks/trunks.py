@@ -4,9 +4,14 @@ The contract of the slot ``FCGGenerator(trunk=...)``: built with ``in_channels``
 w) to (N, out_channels, h, w); ``out_channels`` names the width.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from torch import Tensor, nn
 
-from rainrestore.models.networks.layers import conv_norm
+from rainrestore.errors import ConfigError
+from rainrestore.models.networks.layers import conv_norm, crop_to, pad_to_multiple
+from rainrestore.optional import optional_import
 from rainrestore.registry import MODELS
 
 
@@ -43,3 +48,90 @@ class SRResNetTrunk(nn.Module):
         """(N, in_channels, h, w) -> (N, channels, h, w)."""
         x = self.stem(image)
         return x + self.blocks(x)
+
+
+@MODELS.register_module()
+class NetworkTrunk(nn.Module):
+    """The trunk of a network that another package keeps: its features before it enlarges them.
+
+    Networks for super-resolution share the shape ``x = first(image); x = x + after(body(x))``, followed by a tail that
+    enlarges x and paints RGB. The tail goes, weights included: the generator has its own, and F enters before it. For
+    example ESRGAN's (Wang et al. 2018) and SwinIR's (Liang et al. 2021)::
+
+        trunk=dict(
+            type='NetworkTrunk',
+            network=dict(type='mmagic.RRDBNet', out_channels=3, mid_channels=64, num_blocks=23, growth_channels=32),
+            after='conv_body',
+            tail=['conv_up1', 'conv_up2', 'conv_hr', 'conv_last'],
+        )
+        trunk=dict(
+            type='NetworkTrunk',
+            network=dict(type='mmagic.SwinIRNet', img_size=32, window_size=8),
+            in_option='in_chans',
+            body='forward_features',
+            after='conv_after_body',
+            tail=['conv_last'],
+            multiple=8,
+        )
+
+    What else the network's own ``forward`` does is not done: SwinIR's mean and ``img_range`` stay out, so that the
+    trunk sees the images as every other trunk does, in [0, 1]. The network initialises itself as its constructor does,
+    and from its ``init_cfg`` if it has one.
+
+    Args:
+        in_channels: channels of the stacked images.
+        network: config of the network, without its number of input channels.
+        in_option: what the network calls that number.
+        first: name of the first convolution.
+        body: name of the body, a module or a method.
+        after: name of the last layer of the residual branch.
+        tail: names of the modules to delete.
+        multiple: the sides must be multiples of it (a window, a halving); others are padded by reflection and the
+            features cropped back.
+
+    Raises:
+        ConfigError: the network lacks a part, or takes other channels.
+        MissingPackageError: mmagic is asked for and not installed.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        network: dict,
+        in_option: str = 'in_channels',
+        first: str = 'conv_first',
+        body: str = 'body',
+        after: str = 'conv_after_body',
+        tail: Sequence[str] = (),
+        multiple: int = 1,
+    ) -> None:
+        super().__init__()
+        name = str(network.get('type'))
+        if name.startswith('mmagic.'):
+            # mmengine finds a scope only once its registries exist.
+            optional_import('mmagic.models', name)
+        self.network: Any = MODELS.build({**network, in_option: in_channels})
+        if getattr(self.network, 'init_cfg', None):
+            # now: what follows may miss a layer that the network's own initialisation touches
+            self.network.init_weights()
+        missing = [part for part in (first, body, after, *tail) if not hasattr(self.network, part)]
+        if missing:
+            parts = ', '.join(key for key, _ in self.network.named_children())
+            raise ConfigError(f'NetworkTrunk: {name} has no {missing[0]!r}; its modules are {parts}')
+        self.first, self.body, self.after = first, body, after
+        self.multiple = multiple
+        convolution = getattr(self.network, first)
+        self.out_channels: int = convolution.out_channels
+        if convolution.in_channels != in_channels:
+            raise ConfigError(
+                f'NetworkTrunk: {first!r} of {name} takes {convolution.in_channels} channels instead of {in_channels}: '
+                f'{in_option!r} is not what the network calls them (in_option), or it rearranges its input'
+            )
+        for part in tail:
+            delattr(self.network, part)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, in_channels, h, w) -> (N, out_channels, h, w). Any sides."""
+        x = getattr(self.network, self.first)(pad_to_multiple(image, self.multiple, reflect=True))
+        x = x + getattr(self.network, self.after)(getattr(self.network, self.body)(x))
+        return crop_to(x, image)
