@@ -12,8 +12,9 @@ class FCGGenerator(BaseModule):
     """H = G(J, F, I) (paper eq. 23), after SRGAN's generator.
 
     The trunk sees concat(J, I), or I alone where there is no rain removal. The parsed face F is concatenated to the
-    trunk's feature map, before the first pixel shuffle. Then log2(scale) times {3x3 convolution to 4 times the width,
-    pixel shuffle by 2, PReLU}, a 9x9 convolution to RGB and (tanh + 1) / 2.
+    trunk's feature map, before the first pixel shuffle; in Face SR (Song et al. 2019) to the trunk's input. Then
+    log2(scale) times {3x3 convolution to 4 times the width, pixel shuffle by 2, PReLU}, a 9x9 convolution to RGB and
+    (tanh + 1) / 2.
 
     Args:
         trunk: config of the trunk slot, without ``in_channels``.
@@ -21,7 +22,11 @@ class FCGGenerator(BaseModule):
         channels: width of the upsampling stages.
         derained: whether J enters beside I.
         parsing_channels: channels of F; 0 where there is no parsing.
+        parsing_at: where F enters, 'features' or 'input'.
         init_cfg: where weights come from.
+
+    Raises:
+        ValueError: a scale or a place for F that does not exist.
     """
 
     def __init__(
@@ -31,16 +36,21 @@ class FCGGenerator(BaseModule):
         channels: int = 64,
         derained: bool = True,
         parsing_channels: int = 19,
+        parsing_at: str = 'features',
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         if scale < 2 or scale & (scale - 1):
             raise ValueError(f'scale must be a power of 2, at least 2, got {scale}')
+        if parsing_at not in ('features', 'input'):
+            raise ValueError(f"parsing_at must be 'features' or 'input', got {parsing_at!r}")
         self.scale = scale
         self.derained = derained
         self.parsing_channels = parsing_channels
-        self.trunk = MODELS.build(dict(trunk, in_channels=6 if derained else 3))
-        width = self.trunk.out_channels + parsing_channels
+        self.parsing_at = parsing_at
+        early, late = (parsing_channels, 0) if parsing_at == 'input' else (0, parsing_channels)
+        self.trunk = MODELS.build(dict(trunk, in_channels=(6 if derained else 3) + early))
+        width = self.trunk.out_channels + late
         stages: list[nn.Module] = []
         for _ in range(scale.bit_length() - 1):
             stages += [nn.Conv2d(width, 4 * channels, 3, padding=1), nn.PixelShuffle(2), nn.PReLU()]
@@ -59,7 +69,10 @@ class FCGGenerator(BaseModule):
                 f'built with derained={self.derained}, parsing_channels={self.parsing_channels}: give the derained '
                 'image and the parsed face exactly where they were built in'
             )
-        features = self.trunk(rainy if derained is None else torch.cat((derained, rainy), 1))
-        if parsing is not None:
+        image = rainy if derained is None else torch.cat((derained, rainy), 1)
+        if parsing is not None and self.parsing_at == 'input':
+            image = torch.cat((image, parsing), 1)
+        features = self.trunk(image)
+        if parsing is not None and self.parsing_at == 'features':
             features = torch.cat((features, parsing.to(features.dtype)), 1)
         return (self.tail(self.upsampler(features)).float().tanh() + 1) / 2
