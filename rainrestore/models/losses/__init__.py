@@ -1,6 +1,6 @@
 """What is minimised: losses, each a registered component with its equation."""
 
-from rainrestore.models.losses.adversarial import LinearAdversarialLoss
+from rainrestore.models.losses.adversarial import LinearAdversarialLoss, RelativisticAdversarialLoss
 from rainrestore.models.losses.perceptual import PerceptualLoss, VGG16Features
 from rainrestore.models.losses.pixel import MSELoss, ParsingLoss, RainParameterLoss, RainReconstructionLoss
 
@@ -11,5 +11,6 @@ __all__ = [
     'PerceptualLoss',
     'RainParameterLoss',
     'RainReconstructionLoss',
+    'RelativisticAdversarialLoss',
     'VGG16Features',
 ]

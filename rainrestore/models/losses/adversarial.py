@@ -1,9 +1,11 @@
 """Adversarial losses. A discriminator gives logits; the probability D is their sigmoid.
 
 The contract of the slot: ``generator_loss(fake_logits, real_logits)``, ``discriminator_loss(real_logits, fake_logits)``
-and ``slope(logits)``; only where ``relativistic`` is True are the real logits computed for the generator, else None.
+and ``slope(logits)``; only where ``relativistic`` is True are the real logits computed for the generator, else None,
+and are the logits that ``slope`` gets relative ones, each less the mean of the other side's.
 """
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rainrestore.registry import MODELS
@@ -41,3 +43,41 @@ class LinearAdversarialLoss(nn.Module):
         """Mean of dD/dlogit = D (1 - D), at most 0.25; near 0 the discriminator gives no gradient."""
         probability = logits.detach().float().sigmoid()
         return (probability * (1 - probability)).mean()
+
+
+@MODELS.register_module()
+class RelativisticAdversarialLoss(nn.Module):
+    """The relativistic average losses of ESRGAN (Wang et al. 2018, after Jolicoeur-Martineau 2018).
+
+    A face is judged beside the average of the other kind: with logits C, ``D(a, b) = sigmoid(C(a) - mean C(b))`` is the
+    probability that a is more real than b. Means are over the batch::
+
+        generator      loss_weight * (-mean log D(H^, H) - mean log (1 - D(H, H^)))
+        discriminator               -mean log D(H, H^) - mean log (1 - D(H^, H))
+
+    Logarithms are taken of the logits in single precision (softplus), so neither side overflows, and the generator
+    keeps its gradient where the discriminator is sure. (ESRGAN's code halves both sums, its paper does not.)
+
+    Args:
+        loss_weight: factor of the generator's loss; ESRGAN has 5e-3 beside a perceptual loss of weight 1.
+    """
+
+    relativistic = True
+
+    def __init__(self, loss_weight: float = 5e-3) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
+        """Logits of H^ and H (N,) -> a scalar."""
+        return self.loss_weight * self.discriminator_loss(fake_logits, real_logits)
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Logits of H and H^ (N,) -> a scalar."""
+        real, fake = real_logits.float(), fake_logits.float()
+        return F.softplus(fake.mean() - real).mean() + F.softplus(fake - real.mean()).mean()
+
+    @staticmethod
+    def slope(logits: Tensor) -> Tensor:
+        """Mean of -d log D / dlogit = 1 - D, at most 1, of relative logits; near 0 the restored faces have won."""
+        return (1 - logits.detach().float().sigmoid()).mean()

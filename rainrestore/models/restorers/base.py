@@ -74,3 +74,7 @@ class Restorer(BaseModel):
             )
         stacked = torch.stack([getattr(sample, key) for sample in data_samples])
         return stacked.float() / 255 if stacked.dtype == torch.uint8 else stacked
+
+    def rain_parameters(self, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+        """The true S, T and A, as :class:`~rainrestore.models.losses.RainParameterLoss` takes them."""
+        return {key: self.truth(data_samples, key) for key in ('streak', 'transmission', 'airlight')}

@@ -8,7 +8,6 @@ from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
-from rainrestore.models.losses.adversarial import LinearAdversarialLoss
 from rainrestore.models.networks.hrrm import RainEstimate
 from rainrestore.models.restorers.base import Restorer, build_slot
 from rainrestore.models.restorers.rain_removal import estimate_outputs
@@ -79,6 +78,7 @@ class FCGGAN(Restorer):
         adversarial_loss: loss of the global discriminator.
         local_adversarial_loss: loss of each local one.
         rain_loss: L_R, which keeps only its MSE terms in this stage (paper section 3.6).
+        parameter_loss: losses on S, T and A themselves, or None as in the paper.
         parsing_loss: L_F.
         data_preprocessor: see :class:`Restorer`.
         init_cfg: where weights come from.
@@ -96,6 +96,7 @@ class FCGGAN(Restorer):
         adversarial_loss: dict | None = None,
         local_adversarial_loss: dict | None = None,
         rain_loss: dict | None = None,
+        parameter_loss: dict | None = None,
         parsing_loss: dict | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
@@ -114,6 +115,7 @@ class FCGGAN(Restorer):
         self.adversarial_loss = build_slot(adversarial_loss if discriminator is not None else None)
         self.local_adversarial_loss = build_slot(local_adversarial_loss if local_discriminators else None)
         self.rain_loss = build_slot(rain_loss if rain_removal is not None else None)
+        self.parameter_loss = build_slot(parameter_loss if rain_removal is not None else None)
         self.parsing_loss = build_slot(parsing_loss if face_parser is not None else None)
         if discriminator is not None and adversarial_loss is None:
             raise ValueError(
@@ -122,7 +124,7 @@ class FCGGAN(Restorer):
         if local_discriminators and local_adversarial_loss is None:
             raise ValueError('local_discriminators need local_adversarial_loss: give the loss or drop the slot')
 
-    def critics(self) -> Iterator[tuple[str, nn.Module, LinearAdversarialLoss]]:
+    def critics(self) -> Iterator[tuple[str, nn.Module, Any]]:
         """Name, discriminator and adversarial loss of each filled slot, the global one first."""
         if self.discriminator is not None:
             yield 'global', self.discriminator, self.adversarial_loss
@@ -173,6 +175,8 @@ class FCGGAN(Restorer):
             losses[f'loss_adv_{name}'] = adversarial.generator_loss(self.judge(critic, face, inputs), real)
         if self.rain_loss is not None:
             losses |= self.rain_loss(estimate, self.truth(data_samples, 'lr_img'), inputs)
+        if self.parameter_loss is not None:
+            losses |= self.parameter_loss(estimate, **self.rain_parameters(data_samples))
         if self.parsing_loss is not None:
             target, annotated = (self.truth(data_samples, key) for key in ('parsing', 'parsing_labels'))
             losses['loss_parsing'] = self.parsing_loss(parsing, target, annotated)
@@ -211,6 +215,9 @@ class FCGGAN(Restorer):
             for name, critic, adversarial in self.critics():
                 real, fake = self.judge(critic, truth, inputs), self.judge(critic, face, inputs)
                 losses[f'loss_disc_{name}'] = adversarial.discriminator_loss(real, fake)
+                if adversarial.relativistic:
+                    # a common offset of all logits means nothing there
+                    real, fake = real - fake.mean(), fake - real.mean()
                 log[f'prob_real_{name}'] = real.detach().sigmoid().mean()
                 log[f'prob_fake_{name}'] = fake.detach().sigmoid().mean()
                 log[f'slope_{name}'] = adversarial.slope(fake)

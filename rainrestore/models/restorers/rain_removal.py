@@ -63,6 +63,5 @@ class RainRemover(Restorer):
             if 'loss_rainy' in losses:
                 losses['loss_vgg_rainy'] = self.perceptual_loss(self.rain_loss.reconstruct(estimate, lr), inputs)
         if self.parameter_loss is not None:
-            keys = ('streak', 'transmission', 'airlight')
-            losses |= self.parameter_loss(estimate, **{key: self.truth(data_samples, key) for key in keys})
+            losses |= self.parameter_loss(estimate, **self.rain_parameters(data_samples))
         return losses
