@@ -13,6 +13,7 @@ from rainrestore.models.losses import (
     PerceptualLoss,
     RainParameterLoss,
     RainReconstructionLoss,
+    RelativisticAdversarialLoss,
     VGG16Features,
     perceptual,
 )
@@ -106,6 +107,50 @@ def test_linear_adversarial_gradients_survive_bfloat16() -> None:
     with torch.autocast('cpu', torch.bfloat16):
         LinearAdversarialLoss(1.0).generator_loss(logits).backward()
     assert logits.grad.item() == pytest.approx(-np.exp(-7) / (1 + np.exp(-7)) ** 2, rel=1e-4)
+
+
+def relativistic_by_hand(real: np.ndarray, fake: np.ndarray) -> tuple[float, float, np.ndarray]:
+    """ESRGAN's generator and discriminator losses, and the gradient of the first by the fake logits, in float64."""
+
+    def sigmoid(x: np.ndarray) -> np.ndarray:
+        return 1 / (1 + np.exp(-x))
+
+    real_over_fake, fake_over_real = sigmoid(real - fake.mean()), sigmoid(fake - real.mean())
+    generator = -np.log(fake_over_real).mean() - np.log(1 - real_over_fake).mean()
+    discriminator = -np.log(real_over_fake).mean() - np.log(1 - fake_over_real).mean()
+    # each fake logit is in its own comparison, and a share of the mean that every real one is compared with
+    gradient = -(1 - fake_over_real) / len(fake) - real_over_fake.mean() / len(fake)
+    return generator, discriminator, gradient
+
+
+def test_relativistic_adversarial_losses() -> None:
+    real, fake = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([0.5, 3.0, -2.0], requires_grad=True)
+    generator, discriminator, gradient = relativistic_by_hand(array(real), array(fake))
+    loss = RelativisticAdversarialLoss(1e-3)
+    value = loss.generator_loss(fake, real)
+    value.backward()
+    assert value.item() == pytest.approx(1e-3 * generator, rel=1e-6)
+    np.testing.assert_allclose(array(fake.grad), 1e-3 * gradient, rtol=1e-5)
+    assert loss.discriminator_loss(real, fake).item() == pytest.approx(discriminator, rel=1e-6)
+
+
+def test_relativistic_losses_know_no_common_offset() -> None:
+    real, fake = rand(4), rand(4)
+    loss = RelativisticAdversarialLoss()
+    shifted = loss.discriminator_loss(real + 3, fake + 3)
+    torch.testing.assert_close(shifted, loss.discriminator_loss(real, fake))
+
+
+def test_relativistic_losses_do_not_saturate_where_the_discriminator_is_sure() -> None:
+    real, fake = torch.full((2,), 200.0), torch.full((2,), -200.0).requires_grad_()
+    loss = RelativisticAdversarialLoss(1.0)
+    with torch.autocast('cpu', torch.bfloat16):
+        loss.generator_loss(fake.bfloat16(), real.bfloat16()).backward()
+    np.testing.assert_allclose(array(fake.grad), -1)  # 2 comparisons, each shared by 2 faces
+    assert loss.slope(fake - real.mean()) == 1
+    assert loss.slope(real - fake.mean()) == 0
+    relative = torch.tensor([0.5, 3.0])
+    assert loss.slope(relative).item() == pytest.approx(np.mean(1 - 1 / (1 + np.exp(-array(relative)))), rel=1e-6)
 
 
 def vgg_by_hand(image: np.ndarray) -> dict[str, np.ndarray]:

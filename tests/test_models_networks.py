@@ -1,14 +1,18 @@
 """Shapes, ranges and gradients of every registered network, found through the registry."""
 
 import inspect
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from rainrestore.models.networks import HRRM, FaceParsingUNet, FCGGenerator, SRGANDiscriminator
+from rainrestore.errors import ConfigError, MissingPackageError
+from rainrestore.models.networks import HRRM, FaceParsingUNet, FCGGenerator, NetworkTrunk, SRGANDiscriminator
 from rainrestore.models.networks.hrrm import RainEstimate
+from rainrestore.optional import optional_import
 from rainrestore.registry import MODELS
 
 MODELS.import_from_location()
@@ -19,8 +23,24 @@ NETWORKS = {
 }
 TINY_ENCODER = dict(type='DenseNetEncoder', growth=4, blocks=(1, 1, 1), stem_channels=8)
 TINY_TRUNK = dict(type='SRResNetTrunk', channels=8, num_blocks=1)
-# What a network needs beyond its defaults to be tiny, and the channels of its inputs. A network that is not listed is
-# built from its defaults and fed one RGB picture, so that a new one is tested without an entry.
+TINY_RRDB = dict(
+    network=dict(type='mmagic.RRDBNet', out_channels=3, mid_channels=8, num_blocks=1, growth_channels=4),
+    after='conv_body',
+    tail=['conv_up1', 'conv_up2', 'conv_hr', 'conv_last'],
+)
+TINY_SWINIR = dict(
+    network=dict(
+        type='mmagic.SwinIRNet', img_size=16, window_size=8, embed_dim=8, depths=[2], num_heads=[2], drop_path_rate=0
+    ),
+    in_option='in_chans',
+    body='forward_features',
+    after='conv_after_body',
+    tail=['conv_last'],
+    multiple=8,
+)
+# What a network needs beyond its defaults to be tiny, and the channels of its inputs; several variants of one network
+# are NAME-VARIANT. A network that is not listed is built from its defaults and fed one RGB picture, so that a new one
+# is tested without an entry.
 ARGUMENTS: dict[str, dict] = {
     'DenseNetEncoder': dict(growth=4, blocks=(1, 2), stem_channels=8),
     'ResNetEncoder': dict(blocks=(1, 1), stem_channels=8),
@@ -30,13 +50,23 @@ ARGUMENTS: dict[str, dict] = {
     'FCGGenerator': dict(trunk=TINY_TRUNK, channels=8),
     'SRGANDiscriminator': dict(base_channels=4),
     'SRResNetTrunk': dict(in_channels=3, channels=8, num_blocks=1),
+    'FCGGenerator-face_sr': dict(trunk=TINY_TRUNK, channels=8, parsing_at='input'),
+    'NetworkTrunk-rrdb': dict(in_channels=3, **TINY_RRDB),
+    'NetworkTrunk-swinir': dict(in_channels=3, **TINY_SWINIR),
 }
-CHANNELS = {'FaceParsingUNet': (6,), 'FCGGenerator': (3, 3, 19)}
+CHANNELS = {'FaceParsingUNet': (6,), 'FCGGenerator': (3, 3, 19), 'FCGGenerator-face_sr': (3, 3, 19)}
+VARIANTS = {
+    name: [case for case in ARGUMENTS if case.partition('-')[0] == name] or [name] for name in NETWORKS
+}  # fmt: skip
+CASES = [case for cases in VARIANTS.values() for case in cases]
+TRUNKS = [case for case in CASES if 'Trunk' in case]
 
 
-def build(name: str) -> nn.Module:
+def build(name: str, **changes: object) -> nn.Module:
+    if 'mmagic.' in str(ARGUMENTS.get(name)):
+        pytest.importorskip('mmagic')
     torch.manual_seed(0)
-    return MODELS.build(dict(type=name, **ARGUMENTS.get(name, {})))
+    return MODELS.build(dict(type=name.partition('-')[0], **{**ARGUMENTS.get(name, {}), **changes}))
 
 
 def inputs(name: str, height: int = 32, width: int = 32, count: int = 2) -> list[Tensor]:
@@ -48,7 +78,7 @@ def tensors(output: object) -> list[Tensor]:
     return [output] if isinstance(output, Tensor) else list(output)
 
 
-@pytest.mark.parametrize('name', NETWORKS)
+@pytest.mark.parametrize('name', CASES)
 def test_forward_is_finite_and_every_parameter_learns(name: str) -> None:
     network = build(name).train()
     outputs = tensors(network(*inputs(name)))
@@ -60,7 +90,7 @@ def test_forward_is_finite_and_every_parameter_learns(name: str) -> None:
     assert not without
 
 
-@pytest.mark.parametrize('name', NETWORKS)
+@pytest.mark.parametrize('name', CASES)
 def test_evaluation_treats_each_picture_alone(name: str) -> None:
     network = build(name).eval()
     batch = inputs(name, count=3)
@@ -71,7 +101,7 @@ def test_evaluation_treats_each_picture_alone(name: str) -> None:
         torch.testing.assert_close(a[1:2], b, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize('name', NETWORKS)
+@pytest.mark.parametrize('name', CASES)
 def test_runs_in_bfloat16(name: str) -> None:
     network = build(name).eval()
     with torch.no_grad():
@@ -132,6 +162,85 @@ def test_any_sides(side: tuple[int, int]) -> None:
     assert generator(image, estimate.lr, parsing).shape == (1, 3, 4 * side[0], 4 * side[1])
 
 
+@pytest.mark.parametrize('side', [(32, 32), (17, 45), (8, 8), (1, 1)])
+@pytest.mark.parametrize('name', TRUNKS)
+def test_trunk_slot(name: str, side: tuple[int, int]) -> None:
+    trunk = build(name, in_channels=5).eval()
+    with torch.no_grad():
+        assert trunk(torch.rand(2, 5, *side)).shape == (2, trunk.out_channels, *side)
+
+
+def trunk_and_network(name: str) -> tuple[nn.Module, nn.Module]:
+    """A trunk, and the network it was made from, whole, with the same weights."""
+    trunk = build(name, in_channels=6)
+    config = ARGUMENTS[name]
+    network = MODELS.build({**config['network'], config.get('in_option', 'in_channels'): 6})
+    missing, unexpected = network.load_state_dict(trunk.network.state_dict(), strict=False)
+    assert not unexpected
+    assert {key.partition('.')[0] for key in missing} == set(config['tail'])
+    return trunk.eval(), network.eval()
+
+
+@pytest.mark.parametrize('side', [(16, 16), (11, 13)])
+@pytest.mark.parametrize('name', ['NetworkTrunk-rrdb', 'NetworkTrunk-swinir'])
+def test_network_trunk_is_what_the_network_gives_to_its_tail(name: str, side: tuple[int, int]) -> None:
+    trunk, network = trunk_and_network(name)
+    tail = ARGUMENTS[name]['tail'][0]
+    seen: list[Tensor] = []
+    getattr(network, tail).register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    image = torch.rand(2, 6, *side)
+    with torch.no_grad():
+        features = trunk(image)
+        network(image)
+    if name.endswith('rrdb'):
+        seen[0] = seen[0][..., ::2, ::2]  # enlarged by repetition before the first layer of its tail
+    torch.testing.assert_close(features, seen[0][..., : side[0], : side[1]])
+
+
+@pytest.mark.parametrize('name', ['NetworkTrunk-rrdb', 'NetworkTrunk-swinir'])
+def test_network_trunk_has_no_tail(name: str) -> None:
+    trunk, network = trunk_and_network(name)
+    whole = dict(network.named_parameters())
+    tail = {key for key in whole if key.partition('.')[0] in ARGUMENTS[name]['tail']}
+    assert tail
+    assert {f'network.{key}' for key in whole.keys() - tail} == set(dict(trunk.named_parameters()))
+
+
+def test_network_trunk_starts_from_the_networks_own_file(tmp_path: Path) -> None:
+    _, network = trunk_and_network('NetworkTrunk-rrdb')
+    torch.save({'state_dict': {f'net.{key}': value for key, value in network.state_dict().items()}}, tmp_path / 'a.pth')
+    pretrained = dict(type='Pretrained', checkpoint=str(tmp_path / 'a.pth'), prefix='net')
+    options = dict(TINY_RRDB, network=dict(TINY_RRDB['network'], init_cfg=pretrained))
+    trunk = NetworkTrunk(in_channels=6, **options)
+    for key, value in trunk.network.state_dict().items():
+        assert torch.equal(value, network.state_dict()[key])
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(after='conv_end'), r"mmagic\.RRDBNet has no 'conv_end'; its modules are conv_first, body, conv_body"),
+        (dict(tail=['conv_up9']), "has no 'conv_up9'"),
+        (dict(network=dict(TINY_RRDB['network'], upscale_factor=2)), 'takes 24 channels instead of 6'),
+    ],
+)
+def test_network_trunk_names_what_does_not_fit(changes: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build('NetworkTrunk-rrdb', in_channels=6, **changes)
+
+
+def test_network_trunk_notices_channels_under_another_name() -> None:
+    with pytest.raises(ConfigError, match=r"takes 3 channels instead of 6: 'in_channels' is not what .* \(in_option\)"):
+        build('NetworkTrunk-swinir', in_channels=6, in_option='in_channels')
+
+
+def test_network_trunk_without_mmagic_names_the_installer(monkeypatch: pytest.MonkeyPatch) -> None:
+    optional_import.cache_clear()
+    monkeypatch.setitem(sys.modules, 'mmagic.models', None)
+    with pytest.raises(MissingPackageError, match=r'mmagic\.RRDBNet needs mmagic.*python tools/install\.py'):
+        NetworkTrunk(in_channels=6, **TINY_RRDB)
+
+
 def test_ranges_hold_for_any_weights() -> None:
     torch.manual_seed(3)
     hrrm = build('HRRM').eval()
@@ -157,8 +266,9 @@ def test_transmission_cannot_hold_streaks() -> None:
     assert fine < coarse / 2
 
 
-def test_generator_uses_each_of_its_inputs() -> None:
-    generator = build('FCGGenerator').eval()
+@pytest.mark.parametrize('name', VARIANTS['FCGGenerator'])
+def test_generator_uses_each_of_its_inputs(name: str) -> None:
+    generator = build(name).eval()
     rainy, derained, parsing = inputs('FCGGenerator')
     face = generator(rainy, derained, parsing)
     assert face.min() >= 0
@@ -173,6 +283,14 @@ def test_parsing_enters_before_the_first_pixel_shuffle() -> None:
     assert guided.upsampler[0].in_channels - plain.upsampler[0].in_channels == 19
     assert guided.trunk.stem[0].in_channels == plain.trunk.stem[0].in_channels == 6
     assert FCGGenerator(TINY_TRUNK, derained=False).trunk.stem[0].in_channels == 3
+
+
+def test_parsing_enters_at_the_input_in_face_sr() -> None:
+    generator = FCGGenerator(TINY_TRUNK, channels=8, derained=False, parsing_at='input')
+    assert generator.trunk.stem[0].in_channels == 3 + 19
+    assert generator.upsampler[0].in_channels == generator.trunk.out_channels
+    with pytest.raises(ValueError, match="parsing_at must be 'features' or 'input', got 'end'"):
+        FCGGenerator(TINY_TRUNK, parsing_at='end')
 
 
 @pytest.mark.parametrize('scale', [0, 1, 3, 6])
