@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from narrow import narrow
 
 from rainrestore.cli.main import main
 from rainrestore.engine.config import load_config
@@ -13,18 +14,8 @@ from rainrestore.errors import ConfigError
 pytest.importorskip('mmagic')
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / 'configs').glob('*.py')) + sorted((ROOT / 'configs' / 'zoo').glob('*.py'))
+ABLATIONS = sorted((ROOT / 'configs' / 'ablations').glob('*.py'))
 TRAINED = [path for path in CONFIGS if load_config(path).get('train_cfg')]
-# Widths that train in seconds, for whatever slot a config fills.
-NARROW: dict[str, dict] = {
-    'rain_removal': dict(
-        encoder=dict(type='DenseNetEncoder', growth=4, blocks=(1, 1), stem_channels=8),
-        decoder_growth=(8, 8, 4),
-        init_cfg=None,
-    ),
-    'face_parser': dict(base_channels=4, init_cfg=None),
-    'generator': dict(trunk=dict(type='SRResNetTrunk', channels=8, num_blocks=1), channels=8),
-    'discriminator': dict(base_channels=4),
-}
 
 
 def relative(path: Path) -> str:
@@ -33,20 +24,8 @@ def relative(path: Path) -> str:
 
 def narrowed(path: Path, folder: Path, **changes: object) -> Path:
     """A config that inherits ``path`` at tiny widths, for two iterations."""
-    model: dict = {}
-    base = load_config(path).model
-    for slot, change in NARROW.items():
-        if base.get(slot):
-            model[slot] = dict(change)
-            for key in ('encoder', 'trunk'):
-                if key in change:
-                    model[slot][key] = dict(change[key], _delete_=True)
-    if base.get('local_discriminators'):
-        model['local_discriminators'] = {
-            name: dict(discriminator=dict(base_channels=4)) for name in base.local_discriminators
-        }
     settings = {
-        'model': model,
+        'model': narrow(load_config(path).model),
         'train_dataloader': dict(batch_size=4, num_workers=0, persistent_workers=False, dataset=dict(limit=8)),
         'val_dataloader': dict(batch_size=4, num_workers=0, persistent_workers=False, dataset=dict(limit=4)),
         'train_cfg': dict(max_iters=2, val_interval=2),
@@ -59,7 +38,9 @@ def narrowed(path: Path, folder: Path, **changes: object) -> Path:
     return out
 
 
-@pytest.mark.parametrize('path', TRAINED, ids=relative)
+@pytest.mark.parametrize(
+    'path', [*TRAINED, *(pytest.param(path, marks=pytest.mark.slow) for path in ABLATIONS)], ids=relative
+)
 def test_config_trains_logs_validates_and_keeps_the_best(path: Path, tmp_path: Path) -> None:
     assert main(['train', str(narrowed(path, tmp_path)), '--work-dir', str(tmp_path / 'run')]) == 0
     run = tmp_path / 'run'
@@ -110,7 +91,7 @@ def test_data_root_reaches_every_data_set(tmp_path: Path) -> None:
 def test_every_method_sees_the_same_rain_in_val_and_test() -> None:
     pipelines = {
         str(load_config(path)[f'{split}_dataloader'].dataset.pipeline[0])
-        for path in TRAINED
+        for path in TRAINED + ABLATIONS
         for split in ('val', 'test')
     }
     assert len(pipelines) == 1
@@ -151,3 +132,28 @@ def test_auto_resume_without_a_checkpoint_starts_from_load_from(tmp_path: Path) 
         torch.load(path, weights_only=False)['state_dict'] for path in (first / 'iter_2.pth', second / 'iter_1.pth')
     )
     assert torch.equal(before['generator.tail.weight'], after['generator.tail.weight'])
+
+
+def test_face_sr_starts_from_a_parsing_module_of_ones_own(tmp_path: Path) -> None:
+    """What face_sr_x4.py says: fpm_rainy_x4.py's checkpoint as load_from; without it, from a fresh module."""
+    stages = {}
+    for name in ('fpm_rainy_x4', 'face_sr_x4'):
+        folder = tmp_path / name
+        folder.mkdir()
+        stages[name] = narrowed(ROOT / 'configs' / f'{name}.py', folder)
+    parser = tmp_path / 'fpm_rainy_x4' / 'run'
+    assert main(['train', str(stages['fpm_rainy_x4']), '--work-dir', str(parser)]) == 0
+    options = [f'load_from={parser / "iter_2.pth"}', 'train_cfg.max_iters=1', 'train_cfg.val_interval=1']
+    options.append('optim_wrapper.generator.optimizer.lr=0.0')
+    joint = tmp_path / 'face_sr_x4' / 'run'
+    assert main(['train', str(stages['face_sr_x4']), '--work-dir', str(joint), '--cfg-options', *options]) == 0
+    before, after = (
+        torch.load(path, weights_only=False)['state_dict'] for path in (parser / 'iter_2.pth', joint / 'iter_1.pth')
+    )
+    assert 'face_parser.head.weight' in before
+    assert all(
+        torch.equal(value, after[key])
+        for key, value in before.items()
+        if 'running' not in key and 'num_batches' not in key
+    )
+    assert after['generator.trunk.stem.0.weight'].shape[1] == 3 + 19

@@ -1,0 +1,15 @@
+# The paper's network with ESRGAN's trunk (Wang et al. 2018) in the place of SRGAN's; reduced: ESRGAN itself has
+# mid_channels=64, num_blocks=23, growth_channels=32.
+_base_ = 'fcg_gan_x4.py'
+
+model = dict(
+    generator=dict(
+        trunk=dict(
+            _delete_=True,
+            type='NetworkTrunk',
+            network=dict(type='mmagic.RRDBNet', out_channels=3, mid_channels=48, num_blocks=4, growth_channels=24),
+            after='conv_body',
+            tail=['conv_up1', 'conv_up2', 'conv_hr', 'conv_last'],
+        )
+    )
+)
