@@ -1,0 +1,4 @@
+# The paper's network with the lips as its only local discriminator.
+_base_ = '../fcg_gan_x4.py'
+
+model = dict(local_discriminators=dict(_delete_=True, lips={{_base_.model.local_discriminators.lips}}))

@@ -1,0 +1,4 @@
+# HRRM pre-training with a ResNet encoder about as costly as the DenseNet of hrrm_x4.py, the paper's choice.
+_base_ = '../hrrm_x4.py'
+
+model = dict(rain_removal=dict(encoder=dict(_delete_=True, type='ResNetEncoder', stem_channels=16)))

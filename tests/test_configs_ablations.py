@@ -1,0 +1,163 @@
+"""An ablation lacks what it says, and nothing else: by its config, its parameters and its losses."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from mmengine.config import Config
+from narrow import narrow
+from torch import Tensor, nn
+
+from rainrestore.datasets import FaceDataset
+from rainrestore.engine.config import load_config
+from rainrestore.engine.optim import SlotOptimWrapperConstructor
+from rainrestore.models.networks.layers import DenseLayer
+from rainrestore.registry import MODELS
+
+pytest.importorskip('mmagic')
+CONFIGS = Path(__file__).parents[1] / 'configs'
+GROUPS = {
+    'generator': dict(slots=['generator', 'rain_removal', 'face_parser'], optimizer=dict(type='Adam', lr=1e-3)),
+    'discriminator': dict(slots=['discriminator', 'local_discriminators'], optimizer=dict(type='Adam', lr=1e-3)),
+}
+COMPONENTS = ('eyes', 'nose', 'lips')
+SUPERVISED = {'loss_streak', 'loss_transmission', 'loss_airlight'}
+
+
+class Ablation(NamedTuple):
+    """What sets an ablation apart from its base."""
+
+    base: str
+    option: str
+    """The only option of the config that differs, with all below it."""
+    gone: tuple[str, ...] = ()
+    """Prefixes of the parameters that it lacks."""
+    lost: frozenset[str] | set[str] = frozenset()
+    gained: frozenset[str] | set[str] = frozenset()
+    """Keys of the training log."""
+
+
+def one_component(kept: str) -> Ablation:
+    others = [name for name in COMPONENTS if name != kept]
+    keys = ('loss_adv', 'loss_disc', 'prob_real', 'prob_fake', 'slope')
+    return Ablation(
+        base='fcg_gan_x4',
+        option='model.local_discriminators',
+        gone=tuple(f'local_discriminators.{name}.' for name in others),
+        lost={f'{key}_{name}' for key in keys for name in others},
+    )
+
+
+ABLATIONS = {
+    'hrrm_supervised_x4': Ablation('hrrm_x4', 'model.parameter_loss', gained=SUPERVISED),
+    'hrrm_no_reconstruction_x4': Ablation(
+        'hrrm_x4', 'model.rain_loss.reconstruction_weight', lost={'loss_rainy', 'loss_vgg_rainy'}
+    ),
+    'hrrm_no_vgg_x4': Ablation(
+        'hrrm_x4', 'model.perceptual_loss', gone=('perceptual_loss.',), lost={'loss_vgg_lr', 'loss_vgg_rainy'}
+    ),
+    'fcg_gan_supervised_x4': Ablation('fcg_gan_x4', 'model.parameter_loss', gained=SUPERVISED),
+    'fcg_gan_no_reconstruction_x4': Ablation(
+        'fcg_gan_x4', 'model.rain_loss.reconstruction_weight', lost={'loss_rainy'}
+    ),
+    'fcg_gan_no_vgg_x4': Ablation('fcg_gan_x4', 'model.perceptual_loss', gone=('perceptual_loss.',), lost={'loss_vgg'}),
+    **{f'fcg_gan_{name}_x4': one_component(name) for name in COMPONENTS},
+}
+ENCODERS = {'hrrm_vgg_x4': 'VGGEncoder', 'hrrm_resnet_x4': 'ResNetEncoder'}
+
+
+def config_of(name: str) -> Config:
+    path = CONFIGS / f'{name}.py'
+    return load_config(path if path.is_file() else CONFIGS / 'ablations' / f'{name}.py')
+
+
+def leaves(value: Any, path: str = '') -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from leaves(item, f'{path}.{key}' if path else key)
+    else:
+        yield path, value
+
+
+def model_of(name: str) -> nn.Module:
+    config = config_of(name)
+    config.merge_from_dict(dict(model=narrow(config.model)))
+    torch.manual_seed(0)
+    return MODELS.build(config.model).train()
+
+
+@cache
+def faces() -> dict:
+    pipeline = [dict(type='ScaleAwareHeavyRain', seed=0), dict(type='ParsingTarget'), dict(type='PackFaceInputs')]
+    data = FaceDataset(split='val', pipeline=pipeline, limit=2)
+    samples = [data[index] for index in range(2)]
+    return {key: [sample[key] for sample in samples] for key in ('inputs', 'data_samples')}
+
+
+@cache
+def weights_of(base: str) -> dict[str, Tensor]:
+    return model_of(base).state_dict()
+
+
+def losses_and_log(name: str, base: str) -> tuple[nn.Module, dict[str, float], set[str]]:
+    """The model with the base's weights, its losses on two faces, and what a training step logs."""
+    model = model_of(name)
+    model.load_state_dict(weights_of(base), strict=False)
+    losses = model(**model.data_preprocessor(faces(), training=True), mode='loss')
+    wrappers = SlotOptimWrapperConstructor(GROUPS)(model)
+    joint = hasattr(model, 'generator')
+    log = model.train_step(faces(), wrappers if joint else wrappers['generator'])
+    return model, {key: value.item() for key, value in losses.items()}, set(log)
+
+
+@cache
+def base_of(name: str) -> tuple[dict[str, torch.Size], dict[str, float], set[str]]:
+    model, losses, log = losses_and_log(name, name)
+    return {key: value.shape for key, value in model.named_parameters()}, losses, log
+
+
+def test_every_ablation_is_held_to_its_word() -> None:
+    assert {path.stem for path in (CONFIGS / 'ablations').glob('*.py')} == ABLATIONS.keys() | ENCODERS.keys()
+
+
+@pytest.mark.parametrize('name', ABLATIONS.keys() | ENCODERS.keys())
+def test_config_differs_in_its_option_alone(name: str) -> None:
+    base, option = ABLATIONS[name][:2] if name in ABLATIONS else ('hrrm_x4', 'model.rain_removal.encoder')
+    ours, theirs = (dict(leaves(config_of(config).to_dict())) for config in (name, base))
+    differing = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
+    assert differing
+    assert all(key == option or key.startswith(f'{option}.') for key in differing)
+
+
+@pytest.mark.parametrize('name', ABLATIONS)
+def test_slot_is_gone_and_the_rest_is_the_bases(name: str) -> None:
+    ablation = ABLATIONS[name]
+    shapes, losses, log = base_of(ablation.base)
+    model, own_losses, own_log = losses_and_log(name, ablation.base)
+    own_shapes = {key: value.shape for key, value in model.named_parameters()}
+    for prefix in ablation.gone:
+        assert any(key.startswith(prefix) for key in shapes)
+    assert own_shapes == {key: shape for key, shape in shapes.items() if not key.startswith(ablation.gone)}
+    assert log - own_log == ablation.lost
+    assert own_log - log == ablation.gained
+    # with the same weights, what is left has the same value
+    shared = losses.keys() & own_losses.keys()
+    assert shared
+    assert {key: own_losses[key] for key in shared} == pytest.approx({key: losses[key] for key in shared}, rel=1e-5)
+
+
+@pytest.mark.parametrize('name', ENCODERS)
+def test_encoder_is_the_named_one(name: str) -> None:
+    model, _, log = losses_and_log(name, name)
+    encoder = model.rain_removal.encoder
+    assert type(encoder).__name__ == ENCODERS[name]
+    assert not any(isinstance(layer, DenseLayer) for layer in encoder.modules())
+    shapes, _, base_log = base_of('hrrm_x4')
+    assert log == base_log
+    # only the first layers of a decoder depend on the widths of the encoder
+    inside = 'rain_removal.encoder.'
+    own = {key for key, _ in model.named_parameters() if not key.startswith(inside)}
+    assert own == {key for key in shapes if not key.startswith(inside)}
