@@ -1,47 +1,47 @@
-"""What the README shows works as it stands there."""
+"""What the README and the other pages show works as it stands there."""
 
 import re
 from pathlib import Path
 
 import pytest
+from documents import ROOT, code_blocks, train_as_written
 
-from rainrestore.cli.main import build_parser, main
+from rainrestore.cli.main import build_parser
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / 'README.md').read_text(encoding='utf-8')
-PAGES = [README, (ROOT / 'model_zoo.md').read_text(encoding='utf-8')]
-BLOCKS = re.findall(r'```(\w+)\n(.*?)```', README, re.DOTALL)
+PAGES = {path.stem: path for path in (ROOT / 'README.md', ROOT / 'model_zoo.md', *sorted((ROOT / 'docs').glob('*.md')))}
+
+COMMANDS = [
+    (name, f'{tool or command}{arguments}')
+    for name, path in PAGES.items()
+    for tool, command, arguments in re.findall(
+        r'^(?:\w+=\S+ )*(?:python tools/(train|test)\.py|rainrestore (\w+))((?: [^#\n]*)?)',
+        path.read_text(encoding='utf-8'),
+        re.MULTILINE,
+    )
+]
 
 
 def test_named_files_exist() -> None:
-    named = {path for page in PAGES for path in re.findall(r'\b(?:tools|configs|docs|data|tests)/[\w./-]+\.\w+', page)}
+    named = {
+        path
+        for page in PAGES.values()
+        for path in re.findall(
+            r'\b(?:tools|configs|docs|data|tests)/[\w./-]+\.\w+', page.read_text(encoding='utf-8')
+        )
+    }  # fmt: skip
     missing = {path for path in named if not (ROOT / path).exists()}
     assert named
     assert not missing
 
 
-@pytest.mark.parametrize('page', PAGES, ids=['README', 'model_zoo'])
-def test_commands_parse(page: str) -> None:
+@pytest.mark.parametrize(('page', 'command'), COMMANDS)
+def test_command_parses(page: str, command: str) -> None:
     """Every command line is one that the program takes."""
-    commands = re.findall(r'^(?:python tools/(train|test)\.py|rainrestore (\w+))((?: [^#\n]*)?)', page, re.MULTILINE)
-    assert commands
-    for tool, command, arguments in commands:
-        line = [tool or command, *arguments.split()]
-        build_parser(line).parse_args(line)
+    build_parser(command.split()).parse_args(command.split())
 
 
 def test_part_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The README's trunk in a file outside the package, named by the README's config, trains."""
     pytest.importorskip('mmagic')
-    part, config = (code for language, code in BLOCKS if language == 'python')
-    (tmp_path / 'my_trunk.py').write_text(part, encoding='utf-8')
-    config = config.replace("'configs/", f"'{ROOT / 'configs'}/")
-    config += """
-train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False, dataset=dict(limit=2))
-val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(limit=1))
-train_cfg = dict(max_iters=1, val_interval=1)
-"""
-    (tmp_path / 'mine.py').write_text(config, encoding='utf-8')
-    monkeypatch.syspath_prepend(tmp_path)
-    assert main(['train', str(tmp_path / 'mine.py'), '--work-dir', str(tmp_path / 'run')]) == 0
-    assert (tmp_path / 'run' / 'iter_1.pth').is_file()
+    part, config = code_blocks(PAGES['README'], 'python')
+    train_as_written(('my_trunk.py', part), config, tmp_path, monkeypatch)
