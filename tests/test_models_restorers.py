@@ -201,6 +201,25 @@ def test_saturated_discriminator_is_reported(faces: dict, caplog: pytest.LogCapt
     assert 'the global discriminator is saturated' in caplog.text
 
 
+def test_relativistic_discriminator_is_read_by_differences(faces: dict) -> None:
+    """The generator's loss needs the true faces' logits; the log's probabilities know no offset common to all."""
+    model: FCGGAN = tiny('esrgan_x4').train()
+    data = model.data_preprocessor(faces, training=True)
+    losses, face, truth = model.generator_losses(**data)
+    real, fake = (model.discriminator(picture).double() for picture in (truth, face))
+    wanted = -(fake - real.mean()).sigmoid().log().mean() - (1 - (real - fake.mean()).sigmoid()).log().mean()
+    assert losses['loss_adv_global'].item() == pytest.approx(1e-3 * wanted.item(), rel=1e-4)
+    still = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.0))
+    wrappers = SlotOptimWrapperConstructor({name: dict(group, **still) for name, group in GROUPS.items()})(model)
+    logs = []
+    for offset in (0, 5):
+        nn.init.constant_(model.discriminator.head[-1].bias, offset)
+        logs.append(model.discriminator_step(face, truth, data['inputs'], wrappers['discriminator']))
+    assert logs[0].keys() == logs[1].keys() >= {'prob_real_global', 'prob_fake_global', 'slope_global'}
+    for key, value in logs[0].items():
+        torch.testing.assert_close(value, logs[1][key], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ('config', 'slots', 'absent'),
     [

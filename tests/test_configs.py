@@ -1,4 +1,7 @@
-"""An ablation lacks what it says, and nothing else: by its config, its parameters and its losses."""
+"""What methods and ablations consist of, by their configs, their parameters and their losses.
+
+An ablation lacks what it says, and nothing else.
+"""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -25,6 +28,24 @@ GROUPS = {
 }
 COMPONENTS = ('eyes', 'nose', 'lips')
 SUPERVISED = {'loss_streak', 'loss_transmission', 'loss_airlight'}
+
+
+JOINT = {'rain_removal', 'face_parser', 'generator', 'discriminator', 'local_discriminators'}
+GLOBAL = {'loss_adv_global', 'loss_disc_global'}
+LOCAL = {f'loss_{kind}_{name}' for kind in ('adv', 'disc') for name in COMPONENTS}
+EVERY = {'loss', 'loss_pixel', 'loss_vgg', 'loss_parsing', 'loss_lr', 'loss_rainy'} | GLOBAL | LOCAL
+RAIN = {'loss_lr', 'loss_rainy'}
+# slots with parameters to train; losses in the log; the trunk's type and input channels
+METHODS: dict[str, tuple[set[str], set[str], str, int]] = {
+    'fcg_gan_x4': (JOINT, EVERY, 'SRResNetTrunk', 6),
+    'fcg_esrgan_x4': (JOINT, EVERY, 'RRDBNet', 6),
+    'fcg_swinir_x4': (JOINT, EVERY, 'SwinIRNet', 6),
+    'fcg_srgan_x4': (JOINT - {'local_discriminators'}, EVERY - LOCAL, 'SRResNetTrunk', 6),
+    'face_sr_x4': ({'face_parser', 'generator', 'discriminator'}, EVERY - LOCAL - RAIN, 'SRResNetTrunk', 3 + 19),
+    'srgan_x4': ({'generator', 'discriminator'}, EVERY - LOCAL - RAIN - {'loss_parsing'}, 'SRResNetTrunk', 3),
+    'esrgan_x4': ({'generator', 'discriminator'}, EVERY - LOCAL - RAIN - {'loss_parsing'}, 'RRDBNet', 3),
+    'swinir_x4': ({'generator'}, {'loss', 'loss_pixel'}, 'SwinIRNet', 3),
+}
 
 
 class Ablation(NamedTuple):
@@ -117,6 +138,24 @@ def losses_and_log(name: str, base: str) -> tuple[nn.Module, dict[str, float], s
 def base_of(name: str) -> tuple[dict[str, torch.Size], dict[str, float], set[str]]:
     model, losses, log = losses_and_log(name, name)
     return {key: value.shape for key, value in model.named_parameters()}, losses, log
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_method_is_made_of_its_slots(name: str) -> None:
+    slots, losses, trunk_type, channels = METHODS[name]
+    model, _, log = losses_and_log(name, name)
+    assert {key.split('.')[0] for key, value in model.named_parameters() if value.requires_grad} == slots
+    assert {key for key in log if key.startswith('loss')} == losses
+    trunk = model.generator.trunk
+    assert type(getattr(trunk, 'network', trunk)).__name__ == trunk_type
+    first = next(layer for layer in trunk.modules() if isinstance(layer, nn.Conv2d))
+    assert first.in_channels == channels
+
+
+def test_methods_share_data_schedule_and_what_they_are_measured_by() -> None:
+    """Two rows of a table differ in the model alone."""
+    rest = [{key: value for key, value in config_of(name).items() if key != 'model'} for name in METHODS]
+    assert all(other == rest[0] for other in rest)
 
 
 def test_every_ablation_is_held_to_its_word() -> None:
