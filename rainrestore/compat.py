@@ -44,6 +44,29 @@ def numpy_bool8() -> None:
         np.bool8 = np.bool_  # type: ignore[attr-defined]
 
 
+def mmagic_initialisation() -> None:
+    """Let mmagic's pix2pix networks be initialised inside another model.
+
+    Breaks: ``generation_init_weights`` reports every module that mmengine watches, activations and containers too, and
+    stops at ``init_info``, which it sets for convolutions and normalisations alone. mmagic's own models call it before
+    mmengine watches; as a slot of another model it is called after.
+    Unnecessary with: an mmagic after 1.2.0 (no such release so far).
+    """
+    original = sys.modules['mmagic.models.utils.model_utils'].generation_init_weights
+    watch = '_params_init_info'
+
+    def generation_init_weights(module: Any, *args: Any, **kwargs: Any) -> None:
+        watched = [part for part in module.modules() if watch in vars(part)]
+        reports = [vars(part).pop(watch) for part in watched]
+        original(module, *args, **kwargs)
+        for part, report in zip(watched, reports, strict=True):
+            setattr(part, watch, report)
+
+    for name, loaded in list(sys.modules.items()):
+        if name.startswith('mmagic.') and vars(loaded).get('generation_init_weights') is original:
+            loaded.generation_init_weights = generation_init_weights  # type: ignore[attr-defined]
+
+
 def torchvision_operators() -> None:
     """Declare ``torchvision::nms`` where torchvision's own operators do not load, with a plain implementation on CPU.
 
@@ -131,6 +154,8 @@ def mmengine_checkpoint_types() -> None:
 
 _PATCHES: dict[str, Callable[[], None]] = {
     'mmagic': numpy_bool8,
+    # Looked for once model_utils is there, and before any network has taken the function from it.
+    'mmagic.models.utils.sampling_utils': mmagic_initialisation,
     'torchvision': torchvision_operators,
     # torchvision.extension is imported before torchvision.ops, and the latter copies the function to be replaced.
     'torchvision.ops': torchvision_nms,

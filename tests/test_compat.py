@@ -81,6 +81,30 @@ print(numpy.bool8 is numpy.bool_)
     assert run_python(program).strip() == 'True'
 
 
+@needs('mmagic')
+def test_a_network_of_mmagic_is_initialised_inside_another_model():
+    program = """
+from rainrestore import compat
+compat.apply()
+import torch
+from mmengine.model import BaseModel
+from mmagic.models.archs import PatchDiscriminator
+
+class Model(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.critic = PatchDiscriminator(3, base_channels=32, init_cfg=dict(type='normal', gain=0.05))
+    def forward(self):
+        pass
+
+model = Model()
+model.init_weights()
+weight = model.critic.model[2].conv.weight
+print(round(weight.std().item(), 3), model.critic.is_init, hasattr(weight, '_params_init_info'))
+"""
+    assert run_python(program).strip().splitlines()[-1] == '0.05 True False'
+
+
 def test_a_compiled_mmcv_extension_is_found_before_the_stand_in(tmp_path):
     program = """
 import sys
