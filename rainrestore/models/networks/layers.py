@@ -1,5 +1,7 @@
 """Layers that several networks share."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,6 +23,15 @@ def pad_to_multiple(image: Tensor, multiple: int, reflect: bool = False) -> Tens
 def crop_to(image: Tensor, like: Tensor) -> Tensor:
     """Undo :func:`pad_to_multiple`: the top left corner of ``image`` in the size of ``like``."""
     return image[..., : like.shape[-2], : like.shape[-1]]
+
+
+def enlarge(image: Tensor, size: Sequence[int]) -> Tensor:
+    """Bicubic enlargement of (N, C, h, w) in [0, 1] to ``size`` = (H, W), clipped to [0, 1].
+
+    antialias=True takes Keys' a = -0.5, as Pillow and this package's rain model do; without it torch has -0.75.
+    """
+    large = F.interpolate(image.contiguous(), tuple(size), mode='bicubic', antialias=True).clamp(0, 1)
+    return large.contiguous(memory_format=torch.channels_last)
 
 
 def conv_norm(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from rainrestore.models.networks.layers import enlarge
 from rainrestore.models.restorers.base import Restorer
 from rainrestore.registry import MODELS
 
@@ -61,9 +61,7 @@ class ClassicRestorer(Restorer):
             low, high = torch.quantile(images.flatten(1), ranks, dim=1).view(2, -1, 1, 1, 1)
             # A picture of one grey level has no contrast to stretch.
             images = ((images - low) / (high - low).clamp(min=DARKEST_RANGE)).clamp(0, 1)
-        # antialias=True takes Keys' a = -0.5, as Pillow and this package's rain model do; without it torch has -0.75.
-        large = F.interpolate(images, scale_factor=self.scale, mode='bicubic', antialias=True)
-        return {'pred_img': large.clamp(0, 1)}
+        return {'pred_img': enlarge(images, [self.scale * side for side in images.shape[-2:]])}
 
     def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
         """Nothing to train.
