@@ -104,8 +104,7 @@ class FCGGAN(Restorer):
         super().__init__(data_preprocessor, init_cfg)
         self.rain_removal = build_slot(rain_removal)
         self.face_parser = build_slot(face_parser, in_channels=3 if rain_removal is None else 6)
-        parsing_channels = 0 if self.face_parser is None else self.face_parser.out_channels
-        self.generator = build_slot(generator, derained=rain_removal is not None, parsing_channels=parsing_channels)
+        self.generator = self.build_generator(generator)
         self.discriminator = build_slot(discriminator)
         self.local_discriminators = nn.ModuleDict(
             {name: LocalDiscriminator(**config) for name, config in (local_discriminators or {}).items()}
@@ -123,6 +122,11 @@ class FCGGAN(Restorer):
             )
         if local_discriminators and local_adversarial_loss is None:
             raise ValueError('local_discriminators need local_adversarial_loss: give the loss or drop the slot')
+
+    def build_generator(self, config: dict) -> nn.Module:
+        """The generator, told which of J and F it will be given."""
+        parsing_channels = 0 if self.face_parser is None else self.face_parser.out_channels
+        return build_slot(config, derained=self.rain_removal is not None, parsing_channels=parsing_channels)
 
     def critics(self) -> Iterator[tuple[str, nn.Module, Any]]:
         """Name, discriminator and adversarial loss of each filled slot, the global one first."""
@@ -154,6 +158,10 @@ class FCGGAN(Restorer):
             outputs['parsing'] = parsing
         return outputs
 
+    def rain_losses(self, estimate: Any, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+        """The terms of the rain removal module in the joint loss: L_R."""
+        return self.rain_loss(estimate, self.truth(data_samples, 'lr_img'), inputs)
+
     def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
         """The generator's losses; see :meth:`generator_losses`."""
         return self.generator_losses(inputs, data_samples)[0]
@@ -174,7 +182,7 @@ class FCGGAN(Restorer):
                     real = self.judge(critic, truth, inputs)
             losses[f'loss_adv_{name}'] = adversarial.generator_loss(self.judge(critic, face, inputs), real)
         if self.rain_loss is not None:
-            losses |= self.rain_loss(estimate, self.truth(data_samples, 'lr_img'), inputs)
+            losses |= self.rain_losses(estimate, inputs, data_samples)
         if self.parameter_loss is not None:
             losses |= self.parameter_loss(estimate, **self.rain_parameters(data_samples))
         if self.parsing_loss is not None:
@@ -205,6 +213,13 @@ class FCGGAN(Restorer):
             log |= self.discriminator_step(face, truth, batch['inputs'], wrappers['discriminator'])
         return log
 
+    def discriminator_loss(
+        self, critic: nn.Module, adversarial: Any, face: Tensor, truth: Tensor, inputs: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What one discriminator minimises, and its logits on H and on H^."""
+        real, fake = self.judge(critic, truth, inputs), self.judge(critic, face, inputs)
+        return adversarial.discriminator_loss(real, fake), real, fake
+
     def discriminator_step(
         self, face: Tensor, truth: Tensor, inputs: Tensor, optim_wrapper: OptimWrapper
     ) -> dict[str, Tensor]:
@@ -213,8 +228,8 @@ class FCGGAN(Restorer):
         log: dict[str, Tensor] = {}
         with optim_wrapper.optim_context(self):
             for name, critic, adversarial in self.critics():
-                real, fake = self.judge(critic, truth, inputs), self.judge(critic, face, inputs)
-                losses[f'loss_disc_{name}'] = adversarial.discriminator_loss(real, fake)
+                loss, real, fake = self.discriminator_loss(critic, adversarial, face, truth, inputs)
+                losses[f'loss_disc_{name}'] = loss
                 if adversarial.relativistic:
                     # a common offset of all logits means nothing there
                     real, fake = real - fake.mean(), fake - real.mean()
