@@ -9,6 +9,20 @@ NETWORKS = {
     'mmagic.RRDBNet': dict(mid_channels=8, num_blocks=1, growth_channels=4),
     'mmagic.SwinIRNet': dict(embed_dim=8, depths=[2], num_heads=[2]),
 }
+PARTS: dict[str | None, dict[str, Any]] = {
+    'FaceParsingUNet': dict(base_channels=4, init_cfg=None),
+    'SRGANDiscriminator': dict(base_channels=4),
+    'ImageToImageGenerator': dict(network=dict(base_channels=4)),
+    'mmagic.PatchDiscriminator': dict(base_channels=4),
+    'HeavyRainEstimator': dict(
+        decomposition=dict(radii=(2,)),
+        streak=dict(channels=8, num_blocks=1),
+        transmission=dict(base_channels=4),
+        airlight=dict(base_channels=4),
+    ),
+    'RefinementUNet': dict(base_channels=4),
+    'DepthGuidedDiscriminator': dict(base_channels=4),
+}
 
 
 def narrow_trunk(trunk: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,19 +32,21 @@ def narrow_trunk(trunk: Mapping[str, Any]) -> dict[str, Any]:
     return dict(type='SRResNetTrunk', channels=8, num_blocks=1, _delete_=True)
 
 
+def narrow_part(part: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes the part of a slot tiny; nothing for one that is not known."""
+    if part.get('type') == 'HRRM':
+        encoder = part['encoder']['type']
+        tiny = dict(type=encoder, **ENCODER, **ENCODERS.get(encoder, {}), _delete_=True)
+        return dict(encoder=tiny, decoder_growth=(8, 8, 4), init_cfg=None)
+    if part.get('type') == 'FCGGenerator':
+        return dict(trunk=narrow_trunk(part['trunk']), channels=8)
+    return PARTS.get(part.get('type'), {})
+
+
 def narrow(model: Mapping[str, Any]) -> dict[str, Any]:
     """A config's ``model`` -> what a config that inherits it says about ``model`` to train it in seconds."""
-    changes: dict[str, Any] = {}
-    if model.get('rain_removal'):
-        encoder = model['rain_removal']['encoder']['type']
-        tiny = dict(type=encoder, **ENCODER, **ENCODERS.get(encoder, {}), _delete_=True)
-        changes['rain_removal'] = dict(encoder=tiny, decoder_growth=(8, 8, 4), init_cfg=None)
-    if model.get('face_parser'):
-        changes['face_parser'] = dict(base_channels=4, init_cfg=None)
-    if model.get('generator'):
-        changes['generator'] = dict(trunk=narrow_trunk(model['generator']['trunk']), channels=8)
-    if model.get('discriminator'):
-        changes['discriminator'] = dict(base_channels=4)
+    parts = {slot: part for slot, part in model.items() if isinstance(part, Mapping)}
+    changes = {slot: tiny for slot, part in parts.items() if (tiny := narrow_part(part))}
     if model.get('local_discriminators'):
         critic = dict(discriminator=dict(base_channels=4))
         changes['local_discriminators'] = dict.fromkeys(model['local_discriminators'], critic)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from rainrestore.errors import CheckpointError
 from rainrestore.models.losses import (
+    CrossEntropyAdversarialLoss,
     LinearAdversarialLoss,
     MSELoss,
     ParsingLoss,
@@ -78,6 +79,16 @@ def test_rain_parameters() -> None:
     assert losses['loss_streak'].item() == pytest.approx(wanted, rel=1e-6)
 
 
+def test_transmission_gradient_is_that_of_the_error() -> None:
+    guess = estimate()
+    truth = {'streak': guess.streak, 'transmission': rand(2, 1, 8, 8), 'airlight': guess.airlight}
+    losses = RainParameterLoss(transmission=0, transmission_gradient=0.5)(guess, **truth)
+    T, again = array(truth['transmission']), array(guess.transmission)
+    wanted = sum(np.abs(np.diff(again, axis=axis) - np.diff(T, axis=axis)).mean() for axis in (2, 3))
+    assert losses['loss_transmission_gradient'].item() == pytest.approx(0.5 * wanted, rel=1e-5)
+    assert 'loss_transmission_gradient' not in RainParameterLoss()(guess, **truth)
+
+
 def test_parsing_counts_annotated_channels_only() -> None:
     prediction, target = rand(2, 5, 4, 4), rand(2, 5, 4, 4)
     annotated = torch.tensor([[True, True, False, False, True], [True, False, False, False, False]])
@@ -98,6 +109,30 @@ def test_linear_adversarial_losses() -> None:
     wanted = np.mean(1 - probability(real) + probability(fake))
     assert loss.discriminator_loss(real, fake).item() == pytest.approx(wanted, rel=1e-6)
     assert loss.slope(fake).item() == pytest.approx(np.mean(probability(fake) * (1 - probability(fake))), rel=1e-6)
+
+
+@pytest.mark.parametrize('shape', [(4,), (2, 1, 3, 5)])
+def test_cross_entropy_adversarial_losses(shape: tuple[int, ...]) -> None:
+    """Of one logit a picture and of one a patch, in the words of the 2014 paper."""
+    real, fake = (6 * rand(*shape) - 3 for _ in range(2))
+    on_true, on_restored = (1 / (1 + np.exp(-array(logits))) for logits in (real, fake))
+    loss = CrossEntropyAdversarialLoss(0.01)
+    assert loss.generator_loss(fake).item() == pytest.approx(-0.01 * np.mean(np.log(on_restored)), rel=1e-5)
+    wanted = -(np.mean(np.log(on_true)) + np.mean(np.log(1 - on_restored))) / 2
+    assert loss.discriminator_loss(real, fake).item() == pytest.approx(wanted, rel=1e-5)
+    assert loss.slope(fake).item() == pytest.approx(np.mean(1 - on_restored), rel=1e-5)
+
+
+def test_cross_entropy_slope_is_the_gradient_left_to_the_generator() -> None:
+    loss = CrossEntropyAdversarialLoss(1.0)
+    for value in (-60.0, 0.0, 3.0):
+        logits = torch.full((5,), value, requires_grad=True)
+        loss.generator_loss(logits).backward()
+        assert logits.grad.abs().sum().item() == pytest.approx(loss.slope(logits).item(), rel=1e-5)
+    with torch.autocast('cpu', torch.bfloat16):
+        sure = torch.tensor([60.0]).bfloat16()
+        assert loss.discriminator_loss(sure, -sure).item() == pytest.approx(0, abs=1e-6)
+        assert torch.isfinite(loss.discriminator_loss(-sure, sure))
 
 
 def test_linear_adversarial_gradients_survive_bfloat16() -> None:

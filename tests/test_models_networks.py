@@ -53,8 +53,27 @@ ARGUMENTS: dict[str, dict] = {
     'FCGGenerator-face_sr': dict(trunk=TINY_TRUNK, channels=8, parsing_at='input'),
     'NetworkTrunk-rrdb': dict(in_channels=3, **TINY_RRDB),
     'NetworkTrunk-swinir': dict(in_channels=3, **TINY_SWINIR),
+    'UNet': dict(base_channels=4),
+    'ImageToImageGenerator': dict(network=dict(type='UNet', base_channels=4), multiple=8),
+    'StreakNet': dict(in_channels=3, channels=8, num_blocks=1),
+    'AirlightNet': dict(in_channels=3, base_channels=4),
+    'HeavyRainEstimator': dict(
+        decomposition=dict(type='GuidedFilterDecomposition', radii=(2, 4), eps=(1e-3,)),
+        streak=dict(type='StreakNet', channels=8, num_blocks=1),
+        transmission=dict(type='UNet', out_channels=1, base_channels=4),
+        airlight=dict(type='AirlightNet', base_channels=4),
+    ),
+    'RefinementUNet': dict(base_channels=4, levels=3),
+    'DepthGuidedDiscriminator': dict(in_channels=3, base_channels=4),
 }
-CHANNELS = {'FaceParsingUNet': (6,), 'FCGGenerator': (3, 3, 19), 'FCGGenerator-face_sr': (3, 3, 19)}
+CHANNELS = {
+    'FaceParsingUNet': (6,),
+    'FCGGenerator': (3, 3, 19),
+    'FCGGenerator-face_sr': (3, 3, 19),
+    'RefinementUNet': (3, 3),
+}
+# Inputs that are one vector an image: network -> their places.
+VECTORS = {'RefinementUNet': (1,)}
 VARIANTS = {
     name: [case for case in ARGUMENTS if case.partition('-')[0] == name] or [name] for name in NETWORKS
 }  # fmt: skip
@@ -71,7 +90,9 @@ def build(name: str, **changes: object) -> nn.Module:
 
 def inputs(name: str, height: int = 32, width: int = 32, count: int = 2) -> list[Tensor]:
     generator = torch.Generator().manual_seed(1)
-    return [torch.rand(count, c, height, width, generator=generator) for c in CHANNELS.get(name, (3,))]
+    sides = [(1, 1) if place in VECTORS.get(name, ()) else (height, width) for place in range(3)]
+    channels = CHANNELS.get(name, (3,))
+    return [torch.rand(count, c, *side, generator=generator) for c, side in zip(channels, sides, strict=False)]
 
 
 def tensors(output: object) -> list[Tensor]:
@@ -81,10 +102,12 @@ def tensors(output: object) -> list[Tensor]:
 @pytest.mark.parametrize('name', CASES)
 def test_forward_is_finite_and_every_parameter_learns(name: str) -> None:
     network = build(name).train()
-    outputs = tensors(network(*inputs(name)))
+    given = [image.requires_grad_() for image in inputs(name)]
+    outputs = tensors(network(*given))
     assert all(torch.isfinite(output).all() for output in outputs)
     weights = [torch.randn(output.shape, generator=torch.Generator().manual_seed(2)) for output in outputs]
     sum((output * weight).sum() for output, weight in zip(outputs, weights, strict=True)).backward()
+    assert all(image.grad.abs().sum() > 0 for image in given)
     without = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # a bias before batch normalisation would be such a parameter
     assert not without

@@ -1,10 +1,12 @@
 """What is minimised: losses, each a registered component with its equation."""
 
 from rainrestore.models.losses.adversarial import LinearAdversarialLoss, RelativisticAdversarialLoss
+from rainrestore.models.losses.cross_entropy import CrossEntropyAdversarialLoss
 from rainrestore.models.losses.perceptual import PerceptualLoss, VGG16Features
 from rainrestore.models.losses.pixel import MSELoss, ParsingLoss, RainParameterLoss, RainReconstructionLoss
 
 __all__ = [
+    'CrossEntropyAdversarialLoss',
     'LinearAdversarialLoss',
     'MSELoss',
     'ParsingLoss',

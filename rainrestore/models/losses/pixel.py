@@ -59,22 +59,38 @@ class RainReconstructionLoss(nn.Module):
 class RainParameterLoss(nn.Module):
     """w_S f_MSE(S, S^) + w_T f_MSE(T, T^) + w_A f_MSE(A, A^): what synthetic rain allows beyond the paper.
 
+    A further term w_G (f_L1(dT/dx, dT^/dx) + f_L1(dT/dy, dT^/dy)), of the differences between neighbouring pixels,
+    keeps T^ as smooth as T is (Li, Cheong & Tan 2019).
+
     Args:
         streak, transmission, airlight: the factors w.
+        transmission_gradient: w_G.
     """
 
-    def __init__(self, streak: float = 1.0, transmission: float = 1.0, airlight: float = 1.0) -> None:
+    def __init__(
+        self,
+        streak: float = 1.0,
+        transmission: float = 1.0,
+        airlight: float = 1.0,
+        transmission_gradient: float = 0.0,
+    ) -> None:
         super().__init__()
         self.weights = {'streak': streak, 'transmission': transmission, 'airlight': airlight}
+        self.transmission_gradient = transmission_gradient
 
     def forward(self, estimate: RainEstimate, **truth: Tensor) -> dict[str, Tensor]:
         """The estimate and the true ``streak``, ``transmission`` and ``airlight`` of the same shapes -> one loss
         each."""
-        return {
+        losses = {
             f'loss_{name}': weight * F.mse_loss(getattr(estimate, name), truth[name])
             for name, weight in self.weights.items()
             if weight
         }
+        if self.transmission_gradient:
+            error = estimate.transmission - truth['transmission']
+            slope = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+            losses['loss_transmission_gradient'] = self.transmission_gradient * slope
+        return losses
 
 
 @MODELS.register_module()

@@ -4,18 +4,37 @@ from rainrestore.models.networks.discriminators import SRGANDiscriminator
 from rainrestore.models.networks.encoders import DenseNetEncoder, ResNetEncoder, VGGEncoder
 from rainrestore.models.networks.fpm import FaceParsingUNet
 from rainrestore.models.networks.generator import FCGGenerator
+from rainrestore.models.networks.guided_filter import GuidedFilterDecomposition, guided_filter
+from rainrestore.models.networks.heavy_rain import (
+    AirlightNet,
+    DepthGuidedDiscriminator,
+    HeavyRainEstimator,
+    RefinementUNet,
+    StreakNet,
+)
 from rainrestore.models.networks.hrrm import HRRM, RainEstimate
+from rainrestore.models.networks.image_to_image import ImageToImageGenerator
 from rainrestore.models.networks.trunks import NetworkTrunk, SRResNetTrunk
+from rainrestore.models.networks.unet import UNet
 
 __all__ = [
     'HRRM',
+    'AirlightNet',
     'DenseNetEncoder',
+    'DepthGuidedDiscriminator',
     'FCGGenerator',
     'FaceParsingUNet',
+    'GuidedFilterDecomposition',
+    'HeavyRainEstimator',
+    'ImageToImageGenerator',
     'NetworkTrunk',
     'RainEstimate',
+    'RefinementUNet',
     'ResNetEncoder',
     'SRGANDiscriminator',
     'SRResNetTrunk',
+    'StreakNet',
+    'UNet',
     'VGGEncoder',
+    'guided_filter',
 ]

@@ -2,8 +2,10 @@
 
 from rainrestore.models.restorers.base import Restorer
 from rainrestore.models.restorers.baselines import ClassicRestorer
+from rainrestore.models.restorers.conditional_gan import ConditionalGAN
 from rainrestore.models.restorers.face_parsing import FaceParser
 from rainrestore.models.restorers.fcg_gan import FCGGAN
+from rainrestore.models.restorers.heavy_rain import HeavyRainGAN, HeavyRainRemover
 from rainrestore.models.restorers.preprocessor import RestorationPreprocessor
 from rainrestore.models.restorers.rain_removal import RainRemover
 from rainrestore.models.restorers.real_esrgan import RealESRGAN
@@ -12,7 +14,10 @@ from rainrestore.models.restorers.references import OracleFCGGAN, RainRemoverThe
 __all__ = [
     'FCGGAN',
     'ClassicRestorer',
+    'ConditionalGAN',
     'FaceParser',
+    'HeavyRainGAN',
+    'HeavyRainRemover',
     'OracleFCGGAN',
     'RainRemover',
     'RainRemoverThenBicubic',

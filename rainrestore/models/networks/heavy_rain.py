@@ -1,0 +1,225 @@
+"""The networks of Heavy Rain Image Restoration (Li, Cheong & Tan, CVPR 2019)."""
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from rainrestore.models.networks.hrrm import RainEstimate
+from rainrestore.models.networks.layers import enlarge
+from rainrestore.models.networks.unet import UNet
+from rainrestore.physics import invert
+from rainrestore.registry import MODELS
+
+
+class _Bottleneck(nn.Module):
+    """ReLU(x + 3x3 to a quarter of the width, 3x3, 3x3 back (x)), ReLU between."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inner = max(1, channels // 4)
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, inner, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(inner, inner, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(inner, channels, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x + self.body(x)).relu()
+
+
+@MODELS.register_module()
+class StreakNet(BaseModule):
+    """Streaks at full resolution: a 3x3 convolution, residual blocks, a 3x3 convolution to S.
+
+    Args:
+        in_channels: channels of concat(I, high frequencies).
+        channels: width, 256 in the original.
+        num_blocks: residual blocks.
+        init_cfg: where weights come from.
+    """
+
+    def __init__(self, in_channels: int, channels: int = 32, num_blocks: int = 3, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.layers = nn.Sequential(
+            nn.Conv2d(in_channels, channels, 3, padding=1),
+            nn.ReLU(),
+            *(_Bottleneck(channels) for _ in range(num_blocks)),
+            nn.Conv2d(channels, 3, 3, padding=1),
+        )
+        # rain is sparse: a fresh network starts near S = 0.05 instead of 0.5
+        nn.init.constant_(cast(Tensor, self.layers[-1].bias), -3.0)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, in_channels, H, W), any sides -> logits of S (N, 3, H, W)."""
+        return self.layers(image)
+
+
+@MODELS.register_module()
+class AirlightNet(BaseModule):
+    """One colour an image: ``levels`` 3x3 convolutions of stride 2, averaged over the picture, and a linear layer.
+
+    Not normalised: the brightness that it has to read would be the first thing to go.
+
+    Args:
+        in_channels: channels of concat(I, low frequencies).
+        base_channels: width of the first convolution, 64 in the original; it doubles from one to the next.
+        levels: convolutions, 5 in the original.
+        init_cfg: where weights come from.
+    """
+
+    def __init__(
+        self, in_channels: int, base_channels: int = 16, levels: int = 4, init_cfg: dict | None = None
+    ) -> None:
+        super().__init__(init_cfg)
+        layers: list[nn.Module] = []
+        width = in_channels
+        for level in range(levels):
+            layers += [nn.Conv2d(width, base_channels * 2**level, 3, 2, 1), nn.LeakyReLU(0.2)]
+            width = base_channels * 2**level
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, in_channels, H, W), any sides -> logits of A (N, 3, 1, 1)."""
+        return self.head(self.features(image).mean((2, 3)))[:, :, None, None]
+
+
+@MODELS.register_module()
+class HeavyRainEstimator(BaseModule):
+    """The physics of the first stage: S, T and A of the enlarged input, and what their inverse leaves of the rain.
+
+        S = s(I, high)    T = t(I, low)    A = a(I, low)    J0 = (I - (1 - T) A) / max(T, floor) - S
+
+    The method knows no scale, so it works on I resized to the size of the output. Bicubic enlargement U is linear and
+    T is (nearly) uniform, so that U(I) = T (U(J) + U(S)) + (1 - T) A: enlarging the true maps by the same U makes the
+    truth of the enlarged image, whereas maps supervised at low resolution alone would be free to hold anything in
+    between the pixels. :meth:`at_low_resolution` reads the estimate back where the small pixels are.
+
+    The original divides by T + 1e-3 and does not clip; here the inverse of :func:`rainrestore.physics.invert` bounds
+    what an early, wrong T can do.
+
+    Args:
+        decomposition: config of :class:`GuidedFilterDecomposition` or what has its output.
+        streak: config of s without ``in_channels``: a map of 3 logits.
+        transmission: config of t without ``in_channels``: a map of 1 logit.
+        airlight: config of a without ``in_channels``: 3 logits an image.
+        scale: enlargement.
+        floor: least T that is divided by; the rain of ``rain_v1`` has T above 0.3.
+        init_cfg: where weights come from.
+    """
+
+    def __init__(
+        self,
+        decomposition: dict,
+        streak: dict,
+        transmission: dict,
+        airlight: dict,
+        scale: int = 4,
+        floor: float = 0.1,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.decomposition = MODELS.build(decomposition)
+        width = 3 + self.decomposition.out_channels
+        self.streak = MODELS.build(dict(streak, in_channels=width))
+        self.transmission = MODELS.build(dict(transmission, in_channels=width))
+        self.airlight = MODELS.build(dict(airlight, in_channels=width))
+        self.scale = scale
+        self.floor = floor
+
+    def decompose(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """I (N, 3, h, w) in [0, 1] -> I enlarged, concat(I, low) and concat(I, high), all s h x s w."""
+        rainy = enlarge(image, [self.scale * side for side in image.shape[-2:]])
+        low, high = self.decomposition(rainy)
+        return rainy, torch.cat((rainy, low), 1), torch.cat((rainy, high), 1)
+
+    def transmission_of(self, image: Tensor) -> Tensor:
+        """I (N, 3, h, w) in [0, 1] -> T (N, 1, s h, s w) alone."""
+        return self.transmission(self.decompose(image)[1]).float().sigmoid()
+
+    def forward(self, image: Tensor) -> RainEstimate:
+        """I (N, 3, h, w) in [0, 1], any sides -> J0, S, T of s h x s w, and A."""
+        rainy, low, high = self.decompose(image)
+        logits = self.streak(high), self.transmission(low), self.airlight(low)
+        streak, transmission, airlight = (x.float().sigmoid() for x in logits)
+        return RainEstimate(invert(rainy, streak, transmission, airlight, self.floor), streak, transmission, airlight)
+
+    def at_low_resolution(self, estimate: RainEstimate, image: Tensor) -> RainEstimate:
+        """S and T at the centres of the pixels of I (N, 3, h, w), and the J that they leave of I itself.
+
+        A bicubic enlargement passes through the small pixels, so that a bicubic reading at their centres undoes it; an
+        average over each small pixel would blur the streaks by 10 %.
+        """
+        size = image.shape[-2:]
+        streak, transmission = (
+            F.interpolate(x, size, mode='bicubic', align_corners=False).clamp(0, 1)
+            for x in (estimate.streak, estimate.transmission)
+        )
+        lr = invert(image, streak, transmission, estimate.airlight, self.floor)
+        return RainEstimate(lr, streak, transmission, estimate.airlight)
+
+
+@MODELS.register_module()
+class RefinementUNet(UNet):
+    """The second stage's generator: what the physics left, J0, and the airlight A at the bottleneck -> H.
+
+    Args:
+        base_channels: width of the finest level, 64 in the original, where it stops doubling at 512.
+        levels: resolutions, 5 in the original.
+        init_cfg: where weights come from.
+    """
+
+    def __init__(self, base_channels: int = 16, levels: int = 5, init_cfg: dict | None = None) -> None:
+        super().__init__(3, 3, base_channels, levels, condition_channels=3, init_cfg=init_cfg)
+
+    def forward(self, image: Tensor, condition: Tensor | None = None) -> Tensor:
+        """J0 (N, 3, H, W), any sides, and A (N, 3, 1, 1), in [0, 1] -> H (N, 3, H, W) in [0, 1]."""
+        return super().forward(image, condition).sigmoid()
+
+
+@MODELS.register_module()
+class DepthGuidedDiscriminator(BaseModule):
+    """A discriminator that looks where the veil was: it reads a map of depth from its features and weighs them by it.
+
+    Six 5x5 convolutions; a 5x5 convolution to the map, multiplied into the features; two convolutions of stride 4,
+    pooling and a linear layer to the logit. Its restorer teaches the map: 1 - T on restored pictures, 0 on true ones.
+
+    The original keeps full resolution up to the map, has no pooling and hence takes 256 x 256 only, and its map is not
+    bounded; here the 2nd and the 4th convolution halve the sides, and the map passes a sigmoid.
+
+    Args:
+        in_channels: channels of concat(I, H).
+        base_channels: width of the first convolution, 8 in the original as here.
+        init_cfg: where weights come from.
+    """
+
+    def __init__(self, in_channels: int = 6, base_channels: int = 8, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        layers: list[nn.Module] = []
+        width = in_channels
+        for factor, stride in ((1, 1), (2, 2), (4, 1), (8, 2), (8, 1), (8, 1)):
+            layers += [nn.Conv2d(width, factor * base_channels, 5, stride, 2), nn.LeakyReLU(0.2)]
+            width = factor * base_channels
+        self.features = nn.Sequential(*layers)
+        self.depth = nn.Conv2d(width, 1, 5, padding=2)
+        self.judge = nn.Sequential(
+            nn.Conv2d(width, width, 5, 4, 2),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, width // 2, 5, 4, 2),
+            nn.LeakyReLU(0.2),
+        )
+        self.head = nn.Linear(width // 2, 1)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, in_channels, H, W), any sides -> logits (N,) and the map of depth (N, 1, ~H/4, ~W/4) in [0, 1]."""
+        features = self.features(image)
+        depth = self.depth(features).float().sigmoid()
+        pooled = self.judge(features * depth.to(features.dtype)).mean((2, 3))
+        # as in SRGANDiscriminator: half precision would round the logit
+        with torch.autocast(image.device.type, enabled=False):
+            return self.head(pooled.float()).squeeze(1), depth

@@ -1,0 +1,46 @@
+"""A network from picture to picture of one size in the place of the generator."""
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from rainrestore.models.networks.layers import crop_to, enlarge, pad_to_multiple
+from rainrestore.registry import MODELS
+
+
+@MODELS.register_module()
+class ImageToImageGenerator(BaseModule):
+    """H = N(I enlarged): what knows no scale, such as pix2pix' U-Net, works on the input resized to the output's size.
+
+    J and F, where their slots are filled, are enlarged and concatenated to I.
+
+    Args:
+        network: config of N, without ``in_channels``: maps (N, in_channels, H, W) in [-1, 1] to (N, 3, H, W) in
+            [-1, 1], its tanh included.
+        scale: enlargement.
+        multiple: what N needs its sides to be divisible by, 2 to the number of its halvings; other sides are padded.
+        derained: whether J enters beside I.
+        parsing_channels: channels of F; 0 where there is no parsing.
+        init_cfg: where weights come from.
+    """
+
+    def __init__(
+        self,
+        network: dict,
+        scale: int = 4,
+        multiple: int = 1,
+        derained: bool = False,
+        parsing_channels: int = 0,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.scale = scale
+        self.multiple = multiple
+        self.network = MODELS.build(dict(network, in_channels=(6 if derained else 3) + parsing_channels))
+
+    def forward(self, rainy: Tensor, derained: Tensor | None = None, parsing: Tensor | None = None) -> Tensor:
+        """I, J (N, 3, h, w) and F (N, parsing_channels, h, w), all in [0, 1] -> H (N, 3, s h, s w) in [0, 1]."""
+        given = torch.cat([image for image in (rainy, derained, parsing) if image is not None], 1)
+        large = enlarge(given, [self.scale * side for side in given.shape[-2:]])
+        restored = self.network(pad_to_multiple(large, self.multiple) * 2 - 1)
+        return (crop_to(restored, large).float() + 1) / 2

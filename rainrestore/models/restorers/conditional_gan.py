@@ -1,0 +1,25 @@
+"""An image-to-image GAN: the discriminators see what was restored beside what it was restored from."""
+
+import torch
+from torch import Tensor, nn
+
+from rainrestore.models.networks.layers import enlarge
+from rainrestore.models.restorers.fcg_gan import FCGGAN
+from rainrestore.registry import MODELS
+
+
+@MODELS.register_module()
+class ConditionalGAN(FCGGAN):
+    """:class:`FCGGAN` whose discriminators judge D(I, H), I enlarged to the size of H (pix2pix, Isola et al. 2017).
+
+    The generator steps first; pix2pix lets the discriminator step first, which is the same but for the very first step.
+    """
+
+    def judge(self, critic: nn.Module, face: Tensor, inputs: Tensor) -> Tensor:
+        """Logits of D on concat(I, H) (N, 6, H, W) in [-1, 1]."""
+        return critic(self.pair(inputs, face))
+
+    @staticmethod
+    def pair(inputs: Tensor, face: Tensor) -> Tensor:
+        """I (N, 3, h, w) and H (N, 3, H, W) in [0, 1] -> (N, 6, H, W) in [-1, 1]."""
+        return torch.cat((enlarge(inputs, face.shape[-2:]), face), 1) * 2 - 1

@@ -1,0 +1,113 @@
+"""Heavy Rain Image Restoration (Li, Cheong & Tan, CVPR 2019) in its two stages, on the input resized to the output."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rainrestore.models.losses.adversarial import LinearAdversarialLoss
+from rainrestore.models.losses.pixel import RainParameterLoss
+from rainrestore.models.networks.hrrm import RainEstimate
+from rainrestore.models.networks.layers import enlarge
+from rainrestore.models.restorers.base import Restorer
+from rainrestore.models.restorers.conditional_gan import ConditionalGAN
+from rainrestore.models.restorers.rain_removal import estimate_outputs
+from rainrestore.registry import MODELS
+
+if TYPE_CHECKING:
+    from mmagic.structures import DataSample
+
+
+def parameter_losses(
+    restorer: Restorer, loss: RainParameterLoss, estimate: RainEstimate, data_samples: 'Sequence[DataSample]'
+) -> dict[str, Tensor]:
+    """Losses of S^, T^ and A^ against the true maps, enlarged as the input is; see ``HeavyRainEstimator`` for why."""
+    size = estimate.streak.shape[-2:]
+    streak, transmission = (enlarge(restorer.truth(data_samples, key), size) for key in ('streak', 'transmission'))
+    airlight = restorer.truth(data_samples, 'airlight')
+    return loss(estimate, streak=streak, transmission=transmission, airlight=airlight)
+
+
+@MODELS.register_module()
+class HeavyRainRemover(Restorer):
+    """Stage 1: learn S, T and A by their mean squared errors and a gradient term on T.
+
+    Args:
+        rain_removal: a ``HeavyRainEstimator``.
+        parameter_loss: a :class:`~rainrestore.models.losses.RainParameterLoss`.
+        data_preprocessor: see :class:`Restorer`.
+        init_cfg: where weights come from.
+    """
+
+    def __init__(
+        self,
+        rain_removal: dict,
+        parameter_loss: dict,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.rain_removal = MODELS.build(rain_removal)
+        self.parameter_loss = MODELS.build(parameter_loss)
+
+    def restore(self, inputs: Tensor) -> dict[str, Tensor]:
+        """I (N, 3, h, w) -> ``lr_img``, ``streak``, ``transmission``, ``airlight``, at h x w."""
+        return estimate_outputs(self.rain_removal.at_low_resolution(self.rain_removal(inputs), inputs))
+
+    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+        """``loss_streak``, ``loss_transmission``, ``loss_airlight``, ``loss_transmission_gradient``."""
+        return parameter_losses(self, self.parameter_loss, self.rain_removal(inputs), data_samples)
+
+
+@MODELS.register_module()
+class HeavyRainGAN(ConditionalGAN):
+    """Stage 2: H^ = G(J0, A), with a depth-guided discriminator of concat(I, H^).
+
+    The loop is :class:`FCGGAN`'s, with J0 = the estimator's inverse in the place of J^. Beside its adversarial loss the
+    discriminator minimises (f_MSE(M(H^), 1 - T^) + f_MSE(M(H), 0)) / 2, M its map of depth and T^ the estimate of the
+    physics. The faces of ``rain_v1`` have one depth, so that the map is a flat one here and guides little.
+
+    The original holds the estimator fixed in this stage. Here ``rain_loss`` (that of stage 1) stays, so that the stage
+    also trains from nothing and S, T and A remain what they are named after while the whole is tuned.
+
+    Args:
+        **slots: as for :class:`FCGGAN`; ``rain_removal`` is a ``HeavyRainEstimator``, ``generator`` a
+            ``RefinementUNet``, ``rain_loss`` a :class:`~rainrestore.models.losses.RainParameterLoss`, and each
+            discriminator a ``DepthGuidedDiscriminator``.
+    """
+
+    def build_generator(self, config: dict) -> nn.Module:
+        """The refinement network; it is given J0 and A whatever the other slots hold."""
+        return MODELS.build(config)
+
+    def generate(self, inputs: Tensor) -> tuple[Tensor, RainEstimate, None]:
+        """I (N, 3, h, w) -> H^ (N, 3, s h, s w), and the estimate at that size."""
+        estimate = self.rain_removal(inputs)
+        return self.generator(estimate.lr, estimate.airlight), estimate, None
+
+    def restore(self, inputs: Tensor) -> dict[str, Tensor]:
+        """I (N, 3, h, w) -> ``pred_img`` (N, 3, s h, s w); ``lr_img``, ``streak``, ``transmission``, ``airlight``."""
+        face, estimate, _ = self.generate(inputs)
+        return {'pred_img': face, **estimate_outputs(self.rain_removal.at_low_resolution(estimate, inputs))}
+
+    def rain_losses(
+        self, estimate: RainEstimate, inputs: Tensor, data_samples: 'Sequence[DataSample]'
+    ) -> dict[str, Tensor]:
+        """The losses of stage 1."""
+        return parameter_losses(self, self.rain_loss, estimate, data_samples)
+
+    def judge(self, critic: nn.Module, face: Tensor, inputs: Tensor) -> Tensor:
+        """Logits of D on concat(I, H)."""
+        return critic(self.pair(inputs, face))[0]
+
+    def discriminator_loss(
+        self, critic: nn.Module, adversarial: LinearAdversarialLoss, face: Tensor, truth: Tensor, inputs: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The adversarial loss and that of the map of depth."""
+        (real, real_map), (fake, fake_map) = (critic(self.pair(inputs, image)) for image in (truth, face))
+        with torch.no_grad():
+            depth = F.adaptive_avg_pool2d(1 - self.rain_removal.transmission_of(inputs), fake_map.shape[-2:])
+        guidance = (F.mse_loss(fake_map, depth) + real_map.square().mean()) / 2
+        return adversarial.discriminator_loss(real, fake) + guidance, real, fake

@@ -1,0 +1,102 @@
+"""The guided filter against its definition, written with loops in float64, and against what it is for."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from rainrestore.models.networks import GuidedFilterDecomposition, guided_filter
+from rainrestore.models.networks.guided_filter import box_mean
+
+
+def mean_by_loops(image: np.ndarray, radius: int) -> np.ndarray:
+    height, width = image.shape
+    result = np.empty_like(image)
+    for i in range(height):
+        for j in range(width):
+            window = image[max(0, i - radius) : i + radius + 1, max(0, j - radius) : j + radius + 1]
+            result[i, j] = window.mean()
+    return result
+
+
+def filter_by_loops(guide: np.ndarray, image: np.ndarray, radius: int, eps: float) -> np.ndarray:
+    """He, Sun & Tang (2010): a least squares fit in every window, with numpy's own variance and covariance."""
+    height, width = image.shape
+    slope, offset = np.empty_like(image), np.empty_like(image)
+    for i in range(height):
+        for j in range(width):
+            window = (slice(max(0, i - radius), i + radius + 1), slice(max(0, j - radius), j + radius + 1))
+            p, q = guide[window].ravel(), image[window].ravel()
+            slope[i, j] = np.cov(p, q, bias=True)[0, 1] / (np.var(p) + eps)
+            offset[i, j] = q.mean() - slope[i, j] * p.mean()
+    return mean_by_loops(slope, radius) * guide + mean_by_loops(offset, radius)
+
+
+def picture(height: int, width: int, channels: int = 3) -> Tensor:
+    return torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+
+
+@pytest.mark.parametrize('radius', [1, 2, 5, 40])
+def test_box_counts_only_what_is_inside(radius: int) -> None:
+    image = picture(9, 14, 1)
+    np.testing.assert_allclose(box_mean(image, radius)[0, 0], mean_by_loops(image[0, 0].numpy(), radius), rtol=1e-12)
+
+
+@pytest.mark.parametrize(('radius', 'eps'), [(2, 1e-3), (4, 1e-4), (32, 1e-4)])
+def test_filter_is_the_published_one(radius: int, eps: float) -> None:
+    """Odd sides, and a radius beyond the picture."""
+    image, guide = picture(13, 18), picture(13, 18, 1) ** 2
+    (smooth,) = guided_filter(guide, image, radius, [eps])
+    for channel in range(3):
+        wanted = filter_by_loops(guide[0, 0].numpy(), image[0, channel].numpy(), radius, eps)
+        np.testing.assert_allclose(smooth[0, channel], wanted, atol=1e-10)
+
+
+def test_single_precision_holds_the_smallest_eps() -> None:
+    image = picture(48, 48)
+    image = 0.9 + 0.02 * image  # bright and nearly flat: the worst case of a difference of means
+    exact, rough = (guided_filter(x[:, :1], x, 8, [1e-4])[0] for x in (image, image.float()))
+    assert (exact - rough).abs().max() < 2e-5
+
+
+def test_guided_filter_is_differentiable() -> None:
+    guide, image = picture(4, 5, 1).requires_grad_(), picture(4, 5, 2).requires_grad_()
+    assert torch.autograd.gradcheck(lambda g, x: tuple(guided_filter(g, x, 2, [1e-2, 1e-3])), (guide, image))
+
+
+def test_low_and_high_add_up_and_their_order_is_kept() -> None:
+    image = picture(21, 16)
+    low, high = GuidedFilterDecomposition(radii=(2, 4), eps=(1e-3, 1e-4))(image)
+    assert low.shape == high.shape == (1, 12, 21, 16)
+    torch.testing.assert_close(low + high, image.repeat(1, 4, 1, 1))
+    residue = image.amax(1, keepdim=True) - image.amin(1, keepdim=True)
+    torch.testing.assert_close(low[:, 3:6], guided_filter(residue, image, 2, [1e-4])[0])
+    torch.testing.assert_close(low[:, 6:9], guided_filter(residue, image, 4, [1e-3])[0])
+
+
+def test_grey_streaks_go_to_the_high_frequencies_and_coloured_edges_stay_low() -> None:
+    """What the residue is for: grey rain leaves no trace in the guide, the edge of a coloured thing does."""
+    scene = torch.full((1, 3, 32, 32), 0.3)
+    scene[:, 0, :, 16:] = 0.8
+    streaks = torch.zeros(1, 1, 32, 32)
+    streaks[..., ::6] = 0.2
+    low, high = GuidedFilterDecomposition(radii=(4,), eps=(1e-4,))(scene + streaks)
+    away = (slice(None), slice(None), slice(None), slice(0, 10))  # windows that do not reach the edge
+    assert low[away].std() < 0.15 * (scene + streaks)[away].std()
+    step = low[:, 0, :, 17:].mean() - low[:, 0, :, :15].mean()
+    assert step > 0.45
+    assert high[..., ::6].mean() > 0.1
+
+
+def test_autocast_leaves_it_in_single_precision() -> None:
+    image = picture(16, 16).float()
+    decomposition = GuidedFilterDecomposition(radii=(2,), eps=(1e-4,))
+    with torch.autocast('cpu', torch.bfloat16):
+        low, _ = decomposition(image)
+    assert torch.equal(low, decomposition(image)[0])
+
+
+@pytest.mark.parametrize('options', [dict(radii=()), dict(radii=(0,)), dict(eps=(0.0,))])
+def test_bad_windows_are_refused(options: dict) -> None:
+    with pytest.raises(ValueError, match='radii must be at least 1 and eps positive'):
+        GuidedFilterDecomposition(**options)

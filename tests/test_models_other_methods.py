@@ -1,0 +1,328 @@
+"""Pix2pix and Heavy-Rain Removal: other methods in the paper's table, in the loop of the paper's own."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rainrestore.datasets import FaceDataset
+from rainrestore.engine.checkpoints import load_checkpoint
+from rainrestore.engine.config import load_config
+from rainrestore.engine.optim import SlotOptimWrapperConstructor
+from rainrestore.models.networks import DepthGuidedDiscriminator, HeavyRainEstimator, RefinementUNet
+from rainrestore.models.networks.layers import enlarge
+from rainrestore.models.restorers import ConditionalGAN, FaceParser, HeavyRainGAN, HeavyRainRemover
+from rainrestore.physics import forward as rain_forward
+from rainrestore.registry import MODELS
+
+pytest.importorskip('mmagic')
+CONFIGS = Path(__file__).parents[1] / 'configs'
+ESTIMATOR = dict(
+    type='HeavyRainEstimator',
+    decomposition=dict(type='GuidedFilterDecomposition', radii=(2,), eps=(1e-3,)),
+    streak=dict(type='StreakNet', channels=8, num_blocks=1),
+    transmission=dict(type='UNet', out_channels=1, base_channels=4),
+    airlight=dict(type='AirlightNet', base_channels=4),
+)
+GROUPS = ('generator', 'discriminator')
+
+
+def tiny(name: str) -> nn.Module:
+    """The model of a config at tiny widths."""
+    torch.manual_seed(0)
+    model = load_config(CONFIGS / f'{name}.py').model
+    if name == 'pix2pix_x4':
+        model.generator.network.base_channels = model.discriminator.base_channels = 4
+    else:
+        model.rain_removal = ESTIMATOR
+    if name == 'heavy_rain_removal_x4':
+        model.generator.base_channels = model.discriminator.base_channels = 4
+    return MODELS.build(model)
+
+
+def wrappers(model: nn.Module, name: str):
+    return SlotOptimWrapperConstructor(
+        {group: options for group, options in load_config(CONFIGS / f'{name}.py').optim_wrapper.items()
+         if group in GROUPS}
+    )(model)  # fmt: skip
+
+
+def batch() -> dict:
+    pipeline = [dict(type='ScaleAwareHeavyRain', seed=0), dict(type='PackFaceInputs')]
+    data = FaceDataset(split='val', pipeline=pipeline, limit=2)
+    samples = [data[index] for index in range(2)]
+    return {key: [sample[key] for sample in samples] for key in ('inputs', 'data_samples')}
+
+
+@pytest.fixture(scope='module')
+def faces() -> dict:
+    return batch()
+
+
+@pytest.fixture(scope='module')
+def small_faces() -> dict:
+    """The top left quarters, for tests of many steps."""
+    faces = batch()
+    for sample in faces['data_samples']:
+        sample.gt_img = sample.gt_img[:, :64, :64]
+        for key in ('lr_img', 'streak', 'transmission'):
+            setattr(sample, key, getattr(sample, key)[:, :16, :16])
+    return {**faces, 'inputs': [image[:, :16, :16] for image in faces['inputs']]}
+
+
+def gradients(module: nn.Module) -> float:
+    return sum(p.grad.abs().sum().item() for p in module.parameters() if p.grad is not None)
+
+
+# Pix2pix
+
+
+def test_pix2pix_has_its_published_size() -> None:
+    """54.414 M parameters for 256 x 256 (8 halvings, width 64), 2.769 M in the 70 x 70 discriminator: the figures that
+    the authors' code prints."""
+    from rainrestore.models.networks import ImageToImageGenerator
+
+    config = load_config(CONFIGS / 'pix2pix_x4.py').model
+    network = dict(config.generator.network, num_down=8, base_channels=64)
+    with torch.device('meta'):
+        generator = ImageToImageGenerator(network, multiple=256)
+        critic = MODELS.build(dict(config.discriminator, base_channels=64))
+    assert round(sum(p.numel() for p in generator.parameters()) / 1e6, 3) == 54.414
+    assert round(sum(p.numel() for p in critic.parameters()) / 1e6, 3) == 2.769
+
+
+def test_patch_sees_70_pixels() -> None:
+    critic = MODELS.build(dict(load_config(CONFIGS / 'pix2pix_x4.py').model.discriminator, base_channels=4)).eval()
+    image = torch.rand(1, 6, 256, 256, requires_grad=True)
+    critic(image)[0, 0, 15, 15].backward()
+    seen = image.grad[0].abs().sum(0).nonzero()
+    assert (seen.amax(0) - seen.amin(0) + 1).tolist() == [70, 70]
+
+
+@pytest.mark.parametrize('sides', [(32, 32), (20, 37)])
+def test_pix2pix_restores_any_sides_within_the_range(sides: tuple[int, int]) -> None:
+    model: ConditionalGAN = tiny('pix2pix_x4').eval()
+    face = model(torch.rand(2, 3, *sides))['pred_img']
+    assert face.shape == (2, 3, 4 * sides[0], 4 * sides[1])
+    assert face.min() >= 0
+    assert face.max() <= 1
+
+
+def test_pix2pix_generator_takes_the_modules_of_the_paper() -> None:
+    """Its slots are FCGGAN's: J and F enter where they are filled."""
+    generator = MODELS.build(
+        dict(
+            type='ImageToImageGenerator',
+            network=dict(type='UNet', base_channels=4),
+            multiple=8,
+            derained=True,
+            parsing_channels=19,
+        )
+    )
+    assert generator.network.in_channels == 25
+    images = [torch.rand(1, c, 8, 8) for c in (3, 3, 19)]
+    assert generator(*images).shape == (1, 3, 32, 32)
+
+
+def test_pix2pix_losses_are_isolas(faces: dict) -> None:
+    model: ConditionalGAN = tiny('pix2pix_x4').train()
+    data = model.data_preprocessor(faces, training=True)
+    torch.manual_seed(1)
+    losses, face, truth = model.generator_losses(**data)
+    assert set(losses) == {'loss_pixel', 'loss_adv_global'}
+    # 100 times the mean difference of pictures in [-1, 1]
+    wanted = 100 * ((2 * face - 1) - (2 * truth - 1)).abs().mean()
+    torch.testing.assert_close(losses['loss_pixel'].detach(), wanted)
+    real, fake = (model.judge(model.discriminator, image, data['inputs']) for image in (truth, face))
+    assert real.shape == (2, 1, 14, 14)
+    torch.testing.assert_close(losses['loss_adv_global'], -fake.sigmoid().log().mean())
+    loss, _, _ = model.discriminator_loss(model.discriminator, model.adversarial_loss, face, truth, data['inputs'])
+    torch.testing.assert_close(loss, -0.5 * (real.sigmoid().log().mean() + (1 - fake.sigmoid()).log().mean()))
+    optimisers = wrappers(model, 'pix2pix_x4')
+    for group in GROUPS:
+        options = optimisers[group].optimizer.param_groups[0]
+        assert (options['lr'], options['betas'], options['weight_decay']) == (2e-4, (0.5, 0.999), 0)
+
+
+def test_discriminator_is_conditional() -> None:
+    model: ConditionalGAN = tiny('pix2pix_x4').eval()
+    face, rainy = torch.rand(1, 3, 128, 128), torch.rand(2, 3, 32, 32)
+    first, second = (model.judge(model.discriminator, face, rainy[i : i + 1]) for i in range(2))
+    assert not torch.allclose(first, second)
+    pair = model.pair(rainy, torch.rand(2, 3, 128, 128))
+    torch.testing.assert_close((pair[:, :3] + 1) / 2, enlarge(rainy, (128, 128)))
+
+
+# Heavy-Rain Removal
+
+
+def test_estimator_inverts_the_enlarged_rain_where_its_maps_are_true() -> None:
+    """U(I) = T (U(J) + U(S)) + (1 - T) A for a uniform T: enlarged maps are the truth of the enlarged image."""
+    (sample, *_) = batch()['data_samples']
+    maps = {key: getattr(sample, key)[None] for key in ('lr_img', 'streak', 'transmission', 'airlight')}
+    rainy = rain_forward(*(maps[key] for key in ('lr_img', 'streak', 'transmission', 'airlight')))
+    large = {key: enlarge(maps[key], (128, 128)) for key in ('lr_img', 'streak', 'transmission')}
+    again = rain_forward(large['lr_img'], large['streak'], large['transmission'], maps['airlight'])
+    # apart from the clip of what bicubic enlargement overshoots
+    assert (again - enlarge(rainy, (128, 128))).abs().mean() < 1e-3
+
+    class Known(nn.Module):
+        def __init__(self, value: Tensor) -> None:
+            super().__init__()
+            self.value = value
+
+        def forward(self, _: Tensor) -> Tensor:
+            return self.value.clamp(1e-6, 1 - 1e-6).logit()
+
+    estimator: HeavyRainEstimator = MODELS.build(ESTIMATOR)
+    estimator.streak, estimator.transmission = Known(large['streak']), Known(large['transmission'])
+    estimator.airlight = Known(maps['airlight'])
+    estimate = estimator(rainy)
+    assert (estimate.lr - large['lr_img']).abs().mean() < 3e-3
+    small = estimator.at_low_resolution(estimate, rainy)
+    assert (small.streak - maps['streak']).abs().mean() < 0.02 * maps['streak'].mean()
+    assert (small.lr - maps['lr_img']).abs().mean() < 5e-3
+    torch.testing.assert_close(small.transmission, maps['transmission'])
+
+
+@pytest.mark.parametrize('name', ['heavy_rain_removal_stage1_x4', 'heavy_rain_removal_x4'])
+def test_heavy_rain_predicts_like_the_other_restorers(faces: dict, name: str) -> None:
+    model = tiny(name).eval()
+    for sample in model.test_step({key: list(value) for key, value in faces.items()}):
+        for key in ('lr_img', 'streak', 'transmission', 'airlight'):
+            value = getattr(sample.output, key)
+            assert value.shape == getattr(sample, key).shape
+            assert value.min() >= 0
+            assert value.max() <= 1
+        if name == 'heavy_rain_removal_x4':
+            assert sample.output.pred_img.shape == sample.gt_img.shape
+    assert model(torch.rand(1, 3, 9, 14))['streak'].shape == (1, 3, 9, 14)
+
+
+def test_stage_1_supervises_the_enlarged_maps(faces: dict) -> None:
+    model: HeavyRainRemover = tiny('heavy_rain_removal_stage1_x4').eval()
+    data = model.data_preprocessor(faces, training=True)
+    losses = model(**data, mode='loss')
+    assert set(losses) == {'loss_streak', 'loss_transmission', 'loss_airlight', 'loss_transmission_gradient'}
+    estimate = model.rain_removal(data['inputs'])
+    assert estimate.streak.shape == (2, 3, 128, 128)
+    streak = torch.stack([sample.streak for sample in data['data_samples']])
+    torch.testing.assert_close(losses['loss_streak'], (estimate.streak - enlarge(streak, (128, 128))).square().mean())
+    T = estimate.transmission  # the true one is uniform: all of its slope is error
+    slope = T.diff(dim=2).abs().mean() + T.diff(dim=3).abs().mean()
+    torch.testing.assert_close(losses['loss_transmission_gradient'], 0.5 * slope, rtol=1e-3, atol=1e-6)
+
+
+def test_the_adversarial_term_alone_teaches_generator_and_physics(small_faces: dict) -> None:
+    """The trap of the public code: the discriminator's input is detached in the generator's step."""
+    model: HeavyRainGAN = tiny('heavy_rain_removal_x4').train()
+    losses, _, _ = model.generator_losses(**model.data_preprocessor(small_faces, training=True))
+    assert set(losses) == {
+        'loss_pixel', 'loss_vgg', 'loss_adv_global', 'loss_streak', 'loss_transmission', 'loss_airlight',
+        'loss_transmission_gradient',
+    }  # fmt: skip
+    losses['loss_adv_global'].backward()
+    for part in (model.generator, model.rain_removal.streak, model.rain_removal.transmission,
+                 model.rain_removal.airlight):  # fmt: skip
+        assert gradients(part) > 0
+    without = [key for key, p in model.generator.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert not without
+
+
+def test_adversarial_steps_raise_what_the_discriminator_gives(small_faces: dict) -> None:
+    """Not only is there a gradient, it points the right way: a few steps on that term alone convince a fixed D."""
+    model: HeavyRainGAN = tiny('heavy_rain_removal_x4').train()
+    data = model.data_preprocessor(small_faces, training=True)
+    optimiser = torch.optim.Adam(model.generator.parameters(), lr=1e-3)
+    history = []
+    for _ in range(6):
+        losses, _, _ = model.generator_losses(**data)
+        optimiser.zero_grad()
+        losses['loss_adv_global'].backward()
+        optimiser.step()
+        history.append(losses['loss_adv_global'].item())
+    assert history[-1] < history[0]
+
+
+def test_map_of_depth_learns_the_veil(faces: dict) -> None:
+    model: HeavyRainGAN = tiny('heavy_rain_removal_x4').eval()
+    data = model.data_preprocessor(faces, training=True)
+    face, truth = torch.rand(2, 3, 128, 128), torch.rand(2, 3, 128, 128)
+    critic: DepthGuidedDiscriminator = model.discriminator
+    loss, real, fake = model.discriminator_loss(critic, model.adversarial_loss, face, truth, data['inputs'])
+    maps = [critic(model.pair(data['inputs'], image))[1] for image in (truth, face)]
+    veil = 1 - model.rain_removal(data['inputs']).transmission
+    veil = veil.unfold(2, 4, 4).unfold(3, 4, 4).mean((-1, -2))
+    wanted = 0.5 * (maps[0].square().mean() + (maps[1] - veil).square().mean())
+    torch.testing.assert_close(loss - model.adversarial_loss.discriminator_loss(real, fake), wanted)
+    loss.backward()
+    assert gradients(critic) > 0
+    assert gradients(model.rain_removal) == gradients(model.generator) == 0
+
+
+def test_map_of_depth_weighs_the_features() -> None:
+    critic = DepthGuidedDiscriminator(base_channels=4).eval()
+    nn.init.constant_(critic.depth.bias, -100)  # nothing is far away
+    logits, depth = critic(torch.rand(2, 6, 64, 64))
+    assert depth.max() < 1e-20
+    assert torch.equal(logits[0], logits[1])
+
+
+def test_airlight_enters_the_refinement() -> None:
+    network = RefinementUNet(base_channels=4, levels=3).eval()
+    image, airlight = torch.rand(1, 3, 21, 34), torch.rand(1, 3, 1, 1)
+    restored = network(image, airlight)
+    assert restored.shape == image.shape
+    assert not torch.allclose(restored, network(image, 1 - airlight))
+
+
+@pytest.mark.parametrize('name', ['pix2pix_x4', 'heavy_rain_removal_x4'])
+def test_train_step_moves_every_weight_once(faces: dict, name: str) -> None:
+    model = tiny(name).train()
+    groups = wrappers(model, name)
+    before = {key: p.detach().clone() for key, p in model.named_parameters() if p.requires_grad}
+    log = model.train_step(faces, groups)
+    same = [key for key, p in model.named_parameters() if key in before and torch.equal(p, before[key])]
+    # at the start true and restored patches pull the last bias with equal force
+    assert set(same) <= {'discriminator.model.4.bias'}
+    assert {'loss', 'loss_disc_global', 'prob_real_global', 'slope_global'} <= set(log)
+
+
+def test_stage_2_takes_all_of_stage_1() -> None:
+    """load_from of stage 1 fills the estimator, and names nothing that stage 2 has not."""
+    first, second = tiny('heavy_rain_removal_stage1_x4'), tiny('heavy_rain_removal_x4')
+    report = second.load_state_dict(first.state_dict(), strict=False)
+    assert not report.unexpected_keys
+    assert {key.split('.')[0] for key in report.missing_keys} == {'generator', 'discriminator'}
+
+
+@pytest.mark.parametrize('name', ['pix2pix_x4', 'heavy_rain_removal_x4', 'heavy_rain_removal_stage1_x4'])
+def test_overfits_two_faces(small_faces: dict, name: str) -> None:
+    model = tiny(name).train()
+    key, truth = ('lr_img', 'lr_img') if 'stage1' in name else ('pred_img', 'gt_img')
+
+    def psnr() -> float:
+        with torch.no_grad():
+            data = model.data_preprocessor(small_faces, training=True)
+            error = model(data['inputs'])[key] - model.truth(data['data_samples'], truth)
+            return -10 * error.square().mean().log10().item()
+
+    optimiser = torch.optim.Adam(
+        [p for key, p in model.named_parameters() if p.requires_grad and 'discriminator' not in key], lr=5e-3
+    )
+    first = psnr()
+    for _ in range(25):
+        losses = model(**model.data_preprocessor(small_faces, training=True), mode='loss')
+        optimiser.zero_grad()
+        sum(losses.values()).backward()
+        optimiser.step()
+    assert psnr() > first + 1
+
+
+def test_the_parsing_network_kept_its_parameters() -> None:
+    """It became a case of the shared U-Net; the bundled checkpoint must still fill it, name by name."""
+    model: FaceParser = MODELS.build(load_config(CONFIGS / 'fpm_x4.py').model)
+    state = load_checkpoint('rainrestore://fpm_x4')['state_dict']
+    own = {key: value.shape for key, value in model.face_parser.state_dict().items()}
+    assert {key: state[f'face_parser.{key}'].shape for key in own} == own
