@@ -51,8 +51,9 @@ def test_config_trains_logs_validates_and_keeps_the_best(path: Path, tmp_path: P
     assert list(run.rglob('events.out.tfevents*'))
 
 
-def test_resume_goes_on(tmp_path: Path) -> None:
-    config = narrowed(ROOT / 'configs' / 'fcg_gan_x4.py', tmp_path, default_hooks=dict(logger=dict(interval=1)))
+@pytest.mark.parametrize('name', ['fcg_gan_x4', 'pix2pix_x4', 'heavy_rain_removal_x4'])
+def test_resume_goes_on(name: str, tmp_path: Path) -> None:
+    config = narrowed(ROOT / 'configs' / f'{name}.py', tmp_path, default_hooks=dict(logger=dict(interval=1)))
     run = ['train', str(config), '--work-dir', str(tmp_path / 'run')]
     assert main(run) == 0
     assert main([*run, '--resume', '--cfg-options', 'train_cfg.max_iters=3', 'train_cfg.val_interval=3']) == 0
