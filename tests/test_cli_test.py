@@ -85,7 +85,7 @@ def test_joint_network_from_a_safetensors_file(face_folder, tiny_joint, tmp_path
     code, printed, _ = run(capsys, config, checkpoint, '--data', face_folder, '--out', out, '--split', 'val')
     assert code == 0
     summary = json.loads(printed.splitlines()[-1])
-    assert {'PSNR', 'PSNR_lr_img', 'mIoU', 'MAE'} <= summary.keys()
+    assert {'PSNR', 'PSNR_lr_img', 'mIoU', 'MAE', 'MAE_streak', 'MAE_transmission', 'MAE_airlight'} <= summary.keys()
     assert summary['images'] == 3
     assert isinstance(summary['MAE'], float)
     assert set(read_csv(out / 'per_image.csv')) == {'val_0', 'val_1', 'val_2'}

@@ -8,7 +8,7 @@ from mmengine.structures import BaseDataElement
 from rainrestore import compat
 from rainrestore.engine import PrepareMetricsHook
 from rainrestore.errors import ConfigError
-from rainrestore.evaluation import PSNR, SSIM, ParsingMIoU, RestorationEvaluator, psnr, read_csv, ssim
+from rainrestore.evaluation import MAE, PSNR, SSIM, ParsingMIoU, RestorationEvaluator, psnr, read_csv, ssim
 
 
 def faces(count=3, side=32, seed=0, channels=3):
@@ -102,6 +102,44 @@ def test_low_resolution_picture_is_scored_in_unit_range():
     evaluator = RestorationEvaluator({'type': 'PSNR', 'pred_key': 'lr_img'})
     evaluator.process(batch)
     assert evaluator.evaluate(2) == {'PSNR_lr_img': pytest.approx(psnr(pred, gt).mean().item(), abs=1e-3)}
+
+
+def test_mae_of_the_rain_by_hand():
+    batch = samples(*faces(2, 2))
+    truth = {
+        'streak': torch.zeros(3, 2, 2),
+        'transmission': torch.full((1, 2, 2), 0.5),
+        'airlight': torch.ones(3, 1, 1),
+    }
+    wrong = {
+        'streak': torch.tensor([0.0, 0.1, 0.2, 0.3]).view(1, 2, 2).expand(3, -1, -1),
+        'transmission': torch.tensor([0.4, 0.6, 0.5, 0.9]).view(1, 2, 2),
+        'airlight': torch.tensor([1.0, 0.7, 0.4]).view(3, 1, 1),
+    }
+    for sample, error in zip(batch, (0, 1), strict=True):
+        for key, value in truth.items():
+            sample.set_data({key: value})
+            sample.output.set_data({key: wrong[key] if error else value})
+    evaluator = RestorationEvaluator([{'type': 'MAE', 'pred_key': key} for key in truth])
+    evaluator.process(batch)
+    expected = {'MAE_streak': 0.15 / 2, 'MAE_transmission': 0.15 / 2, 'MAE_airlight': 0.3 / 2}
+    assert evaluator.evaluate(2) == pytest.approx(expected, abs=1e-6)
+    assert [dict(metric.per_image)['face0'] for metric in evaluator.metrics] == [0, 0, 0]
+
+
+def test_mae_of_the_face_is_in_unit_range():
+    pred, gt = faces(2)
+    evaluator = RestorationEvaluator([MAE()])
+    evaluator.process(samples(pred, gt))
+    assert evaluator.evaluate(2) == {'MAE': pytest.approx((pred.double() - gt).abs().mean().item() / 255)}
+
+
+def test_shapes_that_would_broadcast_are_refused():
+    batch = samples(*faces(1), airlight=torch.zeros(1, 3, 1, 1))
+    batch[0].output.airlight = torch.zeros(3, 8, 8)
+    evaluator = RestorationEvaluator([MAE(pred_key='airlight')])
+    with pytest.raises(ConfigError, match="the prediction of 'face0' is 3x8x8, its truth 3x1x1"):
+        evaluator.process(batch)
 
 
 def test_pictures_of_different_sizes_are_scored_one_by_one():

@@ -6,7 +6,8 @@ J, S, T, A and parsing). The last line printed is one JSON object with the means
 
 Conventions: PSNR and SSIM are on RGB without a border crop, on unrounded values clamped to 0..255; PSNR_crop4 and
 SSIM_crop4 leave out the four outer pixels; PSNR_Y and SSIM_Y are on the luma of BT.601; PSNR_lr_img is the de-rained
-small face J; mIoU is of the parsing over the annotated labels.
+small face J; MAE_streak, MAE_transmission and MAE_airlight are of S, T and A in 0..1; mIoU is of the parsing over the
+annotated labels. A config's test_evaluator adds others: LPIPS, IdentityDistance, RestoredParsingMIoU (docs/tools.md).
 """
 
 import argparse
@@ -31,6 +32,9 @@ STANDARD_METRICS: tuple[dict[str, Any], ...] = (
     {'type': 'PSNR', 'crop_border': CROP},
     {'type': 'SSIM', 'crop_border': CROP},
     {'type': 'PSNR', 'pred_key': 'lr_img'},
+    {'type': 'MAE', 'pred_key': 'streak'},
+    {'type': 'MAE', 'pred_key': 'transmission'},
+    {'type': 'MAE', 'pred_key': 'airlight'},
     {'type': 'ParsingMIoU'},
 )
 

@@ -58,15 +58,15 @@ class SampleMetric(BaseMetric):
         return {self.key: math.fsum(values) / len(values)} if values else {}
 
 
-class _PairMetric(SampleMetric):
-    """A metric of a predicted picture against its truth.
+class PairMetric(SampleMetric):
+    """A metric of a predicted picture or map against its truth; a subclass says what a batch of pairs scores.
 
     Args:
         pred_key: Key of the picture in ``output``; ``pred_img`` is in [0, 255], every other one in [0, 1].
         gt_key: Key of the truth: uint8 is read as [0, 255], float as [0, 1].
-        crop_border: Pixels left out at each edge.
-        convert_to: ``'Y'`` for the BT.601 luma, None for RGB.
         optional: Leave out, without an error, what the restorer does not predict or the data has no truth for.
+        collect_device: As for :class:`SampleMetric`.
+        prefix: As for :class:`SampleMetric`.
     """
 
     name: str
@@ -75,31 +75,18 @@ class _PairMetric(SampleMetric):
         self,
         pred_key: str = 'pred_img',
         gt_key: str | None = None,
-        crop_border: int = 0,
-        convert_to: str | None = None,
         optional: bool = False,
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix)
-        if convert_to not in (None, 'Y'):
-            raise ConfigError(f"{self.name}: convert_to is 'Y' or None, not {convert_to!r}")
         self.pred_key = pred_key
         self.gt_key = gt_key or ('gt_img' if pred_key == 'pred_img' else pred_key)
-        self.crop_border = crop_border
-        self.convert_to = convert_to
         self.optional = optional
-        parts = [self.name]
-        if pred_key != 'pred_img':
-            parts.append(pred_key)
-        if convert_to:
-            parts.append(convert_to)
-        if crop_border:
-            parts.append(f'crop{crop_border}')
-        self.key = '_'.join(parts)
+        self.key = self.name if pred_key == 'pred_img' else f'{self.name}_{pred_key}'
 
     def score(self, samples: Sequence[Sample]) -> list[float]:
-        """PSNR or SSIM of each image of the batch."""
+        """One value an image of the batch."""
         if self.optional:
             here = [self.pred_key in sample.get('output', {}) and self.gt_key in sample for sample in samples]
             if not all(here):
@@ -107,12 +94,12 @@ class _PairMetric(SampleMetric):
                         for sample, ready in zip(samples, here, strict=True)]  # fmt: skip
         pairs = [self._pair(sample) for sample in samples]
         # One call when all sides agree, as in a batch of faces; one an image for a folder of mixed sizes.
-        if len({tuple(picture.shape) for pair in pairs for picture in pair}) == 1:
+        if len({tuple(pred.shape) for pred, _ in pairs}) == 1:
             return self.measure(*(torch.stack(side) for side in zip(*pairs, strict=True))).tolist()
-        return [self.measure(pred, gt).item() for pred, gt in pairs]
+        return [self.measure(pred[None], gt[None]).item() for pred, gt in pairs]
 
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
-        """One value an image of N x C x H x W pictures in [0, 255]."""
+        """One value an image of N x C x H x W pictures in [0, 255], float64."""
         raise NotImplementedError
 
     def _pair(self, sample: Sample) -> tuple[Tensor, Tensor]:
@@ -125,12 +112,52 @@ class _PairMetric(SampleMetric):
         if self.gt_key not in sample:
             raise ConfigError(f'{self.key}: the data has no {self.gt_key!r}; the metric needs a truth to compare with')
         pred, gt = output[self.pred_key].detach().cpu().double(), sample[self.gt_key].detach().cpu()
+        if pred.shape != gt.shape:
+            # Refused here, because a difference of unequal shapes may broadcast to a number that means nothing.
+            raise ConfigError(
+                f'{self.key}: the prediction of {sample.get("name", "an image")!r} is '
+                f'{"x".join(map(str, pred.shape))}, its truth {"x".join(map(str, gt.shape))}'
+            )
         pred = pred if self.pred_key == 'pred_img' else pred * PEAK
         return pred, gt.double() * PEAK if gt.is_floating_point() else gt.double()
 
 
+class _ConventionMetric(PairMetric):
+    """A pair metric that may leave out a border or look at the luma alone.
+
+    Args:
+        pred_key: As for :class:`PairMetric`.
+        gt_key: As for :class:`PairMetric`.
+        crop_border: Pixels left out at each edge.
+        convert_to: ``'Y'`` for the BT.601 luma, None for RGB.
+        optional: As for :class:`PairMetric`.
+        collect_device: As for :class:`SampleMetric`.
+        prefix: As for :class:`SampleMetric`.
+    """
+
+    def __init__(
+        self,
+        pred_key: str = 'pred_img',
+        gt_key: str | None = None,
+        crop_border: int = 0,
+        convert_to: str | None = None,
+        optional: bool = False,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(pred_key, gt_key, optional, collect_device, prefix)
+        if convert_to not in (None, 'Y'):
+            raise ConfigError(f"{self.name}: convert_to is 'Y' or None, not {convert_to!r}")
+        self.crop_border = crop_border
+        self.convert_to = convert_to
+        if convert_to:
+            self.key += f'_{convert_to}'
+        if crop_border:
+            self.key += f'_crop{crop_border}'
+
+
 @METRICS.register_module()
-class PSNR(_PairMetric):
+class PSNR(_ConventionMetric):
     """Peak signal-to-noise ratio in dB, see :func:`rainrestore.evaluation.functional.psnr`.
 
     Keys: ``PSNR``, with ``_Y``, ``_crop<N>`` and ``_<pred_key>`` where those differ from the headline convention.
@@ -144,7 +171,7 @@ class PSNR(_PairMetric):
 
 
 @METRICS.register_module()
-class SSIM(_PairMetric):
+class SSIM(_ConventionMetric):
     """Structural similarity, see :func:`rainrestore.evaluation.functional.ssim`; keys as for :class:`PSNR`."""
 
     name = 'SSIM'
@@ -152,6 +179,52 @@ class SSIM(_PairMetric):
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
         """SSIM an image."""
         return ssim(pred, gt, self.crop_border, self.convert_to)
+
+
+@METRICS.register_module()
+class MAE(PairMetric):
+    """Mean absolute error over all channels and pixels, pictures and maps in [0, 1]: how well the physics is read.
+
+    ``pred_key='streak'``, ``'transmission'`` and ``'airlight'`` compare the predicted S, T and A of the rain model with
+    those that made the picture (``PSNR(pred_key='lr_img')`` does so for J). 0.1 is an error of a tenth of the range.
+
+    Keys: ``MAE_streak``, ``MAE_transmission``, ``MAE_airlight``, ``MAE_lr_img``; ``MAE`` for the restored picture.
+    """
+
+    name = 'MAE'
+
+    def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
+        """MAE an image."""
+        return (pred - gt).abs().flatten(1).mean(1) / PEAK
+
+
+def label_overlap(pred: Tensor, gt: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Pixels in both and pixels in either, label by label, of two parsed faces.
+
+    A pixel has the label of its largest score among the annotated ones; where the truth has no annotated label at all,
+    it is left out.
+
+    Args:
+        pred: C x h x w scores.
+        gt: C x h x w shares of each label (the area-averaged one-hot map).
+        valid: C bool, the annotated labels.
+
+    Returns:
+        Intersections and unions, C int64 each.
+    """
+    hidden = ~valid.view(-1, 1, 1)
+    known = gt.masked_fill(hidden, 0).sum(0) > 0
+    pred = pred.masked_fill(hidden, -math.inf).argmax(0)[known]
+    gt = gt.masked_fill(hidden, -math.inf).argmax(0)[known]
+    table = torch.bincount(gt * len(valid) + pred, minlength=len(valid) ** 2).view(len(valid), -1)
+    both = table.diagonal()
+    return both, table.sum(0) + table.sum(1) - both
+
+
+def annotated(sample: Sample, labels: int) -> Tensor:
+    """Which labels the sample's data set annotates: ``parsing_labels``, or all."""
+    valid = sample.get('parsing_labels')
+    return torch.ones(labels, dtype=torch.bool) if valid is None else valid.bool().cpu()
 
 
 @METRICS.register_module()
@@ -202,15 +275,8 @@ class ParsingMIoU(BaseMetric):
                 raise ConfigError(
                     f'ParsingMIoU needs scores of {NUM_LABELS} labels (kind="onehot"), not {len(gt)} channels'
                 )
-            valid = sample.get('parsing_labels')
-            valid = torch.ones(len(gt), dtype=torch.bool) if valid is None else valid.bool().cpu()
-            known = (gt * valid.view(-1, 1, 1)).sum(0) > 0
-            hidden = ~valid.view(-1, 1, 1)
-            pred = pred.masked_fill(hidden, -math.inf).argmax(0)[known]
-            gt = gt.masked_fill(hidden, -math.inf).argmax(0)[known]
-            table = torch.bincount(gt * len(valid) + pred, minlength=len(valid) ** 2).view(len(valid), -1)
-            both = table.diagonal()
-            self.results.append((both, table.sum(0) + table.sum(1) - both, valid))
+            valid = annotated(sample, len(gt))
+            self.results.append((*label_overlap(pred, gt, valid), valid))
 
     def compute_metrics(self, results: list[tuple[Tensor, Tensor, Tensor] | None]) -> dict[str, float]:
         """mIoU over the labels seen; no key when no image was scored."""

@@ -1,0 +1,150 @@
+"""LPIPS: how different two pictures look, by the features of an ImageNet network."""
+
+import os
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rainrestore import compat
+from rainrestore.errors import ConfigError
+from rainrestore.evaluation.functional import PEAK
+from rainrestore.evaluation.metrics import PairMetric
+from rainrestore.registry import METRICS
+
+BACKBONE_VARIABLE = 'RAINRESTORE_LPIPS_BACKBONE'
+
+#: Backbone -> torchvision's name of it and of its weights, and the least side that its poolings leave something of.
+BACKBONES: dict[str, tuple[str, str, int]] = {
+    'alex': ('AlexNet', 'AlexNet_Weights', 31),
+    'vgg': ('VGG16', 'VGG16_Weights', 16),
+}
+
+
+@METRICS.register_module()
+class LPIPS(PairMetric):
+    """Learned perceptual image patch similarity (Zhang et al. 2018), version 0.1 of the package ``lpips``.
+
+    d = sum over five layers l of mean over positions of w_l . (phi_l(H^) - phi_l(H))^2, with phi_l the activations of
+    an ImageNet network, normalised over channels at each position, and w_l the weights learned from human judgements,
+    which the package contains. 0 for equal pictures, larger is worse. Pictures are RGB at their own size, unrounded,
+    scaled to [-1, 1]; a map of one channel is repeated.
+
+    The ImageNet weights come from ``weights``, else from the file that ``RAINRESTORE_LPIPS_BACKBONE`` names, else
+    through torchvision, which downloads them once.
+
+    Args:
+        net: ``'alex'`` (AlexNet, what most papers report) or ``'vgg'`` (VGG16).
+        weights: A state dict (``.pth``) of torchvision's AlexNet or VGG16, whole or its ``features`` alone.
+        pred_key: As for :class:`PairMetric`.
+        gt_key: As for :class:`PairMetric`.
+        optional: As for :class:`PairMetric`.
+        collect_device: As for :class:`SampleMetric`.
+        prefix: As for :class:`SampleMetric`.
+
+    Keys: ``LPIPS`` for AlexNet, ``LPIPS_vgg``; with ``_<pred_key>`` for another picture than the restored face.
+
+    Raises:
+        ConfigError: An unknown ``net``, the package is missing, or no usable weights; at building, not at the end of a
+            test.
+    """
+
+    name = 'LPIPS'
+
+    def __init__(
+        self,
+        net: str = 'alex',
+        weights: str | None = None,
+        pred_key: str = 'pred_img',
+        gt_key: str | None = None,
+        optional: bool = False,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(pred_key, gt_key, optional, collect_device, prefix)
+        if net not in BACKBONES:
+            raise ConfigError(f'LPIPS: net is one of {", ".join(BACKBONES)}, not {net!r}')
+        if net != 'alex':
+            self.key += f'_{net}'
+        self.least_side = BACKBONES[net][2]
+        self.network = _build(net, weights)
+
+    def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
+        """LPIPS an image."""
+        if min(pred.shape[-2:]) < self.least_side:
+            raise ConfigError(
+                f'{self.key} needs sides of at least {self.least_side}, the pictures are '
+                f'{pred.shape[-1]}x{pred.shape[-2]}; choose another pred_key'
+            )
+        pair = [(side.float() / (PEAK / 2) - 1).expand(-1, 3, -1, -1) for side in (pred, gt)]
+        with torch.no_grad():
+            return self.network(*pair).flatten().double()
+
+
+def _build(net: str, weights: str | None) -> nn.Module:
+    compat.apply()  # lpips imports torchvision
+    try:
+        import lpips
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f'LPIPS needs the package lpips, of which {error.name!r} is not installed: python tools/install.py'
+        ) from error
+    origin, state = _weights(net, weights)
+    with warnings.catch_warnings():
+        # lpips 0.1.4 builds its networks with arguments that torchvision calls deprecated.
+        warnings.filterwarnings('ignore', category=UserWarning, module='torchvision')
+        network = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
+    _load_backbone(network.net, state, f"LPIPS: {origin} is no state dict of torchvision's {BACKBONES[net][0]}")
+    return network.requires_grad_(False).eval()
+
+
+def _weights(net: str, weights: str | None) -> tuple[str, dict[str, Any]]:
+    """Where the backbone's weights are from, for a message, and the weights."""
+    if weights:
+        return f'weights={weights!r}', _read(Path(weights).expanduser(), f'weights={weights!r}')
+    path = os.environ.get(BACKBONE_VARIABLE)
+    if path:
+        return f'{BACKBONE_VARIABLE}={path}', _read(Path(path).expanduser(), f'{BACKBONE_VARIABLE}={path}')
+    return 'the download', _torchvision(net)
+
+
+def _load_backbone(backbone: nn.Module, source: dict[str, Any], problem: str) -> None:
+    # lpips cuts torchvision's ``features`` into slices but keeps their numbers: slice2.3.weight is features.3.weight.
+    prefix = 'features.' if any(key.startswith('features.') for key in source) else ''
+    found = {}
+    for key, value in backbone.state_dict().items():
+        name = prefix + key.split('.', 1)[1]
+        given = source.get(name)
+        if not isinstance(given, Tensor) or given.shape != value.shape:
+            what = f'is {tuple(given.shape)}' if isinstance(given, Tensor) else 'is missing'
+            raise ConfigError(f'{problem}: {name} {what}, expected {tuple(value.shape)}')
+        found[key] = given.float()
+    backbone.load_state_dict(found)
+
+
+def _read(path: Path, origin: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise ConfigError(f'LPIPS: {origin}: no such file')
+    try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ConfigError(f'LPIPS: {origin}: not a file of weights, or damaged ({error})') from error
+    if not isinstance(state, dict):
+        raise ConfigError(f'LPIPS: {origin}: holds a {type(state).__name__}, not a state dict')
+    return state
+
+
+def _torchvision(net: str) -> dict[str, Any]:
+    import torchvision
+
+    chosen = getattr(torchvision.models, BACKBONES[net][1]).IMAGENET1K_V1
+    try:
+        return chosen.get_state_dict(progress=True, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(
+            f"LPIPS: torchvision's {BACKBONES[net][0]} weights cannot be downloaded ({error}); give a local file by "
+            f'weights= in the config or by the environment variable {BACKBONE_VARIABLE}'
+        ) from error
