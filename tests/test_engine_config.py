@@ -47,7 +47,7 @@ def test_config_trains_logs_validates_and_keeps_the_best(path: Path, tmp_path: P
     assert (run / 'iter_2.pth').is_file()
     assert len(list(run.glob('best_*_iter_2.pth'))) == 1
     scalars = [json.loads(line) for line in next(run.rglob('scalars.json')).read_text(encoding='utf-8').splitlines()]
-    assert any(key.startswith(('PSNR', 'mIoU')) for line in scalars for key in line)
+    assert [line['step'] for line in scalars if any(key.startswith(('PSNR', 'mIoU')) for key in line)] == [2]
     assert list(run.rglob('events.out.tfevents*'))
 
 

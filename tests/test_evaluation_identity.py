@@ -91,7 +91,7 @@ def test_window_outside_the_picture_is_refused(window):
 
 
 def test_window_is_cut_where_it_says():
-    """A ramp in x and one in y show from where each pixel of the chip comes; torch's bicubic keeps a ramp to 0.3 levels."""
+    """A ramp in x and one in y show from where each pixel of the chip comes; bicubic keeps ramps."""
     height, width = 80, 160
     x = (torch.arange(width) + 0.5) / width
     y = (torch.arange(height) + 0.5) / height

@@ -14,7 +14,10 @@ from rainrestore import compat
 from rainrestore.errors import RainRestoreError
 
 #: Each is a module ``rainrestore.cli.NAME``; the first line of its docstring is its help.
-SUBCOMMANDS = ('train', 'test', 'compare', 'benchmark', 'synthesize', 'publish', 'doctor')
+SUBCOMMANDS = (
+    *('train', 'test', 'compare', 'benchmark', 'synthesize', 'publish'),
+    *('browse', 'print_config', 'get_flops', 'analyze_logs', 'doctor'),
+)
 
 #: The exit code of an error that the person who typed the command can mend, as argparse uses for a wrong option.
 EXIT_USER_ERROR = 2

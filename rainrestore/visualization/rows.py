@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from rainrestore.datasets.labels import NUM_LABELS, PALETTE
@@ -22,6 +22,18 @@ COLUMNS: dict[str, str] = {
     'airlight A': 'airlight',
     'parsing F': 'parsing',
 }
+
+#: As :data:`COLUMNS`, of what a pipeline feeds: the key in the data sample, or ``input``.
+FED_COLUMNS: dict[str, str] = {
+    'input I': 'input',
+    'truth': 'gt_img',
+    'small face J': 'lr_img',
+    'rain S': 'streak',
+    'transmission T': 'transmission',
+    'airlight A': 'airlight',
+    'parsing F': 'parsing',
+}
+BOX_COLOURS = ((255, 220, 0), (0, 230, 255), (255, 80, 200), (120, 255, 90))
 
 
 def to_picture(values: Tensor) -> np.ndarray:
@@ -81,3 +93,53 @@ def sheet_rows(
     titles = [title for title in COLUMNS if any(title in row for row in pictures)]
     rows = [[row.get(title) for title in titles] for row in pictures]
     return rows, titles, [str(sample.get('name', '')) for sample in samples]
+
+
+def with_boxes(picture: np.ndarray, boxes: Mapping[str, Sequence[int]]) -> np.ndarray:
+    """H x W x 3 uint8 with the outline of each half-open box x0, y0, x1, y1 in a colour of its own, on its own pixels.
+
+    Raises:
+        ValueError: A box leaves the picture.
+    """
+    height, width = picture.shape[:2]
+    image = Image.fromarray(picture)
+    pen = ImageDraw.Draw(image)
+    for index, (name, (x0, y0, x1, y1)) in enumerate(boxes.items()):
+        if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+            raise ValueError(f'the box {name} {[x0, y0, x1, y1]} leaves the face of {width}x{height} pixels')
+        pen.rectangle((x0, y0, x1 - 1, y1 - 1), outline=BOX_COLOURS[index % len(BOX_COLOURS)])
+    return np.asarray(image)
+
+
+def fed_rows(
+    inputs: Sequence[Tensor], samples: Sequence[Sample], boxes: Mapping[str, Sequence[int]] | None = None
+) -> tuple[list[list[np.ndarray | None]], list[str], list[str]]:
+    """As :func:`sheet_rows`, of samples as a pipeline feeds them, before any network has seen them.
+
+    Args:
+        inputs: I, 3 x h x w, uint8 or float in [0, 1].
+        samples: The data samples as dictionaries: ``gt_img`` and whatever of J, S, T, A and F they have.
+        boxes: Drawn on the truth, in its pixels.
+
+    Raises:
+        ValueError: A box leaves the picture.
+    """
+    rows = []
+    for picture, sample in zip(inputs, samples, strict=True):
+        fields = {**sample, 'input': picture}
+        found = {
+            title: (parsing_picture if key == 'parsing' else to_picture)(fields[key])
+            for title, key in FED_COLUMNS.items()
+            if key in fields
+        }
+        if boxes and 'truth' in found:
+            found['truth'] = with_boxes(found['truth'], boxes)
+        size = max(shown.shape[:2] for shown in found.values())
+        rows.append({
+            title: enlarge(shown, size, nearest=FED_COLUMNS[title] in ('parsing', 'airlight'))
+            for title, shown in found.items()
+        })  # fmt: skip
+    titles = [title for title in FED_COLUMNS if any(title in row for row in rows)]
+    return [[row.get(title) for title in titles] for row in rows], titles, [
+        str(sample.get('name', '')) for sample in samples
+    ]  # fmt: skip

@@ -1,0 +1,85 @@
+"""Plot what several runs logged, as curves in one picture, and tabulate them.
+
+RUN is a work dir (its resumed parts are joined), the folder of one start in it, or a scalars.json. The table has the
+last value of each curve, the smallest and the largest with their steps; the last line is the same as JSON.
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+DEFAULT_KEYS = ('loss', 'PSNR')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``rainrestore analyze_logs``."""
+    parser.add_argument('runs', nargs='+', type=Path, metavar='RUN', help='a work dir or a scalars.json')
+    parser.add_argument(
+        '--keys',
+        nargs='+',
+        metavar='KEY',
+        help=f'what to plot (default: those of {", ".join(DEFAULT_KEYS)} that were logged)',
+    )
+    parser.add_argument('--legend', nargs='+', metavar='NAME', help="one name a run (default: the path's last part)")
+    parser.add_argument(
+        '--out', type=Path, default=Path('curves.png'), metavar='FILE', help='the plot (default: curves.png)'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, plot and print."""
+    from rainrestore.engine.run_logs import read_run
+    from rainrestore.errors import ConfigError
+    from rainrestore.visualization.curves import plot_curves
+
+    labels = args.legend or _labels(args.runs)
+    if len(labels) != len(args.runs):
+        raise ConfigError(f'--legend: {len(labels)} names for {len(args.runs)} runs')
+    if len(set(labels)) < len(labels):
+        raise ConfigError(f'two runs have one name among {", ".join(labels)}; give --legend')
+    runs = [(label, read_run(path)) for label, path in zip(labels, args.runs, strict=True)]
+    logged = sorted({key for _, curves in runs for key in curves})
+    keys = args.keys or [key for key in DEFAULT_KEYS if key in logged]
+    unknown = [key for key in keys if key not in logged]
+    if unknown or not keys:
+        wanted = unknown[0] if unknown else ' nor '.join(DEFAULT_KEYS)
+        raise ConfigError(f'no run has logged {wanted}; choose --keys from {", ".join(logged) or "nothing"}')
+    width = max(len(label) for label in labels) + 2
+    print(f'{"run":{width}}{"key":20}{"points":>7}{"last":>12}{"min":>12}{"at step":>9}{"max":>12}{"at step":>9}')
+    summary: dict[str, dict[str, object]] = {}
+    for key in keys:
+        for label, curves in runs:
+            if key not in curves:
+                continue
+            curve = curves[key]
+            # A NaN is neither the least nor the largest, but it is what a diverged run ends with.
+            finite = [step for step, value in curve.items() if not math.isnan(value)] or list(curve)
+            low, high, last = min(finite, key=curve.__getitem__), max(finite, key=curve.__getitem__), max(curve)
+            print(
+                f'{label:{width}}{key:20}{len(curve):7}{curve[last]:12.5g}{curve[low]:12.5g}{low:9}'
+                f'{curve[high]:12.5g}{high:9}'
+            )
+            summary.setdefault(label, {})[key] = {
+                'points': len(curve),
+                'last': _number(curve[last]),
+                'last_step': last,
+                'min': _number(curve[low]),
+                'min_step': low,
+                'max': _number(curve[high]),
+                'max_step': high,
+            }
+    print(f'plot: {plot_curves(runs, keys, args.out)}')
+    print(json.dumps({'plot': str(args.out), 'runs': summary}))
+    return 0
+
+
+def _labels(paths: list[Path]) -> list[str]:
+    """The last part of each path, or all of it where two have the same."""
+    short = [path.resolve().name for path in paths]
+    return short if len(set(short)) == len(short) else [str(path) for path in paths]
+
+
+def _number(value: float) -> float | None:
+    """None for what JSON cannot hold."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,88 @@
+"""Show what a config's pipeline really feeds, as a sheet of faces.
+
+A row holds I, the true face with the boxes of the local discriminators, J, S, T, A and the parsing F, after all steps
+of the pipeline of --split: in training flipped at random, in rain of its own. --show opens a window too.
+"""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``rainrestore browse``."""
+    parser.add_argument('config', help='a config, e.g. configs/fcg_gan_x4.py')
+    parser.add_argument(
+        '--data',
+        metavar='DIR',
+        help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, else the bundled faces)',
+    )
+    parser.add_argument(
+        '--split', choices=('train', 'val', 'test'), default='train', help='whose data loader (default: train)'
+    )
+    parser.add_argument('--images', type=int, default=8, help='faces on the sheet (default: 8)')
+    parser.add_argument(
+        '--out', type=Path, metavar='FILE', help='the sheet (default: work_dirs/<config>/browse_<split>.png)'
+    )
+    parser.add_argument('--show', action='store_true', help='open a window too')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to the config'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Take the first faces through the pipeline and draw them."""
+    from mmengine.registry import init_default_scope
+    from mmengine.runner import set_random_seed
+
+    from rainrestore import compat
+    from rainrestore.engine.config import load_config
+    from rainrestore.errors import ConfigError
+    from rainrestore.registry import DATASETS, SCOPE
+    from rainrestore.visualization import fed_rows, picture_sheet
+
+    if args.images < 1:
+        raise ConfigError(f'--images: at least 1, not {args.images}')
+    config = load_config(args.config, args.cfg_options, args.data)
+    loader = config.get(f'{args.split}_dataloader')
+    if not loader:
+        raise ConfigError(f'{args.config}: no {args.split}_dataloader; choose another --split')
+    compat.apply()
+    init_default_scope(config.get('default_scope', SCOPE))
+    set_random_seed((config.get('randomness') or {}).get('seed') or 0)
+    dataset = DATASETS.build(loader.dataset)
+    local = (config.get('model') or {}).get('local_discriminators') or {}
+    boxes = {name: tuple(critic['box']) for name, critic in local.items()}
+    fed = [dataset[index] for index in range(min(args.images, len(dataset)))]
+    try:
+        rows, titles, names = fed_rows(
+            [item['inputs'] for item in fed], [item['data_samples'].to_dict() for item in fed], boxes
+        )
+    except ValueError as error:
+        raise ConfigError(f'{args.config}: {error}') from error
+    out = args.out or Path('work_dirs') / Path(args.config).stem / f'browse_{args.split}.png'
+    print(f'sheet: {picture_sheet(rows, titles, out, names)}')
+    if args.show:
+        _show(out)
+    return 0
+
+
+def _show(path: Path) -> None:
+    """A window with the sheet; returns when it is closed.
+
+    Raises:
+        ConfigError: No window can be opened here.
+    """
+    import numpy as np
+    from matplotlib import pyplot
+    from PIL import Image
+
+    from rainrestore.errors import ConfigError
+
+    if pyplot.get_backend().lower() == 'agg':
+        raise ConfigError(f'--show: no window can be opened here (no display); the sheet is {path}')
+    with Image.open(path) as sheet:
+        figure = pyplot.figure(path.name, figsize=(sheet.width / 100, sheet.height / 100), dpi=100)
+        figure.figimage(np.asarray(sheet))
+    pyplot.show()

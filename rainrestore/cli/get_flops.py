@@ -1,0 +1,53 @@
+"""Count the parameters and multiply-accumulates of a restorer, slot by slot.
+
+MACs are for restoring one picture of --shape, without the checkpoint: convolutions, linear layers, matrix products and
+attention, exactly; not normalisation, activations, pooling and resizing. (What other tools call FLOPs is once or twice
+this number.) Discriminators restore nothing: of them the parameters are listed and not added. The last line is JSON.
+"""
+
+import argparse
+import json
+
+from mmengine.config import DictAction
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``rainrestore get_flops``."""
+    parser.add_argument('config', help='a config, e.g. configs/fcg_gan_x4.py')
+    parser.add_argument(
+        '--shape',
+        type=int,
+        nargs='+',
+        default=[32],
+        metavar='SIDE',
+        help='of the input: one side, or height and width (default: 32)',
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to the config'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Count and print."""
+    from mmengine.registry import init_default_scope
+
+    from rainrestore import compat
+    from rainrestore.engine.complexity import measure_complexity
+    from rainrestore.engine.config import load_config
+    from rainrestore.errors import ConfigError
+    from rainrestore.registry import MODELS, SCOPE
+
+    if len(args.shape) > 2 or min(args.shape) < 1:
+        raise ConfigError(f'--shape: one or two sides of at least 1, not {" ".join(map(str, args.shape))}')
+    config = load_config(args.config, args.cfg_options)
+    if not config.get('model'):
+        raise ConfigError(f'{args.config}: no model; only a whole experiment can be counted')
+    compat.apply()
+    init_default_scope(config.get('default_scope', SCOPE))
+    found = measure_complexity(MODELS.build(config.model), args.shape[0], args.shape[-1])
+    rows = [(name, cost.parameters, cost.macs) for name, cost in found.slots.items()]
+    print(f'{"slot":24}{"parameters":>14}{"MACs":>16}')
+    for name, parameters, macs in [*rows, (f'restoring {found.height}x{found.width}', found.parameters, found.macs)]:
+        print(f'{name:24}{parameters:14,}' + ('training only' if macs is None else f'{macs:,}').rjust(16))
+    print(json.dumps({'config': str(args.config), **found.to_dict()}))
+    return 0

@@ -1,0 +1,83 @@
+"""What a restorer costs: parameters and multiply-accumulates, slot by slot."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from rainrestore.engine.checkpoints import is_training_only
+
+
+@dataclass(frozen=True)
+class SlotCost:
+    """Parameters of a slot, and its multiply-accumulates for one picture; None where restoring does not use it."""
+
+    parameters: int
+    macs: int | None
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """The cost of restoring one picture of ``height`` x ``width``.
+
+    ``slots`` has the discriminators too, with their parameters alone; the totals are of what restores. ``macs`` is more
+    than its slots' sum where the restorer computes outside its slots.
+    """
+
+    height: int
+    width: int
+    parameters: int
+    macs: int
+    slots: dict[str, SlotCost]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+
+def measure_complexity(model: nn.Module, height: int, width: int) -> Complexity:
+    """Restore one picture of noise and count the multiply-accumulates (MACs) of what was really computed.
+
+    torch's dispatcher is watched, so convolutions (grouped and transposed too), linear layers, matrix products and
+    attention are counted exactly, whatever module or function they are written as; fused attention is taken apart for
+    that. Not counted: what multiplies no matrices (normalisation, activations, pooling, resizing, elementwise
+    arithmetic). One MAC is two of torch's floating point operations (FLOPs).
+
+    Args:
+        model: A restorer: ``model(inputs, mode='tensor')`` restores N x 3 x h x w in [0, 1].
+        height: h.
+        width: w.
+
+    Raises:
+        ValueError: A side below 1.
+    """
+    if height < 1 or width < 1:
+        raise ValueError(f'a picture of {height}x{width} has no pixels')
+    own = next((value for value in model.parameters()), torch.zeros(1))
+    inputs = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0)).to(own.device)
+    training = model.training
+    fused = torch.backends.mha.get_fastpath_enabled()
+    counter = FlopCounterMode(display=False)
+    # Fused attention kernels are single operations that the counter does not know.
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        model.eval()
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+            model(inputs, mode='tensor')
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+        model.train(training)
+    flops = {name: sum(found.values()) for name, found in counter.get_flop_counts().items()}
+    root = type(model).__name__
+    slots = {}
+    for name, slot in model.named_children():
+        parameters = sum(value.numel() for value in slot.parameters())
+        # A loss belongs to no restorer, though a perceptual one brings a network of its own.
+        if parameters and not name.endswith('loss'):
+            used = not is_training_only(name)
+            slots[name] = SlotCost(parameters, flops.get(f'{root}.{name}', 0) // 2 if used else None)
+    restoring = sum(cost.parameters for cost in slots.values() if cost.macs is not None)
+    return Complexity(height, width, restoring, flops.get('Global', 0) // 2, slots)
