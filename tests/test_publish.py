@@ -48,6 +48,8 @@ def test_published_model_holds_what_restores_and_nothing_else(tmp_path, training
     assert read_index(zoo) == {'joint_x4': entry}
     assert entry['sha256'] == sha256_of(zoo_file('joint_x4', zoo))
     assert entry['bytes'] == (zoo / 'joint_x4.safetensors').stat().st_size
+    slots = (model.rain_removal, model.face_parser, model.generator)
+    assert entry['parameters'] == sum(value.numel() for slot in slots for value in slot.parameters())
     assert (entry['faces'], entry['config'], entry['licence']) == (1200, 'configs/joint.py', 'Apache-2.0')
     weights, metadata = load_safetensors(zoo / 'joint_x4.safetensors')
     assert {name.partition('.')[0] for name in weights} == {'rain_removal', 'face_parser', 'generator'}

@@ -20,6 +20,8 @@ from rainrestore.engine.checkpoints import (
 from rainrestore.errors import CheckpointError, ConfigError
 
 MAX_BYTES = 30_000_000
+#: What batch normalisation remembers: weights of the file, but no parameters of the network.
+STATISTICS = ('.running_mean', '.running_var')
 
 
 def publish(
@@ -83,7 +85,11 @@ def publish(
             'file': path.name,
             'sha256': sha256_of(path),
             'bytes': size,
-            'parameters': sum(value.numel() for value in weights.values() if value.is_floating_point()),
+            'parameters': sum(
+                value.numel()
+                for key, value in weights.items()
+                if value.is_floating_point() and not key.endswith(STATISTICS)
+            ),
             'config': config,
             'licence': licence,
             **notes,
