@@ -30,7 +30,7 @@ def plot_curves(
     path = Path(path)
     # A figure of its own: pyplot would choose a window system.
     figure = figures.Figure(figsize=(7, 3 * len(keys)), dpi=120, layout='constrained')
-    for axes, key in zip(figure.subplots(len(keys), squeeze=False)[:, 0], keys, strict=True):
+    for axes, key in zip(figure.subplots(len(keys), squeeze=False, sharex=True)[:, 0], keys, strict=True):
         for colour, (label, curves) in enumerate(runs):
             if key in curves:
                 steps, values = zip(*curves[key].items(), strict=True)
