@@ -166,7 +166,8 @@ model = dict(
         f"srgan=dict(label='SRGAN', config={str(narrow)!r}, warm_up=dict(discriminator=None, adversarial_loss=None))"
     )
     absent = f"absent=dict(label='Absent', config={str(narrow)!r}, checkpoint='none', needs=['no_such_package'])"
-    spec = written(tmp_path, f'{bicubic}, {srgan}, {absent}', "claims = [('srgan', 'bicubic', 0.1)]")
+    rest = "claims = [('srgan', 'bicubic', 0.1)]\nmetrics = [dict(type='LPIPS', weights='no_such.pth')]"
+    spec = written(tmp_path, f'{bicubic}, {srgan}, {absent}', rest)
     out = tmp_path / 'out'
     loaders = [f'{split}_dataloader.num_workers=0' for split in ('train', 'val', 'test')]
     loaders += [f'{split}_dataloader.persistent_workers=False' for split in ('train', 'val')]
@@ -176,7 +177,10 @@ model = dict(
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert all(Path(path).is_file() for path in printed.values())
     full = json.loads(Path(printed['json']).read_text())
-    assert full['left_out'] == ['Absent is left out: no_such_package is not installed']
+    assert full['left_out'] == [
+        "LPIPS is left out: LPIPS: weights='no_such.pth': no such file",
+        'Absent is left out: no_such_package is not installed',
+    ]
     rows = {entry['method']: entry for entry in full['tables']['faces']}
     assert rows['bicubic']['seeds']['fixed']['PSNR'] > 5
     assert rows['srgan']['faces'] == 16

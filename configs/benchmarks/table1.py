@@ -81,4 +81,4 @@ claims = [
     ('srgan', 'pix2pix', 0.62),
     ('pix2pix', 'heavy_rain_removal', 1.00),
 ]
-metrics = []
+metrics = [dict(type='LPIPS'), dict(type='IdentityDistance'), dict(type='RestoredParsingMIoU')]

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from rainrestore.engine.checkpoints import is_training_only, load_weights
+from rainrestore.engine.checkpoints import load_weights
+from rainrestore.engine.complexity import measure_complexity
 from rainrestore.engine.config import load_config
 from rainrestore.registry import MODELS
 
@@ -22,24 +23,19 @@ def cost(config: Path, checkpoint: str, options: Mapping[str, Any] | None) -> di
 
     A network that runs outside torch has the seconds alone.
     """
-    from torch.utils.flop_counter import FlopCounterMode
-
     model = MODELS.build(load_config(config, options).model).eval()
     if checkpoint != 'none':
         load_weights(model, checkpoint)
-    parameters = sum(value.numel() for name, value in model.named_parameters() if not is_training_only(name))
     faces = torch.rand(BATCH, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    seconds = []
     with torch.inference_mode():
-        with FlopCounterMode(display=False) as counter:
-            model.restore(faces[:1])
-        seconds = []
         for _ in range(ROUNDS + 1):
             start = time.perf_counter()
-            model.restore(faces)
+            model(faces, mode='tensor')
             seconds.append(time.perf_counter() - start)
     # The first round warms up.
     price: dict[str, float] = {'seconds': median(seconds[1:]) / BATCH}
     if not getattr(model, 'outside_torch', False):
-        # Two floating point operations are one multiplication and addition.
-        price |= {'parameters': parameters, 'macs': counter.get_total_flops() // 2}
+        complexity = measure_complexity(model, SIDE, SIDE)
+        price |= {'parameters': complexity.parameters, 'macs': complexity.macs}
     return price

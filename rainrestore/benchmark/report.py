@@ -20,7 +20,7 @@ COLUMNS: dict[str, tuple[str, int]] = {
     'PSNR_Y': ('PSNR Y', 2),
     'PSNR_crop4': ('PSNR crop 4', 2),
     'LPIPS': ('LPIPS', 4),
-    'IdentityDistance': ('identity', 3),
+    'identity_distance': ('identity', 3),
     'mIoU_restored': ('mIoU', 3),
 }
 CONVENTION = (

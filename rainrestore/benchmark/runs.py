@@ -16,6 +16,7 @@ from tqdm import tqdm
 from rainrestore.benchmark.spec import Method
 from rainrestore.engine.config import load_config
 from rainrestore.errors import RainRestoreError
+from rainrestore.registry import METRICS
 
 FIRST_SHARE = 0.5
 #: Each stage's learning rate falls along a cosine to this part of the config's.
@@ -181,6 +182,19 @@ def test(
     result = json.loads(last)
     _write_json(summary, result)
     return result
+
+
+def available(metrics: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """The metrics that can be computed here, and for each other one the reason."""
+    usable, reasons = [], []
+    for metric in metrics:
+        try:
+            METRICS.build(dict(metric))
+        except RainRestoreError as error:
+            reasons.append(f'{metric["type"]} is left out: {error}')
+        else:
+            usable.append(metric)
+    return usable, reasons
 
 
 def _run(words: Sequence[str], log: Path, title: str, iterations: int | None) -> str:

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     """Train, test, write and print."""
     from rainrestore.benchmark import load_benchmark, report
     from rainrestore.benchmark.cost import cost
-    from rainrestore.benchmark.runs import Budget, check_budget, test, train
+    from rainrestore.benchmark.runs import Budget, available, check_budget, test, train
     from rainrestore.datasets.face_dataset import resolve_data_root
     from rainrestore.engine.checkpoints import zoo_entry
     from rainrestore.errors import ConfigError
@@ -62,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
     benchmark = load_benchmark(args.spec)
     chosen = benchmark.choose(args.methods)
     methods = [method for method in chosen if not method.missing]
-    left_out = [
+    metrics, left_out = available(benchmark.metrics)
+    left_out += [
         f'{method.label} is left out: {", ".join(method.missing)} is not installed'
         for method in chosen
         if method.missing
@@ -73,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
     if len(roots) != 1 + len(args.test_data):
         raise ConfigError('--test-data: two folders have the same name, and their results would too')
     check_budget(out, budget, benchmark.name)
+    for line in left_out:
+        print(line)
 
     weights: dict[str, dict[int | None, str]] = {}
     tables: dict[str, list[report.Row]] = {name: [] for name in roots}
@@ -91,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         for name, folder in roots.items():
             folders = {seed: out / method.name / _seed_name(seed) / name for seed in weights[method.name]}
             summaries = {
-                seed: test(method.config, weights[method.name][seed], budget, benchmark.metrics, folder, folders[seed])
+                seed: test(method.config, weights[method.name][seed], budget, metrics, folder, folders[seed])
                 for seed in folders
             }
             before = sum(int(str(zoo_entry(model)['faces']).replace(',', '')) for model in method.pretrained)
