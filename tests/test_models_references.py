@@ -1,5 +1,6 @@
 """The rows that are told the truth, against the same networks called by hand."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,18 @@ def test_rain_removal_then_bicubic_enlarges_j_as_the_rain_model_does() -> None:
     for small, large in zip(outputs['lr_img'], outputs['pred_img'], strict=True):
         expected = np.clip(enlarge(small.permute(1, 2, 0).numpy(), 4), 0, 1)
         assert np.abs(large.permute(1, 2, 0).numpy() - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ('name', 'weights'),
+    [('hrrm_bicubic_x4', 'rainrestore://hrrm_x4'), ('oracle_parsing_x4', 'rainrestore://fcg_gan_x4')],
+)
+def test_row_is_tested_on_any_faces(
+    name: str, weights: str, face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(CONFIGS / f'{name}.py'), weights, '--data', str(face_folder), '--out', str(tmp_path / 'out')]
+    assert main(['test', *words, '--cfg-options', 'test_dataloader.num_workers=0']) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])['PSNR'] > 5
 
 
 def test_what_is_only_tested_cannot_be_trained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

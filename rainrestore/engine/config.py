@@ -35,6 +35,6 @@ def load_config(
     root = data_root or config.get('data_root')
     if root:
         for name in DATALOADERS:
-            if name in config:
+            if config.get(name):
                 config[name].dataset.data_root = str(root)
     return config
