@@ -1,7 +1,7 @@
 # The bundled network, first part: MSE alone. Neither VGG nor discriminators, which cost five times as much a face.
 _base_ = '../fcg_gan_x4.py'
 
-max_iters = 750
+max_iters = 3000
 model = dict(
     perceptual_loss=None,
     discriminator=None,
