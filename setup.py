@@ -4,9 +4,24 @@ import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'rainrestore/__init__.py').read_text(encoding='utf-8'))[1]
+
+
+class BuildWithConfigs(build_py):
+    """Puts a copy of configs/ into the built package: the zoo's models find theirs there, in whatever folder one is."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        for file in sorted((ROOT / 'configs').rglob('*.py')):
+            target = Path(self.build_lib) / 'rainrestore' / file.relative_to(ROOT)
+            self.mkpath(str(target.parent))
+            self.copy_file(str(file), str(target))
+
 
 setup(
     name='rainrestore',
@@ -15,6 +30,7 @@ setup(
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
+    cmdclass={'build_py': BuildWithConfigs},
     python_requires='>=3.11',
     packages=find_packages(include=['rainrestore', 'rainrestore.*']),
     package_data={'rainrestore': ['py.typed', 'assets/**/*']},

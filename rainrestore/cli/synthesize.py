@@ -23,12 +23,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from rainrestore import __version__
-from rainrestore.datasets.image_io import DatasetError, list_images, read_image
+from rainrestore.cli.options import whole_number
+from rainrestore.datasets.image_io import DatasetError, encode_png, list_images, read_image, sixteen_bit
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
 from rainrestore.errors import ConfigError
 from rainrestore.physics import RAIN_RANGES, RainRanges, RainRangesError, quantise
@@ -36,16 +36,6 @@ from rainrestore.visualization.sheets import picture_sheet
 
 SHEET_TITLES = ('HR', 'LR (J)', 'J + S', 'LRHR (I)', 'S', 'A', 'T')
 SHEET_ROWS = 8
-
-
-def _whole(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'expected a whole number of at least 1, got {text!r}')
-    return value
 
 
 def _setting(text: str) -> tuple[str, float | int | tuple[float, float]]:
@@ -79,8 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='another range than that of --rain, such as beta=0.5,0.8 or layers=2; may be repeated; fields: '
         + ', '.join(item.name for item in fields(RainRanges)),
     )  # fmt: skip
-    parser.add_argument('--scale', type=_whole, default=4, help='how much smaller I is than the face (default 4)')
-    parser.add_argument('--limit', type=_whole, metavar='N', help='only the first N faces by name')
+    parser.add_argument('--scale', type=whole_number, default=4, help='how much smaller I is than the face (default 4)')
+    parser.add_argument('--limit', type=whole_number, metavar='N', help='only the first N faces by name')
 
 
 def _ranges(rain: str, settings: list[tuple[str, Any]]) -> RainRanges:
@@ -105,19 +95,9 @@ def _sources(source: Path, limit: int | None) -> dict[str, Path]:
     return dict(list(named.items())[:limit])
 
 
-def _sixteen(values: np.ndarray) -> np.ndarray:
-    return np.rint(values.astype(np.float64) * 65535).astype('<u2')
-
-
 def _eight(values: np.ndarray, height: int, width: int) -> np.ndarray:
     """Any of the maps as an RGB picture for the sheet."""
     return quantise(np.broadcast_to(values, (height, width, 3)))
-
-
-def _write_png(path: Path, pixels: np.ndarray) -> None:
-    # Pillow cannot write 16-bit RGB. Encoded in memory, as OpenCV's own writing fails silently and on some names.
-    stored = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.shape[2] == 3 else pixels
-    path.write_bytes(cv2.imencode('.png', stored)[1].tobytes())
 
 
 def _degrade(
@@ -131,12 +111,12 @@ def _degrade(
     maps = {
         'I': sample['img'],
         'J': quantise(sample['lr']),
-        'S': _sixteen(sample['streak']),
-        'T': _sixteen(sample['transmission']),
-        'A': _sixteen(np.broadcast_to(sample['airlight'], (*small, 3))),
+        'S': sixteen_bit(sample['streak']),
+        'T': sixteen_bit(sample['transmission']),
+        'A': sixteen_bit(np.broadcast_to(sample['airlight'], (*small, 3))),
     }
     for kind, pixels in maps.items():
-        _write_png(folder / kind / f'{name}.png', pixels)
+        (folder / kind / f'{name}.png').write_bytes(encode_png(pixels))
     hashes = {kind: hashlib.sha256(pixels.tobytes()).hexdigest() for kind, pixels in {'HR': gt, **maps}.items()}
     shown = (sample['lr'], sample['lr'] + sample['streak'], sample['img'] / np.float32(255),
              sample['streak'], sample['airlight'], sample['transmission'])  # fmt: skip

@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore import compat
     from rainrestore.engine.checkpoints import load_weights
     from rainrestore.engine.config import load_config
+    from rainrestore.engine.device import find_device
 
     compat.apply()
     out = args.out or Path('work_dirs') / Path(args.config).stem / 'test'
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.pictures:
         config.custom_hooks.append({'type': 'RestoredPicturesHook', 'folder': str(out / 'restored')})
-    device = _device(args.device)
+    device = None if args.device is None else find_device(args.device)
     runner = Runner.from_cfg(config)
     if args.checkpoint != NO_CHECKPOINT:
         load_weights(runner.model, args.checkpoint)
@@ -166,22 +167,6 @@ def format_table(values: Mapping[str, float]) -> str:
 def _is_infinite(value: Any) -> bool:
     """Infinite or NaN, which JSON cannot hold: the PSNR of a perfect restoration."""
     return isinstance(value, float) and not math.isfinite(value)
-
-
-def _device(name: str | None) -> Any:
-    import torch
-
-    from rainrestore.errors import ConfigError
-
-    if name is None:
-        return None
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f'--device: {name!r} is no device; cpu, cuda or cuda:N') from error
-    if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f'--device {name}: torch sees {torch.cuda.device_count()} CUDA devices')
-    return device
 
 
 def _rain(pipeline: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

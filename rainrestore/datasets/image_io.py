@@ -1,4 +1,4 @@
-"""Reading pictures and label maps from files, with errors that name the file.
+"""Reading pictures and label maps from files, with errors that name the file, and encoding PNG.
 
 Pillow does the decoding: it checks lengths and checksums, and it refuses decompression bombs.
 """
@@ -6,10 +6,13 @@ Pillow does the decoding: it checks lengths and checksums, and it refuses decomp
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -17,6 +20,9 @@ from rainrestore.datasets.labels import NUM_LABELS
 from rainrestore.errors import RainRestoreError
 
 IMAGE_SUFFIXES: tuple[str, ...] = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
+
+# What is decoded, told by its content. Not all that Pillow knows: for EPS it would start another program.
+_FORMATS = ('PNG', 'JPEG', 'BMP', 'DIB', 'WEBP', 'TIFF', 'PPM', 'GIF')
 
 # What Pillow's decoders raise on damaged input.
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, zlib.error,
@@ -40,10 +46,27 @@ class ImageFileError(DatasetError):
         return type(self), (self.path, self.reason)
 
 
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """Refuse what is no file to read to its end: a missing one, a folder, a loop of links, a pipe, a device.
+
+    Raises:
+        ImageFileError: it is one of these.
+    """
+    try:
+        regular = stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError as error:
+        raise ImageFileError(path, 'no such file') from error
+    except (OSError, ValueError) as error:
+        raise ImageFileError(path, f'cannot be opened ({getattr(error, "strerror", None) or error})') from error
+    if not regular:
+        raise ImageFileError(path, 'is not a file (but a folder, a pipe or a device)')
+
+
 def _open(path: str | os.PathLike[str]) -> Image.Image:
     """Open and fully decode ``path``; the returned picture no longer needs the file."""
+    check_regular(path)
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             limit = Image.MAX_IMAGE_PIXELS
             # Pillow itself only warns between one and two times its limit.
             if limit is not None and image.width * image.height > limit:
@@ -54,8 +77,6 @@ def _open(path: str | os.PathLike[str]) -> Image.Image:
             return image.copy() if image.mode == 'P' else image
     except ImageFileError:
         raise
-    except FileNotFoundError as error:
-        raise ImageFileError(path, 'no such file') from error
     except Image.DecompressionBombError as error:
         raise ImageFileError(path, f'too many pixels ({error}); shrink it first') from error
     except _DECODE_ERRORS as error:
@@ -70,20 +91,37 @@ def _sixteen_to_eight(values: np.ndarray) -> np.ndarray:
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """Read a picture of any usual kind as 8-bit RGB.
+    """Read a picture of any usual kind as 8-bit RGB: PNG, JPEG, BMP, WebP, TIFF, PPM, PGM or GIF, told by its content.
 
-    Grey is repeated over the channels; 16-bit grey is scaled by 1/257 (16-bit colour keeps its high byte, which is
-    all that Pillow decodes); palette, CMYK and YCbCr are converted; transparency is laid over black; the EXIF
-    orientation of a photo is applied. Of an animation or a multi-page file the first picture is read.
+    Of an animation or a multi-page file the first picture is read. For the rest see :func:`to_rgb`.
 
     Returns:
         H x W x 3 uint8, RGB, contiguous and writable.
 
     Raises:
-        ImageFileError: missing, truncated or not an image, more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``, or of a
-            kind without a defined white (32-bit integer, float).
+        ImageFileError: missing, truncated or not an image, more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``, or as
+            :func:`to_rgb`.
     """
-    image = _open(path)
+    return to_rgb(_open(path), path)
+
+
+def to_rgb(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
+    """A Pillow picture of any usual mode as 8-bit RGB.
+
+    Grey is repeated over the channels; 16-bit grey is scaled by 1/257 (16-bit colour keeps its high byte, which is
+    all that Pillow decodes); palette, CMYK and YCbCr are converted; transparency is laid over black; the EXIF
+    orientation of a photo is applied.
+
+    Args:
+        image: the picture.
+        path: its file or, if it has none, what an error is to call it.
+
+    Returns:
+        H x W x 3 uint8, RGB, contiguous and writable.
+
+    Raises:
+        ImageFileError: of a kind without a defined white (32-bit integer, float), or not to be decoded.
+    """
     try:
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith('I;16') or image.mode == 'I':
@@ -157,3 +195,54 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
         DatasetError: the folder does not exist.
     """
     return [entry for entry in visible_files(folder) if entry.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def find_images(
+    folder: str | os.PathLike[str],
+    skip: Iterable[str | os.PathLike[str]] = (),
+    onerror: Callable[[OSError], object] | None = None,
+) -> list[Path]:
+    """The pictures in ``folder`` and its sub-folders (by suffix, see ``IMAGE_SUFFIXES``), sorted by path.
+
+    Hidden files and folders are passed over. Linked files are listed, even if they lead nowhere, for a caller to name;
+    linked sub-folders are not entered, as they may lead back.
+
+    Args:
+        folder: where to look.
+        skip: sub-folders not to enter.
+        onerror: called with the error of a sub-folder that cannot be listed; by default it is raised.
+
+    Raises:
+        DatasetError: the folder does not exist, or a sub-folder cannot be listed.
+    """
+    if not os.path.isdir(folder):
+        raise DatasetError(f'{folder}: no such folder')
+
+    def refuse(error: OSError) -> None:
+        raise DatasetError(f'{error.filename}: cannot be listed ({error.strerror})') from error
+
+    closed = {os.path.realpath(path) for path in skip}
+    found = []
+    for place, folders, files in os.walk(folder, onerror=onerror or refuse):
+        folders[:] = [
+            name for name in folders
+            if not name.startswith('.') and os.path.realpath(os.path.join(place, name)) not in closed
+        ]  # fmt: skip
+        found += [
+            Path(place, name)
+            for name in files
+            if not name.startswith('.') and Path(name).suffix.lower() in IMAGE_SUFFIXES
+        ]
+    return sorted(found)
+
+
+def sixteen_bit(values: np.ndarray) -> np.ndarray:
+    """Values in [0, 1] to 0..65535, rounded: little-endian uint16."""
+    return np.rint(values.astype(np.float64) * 65535).astype('<u2')
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """H x W x 3 (RGB) or H x W x 1, uint8 or uint16, as the bytes of a PNG file."""
+    # Not Pillow, which cannot write 16-bit RGB; in memory, as OpenCV's own writing fails silently and on some names.
+    stored = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.shape[2] == 3 else pixels
+    return cv2.imencode('.png', stored)[1].tobytes()

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import pickle
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from rainrestore.errors import CheckpointError
+from rainrestore.files import whole_file
 
 ZOO_SCHEME = 'rainrestore://'
 ZOO_DIR = Path(__file__).resolve().parents[1] / 'assets' / 'zoo'
@@ -69,15 +69,8 @@ def save_safetensors(
             tensor = stored
         tensors[name] = tensor
     header = {'format': 'pt', METADATA_KEY: json.dumps(dict(metadata or {}), sort_keys=True)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(suffix='.part', dir=path.parent)
-    os.close(handle)
-    try:
+    with whole_file(path) as temporary:
         save_file(tensors, temporary, metadata=header)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
     return path
 
 

@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from rainrestore.errors import ConfigError
 
+PACKAGE = Path(__file__).resolve().parents[1]
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -38,3 +39,19 @@ def load_config(
             if config.get(name):
                 config[name].dataset.data_root = str(root)
     return config
+
+
+def bundled_config(name: str) -> Path:
+    """The file of a config that the zoo's index names, such as ``configs/fcg_gan_x4.py``, from whatever folder.
+
+    An installed package has its own copy of ``configs/`` (setup.py puts it there); a checkout has it beside the
+    package.
+
+    Raises:
+        ConfigError: neither has it.
+    """
+    # The package's own first: beside an installed package, in site-packages, configs/ may be anybody's.
+    for root in (PACKAGE, PACKAGE.parent):
+        if (root / name).is_file():
+            return root / name
+    raise ConfigError(f'{name}: this config of the zoo is missing; install rainrestore again')

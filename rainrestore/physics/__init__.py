@@ -13,7 +13,7 @@ from rainrestore.physics.rain import (
     quantise,
     seeded_rng,
 )
-from rainrestore.physics.resample import enlarge, shrink
+from rainrestore.physics.resample import enlarge, resize, shrink
 
 __all__ = [
     'RAIN_RANGES',
@@ -27,6 +27,7 @@ __all__ = [
     'invert',
     'motion_kernel',
     'quantise',
+    'resize',
     'seeded_rng',
     'shrink',
 ]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 _ROWS_PER_BAND = 8
+_COLUMNS_PER_STRIP = 512
 
 # Weights are whole multiples of 2^-20. With 8-bit input both passes are then exact in float64 (8 + 20 + 20 bits and
 # two for the overshoot), so the result is the same bits on every machine, however its BLAS orders the sums.
@@ -70,7 +71,12 @@ def _resample_rows(picture: np.ndarray, size_out: int) -> np.ndarray:
 
 def _resample(image: np.ndarray, height: int, width: int) -> np.ndarray:
     unit = 255.0 if image.dtype == np.uint8 else 1.0
-    tall = _resample_rows(image.astype(np.float64), height)
+    # In strips, for eight bytes a value of a whole photo are gigabytes.
+    strips = [
+        _resample_rows(image[:, start : start + _COLUMNS_PER_STRIP].astype(np.float64), height)
+        for start in range(0, image.shape[1], _COLUMNS_PER_STRIP)
+    ]
+    tall = strips[0] if len(strips) == 1 else np.concatenate(strips, 1)
     wide = _resample_rows(np.ascontiguousarray(tall.swapaxes(0, 1)), width).swapaxes(0, 1)
     result = np.divide(wide, unit, dtype=np.float32, casting='same_kind', order='C')
     return np.clip(result, 0, 1, out=result)
@@ -126,3 +132,24 @@ def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
     if not height or not width:
         raise ValueError(f'enlarge: the image is empty ({width}x{height})')
     return _resample(image, height * scale, width * scale)
+
+
+def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bicubic resampling (Keys, a = -0.5) to any size, with antialiasing where it shrinks, as :func:`shrink`.
+
+    Args:
+        image: H x W x C, floating point in [0, 1] or uint8 in 0..255.
+        height: of the result.
+        width: of the result.
+
+    Returns:
+        height x width x C float32, clipped to [0, 1].
+
+    Raises:
+        ValueError: not three axes, or a side without a pixel.
+        TypeError: pixels neither uint8 nor floating point.
+    """
+    _check(image, 1, 'resize')
+    if min(*image.shape[:2], height, width) < 1:
+        raise ValueError(f'resize: {image.shape[1]}x{image.shape[0]} to {width}x{height} has a side without a pixel')
+    return _resample(image, height, width)

@@ -1,12 +1,12 @@
 """Sheets of pictures: rows of faces under column titles, as the paper's Fig. 5 shows them."""
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from rainrestore.files import whole_file
 
 Row = Sequence[np.ndarray | None]
 
@@ -80,15 +80,8 @@ def picture_sheet(
     """
     path = Path(path)
     picture = Image.fromarray(picture_grid(rows, titles, row_titles, cell))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    try:
+    with whole_file(path) as temporary:
         picture.save(temporary)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
     return path
 
 

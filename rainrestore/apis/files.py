@@ -1,0 +1,345 @@
+"""Files to files: restore pictures into a folder, whole or not at all, and go on where the last run stopped."""
+
+import errno
+import glob
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, TextIO
+
+import numpy as np
+
+from rainrestore.apis.inputs import PictureError
+from rainrestore.apis.restorer import Restoration
+from rainrestore.datasets.image_io import (
+    IMAGE_SUFFIXES,
+    ImageFileError,
+    check_regular,
+    encode_png,
+    find_images,
+    read_image,
+    sixteen_bit,
+)
+from rainrestore.engine.checkpoints import sha256_of
+from rainrestore.errors import ConfigError
+from rainrestore.files import whole_file
+from rainrestore.physics import quantise
+from rainrestore.visualization.sheets import picture_grid
+
+FACES = 'restored'
+SHEETS = 'sheets'
+PHYSICS = ('J', 'S', 'T', 'A')
+MANIFEST = 'manifest.jsonl'
+#: Values of the pictures that wait for the network together, at most: photos of a phone are large.
+MAX_VALUES = 64_000_000
+#: After these no other file can be written either.
+HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+class PictureRestorer(Protocol):
+    """What restores the pictures of files: a :class:`~rainrestore.apis.Restorer`, or whatever finds the faces first."""
+
+    fingerprint: str
+
+    def restore(self, pictures: Sequence[np.ndarray]) -> list[Restoration]:
+        """Restore H x W x 3 uint8 RGB pictures.
+
+        Raises:
+            PictureError: one of them cannot be restored.
+        """
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """What is to be restored to where.
+
+    Attributes:
+        out: the folder for the results.
+        sources: path below ``out/restored`` -> the picture.
+        unlisted: folder or file that cannot be looked into -> why.
+    """
+
+    out: Path
+    sources: dict[str, Path]
+    unlisted: dict[Path, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A picture in memory, and where its results go."""
+
+    name: str
+    source: Path
+    digest: str
+    targets: Mapping[str, str]
+    picture: np.ndarray
+
+
+@dataclass(frozen=True)
+class FileOutcome:
+    """What became of one picture; ``reason`` says why it failed."""
+
+    source: Path
+    state: Literal['restored', 'done', 'failed']
+    reason: str = ''
+
+
+def plan_files(inputs: Sequence[str | Path], out: str | Path) -> FilePlan:
+    """Find the pictures and give each its name.
+
+    A folder stands for all pictures in it and in its sub-folders (by suffix; hidden ones and linked sub-folders are
+    left out, and so is ``out``); a name with ``*``, ``?`` or ``[`` that is no file, for what it matches. ``DIR/a.jpg``
+    becomes ``a.png`` in the same place below ``out/restored`` as it has below the folder that all inputs share, or
+    ``a.jpg.png`` where ``a.png`` would stand for more than one.
+
+    Raises:
+        ConfigError: an input that does not exist, no picture at all, ``out`` is a file or looks like one, or a result
+            would take the place of an input.
+    """
+    out = Path(out)
+    if not out.is_dir() and (os.path.lexists(out) or out.suffix.lower() in IMAGE_SUFFIXES):
+        raise ConfigError(f'{out}: results go into a folder; name one that exists or a new one')
+    unlisted: dict[Path, str] = {}
+
+    def unlistable(error: OSError) -> None:
+        unlisted[Path(error.filename)] = f'cannot be listed ({error.strerror})'
+
+    found: dict[Path, Path] = {}
+    tops = []
+    for name in _expanded(inputs):
+        if name.is_dir():
+            if os.path.realpath(name) == os.path.realpath(out):
+                raise ConfigError(f'{out}: is an input itself; choose another folder for results')
+            paths = find_images(name, skip=[out], onerror=unlistable)
+            tops.append(Path(os.path.realpath(name)))
+        else:
+            paths = [name]
+            tops.append(_location(name).parent)
+        found.update({_location(path): path for path in paths})
+    if not found and not unlisted:
+        raise ConfigError(f'{", ".join(map(str, inputs))}: no pictures there ({", ".join(IMAGE_SUFFIXES)})')
+    top = Path(os.path.commonpath(tops))
+    plan = FilePlan(out, _result_names({path: place.relative_to(top).as_posix() for place, path in found.items()}),
+                    unlisted)  # fmt: skip
+    _spare_inputs(plan)
+    return plan
+
+
+def restore_files(
+    restorer: PictureRestorer, plan: FilePlan, *, batch: int = 16, physics: bool = False, sheets: bool = False
+) -> Iterator[FileOutcome]:
+    """Restore what is not done, and say of each picture what became of it.
+
+    Below ``plan.out``, each for a picture NAME: ``restored/NAME.png``; with ``physics`` ``J/NAME.png`` (8 bits),
+    ``S/``, ``T/`` and ``A/`` (16 bits, value / 65535); with ``sheets`` ``sheets/NAME.png``, a row of input, face and
+    maps. Each file is written under another name and then renamed. When all files of a picture are there,
+    ``manifest.jsonl`` gets a line: its source, the fingerprint of the model, and SHA-256 of the source and of each
+    file. A picture is done if such a line fits source, files and model as they are now; nothing else counts.
+
+    A picture that cannot be read or restored fails alone, and nothing is written for it.
+
+    Raises:
+        ConfigError: the folder cannot be written: it is read-only, or the disk is full. What is written stays done.
+    """
+    kinds = (FACES, *(PHYSICS if physics else ()), *((SHEETS,) if sheets else ()))
+    for path, reason in plan.unlisted.items():
+        yield FileOutcome(path, 'failed', reason)
+    manifest = plan.out / MANIFEST
+    try:
+        plan.out.mkdir(parents=True, exist_ok=True)
+        log = _open_to_append(manifest)
+    except OSError as error:
+        raise _unwritable(plan.out, error) from error
+    done = _read_manifest(manifest)
+    waiting: list[_Read] = []
+    with log:
+        for name, source in plan.sources.items():
+            targets = _targets(name, kinds)
+            try:
+                digest = _source_digest(source)
+                if _is_done(done.get(name), plan.out, targets, digest, restorer.fingerprint):
+                    yield FileOutcome(source, 'done')
+                    continue
+                waiting.append(_Read(name, source, digest, targets, read_image(source)))
+            except ImageFileError as error:
+                yield FileOutcome(source, 'failed', error.reason)
+            if len(waiting) == batch or sum(read.picture.size for read in waiting) > MAX_VALUES:
+                yield from _restore_and_write(restorer, waiting, plan.out, log)
+                waiting = []
+        yield from _restore_and_write(restorer, waiting, plan.out, log)
+
+
+def _restore_and_write(
+    restorer: PictureRestorer, reads: Sequence[_Read], out: Path, log: TextIO
+) -> Iterator[FileOutcome]:
+    for read, result in zip(reads, _restore_each(restorer, [read.picture for read in reads]), strict=True):
+        if isinstance(result, PictureError):
+            yield FileOutcome(read.source, 'failed', result.reason)
+            continue
+        try:
+            written = _write(result, out, read.targets)
+            line = {'name': read.name, 'source': str(read.source), 'source_sha256': read.digest, 'sha256': written,
+                    'model': restorer.fingerprint}  # fmt: skip
+            log.write(json.dumps(line) + '\n')
+            log.flush()
+        except OSError as error:
+            if error.errno in HOPELESS:
+                raise _unwritable(out, error) from error
+            yield FileOutcome(read.source, 'failed', f'its result cannot be written ({error.strerror or error})')
+        else:
+            yield FileOutcome(read.source, 'restored')
+
+
+def _expanded(inputs: Sequence[str | Path]) -> Iterator[Path]:
+    for name in map(str, inputs):
+        if os.path.lexists(name):
+            yield Path(name)
+            continue
+        # A shell that finds no match, or none at all, leaves the pattern to the program.
+        matches = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []
+        if not matches:
+            raise ConfigError(f'{name}: no such file or folder')
+        yield from map(Path, matches)
+
+
+def _location(path: Path) -> Path:
+    """Where a file is, whatever links lead there; a file that is a link itself keeps its name and place."""
+    return Path(os.path.realpath(path.parent)) / path.name
+
+
+def _result_names(named: Mapping[Path, str]) -> dict[str, Path]:
+    """Picture -> its path to result -> picture; no two results share a path, on file systems without case either."""
+    long = {path: f'{name}.png' for path, name in named.items()}
+    short = {path: f'{os.path.splitext(name)[0]}.png' for path, name in named.items()}
+    wanted: dict[str, set[Path]] = {}
+    for names in (long, short):
+        for path, name in names.items():
+            wanted.setdefault(name.casefold(), set()).add(path)
+    return {(name if wanted[name.casefold()] == {path} else long[path]): path for path, name in short.items()}
+
+
+def _spare_inputs(plan: FilePlan) -> None:
+    """Refuse a plan in which a result would be written over an input, whatever links lead there."""
+    inputs = {identity: source for source in plan.sources.values() if (identity := _identity(source))}
+    kinds = (FACES, *PHYSICS, SHEETS)
+    results = [plan.out / target for name in plan.sources for target in _targets(name, kinds).values()]
+    for result in (plan.out / MANIFEST, *results):
+        source = inputs.get(_identity(result) or (0, 0))
+        if source is not None:
+            raise ConfigError(f'{result} would be written over the input {source}; choose another folder for results')
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _targets(name: str, kinds: Sequence[str]) -> dict[str, str]:
+    """Kind -> path below ``out``."""
+    return {kind: f'{kind}/{name}' for kind in kinds}
+
+
+def _source_digest(source: Path) -> str:
+    check_regular(source)
+    try:
+        return sha256_of(source)
+    except OSError as error:
+        raise ImageFileError(source, f'cannot be read ({error.strerror})') from error
+
+
+def _open_to_append(path: Path) -> TextIO:
+    """Open for appending lines, after ending one that was cut short; not through a link, which could lead anywhere."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, 'O_NOFOLLOW', 0)
+    handle = os.open(path, flags, 0o644)
+    os.lseek(handle, max(os.fstat(handle).st_size - 1, 0), os.SEEK_SET)
+    ended = os.read(handle, 1) in (b'', b'\n')
+    log = os.fdopen(handle, 'a', encoding='utf-8')
+    if not ended:
+        log.write('\n')
+    return log
+
+
+def _read_manifest(path: Path) -> dict[str, dict[str, Any]]:
+    """Name -> its last line. A line that is none (cut short, edited) proves nothing and is passed over."""
+    entries = {}
+    for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get('name'), str) and isinstance(entry.get('sha256'), dict):
+            entries[entry['name']] = entry
+    return entries
+
+
+def _is_done(
+    entry: Mapping[str, Any] | None, out: Path, targets: Mapping[str, str], source_digest: str, fingerprint: str
+) -> bool:
+    """Whether the line says, and rightly, that this picture as it is now was restored by this model."""
+    if entry is None or entry.get('source_sha256') != source_digest or entry.get('model') != fingerprint:
+        return False
+    for target in targets.values():
+        expected = entry['sha256'].get(target, '')
+        try:
+            # None: a map that this model does not predict.
+            if expected is not None and sha256_of(out / target) != expected:
+                return False
+        except OSError:
+            return False
+    return True
+
+
+def _restore_each(restorer: PictureRestorer, pictures: Sequence[np.ndarray]) -> list[Restoration | PictureError]:
+    """The restoration of each picture, or its error; one that fails takes no other with it."""
+    if not pictures:
+        return []
+    try:
+        return list(restorer.restore(pictures))
+    except PictureError as error:
+        if len(pictures) == 1:
+            return [error]
+    return [result for picture in pictures for result in _restore_each(restorer, [picture])]
+
+
+def _write(result: Restoration, out: Path, targets: Mapping[str, str]) -> dict[str, str | None]:
+    """Write the files of one picture; target -> SHA-256, None for a map that the network does not predict."""
+    digests: dict[str, str | None] = {}
+    for kind, target in targets.items():
+        pixels = _pixels(result, kind)
+        if pixels is None:
+            digests[target] = None
+            continue
+        data = encode_png(pixels)
+        path = out / target
+        if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(out)):
+            raise OSError(errno.ELOOP, f'a link leads out of {out}')
+        with whole_file(path) as temporary:
+            temporary.write_bytes(data)
+        digests[target] = hashlib.sha256(data).hexdigest()
+    return digests
+
+
+def _pixels(result: Restoration, kind: str) -> np.ndarray | None:
+    """The picture of one kind; None for a map that the network does not predict."""
+    if kind == FACES:
+        return result.face
+    if kind == SHEETS:
+        row = result.pictures()
+        return picture_grid([list(row.values())], list(row))
+    values = getattr(result, kind)
+    if values is None:
+        return None
+    return quantise(values) if kind == 'J' else sixteen_bit(values)
+
+
+def _unwritable(out: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f'{out}: cannot be written ({error.strerror or error}); what is restored stays, and the same command goes on '
+        'from there'
+    )

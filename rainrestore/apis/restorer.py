@@ -1,0 +1,273 @@
+"""A network with its weights on a device: pictures in, restored faces out."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from rainrestore import __version__
+from rainrestore.apis.inputs import Picture, PictureError, named, split, to_picture
+from rainrestore.engine.checkpoints import ZOO_SCHEME, is_training_only, load_weights, zoo_entry
+from rainrestore.engine.config import bundled_config, load_config
+from rainrestore.engine.device import find_device
+from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.physics.rain import REFERENCE_SIDE
+from rainrestore.physics.resample import resize
+from rainrestore.registry import MODELS
+from rainrestore.visualization.rows import sample_pictures
+
+#: Below this no face can be told, let alone restored.
+SMALLEST_SIDE = 8
+#: What goes through the network at a time, in pixels of I: more would need gigabytes.
+MAX_PIXELS = 512 * 512
+
+Precision = Literal['float32', 'bfloat16']
+
+
+@dataclass(frozen=True, eq=False)
+class Restoration:
+    """A restored face and what the network made of the rain (paper eq. 2); None for what the network does not predict.
+
+    All but ``face`` are float32 in [0, 1], at the size h x w of ``I``.
+
+    Attributes:
+        face: H^, s h x s w x 3 uint8, RGB.
+        I: what the network saw, h x w x 3: the picture, brought down to the network's size.
+        J: the small face without rain, h x w x 3.
+        S: the rain layer, h x w x 3.
+        T: transmission, h x w x 1.
+        A: airlight, h x w x 3, one colour.
+        parsing: F^, probabilities of the 19 labels h x w x 19 (a parser of colours: h x w x 3).
+    """
+
+    face: np.ndarray
+    I: np.ndarray  # noqa: E741  (the paper's letter)
+    J: np.ndarray | None = None
+    S: np.ndarray | None = None
+    T: np.ndarray | None = None
+    A: np.ndarray | None = None
+    parsing: np.ndarray | None = None
+
+    def output(self) -> dict[str, Tensor]:
+        """As the ``output`` sample of a restorer's ``mode='predict'``: C x h x w, ``pred_img`` in [0, 255]."""
+        fields = {'pred_img': self.face, **{key: getattr(self, field) for field, key in MAPS.items()}}
+        return {
+            key: torch.from_numpy(value.transpose(2, 0, 1)).float()
+            for key, value in fields.items()
+            if value is not None
+        }
+
+    def pictures(self) -> dict[str, np.ndarray]:
+        """The row of a sheet: input, restored face and maps, each H x W x 3 uint8 of one size, by their titles."""
+        return sample_pictures(torch.from_numpy(self.I.transpose(2, 0, 1)), {'output': self.output()})
+
+
+#: Field of a restoration -> key of the network's output.
+MAPS = {'J': 'lr_img', 'S': 'streak', 'T': 'transmission', 'A': 'airlight', 'parsing': 'parsing'}
+
+
+class Restorer:
+    """Restores faces: ``Restorer('fcg_gan_x4')(x)``.
+
+    A picture **is** a face: cropped and aligned as CelebA's are, eyes level, from chin to hair. Whatever finds faces in
+    a photo calls :meth:`restore` with its crops and pastes ``face`` back.
+
+    **Sizes.** The bundled networks were trained on faces of 32x32, restored to 128x128. A picture whose sides are both
+    larger is therefore brought down until the shorter one has 32 pixels (bicubic with antialiasing, as eq. 2 makes
+    small faces), and the result has four times *that*: a large picture comes back smaller than it was. With
+    ``resize=False`` it stays as it is: the networks are fully convolutional and take any size, but they have never seen
+    a face that fills more than 32 pixels, and restore it worse. Pictures of less than 32 pixels are never enlarged.
+
+    **Precision** is float32 by default, on a GPU as well: the result then does not depend on the processor. bfloat16 is
+    about twice as fast on CPUs that compute in it; at most a few of 255 grey levels differ.
+
+    Calls from several threads at once are safe and give what they give one after the other.
+
+    Args:
+        model: a name in the zoo, with or without ``rainrestore://``; or a config, a ``.py`` file or mmengine's Config.
+        checkpoint: weights, a file or a zoo name. For a zoo model its own; None for a method that learns nothing.
+        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``; by default a GPU if there is one.
+        precision: ``'float32'`` or ``'bfloat16'``.
+        batch_size: pictures of one size that go through the network at once.
+        resize: bring larger pictures down to the size that the network was trained on.
+
+    Attributes:
+        model: the network, without what only training needs.
+        config: its config.
+        fingerprint: SHA-256 over weights, config of the network, precision, resizing and version of this package: what
+            the same fingerprint restored is the same (but for the last grey level, between devices).
+
+    Raises:
+        CheckpointError: no such zoo model, or weights that are damaged, missing or another network's.
+        ConfigError: no such config or device, or a network that restores no face, as the bundled ``hrrm_x4``.
+        ValueError: ``batch_size`` below 1, or an unknown precision.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Config = 'fcg_gan_x4',
+        checkpoint: str | Path | None = None,
+        *,
+        device: str | torch.device | None = None,
+        precision: Precision = 'float32',
+        batch_size: int = 16,
+        resize: bool = True,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f'batch_size must be at least 1, got {batch_size}')
+        if precision not in ('float32', 'bfloat16'):
+            raise ValueError(f"precision must be 'float32' or 'bfloat16', got {precision!r}")
+        self.config, self.name, weights = _find_model(model, checkpoint)
+        self.device = find_device(device)
+        self.precision = precision
+        self.batch_size = batch_size
+        self.resize = resize
+        self.model = _build(self.config, self.name, weights).to(self.device)
+        self.fingerprint = self._fingerprint()
+        with torch.inference_mode():
+            outputs = self.model(torch.zeros(1, 3, REFERENCE_SIDE, REFERENCE_SIDE, device=self.device), mode='tensor')
+        if 'pred_img' not in outputs:
+            raise ConfigError(f'{self.name} restores no face, it predicts {", ".join(outputs)}; choose another model')
+
+    def __call__(self, source: Any, maps: bool = False) -> Any:
+        """Restore one picture, or each of several.
+
+        Args:
+            source: a file; an H x W x 3 array, RGB, uint8 or floating point in [0, 1]; a tensor (3, h, w) of the same;
+                a Pillow picture. Several: a list or tuple of these, a tensor (N, 3, h, w), or a folder, which stands
+                for all pictures in it and in its sub-folders, sorted by path. Of an animation the first picture.
+            maps: return a :class:`Restoration` with J, S, T, A and the parsing in place of the face alone.
+
+        Returns:
+            The face, H x W x 3 uint8 RGB, or the restoration; for several a list of them in the same order.
+
+        Raises:
+            ImageFileError: a file cannot be read.
+            PictureError: what is given is no picture, or too small or too large to restore.
+        """
+        items, single = split(source)
+        names = [str(items[0]) if isinstance(items[0], (str, Path)) else 'the picture'] if single else named(items)
+        # One after the other, and each brought down at once: a folder of photos need not fit into the memory.
+        prepared = [self.prepare(item, name) for item, name in zip(items, names, strict=True)]
+        results: list[Any] = self.restore_prepared(prepared, names)
+        if not maps:
+            results = [result.face for result in results]
+        return results[0] if single else results
+
+    def restore(self, pictures: Sequence[Picture]) -> list[Restoration]:
+        """Restore each of a list of pictures, with all that the network predicts; as ``self(pictures, maps=True)``."""
+        return self(list(pictures), maps=True)
+
+    def prepare(self, item: Picture, name: str = 'the picture') -> np.ndarray:
+        """A picture as the network takes it: h x w x 3 float32 in [0, 1], brought down if it is larger.
+
+        Raises:
+            ImageFileError: the file cannot be read.
+            PictureError: no picture, or too small or too large to restore.
+        """
+        picture = to_picture(item, name)
+        height, width = picture.shape[:2]
+        if min(height, width) < SMALLEST_SIDE:
+            raise PictureError(name, f'{width}x{height} pixels cannot show a face; {SMALLEST_SIDE} a side at least')
+        ratio = REFERENCE_SIDE / min(height, width)
+        if self.resize and ratio < 1:
+            height, width = round(height * ratio), round(width * ratio)
+        if height * width > MAX_PIXELS:
+            raise PictureError(name, f'{width}x{height} pixels are more than the network takes; cut the face out first')
+        if (height, width) != picture.shape[:2]:
+            return resize(picture, height, width)
+        return picture.astype(np.float32) / np.float32(255) if picture.dtype == np.uint8 else picture
+
+    def restore_prepared(self, prepared: Sequence[np.ndarray], names: Sequence[str]) -> list[Restoration]:
+        """Restore what :meth:`prepare` returned; equal sizes go through the network together.
+
+        Raises:
+            PictureError: the network's face has values that are not numbers.
+        """
+        results: dict[int, Restoration] = {}
+        for places in self._batches(prepared):
+            batch = self._forward([prepared[place] for place in places], [names[place] for place in places])
+            results.update(zip(places, batch, strict=True))
+        return [results[place] for place in range(len(prepared))]
+
+    def _batches(self, prepared: Sequence[np.ndarray]) -> Iterable[list[int]]:
+        """Places of pictures of equal size, no more than the batch size and the limit of pixels allow."""
+        sizes: dict[tuple[int, ...], list[int]] = {}
+        for place, picture in enumerate(prepared):
+            sizes.setdefault(picture.shape, []).append(place)
+        for shape, places in sizes.items():
+            step = max(1, min(self.batch_size, MAX_PIXELS // (shape[0] * shape[1])))
+            for start in range(0, len(places), step):
+                yield places[start : start + step]
+
+    # The mode belongs to the thread that enters it, so each call enters its own.
+    @torch.inference_mode()
+    def _forward(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> list[Restoration]:
+        # (N, h, w, 3) seen as (N, 3, h, w): the memory layout channels_last, the fastest for convolutions.
+        inputs = torch.from_numpy(np.stack(pictures)).to(self.device).permute(0, 3, 1, 2)
+        try:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == 'bfloat16'):
+                outputs: dict[str, Tensor] = self.model(inputs, mode='tensor')
+        except torch.OutOfMemoryError as error:
+            reason = f'{len(pictures)} pictures at once need more memory than {self.device} has; use a smaller batch'
+            raise PictureError(names[0], reason) from error
+        faces = outputs['pred_img'].float()
+        for face, name in zip(faces, names, strict=True):
+            if not torch.isfinite(face).all():
+                raise PictureError(name, f'the network {self.name} gives values that are not numbers')
+        faces = (faces.clamp(0, 1) * 255).round().to(torch.uint8)
+        height, width = inputs.shape[-2:]
+        found = {field: outputs[key].float().expand(-1, -1, height, width) for field, key in MAPS.items()
+                 if key in outputs}  # fmt: skip
+        arrays = {field: _images(value) for field, value in {'face': faces, 'I': inputs, **found}.items()}
+        return [
+            Restoration(**{field: value[place] for field, value in arrays.items()}) for place in range(len(pictures))
+        ]
+
+    def _fingerprint(self) -> str:
+        made_by = {
+            'network': self.config.model.to_dict(), 'precision': self.precision, 'resize': self.resize,
+            'version': __version__,
+        }  # fmt: skip
+        digest = sha256(json.dumps(made_by, sort_keys=True, default=str).encode())
+        for name, value in sorted(self.model.state_dict().items()):
+            digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def _images(values: Tensor) -> np.ndarray:
+    """(N, C, h, w) to an N x h x w x C array of its own."""
+    return np.ascontiguousarray(values.cpu().permute(0, 2, 3, 1).numpy())
+
+
+def _find_model(model: str | Path | Config, checkpoint: str | Path | None) -> tuple[Config, str, str | Path | None]:
+    """The config, what to call the model, and where its weights are."""
+    if isinstance(model, Config):
+        return model, str(model.filename or 'the network'), checkpoint
+    if isinstance(model, Path) or model.endswith('.py'):
+        return load_config(model), str(model), checkpoint
+    name = model.removeprefix(ZOO_SCHEME)
+    config = load_config(bundled_config(zoo_entry(name)['config']))
+    return config, name, checkpoint or f'{ZOO_SCHEME}{name}'
+
+
+def _build(config: Mapping[str, Any], name: str, checkpoint: str | Path | None) -> nn.Module:
+    """The network with its weights, ready to restore, without discriminators and losses."""
+    if not config.get('model'):
+        raise ConfigError(f'{name}: a config of a network has a "model"')
+    network = MODELS.build(config['model'])
+    if checkpoint is not None:
+        load_weights(network, checkpoint)
+    for part in [part for part, _ in network.named_children() if is_training_only(part)]:
+        delattr(network, part)
+    if checkpoint is None and next(network.parameters(), None) is not None:
+        raise CheckpointError(f'{name} learns: give its checkpoint, a file or {ZOO_SCHEME}NAME')
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,94 @@
+"""Restore pictures of faces into a folder.
+
+Each INPUT is a picture, a folder (all pictures in it and in its sub-folders) or a pattern such as "stills/*.jpg"; a
+picture is a face, cropped and aligned. OUT receives restored/NAME.png (with --save-physics and --sheet more beside it),
+each file whole or not at all, and manifest.jsonl, which says what was restored from what and by which model: run again,
+the command does what is not done yet.
+
+The last line printed is one JSON object. Exit codes: 0 every picture is restored; 2 nothing could be done, or no more
+(a wrong option, no such file, a full disk); 3 some pictures failed: each is named with the reason on a line of its own,
+and nothing is written for it; 130 interrupted.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from rainrestore.cli.options import whole_number
+
+#: Some pictures could not be restored, and the others were.
+EXIT_SOME_FAILED = 3
+EXIT_INTERRUPTED = 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``rainrestore restore``."""
+    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='a picture, a folder, or a pattern')
+    parser.add_argument('-o', '--out', type=Path, required=True, help='folder for the results')
+    parser.add_argument(
+        '--model', default='fcg_gan_x4', help='a model of the zoo, or a config with --checkpoint (default: fcg_gan_x4)'
+    )
+    parser.add_argument('--checkpoint', help="other weights than the zoo model's: a .pth or .safetensors file")
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
+    parser.add_argument('--batch', type=whole_number, default=16, metavar='N', help='pictures at a time (default: 16)')
+    parser.add_argument(
+        '--save-physics', action='store_true', help='also write J/ (8-bit), S/, T/ and A/ (16-bit, value / 65535)'
+    )
+    parser.add_argument(
+        '--sheet', action='store_true', help='also write sheets/NAME.png: input, restored face, J, S, T, A, parsing'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Restore, show the progress, name what failed and print the summary."""
+    import warnings
+
+    from PIL import Image
+    from tqdm import tqdm
+
+    from rainrestore.apis import Restorer, plan_files, restore_files
+
+    # Pillow warns of large pictures that the reader then refuses by name.
+    warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+    plan = plan_files(args.inputs, args.out)
+    restorer = Restorer(args.model, args.checkpoint, device=args.device, batch_size=args.batch)
+    states: Counter[str] = Counter()
+    failed: dict[str, str] = {}
+    start = time.monotonic()
+    outcomes = restore_files(restorer, plan, batch=args.batch, physics=args.save_physics, sheets=args.sheet)
+    # No bar in a log file: disable=None asks whether a terminal is there.
+    with tqdm(total=len(plan.sources) + len(plan.unlisted), desc='restore', unit='face', disable=None) as bar:
+        try:
+            for outcome in outcomes:
+                states[outcome.state] += 1
+                if outcome.state == 'restored':
+                    bar.update()
+                else:
+                    # What takes no time is left out of the rate and of the time that is left.
+                    bar.total -= 1
+                    bar.refresh()
+                if outcome.state == 'failed':
+                    failed[str(outcome.source)] = outcome.reason
+        except KeyboardInterrupt:
+            bar.close()
+            print('rainrestore: interrupted; the same command goes on from here', file=sys.stderr)
+            return EXIT_INTERRUPTED
+    seconds = time.monotonic() - start
+    for path, reason in failed.items():
+        print(f'rainrestore: failed: {" ".join(f"{path}: {reason}".split())}', file=sys.stderr)
+    print(f'{states["restored"]} restored, {states["done"]} done before, {states["failed"]} failed')
+    summary = {
+        'restored': states['restored'],
+        'done_before': states['done'],
+        'failed': failed,
+        'faces_per_second': round(states['restored'] / seconds, 2),
+        'model': restorer.name,
+        'fingerprint': restorer.fingerprint,
+        'device': str(restorer.device),
+        'out': str(args.out),
+    }
+    print(json.dumps(summary))
+    return EXIT_SOME_FAILED if failed else 0

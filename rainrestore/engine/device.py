@@ -1,0 +1,22 @@
+"""Where a network computes."""
+
+import torch
+
+from rainrestore.errors import ConfigError
+
+
+def find_device(name: str | torch.device | None = None) -> torch.device:
+    """The device of this name (``cpu``, ``cuda``, ``cuda:1``, ...); None is a GPU if there is one.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    if name is None:
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f'device {name!r}: there is no such kind; cpu, cuda or cuda:N') from error
+    if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f'device {str(device)!r}: torch sees {torch.cuda.device_count()} CUDA devices')
+    return device

@@ -1,0 +1,30 @@
+"""Files that appear complete or not at all."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: Path | str) -> Iterator[Path]:
+    """A temporary file beside ``path`` to write to; it takes the place of ``path`` when the block ends without error.
+
+    Folders are made. Whoever reads ``path``, or kills the program, finds the old file or the new one, never a part.
+
+    Raises:
+        OSError: The folder cannot be written; then ``path`` is as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Hidden, and not named after the file, whose name may be as long as names can be. Pillow goes by the suffix.
+    handle, name = tempfile.mkstemp(prefix='.part-', suffix=path.suffix[:8], dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
