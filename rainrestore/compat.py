@@ -10,6 +10,7 @@ import importlib.metadata
 import pickle
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -127,11 +128,19 @@ def mmengine_checkpoint_types() -> None:
         importlib.metadata.version('mmengine')
     except importlib.metadata.PackageNotFoundError:
         return  # the fork alone, which is onedl-mmengine to pip
-    import numpy as np
     import torch
 
-    if torch.__version__ < '2.6':
-        return
+    if torch.__version__ >= '2.6':
+        torch.serialization.add_safe_globals(checkpoint_types())
+
+
+@cache
+def checkpoint_types() -> list[Any]:
+    """The harmless types that mmengine stores in a checkpoint, as ``torch.serialization.add_safe_globals`` takes them.
+
+    torch 2.6 is the first that takes a function under another's name, without which a HistoryBuffer is not read.
+    """
+    import numpy as np
     from mmengine.logging.history_buffer import HistoryBuffer
 
     def method_of_history_buffer(owner: object, name: str) -> object:
@@ -143,13 +152,11 @@ def mmengine_checkpoint_types() -> None:
 
     core = np._core if hasattr(np, '_core') else np.core
     dtypes = [type(np.dtype(kind)) for kind in ('bool', 'int32', 'int64', 'uint8', 'uint32', 'float32', 'float64')]
-    torch.serialization.add_safe_globals(
-        [
-            HistoryBuffer,
-            (method_of_history_buffer, 'builtins.getattr'),
-            *(core.multiarray._reconstruct, core.multiarray.scalar, np.ndarray, np.dtype, *dtypes),
-        ]
-    )
+    return [
+        HistoryBuffer,
+        (method_of_history_buffer, 'builtins.getattr'),
+        *(core.multiarray._reconstruct, core.multiarray.scalar, np.ndarray, np.dtype, *dtypes),
+    ]
 
 
 _PATCHES: dict[str, Callable[[], None]] = {

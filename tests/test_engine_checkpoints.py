@@ -1,8 +1,11 @@
+import contextlib
 import json
 
+import numpy as np
 import pytest
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
+from safetensors.torch import save_file
 from torch import nn
 
 from rainrestore.engine import checkpoints
@@ -121,3 +124,65 @@ def test_checkpoint_without_weights_is_refused(tmp_path):
     torch.save([], tmp_path / 'empty.pth')
     with pytest.raises(CheckpointError, match='holds no weights'):
         load_checkpoint(tmp_path / 'empty.pth')
+
+
+class Runs:
+    """A pickle that runs a program of its maker's when it is read."""
+
+    def __init__(self, proof):
+        self.proof = proof
+
+    def __reduce__(self):
+        return open, (str(self.proof), 'w')
+
+
+def test_strangers_file_runs_nothing(tmp_path, weights):
+    torch.save({'state_dict': weights, 'meta': Runs(tmp_path / 'proof')}, tmp_path / 'w.pth')
+    with pytest.raises(CheckpointError, match=r'w\.pth is damaged, or holds more than weights'):
+        load_checkpoint(tmp_path / 'w.pth')
+    assert not (tmp_path / 'proof').exists()
+
+
+def test_training_checkpoint_of_mmengine_is_read(tmp_path, weights):
+    from mmengine.logging import MessageHub
+
+    hub = MessageHub('test_training_checkpoint')
+    hub.update_scalar('train/loss', 0.5)
+    hub.update_info('best', np.float64(21.5))
+    torch.save({'state_dict': weights, 'message_hub': hub.state_dict()}, tmp_path / 'iter_1.pth')
+    loaded = load_checkpoint(tmp_path / 'iter_1.pth')
+    assert torch.equal(loaded['state_dict']['a.weight'], weights['a.weight'])
+
+
+@pytest.mark.parametrize('held', [{'state_dict': [1, 2]}, {'a': 'words'}, {1: torch.zeros(1)}])
+def test_something_else_than_weights_is_refused(tmp_path, held):
+    torch.save(held, tmp_path / 'w.pth')
+    with pytest.raises(CheckpointError, match=r'w\.pth holds something else than weights by name'):
+        load_checkpoint(tmp_path / 'w.pth')
+
+
+@pytest.mark.filterwarnings('ignore:Detected pickle protocol')
+@pytest.mark.parametrize('suffix', ['.safetensors', '.pth'])
+def test_changed_bytes_are_refused_or_read_never_another_error(tmp_path, weights, suffix):
+    """Half of the changes hit the first bytes, where lengths and types are; 200 take about a second."""
+    path = tmp_path / f'w{suffix}'
+    if suffix == '.pth':
+        torch.save({'state_dict': weights, 'meta': {'psnr': np.float64(21.5)}}, path)
+    else:
+        save_safetensors(weights, path, {'faces': 12})
+    whole = np.frombuffer(path.read_bytes(), np.uint8)
+    rng = np.random.default_rng(2022)
+    for reach in (400, len(whole)) * 100:
+        damaged = whole.copy()
+        damaged[rng.integers(0, min(reach, len(whole)), 3)] = rng.integers(0, 256, 3)
+        path.write_bytes(damaged.tobytes())
+        # Any other error fails the test.
+        with contextlib.suppress(CheckpointError):
+            load_checkpoint(path)
+
+
+def test_metadata_that_are_no_json_are_refused(tmp_path, weights):
+    for packed in ('{"cut', '[' * 100_000, '3'):
+        save_file({'a': torch.zeros(2)}, tmp_path / 'w.safetensors', metadata={'rainrestore': packed})
+        with pytest.raises(CheckpointError, match='its metadata are'):
+            load_safetensors(tmp_path / 'w.safetensors')

@@ -85,8 +85,9 @@ class Restorer:
     ``resize=False`` it stays as it is: the networks are fully convolutional and take any size, but they have never seen
     a face that fills more than 32 pixels, and restore it worse. Pictures of less than 32 pixels are never enlarged.
 
-    **Precision** is float32 by default, on a GPU as well: the result then does not depend on the processor. bfloat16 is
-    about twice as fast on CPUs that compute in it; at most a few of 255 grey levels differ.
+    **Precision** is float32 by default, on a GPU as well: the result then hardly depends on the processor. bfloat16 is
+    about twice as fast on CPUs that compute in it; on the bundled test faces it moves the restored values by 0.6 of 255
+    in the mean and by 6 at most.
 
     Calls from several threads at once are safe and give what they give one after the other.
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import pickle
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from rainrestore import compat
 from rainrestore.errors import CheckpointError
 from rainrestore.files import whole_file
 
@@ -28,6 +30,11 @@ ZOO_SCHEME = 'rainrestore://'
 ZOO_DIR = Path(__file__).resolve().parents[1] / 'assets' / 'zoo'
 INDEX_NAME = 'index.json'
 METADATA_KEY = 'rainrestore'
+# What zipfile and torch's unpickler, which is written in Python, raise on damaged archives.
+_UNPICKLING_ERRORS = (
+    *(pickle.UnpicklingError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError, TypeError, LookupError),
+    *(AttributeError, AssertionError, OverflowError, MemoryError, struct.error),
+)
 HALF_DTYPES = (torch.float16, torch.bfloat16)
 
 
@@ -94,8 +101,15 @@ def load_safetensors(
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f'{path} is damaged or not a safetensors file ({error}); fetch it again') from error
     weights = {name: tensor.float() if tensor.dtype in HALF_DTYPES else tensor for name, tensor in weights.items()}
-    packed = header.get(METADATA_KEY)
-    return weights, json.loads(packed) if packed else dict(header)
+    if METADATA_KEY not in header:
+        return weights, dict(header)
+    try:
+        metadata = json.loads(header[METADATA_KEY])
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f'{path}: its metadata are damaged ({error}); fetch it again') from error
+    if not isinstance(metadata, dict):
+        raise CheckpointError(f'{path}: its metadata are no names with values; fetch it again')
+    return weights, metadata
 
 
 def read_index(zoo: Path | None = None) -> dict[str, dict[str, Any]]:
@@ -155,17 +169,37 @@ def load_checkpoint(source: Path | str, map_location: str | torch.device | None 
     source = os.path.expanduser(source)
     if '://' not in source and not os.path.isfile(source):
         raise CheckpointError(f'no checkpoint at {source}; give a file or {ZOO_SCHEME}NAME')
-    # torch writes zip archives, whose directory is at the end: a file cut short is no zip file any more. Asked first,
-    # because unpickling arbitrary bytes fails in arbitrary ways.
-    if '://' not in source and not source.endswith('.safetensors') and not zipfile.is_zipfile(source):
-        raise CheckpointError(f'{source} is cut short or was not written by torch.save')
-    try:
+    if '://' in source or source.endswith('.safetensors'):
         checkpoint = CheckpointLoader.load_checkpoint(source, map_location=map_location, logger='silent')
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f'{source} is damaged or not a checkpoint ({error})') from error
+    else:
+        checkpoint = _load_pickled(source, map_location)
     if not isinstance(checkpoint, dict) or not checkpoint:
         raise CheckpointError(f'{source} holds no weights')
-    return checkpoint if 'state_dict' in checkpoint else {'state_dict': checkpoint, 'meta': {}}
+    if 'state_dict' not in checkpoint:
+        checkpoint = {'state_dict': checkpoint, 'meta': {}}
+    weights = checkpoint['state_dict']
+    if not isinstance(weights, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()
+    ):
+        raise CheckpointError(f'{source} holds something else than weights by name')
+    return checkpoint
+
+
+def _load_pickled(source: str, map_location: str | torch.device | None) -> Any:
+    """What torch.save wrote: weights, and of other types only those that mmengine stores; no code is run.
+
+    mmengine's own loader is not asked: where it is refused a type it goes on to run whatever the file says.
+    """
+    # torch writes zip archives, whose directory is at the end: a file cut short is no zip file any more.
+    if torch.__version__ >= '2.6':
+        torch.serialization.add_safe_globals(compat.checkpoint_types())
+    try:
+        if not zipfile.is_zipfile(source):
+            raise CheckpointError(f'{source} is cut short or was not written by torch.save')
+        return torch.load(source, map_location=map_location, weights_only=True)
+    except _UNPICKLING_ERRORS as error:
+        reason = str(error).strip().partition('\n')[0]
+        raise CheckpointError(f'{source} is damaged, or holds more than weights ({reason})') from error
 
 
 def is_training_only(name: str) -> bool:
