@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image, read_mask
+from rainrestore.datasets.image_io import (
+    DatasetError,
+    ImageFileError,
+    encode_png,
+    find_images,
+    list_images,
+    read_image,
+    read_mask,
+    sixteen_bit,
+)
 
 
 @pytest.fixture
@@ -144,19 +155,62 @@ def test_truncated_files_are_refused(tmp_path, suffix, share, reader):
 
 
 @pytest.mark.filterwarnings('ignore::UserWarning')  # Pillow's, of damaged TIFF tags
+@pytest.mark.filterwarnings('ignore::PIL.Image.DecompressionBombWarning')
 def test_damaged_bytes_are_refused_or_read_never_another_error(tmp_path, rgb):
+    """Half of the changes hit the header; one in ten files is cut as well."""
     rng = np.random.default_rng(2)
-    for suffix in ('png', 'jpg', 'tif', 'webp', 'bmp'):
+    image = Image.fromarray(rgb)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    moving = dict(save_all=True, append_images=[image.transpose(Image.Transpose.ROTATE_180)])
+    kinds = [
+        *((image, suffix, {}) for suffix in ('png', 'jpg', 'tif', 'webp', 'bmp', 'ppm')),
+        *((image, suffix, moving) for suffix in ('png', 'webp', 'gif')),
+        *((image, 'jpg', {'exif': exif}), (image, 'png', {'exif': exif}), (image, 'tif', {'compression': 'tiff_lzw'})),
+        *((image.convert('CMYK'), 'jpg', {}), (image.convert('P'), 'png', {'transparency': 3})),
+        *((image, 'jpg', {'format': 'MPO', **moving}), (Image.fromarray(rgb[:, :, 0].astype(np.uint16)), 'png', {})),
+    ]
+    for kind, suffix, options in kinds:
         path = tmp_path / f'x.{suffix}'
-        Image.fromarray(rgb).save(path)
+        kind.save(path, **options)
         whole = np.frombuffer(path.read_bytes(), np.uint8)
-        for _ in range(60):
+        assert read_image(path).size == rgb.size
+        for reach in (100, len(whole)) * 20:
             damaged = whole.copy()
-            damaged[rng.integers(0, len(whole), 4)] = rng.integers(0, 256, 4)
-            path.write_bytes(damaged.tobytes())
+            damaged[rng.integers(0, min(reach, len(whole)), 4)] = rng.integers(0, 256, 4)
+            cut = rng.integers(0, len(whole)) if rng.random() < 0.1 else None
+            path.write_bytes(damaged[:cut].tobytes())
             # Any other error than this one fails the test.
             with contextlib.suppress(ImageFileError):
                 read_image(path)
+
+
+def test_formats_that_start_other_programs_are_not_tried(tmp_path):
+    (tmp_path / 'script.png').write_bytes(b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\nshowpage\n')
+    with pytest.raises(ImageFileError, match=r'script\.png: not a readable image'):
+        read_image(tmp_path / 'script.png')
+
+
+def test_pipes_and_loops_of_links_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / 'pipe.png')
+    (tmp_path / 'loop.png').symlink_to(tmp_path / 'loop.png')
+    for name, reason in (('pipe.png', 'is not a file'), ('loop.png', 'cannot be opened'), ('nul\0.png', 'null')):
+        with pytest.raises(ImageFileError, match=reason):
+            read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize(('mode', 'size'), [(np.uint8, 3), (np.uint8, 1), (np.uint16, 3), (np.uint16, 1)])
+def test_encoded_png_comes_back_exactly(tmp_path, mode, size):
+    pixels = np.random.default_rng(0).integers(0, np.iinfo(mode).max, (5, 7, size), dtype=mode)
+    (tmp_path / 'a.png').write_bytes(encode_png(pixels))
+    back = cv2.imread(str(tmp_path / 'a.png'), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(back[..., ::-1] if size == 3 else back[..., None], pixels)
+    assert back.dtype == mode
+
+
+def test_sixteen_bits_round_to_the_nearest():
+    values = np.array([0, 1, 0.5, 1 / 65535, 1.4 / 65535], np.float32)
+    assert sixteen_bit(values).tolist() == [0, 65535, 32768, 1, 1]
 
 
 @pytest.mark.parametrize('content', [b'', b'these are words, not pixels', b'\x89PNG\r\n\x1a\n', b'<html></html>' * 90])
@@ -235,3 +289,16 @@ def test_list_images_is_sorted_and_leaves_the_rest(tmp_path):
 def test_errors_survive_the_way_between_processes():
     error = pickle.loads(pickle.dumps(ImageFileError('a/b.png', 'is broken')))
     assert (error.path, error.reason, str(error)) == ('a/b.png', 'is broken', 'a/b.png: is broken')
+
+
+def test_find_images_enters_folders_but_no_links_to_them(tmp_path):
+    for name in ('b.png', 'sub/a.JPG', 'sub/deep/c.webp', '.hidden/d.png', 'sub/.e.png', 'out/f.png', 'sub/notes.txt'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / 'sub' / 'back').symlink_to(tmp_path)
+    (tmp_path / 'broken.png').symlink_to(tmp_path / 'nowhere.png')
+    found = find_images(tmp_path, skip=[tmp_path / 'sub' / '..' / 'out'])
+    names = [path.relative_to(tmp_path).as_posix() for path in found]
+    assert names == ['b.png', 'broken.png', 'sub/a.JPG', 'sub/deep/c.webp']
+    with pytest.raises(DatasetError, match='nowhere: no such folder'):
+        find_images(tmp_path / 'nowhere')

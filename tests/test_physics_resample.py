@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rainrestore.physics import enlarge, quantise, shrink
+from rainrestore.physics import enlarge, quantise, resize, shrink
 
 
 def noise(height, width, seed=0):
@@ -115,3 +115,18 @@ def test_enlarge_refuses_an_empty_image():
 def test_pixels_without_a_defined_white_are_refused(dtype):
     with pytest.raises(TypeError, match='uint8'):
         shrink(np.zeros((8, 8, 3), dtype), 4)
+
+
+@pytest.mark.parametrize(
+    ('size', 'wanted'), [((33, 50), (32, 48)), ((70, 1500), (9, 200)), ((20, 30), (37, 31)), ((8, 8), (8, 8))]
+)
+def test_resize_is_pillows_bicubic_at_any_size(size, wanted):
+    image = smooth(*size)
+    expected = pillow_float(image.astype(np.float32) / 255, *wanted)
+    np.testing.assert_allclose(resize(image, *wanted), expected, atol=5e-6)
+
+
+def test_resize_refuses_sides_without_pixels():
+    for height, width in ((0, 4), (4, -1)):
+        with pytest.raises(ValueError, match='a side without a pixel'):
+            resize(noise(8, 8), height, width)

@@ -43,5 +43,5 @@ def test_command_parses(page: str, command: str) -> None:
 def test_part_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The README's trunk in a file outside the package, named by the README's config, trains."""
     pytest.importorskip('mmagic')
-    part, config = code_blocks(PAGES['README'], 'python')
+    *_, part, config = code_blocks(PAGES['README'], 'python')
     train_as_written(('my_trunk.py', part), config, tmp_path, monkeypatch)

@@ -16,7 +16,7 @@ def find_device(name: str | torch.device | None = None) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(f'device {name!r}: there is no such kind; cpu, cuda or cuda:N') from error
+        raise ConfigError(f'{name!r} is no device; cpu, cuda or cuda:N') from error
     if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f'device {str(device)!r}: torch sees {torch.cuda.device_count()} CUDA devices')
+        raise ConfigError(f'{device}: torch sees {torch.cuda.device_count()} CUDA devices')
     return device

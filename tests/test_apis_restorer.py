@@ -1,0 +1,288 @@
+"""The restorer gives what the network gives, whatever kind of picture it is handed."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import rainrestore
+from rainrestore.apis import PictureError, Restorer
+from rainrestore.apis import restorer as module
+from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image
+from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
+from rainrestore.engine.checkpoints import load_weights
+from rainrestore.engine.config import load_config
+from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.registry import MODELS
+
+ROOT = Path(__file__).resolve().parents[1]
+BICUBIC = ROOT / 'configs' / 'bicubic_x4.py'
+
+
+@pytest.fixture(scope='module')
+def restorer() -> Restorer:
+    return Restorer('fcg_gan_x4', device='cpu', batch_size=3)
+
+
+@pytest.fixture(scope='module')
+def bicubic() -> Restorer:
+    return Restorer(BICUBIC, device='cpu')
+
+
+@pytest.fixture(scope='module')
+def rainy(portraits: Path) -> list[np.ndarray]:
+    """Five small rainy faces, 32x32 uint8."""
+    rain = ScaleAwareHeavyRain(scale=4, seed=0)
+    paths = list_images(portraits / 'test' / 'img')[:5]
+    return [rain({'gt': read_image(path), 'name': path.stem})['img'] for path in paths]
+
+
+@pytest.fixture(scope='module')
+def expected(rainy: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """What the network says by itself, built from its config and weights without the restorer."""
+    network = MODELS.build(load_config(ROOT / 'configs' / 'fcg_gan_x4.py').model)
+    load_weights(network, 'rainrestore://fcg_gan_x4')
+    with torch.no_grad():
+        inputs = torch.tensor(np.stack(rainy)).permute(0, 3, 1, 2).float() / 255
+        outputs = network.eval()(inputs, mode='tensor')
+    return {key: value.permute(0, 2, 3, 1).numpy() for key, value in outputs.items()}
+
+
+def close(one: np.ndarray, other: np.ndarray) -> bool:
+    """The same but for the last grey level, which a sum in another order may move."""
+    assert one.dtype == other.dtype == np.uint8 and one.shape == other.shape
+    return int(np.abs(one.astype(int) - other.astype(int)).max()) <= 1
+
+
+def test_faces_and_maps_are_the_networks(restorer, rainy, expected):
+    results = restorer(rainy, maps=True)
+    assert len(results) == 5
+    for place, result in enumerate(results):
+        assert result.face.shape == (128, 128, 3)
+        assert close(result.face, np.rint(expected['pred_img'][place].clip(0, 1) * 255).astype(np.uint8))
+        np.testing.assert_array_equal(result.I, rainy[place].astype(np.float32) / np.float32(255))
+        for field, key in (('J', 'lr_img'), ('S', 'streak'), ('T', 'transmission'), ('parsing', 'parsing')):
+            np.testing.assert_allclose(getattr(result, field), expected[key][place], atol=1e-5)
+        np.testing.assert_allclose(result.A, np.broadcast_to(expected['airlight'][place], (32, 32, 3)), atol=1e-5)
+
+
+def test_every_kind_of_input_is_the_same_picture(restorer, rainy, tmp_path):
+    face = restorer(rainy[0])
+    assert face.shape == (128, 128, 3) and face.dtype == np.uint8 and face.flags.writeable
+    Image.fromarray(rainy[0]).save(tmp_path / 'a.png')
+    tensor = torch.tensor(rainy[0]).permute(2, 0, 1)
+    for source in (
+        *(str(tmp_path / 'a.png'), tmp_path / 'a.png', Image.fromarray(rainy[0]), rainy[0] / np.float32(255)),
+        *(rainy[0].astype(np.float64) / 255, np.asfortranarray(rainy[0]), tensor, tensor.float() / 255),
+    ):
+        assert close(restorer(source), face)
+    before = rainy[0].copy()
+    restorer(rainy[0])
+    np.testing.assert_array_equal(rainy[0], before)
+
+
+def test_one_gives_one_and_several_give_a_list_in_order(bicubic, rainy, tmp_path):
+    singles = [bicubic(picture) for picture in rainy]
+    batch = torch.tensor(np.stack(rainy)).permute(0, 3, 1, 2)
+    for number, picture in enumerate(rainy):
+        place = tmp_path / ('sub/deep' if number > 2 else '') / f'{number}.png'
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(place)
+    (tmp_path / 'notes.txt').write_text('no picture')
+    mixed = [Image.fromarray(rainy[0]), *rainy[1:4], str(tmp_path / 'sub' / 'deep' / '4.png')]
+    for source in (rainy, tuple(rainy), batch, mixed, tmp_path):
+        several = bicubic(source)
+        assert isinstance(several, list) and len(several) == 5
+        assert all(close(one, single) for one, single in zip(several, singles, strict=True))
+    assert bicubic([]) == []
+    assert len(bicubic(batch[:1])) == 1
+
+
+def test_sizes_may_be_mixed_and_keep_their_order(bicubic, rainy):
+    tall, wide = rainy[0][:, :20], rainy[1][:24]
+    shapes = [result.shape for result in bicubic([tall, rainy[2], wide, tall])]
+    assert shapes == [(128, 80, 3), (128, 128, 3), (96, 128, 3), (128, 80, 3)]
+
+
+@pytest.mark.parametrize(('size', 'small'), [((128, 128), (32, 32)), ((178, 218), (32, 39)), ((65, 64), (32, 32))])
+def test_larger_pictures_are_brought_down_as_pillow_does(bicubic, size, small):
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(60, 196, (size[1], size[0], 3), dtype=np.uint8))
+    result = bicubic(picture, maps=True)
+    assert result.I.shape == (small[1], small[0], 3) and result.face.shape == (4 * small[1], 4 * small[0], 3)
+    pillow = np.asarray(picture.resize(small, Image.Resampling.BICUBIC))
+    # Pillow rounds between its two passes as well.
+    assert np.abs(result.I * 255 - pillow).max() < 1.6
+
+
+def test_size_is_kept_on_request_and_where_one_side_is_small(bicubic):
+    picture = np.zeros((50, 70, 3), np.uint8)
+    assert Restorer(BICUBIC, device='cpu', resize=False)(picture).shape == (200, 280, 3)
+    assert bicubic(picture[:20]).shape == (80, 280, 3)
+
+
+def test_threads_get_what_a_single_one_gets(restorer, rainy):
+    tasks = [rainy[:1], rainy[1:3], rainy[3:4], rainy[4:], rainy[:2]]
+    serial = [restorer(task, maps=True) for task in tasks]
+    with ThreadPoolExecutor(4) as pool:
+        parallel = list(pool.map(lambda task: restorer(task, maps=True), tasks))
+    for one, other in zip(serial, parallel, strict=True):
+        for mine, theirs in zip(one, other, strict=True):
+            for field, value in vars(mine).items():
+                np.testing.assert_array_equal(value, getattr(theirs, field))
+
+
+def test_nothing_of_training_is_kept_and_no_gradient(restorer):
+    names = {name.partition('.')[0] for name, _ in restorer.model.named_parameters()}
+    assert names == {'rain_removal', 'face_parser', 'generator'}
+    assert not any(value.requires_grad for value in restorer.model.parameters())
+
+
+def test_what_is_no_picture_is_refused_by_its_place(bicubic):
+    good = np.zeros((32, 32, 3), np.uint8)
+    for bad, message in (
+        (np.zeros((32, 32), np.uint8), r'H x W x 3'),
+        (np.zeros((32, 32, 4), np.uint8), r'H x W x 3'),
+        (np.zeros((0, 32, 3), np.uint8), r'with pixels'),
+        (np.zeros((32, 32, 3), np.uint16), r'uint16'),
+        (np.full((32, 32, 3), 255.0), r'in \[0, 1\], these are in \[255, 255\]'),
+        (np.full((32, 32, 3), np.nan), r'in \[0, 1\]'),
+        (np.full((32, 32, 3), -np.inf), r'in \[0, 1\]'),
+        (torch.zeros(32, 32, 3), r'\(3, h, w\)'),
+        (np.zeros((1, 1, 3), np.uint8), r'1x1 pixels cannot show a face'),
+        (np.zeros((8, 70_000, 3), np.uint8), r'more than the network takes'),
+        (7, 'got int'),
+    ):
+        with pytest.raises(PictureError, match=message) as caught:
+            bicubic([good, bad])
+        assert str(caught.value).startswith('item 1: ')
+        with pytest.raises(PictureError, match=f'^the picture: .*{message}'):
+            bicubic(bad)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.name, again.reason) == (caught.value.name, caught.value.reason)
+
+
+def test_files_are_refused_by_name(bicubic, tmp_path):
+    with pytest.raises(DatasetError, match='no pictures in this folder'):
+        bicubic(tmp_path)
+    (tmp_path / 'empty.png').touch()
+    for source in (tmp_path, [tmp_path / 'empty.png'], tmp_path / 'empty.png'):
+        with pytest.raises(ImageFileError, match=r'empty\.png: not a readable image'):
+            bicubic(source)
+    Image.new('RGB', (1, 1)).save(tmp_path / 'dot.png')
+    with pytest.raises(PictureError, match=r'dot\.png: 1x1 pixels'):
+        bicubic(tmp_path / 'dot.png')
+    with pytest.raises(ImageFileError, match='no defined white'):
+        bicubic(Image.new('F', (32, 32)))
+
+
+def test_values_that_are_no_numbers_are_never_a_face(monkeypatch):
+    broken = Restorer(BICUBIC, device='cpu')
+    # 0 / 0 where the picture is black
+    monkeypatch.setattr(broken.model, 'restore', lambda inputs: {'pred_img': inputs / inputs})
+    with pytest.raises(PictureError, match=r'item 1: the network .* values that are not numbers'):
+        broken([np.full((32, 32, 3), 9, np.uint8), np.zeros((32, 32, 3), np.uint8)])
+
+
+def test_names_configs_and_weights_that_do_not_fit(tmp_path):
+    with pytest.raises(CheckpointError, match=r'did you mean rainrestore://fcg_gan_x4'):
+        Restorer('fcg_gan_x44')
+    with pytest.raises(ConfigError, match='no such config'):
+        Restorer(tmp_path / 'none.py')
+    with pytest.raises(CheckpointError, match=r'srgan_x4\.py learns: give its checkpoint'):
+        Restorer(ROOT / 'configs' / 'srgan_x4.py')
+    with pytest.raises(ConfigError, match=r'hrrm_x4 restores no face, it predicts lr_img'):
+        Restorer('rainrestore://hrrm_x4')
+    with pytest.raises(CheckpointError, match='another network'):
+        Restorer('fcg_gan_x4', 'rainrestore://hrrm_x4')
+    with pytest.raises(ConfigError, match="'abacus' is no device"):
+        Restorer('fcg_gan_x4', device='abacus')
+    with pytest.raises(ValueError, match='batch_size'):
+        Restorer(batch_size=0)
+    with pytest.raises(ValueError, match='precision'):
+        Restorer(precision='float8')
+
+
+def test_fingerprint_tells_models_apart(restorer, bicubic):
+    same = Restorer(load_config(ROOT / 'configs' / 'fcg_gan_x4.py'), 'rainrestore://fcg_gan_x4', device='cpu')
+    assert same.fingerprint == restorer.fingerprint
+    stretch = Restorer(ROOT / 'configs' / 'stretch_x4.py', device='cpu')
+    kept = Restorer(BICUBIC, device='cpu', resize=False)
+    with torch.no_grad():
+        next(same.model.parameters()).view(-1)[0] += 1e-3
+    others = [same._fingerprint(), stretch.fingerprint, kept.fingerprint, bicubic.fingerprint, restorer.fingerprint]
+    assert len(set(others)) == 5
+
+
+def test_batches_hold_to_the_limits(monkeypatch, bicubic):
+    monkeypatch.setattr(module, 'MAX_PIXELS', 3 * 32 * 32)
+    pictures = [np.zeros((32, 32, 3), np.float32)] * 7 + [np.zeros((8, 8, 3), np.float32)] * 17
+    sizes = [len(places) for places in bicubic._batches(pictures)]
+    assert sizes == [3, 3, 1, 16, 1]
+
+
+def test_bfloat16_is_close(rainy, expected):
+    faces = Restorer('fcg_gan_x4', device='cpu', precision='bfloat16')(rainy)
+    difference = np.abs(np.stack(faces) - expected['pred_img'] * 255)
+    assert 0.05 < difference.mean() < 1.5
+
+
+def test_import_is_lazy_and_the_names_are_there():
+    program = 'import sys, rainrestore; rainrestore.__version__; print("torch" in sys.modules)'
+    assert subprocess.run([sys.executable, '-c', program], capture_output=True, text=True).stdout.strip() == 'False'
+    assert rainrestore.Restorer is Restorer
+    assert rainrestore.RestorationInferencer.__name__ == 'RestorationInferencer'
+    with pytest.raises(AttributeError, match="no attribute 'Restore'"):
+        rainrestore.Restore  # noqa: B018
+
+
+def test_inferencer_gives_what_the_restorer_gives(restorer, bicubic, rainy, tmp_path):
+    for number, picture in enumerate(rainy):
+        Image.fromarray(picture).save(tmp_path / f'{number}.png')
+    (tmp_path / 'notes.txt').write_text('no picture')
+    inferencer = rainrestore.RestorationInferencer(BICUBIC, device='cpu', show_progress=False)
+    faces = bicubic(rainy)
+    for source in (rainy, str(tmp_path)):
+        predictions = inferencer(source, batch_size=2)['predictions']
+        assert all(close(item['face'], face) for item, face in zip(predictions, faces, strict=True))
+    pytest.importorskip('mmagic')
+    inferencer = rainrestore.RestorationInferencer('fcg_gan_x4', device='cpu', show_progress=False)
+    result = inferencer(rainy[0], return_datasamples=True, draw=True)
+    assert list(result['visualization'][0])[:3] == ['input I', 'restored', 'de-rained J']
+    output = result['predictions'][0].output
+    assert close(output.pred_img.permute(1, 2, 0).numpy().astype(np.uint8), restorer(rainy[0]))
+    assert output.streak.shape == (3, 32, 32)
+
+
+@pytest.mark.slow
+def test_installed_without_its_checkout_it_finds_its_models(tmp_path, rainy, restorer):
+    """A copy, so that building writes nothing into the repository; elsewhere, so that no checkout is beside it."""
+    source = tmp_path / 'source'
+    ignore = shutil.ignore_patterns('__pycache__', '*.pyc')
+    for folder in ('rainrestore', 'configs'):
+        shutil.copytree(ROOT / folder, source / folder, ignore=ignore)
+    for file in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
+        shutil.copy(ROOT / file, source)
+    np.save(tmp_path / 'rainy.npy', rainy[0])
+    target = tmp_path / 'target'
+    words = ['install', '--quiet', '--no-deps', '--no-build-isolation', '--no-index', '--target', target, source]
+    subprocess.run([sys.executable, '-m', 'pip', *map(str, words)], check=True, capture_output=True, cwd=tmp_path)
+    shutil.rmtree(source)
+    program = (
+        'import numpy, rainrestore; assert "target" in rainrestore.__file__; '
+        'numpy.save("face.npy", rainrestore.Restorer("fcg_gan_x4", device="cpu")(numpy.load("rainy.npy")))'
+    )
+    environment = {'PYTHONPATH': str(target), 'PATH': '/usr/bin:/bin', 'OMP_NUM_THREADS': '1'}
+    command = [sys.executable, '-W', 'ignore', '-c', program]
+    subprocess.run(command, check=True, cwd=tmp_path, env=environment)
+    assert close(np.load(tmp_path / 'face.npy'), restorer(rainy[0]))
+    assert sorted(path.name for path in (target / 'rainrestore' / 'configs').glob('fcg_gan*')) == ['fcg_gan_x4.py']
