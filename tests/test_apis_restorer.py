@@ -19,8 +19,9 @@ from rainrestore.apis import PictureError, Restorer
 from rainrestore.apis import restorer as module
 from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
+from rainrestore.engine import config
 from rainrestore.engine.checkpoints import load_weights
-from rainrestore.engine.config import load_config
+from rainrestore.engine.config import bundled_config, load_config
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.registry import MODELS
 
@@ -212,6 +213,19 @@ def test_names_configs_and_weights_that_do_not_fit(tmp_path):
         Restorer(precision='float8')
 
 
+def test_zoo_names_hold_in_any_folder_and_the_packages_own_configs_come_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert bundled_config('configs/fcg_gan_x4.py') == ROOT / 'configs' / 'fcg_gan_x4.py'
+    package = tmp_path / 'site-packages' / 'rainrestore'
+    for root in (package, package.parent):
+        (root / 'configs').mkdir(parents=True)
+        (root / 'configs' / 'a.py').touch()
+    monkeypatch.setattr(config, 'PACKAGE', package)
+    assert bundled_config('configs/a.py') == package / 'configs' / 'a.py'
+    with pytest.raises(ConfigError, match=r'configs/b\.py: this config of the zoo is missing'):
+        bundled_config('configs/b.py')
+
+
 def test_fingerprint_tells_models_apart(restorer, bicubic):
     same = Restorer(load_config(ROOT / 'configs' / 'fcg_gan_x4.py'), 'rainrestore://fcg_gan_x4', device='cpu')
     assert same.fingerprint == restorer.fingerprint
@@ -265,7 +279,9 @@ def test_inferencer_gives_what_the_restorer_gives(restorer, bicubic, rainy, tmp_
 
 @pytest.mark.slow
 def test_installed_without_its_checkout_it_finds_its_models(tmp_path, rainy, restorer):
-    """A copy, so that building writes nothing into the repository; elsewhere, so that no checkout is beside it."""
+    """Built from a copy, so that building writes nothing into the repository, which is then gone."""
+    pytest.importorskip('pip')
+    pytest.importorskip('setuptools', minversion='70.1')
     source = tmp_path / 'source'
     ignore = shutil.ignore_patterns('__pycache__', '*.pyc')
     for folder in ('rainrestore', 'configs'):

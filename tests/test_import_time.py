@@ -24,7 +24,9 @@ def seconds_to_import(module: str, times: int = 3) -> float:
     return statistics.median(float(run_python(program)) for _ in range(times))
 
 
-@pytest.mark.parametrize('module', ['rainrestore', 'rainrestore.physics', 'rainrestore.registry', 'rainrestore.models'])
+@pytest.mark.parametrize(
+    'module', ['rainrestore', 'rainrestore.physics', 'rainrestore.registry', 'rainrestore.models', 'rainrestore.apis']
+)
 def test_importing_brings_nothing_heavy(module):
     loaded = run_python(f'import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])')
     assert loaded.strip() == '[]'

@@ -100,7 +100,7 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path) -> FilePlan:
             would take the place of an input.
     """
     out = Path(out)
-    if not out.is_dir() and (os.path.lexists(out) or out.suffix.lower() in IMAGE_SUFFIXES):
+    if not os.path.isdir(out) and (os.path.lexists(out) or out.suffix.lower() in IMAGE_SUFFIXES):
         raise ConfigError(f'{out}: results go into a folder; name one that exists or a new one')
     unlisted: dict[Path, str] = {}
 
@@ -110,7 +110,7 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path) -> FilePlan:
     found: dict[Path, Path] = {}
     tops = []
     for name in _expanded(inputs):
-        if name.is_dir():
+        if os.path.isdir(name):
             if os.path.realpath(name) == os.path.realpath(out):
                 raise ConfigError(f'{out}: is an input itself; choose another folder for results')
             paths = find_images(name, skip=[out], onerror=unlistable)

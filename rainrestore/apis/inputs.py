@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -41,7 +40,7 @@ def split(source: Any) -> tuple[list[Any], bool]:
     Raises:
         DatasetError: a folder without pictures.
     """
-    if isinstance(source, (str, os.PathLike)) and Path(source).is_dir():
+    if isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
         found = find_images(source)
         if not found:
             raise DatasetError(f'{source}: no pictures in this folder ({", ".join(IMAGE_SUFFIXES)})')
@@ -90,6 +89,9 @@ def to_picture(item: Picture, name: str = 'the picture') -> np.ndarray:
     return np.clip(item, 0, 1, dtype=np.float32, casting='same_kind')
 
 
-def named(items: Sequence[Any]) -> list[str]:
-    """What errors call the items of a list: a file by its path, any other by its place."""
-    return [str(item) if isinstance(item, (str, os.PathLike)) else f'item {place}' for place, item in enumerate(items)]
+def named(items: Sequence[Any], single: bool = False) -> list[str]:
+    """What errors call the pictures: a file by its path, any other by its place unless it is the only one."""
+    return [
+        str(item) if isinstance(item, (str, os.PathLike)) else 'the picture' if single else f'item {place}'
+        for place, item in enumerate(items)
+    ]

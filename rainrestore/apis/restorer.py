@@ -154,7 +154,7 @@ class Restorer:
             PictureError: what is given is no picture, or too small or too large to restore.
         """
         items, single = split(source)
-        names = [str(items[0]) if isinstance(items[0], (str, Path)) else 'the picture'] if single else named(items)
+        names = named(items, single)
         # One after the other, and each brought down at once: a folder of photos need not fit into the memory.
         prepared = [self.prepare(item, name) for item, name in zip(items, names, strict=True)]
         results: list[Any] = self.restore_prepared(prepared, names)
