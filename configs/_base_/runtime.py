@@ -1,7 +1,7 @@
 default_scope = 'rainrestore'
 default_hooks = dict(
     # by iteration: there are no epochs, and every validation would be logged at step 0
-    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+    logger=dict(type='LoggerHook', interval=10, log_metric_by_epoch=False),
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2),
 )
 log_processor = dict(by_epoch=False)
