@@ -41,7 +41,8 @@ setup(
         'numpy',
         'pillow',
         'safetensors',
-        'torch>=2.4',
+        # before 2.6 a file read with weights_only could still run code (CVE-2025-32434)
+        'torch>=2.6',
         'tqdm',
     ],
     extras_require={

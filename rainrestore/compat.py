@@ -130,15 +130,14 @@ def mmengine_checkpoint_types() -> None:
         return  # the fork alone, which is onedl-mmengine to pip
     import torch
 
-    if torch.__version__ >= '2.6':
-        torch.serialization.add_safe_globals(checkpoint_types())
+    torch.serialization.add_safe_globals(checkpoint_types())
 
 
 @cache
 def checkpoint_types() -> list[Any]:
-    """The harmless types that mmengine stores in a checkpoint, as ``torch.serialization.add_safe_globals`` takes them.
+    """What a checkpoint may hold beside tensors and plain Python values: mmengine's logged values, and numpy's arrays.
 
-    torch 2.6 is the first that takes a function under another's name, without which a HistoryBuffer is not read.
+    For ``torch.serialization``. The fork of mmengine allows all of ``getattr``, and through it a file reaches any code.
     """
     import numpy as np
     from mmengine.logging.history_buffer import HistoryBuffer

@@ -17,5 +17,9 @@ class CheckpointError(RainRestoreError):
     """A checkpoint is missing, damaged, or belongs to another network."""
 
 
+class NonFiniteError(RainRestoreError):
+    """A training's losses or weights have become infinite or NaN."""
+
+
 class MissingPackageError(RainRestoreError):
     """A package that only some uses need is not installed."""

@@ -12,7 +12,7 @@ train_dataloader = dict(
     batch_size=64,
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='ResumableSampler', shuffle=True),
     dataset=dict(type='FaceDataset', split='train', pipeline=_train_pipeline),
 )
 val_dataloader = dict(

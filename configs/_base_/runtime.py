@@ -2,14 +2,18 @@ default_scope = 'rainrestore'
 default_hooks = dict(
     # by iteration: there are no epochs, and every validation would be logged at step 0
     logger=dict(type='LoggerHook', interval=10, log_metric_by_epoch=False),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2),
+    checkpoint=dict(type='WholeCheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2),
 )
 log_processor = dict(by_epoch=False)
 visualizer = dict(
     type='Visualizer',
     vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')],
 )
-custom_hooks = [dict(type='RestorationSheetHook')]
+custom_hooks = [
+    dict(type='RestorationSheetHook'),
+    dict(type='FiniteLossHook'),
+    dict(type='StopSignalHook'),
+]
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 randomness = dict(seed=2022)

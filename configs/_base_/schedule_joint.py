@@ -5,4 +5,4 @@ optim_wrapper = dict(
     generator=dict(type='AutocastOptimWrapper', slots=['generator', 'rain_removal', 'face_parser'], optimizer=_adam),
     discriminator=dict(type='AutocastOptimWrapper', slots=['discriminator', 'local_discriminators'], optimizer=_adam),
 )
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=90_000, val_interval=1000)
+train_cfg = dict(type='ResumableTrainLoop', max_iters=90_000, val_interval=1000)

@@ -143,12 +143,12 @@ def stage_config(stage: Stage, budget: Budget, seed: int, load_from: Path | None
     config = load_config(stage.config, {**(budget.options or {}), **_dotted('model', stage.model)}, budget.data)
     steps = stage.iterations
     config.train_dataloader.batch_size = budget.batch
-    config.train_cfg = {'type': 'IterBasedTrainLoop', 'max_iters': steps, 'val_interval': steps}
+    config.train_cfg = {'type': 'ResumableTrainLoop', 'max_iters': steps, 'val_interval': steps}
     config.param_scheduler = [
         {'type': 'CosineAnnealingLR', 'by_epoch': False, 'T_max': steps, 'end': steps, 'eta_min_ratio': FINAL_RATE}
     ]
     config.default_hooks.checkpoint = {
-        'type': 'CheckpointHook',
+        'type': 'WholeCheckpointHook',
         'by_epoch': False,
         'interval': max(1, steps // CHECKPOINTS),
         'max_keep_ckpts': 1,

@@ -31,6 +31,7 @@ from rainrestore.cli.options import whole_number
 from rainrestore.datasets.image_io import DatasetError, encode_png, list_images, read_image, sixteen_bit
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
 from rainrestore.errors import ConfigError
+from rainrestore.paths import file_inside
 from rainrestore.physics import RAIN_RANGES, RainRanges, RainRangesError, quantise
 from rainrestore.visualization.sheets import picture_sheet
 
@@ -116,7 +117,7 @@ def _degrade(
         'A': sixteen_bit(np.broadcast_to(sample['airlight'], (*small, 3))),
     }
     for kind, pixels in maps.items():
-        (folder / kind / f'{name}.png').write_bytes(encode_png(pixels))
+        file_inside(folder / kind, f'{name}.png').write_bytes(encode_png(pixels))
     hashes = {kind: hashlib.sha256(pixels.tobytes()).hexdigest() for kind, pixels in {'HR': gt, **maps}.items()}
     shown = (sample['lr'], sample['lr'] + sample['streak'], sample['img'] / np.float32(255),
              sample['streak'], sample['airlight'], sample['transmission'])  # fmt: skip

@@ -1,4 +1,8 @@
-"""Train a model described by a config."""
+"""Train a model described by a config.
+
+Ctrl-C and SIGTERM save a checkpoint and end the run with exit code 130 or 143; --resume goes on with it, to the same
+weights as if it had not been interrupted.
+"""
 
 import argparse
 from pathlib import Path
@@ -20,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from the newest checkpoint of the work dir, or from the given one',
+        help='go on from the newest whole checkpoint of the work dir, or from the given one',
     )
     parser.add_argument(
         '--amp',
@@ -40,11 +44,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train; the work dir holds the log, the TensorBoard events and the checkpoints."""
-    from mmengine.runner import Runner, find_latest_checkpoint
+    """Train; the work dir holds the log, the TensorBoard events and the checkpoints.
+
+    Returns 0, or 130 after Ctrl-C and 143 after SIGTERM, when the run is saved and ``--resume`` goes on with it.
+    """
+    from mmengine.runner import Runner
 
     from rainrestore import compat
     from rainrestore.engine.config import load_config
+    from rainrestore.engine.saving import newest_checkpoint
+    from rainrestore.engine.signals import exit_code
     from rainrestore.errors import ConfigError
 
     compat.apply()
@@ -63,11 +72,12 @@ def run(args: argparse.Namespace) -> int:
             group['enabled'] = args.amp
     if args.resume == 'auto':
         # without a checkpoint to go on from, the run starts as the config says, load_from included
-        newest = find_latest_checkpoint(config.work_dir)
+        newest = newest_checkpoint(config.work_dir)
         config.resume = newest is not None
         config.load_from = newest or config.get('load_from')
     elif args.resume:
         config.resume = True
         config.load_from = args.resume
-    Runner.from_cfg(config).train()
-    return 0
+    runner = Runner.from_cfg(config)
+    runner.train()
+    return exit_code(runner)

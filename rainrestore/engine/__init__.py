@@ -1,16 +1,24 @@
-"""How a run is driven: optimiser wrappers, hooks, checkpoint files."""
+"""How a run is driven: loop, optimiser wrappers, hooks, checkpoint files."""
 
 from rainrestore.engine import checkpoints
+from rainrestore.engine.guard import FiniteLossHook
+from rainrestore.engine.loop import ResumableTrainLoop
 from rainrestore.engine.metric_hook import PrepareMetricsHook
 from rainrestore.engine.optim import AutocastOptimWrapper, SlotOptimWrapperConstructor
+from rainrestore.engine.saving import WholeCheckpointHook
+from rainrestore.engine.signals import StopSignalHook
 
 # Registered among the hooks with the other parts of a run.
 from rainrestore.visualization import RestorationSheetHook
 
 __all__ = [
     'AutocastOptimWrapper',
+    'FiniteLossHook',
     'PrepareMetricsHook',
     'RestorationSheetHook',
+    'ResumableTrainLoop',
     'SlotOptimWrapperConstructor',
+    'StopSignalHook',
+    'WholeCheckpointHook',
     'checkpoints',
 ]

@@ -3,6 +3,9 @@
 mmengine reads neither. Importing this module registers a loader for each with mmengine's ``CheckpointLoader``, so that
 ``load_from``, ``init_cfg=dict(type='Pretrained', checkpoint=...)`` and a command line take a ``.pth`` file, a
 ``.safetensors`` file or a zoo name alike.
+
+It also replaces mmengine's own reading of ``.pth`` files: no file runs code, whichever way it comes in
+(:func:`read_torch_file`).
 """
 
 import difflib
@@ -17,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -158,6 +162,48 @@ def zoo_file(name: str, zoo: Path | None = None) -> Path:
     return path
 
 
+def read_torch_file(file: Any, map_location: Any = None) -> Any:
+    """Read what ``torch.save`` wrote without running anything that stands in it.
+
+    Only tensors, plain Python values and the types of :func:`rainrestore.compat.checkpoint_types` are admitted; and
+    ``meta.config``, which mmengine's ``Runner.resume`` would run as Python, is left out.
+
+    Args:
+        file: path, or an open file.
+        map_location: as ``torch.load``.
+
+    Raises:
+        CheckpointError: A missing or damaged file, or one that holds other objects.
+    """
+    if isinstance(file, (str, os.PathLike)):
+        file = os.path.expanduser(file)
+        if not os.path.isfile(file):
+            raise CheckpointError(f'no checkpoint at {file}; give a file or {ZOO_SCHEME}NAME')
+        # torch writes zip archives, whose directory is at the end: a file cut short is no zip file any more. Asked
+        # first, because unpickling arbitrary bytes fails in arbitrary ways.
+        if not zipfile.is_zipfile(file):
+            raise CheckpointError(f'{file} is cut short or was not written by torch.save')
+    try:
+        with torch.serialization.safe_globals(compat.checkpoint_types()):
+            checkpoint = torch.load(file, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).partition('WeightsUnpickler error:')[2] or str(error)
+        raise CheckpointError(
+            f'{file} holds more than weights and is refused, as it could run code, or is damaged '
+            f'({" ".join(reason.split())[:200]})'
+        ) from error
+    except _UNPICKLING_ERRORS as error:
+        raise CheckpointError(f'{file} is damaged or not a checkpoint ({error})') from error
+    return _without_config_text(checkpoint)
+
+
+def _without_config_text(checkpoint: Any) -> Any:
+    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+    if isinstance(meta, dict):
+        meta.pop('config', None)
+    return checkpoint
+
+
 def load_checkpoint(source: Path | str, map_location: str | torch.device | None = 'cpu') -> dict[str, Any]:
     """Read a zoo name, a ``.safetensors`` or a ``.pth`` file as ``dict(state_dict=..., meta=..., ...)``.
 
@@ -167,12 +213,7 @@ def load_checkpoint(source: Path | str, map_location: str | torch.device | None 
         CheckpointError: Unknown name, no such file, a damaged file, or a file without weights.
     """
     source = os.path.expanduser(source)
-    if '://' not in source and not os.path.isfile(source):
-        raise CheckpointError(f'no checkpoint at {source}; give a file or {ZOO_SCHEME}NAME')
-    if '://' in source or source.endswith('.safetensors'):
-        checkpoint = CheckpointLoader.load_checkpoint(source, map_location=map_location, logger='silent')
-    else:
-        checkpoint = _load_pickled(source, map_location)
+    checkpoint = CheckpointLoader.load_checkpoint(source, map_location=map_location, logger='silent')
     if not isinstance(checkpoint, dict) or not checkpoint:
         raise CheckpointError(f'{source} holds no weights')
     if 'state_dict' not in checkpoint:
@@ -183,23 +224,6 @@ def load_checkpoint(source: Path | str, map_location: str | torch.device | None 
     ):
         raise CheckpointError(f'{source} holds something else than weights by name')
     return checkpoint
-
-
-def _load_pickled(source: str, map_location: str | torch.device | None) -> Any:
-    """What torch.save wrote: weights, and of other types only those that mmengine stores; no code is run.
-
-    mmengine's own loader is not asked: where it is refused a type it goes on to run whatever the file says.
-    """
-    # torch writes zip archives, whose directory is at the end: a file cut short is no zip file any more.
-    if torch.__version__ >= '2.6':
-        torch.serialization.add_safe_globals(compat.checkpoint_types())
-    try:
-        if not zipfile.is_zipfile(source):
-            raise CheckpointError(f'{source} is cut short or was not written by torch.save')
-        return torch.load(source, map_location=map_location, weights_only=True)
-    except _UNPICKLING_ERRORS as error:
-        reason = str(error).strip().partition('\n')[0]
-        raise CheckpointError(f'{source} is damaged, or holds more than weights ({reason})') from error
 
 
 def is_training_only(name: str) -> bool:
@@ -267,4 +291,19 @@ def load_from_rainrestore(filename: str, map_location: str | torch.device | None
 def load_from_safetensors(filename: str, map_location: str | torch.device | None = None) -> dict[str, Any]:
     """mmengine's loader for local ``*.safetensors`` files."""
     weights, metadata = load_safetensors(filename, map_location)
-    return {'state_dict': weights, 'meta': metadata}
+    return _without_config_text({'state_dict': weights, 'meta': metadata})
+
+
+@CheckpointLoader.register_scheme(prefixes='', force=True)
+def load_from_local(filename: str, map_location: Any = None) -> Any:
+    """mmengine's loader for any other local file."""
+    return read_torch_file(filename, map_location)
+
+
+def _read_for_mmengine(file: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:
+    """In place of the fork's ``_safe_torch_load``, which reads a file without any check if ``weights_only`` fails."""
+    return read_torch_file(file, map_location)
+
+
+if hasattr(mmengine_checkpoint, '_safe_torch_load'):
+    mmengine_checkpoint._safe_torch_load = _read_for_mmengine

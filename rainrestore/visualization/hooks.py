@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from rainrestore.errors import ConfigError
+from rainrestore.paths import file_inside
 from rainrestore.registry import HOOKS
 from rainrestore.visualization.rows import Sample, sheet_rows, to_picture
 from rainrestore.visualization.sheets import picture_grid, picture_sheet
@@ -102,9 +103,10 @@ class RestoredPicturesHook(Hook):
         """Write the pictures of one batch.
 
         Raises:
-            ConfigError: The restorer makes no picture at full size.
+            ConfigError: The restorer makes no picture at full size, or a sample's name would leave the folder.
         """
         for sample in outputs or []:
             if 'pred_img' not in sample.output:
                 raise ConfigError(f'{type(runner.model).__name__} restores no picture that could be written')
-            Image.fromarray(to_picture(sample.output.pred_img / 255)).save(self.folder / f'{sample.name}.png')
+            path = file_inside(self.folder, f'{sample.name}.png')
+            Image.fromarray(to_picture(sample.output.pred_img / 255)).save(path)

@@ -1,0 +1,130 @@
+"""Which faces a training sees in which order, and what is drawn for each: functions of a seed and a position.
+
+A run that is interrupted goes on exactly only if nothing depends on what happened before. Here nothing does: face
+number n of a training, and every random number that its transforms draw, follow from (seed, n) alone. So no state of a
+worker process has to be kept, the number of workers changes nothing, and a resumed run starts at n without reading the
+faces before it.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator, Sized
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import get_dist_info, sync_random_seed
+from torch.utils.data import Dataset, Sampler
+
+from rainrestore.registry import DATA_SAMPLERS, DATASETS
+
+
+def derive_seed(*parts: object) -> int:
+    """A seed of 64 bits from anything with a stable text; other parts give an unrelated seed."""
+    digest = hashlib.sha256(':'.join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], 'little')
+
+
+def seed_generators(seed: int) -> None:
+    """Set the global generators of Python, numpy and torch (every device) from a seed of 64 bits."""
+    random.seed(seed)
+    np.random.seed([seed & 0xFFFFFFFF, seed >> 32])
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def drawing_from(seed: int) -> Iterator[None]:
+    """Let what is drawn inside follow from ``seed``, and leave the global generators of the CPU as they were."""
+    python, arrays, tensors = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(seed)
+    np.random.seed([seed & 0xFFFFFFFF, seed >> 32])
+    torch.random.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(arrays)
+        torch.set_rng_state(tensors)
+
+
+class SeededIndex(int):
+    """An index into a data set that carries the seed of what is drawn for this look at the sample."""
+
+    seed: int
+
+    def __new__(cls, index: int, seed: int) -> 'SeededIndex':
+        self = super().__new__(cls, index)
+        self.seed = seed
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # DataLoader sends it to a worker process.
+        return SeededIndex, (int(self), self.seed)
+
+
+@DATA_SAMPLERS.register_module()
+class ResumableSampler(Sampler[int]):
+    """Pass after pass over the data set without end, each in an order of its own, from any position on.
+
+    Position n of the stream is in pass ``n // size``; the order of a pass follows from (seed, pass), and so starting at
+    n costs one permutation. Of several processes each takes every ``world_size``-th position. Gives
+    :class:`SeededIndex`.
+
+    Args:
+        dataset: anything with a length.
+        shuffle: False takes the samples in order.
+        seed: whole number; None draws one that all processes share.
+    """
+
+    def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
+        self.rank, self.world_size = get_dist_info()
+        self.size = len(dataset)
+        self.shuffle = shuffle
+        self.seed = sync_random_seed() if seed is None else seed
+        #: Position of all processes together from which the next iteration starts.
+        self.start = 0
+
+    def __iter__(self) -> Iterator[int]:
+        position = self.start + self.rank
+        current, order = -1, np.arange(self.size)
+        while True:
+            number, offset = divmod(position, self.size)
+            if self.shuffle and number != current:
+                current = number
+                order = np.random.default_rng(derive_seed('order', self.seed, number)).permutation(self.size)
+            yield SeededIndex(int(order[offset]), derive_seed('sample', self.seed, position))
+            position += self.world_size
+
+    def __len__(self) -> int:
+        return self.size
+
+
+@DATASETS.register_module()
+class SeededSamples(Dataset):
+    """A data set whose random transforms draw from the seed of a :class:`SeededIndex`, whatever generator they use.
+
+    :class:`~rainrestore.engine.ResumableTrainLoop` puts it around the training's data set. An ordinary index is passed
+    on as it is, and so are all attributes.
+
+    Args:
+        dataset: the data set, or its config.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+
+    def __getitem__(self, index: int) -> Any:
+        if not isinstance(index, SeededIndex):
+            return self.dataset[index]
+        with drawing_from(index.seed):
+            return self.dataset[int(index)]
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getattr__(self, name: str) -> Any:
+        # Asked only for what this class lacks; without the exception, copying an empty instance would recurse.
+        if name == 'dataset' or name.startswith('__'):
+            raise AttributeError(name)
+        return getattr(self.dataset, name)

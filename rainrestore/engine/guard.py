@@ -1,0 +1,108 @@
+"""The guard that keeps infinite and NaN values out of weights and checkpoints."""
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor
+
+from rainrestore.errors import NonFiniteError
+from rainrestore.registry import HOOKS
+
+SKIPPED = 'skipped_batches'
+_NAMES_SHOWN = 64
+
+
+def batch_files(data_batch: Any) -> list[str]:
+    """The files of a batch's samples, or their names; empty if its samples know neither."""
+    samples = data_batch.get('data_samples') if isinstance(data_batch, Mapping) else None
+    known = [getattr(sample, 'metainfo', {}) for sample in samples or ()]
+    found = (info.get('gt_path') or info.get('img_path') or info.get('name') for info in known)
+    return [str(file) for file in found if file]
+
+
+def non_finite(values: Mapping[str, Any]) -> dict[str, float]:
+    """Of a training step's scalars, the losses (``loss`` in their name) that are infinite or NaN."""
+    losses = {key: torch.as_tensor(value).item() for key, value in values.items() if 'loss' in key}
+    return {key: value for key, value in losses.items() if not math.isfinite(value)}
+
+
+@HOOKS.register_module()
+class FiniteLossHook(Hook):
+    """Stop a training whose losses are infinite or NaN, before anything of it is saved.
+
+    The error names the iteration, the losses and the batch's files. Weights are looked at before each save too: a
+    gradient may be infinite where the loss is finite.
+
+    Args:
+        skip: so many batches of a training may be skipped before it stops: model and optimisers are put back to where
+            they were before the batch; the iteration counts. Anything over 0 costs a copy of both at each iteration.
+
+    Raises:
+        NonFiniteError: as said.
+    """
+
+    # Before mmengine's hooks see the batch: none may average, log or save it.
+    priority = 'VERY_HIGH'
+
+    def __init__(self, skip: int = 0) -> None:
+        if skip < 0:
+            raise ValueError(f'FiniteLossHook: skip must be 0 or more batches, got {skip}')
+        self.skip = skip
+        self._before: tuple[dict[str, Any], dict[str, Any]] | None = None
+        self._files: list[str] = []
+
+    def before_train(self, runner: Runner) -> None:
+        """Begin to count, if this run is not a resumed one."""
+        if runner.iter == 0:
+            runner.message_hub.update_info(SKIPPED, 0)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Keep what a skipped batch must not change."""
+        self._files = batch_files(data_batch)
+        if self.skip:
+            self._before = copy.deepcopy((runner.model.state_dict(), runner.optim_wrapper.state_dict()))
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        """Look at the losses."""
+        bad = non_finite(outputs or {})
+        if not bad:
+            return
+        losses = ', '.join(f'{key} = {value}' for key, value in bad.items())
+        skipped = runner.message_hub.get_info(SKIPPED, 0)
+        if self._before is not None and skipped < self.skip:
+            runner.message_hub.update_info(SKIPPED, skipped + 1)
+            runner.model.load_state_dict(self._before[0])
+            runner.optim_wrapper.load_state_dict(self._before[1])
+            for key in bad:
+                del outputs[key]  # type: ignore[union-attr]  # it is there: the loss came from it
+            runner.logger.warning(
+                'iteration %d: %s: batch skipped, %d of %d; %s',
+                runner.iter + 1, losses, skipped + 1, self.skip, self._batch(),
+            )  # fmt: skip
+            return
+        limit = f' after {skipped} skipped batches' if skipped else ''
+        raise NonFiniteError(
+            f'iteration {runner.iter + 1}: {losses}{limit}; {self._batch()}. Nothing of this iteration was '
+            'saved: lower the learning rate or mend the files, and go on with --resume'
+        )
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Look at the weights."""
+        for name, value in checkpoint['state_dict'].items():
+            if isinstance(value, Tensor) and value.is_floating_point() and not bool(torch.isfinite(value).all()):
+                raise NonFiniteError(
+                    f'weight {name} is infinite or NaN and is not saved; {self._batch()}. The checkpoint before is '
+                    'untouched: lower the learning rate, and go on with --resume'
+                )
+
+    def _batch(self) -> str:
+        more = len(self._files) - _NAMES_SHOWN
+        listed = ', '.join(self._files[:_NAMES_SHOWN]) + (f' and {more} more' if more > 0 else '')
+        return f'last batch: {listed or "(its samples have no names)"}'

@@ -1,0 +1,161 @@
+"""The training loop whose every iteration can be the first of a resumed run."""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+from mmengine.dist import get_rank, get_world_size
+from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
+from torch import nn
+from torch.utils.data import DataLoader
+
+from rainrestore.datasets.sampling import ResumableSampler, derive_seed, seed_generators
+from rainrestore.registry import LOOPS
+
+#: What the loop keeps in the message hub, and so in every checkpoint.
+STREAM, VALIDATED = 'data_stream', 'validated_iter'
+
+
+@LOOPS.register_module()
+class ResumableTrainLoop(BaseLoop):
+    """Training by iterations that gives the same weights whether it is interrupted or not.
+
+    As mmengine's ``IterBasedTrainLoop``, but
+
+    - the generators of Python, numpy and torch are set at each iteration from (seed, iteration, rank), and those of a
+      sample from (seed, position): with the seed, the iteration and the position, all random states are in a
+      checkpoint, and neither validations nor the number of workers change them;
+    - with :class:`~rainrestore.datasets.ResumableSampler` a resumed run starts at its position and reads nothing before
+      it. Another sampler's batches are read again, and random transforms draw anew;
+    - a validation that was due at the checkpoint's iteration but not finished there is made up for;
+    - hooks may have a method ``leave_train``, which is called however the training ends.
+
+    Args:
+        runner: whose training it is.
+        dataloader: config of the loader, or the loader.
+        max_iters: where the training ends.
+        val_interval: iterations between two validations; one more comes at the end.
+        val_begin: no validation before this iteration.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict[str, Any],
+        max_iters: int,
+        val_interval: int = 1000,
+        val_begin: int = 1,
+    ) -> None:
+        if isinstance(dataloader, dict):
+            dataloader = {
+                **dataloader,
+                'dataset': {'type': 'rainrestore.SeededSamples', 'dataset': dataloader['dataset']},
+            }
+        super().__init__(runner, dataloader)
+        self.val_interval = val_interval
+        self.val_begin = val_begin
+        #: Set by hooks to end the training after this iteration.
+        self.stop_training = False
+        self._max_iters = max_iters
+        # mmengine's Runner sets both when it resumes.
+        self._iter = 0
+        self._epoch = 0
+        runner.visualizer.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
+
+    @property
+    def max_epochs(self) -> int:
+        """The whole training counts as one epoch."""
+        return 1
+
+    @property
+    def max_iters(self) -> int:
+        """Where the training ends."""
+        return self._max_iters
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return self._epoch
+
+    @property
+    def iter(self) -> int:
+        """Iterations done."""
+        return self._iter
+
+    def run(self) -> nn.Module:
+        """Train from the present iteration to the last and return the model."""
+        runner = self.runner
+        try:
+            runner.call_hook('before_train')
+            runner.call_hook('before_train_epoch')
+            if self._validation_is_due() and runner.message_hub.get_info(VALIDATED) != self._iter:
+                self._validate()
+            batches = self._batches()
+            while self._iter < self._max_iters and not self.stop_training:
+                runner.model.train()
+                self.run_iter(next(batches))
+                if not self.stop_training and self._validation_is_due():
+                    self._validate()
+            runner.call_hook('after_train_epoch')
+            runner.call_hook('after_train')
+        finally:
+            runner.call_hook('leave_train')
+        return runner.model
+
+    def run_iter(self, data_batch: Any) -> None:
+        """One iteration with its hooks."""
+        runner = self.runner
+        # After the batch was fetched: making a DataLoader's iterator draws from torch's generator.
+        seed_generators(derive_seed('iteration', runner.seed, self._iter, get_rank()))
+        runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=data_batch)
+        outputs = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)
+        self._count_samples()
+        runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=data_batch, outputs=outputs)
+        self._iter += 1
+
+    def _batches(self) -> Iterator[Any]:
+        """Batches without end, from where the checkpoint was."""
+        sampler, hub = self.dataloader.sampler, self.runner.message_hub
+        if isinstance(sampler, ResumableSampler):
+            # A checkpoint of another loop has no position: it follows from the iterations. At the start there is none
+            # either: the hub of a run before in this process may be the same.
+            drawn = self._iter * self.dataloader.batch_size * get_world_size()
+            stream = (hub.get_info(STREAM) if self._iter else None) or {'seed': sampler.seed, 'drawn': drawn}
+            sampler.seed, sampler.start = stream['seed'], stream['drawn']
+            hub.update_info(STREAM, stream)
+            yield from self.dataloader
+        skip = self._iter
+        if skip:
+            self.runner.logger.warning(
+                '%s cannot start at a position: %d batches are read again, and random transforms draw anew; '
+                'name ResumableSampler in train_dataloader.sampler for an exact resume', type(sampler).__name__, skip,
+            )  # fmt: skip
+        for number in count():
+            if hasattr(sampler, 'set_epoch'):
+                sampler.set_epoch(number)
+            for batch in self.dataloader:
+                if skip:
+                    skip -= 1
+                else:
+                    yield batch
+
+    def _count_samples(self) -> None:
+        hub = self.runner.message_hub
+        stream = hub.get_info(STREAM)
+        if stream is not None:
+            drawn = stream['drawn'] + self.dataloader.batch_size * get_world_size()
+            hub.update_info(STREAM, {**stream, 'drawn': drawn})
+
+    def _validation_is_due(self) -> bool:
+        done = self._iter
+        return (
+            self.runner.val_loop is not None
+            and done >= max(self.val_begin, 1)
+            and (done % self.val_interval == 0 or done == self._max_iters)
+        )
+
+    def _validate(self) -> None:
+        # Marked first: what the hooks save at its end holds its results.
+        self.runner.message_hub.update_info(VALIDATED, self._iter)
+        self.runner.val_loop.run()

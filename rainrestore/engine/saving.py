@@ -1,0 +1,216 @@
+"""Checkpoints of a training that are whole or not there, and finding the one to go on from."""
+
+import contextlib
+import os
+import re
+import zipfile
+import zlib
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import CheckpointHook
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+from rainrestore.errors import CheckpointError
+from rainrestore.registry import HOOKS
+
+POINTER = 'last_checkpoint'
+PART = '.part'
+_NUMBERED = re.compile(r'(?:iter|epoch)_(\d+)\.pth')
+
+
+def write_whole(path: Path | str, content: bytes) -> None:
+    """Write a file that holds all of ``content`` or, after a crash, what it held before.
+
+    The bytes go to ``PATH.part`` and to the disk itself (fsync); then the file takes its name, and the folder goes to
+    the disk.
+
+    Raises:
+        CheckpointError: The disk is full or refuses; what was at ``path`` is untouched.
+    """
+    path = Path(path)
+    part = path.with_name(path.name + PART)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, 'wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        # If the disk is gone, the first error says so.
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise CheckpointError(
+            f'{path} could not be written ({error.strerror or error}); what was saved before is untouched: make room '
+            'and go on with --resume'
+        ) from error
+
+
+class WholeFileBackend(LocalBackend):
+    """mmengine's backend of the local disk, with :func:`write_whole`."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        write_whole(filepath, obj)
+
+
+register_backend('rainrestore_whole_files', WholeFileBackend, force=True)
+
+
+@HOOKS.register_module()
+class WholeCheckpointHook(CheckpointHook):
+    """mmengine's ``CheckpointHook``, except that no moment of a save is without a whole checkpoint.
+
+    A checkpoint is written beside the old ones and renamed when it is on the disk, then ``last_checkpoint`` is replaced
+    in the same way, and only then the oldest is removed; the best one likewise.
+
+    Args:
+        backend_args: as mmengine's; None writes to the local disk as above.
+        **kwargs: as mmengine's ``CheckpointHook``.
+    """
+
+    keep_ckpt_ids: deque[int]
+
+    def __init__(self, backend_args: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(backend_args=backend_args or {'backend': 'rainrestore_whole_files'}, **kwargs)
+
+    def before_train(self, runner: Runner) -> None:
+        """Remove what a save that was killed has left."""
+        super().before_train(runner)
+        if is_main_process() and Path(self.out_dir).is_dir():
+            for part in Path(self.out_dir).glob(f'*.pth{PART}'):
+                part.unlink(missing_ok=True)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Refuse to resume from what holds weights alone.
+
+        Raises:
+            CheckpointError: There is no optimiser in it, although this hook saves one.
+        """
+        if runner._resume and self.save_optimizer and 'optimizer' not in checkpoint:
+            raise CheckpointError(
+                'this checkpoint holds weights without their optimiser, as the best_*.pth do: a training can start '
+                'from it (--cfg-options load_from=FILE), not resume'
+            )
+
+    def save(self, runner: Runner) -> str:
+        """Save the present state, between two iterations, as the newest checkpoint; returns its path."""
+        step = runner.epoch if self.by_epoch else runner.iter
+        self._save_checkpoint_with_step(runner, step, {'epoch': runner.epoch, 'iter': runner.iter})
+        return str(self.last_ckpt)
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        outdated: list[int] = []
+        if self.max_keep_ckpts > 0:
+            steps = [*(kept for kept in self.keep_ckpt_ids if kept != step), step]
+            outdated, steps = steps[: -self.max_keep_ckpts], steps[-self.max_keep_ckpts :]
+            # Inside the checkpoint stands what is there once it is whole.
+            runner.message_hub.update_info('keep_ckpt_ids', steps)
+        name = self.filename_tmpl.format(step)
+        path = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', path)
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        self.last_ckpt = path
+        if is_main_process():
+            write_whole(Path(runner.work_dir, POINTER), path.encode())
+            for old in outdated:
+                self._remove(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old)))
+        if self.max_keep_ckpts > 0:
+            self.keep_ckpt_ids = deque(steps, self.max_keep_ckpts)
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
+        if not self.save_best:
+            return
+        # mmengine removes the old best before it writes the new one, if it knows where it is.
+        single = len(self.key_indicators) == 1
+        before = {'': self.best_ckpt_path} if single else dict(self.best_ckpt_path_dict)
+        self._set_best(dict.fromkeys(before))
+        super()._save_best_checkpoint(runner, metrics)
+        after = {'': self.best_ckpt_path} if single else dict(self.best_ckpt_path_dict)
+        self._set_best({key: after[key] or before.get(key) for key in after})
+        for key, old in before.items():
+            if old and after.get(key) and old != after[key] and is_main_process():
+                self._remove(old)
+
+    def _set_best(self, paths: dict[str, Any]) -> None:
+        if '' in paths:
+            self.best_ckpt_path = paths['']
+        else:
+            self.best_ckpt_path_dict = paths
+
+    def _remove(self, path: str) -> None:
+        if self.file_backend.isfile(path):
+            self.file_backend.remove(path)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is an archive as ``torch.save`` writes it, complete, and of the checksums that it names."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None and any(name.endswith('/data.pkl') for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error):
+        return False
+
+
+def newest_checkpoint(work_dir: Path | str) -> str | None:
+    """The checkpoint of a work dir to go on from: the newest one that is whole; None if there is none at all.
+
+    Newest is what ``last_checkpoint`` names, unless a later one was finished after it was written. A damaged one is
+    passed over with a warning; the best ones (``best_*.pth``) hold no optimiser and do not count.
+    """
+    pointer = Path(work_dir, POINTER)
+    named: Path | None = None
+    written = 0
+    if pointer.is_file():
+        named = Path(pointer.read_text(encoding='utf-8', errors='replace').strip())
+        # of a work dir that was copied or moved, the checkpoint here
+        named = here if (here := Path(work_dir, named.name)).is_file() else named
+        written = pointer.stat().st_mtime_ns
+    folders = {Path(work_dir).resolve(), *([named.parent.resolve()] if named is not None else [])}
+    found = {
+        path: int(match[1])
+        for folder in folders
+        if folder.is_dir()
+        for path in folder.iterdir()
+        if (match := _NUMBERED.fullmatch(path.name)) and path.is_file()
+    }
+    pointed = named.resolve() if named is not None else None
+    last = found.get(pointed, -1) if pointed is not None else -1
+
+    def age(path: Path) -> tuple[bool, bool, int, int]:
+        changed = path.stat().st_mtime_ns
+        return found[path] > last and changed > written, path == pointed, changed, found[path]
+
+    candidates = sorted(found, key=age, reverse=True)
+    if pointed is not None and pointed not in found:
+        _warn('%s names %s, which is not there', pointer, named)
+    for path in candidates:
+        if is_whole(path):
+            return str(path)
+        _warn('%s is damaged (cut short, or not what was written): passed over', path)
+    if candidates:
+        _warn('%s: no checkpoint is whole: the training begins anew', work_dir)
+    return None
+
+
+def _warn(message: str, *values: object) -> None:
+    MMLogger.get_current_instance().warning(message, *values)

@@ -1,0 +1,115 @@
+"""Ending a training on Ctrl-C or SIGTERM without losing any of it."""
+
+import os
+import signal
+import threading
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce, get_world_size
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from rainrestore.engine.saving import WholeCheckpointHook
+from rainrestore.registry import HOOKS
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@HOOKS.register_module()
+class StopSignalHook(Hook):
+    """On SIGINT (Ctrl-C) or SIGTERM (pre-emption), finish the iteration, save a checkpoint and end the training.
+
+    A validation in progress is finished first. A second signal ends the process at once, as it would without this hook.
+    The processes that load data do not see the signals, which a terminal or a cluster sends to all: the training still
+    needs them. Where several processes train, all stop after the same iteration.
+
+    Needs :class:`~rainrestore.engine.ResumableTrainLoop`, and for the checkpoint a
+    :class:`~rainrestore.engine.WholeCheckpointHook`.
+    """
+
+    # Last: what it saves has seen all other hooks.
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        #: The signal that ended the training.
+        self.stopped_by: signal.Signals | None = None
+        self._received: signal.Signals | None = None
+        self._handlers: dict[signal.Signals, Any] = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Listen, unless another thread than the main one trains: Python gives signals to that one alone."""
+        self.stopped_by = self._received = None
+        if threading.current_thread() is threading.main_thread():
+            self._handlers = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        self._hold()
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """The workers are there."""
+        self._release()
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        """Stop if a signal came."""
+        self._stop_if_received(runner)
+
+    def before_val(self, runner: Runner) -> None:
+        """Hold signals back until the workers of the validation are there."""
+        self._hold()
+
+    def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """The workers are there."""
+        self._release()
+
+    def after_val(self, runner: Runner) -> None:
+        """Stop if a signal came."""
+        self._release()
+        self._stop_if_received(runner)
+
+    def after_train(self, runner: Runner) -> None:
+        """Save what was reached."""
+        if self.stopped_by is None:
+            return
+        saved = [hook.save(runner) for hook in runner.hooks if isinstance(hook, WholeCheckpointHook)]
+        runner.logger.info(
+            '%s: stopped after iteration %d; %s', self.stopped_by.name, runner.iter,
+            f'saved {saved[0]}, go on with --resume' if saved else 'nothing saved: there is no WholeCheckpointHook',
+        )  # fmt: skip
+
+    def leave_train(self, runner: Runner) -> None:
+        """Give the signals back, however the training ended."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._release()
+        self._handlers = {}
+
+    def _receive(self, number: int, frame: Any) -> None:
+        if self._received is not None:
+            signal.signal(number, self._handlers[signal.Signals(number)])
+            os.kill(os.getpid(), number)
+        self._received = signal.Signals(number)
+
+    def _stop_if_received(self, runner: Runner) -> None:
+        if get_world_size() > 1:
+            number = torch.tensor(int(self._received or 0), device=next(runner.model.parameters()).device)
+            all_reduce(number, 'max')
+            self._received = signal.Signals(int(number)) if number else None
+        if self._received is not None and runner.iter < runner.max_iters:
+            self.stopped_by = self._received
+            runner.train_loop.stop_training = True
+
+    def _hold(self) -> None:
+        # A process inherits the mask of the thread that starts it, so workers started now never see the signals.
+        if self._handlers:
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+    def _release(self) -> None:
+        if self._handlers:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def exit_code(runner: Runner) -> int:
+    """0, or 128 + the signal that ended the training, as a shell counts: 130 for Ctrl-C, 143 for SIGTERM."""
+    stopped = [hook.stopped_by for hook in runner.hooks if isinstance(hook, StopSignalHook) and hook.stopped_by]
+    return 128 + stopped[0] if stopped else 0

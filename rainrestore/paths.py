@@ -1,0 +1,16 @@
+"""Names from outside the program as files inside a folder."""
+
+from pathlib import Path
+
+from rainrestore.errors import ConfigError
+
+
+def file_inside(folder: Path | str, name: str) -> Path:
+    """``folder/name``, if that is a file of the folder itself.
+
+    Raises:
+        ConfigError: The name has a folder in it, is absolute, or would leave the folder, as ``../other`` does.
+    """
+    if not name or name in ('.', '..') or '\0' in name or '/' in name or '\\' in name:
+        raise ConfigError(f'{name!r} is no name for a file in {folder}: it has a folder in it; rename the sample')
+    return Path(folder) / name

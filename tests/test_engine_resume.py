@@ -1,0 +1,175 @@
+"""A run that is interrupted and resumed ends as one that was not: bit for bit, whatever draws random numbers."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import Runner
+from narrow import narrow
+from toy import SIZE, toy_config
+
+from rainrestore import compat
+from rainrestore.datasets.sampling import ResumableSampler, SeededSamples
+from rainrestore.engine.checkpoints import load_checkpoint
+from rainrestore.engine.config import load_config
+
+ROOT = Path(__file__).parents[1]
+compat.apply()
+
+
+def assert_same(left: Any, right: Any, where: str = '') -> None:
+    """Equal in every bit, at any depth."""
+    assert type(left) is type(right), where
+    if isinstance(left, torch.Tensor):
+        assert torch.equal(left, right), where
+    elif isinstance(left, dict):
+        assert left.keys() == right.keys(), where
+        for key in left:
+            assert_same(left[key], right[key], f'{where}.{key}')
+    elif isinstance(left, (list, tuple)):
+        assert len(left) == len(right), where
+        for number, pair in enumerate(zip(left, right, strict=True)):
+            assert_same(*pair, f'{where}[{number}]')
+    else:
+        assert left == right, where
+
+
+def assert_same_end(first: Path, second: Path, last: int) -> None:
+    whole, resumed = (load_checkpoint(folder / f'iter_{last}.pth') for folder in (first, second))
+    for key in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers'):
+        assert_same(whole[key], resumed[key], key)
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_toy_run_goes_on_exactly_from_every_iteration(tmp_path: Path, workers: int) -> None:
+    last = 6
+    Runner.from_cfg(toy_config(tmp_path / 'whole', last, 0)).train()
+    stops = range(1, last) if workers == 0 else (3,)
+    for stop in stops:
+        config = toy_config(tmp_path / f'from_{stop}', last, workers, resume=True)
+        config.load_from = str(tmp_path / 'whole' / f'iter_{stop}.pth')
+        Runner.from_cfg(config).train()
+        assert_same_end(tmp_path / 'whole', tmp_path / f'from_{stop}', last)
+
+
+def test_random_draws_differ_between_iterations_and_seeds(tmp_path: Path) -> None:
+    """What makes the runs equal must not be that nothing is random."""
+    Runner.from_cfg(toy_config(tmp_path / 'one', 3)).train()
+    Runner.from_cfg(toy_config(tmp_path / 'two', 3, randomness=dict(seed=6))).train()
+    one, two = (load_checkpoint(tmp_path / name / 'iter_3.pth')['state_dict'] for name in ('one', 'two'))
+    assert not torch.equal(one['body.2.weight'], two['body.2.weight'])
+
+
+def test_validation_changes_nothing(tmp_path: Path) -> None:
+    Runner.from_cfg(toy_config(tmp_path / 'never', 4)).train()
+    loader = dict(
+        batch_size=2, num_workers=0, dataset=dict(type='ToyNoise'), sampler=dict(type='DefaultSampler', shuffle=True)
+    )
+    validating = dict(val_dataloader=loader, val_cfg=dict(type='ValLoop'), val_evaluator=dict(type='ToyMean'))
+    Runner.from_cfg(toy_config(tmp_path / 'often', 4, **validating)).train()
+    assert_same_end(tmp_path / 'never', tmp_path / 'often', 4)
+
+
+def test_nothing_is_read_for_the_past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Runner.from_cfg(toy_config(tmp_path / 'whole', 5)).train()
+    read = []
+    original = SeededSamples.__getitem__
+    monkeypatch.setattr(SeededSamples, '__getitem__', lambda self, index: read.append(index) or original(self, index))
+    config = toy_config(tmp_path / 'more', 5, resume=True, load_from=str(tmp_path / 'whole' / 'iter_4.pth'))
+    Runner.from_cfg(config).train()
+    assert len(read) == 2  # one batch
+
+
+def test_position_travels_although_the_batch_changes(tmp_path: Path) -> None:
+    Runner.from_cfg(toy_config(tmp_path / 'whole', 3)).train()
+    config = toy_config(tmp_path / 'more', 4, resume=True, load_from=str(tmp_path / 'whole' / 'iter_3.pth'))
+    config.train_dataloader.batch_size = 3
+    Runner.from_cfg(config).train()
+    hub = load_checkpoint(tmp_path / 'more' / 'iter_4.pth')['message_hub']['runtime_info']
+    assert hub['data_stream'] == {'seed': 5, 'drawn': 3 * 2 + 3}
+
+
+def test_a_random_seed_travels(tmp_path: Path) -> None:
+    """Without a seed in the config, the one that was drawn for the first run holds for the resumed one."""
+    Runner.from_cfg(toy_config(tmp_path / 'whole', 4, randomness=dict(seed=None))).train()
+    config = toy_config(tmp_path / 'more', 4, randomness=dict(seed=None), resume=True)
+    config.load_from = str(tmp_path / 'whole' / 'iter_2.pth')
+    Runner.from_cfg(config).train()
+    assert_same_end(tmp_path / 'whole', tmp_path / 'more', 4)
+
+
+def test_sampler_shows_every_sample_once_a_pass_in_changing_order() -> None:
+    stream = iter(ResumableSampler(range(SIZE), seed=3))
+    passes = [[int(next(stream)) for _ in range(SIZE)] for _ in range(4)]
+    assert all(sorted(order) == list(range(SIZE)) for order in passes)
+    assert len({tuple(order) for order in passes}) == 4
+
+
+def test_sampler_starts_anywhere() -> None:
+    stream = iter(ResumableSampler(range(SIZE), seed=3))
+    expected = [(int(index), index.seed) for index in (next(stream) for _ in range(30))]
+    later = ResumableSampler(range(SIZE), seed=3)
+    later.start = 11
+    stream = iter(later)
+    assert [(int(index), index.seed) for index in (next(stream) for _ in range(19))] == expected[11:]
+    assert len({seed for _, seed in expected}) == 30
+
+
+def test_processes_share_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = iter(ResumableSampler(range(SIZE), seed=3))
+    expected = [int(next(whole)) for _ in range(20)]
+    shares = []
+    for rank in range(2):
+        monkeypatch.setattr('rainrestore.datasets.sampling.get_dist_info', lambda rank=rank: (rank, 2))
+        share = iter(ResumableSampler(range(SIZE), seed=3))
+        shares.append([int(next(share)) for _ in range(10)])
+    assert [index for pair in zip(*shares, strict=True) for index in pair] == expected
+
+
+def test_a_sample_leaves_the_generators_alone() -> None:
+    class Drawing:
+        def __getitem__(self, index: int) -> float:
+            return float(np.random.random() + torch.rand(1))
+
+        def __len__(self) -> int:
+            return 3
+
+    samples, index = SeededSamples(Drawing()), next(iter(ResumableSampler(range(3), seed=1)))
+    np.random.seed(0)
+    torch.manual_seed(0)
+    first = samples[index]
+    after = np.random.random(), torch.rand(1).item()
+    np.random.seed(0)
+    torch.manual_seed(0)
+    assert after == (np.random.random(), torch.rand(1).item())
+    assert samples[index] == first
+
+
+@pytest.mark.parametrize(('name', 'workers'), [('fcg_gan_x4', 2), ('srgan_x4', 0)])
+def test_network_goes_on_exactly(tmp_path: Path, name: str, workers: int) -> None:
+    """The paper's networks, with random rain, flips, several optimisers, EMA, a schedule, bfloat16 and validations."""
+    pytest.importorskip('mmagic')
+    path, last = ROOT / 'configs' / f'{name}.py', 3
+
+    def run(folder: Path, **changes: Any) -> None:
+        loader = dict(batch_size=2, num_workers=workers, persistent_workers=workers > 0, dataset=dict(limit=5))
+        options = dict(
+            train_dataloader=loader,
+            val_dataloader=dict(batch_size=2, num_workers=0, persistent_workers=False, dataset=dict(limit=2)),
+            train_cfg=dict(max_iters=last, val_interval=2),
+            default_hooks=dict(logger=dict(interval=1), checkpoint=dict(interval=1, max_keep_ckpts=9)),
+            visualizer=dict(vis_backends=[dict(type='LocalVisBackend')]),
+        )
+        config = load_config(path, options)
+        config.merge_from_dict(dict(model=narrow(config.model)))
+        config.merge_from_dict(dict(work_dir=str(folder), experiment_name=f'{name}_{folder.name}', **changes))
+        config.param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max=9)]
+        config.custom_hooks.append(dict(type='EMAHook'))
+        Runner.from_cfg(config).train()
+
+    run(tmp_path / 'whole')
+    for stop in range(1, last):
+        run(tmp_path / f'from_{stop}', resume=True, load_from=str(tmp_path / 'whole' / f'iter_{stop}.pth'))
+        assert_same_end(tmp_path / 'whole', tmp_path / f'from_{stop}', last)
