@@ -1,6 +1,6 @@
 """The training loop whose every iteration can be the first of a resumed run."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from itertools import count
 from typing import Any
 
@@ -85,13 +85,12 @@ class ResumableTrainLoop(BaseLoop):
 
     def run(self) -> nn.Module:
         """Train from the present iteration to the last and return the model."""
-        runner = self.runner
+        runner, batches = self.runner, self._batches()
         try:
             runner.call_hook('before_train')
             runner.call_hook('before_train_epoch')
             if self._validation_is_due() and runner.message_hub.get_info(VALIDATED) != self._iter:
                 self._validate()
-            batches = self._batches()
             while self._iter < self._max_iters and not self.stop_training:
                 runner.model.train()
                 self.run_iter(next(batches))
@@ -100,6 +99,7 @@ class ResumableTrainLoop(BaseLoop):
             runner.call_hook('after_train_epoch')
             runner.call_hook('after_train')
         finally:
+            batches.close()
             runner.call_hook('leave_train')
         return runner.model
 
@@ -114,7 +114,7 @@ class ResumableTrainLoop(BaseLoop):
         runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=data_batch, outputs=outputs)
         self._iter += 1
 
-    def _batches(self) -> Iterator[Any]:
+    def _batches(self) -> Generator[Any, None, None]:
         """Batches without end, from where the checkpoint was."""
         sampler, hub = self.dataloader.sampler, self.runner.message_hub
         if isinstance(sampler, ResumableSampler):

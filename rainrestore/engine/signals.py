@@ -1,5 +1,6 @@
 """Ending a training on Ctrl-C or SIGTERM without losing any of it."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -36,6 +37,8 @@ class StopSignalHook(Hook):
         self.stopped_by: signal.Signals | None = None
         self._received: signal.Signals | None = None
         self._handlers: dict[signal.Signals, Any] = {}
+        self._others: set[Any] = set()
+        self._workers: set[Any] = set()
 
     def before_train(self, runner: Runner) -> None:
         """Listen, unless another thread than the main one trains: Python gives signals to that one alone."""
@@ -78,11 +81,27 @@ class StopSignalHook(Hook):
         )  # fmt: skip
 
     def leave_train(self, runner: Runner) -> None:
-        """Give the signals back, however the training ended."""
+        """Give the signals back and end the workers, however the training ended.
+
+        Python ends what is left of them by SIGTERM, which they do not see, and would wait for them for ever.
+        """
+        self._release()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        self._release()
         self._handlers = {}
+        for loop in (runner.train_loop, runner.val_loop):
+            # Where DataLoader keeps persistent workers, until it needs them again.
+            if getattr(getattr(loop, 'dataloader', None), '_iterator', None) is not None:
+                loop.dataloader._iterator = None
+        alive = [worker for worker in self._workers if worker.is_alive()]
+        self._workers = set()
+        if alive:
+            # Those of an iterator that an error has left behind. torch must not take their end for another error.
+            watching = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for worker in alive:
+                worker.kill()
+                worker.join()
+            signal.signal(signal.SIGCHLD, watching)
 
     def _receive(self, number: int, frame: Any) -> None:
         if self._received is not None:
@@ -102,10 +121,12 @@ class StopSignalHook(Hook):
     def _hold(self) -> None:
         # A process inherits the mask of the thread that starts it, so workers started now never see the signals.
         if self._handlers:
+            self._others = set(multiprocessing.active_children())
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
     def _release(self) -> None:
-        if self._handlers:
+        if signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()) and self._handlers:
+            self._workers |= set(multiprocessing.active_children()) - self._others
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 

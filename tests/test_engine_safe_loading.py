@@ -1,0 +1,151 @@
+"""No file runs code and no name leaves the output folder, whichever way they come in."""
+
+import os
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.model import BaseModule
+from mmengine.runner import Runner
+from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader
+from safetensors.torch import save_file
+from toy import toy_config
+
+from rainrestore import compat
+from rainrestore.cli.main import main
+from rainrestore.engine.checkpoints import load_checkpoint
+from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.paths import file_inside
+from rainrestore.visualization import RestoredPicturesHook
+
+compat.apply()
+ROOT = Path(__file__).parents[1]
+
+
+class Payload:
+    """Makes a folder when it is unpickled by a reader that trusts it."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return os.mkdir, (self.marker,)
+
+
+class Call:
+    """Unpickles as the result of a call."""
+
+    def __init__(self, function, *arguments) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self):
+        return self.function, self.arguments
+
+
+def pretrained(path: str) -> None:
+    module = BaseModule({'type': 'Pretrained', 'checkpoint': path})
+    module.layer = torch.nn.Linear(1, 1)
+    module.init_weights()
+
+
+def train(path: str, resume: bool) -> None:
+    work_dir = Path(path).parent / f'run_{resume}'
+    Runner.from_cfg(toy_config(work_dir, 2, resume=resume, load_from=path)).train()
+
+
+WAYS = {
+    'load_checkpoint': load_checkpoint,
+    'mmengine': lambda path: CheckpointLoader.load_checkpoint(path, logger='silent'),
+    'init_cfg': pretrained,
+    'load_from': lambda path: train(path, False),
+    'resume': lambda path: train(path, True),
+}
+
+
+@pytest.mark.parametrize('way', WAYS)
+def test_malicious_pickle_is_refused_and_not_run(tmp_path: Path, way: str) -> None:
+    marker = tmp_path / 'marker'
+    torch.save({'state_dict': {}, 'meta': {'iter': 1, 'epoch': 0}, 'x': Payload(marker)}, tmp_path / 'evil.pth')
+    with pytest.raises(CheckpointError, match=r'evil\.pth holds more than weights and is refused'):
+        WAYS[way](str(tmp_path / 'evil.pth'))
+    assert not marker.exists()
+    torch.load(tmp_path / 'evil.pth', weights_only=False)
+    assert marker.exists()  # the attack itself works
+
+
+def test_bare_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
+    (tmp_path / 'evil.pth').write_bytes(pickle.dumps(Payload(tmp_path / 'marker')))
+    with pytest.raises(CheckpointError):
+        load_checkpoint(tmp_path / 'evil.pth')
+    assert not (tmp_path / 'marker').exists()
+
+
+def test_the_forks_unchecked_fallback_is_gone(tmp_path: Path) -> None:
+    if not hasattr(mmengine_checkpoint, '_safe_torch_load'):
+        pytest.skip('upstream mmengine has none')
+    torch.save(Payload(tmp_path / 'marker'), tmp_path / 'evil.pth')
+    with pytest.raises(CheckpointError):
+        mmengine_checkpoint._safe_torch_load(str(tmp_path / 'evil.pth'))
+    assert not (tmp_path / 'marker').exists()
+
+
+@pytest.mark.parametrize('name', ['__init__', '__class__', '_set_default_statistics'])
+def test_no_attribute_is_reached_through_mmengines_types(tmp_path: Path, name: str) -> None:
+    """getattr(HistoryBuffer, '__init__').__globals__ would lead to any code."""
+    torch.save({'state_dict': {'a': Call(getattr, HistoryBuffer, name)}}, tmp_path / 'evil.pth')
+    with pytest.raises(CheckpointError, match='refused'):
+        load_checkpoint(tmp_path / 'evil.pth')
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_config_text_of_a_checkpoint_is_not_run(tmp_path: Path, suffix: str) -> None:
+    marker, path = tmp_path / 'marker', tmp_path / f'evil{suffix}'
+    text = f'import os\nos.mkdir({str(marker)!r})\ngpu_ids = []\n'
+    Runner.from_cfg(toy_config(tmp_path / 'run', 1)).train()
+    if suffix == '.pth':
+        checkpoint = torch.load(tmp_path / 'run' / 'iter_1.pth', weights_only=False)
+        checkpoint['meta']['config'] = text
+        torch.save(checkpoint, path)
+        train(str(path), resume=True)
+    else:
+        save_file({'body.2.bias': torch.zeros(2)}, path, {'iter': '1', 'epoch': '0', 'config': text})
+        with pytest.raises(CheckpointError, match='load_from'):
+            train(str(path), resume=True)
+    assert not marker.exists()
+
+
+def test_command_line_refuses_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({'state_dict': {}, 'x': Payload(tmp_path / 'marker')}, tmp_path / 'evil.pth')
+    pytest.importorskip('mmagic')
+    command = ['test', str(ROOT / 'configs' / 'hrrm_x4.py'), str(tmp_path / 'evil.pth'), '--out', str(tmp_path / 'out')]
+    assert main(command) == 2
+    assert 'evil.pth holds more than weights' in capsys.readouterr().err
+    assert not (tmp_path / 'marker').exists()
+
+
+@pytest.mark.parametrize('name', ['../out.png', '/tmp/out.png', 'a/../../out.png', 'a\\b.png', '..', '', 'a\0.png'])
+def test_names_that_leave_the_folder_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match='no name for a file'):
+        file_inside(tmp_path, name)
+
+
+def test_restored_pictures_stay_in_their_folder(tmp_path: Path) -> None:
+    hook = RestoredPicturesHook(str(tmp_path / 'out'))
+    hook.before_test_epoch(None)
+
+    class Output(SimpleNamespace):
+        def __contains__(self, key: str) -> bool:
+            return hasattr(self, key)
+
+    def write(name: str) -> None:
+        sample = SimpleNamespace(name=name, output=Output(pred_img=torch.zeros(3, 2, 2)))
+        hook.after_test_iter(None, 0, outputs=[sample])
+
+    write('..name with dots..')
+    with pytest.raises(ConfigError):
+        write('../escaped')
+    assert [path.name for path in tmp_path.rglob('*.png')] == ['..name with dots...png']

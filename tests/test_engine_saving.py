@@ -1,0 +1,263 @@
+"""No moment of a save is without a whole checkpoint, and the newest whole one is found."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.runner import Runner
+from toy import toy_config
+
+from rainrestore import compat
+from rainrestore.engine import saving
+from rainrestore.engine.checkpoints import load_checkpoint
+from rainrestore.engine.saving import is_whole, newest_checkpoint, write_whole
+from rainrestore.errors import CheckpointError
+
+HERE = Path(__file__).parent
+compat.apply()
+
+# Saves iterations 1 and 2, keeping one, and is killed before the n-th step of the second save on the disk: half of
+# the bytes, fsync of the file, its renaming, fsync of the folder, the same four of last_checkpoint, the removal.
+KILLED = """
+import builtins, os, signal, sys
+from pathlib import Path
+from rainrestore import compat
+compat.apply()
+from mmengine.runner import Runner
+from rainrestore.engine import saving
+from toy import toy_config
+
+def run(folder, phase):
+    steps = []
+    original = saving.write_whole
+    def step(real):
+        def killing(*args):
+            steps.append(real)
+            if len(steps) > phase:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args)
+        return killing
+    class Half:
+        def __init__(self, file): self.file = file
+        def __enter__(self): return self
+        def __exit__(self, *args): self.file.close()
+        def write(self, content):
+            self.file.write(content[:len(content) // 2])
+            self.file.flush()
+            step(self.file.write)(content[len(content) // 2:])
+        def flush(self): self.file.flush()
+        def fileno(self): return self.file.fileno()
+    class Disk:
+        def __getattr__(self, name):
+            real = getattr(os, name)
+            return step(real) if name in ('fsync', 'replace') else real
+    def second_save(path, content):
+        if Path(path).name == 'iter_2.pth':
+            saving.os = Disk()
+            saving.open = lambda *args: Half(builtins.open(*args))
+            saving.WholeCheckpointHook._remove = step(saving.WholeCheckpointHook._remove)
+        original(path, content)
+    saving.write_whole = second_save
+    config = toy_config(folder, 2)
+    config.default_hooks.checkpoint.max_keep_ckpts = 1
+    Runner.from_cfg(config).train()
+    assert len(steps) == phase, steps
+
+for phase in range(int(sys.argv[2]) + 1):
+    child = os.fork()
+    if not child:
+        run(Path(sys.argv[1]) / str(phase), phase)
+        sys.stdout.flush()
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+PHASES = 9
+
+
+def test_killed_at_each_phase_of_a_save(tmp_path: Path) -> None:
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(HERE), os.environ.get('PYTHONPATH', '')])}
+    done = subprocess.run(
+        [sys.executable, '-c', KILLED, str(tmp_path), str(PHASES)],
+        capture_output=True, text=True, cwd=HERE.parent, env=environment,
+    )  # fmt: skip
+    codes = [int(line) for line in done.stdout.split() if line.lstrip('-').isdigit()]
+    assert codes == [-9] * PHASES + [0], done.stderr
+    for phase in range(PHASES + 1):
+        folder = tmp_path / str(phase)
+        newest = newest_checkpoint(folder)
+        assert newest is not None
+        # Killed before its renaming the save has not happened; from then on it has.
+        expected = 1 if phase <= 2 else 2
+        assert load_checkpoint(newest)['meta']['iter'] == expected
+        assert (folder / 'iter_1.pth').exists() == (phase < PHASES)
+        assert all(is_whole(path) for path in folder.glob('iter_*.pth'))
+    config = toy_config(tmp_path / '0', 2, resume=True, load_from=newest_checkpoint(tmp_path / '0'))
+    assert list((tmp_path / '0').glob('*.part'))
+    Runner.from_cfg(config).train()
+    assert not list((tmp_path / '0').glob('*.part'))
+    assert torch.equal(
+        *(load_checkpoint(tmp_path / name / 'iter_2.pth')['state_dict']['body.2.weight'] for name in ('0', '9'))
+    )
+
+
+class FullDisk:
+    """A file on a disk that takes so many bytes more."""
+
+    def __init__(self, file, room):
+        self.file, self.room = file, room
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        self.file.close()
+
+    def write(self, content):
+        self.file.write(content[: self.room])
+        if len(content) > self.room:
+            raise OSError(errno.ENOSPC, 'No space left on device')
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
+def test_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = toy_config(tmp_path / 'run', 2)
+    config.default_hooks.checkpoint.max_keep_ckpts = 1
+
+    def full(path, mode):
+        file = open(path, mode)  # noqa: SIM115  (closed by its user)
+        return FullDisk(file, 100) if 'iter_2' in str(path) else file
+
+    monkeypatch.setattr(saving, 'open', full, raising=False)
+    with pytest.raises(
+        CheckpointError, match=r'iter_2\.pth could not be written \(No space left on device\).*--resume'
+    ):
+        Runner.from_cfg(config).train()
+    newest = newest_checkpoint(tmp_path / 'run')
+    assert newest is not None
+    assert load_checkpoint(newest)['meta']['iter'] == 1
+    assert sorted(path.name for path in (tmp_path / 'run').glob('*.pth*')) == ['iter_1.pth']
+
+
+def test_full_disk_of_a_small_tmpfs(tmp_path: Path) -> None:
+    disk = tmp_path / 'disk'
+    disk.mkdir()
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', str(disk)], capture_output=True).returncode:
+        pytest.skip('no tmpfs can be mounted here')
+    try:
+        write_whole(disk / 'a.pth', b'old')
+        with pytest.raises(CheckpointError, match='No space left'):
+            write_whole(disk / 'a.pth', bytes(1 << 20))
+        assert (disk / 'a.pth').read_bytes() == b'old'
+        assert [path.name for path in disk.iterdir()] == ['a.pth']
+    finally:
+        subprocess.run(['umount', str(disk)], check=True)
+
+
+def test_old_best_goes_only_after_the_new_one_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = saving.WholeCheckpointHook(interval=1, by_epoch=False, save_best='PSNR', rule='greater')
+    config = toy_config(tmp_path / 'run', 1)
+    runner = Runner.from_cfg(config)
+    runner.train()
+    hook.before_train(runner)
+    hook._save_best_checkpoint(runner, {'PSNR': 1.0})
+    (old,) = (tmp_path / 'run').glob('best_*.pth')
+    runner.train_loop._iter = 2
+
+    def refuse(path, content):
+        raise CheckpointError('full')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(saving, 'write_whole', refuse)
+        with pytest.raises(CheckpointError):
+            hook._save_best_checkpoint(runner, {'PSNR': 2.0})
+    assert is_whole(old)
+    hook.best_ckpt_path = str(old)
+    hook._save_best_checkpoint(runner, {'PSNR': 3.0})
+    assert [path.name for path in (tmp_path / 'run').glob('best_*.pth')] == ['best_PSNR_iter_2.pth']
+    hook._save_best_checkpoint(runner, {'PSNR': 0.0})
+    assert hook.best_ckpt_path.endswith('best_PSNR_iter_2.pth')
+    assert is_whole(Path(hook.best_ckpt_path))
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """A work dir with checkpoints of iterations 900 and 1000, the pointer on the latter."""
+    for step in (900, 1000):
+        torch.save({'state_dict': {'a': torch.arange(5000.0)}, 'meta': {'iter': step}}, tmp_path / f'iter_{step}.pth')
+    write_whole(tmp_path / 'last_checkpoint', str(tmp_path / 'iter_1000.pth').encode())
+    return tmp_path
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b'\x80\x02garbage' * 500)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b'')
+
+
+@pytest.mark.parametrize('damage', [cut, flip, garbage, empty])
+def test_damaged_checkpoint_is_passed_over_with_a_warning(run_dir: Path, damage, monkeypatch) -> None:
+    warned = []
+    monkeypatch.setattr(saving, '_warn', lambda message, *values: warned.append(message % values))
+    damage(run_dir / 'iter_1000.pth')
+    assert newest_checkpoint(run_dir) == str(run_dir / 'iter_900.pth')
+    assert [str(run_dir / 'iter_1000.pth') in message for message in warned] == [True]
+    damage(run_dir / 'iter_900.pth')
+    assert newest_checkpoint(run_dir) is None
+    assert 'begins anew' in warned[-1]
+
+
+@pytest.mark.parametrize('damage', [cut, garbage, empty])
+def test_damaged_checkpoint_that_is_named_is_refused(tmp_path: Path, damage) -> None:
+    Runner.from_cfg(toy_config(tmp_path, 1)).train()
+    damage(tmp_path / 'iter_1.pth')
+    with pytest.raises(CheckpointError, match=r'iter_1\.pth is (cut short|damaged)'):
+        Runner.from_cfg(toy_config(tmp_path / 'more', 2, resume=True, load_from=str(tmp_path / 'iter_1.pth'))).train()
+
+
+def test_newest_is_the_pointers_unless_a_later_one_was_finished(run_dir: Path) -> None:
+    # the files of a longer run before: higher numbers, older than the pointer
+    torch.save({'state_dict': {}}, run_dir / 'iter_9000.pth')
+    os.utime(run_dir / 'iter_9000.pth', (1, 1))
+    assert newest_checkpoint(run_dir) == str(run_dir / 'iter_1000.pth')
+    # killed between the checkpoint and the pointer
+    torch.save({'state_dict': {}}, run_dir / 'iter_1100.pth')
+    later = (run_dir / 'last_checkpoint').stat().st_mtime + 5
+    os.utime(run_dir / 'iter_1100.pth', (later, later))
+    assert newest_checkpoint(run_dir) == str(run_dir / 'iter_1100.pth')
+
+
+def test_pointer_to_nowhere_and_none_at_all(run_dir: Path) -> None:
+    copied = run_dir.rename(run_dir.with_name('copied'))
+    assert newest_checkpoint(copied) == str(copied / 'iter_1000.pth')
+    (copied / 'iter_1000.pth').unlink()
+    assert newest_checkpoint(copied) == str(copied / 'iter_900.pth')
+    (copied / 'last_checkpoint').unlink()
+    assert newest_checkpoint(copied) == str(copied / 'iter_900.pth')
+    assert newest_checkpoint(copied / 'no such run') is None
+
+
+def test_weights_alone_are_not_resumed(tmp_path: Path) -> None:
+    Runner.from_cfg(toy_config(tmp_path, 1)).train()
+    checkpoint = torch.load(tmp_path / 'iter_1.pth', weights_only=False)
+    del checkpoint['optimizer']
+    torch.save(checkpoint, tmp_path / 'best.pth')
+    with pytest.raises(CheckpointError, match='load_from=FILE'):
+        Runner.from_cfg(toy_config(tmp_path / 'more', 2, resume=True, load_from=str(tmp_path / 'best.pth'))).train()
