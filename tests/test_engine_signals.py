@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM end a training with a checkpoint from which it goes on exactly."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -118,3 +119,21 @@ def test_signal_to_all_processes_of_a_run(tmp_path: Path) -> None:
     Runner.from_cfg(toy_config(tmp_path / 'whole', last)).train()
     Runner.from_cfg(toy_config(tmp_path / 'again', last, resume=True, load_from=newest)).train()
     assert_same_end(tmp_path / 'whole', tmp_path / 'again', last)
+
+
+def test_an_error_with_workers_ends_at_once(tmp_path: Path) -> None:
+    """The workers do not see SIGTERM, by which Python would end them: the training has to, also after an error."""
+    loader = dict(batch_size=2, num_workers=1, dataset=dict(type='ToyNoise'), sampler=dict(type='DefaultSampler'))
+    validating = dict(val_dataloader=loader, val_cfg=dict(type='ValLoop'), val_evaluator=dict(type='ToyMean'))
+
+    class Fail(Hook):
+        def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            raise RuntimeError('in the validation')
+
+    runner = Runner.from_cfg(toy_config(tmp_path, 5, workers=1, **validating))
+    runner.register_hook(Fail())
+    with pytest.raises(RuntimeError, match='in the validation') as caught:
+        runner.train()
+    # While the traceback holds the iterators:
+    assert caught.tb is not None
+    assert not multiprocessing.active_children()

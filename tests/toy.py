@@ -70,7 +70,9 @@ def toy_config(work_dir: Any, iterations: int, workers: int = 0, **changes: Any)
             train_dataloader=loader,
             train_cfg=dict(type='ResumableTrainLoop', max_iters=iterations, val_interval=2),
             optim_wrapper=dict(type='AutocastOptimWrapper', optimizer=dict(type='Adam', lr=0.1)),
-            param_scheduler=[dict(type='CosineAnnealingLR', by_epoch=False, T_max=20)],
+            param_scheduler=[
+                dict(type='CosineAnnealingLR', by_epoch=False, T_max=20, end=1000)
+            ],  # its default end: max_iters
             default_hooks=dict(
                 logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False),
                 checkpoint=dict(type='WholeCheckpointHook', by_epoch=False, interval=1),
