@@ -179,15 +179,16 @@ def read_torch_file(file: Any, map_location: Any = None) -> Any:
         file = os.path.expanduser(file)
         if not os.path.isfile(file):
             raise CheckpointError(f'no checkpoint at {file}; give a file or {ZOO_SCHEME}NAME')
+    try:
         # torch writes zip archives, whose directory is at the end: a file cut short is no zip file any more. Asked
         # first, because unpickling arbitrary bytes fails in arbitrary ways.
-        if not zipfile.is_zipfile(file):
+        if isinstance(file, str) and not zipfile.is_zipfile(file):
             raise CheckpointError(f'{file} is cut short or was not written by torch.save')
-    try:
         with torch.serialization.safe_globals(compat.checkpoint_types()):
             checkpoint = torch.load(file, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).partition('WeightsUnpickler error:')[2] or str(error)
+        # torch goes on to say how to admit the object, which is no advice for a file of somebody else's
+        reason = (str(error).partition('WeightsUnpickler error:')[2] or str(error)).partition(' Please use')[0]
         raise CheckpointError(
             f'{file} holds more than weights and is refused, as it could run code, or is damaged '
             f'({" ".join(reason.split())[:200]})'
