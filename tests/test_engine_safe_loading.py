@@ -127,7 +127,7 @@ def test_command_line_refuses_in_one_line(tmp_path: Path, capsys: pytest.Capture
     assert not (tmp_path / 'marker').exists()
 
 
-@pytest.mark.parametrize('name', ['../out.png', '/tmp/out.png', 'a/../../out.png', 'a\\b.png', '..', '', 'a\0.png'])
+@pytest.mark.parametrize('name', ['../out.png', '/out.png', 'a/../../out.png', 'a\\b.png', '..', '', 'a\0.png'])
 def test_names_that_leave_the_folder_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match='no name for a file'):
         file_inside(tmp_path, name)
