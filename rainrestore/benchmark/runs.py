@@ -16,6 +16,7 @@ from tqdm import tqdm
 from rainrestore.benchmark.spec import Method
 from rainrestore.engine.config import load_config
 from rainrestore.errors import RainRestoreError
+from rainrestore.files import whole_file
 from rainrestore.registry import METRICS
 
 FIRST_SHARE = 0.5
@@ -232,6 +233,5 @@ def _dotted(prefix: str, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    temporary = path.with_name(path.name + '.part')
-    temporary.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
-    os.replace(temporary, path)
+    with whole_file(path) as part:
+        part.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')

@@ -167,6 +167,7 @@ def is_whole(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None and any(name.endswith('/data.pkl') for name in archive.namelist())
+    # What zipfile raises on damaged bytes: NotImplementedError for a compression that it does not know, for one.
     except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error):
         return False
 

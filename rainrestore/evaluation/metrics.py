@@ -6,7 +6,7 @@ RGB without the four outer pixels, ``PSNR_lr_img`` the de-rained low-resolution 
 
 import csv
 import math
-import os
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ from torch import Tensor
 from rainrestore.datasets.labels import NUM_LABELS
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import PEAK, psnr, ssim
+from rainrestore.files import whole_file
 from rainrestore.registry import METRICS
 
 Sample = Mapping[str, Any]
 
 
 class SampleMetric(BaseMetric):
-    """A metric that is a mean over the images; a subclass says what each image of a batch scores.
+    """A metric that is a mean over the images; a subclass's ``process`` adds name and value of each to ``results``.
 
     After ``evaluate``, :attr:`per_image` holds the name and the value of each image (on the main process only).
 
@@ -41,17 +42,8 @@ class SampleMetric(BaseMetric):
         super().__init__(collect_device, prefix)
         self.per_image: list[tuple[str, float]] = []
 
-    def score(self, samples: Sequence[Sample]) -> list[float]:
-        """One value an image; NaN leaves it out of the mean."""
-        raise NotImplementedError
-
-    def process(self, data_batch: Any, data_samples: Sequence[Sample]) -> None:
-        """Score one batch; ``data_samples`` are the restorer's predictions as dictionaries."""
-        names = [str(sample.get('name', '')) for sample in data_samples]
-        self.results.extend(zip(names, self.score(data_samples), strict=True))
-
     def compute_metrics(self, results: list[tuple[str, float]]) -> dict[str, float]:
-        """The mean over the images that have a value; no key when none has."""
+        """The mean over the images that have a value (NaN is none); no key when none has."""
         self.per_image = list(results)
         values = [value for _, value in results if not math.isnan(value)]
         # fsum: the mean does not depend on the order in which processes and workers deliver the images.
@@ -85,6 +77,11 @@ class PairMetric(SampleMetric):
         self.optional = optional
         self.key = self.name if pred_key == 'pred_img' else f'{self.name}_{pred_key}'
 
+    def process(self, data_batch: Any, data_samples: Sequence[Sample]) -> None:
+        """Score one batch; ``data_samples`` are the restorer's predictions as dictionaries."""
+        names = [str(sample.get('name', '')) for sample in data_samples]
+        self.results.extend(zip(names, self.score(data_samples), strict=True))
+
     def score(self, samples: Sequence[Sample]) -> list[float]:
         """One value an image of the batch."""
         if self.optional:
@@ -98,9 +95,9 @@ class PairMetric(SampleMetric):
             return self.measure(*(torch.stack(side) for side in zip(*pairs, strict=True))).tolist()
         return [self.measure(pred[None], gt[None]).item() for pred, gt in pairs]
 
+    @abstractmethod
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
         """One value an image of N x C x H x W pictures in [0, 255], float64."""
-        raise NotImplementedError
 
     def _pair(self, sample: Sample) -> tuple[Tensor, Tensor]:
         output = sample.get('output', {})
@@ -293,13 +290,10 @@ class ParsingMIoU(BaseMetric):
 
 def write_csv(path: Path, keys: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]]) -> None:
     """Write ``name`` and the values of each image, complete or not at all; :func:`read_csv` reads it back."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + '.part')
-    with open(temporary, 'w', newline='', encoding='utf-8') as file:
+    with whole_file(path) as part, open(part, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         writer.writerow(['name', *keys])
         writer.writerows([name, *(f'{value:.6f}' for value in values)] for name, values in rows)
-    os.replace(temporary, path)
 
 
 def read_csv(path: Path | str) -> dict[str, dict[str, float]]:

@@ -25,6 +25,7 @@ from tqdm import tqdm
 from rainrestore.datasets.image_io import DatasetError, ImageFileError, read_image
 from rainrestore.datasets.labels import NUM_LABELS
 from rainrestore.datasets.transforms.parsing import area_average
+from rainrestore.files import whole_file
 
 IMAGE_FOLDER = 'CelebA-HQ-img'
 MASK_FOLDER = 'CelebAMask-HQ-mask-anno'
@@ -142,10 +143,9 @@ def shrink_labels(mask: np.ndarray, size: int) -> np.ndarray:
 
 
 def _save(image: Image.Image, path: Path) -> None:
-    """Write a PNG under a temporary name first: an interrupted run leaves no half file that looks whole."""
-    temporary = path.with_suffix('.tmp')
-    image.save(temporary, format='PNG')
-    os.replace(temporary, path)
+    """Write a PNG; an interrupted run leaves no half file that looks whole."""
+    with whole_file(path) as part:
+        image.save(part, format='PNG')
 
 
 def convert_face(number: int, *, source: Path, target: Path, size: int) -> None:

@@ -4,7 +4,7 @@ The contract of the slot ``HRRM(encoder=...)``: ``forward(image)`` takes (N, in_
 ``strides[-1]``, and returns one feature map a level, fine to coarse; ``out_channels`` and ``strides`` name them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
@@ -41,6 +41,23 @@ def _stem(in_channels: int, channels: int, stride: int) -> nn.Sequential:
     if stride == 1:
         return nn.Sequential(conv_norm(in_channels, channels), nn.ReLU())
     return nn.Sequential(conv_norm(in_channels, channels, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+
+
+def _doubling(
+    in_channels: int,
+    blocks: Sequence[int],
+    stem_channels: int,
+    stem_stride: int,
+    stage: Callable[[int, int, int], nn.Module],
+) -> tuple[list[nn.Module], list[int], list[int]]:
+    """Levels, widths and strides: a stem, then stages (channels in, out, depth) that halve sides and double widths."""
+    levels: list[nn.Module] = [_stem(in_channels, stem_channels, stem_stride)]
+    channels, strides = [stem_channels], [stem_stride]
+    for depth in blocks:
+        levels.append(stage(channels[-1], 2 * channels[-1], depth))
+        channels.append(2 * channels[-1])
+        strides.append(2 * strides[-1])
+    return levels, channels, strides
 
 
 @MODELS.register_module()
@@ -110,16 +127,12 @@ class ResNetEncoder(PyramidEncoder):
         stem_channels: int = 64,
         stem_stride: int = 1,
     ) -> None:
-        levels: list[nn.Module] = [_stem(in_channels, stem_channels, stem_stride)]
-        channels = [stem_channels]
-        strides = [stem_stride]
-        for depth in blocks:
-            width = channels[-1] * 2
-            first = _ResidualBlock(channels[-1], width, 2)
-            levels.append(nn.Sequential(first, *(_ResidualBlock(width, width, 1) for _ in range(depth - 1))))
-            channels.append(width)
-            strides.append(strides[-1] * 2)
-        super().__init__(levels, channels, strides)
+        super().__init__(*_doubling(in_channels, blocks, stem_channels, stem_stride, self._stage))
+
+    @staticmethod
+    def _stage(narrow: int, wide: int, depth: int) -> nn.Sequential:
+        first = _ResidualBlock(narrow, wide, 2)
+        return nn.Sequential(first, *(_ResidualBlock(wide, wide, 1) for _ in range(depth - 1)))
 
 
 @MODELS.register_module()
@@ -136,15 +149,11 @@ class VGGEncoder(PyramidEncoder):
         stem_channels: int = 64,
         stem_stride: int = 1,
     ) -> None:
-        levels: list[nn.Module] = [_stem(in_channels, stem_channels, stem_stride)]
-        channels = [stem_channels]
-        strides = [stem_stride]
-        for depth in blocks:
-            width = channels[-1] * 2
-            layers: list[nn.Module] = []
-            for index in range(depth):
-                layers += [conv_norm(width if index else channels[-1], width), nn.ReLU()]
-            levels.append(nn.Sequential(*layers, nn.MaxPool2d(2)))
-            channels.append(width)
-            strides.append(strides[-1] * 2)
-        super().__init__(levels, channels, strides)
+        super().__init__(*_doubling(in_channels, blocks, stem_channels, stem_stride, self._stage))
+
+    @staticmethod
+    def _stage(narrow: int, wide: int, depth: int) -> nn.Sequential:
+        layers: list[nn.Module] = []
+        for index in range(depth):
+            layers += [conv_norm(wide if index else narrow, wide), nn.ReLU()]
+        return nn.Sequential(*layers, nn.MaxPool2d(2))
