@@ -51,15 +51,37 @@ def test_config_trains_logs_validates_and_keeps_the_best(path: Path, tmp_path: P
     assert list(run.rglob('events.out.tfevents*'))
 
 
-@pytest.mark.parametrize('name', ['fcg_gan_x4', 'pix2pix_x4', 'heavy_rain_removal_x4'])
-def test_resume_goes_on(name: str, tmp_path: Path) -> None:
-    config = narrowed(ROOT / 'configs' / f'{name}.py', tmp_path, default_hooks=dict(logger=dict(interval=1)))
+FAST = ('fcg_gan_x4.py', 'pix2pix_x4.py', 'heavy_rain_removal_x4.py')
+
+
+@pytest.mark.parametrize(
+    'path',
+    [pytest.param(path, marks=() if relative(path) in FAST else pytest.mark.slow) for path in TRAINED + ABLATIONS],
+    ids=relative,
+)
+def test_resumes_exports_and_tests_what_it_exported(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    config = narrowed(path, tmp_path, default_hooks=dict(logger=dict(interval=1)))
     run = ['train', str(config), '--work-dir', str(tmp_path / 'run')]
     assert main(run) == 0
     assert main([*run, '--resume', '--cfg-options', 'train_cfg.max_iters=3', 'train_cfg.val_interval=3']) == 0
-    checkpoint = torch.load(tmp_path / 'run' / 'iter_3.pth', weights_only=False)
+    trained = tmp_path / 'run' / 'iter_3.pth'
+    checkpoint = torch.load(trained, weights_only=False)
     assert checkpoint['message_hub']['runtime_info']['iter'] == 2
-    assert set(checkpoint['optimizer']) == {'generator', 'discriminator'}
+    assert checkpoint['optimizer']
+    zoo = tmp_path / 'zoo'
+    publish = ['publish', str(trained), 'mine', '--config', str(config), '--zoo', str(zoo), '--full-precision']
+    assert main(publish) == 0
+    figures = []
+    for name, weights in (('trained', trained), ('exported', zoo / 'mine.safetensors')):
+        options = ['test_dataloader.dataset.limit=2', 'test_dataloader.num_workers=0']
+        options.append('test_dataloader.persistent_workers=False')
+        words = ['test', str(config), str(weights), '--out', str(tmp_path / name), '--cfg-options', *options]
+        capsys.readouterr()
+        assert main(words) == 0
+        summary = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+        figures.append({key: value for key, value in summary.items() if key.startswith(('PSNR', 'SSIM', 'mIoU'))})
+    assert figures[0]
+    assert figures[0] == figures[1]
 
 
 def test_amp_switch(tmp_path: Path) -> None:
