@@ -1,9 +1,13 @@
 """The face-parsing-guided generator (paper section 3.5)."""
 
+from typing import cast
+
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from rainrestore.models.networks.layers import PReLU, unshuffled_kernel
 from rainrestore.registry import MODELS
 
 
@@ -53,7 +57,7 @@ class FCGGenerator(BaseModule):
         width = self.trunk.out_channels + late
         stages: list[nn.Module] = []
         for _ in range(scale.bit_length() - 1):
-            stages += [nn.Conv2d(width, 4 * channels, 3, padding=1), nn.PixelShuffle(2), nn.PReLU()]
+            stages += [nn.Conv2d(width, 4 * channels, 3, padding=1), nn.PixelShuffle(2), PReLU()]
             width = channels
         self.upsampler = nn.Sequential(*stages)
         self.tail = nn.Conv2d(width, 3, 9, padding=4)
@@ -75,4 +79,17 @@ class FCGGenerator(BaseModule):
         features = self.trunk(image)
         if parsing is not None and self.parsing_at == 'features':
             features = torch.cat((features, parsing.to(features.dtype)), 1)
-        return (self.tail(self.upsampler(features)).float().tanh() + 1) / 2
+        return (self.paint(features).float().tanh() + 1) / 2
+
+    def paint(self, features: Tensor) -> Tensor:
+        """Trunk's features (N, C, h, w) -> RGB before the tanh (N, 3, s h, s w)."""
+        if not self.training:
+            return self.tail(self.upsampler(features))
+        # The same function, two to three times as fast forwards and backwards on a CPU: the last pixel shuffle is left
+        # to the picture, whose three channels would fill 3 of a vector unit's 16 lanes (a PReLU of one slope does not
+        # care where a pixel is).
+        *stages, shuffle, activation = self.upsampler
+        for stage in (*stages, activation):
+            features = stage(features)
+        bias = cast(Tensor, self.tail.bias).repeat_interleave(4)
+        return shuffle(F.conv2d(features, unshuffled_kernel(self.tail.weight, 2), bias, padding='same'))

@@ -1,0 +1,67 @@
+"""The layers that are computed differently from how they are written down: equal to torch's own, in float64."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rainrestore.models.networks import FCGGenerator
+from rainrestore.models.networks.layers import PReLU, unshuffled_kernel
+
+
+@pytest.mark.parametrize(('side', 'factor'), [(9, 2), (3, 2), (5, 3), (1, 2), (7, 4)])
+def test_convolution_and_pixel_shuffle_change_places(side: int, factor: int) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(2, 3, side, side, dtype=torch.float64)
+    x = torch.randn(2, 3 * factor**2, 5, 4, dtype=torch.float64)
+    wanted = F.conv2d(F.pixel_shuffle(x, factor), weight, padding=side // 2)
+    found = F.pixel_shuffle(F.conv2d(x, unshuffled_kernel(weight, factor), padding='same'), factor)
+    torch.testing.assert_close(found, wanted)
+
+
+def gradients(network: nn.Module, x: Tensor) -> list[Tensor]:
+    x = x.clone().requires_grad_()
+    network(x).square().sum().backward()
+    return [x.grad, *(parameter.grad for parameter in network.parameters())]
+
+
+def test_prelu_is_torchs() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+    x[0, 0, 0] = 0.0
+    ours, torchs = PReLU().double(), nn.PReLU().double()
+    assert torch.equal(ours(x), torchs(x))
+    for found, wanted in zip(gradients(ours, x), gradients(torchs, x), strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_prelu_in_half_precision_is_as_exact_as_torchs() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(4, 8, 32, 32)
+    exact = gradients(nn.PReLU().double(), x.bfloat16().double())
+    errors = []
+    for network in (PReLU(), nn.PReLU()):
+        with torch.autocast('cpu', torch.bfloat16):
+            found = gradients(network, x.bfloat16())
+        errors.append([((a.double() - b).norm() / b.norm()).item() for a, b in zip(found, exact, strict=True)])
+    ours, torchs = errors
+    assert all(a <= 1.01 * b for a, b in zip(ours, torchs, strict=True)), (ours, torchs)
+
+
+@pytest.mark.parametrize('scale', [2, 4])
+def test_generator_trains_what_it_restores_with(scale: int) -> None:
+    """In training, pixel shuffle and last convolution change places: the same picture, and the same gradients."""
+    torch.manual_seed(0)
+    trunk = dict(type='SRResNetTrunk', channels=6, num_blocks=1)
+    trained = FCGGenerator(trunk, scale, channels=5, derained=False, parsing_channels=2).double().train()
+    plain = copy.deepcopy(trained)
+    plain.paint = lambda features: plain.tail(plain.upsampler(features))
+    rainy, parsing = torch.rand(2, 3, 5, 7).double(), torch.rand(2, 2, 5, 7).double()
+    for network in (trained, plain):
+        network(rainy, parsing=parsing).square().sum().backward()
+    for (name, found), wanted in zip(trained.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(found.grad, wanted.grad, msg=name)
+    features = torch.rand(2, 8, 5, 7, dtype=torch.float64)
+    torch.testing.assert_close(trained.paint(features), trained.eval().paint(features))
