@@ -233,6 +233,18 @@ def test_bundled_vgg_sees_what_vgg_sees() -> None:
     assert spread[1] > 1
 
 
+def test_mean_square_is_that_of_single_precision() -> None:
+    x, y = rand(3, 4, 16, 16).double().requires_grad_(), rand(3, 4, 16, 16).double()
+    assert torch.autograd.gradcheck(perceptual.MeanSquare.apply, (x, y))
+    half, other = rand(3, 4, 16, 16).bfloat16().requires_grad_(), rand(3, 4, 16, 16).bfloat16()
+    loss = perceptual.MeanSquare.apply(half, other)
+    loss.backward()
+    exact = half.detach().double() - other.double()
+    assert loss.item() == pytest.approx(exact.square().mean().item(), rel=1e-3)
+    # bfloat16 has 8 bits: the difference and the gradient are rounded once each
+    torch.testing.assert_close(half.grad.double(), 2 * exact / exact.numel(), rtol=2**-7, atol=0)
+
+
 def test_perceptual_gradient_reaches_the_prediction_only() -> None:
     a, b = rand(1, 3, 16, 16).requires_grad_(), rand(1, 3, 16, 16).requires_grad_()
     loss = PerceptualLoss()

@@ -254,6 +254,17 @@ def test_prediction_contract(faces: dict) -> None:
         model(torch.rand(1, 3, 8, 8), mode='train')
 
 
+def test_pictures_and_truth_are_channels_last(faces: dict) -> None:
+    """The layout in which convolutions are fastest; one that is not costs a conversion at each layer."""
+    model = tiny('fcg_gan_x4')
+    data = model.data_preprocessor(faces, training=True)
+    truth = model.truth(data['data_samples'], 'gt_img')
+    for pictures in (data['inputs'], truth, model.truth(data['data_samples'], 'parsing')):
+        assert pictures.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(truth[1], faces['data_samples'][1].gt_img / 255)
+    assert model.truth(data['data_samples'], 'parsing_labels').shape == (2, 19)
+
+
 def test_missing_truth_is_named(faces: dict) -> None:
     model = tiny('hrrm_x4')
     samples = [sample.clone() for sample in faces['data_samples']]

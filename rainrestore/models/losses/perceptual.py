@@ -2,11 +2,13 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from rainrestore.errors import CheckpointError
 from rainrestore.optional import optional_import
@@ -86,6 +88,28 @@ class VGG16Features(nn.Module):
         return features
 
 
+class MeanSquare(Function):
+    """mean (x - y)^2 of two tensors of one type, summed in single precision; the gradient is that of x alone.
+
+    torch's own would take half-precision features to single precision as a whole, forwards and backwards, which is a
+    fifth of the perceptual loss's time. Here they are, for the sum, image by image; the difference stays as it is.
+    """
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, y: Tensor) -> Tensor:
+        difference = x - y
+        context.save_for_backward(difference)
+        exact = torch.promote_types(x.dtype, torch.float32)
+        sums = [image.to(exact).square().sum() for image in difference]
+        return torch.stack(sums).sum() / difference.numel()
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (difference,) = context.saved_tensors
+        return difference * (gradient * 2 / difference.numel()), None
+
+
 @MODELS.register_module()
 class PerceptualLoss(nn.Module):
     """vgg(H, H^) = loss_weight * sum over layers of mean (phi_l(H) - phi_l(H^))^2 (paper eqs. 20, 27).
@@ -120,7 +144,7 @@ class PerceptualLoss(nn.Module):
         with torch.no_grad():
             truth = self.vgg(target)
         features = self.vgg(prediction)
-        terms = [F.mse_loss(features[name].float(), truth[name].float()) for name in features]
+        terms = [MeanSquare.apply(features[name], truth[name]) for name in features]
         return self.loss_weight * torch.stack(terms).sum()
 
 

@@ -61,7 +61,7 @@ class Restorer(BaseModel):
         return samples
 
     def truth(self, data_samples: 'Sequence[DataSample]', key: str) -> Tensor:
-        """Stack a field of the samples; pictures stored as uint8 come in [0, 1].
+        """Stack a field of the samples, maps channels last in memory; pictures stored as uint8 come in [0, 1].
 
         Raises:
             KeyError: a sample lacks it; the message says which transform makes it.
@@ -73,6 +73,8 @@ class Restorer(BaseModel):
                 'ScaleAwareHeavyRain, and ParsingTarget where faces are parsed'
             )
         stacked = torch.stack([getattr(sample, key) for sample in data_samples])
+        if stacked.dim() == 4:
+            stacked = stacked.contiguous(memory_format=torch.channels_last)
         return stacked.float() / 255 if stacked.dtype == torch.uint8 else stacked
 
     def rain_parameters(self, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
