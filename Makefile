@@ -1,13 +1,14 @@
-# make demo | test | test-all | lint | clean.  The set-up runs once; PYTHON chooses the interpreter behind .venv.
+# make demo | test | test-all | lint | docs | clean.  The set-up runs once; PYTHON chooses the interpreter behind .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.docs-installed
 
 # One thread: on networks this small, threads that wait for each other take longer than the work.
 test test-all: export OMP_NUM_THREADS := 1
 
-.PHONY: demo test test-all lint setup clean
+.PHONY: demo test test-all lint docs setup clean
 
 demo: $(STAMP)
 	$(BIN)/python tools/test.py configs/fcg_gan_x4.py rainrestore://fcg_gan_x4 --out results/demo
@@ -23,6 +24,11 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Warnings are errors: a link that leads nowhere, a page that the navigation lacks, a docstring that cannot be read.
+docs: $(DOCS_STAMP)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
+	@echo 'the site: build/docs/index.html'
+
 setup: $(STAMP)
 
 # The stamp comes last, so that an interrupted set-up is taken up again.
@@ -32,5 +38,9 @@ $(STAMP): setup.py tools/install.py $(wildcard requirements/*.txt)
 	$(BIN)/python tools/install.py --dev
 	touch $@
 
+$(DOCS_STAMP): $(STAMP) requirements/docs.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/docs.txt -c requirements/constraints.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) results build *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) results build docs/api *.egg-info .pytest_cache .ruff_cache .mypy_cache

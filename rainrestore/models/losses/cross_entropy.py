@@ -33,5 +33,5 @@ class CrossEntropyAdversarialLoss(nn.Module):
 
     @staticmethod
     def slope(logits: Tensor) -> Tensor:
-        """Mean of |d -log D / d logit| = 1 - D, at most 1: near 0 where D takes the restored faces for true ones."""
+        """Mean of ``|d -log D / d logit|`` = 1 - D, at most 1: near 0 where D takes restored faces for true ones."""
         return (-logits.detach().float()).sigmoid().mean()
