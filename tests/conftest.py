@@ -42,15 +42,45 @@ def write_face(folder: Path, name: str, picture: np.ndarray, mask: np.ndarray) -
         Image.fromarray(array).save(folder / kind / f'{name}.png')
 
 
-@pytest.fixture
-def face_folder(tmp_path: Path) -> Path:
-    """A data set of generated faces: {train,val,test}/{img,mask}, 6 + 3 + 3 faces named ``SPLIT_0`` and so on."""
-    root = tmp_path / 'faces'
+def write_faces(root: Path) -> Path:
+    """Generated faces in {train,val,test}/{img,mask}, as many as FACES says."""
     rng = np.random.default_rng(0)
     for split, count in FACES.items():
         for index in range(count):
             write_face(root / split, f'{split}_{index}', *make_face(rng))
     return root
+
+
+#: The numbers of the faces that write_release writes.
+RELEASED = [0, 1, 7, 1999, 2000, 4001]
+
+
+def face_colour(number: int) -> tuple[int, int, int]:
+    """The colour of a face of write_release."""
+    return number % 251, (number * 7) % 251, 200
+
+
+def write_release(root: Path) -> Path:
+    """Six faces of 256 with masks of 128, in the layout of the CelebAMask-HQ release (there 1024 and 512)."""
+    (root / 'CelebA-HQ-img').mkdir(parents=True)
+    for number in RELEASED:
+        Image.new('RGB', (256, 256), face_colour(number)).save(root / f'CelebA-HQ-img/{number}.jpg', quality=100)
+        folder = root / 'CelebAMask-HQ-mask-anno' / str(number // 2000)
+        folder.mkdir(parents=True, exist_ok=True)
+        for part, (x0, y0, x1, y1), mode in (
+            ('skin', (16, 16, 112, 120), 'L'), ('l_eye', (72, 48, 88, 56), 'RGB'), ('r_eye', (40, 48, 56, 56), 'L'),
+            ('ear_r', (16, 80, 24, 96), 'L'), ('cloth', (0, 112, 128, 128), 'RGB'),
+        ):  # fmt: skip
+            mask = Image.new('L', (128, 128), 0)
+            mask.paste(255, (x0, y0, x1, y1))
+            mask.convert(mode).save(folder / f'{number:05d}_{part}.png')
+    return root
+
+
+@pytest.fixture
+def face_folder(tmp_path: Path) -> Path:
+    """A data set of generated faces: {train,val,test}/{img,mask}, 6 + 3 + 3 faces named ``SPLIT_0`` and so on."""
+    return write_faces(tmp_path / 'faces')
 
 
 @pytest.fixture(scope='session')

@@ -1,45 +1,138 @@
-"""Pages of the documentation, and what is written in them, for tests that do what a page says."""
+"""What the pages of the documentation show: their fenced code, and the commands in it."""
 
 import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
-from narrow import narrow
-
-from rainrestore.cli.main import main
-from rainrestore.engine.config import load_config
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-# What makes a documented training short; the faces are the bundled ones, or those of ``data``.
-SHORT = """
-train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False, dataset=dict(limit=2))
-val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(limit=1))
-train_cfg = dict(max_iters=2, val_interval=2)
-"""
+SHELL = ('sh', 'bash', 'shell', 'console')
+#: A command that starts several processes -> what one of them runs. That they are started is tested elsewhere.
+LAUNCHERS = [
+    (r'tools/dist_train\.sh (\S+) \d+', r'rainrestore train \1'),
+    (r'tools/dist_test\.sh (\S+ \S+) \d+', r'rainrestore test \1'),
+    (r'tools/slurm_train\.sh \S+ \S+ (\S+) (\S+)', r'rainrestore train \1 --work-dir \2'),
+    (r'tools/slurm_test\.sh \S+ \S+ (\S+ \S+)', r'rainrestore test \1'),
+    (r'torchrun .*-m rainrestore\.cli\.main (.*) --launcher \w+', r'rainrestore \1'),
+]
+#: What a shell would do and a list of words cannot.
+SHELL_SYNTAX = re.compile(r'[|<>;`]|\$\(|&(?!&)|^(for|if|while)\b')
 
 
-def code_blocks(page: Path, language: str) -> list[str]:
-    """The fenced code of one language, in order."""
-    return re.findall(rf'```{language}\n(.*?)```', page.read_text(encoding='utf-8'), re.DOTALL)
+class Block(NamedTuple):
+    """A piece of fenced code."""
+
+    page: str
+    line: int
+    language: str
+    """The first word after the fence, such as ``sh``; in braces, a directive of the site."""
+    text: str
+    file: str | None
+    """The file that the reader saves it as: the last one that the paragraph before it names and that is not here."""
 
 
-def train_as_written(
-    part: tuple[str, str], config: str, folder: Path, monkeypatch: pytest.MonkeyPatch, data: Path | None = None
-) -> Path:
-    """Save a trunk's file (name, code) and a config in ``folder``, train two iterations; the work dir.
+class Command(NamedTuple):
+    """A line that a reader types."""
 
-    All but the trunk is narrowed.
-    """
-    name, code = part
-    (folder / name).write_text(code, encoding='utf-8')
-    config = re.sub(r"'(\.\./)*configs/", f"'{ROOT / 'configs'}/", config)
-    (folder / 'mine.py').write_text(config, encoding='utf-8')
-    monkeypatch.syspath_prepend(folder)
-    around = narrow(load_config(folder / 'mine.py').model)
-    del around['generator']['trunk']
-    short = f"_base_ = 'mine.py'\nmodel = {around!r}{SHORT}"
-    (folder / 'short.py').write_text(short, encoding='utf-8')
-    command = ['train', str(folder / 'short.py'), '--work-dir', str(folder / 'run')]
-    assert main([*command, '--data', str(data)] if data else command) == 0
-    assert (folder / 'run' / 'iter_2.pth').is_file()
-    return folder / 'run'
+    page: str
+    line: int
+    text: str
+
+    @property
+    def plain(self) -> str:
+        """The command without the comment after it."""
+        return self.text.split(' #')[0].strip()
+
+    def _split(self) -> list[str]:
+        text = self.plain
+        for launcher, one_process in LAUNCHERS:
+            text = re.sub(launcher, one_process, text)
+        return shlex.split(text)
+
+    @property
+    def words(self) -> list[str]:
+        """The program and its arguments, without what is set for its environment; of a launcher, what it launches."""
+        return self._split()[len(self.environment) :]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """``NAME=VALUE`` in front of the program."""
+        words = self._split()
+        count = next((i for i, word in enumerate(words) if not re.match(r'[A-Z_]+=', word)), len(words))
+        return dict(word.split('=', 1) for word in words[:count])
+
+    def subcommand(self) -> str | None:
+        """The subcommand of ``rainrestore``, or that of the script in tools/; None for another program."""
+        match self.words:
+            case ['rainrestore', name, *_]:
+                return name
+            case ['python', script, *_] if script.startswith('tools/'):
+                return Path(script).stem
+        return None
+
+
+@cache
+def pages() -> dict[str, Path]:
+    """Every page by its name: the README, the model zoo and what lies under docs/, whoever wrote it."""
+    written = sorted((ROOT / 'docs').glob('*.md'))
+    return {path.stem: path for path in (ROOT / 'README.md', ROOT / 'model_zoo.md', *written) if _is_source(path)}
+
+
+def _is_source(path: Path) -> bool:
+    """Whether the page says something itself: that of the site which only includes another one does not."""
+    return not path.read_text(encoding='utf-8').startswith('```{include}')
+
+
+def _blocks(page: str, text: str) -> Iterator[Block]:
+    paragraph: list[str] = []
+    lines = iter(enumerate(text.splitlines(), 1))
+    for number, line in lines:
+        fence = re.match(r'( *)(```+|~~~+)(.*)$', line)
+        if fence is None:
+            # the paragraph goes on over the empty line between it and its code
+            if line.strip() and paragraph and not paragraph[-1].strip():
+                paragraph = []
+            paragraph.append(line)
+            continue
+        indent, marks, info = fence.groups()
+        code = []
+        for _, inside in lines:
+            if re.fullmatch(rf'\s*{re.escape(marks)}\s*', inside):
+                break
+            code.append(inside.removeprefix(indent) + '\n')
+        else:
+            raise ValueError(f'{page}:{number}: this code has no end')
+        named = [name for name in re.findall(r'`([\w./-]+\.py)`', ' '.join(paragraph)) if not (ROOT / name).exists()]
+        yield Block(page, number, (info.split() or [''])[0], ''.join(code), named[-1] if named else None)
+        paragraph = []
+
+
+@cache
+def blocks() -> list[Block]:
+    """The fenced code of every page, in order."""
+    return [block for name, path in pages().items() for block in _blocks(name, path.read_text(encoding='utf-8'))]
+
+
+def code_blocks(page: str, language: str) -> list[str]:
+    """The code of one page in one language, in order."""
+    return [block.text for block in blocks() if (block.page, block.language) == (page, language)]
+
+
+@cache
+def commands() -> list[Command]:
+    """Every command of every page; lines that end in a backslash are one, those joined by ``&&`` several."""
+    found = []
+    for block in blocks():
+        if block.language not in SHELL:
+            continue
+        text = block.text.replace('\\\n', '  ')
+        for number, line in enumerate(text.splitlines(), block.line + 1):
+            plain = line.strip().removeprefix('$ ')
+            found += [
+                Command(block.page, number, part.strip())
+                for part in plain.split('&&')
+                if part.strip() and not part.strip().startswith('#')
+            ]
+    return found

@@ -26,10 +26,10 @@ PARTS: dict[str | None, dict[str, Any]] = {
 
 
 def narrow_trunk(trunk: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes a trunk tiny; one that is not known is replaced."""
+    """What makes a trunk tiny; nothing for one that is not known."""
     if 'network' in trunk:
         return dict(network=NETWORKS[trunk['network']['type']])
-    return dict(type='SRResNetTrunk', channels=8, num_blocks=1, _delete_=True)
+    return dict(channels=8, num_blocks=1) if trunk['type'] == 'SRResNetTrunk' else {}
 
 
 def narrow_part(part: Mapping[str, Any]) -> dict[str, Any]:

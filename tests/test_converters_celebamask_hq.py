@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import RELEASED, face_colour, write_release
 from PIL import Image
 
 from rainrestore.datasets import LABELS, DatasetError, FaceDataset, ImageFileError
@@ -21,30 +22,11 @@ from rainrestore.datasets.converters.celebamask_hq import (
     split_faces,
 )
 
-NUMBERS = [0, 1, 7, 1999, 2000, 4001]
-
-
-def face_colour(number: int) -> tuple[int, int, int]:
-    return number % 251, (number * 7) % 251, 200
-
 
 @pytest.fixture
 def release(tmp_path: Path) -> Path:
-    """Six faces of 256 with masks of 128, in the layout of the release (there 1024 and 512)."""
-    root = tmp_path / 'CelebAMask-HQ'
-    (root / 'CelebA-HQ-img').mkdir(parents=True)
-    for number in NUMBERS:
-        Image.new('RGB', (256, 256), face_colour(number)).save(root / f'CelebA-HQ-img/{number}.jpg', quality=100)
-        folder = root / 'CelebAMask-HQ-mask-anno' / str(number // 2000)
-        folder.mkdir(parents=True, exist_ok=True)
-        for part, (x0, y0, x1, y1), mode in (
-            ('skin', (16, 16, 112, 120), 'L'), ('l_eye', (72, 48, 88, 56), 'RGB'), ('r_eye', (40, 48, 56, 56), 'L'),
-            ('ear_r', (16, 80, 24, 96), 'L'), ('cloth', (0, 112, 128, 128), 'RGB'),
-        ):  # fmt: skip
-            mask = Image.new('L', (128, 128), 0)
-            mask.paste(255, (x0, y0, x1, y1))
-            mask.convert(mode).save(folder / f'{number:05d}_{part}.png')
-    return root
+    """Six faces in the layout of the release."""
+    return write_release(tmp_path / 'CelebAMask-HQ')
 
 
 def test_the_papers_split_and_its_proportions():
@@ -105,7 +87,7 @@ def test_a_converted_release_is_a_data_set(release, tmp_path, workers):
             assert np.abs(sample['gt'].astype(int) - face_colour(names[-1])).max() <= 3
             expected = merge_parts(release, names[-1])[2::4, 2::4]  # parts end on cell borders here
             np.testing.assert_array_equal(sample['mask'], expected)
-    assert sorted(names) == NUMBERS
+    assert sorted(names) == RELEASED
     assert not list((tmp_path / 'out').rglob('*.tmp'))
 
 

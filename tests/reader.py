@@ -1,0 +1,245 @@
+"""A reader of the documentation: a folder with what the pages take for granted, and commands typed in it.
+
+What a page names without making it is stood in for: pictures by a portrait, weights by untrained ones of the network
+that the command names, logs and tables by a few lines. Commands then run as they are written, in this process, but
+training sees two faces twice through narrow networks, and testing two.
+"""
+
+import json
+import os
+import re
+import runpy
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import write_faces, write_release
+from documents import ROOT, Block, Command, blocks
+from mmengine.config import Config
+from narrow import narrow
+from PIL import Image
+
+from rainrestore.cli.main import main
+from rainrestore.engine import config as engine_config
+from rainrestore.evaluation.metrics import write_csv
+
+PORTRAIT = ROOT / 'data' / 'portraits128' / 'test' / 'img' / 'test_0000.jpg'
+OUTPUT_OPTIONS = ('-o', '--out', '--output', '--work-dir', '--zoo')
+PICTURES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif')
+VIDEOS = ('.mp4', '.avi', '.mkv', '.mov')
+
+_load_config = engine_config.load_config
+
+
+def short(path: str | Path, options: Mapping[str, Any] | None = None, data_root: str | Path | None = None) -> Config:
+    """As ``load_config``, for a training of seconds."""
+    config = _load_config(path, options, data_root)
+    zoo = str(config.get('load_from')).startswith('rainrestore:')  # whose networks are as wide as they are
+    changes: dict[str, Any] = {} if zoo else {'model': narrow(config.model)}
+    for name, batch, faces in (('train', 2, 2), ('val', 1, 1), ('test', 2, 2)):
+        if config.get(f'{name}_dataloader'):
+            dataset = dict(limit=faces)
+            loader = dict(batch_size=batch, num_workers=0, persistent_workers=False, dataset=dataset)
+            changes[f'{name}_dataloader'] = loader
+    if config.get('train_cfg'):
+        changes['train_cfg'] = dict(max_iters=2, val_interval=2)
+    config.merge_from_dict(changes)
+    return config
+
+
+def few(path: str | Path, options: Mapping[str, Any] | None = None, data_root: str | Path | None = None) -> Config:
+    """As ``load_config``, for a test of two faces with the network as it is."""
+    config = _load_config(path, options, data_root)
+    config.merge_from_dict(dict(test_dataloader=dict(batch_size=2, num_workers=0, dataset=dict(limit=2))))
+    return config
+
+
+#: Subcommand -> the options that make it small; a later option overrules the same one before.
+FEW: dict[str, list[str]] = {'benchmark': ['--faces', '4', '--batch', '2'], 'install': ['--dry-run']}
+#: Subcommand -> how it reads configs.
+LOADERS = {'train': short, 'benchmark': short, 'test': few}
+#: Benchmark -> the one of its methods that is run for all of them.
+METHOD = {'table1': 'srgan', 'mine/my_table.py': 'my_net'}
+
+
+class Reader:
+    """Types commands in ``folder``, which becomes the working directory."""
+
+    def __init__(self, folder: Path, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.monkeypatch = monkeypatch
+        monkeypatch.chdir(folder)
+        # copies, as a page may let one write a config beside ours
+        for name in ('configs', 'tools', 'requirements'):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns('__pycache__'))
+        (folder / 'data').mkdir()
+        (folder / 'data' / 'portraits128').symlink_to(ROOT / 'data' / 'portraits128')
+        for name in ('still.png', 'a.png', 'b.png', 'stills/gate/7.jpg'):
+            picture(folder / name, [])
+        # what other pages let one write is there as well, such as a network of one's own
+        for block in sorted(blocks(), key=lambda block: block.page == page):
+            if block.file and block.language == 'python':
+                self.save(block)
+
+    def save(self, block: Block) -> Path:
+        """Write a block to the file that the page names."""
+        path = self.folder / str(block.file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text, encoding='utf-8')
+        return path
+
+    def type(self, command: Command) -> int:
+        """Run a command of ``rainrestore`` or a script in tools/; its exit code."""
+        words = [self._local(word) for word in command.words]
+        name = command.subcommand()
+        assert name is not None
+        if loader := LOADERS.get(name):
+            for module in ('engine.config', 'benchmark.runs', 'benchmark.cost'):
+                self.monkeypatch.setattr(f'rainrestore.{module}.load_config', loader)
+        self.set_environment(command)
+        self.stand_in(words)
+        words += FEW.get(name, [])
+        if name == 'benchmark' and words[2] in METHOD:
+            words += ['--methods', METHOD[words[2]]]
+        if name.startswith('publish') and '--zoo' not in words:
+            words += ['--zoo', 'zoo']  # and not the zoo of this repository
+        if words[0] == 'rainrestore':
+            return main(words[1:])
+        self.monkeypatch.setattr(sys, 'argv', words[1:])
+        try:
+            runpy.run_path(words[1], run_name='__main__')
+        except SystemExit as end:
+            return int(end.code or 0)
+        return 0
+
+    def set_environment(self, command: Command) -> None:
+        """Set what stands in front of the program."""
+        for variable, value in command.environment.items():
+            if variable == 'PYTHONPATH':
+                self.monkeypatch.syspath_prepend(self.folder / value)
+                # for the processes that the command starts, whose package need not be an installed one
+                value = os.pathsep.join((value, str(ROOT)))
+            self.monkeypatch.setenv(variable, value)
+
+    def _local(self, word: str) -> str:
+        """Folders outside of the reader's become folders in it."""
+        return re.sub(r'(^|=)/path/to/', rf'\1{self.folder}/path/to/', word)
+
+    def stand_in(self, words: Sequence[str]) -> None:
+        """Make what the words name as their input and is not there."""
+        after = dict(zip(words[1:], words, strict=False))
+        # configs first: weights are made for them
+        for word in sorted(words, key=lambda word: not word.endswith('.py')):
+            value = word.rpartition('=')[2]
+            if after.get(word) in OUTPUT_OPTIONS or value.startswith(('-', 'rainrestore:')) or os.path.exists(value):
+                continue
+            for pattern, make in STAND_INS:
+                if re.fullmatch(pattern, value):
+                    path = Path(value)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    make(path, words)
+                    break
+
+
+def bundled() -> dict[Path, tuple[int, int]]:
+    """The files of the repository that a command might write over, with their times and sizes."""
+    folders = (ROOT / 'rainrestore' / 'assets', ROOT / 'configs', ROOT / 'data', ROOT / 'docs' / 'images')
+    files = [path for folder in folders for path in folder.rglob('*') if path.suffix != '.pyc' and path.is_file()]
+    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
+
+
+def picture(path: Path, words: Sequence[str]) -> None:
+    """A portrait."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.open(PORTRAIT).save(path)
+
+
+def pictures(path: Path, words: Sequence[str]) -> None:
+    """A folder with a portrait in it."""
+    picture(path / 'portrait.png', words)
+
+
+def video(path: Path, words: Sequence[str]) -> None:
+    """Three pictures of a portrait."""
+    size = (128, 128)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 5, size)
+    frame = cv2.resize(cv2.imread(str(PORTRAIT)), size)
+    for _ in range(3):
+        writer.write(frame)
+    writer.release()
+
+
+def faces(path: Path, words: Sequence[str]) -> None:
+    """A folder of drawn faces, {train,val,test}/{img,mask}; nothing where the converter is to make it."""
+    if any(word.endswith('celebamask_hq.py') for word in words):
+        return
+    write_faces(path)
+
+
+def unlabelled(path: Path, words: Sequence[str]) -> None:
+    """Faces without masks."""
+    for masks in write_faces(path).glob('*/mask'):
+        shutil.rmtree(masks)
+
+
+def release(path: Path, words: Sequence[str]) -> None:
+    """The official release, six faces of it."""
+    write_release(path)
+
+
+def config(path: Path, words: Sequence[str]) -> None:
+    """A config of the reader's own."""
+    path.write_text(f"_base_ = '{ROOT / 'configs/fcg_gan_x4.py'}'\n", encoding='utf-8')
+
+
+def weights(path: Path, words: Sequence[str]) -> None:
+    """A checkpoint: to resume from, of a run of two iterations; else untrained weights of the config's network."""
+    from rainrestore.registry import MODELS
+
+    configs = [word for word in words if word.endswith('.py') and not word.startswith('tools/')]
+    name = (configs or ['configs/fcg_gan_x4.py'])[0]
+    if '--resume' in words:
+        assert main(['train', name, '--work-dir', str(path.parent)]) == 0
+        shutil.move(path.parent / 'iter_2.pth', path)
+        return
+    model = MODELS.build(engine_config.load_config(name).model)
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, path)
+
+
+def log(path: Path, words: Sequence[str]) -> None:
+    """The work dir of a run, with the values that the command asks for."""
+    keys = [word for word in words if re.fullmatch(r'loss_\w+|PSNR\w*|SSIM\w*', word)]
+    lines = [json.dumps({**dict.fromkeys(keys, 1.0 / step), 'iter': step, 'step': step}) for step in (10, 20)]
+    (path / 'vis_data').mkdir(parents=True)
+    (path / 'vis_data' / 'scalars.json').write_text('\n'.join(lines), encoding='utf-8')
+
+
+def table(path: Path, words: Sequence[str]) -> None:
+    """The values of three faces."""
+    rng = np.random.default_rng(len(str(path)))
+    write_csv(path, ['PSNR', 'SSIM'], [(f'face_{index}', rng.uniform(0.1, 0.9, 2).tolist()) for index in range(3)])
+
+
+def suffixes(names: Sequence[str]) -> str:
+    return r'[^*]+(' + '|'.join(map(re.escape, names)) + ')'
+
+
+#: What an argument looks like -> what stands in for the file or folder that it names.
+STAND_INS: list[tuple[str, Callable[[Path, Sequence[str]], None]]] = [
+    (r'.*/CelebAMask-HQ', release),
+    (r'.*/faces|data/celebamask128', faces),
+    (r'.*/unlabelled', unlabelled),
+    (r'my_config\.py', config),
+    (r'.+\.pth', weights),
+    (r'.+/per_image\.csv', table),
+    (r'work_dirs/\w+', log),
+    (suffixes(PICTURES), picture),
+    (suffixes(VIDEOS), video),
+    (r'[\w/]+/|results/[\w/]+', pictures),
+]

@@ -1,0 +1,233 @@
+"""The documentation does what it says: every command and every snippet of every page runs as it stands there.
+
+A page needs nothing here: what it names without making it is stood in for (reader.py), and a file that it lets one
+write is the one whose name is in the paragraph before the code. What cannot be run is in NOT_RUN with the reason. A
+piece of code that neither is run nor listed fails.
+"""
+
+import ast
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from documents import ROOT, SHELL, SHELL_SYNTAX, Block, Command, blocks, commands, pages
+from narrow import narrow
+from reader import Reader, bundled, short
+
+from rainrestore.benchmark import load_benchmark
+from rainrestore.cli.main import SUBCOMMANDS, build_parser, main
+from rainrestore.engine.config import load_config
+from rainrestore.registry import HOOKS, METRICS, MODELS
+
+#: Commands that are not run -> why. A pattern of the whole command.
+NOT_RUN = {
+    r'make \w+': 'takes minutes and writes into the repository; that make knows the target is tested',
+    r'python -m venv \.venv': 'the tests already run in an environment',
+    r'\. \.venv/bin/activate': 'the tests already run in an environment',
+    r'(\.venv/bin/)?pip install .*': 'needs the network; that the extra it names exists is tested',
+}
+#: Subcommands that take more than a few seconds; the fast suite parses their commands and loads their configs.
+SLOW = {'train', 'test', 'benchmark', 'doctor'}
+#: Languages of code that is no code: what a program printed, a drawing, a tree of folders.
+PLAIN = ('', 'text')
+
+
+def identity(item: Block | Command) -> str:
+    return f'{item.page}:{item.line}'
+
+
+def reason(command: Command) -> str | None:
+    return next((why for pattern, why in NOT_RUN.items() if re.fullmatch(pattern, command.plain)), None)
+
+
+def those_to_run(*, whole: bool) -> list:
+    """Commands as parameters; where they run as a whole, the long ones are marked slow."""
+    return [
+        pytest.param(
+            command,
+            id=f'{identity(command)}-{command.subcommand()}',
+            marks=[pytest.mark.slow] if whole and command.subcommand() in SLOW else [],
+        )
+        for command in commands()
+        if reason(command) is None
+    ]
+
+
+@pytest.fixture
+def own_parts_are_forgotten() -> Iterator[None]:
+    """What a page registers, and the modules that it lets one write, must not stay for other tests."""
+    yield
+    own = {Path(str(block.file)).stem for block in blocks() if block.file} | {'__main__'}
+    for name in [name for name, part in MODELS.module_dict.items() if part.__module__ in own]:
+        del MODELS.module_dict[name]
+    for name in (own - {'__main__'}) & set(sys.modules):
+        del sys.modules[name]
+
+
+@pytest.fixture
+def reader(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_parts_are_forgotten: None
+) -> Iterator[Reader]:
+    """One who has read the page of the parametrised command or block, and leaves the repository as it was."""
+    before = bundled()
+    yield Reader(tmp_path, request.node.callspec.params['item'].page, monkeypatch)
+    assert bundled() == before
+
+
+@pytest.mark.parametrize('item', blocks(), ids=identity)
+def test_code_is_of_a_kind_that_is_run(item: Block) -> None:
+    if item.language == 'json':
+        json.loads(item.text)
+        return
+    known = item.language in (*SHELL, 'python', *PLAIN) or re.fullmatch(r'\{.+\}', item.language)
+    assert known, f'{item.page}:{item.line}: nothing runs code in {item.language!r}; use sh, python, json or text'
+
+
+@pytest.mark.parametrize('page', pages())
+def test_commands_are_fenced(page: str) -> None:
+    """What is only indented would pass unseen."""
+    text = re.sub(r'(?ms)^( *)```.*?^ *```', '', pages()[page].read_text(encoding='utf-8'))
+    assert not re.findall(r'(?m)^(?:    |\t)\s*(?:\$ |(?:rainrestore|python|pip|make|import|from) .*)', text)
+
+
+@pytest.mark.parametrize('item', those_to_run(whole=False))
+def test_command_is_one_that_the_program_takes(item: Command, reader: Reader) -> None:
+    name = item.subcommand()
+    assert name is not None and not SHELL_SYNTAX.search(item.text), (
+        f'{item.page}:{item.line}: no test runs {item.text!r}: write it as one rainrestore or tools/ command a line, '
+        'or list it in NOT_RUN with the reason'
+    )
+    if item.words[0] == 'python':
+        assert (ROOT / item.words[1]).is_file()
+        source = (ROOT / item.words[1]).read_text(encoding='utf-8')
+        wrapped = re.search(r"main\(\['(\w+)'", source)
+        name = wrapped[1] if wrapped else None
+    if name in SUBCOMMANDS:
+        words = [name, *item.words[2:]]
+        args = build_parser(words).parse_args(words)
+        if 'cfg_options' in args and 'config' in args:
+            reader.set_environment(item)
+            load_config(args.config, args.cfg_options)
+
+
+@pytest.mark.parametrize('item', those_to_run(whole=True))
+def test_command(item: Command, reader: Reader) -> None:
+    pytest.importorskip('mmagic')
+    assert reader.type(item) == 0
+    for option, value in zip(item.words, item.words[1:], strict=False):
+        if option in ('-o', '--out', '--work-dir', '--zoo'):
+            assert Path(value).exists(), f'{value} is not written'
+
+
+def test_what_is_not_run_is_there_and_has_what_it_needs() -> None:
+    texts = [command.plain for command in commands()]
+    for pattern in NOT_RUN:
+        assert any(re.fullmatch(pattern, text) for text in texts), f'{pattern}: no page has it any more'
+    makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
+    setup = (ROOT / 'setup.py').read_text(encoding='utf-8')
+    for text in texts:
+        for target in re.findall(r'^make (\w+)', text):
+            assert re.search(rf'(?m)^{target}\b.*:', makefile), f'{text}: no such target'
+        for extras in re.findall(r'pip install .*\[([\w,]+)\]', text):
+            assert all(re.search(rf"'{extra}': \[", setup) for extra in extras.split(',')), f'{text}: no such extra'
+
+
+def is_data(code: str) -> bool:
+    """Whether all that the code does is to name values: a config, not a script."""
+    return all(isinstance(statement, ast.Assign) for statement in ast.parse(code).body)
+
+
+def snippets(data: bool) -> list:
+    chosen = [block for block in blocks() if block.language == 'python' and is_data(block.text) == data]
+    return [pytest.param(block, id=identity(block)) for block in chosen]
+
+
+@pytest.mark.parametrize('item', snippets(data=False))
+def test_script(item: Block, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip('mmagic')
+    for folder in {(reader.folder / str(block.file)).parent for block in blocks() if block.file} | {reader.folder}:
+        monkeypatch.syspath_prepend(folder)
+    code = ast.parse(item.text)
+    reader.stand_in(
+        [node.value for node in ast.walk(code) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    )
+    exec(compile(code, identity(item), 'exec'), {'__name__': '__main__'})
+
+
+def saved_config(item: Block, reader: Reader) -> Path:
+    """The block as a file; what names no base is meant for a config that has one."""
+    if '_base_' not in item.text:
+        item = item._replace(text=f"_base_ = '{ROOT / 'configs/fcg_gan_x4.py'}'\n{item.text}")
+    if item.file is None:
+        item = item._replace(file='mine/config.py' if "'../" in item.text else 'mine.py')
+    return reader.save(item)
+
+
+@pytest.mark.parametrize('item', snippets(data=True))
+def test_config(item: Block, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It loads, its network restores, and its other parts take the options that it gives them."""
+    pytest.importorskip('mmagic')
+    if 'methods' in item.text:
+        assert load_benchmark(str(reader.save(item))).methods
+        return
+    path = saved_config(item, reader)
+    for folder in (path.parent, reader.folder):
+        monkeypatch.syspath_prepend(folder)
+    config = load_config(path)
+    shown = {statement.targets[0].id for statement in ast.parse(item.text).body if isinstance(statement, ast.Assign)}
+    for name in shown & {'test_evaluator', 'val_evaluator', 'custom_hooks'}:
+        for part in config[name]:
+            options = {key: value for key, value in part.items() if key != 'type'}
+            inspect.signature((HOOKS if name == 'custom_hooks' else METRICS).get(part.type)).bind(**options)
+    if 'model' in shown:
+        config.merge_from_dict(dict(model=narrow(config.model)))
+        with torch.inference_mode():
+            outputs = MODELS.build(config.model).eval()(torch.rand(1, 3, 32, 32), mode='tensor')
+        assert all(torch.isfinite(value).all() for value in outputs.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('item', [param for param in snippets(data=True) if 'model' in param.values[0].text])
+def test_config_trains(item: Block, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip('mmagic')
+    path = saved_config(item, reader)
+    for folder in (path.parent, reader.folder):
+        monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr('rainrestore.engine.config.load_config', short)
+    assert main(['train', str(path), '--work-dir', 'run']) == 0
+    assert Path('run/iter_2.pth').is_file()
+
+
+def test_named_files_exist() -> None:
+    pattern = r'\b(?:tools|configs|docs|data|tests|rainrestore)/[\w./-]+\.\w+'
+    texts = [page.read_text(encoding='utf-8') for page in pages().values()]
+    named = {path for text in texts for path in re.findall(pattern, text)}
+    missing = {path for path in named if not (ROOT / path).exists()}
+    assert named
+    assert not missing
+
+
+@pytest.mark.parametrize('page', pages())
+def test_links_lead_somewhere(page: str) -> None:
+    path = pages()[page]
+    for target in re.findall(r'\]\(([^)\s]+)\)', path.read_text(encoding='utf-8')):
+        if not re.match(r'\w+:', target):
+            file, _, anchor = target.partition('#')
+            linked = path.parent / file if file else path
+            assert linked.exists(), f'{page}: {target}'
+            if anchor:
+                headings = re.findall(r'(?m)^#+ (.*)$', linked.read_text(encoding='utf-8'))
+                anchors = [re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-') for heading in headings]
+                assert anchor in anchors, f'{page}: {target}; there are {anchors}'
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    index = (ROOT / 'docs' / 'index.md').read_text(encoding='utf-8')
+    listed = {line for block in re.findall(r'```{toctree}\n(.*?)```', index, re.DOTALL) for line in block.splitlines()}
+    lacking = {path.stem for path in (ROOT / 'docs').glob('*.md')} - listed - {'index'}
+    assert not lacking, f'docs/index.md: add a line for {", ".join(sorted(lacking))}'
