@@ -238,6 +238,13 @@ def test_decompression_bombs_are_refused(tmp_path, rgb, monkeypatch, limit):
         read_image(tmp_path / 'bomb.png')
 
 
+def test_a_caller_may_allow_fewer_pixels(tmp_path, rgb):
+    Image.fromarray(rgb).save(tmp_path / 'a.png')  # 126 pixels
+    np.testing.assert_array_equal(read_image(tmp_path / 'a.png', max_pixels=126), rgb)
+    with pytest.raises(ImageFileError, match=r'a\.png: 14x9 pixels is over the limit of 125'):
+        read_image(tmp_path / 'a.png', max_pixels=125)
+
+
 def test_masks_of_grey_palette_and_equal_channels(tmp_path):
     labels = np.random.default_rng(0).integers(0, 19, (5, 7), dtype=np.uint8)
     Image.fromarray(labels).save(tmp_path / 'grey.png')

@@ -62,13 +62,13 @@ def check_regular(path: str | os.PathLike[str]) -> None:
         raise ImageFileError(path, 'is not a file (but a folder, a pipe or a device)')
 
 
-def _open(path: str | os.PathLike[str]) -> Image.Image:
+def _open(path: str | os.PathLike[str], max_pixels: int | None = None) -> Image.Image:
     """Open and fully decode ``path``; the returned picture no longer needs the file."""
     check_regular(path)
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            limit = Image.MAX_IMAGE_PIXELS
             # Pillow itself only warns between one and two times its limit.
+            limit = Image.MAX_IMAGE_PIXELS if max_pixels is None else max_pixels
             if limit is not None and image.width * image.height > limit:
                 raise ImageFileError(
                     path, f'{image.width}x{image.height} pixels is over the limit of {limit}; shrink it first'
@@ -90,19 +90,22 @@ def _sixteen_to_eight(values: np.ndarray) -> np.ndarray:
     return ((values.astype(np.uint32) * 2 + 257) // 514).astype(np.uint8)
 
 
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+def read_image(path: str | os.PathLike[str], max_pixels: int | None = None) -> np.ndarray:
     """Read a picture of any usual kind as 8-bit RGB: PNG, JPEG, BMP, WebP, TIFF, PPM, PGM or GIF, told by its content.
 
     Of an animation or a multi-page file the first picture is read. For the rest see :func:`to_rgb`.
+
+    Args:
+        path: the file.
+        max_pixels: refuse more pixels than this before any is decoded; by default ``PIL.Image.MAX_IMAGE_PIXELS``.
 
     Returns:
         H x W x 3 uint8, RGB, contiguous and writable.
 
     Raises:
-        ImageFileError: missing, truncated or not an image, more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``, or as
-            :func:`to_rgb`.
+        ImageFileError: missing, truncated or not an image, too many pixels, or as :func:`to_rgb`.
     """
-    return to_rgb(_open(path), path)
+    return to_rgb(_open(path, max_pixels), path)
 
 
 def to_rgb(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
