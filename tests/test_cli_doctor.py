@@ -39,6 +39,9 @@ def without(*names: str, **more: str) -> dict[str, str]:
     (doctor.check_mmcv, without(mmcv='2.1.0'), 'warning', 'same folder'),
     (doctor.check_mmcv, without('mmcv-lite'), 'missing', 'not installed'),
     (doctor.check_mmagic, without('mmagic'), 'missing', 'not installed'),
+    (doctor.check_gradio, without(gradio='6.31.0'), 'ok', '6.31.0'),
+    (doctor.check_gradio, without(gradio='5.50.0'), 'warning', '>=6.31'),
+    (doctor.check_gradio, HEALTHY, 'warning', 'rainrestore web'),
     (doctor.check_torchvision, without('torchvision'), 'missing', 'not installed'),
     (doctor.check_torchvision, without('torchvision', torchvision='0.20.1'), 'warning', '0.28'),
 ])  # fmt: skip

@@ -17,8 +17,8 @@ PINS = install.read_pins((ROOT / 'requirements' / 'constraints.txt').read_text(e
 COMPLETE = {name: PINS[name] for name in PINS} | {'torch': '2.13.0+cpu'}
 
 
-def commands(installed: dict[str, str], dev: bool = False) -> list[str]:
-    return [' '.join(step.pip) for step in install.plan(installed, PINS, dev)[1]]
+def commands(installed: dict[str, str], **more: bool) -> list[str]:
+    return [' '.join(step.pip) for step in install.plan(installed, PINS, **more)[1]]
 
 
 def test_from_nothing_everything_pinned_comes():
@@ -36,6 +36,18 @@ def test_from_nothing_everything_pinned_comes():
 def test_only_dev_brings_the_tools():
     assert not any('dev.txt' in command for command in commands({}))
     assert any('dev.txt' in command for command in commands({}, dev=True))
+
+
+def test_gradio_comes_when_asked_for_and_leaves_mmagic_its_hub_and_pillow():
+    assert not any('gradio' in command or 'web.txt' in command for command in commands({}))
+    done = commands(COMPLETE, web=True)
+    with_requirements = next(command for command in done if 'web.txt' in command)
+    assert 'gradio' not in with_requirements
+    plain = next(command for command in done if 'gradio==' in command)
+    assert plain.startswith('install --no-deps ')
+    assert {f'{name}=={PINS[name]}' for name in ('gradio', 'gradio-client', 'hf-gradio')} <= set(plain.split())
+    web = (ROOT / 'requirements' / 'web.txt').read_text(encoding='utf-8').splitlines()
+    assert not {line for line in web if line.startswith(('gradio', 'hf-gradio', 'huggingface'))}
 
 
 def test_a_users_torch_is_never_named_and_bounds_every_other_install():
@@ -90,9 +102,9 @@ def test_what_cannot_be_used_is_an_error_that_says_so():
 
 def test_every_requirement_is_pinned_or_harmless():
     loose = {'addict', 'packaging', 'pyyaml', 'rich', 'termcolor', 'yapf'}
-    for name in ('stack.txt', 'dev.txt'):
+    for name in ('stack.txt', 'web.txt', 'dev.txt'):
         lines = (ROOT / 'requirements' / name).read_text(encoding='utf-8').splitlines()
-        wanted = {line for line in lines if line and not line.startswith('#')}
+        wanted = {line.partition(';')[0] for line in lines if line and not line.startswith('#')}
         assert wanted - loose <= PINS.keys()
         assert not wanted & {'torch', 'torchvision', 'mmengine', 'mmcv', 'mmagic', 'opencv-python'}
 

@@ -2,6 +2,7 @@
 
     python -m venv .venv && .venv/bin/python tools/install.py        # what `make` does
     pip install torch ... && python tools/install.py                 # a GPU: your torch for your CUDA first
+    .venv/bin/python tools/install.py --web                          # also what `rainrestore web` needs
 
 An installed torch, torchvision, mmengine or mmcv that fits is left as it is. Running it again changes nothing, and
 mends what another pip command has replaced since.
@@ -24,6 +25,8 @@ REQUIREMENTS = ROOT / 'requirements'
 
 # These ask pip for mmengine, torch or the GUI OpenCV by name, and would get what is not wanted.
 WITHOUT_THEIR_REQUIREMENTS = ('mmagic', 'lpips', 'facexlib')
+# These for a huggingface-hub that diffusers 0.28 does not import with, and for an older pillow.
+WEB_WITHOUT_THEIR_REQUIREMENTS = ('gradio', 'gradio-client', 'hf-gradio')
 GUI_OPENCV = ('opencv-python', 'opencv-contrib-python')
 HEADLESS_OPENCV = 'opencv-python-headless'
 
@@ -42,13 +45,16 @@ class Step:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--dev', action='store_true', help='also what tests and linting need: pytest, ruff, mypy')
+    parser.add_argument('--web', action='store_true', help='also what the page of `rainrestore web` needs: Gradio')
+    parser.add_argument(
+        '--dev', action='store_true', help='also what tests and linting need: pytest, ruff, mypy, and Gradio'
+    )
     parser.add_argument('--dry-run', action='store_true', help='print the commands and run none')
     args = parser.parse_args()
     installed = installed_distributions()
     pins = read_pins((REQUIREMENTS / 'constraints.txt').read_text(encoding='utf-8'))
     try:
-        kept, steps = plan(installed, pins, dev=args.dev)
+        kept, steps = plan(installed, pins, dev=args.dev, web=args.web or args.dev)
     except InstallError as error:
         print(f'install: error: {error}', file=sys.stderr)
         return 2
@@ -70,13 +76,16 @@ def main() -> int:
     return 0
 
 
-def plan(installed: Mapping[str, str], pins: Mapping[str, str], dev: bool) -> tuple[list[str], list[Step]]:
+def plan(
+    installed: Mapping[str, str], pins: Mapping[str, str], dev: bool = False, web: bool = False
+) -> tuple[list[str], list[Step]]:
     """What is kept, in words, and the pip commands that lead from what is installed to what is needed.
 
     Args:
         installed: Normalised distribution name -> version.
         pins: Name -> the version this project is tested with.
         dev: Whether the tools for tests and linting come too.
+        web: Whether the page in the browser comes too.
 
     Raises:
         InstallError: A version is installed that cannot be used and that nobody but its owner should replace.
@@ -100,8 +109,8 @@ def plan(installed: Mapping[str, str], pins: Mapping[str, str], dev: bool) -> tu
             )
         )
 
-    requirement_files = ['stack.txt', 'dev.txt'] if dev else ['stack.txt']
-    files = [word for name in requirement_files for word in ('-r', str(REQUIREMENTS / name))]
+    wanted = {'stack.txt': True, 'web.txt': web, 'dev.txt': dev}
+    files = [word for name, needed in wanted.items() if needed for word in ('-r', str(REQUIREMENTS / name))]
     steps.append(Step('packages whose own requirements are welcome', ('install', *files)))
 
     if 'torchvision' in installed:
@@ -133,7 +142,8 @@ def plan(installed: Mapping[str, str], pins: Mapping[str, str], dev: bool) -> tu
             f'mmagic needs mmcv >=2.0,<2.2, and {mmcv} {installed[mmcv]} is installed: uninstall it first'
         )
 
-    plain += [f'{name}=={pins[name]}' for name in WITHOUT_THEIR_REQUIREMENTS]
+    plain_names = WITHOUT_THEIR_REQUIREMENTS + (WEB_WITHOUT_THEIR_REQUIREMENTS if web else ())
+    plain += [f'{name}=={pins[name]}' for name in plain_names]
     steps.append(
         Step('packages whose own requirements would replace what was just chosen', ('install', '--no-deps', *plain))
     )

@@ -85,6 +85,7 @@ def examine() -> Iterable[Check]:
         ('tensorboard', 'TensorBoard logs'),
     ):
         yield check_package(name, installed, purpose)
+    yield check_gradio(installed)
     yield check_vgg(PACKAGE / 'assets')
     yield from check_zoo(PACKAGE / 'assets' / 'zoo')
     yield check_data(os.environ.get('RAINRESTORE_DATA'))
@@ -227,6 +228,15 @@ def check_mmagic(installed: Mapping[str, str]) -> Check:
         reason = done.stderr.strip().rpartition('\n')[2]
         return Check('mmagic', 'missing', f'{version} does not import: {reason}', _install())
     return Check('mmagic', 'ok', f'{version}, models and metrics import in {time.perf_counter() - start:.1f} s')
+
+
+def check_gradio(installed: Mapping[str, str]) -> Check:
+    version, mend = installed.get('gradio'), f'{_install()} --web'
+    if version is None:
+        return Check('gradio', 'warning', 'not installed; needed for rainrestore web', mend)
+    if not (6, 31) <= _version(version) < (7,):
+        return Check('gradio', 'warning', f'{version}; rainrestore web needs >=6.31,<7', mend)
+    return Check('gradio', 'ok', version)
 
 
 def check_vgg(assets: Path) -> Check:
