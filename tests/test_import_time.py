@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # Not transformers: mmengine.optim looks for an optimiser in it, and its package loads almost nothing by itself.
-HEAVY = ('mmagic.models', 'diffusers', 'torchvision', 'mmcv', 'lpips', 'facexlib', 'matplotlib')
+HEAVY = ('mmagic.models', 'diffusers', 'torchvision', 'mmcv', 'lpips', 'facexlib', 'matplotlib', 'gradio')
 
 
 def run_python(program: str) -> str:
@@ -24,9 +24,10 @@ def seconds_to_import(module: str, times: int = 3) -> float:
     return statistics.median(float(run_python(program)) for _ in range(times))
 
 
-@pytest.mark.parametrize(
-    'module', ['rainrestore', 'rainrestore.physics', 'rainrestore.registry', 'rainrestore.models', 'rainrestore.apis']
-)
+@pytest.mark.parametrize('module', [
+    'rainrestore', 'rainrestore.physics', 'rainrestore.registry', 'rainrestore.models', 'rainrestore.apis',
+    'rainrestore.web.views',
+])  # fmt: skip
 def test_importing_brings_nothing_heavy(module):
     loaded = run_python(f'import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])')
     assert loaded.strip() == '[]'

@@ -1,0 +1,1 @@
+"""The browser page of ``rainrestore web``: what it shows (views), how it looks (page), who may reach it (server)."""
