@@ -1,0 +1,41 @@
+"""Restore pictures, and make rain on clean ones, on a page in the browser.
+
+The page is for the user of this computer: it listens at 127.0.0.1, fetches nothing and sends nothing. With another
+--host whoever reaches that address can use it, without a password.
+
+Needs Gradio: python tools/install.py --web
+"""
+
+import argparse
+import sys
+
+from rainrestore.optional import optional_import
+
+INSTALL = 'python tools/install.py --web'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``rainrestore web``."""
+    parser.add_argument('--host', default='127.0.0.1', help='address to listen at (default: 127.0.0.1, local only)')
+    parser.add_argument('--port', type=int, default=7860, help='port to listen at, 0 for any free one (default: 7860)')
+    parser.add_argument(
+        '--model', default='fcg_gan_x4', help='a model of the zoo, or a config with --checkpoint (default: fcg_gan_x4)'
+    )
+    parser.add_argument('--checkpoint', help="other weights than the zoo model's: a .pth or .safetensors file")
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve the page until Ctrl+C."""
+    optional_import('gradio', 'rainrestore web', INSTALL)
+    from rainrestore.apis import Restorer
+    from rainrestore.web.server import LOCAL_HOSTS, create_app, open_port, own_temporary_files, serve
+
+    with open_port(args.host, args.port) as listener, own_temporary_files():
+        app = create_app(Restorer(args.model, args.checkpoint, device=args.device), args.host)
+        if args.host not in LOCAL_HOSTS:
+            print(f'rainrestore: whoever reaches {args.host} can use the page, without a password', file=sys.stderr)
+        host = f'[{args.host}]' if ':' in args.host else args.host
+        print(f'http://{host}:{listener.getsockname()[1]}  (Ctrl+C ends it)', flush=True)
+        serve(app, listener)
+    return 0

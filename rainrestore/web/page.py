@@ -1,0 +1,331 @@
+"""The page of ``rainrestore web``, in Gradio, of the extra ``web``: the command looks for it before it comes here.
+
+A way to get a result is a tab and a function that gives a :class:`View`: see ``_restore_tab``.
+"""
+
+import base64
+import html
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from rainrestore.datasets.face_dataset import BUNDLED_DATA
+from rainrestore.datasets.image_io import encode_png, read_image
+from rainrestore.datasets.labels import PALETTE
+from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
+from rainrestore.errors import ConfigError, RainRestoreError
+from rainrestore.web.views import (
+    CONVENTION,
+    MAX_SEED,
+    MAX_UPLOAD_BYTES,
+    MAX_UPLOAD_PIXELS,
+    SLIDERS,
+    Studio,
+    View,
+    drawn_settings,
+    label_names,
+    middle_of,
+)
+
+#: Public-domain portraits of the bundled test set that are offered as examples.
+EXAMPLES = ('test_0002', 'test_0007', 'test_0011', 'test_0014', 'test_0031')
+
+#: What waits at a time; the next one is told that it is too much. One picture is restored at a time.
+MAX_WAITING = 16
+
+#: Seconds after which uploads and results are deleted.
+KEPT = 3600
+
+#: Sliders that stand open, in rows; the others are folded away. The seed stands beside the layers.
+MAIN_SLIDERS: tuple[tuple[str, ...], ...] = (('beta', 'airlight'), ('length', 'angle'), ('layers',))
+OTHER_SLIDERS: tuple[tuple[str, ...], ...] = (
+    ('noise_mean', 'noise_variance'),
+    ('gain_base', 'gain_per_length', 'gain_jitter'),
+)
+
+# Only fonts that a system has: nothing is fetched.
+FONTS = ('system-ui', '-apple-system', 'Segoe UI', 'Roboto', 'DejaVu Sans', 'sans-serif')
+THEME = gr.themes.Soft(
+    primary_hue='sky', secondary_hue='sky', neutral_hue='slate', font=FONTS, font_mono=('ui-monospace', 'monospace')
+)
+CSS = """
+.gradio-container { max-width: 1240px !important; width: 100%; margin: 0 auto; }
+.rr-head h1 { font-size: 1.7rem; font-weight: 650; margin: .2rem 0 .1rem; }
+.rr-head p { color: var(--body-text-color-subdued); margin: 0; max-width: 62rem; }
+.rr-picker img { width: 100%; height: 100%; object-fit: contain; }
+.rr-empty { border: 1px dashed var(--border-color-primary); border-radius: 12px; padding: 2.2rem 1rem;
+  text-align: center; color: var(--body-text-color-subdued); }
+.rr-notes { color: var(--body-text-color-subdued); font-size: .88rem; margin: .2rem 0 .9rem; }
+#rr-report .rr-download a { display: inline-block; padding: .2rem .8rem; margin-right: .7rem; border-radius: 8px;
+  font-weight: 600; color: var(--button-secondary-text-color); background: var(--background-fill-primary);
+  text-decoration: none; border: 1px solid var(--border-color-primary); }
+#rr-report .rr-scores { border-collapse: collapse; width: 100%; margin: 0; font-variant-numeric: tabular-nums; }
+#rr-report .rr-scores, #rr-report .rr-scores :is(thead, tbody, tr) { border: 0; }
+#rr-report .rr-scores :is(th, td) { text-align: right; padding: .35rem .7rem; border: 0;
+  border-bottom: 1px solid var(--border-color-primary); }
+#rr-report .rr-scores :is(th, td):first-child { text-align: left; }
+#rr-report .rr-scores th { font-weight: 500; color: var(--body-text-color-subdued); }
+#rr-report .rr-scores tr:last-child td { font-weight: 650; }
+.rr-maps { display: grid; gap: .5rem .6rem; margin-top: .6rem; }
+.rr-maps figure { margin: 0; }
+.rr-maps img { width: 100%; display: block; border-radius: 6px; background: #000; }
+.rr-maps figcaption, .rr-maps .rr-row { font-size: .82rem; color: var(--body-text-color-subdued); }
+.rr-maps figcaption { text-align: center; padding-top: .15rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
+.rr-maps figcaption b { color: var(--body-text-color); }
+.rr-maps .rr-row { grid-column: 1 / -1; font-weight: 600; color: var(--body-text-color); }
+.rr-legend { display: flex; flex-wrap: wrap; gap: .2rem .9rem; margin-top: .7rem; font-size: .82rem;
+  color: var(--body-text-color-subdued); }
+.rr-legend i { display: inline-block; width: .8em; height: .8em; border-radius: 3px; margin-right: .35em;
+  vertical-align: -.05em; border: 1px solid var(--border-color-primary); }
+"""
+
+EMPTY = """<div class="rr-empty">The result appears here: the picture before and after, what the network reads from the
+rain, and figures where the truth is known.</div>"""
+
+#: Columns of the maps: the letter of eq. 2, what it is, and what a row calls it.
+COLUMNS = (
+    ('H', 'face', ('restored', 'truth')),
+    ('J', 'small face', ('de-rained J',)),
+    ('S', 'streaks', ('rain S',)),
+    ('T', 'transmission', ('transmission T',)),
+    ('A', 'airlight', ('airlight A',)),
+    ('F', 'parsing', ('parsing F',)),
+)
+
+#: What a tab gives to the two components of the result: the slider's pictures and the report below it.
+Shown = tuple[tuple[np.ndarray, np.ndarray] | None, str]
+
+
+def build_page(studio: Studio) -> gr.Blocks:
+    """The page, not yet served."""
+    page = gr.Blocks(title='rainrestore', analytics_enabled=False, delete_cache=(KEPT, KEPT))
+    with page:
+        gr.HTML(_head(studio))
+        with gr.Row():
+            # Made first, so that the tabs can name it, and placed at their right.
+            slider = gr.ImageSlider(
+                label='before | after', type='numpy', format='png', interactive=False, buttons=['fullscreen'],
+                height=430, max_height=430, render=False, elem_id='rr-slider',
+            )  # fmt: skip
+            report = gr.HTML(EMPTY, render=False, elem_id='rr-report')
+            with gr.Column(scale=5, min_width=340), gr.Tabs():
+                with gr.Tab('Restore a picture'):
+                    _restore_tab(studio, [slider, report])
+                with gr.Tab('Make rain on a clean face'):
+                    _rain_tab(studio, [slider, report])
+            with gr.Column(scale=7, min_width=420):
+                slider.render()
+                report.render()
+    page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
+    return page
+
+
+def _restore_tab(studio: Studio, result: list[Any]) -> None:
+    picker = _picker('A face in rain, cropped and aligned', result)
+    button = gr.Button('Restore', variant='primary', elem_id='rr-restore')
+    restore = shown(studio.restore)
+    button.click(restore, picker, result, api_name='restore')
+    _examples(_rainy(studio.scale, _portraits()), picker, restore, [picker], result)
+
+
+def _rain_tab(studio: Studio, result: list[Any]) -> None:
+    sliders: dict[str, gr.Slider] = {}
+
+    def rain(path: str, seed: int, *values: float) -> View:
+        return studio.rain(path, dict(zip(sliders, values, strict=True)), seed)
+
+    event = shown(rain)
+    picker = _picker('A clean face, cropped and aligned', result)
+    examples = gr.Column()
+    with gr.Row():
+        button = gr.Button('Make rain and restore', variant='primary', elem_id='rr-rain', scale=3)
+        draw = gr.Button('Draw other rain', elem_id='rr-draw', scale=2, min_width=120)
+    with gr.Group():
+        for row in MAIN_SLIDERS:
+            with gr.Row():
+                sliders |= {name: _slider(name) for name in row}
+                if 'layers' in row:
+                    seed = gr.Number(
+                        0, label='Seed', info='chooses the noise', precision=0, minimum=0, maximum=MAX_SEED
+                    )
+    with gr.Accordion('Noise and gain of the layers', open=False):
+        for row in OTHER_SLIDERS:
+            with gr.Row():
+                sliders |= {name: _slider(name) for name in row}
+    parameters = [seed, *sliders.values()]
+    button.click(event, [picker, *parameters], result, api_name='rain')
+    with examples:
+        _examples(_portraits(), picker, event, [picker, *parameters], result)
+
+    def other_rain() -> list[float]:
+        rng = np.random.default_rng()
+        settings = drawn_settings(rng)
+        return [int(rng.integers(MAX_SEED, endpoint=True)), *(settings[name] for name in sliders)]
+
+    def again(path: str | None, *values: Any) -> Iterator[Shown]:
+        # Moving a slider before there is a picture is no mistake.
+        if path:
+            yield from event(path, *values)
+        else:
+            yield None, EMPTY
+
+    drawn = draw.click(other_rain, None, parameters, api_name=False, queue=False)
+    drawn.then(again, [picker, *parameters], result, api_name=False)
+    moved = [slider.release for slider in sliders.values()]
+    gr.on(moved, again, [picker, *parameters], result, api_name=False, trigger_mode='always_last')
+
+
+def shown(compute: Callable[..., View]) -> Callable[..., Iterator[Shown]]:
+    """``compute`` as an event of the page: a user's error becomes a message, and leaves no older result standing.
+
+    Its first argument is the uploaded file, or None.
+    """
+
+    def event(path: str | None, *values: Any) -> Iterator[Shown]:
+        try:
+            if not path:
+                raise ConfigError('Drop a picture first, or choose one of the examples.')
+            view = compute(path, *values)
+        except RainRestoreError as error:
+            yield None, EMPTY
+            # The message goes into the page as HTML, and names a file that somebody else may have named.
+            message = html.escape(str(error), quote=False)
+            raise gr.Error(message, duration=None, print_exception=False) from error
+        yield (view.before, view.after), report_html(view)
+
+    return event
+
+
+def report_html(view: View) -> str:
+    """The figures, maps and notes of a view."""
+    # The class stands around the link, as Gradio takes it off the link itself.
+    name, address = html.escape(f'{view.name}_restored.png', quote=True), _data_uri(view.after)
+    link = f'<span class="rr-download"><a download="{name}" href="{address}">Download</a></span>'
+    notes = ' '.join(html.escape(note) for note in view.notes)
+    parts = [f'<div class="rr-notes">{link}{notes}</div>']
+    if view.scores:
+        rows = ''.join(
+            f'<tr><td>{one.name}</td><td>{one.psnr:.2f}</td><td>{one.ssim:.4f}</td>'
+            f'<td>{one.psnr_y:.2f}</td><td>{one.ssim_y:.4f}</td></tr>'
+            for one in view.scores
+        )
+        parts.append(
+            '<table class="rr-scores"><thead><tr><th></th><th>PSNR RGB</th><th>SSIM RGB</th><th>PSNR Y</th>'
+            f'<th>SSIM Y</th></tr></thead><tbody>{rows}</tbody></table>'
+            f'<div class="rr-notes" style="margin-top: .5rem">{html.escape(CONVENTION)}</div>'
+        )
+    columns = [column for column in COLUMNS if any(title in row for row in view.maps.values() for title in column[2])]
+    if columns:
+        rows = ''.join(
+            f'<div class="rr-row">{title}</div>{_map_cells(title, row, columns, view.means.get(title, {}))}'
+            for title, row in view.maps.items()
+        )
+        parts.append(f'<div class="rr-maps" style="grid-template-columns: repeat({len(columns)}, 1fr)">{rows}</div>')
+    if view.labels:
+        swatches = ''.join(
+            f'<span><i style="background: rgb{tuple(PALETTE[label].tolist())}"></i>{name}</span>'
+            for label, name in zip(view.labels, label_names(view.labels), strict=True)
+        )
+        parts.append(f'<div class="rr-legend">{swatches}</div>')
+    return ''.join(parts)
+
+
+def _map_cells(
+    row_title: str,
+    row: Mapping[str, np.ndarray],
+    columns: Iterable[tuple[str, str, tuple[str, ...]]],
+    means: Mapping[str, float],
+) -> str:
+    cells = []
+    for letter, meaning, titles in columns:
+        picture = next((row[title] for title in titles if title in row), None)
+        if picture is None:
+            cells.append('<div></div>')
+            continue
+        mean = f'<br>{means[letter]:.2f}' if letter in means else ''
+        cells.append(
+            f'<figure><img src="{_data_uri(picture)}" alt="{meaning}, {row_title}">'
+            f'<figcaption><b>{letter}</b> {meaning}{mean}</figcaption></figure>'
+        )
+    return ''.join(cells)
+
+
+def _data_uri(picture: np.ndarray) -> str:
+    return f'data:image/png;base64,{base64.b64encode(encode_png(picture)).decode()}'
+
+
+def _head(studio: Studio) -> str:
+    side = 32 * studio.scale
+    return f"""<div class="rr-head"><h1>rainrestore</h1><p>Faces seen in heavy rain, restored {studio.scale} times
+larger by inverting I = T &middot; (J + &Sigma; S<sub>i</sub>) + (1 &minus; T) &middot; A. A picture is one face,
+cropped and aligned, eyes level, from chin to hair; larger ones are brought down to 32 pixels and come back with {side}.
+Pictures stay on the computer that serves this page. A restored face is what the network holds for likely, not evidence
+of who it was.</p></div>"""
+
+
+def _picker(label: str, result: list[Any]) -> gr.Image:
+    """Where a picture is dropped; gives its file, unopened. Another picture takes the result of the last one away."""
+    megabytes, megapixels = MAX_UPLOAD_BYTES // 2**20, MAX_UPLOAD_PIXELS // 10**6
+    picker = gr.Image(
+        label=label, type='filepath', sources=['upload', 'clipboard'], height=250, buttons=[], elem_classes='rr-picker',
+        placeholder=f'Drop a picture here, or click\nup to {megabytes} MB and {megapixels} million pixels',
+    )  # fmt: skip
+    gr.on([picker.upload, picker.clear], lambda: (None, EMPTY), None, result, queue=False, api_name=False)
+
+    async def keep(file: str | Path | None) -> str | None:
+        if str(file).lower().startswith(('http:', 'https:')):
+            raise gr.Error('Upload the picture itself: nothing is fetched from an address.', print_exception=False)
+        return await move(file)
+
+    # The component would open the file by itself, with all that Pillow decodes and errors of its own, and would fetch
+    # addresses. Not a subclass: Gradio writes a file of types beside the source of each, into this package. And no
+    # event may answer with gr.update(...) for it, as that builds the component anew; values are fine.
+    move = picker.async_move_resource_to_block_cache
+    picker.async_move_resource_to_block_cache = keep
+    picker.preprocess = lambda payload: payload and payload.path
+    return picker
+
+
+def _slider(name: str) -> gr.Slider:
+    spec = SLIDERS[name]
+    return gr.Slider(
+        spec.low, spec.high, middle_of(name), step=spec.step, label=spec.label, info=spec.hint, buttons=[],
+        elem_id=f'rr-{name.replace("_", "-")}',
+    )  # fmt: skip
+
+
+def _examples(
+    pictures: dict[str, np.ndarray],
+    picker: gr.Image,
+    event: Callable[..., Iterator[Shown]],
+    inputs: list[Any],
+    result: list[Any],
+) -> None:
+    """Pictures that are put into the picker by a click, and go on from there by ``event``; by their names."""
+    if not pictures:  # a wheel comes without the portraits
+        return
+    # Among the page's temporary files: from nowhere else may a browser be sent any.
+    folder = Path(tempfile.mkdtemp(prefix='examples-', dir=gr.utils.get_upload_folder()))
+    paths = [folder / f'{name}.png' for name in pictures]
+    for path, picture in zip(paths, pictures.values(), strict=True):
+        path.write_bytes(encode_png(picture))
+    examples = gr.Dataset(
+        label='Examples: portraits of members of the US Congress (public domain)', components=[gr.Image(render=False)],
+        samples=[[str(path)] for path in paths], type='index', layout='gallery',
+    )  # fmt: skip
+    chosen = examples.click(lambda index: str(paths[index]), examples, picker, queue=False, api_name=False)
+    chosen.then(event, inputs, result, api_name=False)
+
+
+def _portraits() -> dict[str, np.ndarray]:
+    paths = [BUNDLED_DATA / 'test' / 'img' / f'{name}.jpg' for name in EXAMPLES]
+    return {path.stem: read_image(path) for path in paths if path.is_file()}
+
+
+def _rainy(scale: int, faces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    rain = ScaleAwareHeavyRain(scale=scale, seed=0)
+    return {f'{name}_rainy': rain({'gt': face, 'name': name})['img'] for name, face in faces.items()}

@@ -1,0 +1,227 @@
+"""The page over HTTP, as a browser and as a program without manners would use it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rainrestore.apis import Restorer
+from rainrestore.cli.main import main
+from rainrestore.errors import ConfigError
+from rainrestore.web.views import MAX_UPLOAD_BYTES, SLIDERS, Score, Studio, View, middle_of
+
+ROOT = Path(__file__).resolve().parents[1]
+BICUBIC = ROOT / 'configs' / 'bicubic_x4.py'
+MIDDLE = {name: middle_of(name) for name in SLIDERS}
+
+
+gradio = pytest.importorskip('gradio', reason='the page needs Gradio: python tools/install.py --web')
+client_module = pytest.importorskip('gradio_client')
+
+from rainrestore.web import page, server  # noqa: E402 (only with Gradio)
+
+
+class Served:
+    """The page in a thread, and every address that the process turned to meanwhile."""
+
+    def __init__(self, app: Any) -> None:
+        self.listener = server.open_port('127.0.0.1', 0)
+        self.url = f'http://127.0.0.1:{self.listener.getsockname()[1]}/'
+        self.server = server.uvicorn.Server(server.uvicorn.Config(app, log_level='warning'))
+        self.thread = threading.Thread(target=self.server.run, kwargs={'sockets': [self.listener]})
+        self.hosts: set[str] = set()
+
+    def ask(self, path: str = '', **headers: str) -> Any:
+        request = urllib.request.Request(self.url + path, headers=headers)
+        return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=120)
+
+
+@pytest.fixture(scope='module')
+def served() -> Iterator[Served]:
+    """The quickest method behind the page."""
+    real = socket.getaddrinfo, socket.socket.connect
+    with server.own_temporary_files():
+        page = Served(server.create_app(Restorer(BICUBIC, device='cpu')))
+
+        def looked_up(host: Any, *rest: Any, **more: Any) -> Any:
+            page.hosts.add(str(host))
+            return real[0](host, *rest, **more)
+
+        def connected(self: socket.socket, address: Any) -> Any:
+            page.hosts.add(str(address[0]))
+            return real[1](self, address)
+
+        socket.getaddrinfo, socket.socket.connect = looked_up, connected  # type: ignore[assignment, method-assign]
+        page.thread.start()
+        try:
+            while not page.server.started:
+                time.sleep(0.05)
+            yield page
+        finally:
+            page.server.should_exit = True
+            page.thread.join(60)
+            page.listener.close()
+            socket.getaddrinfo, socket.socket.connect = real  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope='module')
+def client(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp('downloads')
+    with pytest.MonkeyPatch.context() as patch:
+        # The client asks for both before it keeps quiet.
+        patch.setenv('GRADIO_ANALYTICS_ENABLED', 'False')
+        return client_module.Client(served.url, verbose=False, analytics_enabled=False, download_files=folder)
+
+
+@pytest.fixture(scope='module')
+def portrait(portraits: Path) -> Path:
+    return portraits / 'test' / 'img' / 'test_0007.jpg'
+
+
+def rain(client: Any, path: Any, **changes: float) -> Any:
+    # In the order in which the page shows them.
+    sliders = [name for row in (*page.MAIN_SLIDERS, *page.OTHER_SLIDERS) for name in row]
+    settings = {**MIDDLE, **changes}
+    return client.predict(path, 3, *(settings[name] for name in sliders), api_name='/rain')
+
+
+def test_a_restored_picture_comes_back_without_loss(client, portrait):
+    (before, after), report = client.predict(client_module.handle_file(portrait), api_name='/restore')
+    expected = Studio(Restorer(BICUBIC, device='cpu')).restore(portrait)
+    np.testing.assert_array_equal(np.asarray(Image.open(after)), expected.after)
+    np.testing.assert_array_equal(np.asarray(Image.open(before)), expected.before)
+    assert 'PSNR' not in report and '32x32 to 128x128 pixels' in report
+
+
+def test_rain_on_a_clean_face_comes_with_the_figures(client, portrait):
+    _, report = rain(client, client_module.handle_file(portrait), beta=0.7, angle=80)
+    expected = Studio(Restorer(BICUBIC, device='cpu')).rain(portrait, {**MIDDLE, 'beta': 0.7, 'angle': 80}, 3)
+    for row in expected.scores:
+        assert f'<td>{row.psnr:.2f}</td><td>{row.ssim:.4f}</td><td>{row.psnr_y:.2f}</td>' in report
+    assert 'no border crop' in report
+
+
+@pytest.mark.parametrize('content, reason', [
+    (b'plain text', 'not a readable image'), (b'', 'not a readable image'),
+    (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n', 'not a readable image'),
+])  # fmt: skip
+def test_a_hostile_upload_is_refused_with_a_message(client, tmp_path, content, reason):
+    path = tmp_path / 'face.png'
+    path.write_bytes(content)
+    with pytest.raises(client_module.exceptions.AppError, match=f'^face.png: {reason}'):
+        client.predict(client_module.handle_file(path), api_name='/restore')
+
+
+def test_no_picture_is_a_message(client):
+    with pytest.raises(client_module.exceptions.AppError, match='Drop a picture first'):
+        client.predict(None, api_name='/restore')
+
+
+@pytest.mark.parametrize('path', ['/etc/passwd', str(ROOT / 'setup.py'), 'http://127.0.0.1:9/face.png',
+                                  'https://example.com/face.png'])  # fmt: skip
+def test_what_was_not_uploaded_is_not_read(served, client, path):
+    given = {'path': path, 'meta': {'_type': 'gradio.FileData'}}
+    with pytest.raises(client_module.exceptions.AppError):
+        client.predict(given, api_name='/restore')
+    assert 'example.com' not in served.hosts
+
+
+def test_a_slider_beyond_its_end_is_refused(client, portrait):
+    with pytest.raises(client_module.exceptions.AppError, match='greater than maximum value 24'):
+        rain(client, client_module.handle_file(portrait), length=1e9)
+
+
+def test_too_large_an_upload_is_cut_off(served):
+    boundary, size = 'x' * 20, MAX_UPLOAD_BYTES + 1
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'.encode()
+    body = head + bytes(size) + f'\r\n--{boundary}--\r\n'.encode()
+    request = urllib.request.Request(
+        served.url + 'gradio_api/upload', body, {'Content-Type': f'multipart/form-data; boundary={boundary}'}
+    )
+    with pytest.raises(urllib.error.HTTPError, match='413'):
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=120)
+
+
+def test_the_browser_is_told_to_stay_here(served):
+    with served.ask() as answer:
+        policy, text = answer.headers['Content-Security-Policy'], answer.read().decode()
+    assert "default-src 'self'" in policy and 'http' not in policy
+    loaded = re.findall(r'<(?:script|link|img|iframe)\b[^>]*?(?:src|href)="([^"]+)"', text)
+    assert loaded
+    assert not [address for address in loaded if re.match(r'(https?:)?//', address) and served.url not in address]
+
+
+def test_another_name_for_this_computer_is_refused(served):
+    with pytest.raises(urllib.error.HTTPError, match='400'):
+        served.ask(Host='evil.example')
+    with served.ask(Host='localhost:7860') as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize('path', ['gradio_api/file=/etc/passwd', 'gradio_api/file=../setup.py',
+                                  f'gradio_api/file={ROOT}/setup.py'])  # fmt: skip
+def test_files_of_the_computer_are_not_served(served, path):
+    with pytest.raises(urllib.error.HTTPError, match='40'):
+        served.ask(path)
+
+
+def test_the_server_turned_to_nobody(served, client, portrait):
+    client.predict(client_module.handle_file(portrait), api_name='/restore')
+    assert served.hosts <= {'127.0.0.1', 'localhost'}
+
+
+def test_nothing_is_written_into_the_package():
+    assert not list((ROOT / 'rainrestore').rglob('*.pyi'))
+
+
+def test_a_taken_port_is_an_error_that_says_so(capsys):
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        assert main(['web', '--port', str(taken.getsockname()[1]), '--model', str(BICUBIC)]) == 2
+    assert 'choose another' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('port', [-1, 70000])
+def test_a_port_that_does_not_exist_is_an_error(port):
+    with pytest.raises(ConfigError, match=f'--port {port}'):
+        server.open_port('127.0.0.1', port)
+
+
+def test_names_are_no_markup():
+    picture = np.zeros((4, 4, 3), np.uint8)
+    report = page.report_html(
+        View('"><script>alert(1)</script>', picture, picture, notes=['<b>a</b>'], scores=[Score('x', 1, 2, 3, 4)])
+    )
+    assert '<script' not in report and '<b>' not in report
+
+
+@pytest.mark.slow
+def test_the_command_serves_until_it_is_terminated_and_leaves_nothing(tmp_path):
+    command = [sys.executable, '-m', 'rainrestore.cli.main', 'web', '--port', '0', '--model', str(BICUBIC)]
+    environment = {'PYTHONPATH': str(ROOT), 'TMPDIR': str(tmp_path), 'HOME': str(tmp_path), 'PATH': ''}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment) as process:
+        assert process.stdout
+        url = re.match(r'http://127\.0\.0\.1:\d+', process.stdout.readline())
+        assert url
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(url[0], timeout=120) as answer:
+            assert answer.status == 200
+        assert list(tmp_path.glob('rainrestore-web-*'))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert not list(tmp_path.glob('rainrestore-web-*'))
+    assert tempfile.gettempdir() != str(tmp_path)
