@@ -29,6 +29,7 @@ NOT_RUN = {
     r'make \w+': 'takes minutes and writes into the repository; that make knows the target is tested',
     r'python -m venv \.venv': 'the tests already run in an environment',
     r'\. \.venv/bin/activate': 'the tests already run in an environment',
+    r'rainrestore web( .*)?': 'serves until it is told to end; tests/test_web_page.py and test_web_browser.py run it',
     r'(\.venv/bin/)?pip install .*': 'needs the network; that the extra it names exists is tested',
 }
 #: Subcommands that take more than a few seconds; the fast suite parses their commands and loads their configs.
