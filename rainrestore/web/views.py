@@ -103,6 +103,7 @@ class Score:
     ssim_y: float
 
 
+#: What the figures mean; printed with them.
 CONVENTION = (
     'PSNR in dB and SSIM (11x11 Gaussian window, σ 1.5) of 8-bit pictures against the truth, no border crop; '
     'Y is the luma of BT.601, 16..235.'
