@@ -8,6 +8,9 @@ _observe = [dict(type='ParsingTarget', scale=scale), dict(type='PackFaceInputs')
 _train_pipeline = [dict(type='FlipFace'), dict(type='ScaleAwareHeavyRain', scale=scale), *_observe]
 _eval_pipeline = [dict(type='ScaleAwareHeavyRain', scale=scale, seed=eval_seed), *_observe]
 
+# several processes share the faces, and none is given twice to fill up
+_each_once = dict(type='DefaultSampler', shuffle=False, round_up=False)
+
 train_dataloader = dict(
     batch_size=64,
     num_workers=2,
@@ -19,12 +22,12 @@ val_dataloader = dict(
     batch_size=16,
     num_workers=1,
     persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    sampler=_each_once,
     dataset=dict(type='FaceDataset', split='val', pipeline=_eval_pipeline),
 )
 test_dataloader = dict(
     batch_size=16,
     num_workers=1,
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    sampler=_each_once,
     dataset=dict(type='FaceDataset', split='test', pipeline=_eval_pipeline),
 )

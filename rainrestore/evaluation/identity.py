@@ -51,7 +51,7 @@ class IdentityDistance(PairMetric):
         pred_key: str = 'pred_img',
         gt_key: str | None = None,
         optional: bool = False,
-        collect_device: str = 'cpu',
+        collect_device: str = 'gpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(pred_key, gt_key, optional, collect_device, prefix)

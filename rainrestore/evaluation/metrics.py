@@ -30,7 +30,8 @@ class SampleMetric(BaseMetric):
     After ``evaluate``, :attr:`per_image` holds the name and the value of each image (on the main process only).
 
     Args:
-        collect_device: Where results of several processes are gathered, ``'cpu'`` or ``'gpu'``.
+        collect_device: How results of several processes are gathered: ``'gpu'`` in messages (on a CPU, too), ``'cpu'``
+            through files in the working directory.
         prefix: Put before the key, with a slash.
     """
 
@@ -38,7 +39,7 @@ class SampleMetric(BaseMetric):
     default_prefix = ''
     key: str
 
-    def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
+    def __init__(self, collect_device: str = 'gpu', prefix: str | None = None) -> None:
         super().__init__(collect_device, prefix)
         self.per_image: list[tuple[str, float]] = []
 
@@ -68,7 +69,7 @@ class PairMetric(SampleMetric):
         pred_key: str = 'pred_img',
         gt_key: str | None = None,
         optional: bool = False,
-        collect_device: str = 'cpu',
+        collect_device: str = 'gpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix)
@@ -139,7 +140,7 @@ class _ConventionMetric(PairMetric):
         crop_border: int = 0,
         convert_to: str | None = None,
         optional: bool = False,
-        collect_device: str = 'cpu',
+        collect_device: str = 'gpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(pred_key, gt_key, optional, collect_device, prefix)
@@ -237,7 +238,8 @@ class ParsingMIoU(BaseMetric):
 
     Args:
         optional: Leave out, without an error, images whose parsing is not predicted or not known.
-        collect_device: Where results of several processes are gathered, ``'cpu'`` or ``'gpu'``.
+        collect_device: How results of several processes are gathered: ``'gpu'`` in messages (on a CPU, too), ``'cpu'``
+            through files in the working directory.
         prefix: Put before the key, with a slash.
 
     Keys: ``mIoU``.
@@ -246,7 +248,7 @@ class ParsingMIoU(BaseMetric):
     default_prefix = ''
     key = 'mIoU'
 
-    def __init__(self, optional: bool = False, collect_device: str = 'cpu', prefix: str | None = None) -> None:
+    def __init__(self, optional: bool = False, collect_device: str = 'gpu', prefix: str | None = None) -> None:
         super().__init__(collect_device, prefix)
         self.optional = optional
 
@@ -256,7 +258,7 @@ class ParsingMIoU(BaseMetric):
             output = sample.get('output', {})
             if 'parsing' not in output or 'parsing' not in sample:
                 if self.optional:
-                    self.results.append(None)
+                    self.results.append(())
                     continue
                 raise ConfigError(
                     "ParsingMIoU: 'parsing' is missing in the "
@@ -267,7 +269,7 @@ class ParsingMIoU(BaseMetric):
                 raise ConfigError(f'ParsingMIoU: the prediction is {tuple(pred.shape)}, the truth {tuple(gt.shape)}')
             if len(gt) != NUM_LABELS:
                 if self.optional:
-                    self.results.append(None)
+                    self.results.append(())
                     continue
                 raise ConfigError(
                     f'ParsingMIoU needs scores of {NUM_LABELS} labels (kind="onehot"), not {len(gt)} channels'
@@ -275,9 +277,10 @@ class ParsingMIoU(BaseMetric):
             valid = annotated(sample, len(gt))
             self.results.append((*label_overlap(pred, gt, valid), valid))
 
-    def compute_metrics(self, results: list[tuple[Tensor, Tensor, Tensor] | None]) -> dict[str, float]:
+    def compute_metrics(self, results: list[tuple[Tensor, ...]]) -> dict[str, float]:
         """mIoU over the labels seen; no key when no image was scored."""
-        results = [result for result in results if result is not None]
+        # Empty where an image was not scored, rather than None: mmengine drops that before it counts the images.
+        results = [result for result in results if result]
         if not results:
             return {}
         both, union, valid = (torch.stack(part) for part in zip(*results, strict=True))

@@ -59,7 +59,7 @@ class RestoredParsingMIoU(SampleMetric):
         parser: Mapping[str, Any] | None = None,
         checkpoint: str | None = None,
         optional: bool = False,
-        collect_device: str = 'cpu',
+        collect_device: str = 'gpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix)

@@ -1,15 +1,18 @@
 """The hooks that show restored faces while a network is trained or tested, and that write them to files."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import collect_results, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 from torch import Tensor
 
 from rainrestore.errors import ConfigError
+from rainrestore.files import whole_file
 from rainrestore.paths import file_inside
 from rainrestore.registry import HOOKS
 from rainrestore.visualization.rows import Sample, sheet_rows, to_picture
@@ -21,7 +24,8 @@ class RestorationSheetHook(Hook):
     """Show the first faces of each validation or test as rows of input, restoration, truth, J, S, T, A and parsing.
 
     In validation the sheet goes to the visualizer as the picture ``val/faces`` at the current iteration, and so to
-    TensorBoard where that is a backend. In a test it is written to ``path``.
+    TensorBoard where that is a backend. In a test it is written to ``path``. Several processes give the first one what
+    they have of these faces.
 
     Args:
         images: Number of faces.
@@ -35,16 +39,15 @@ class RestorationSheetHook(Hook):
         self.images = images
         self.path = path
         self.cell = cell
-        self._inputs: list[Tensor | None] = []
-        self._samples: list[Sample] = []
+        self._faces: list[tuple[Tensor | None, Sample]] = []
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Forget the faces of the last validation."""
-        self._inputs, self._samples = [], []
+        self._faces = []
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Forget the faces of the last run."""
-        self._inputs, self._samples = [], []
+        self._faces = []
 
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
@@ -60,29 +63,36 @@ class RestorationSheetHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Send the sheet to the visualizer."""
-        if self._samples:
-            grid = picture_grid(*sheet_rows(self._inputs, self._samples), cell=self.cell)
+        faces = self._first_faces(runner.val_dataloader)
+        if faces:
+            grid = picture_grid(*sheet_rows(*zip(*faces, strict=True)), cell=self.cell)
             runner.visualizer.add_image('val/faces', grid, step=runner.iter)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Write the sheet."""
-        if self._samples and self.path is not None:
-            rows, titles, names = sheet_rows(self._inputs, self._samples)
+        faces = self._first_faces(runner.test_dataloader)
+        if faces and self.path is not None:
+            rows, titles, names = sheet_rows(*zip(*faces, strict=True))
             picture_sheet(rows, titles, self.path, names, self.cell)
 
     def _keep(self, data_batch: Any, outputs: Sequence[Any] | None) -> None:
-        # Every process keeps the faces of its own share; mmengine's visualizer shows those of the first.
         inputs = list((data_batch or {}).get('inputs', []))
-        for index, sample in enumerate(outputs or []):
-            if len(self._samples) == self.images:
-                return
-            self._inputs.append(inputs[index] if index < len(inputs) else None)
-            self._samples.append(sample if isinstance(sample, dict) else sample.to_dict())
+        # Process r of n has every n-th face.
+        share = math.ceil(self.images / get_world_size())
+        for index, sample in enumerate((outputs or [])[: share - len(self._faces)]):
+            picture = inputs[index] if index < len(inputs) else None
+            self._faces.append((picture, sample if isinstance(sample, dict) else sample.to_dict()))
+
+    def _first_faces(self, loader: Any) -> list[tuple[Tensor | None, Sample]]:
+        """In the order of the data set; none but in the first process."""
+        return collect_results(self._faces, min(self.images, len(loader.dataset)), 'gpu') or []
 
 
 @HOOKS.register_module()
 class RestoredPicturesHook(Hook):
     """Write each restored picture of a test as ``FOLDER/NAME.png``, rounded to 8 bits.
+
+    Each of several processes writes those that it restored: the folder is to be one that all of them see.
 
     Args:
         folder: Where they go; it is made.
@@ -107,6 +117,7 @@ class RestoredPicturesHook(Hook):
         """
         for sample in outputs or []:
             if 'pred_img' not in sample.output:
-                raise ConfigError(f'{type(runner.model).__name__} restores no picture that could be written')
+                raise ConfigError(f'{runner.model_name} restores no picture that could be written')
             path = file_inside(self.folder, f'{sample.name}.png')
-            Image.fromarray(to_picture(sample.output.pred_img / 255)).save(path)
+            with whole_file(path) as part:
+                Image.fromarray(to_picture(sample.output.pred_img / 255)).save(part)
