@@ -14,6 +14,8 @@ custom_hooks = [
     dict(type='FiniteLossHook'),
     dict(type='StopSignalHook'),
 ]
+# where several processes train (docs/distributed.md); mmengine looks for it without the default scope
+model_wrapper_cfg = dict(type='rainrestore.RestorerDataParallel')
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 randomness = dict(seed=2022)

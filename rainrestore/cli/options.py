@@ -3,6 +3,16 @@
 import argparse
 
 
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--launcher``."""
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'pytorch', 'slurm', 'mpi'),
+        default='none',
+        help='what started this process beside others: torchrun, srun or mpirun (default: none; docs/distributed.md)',
+    )
+
+
 def whole_number(text: str) -> int:
     """A whole number of at least 1, as the type of an option."""
     try:

@@ -19,6 +19,8 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
+from rainrestore.cli.options import add_launcher
+
 NO_CHECKPOINT = 'none'
 CROP = 4
 #: Label in the table -> suffix of the keys.
@@ -57,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--pictures', action='store_true', help='also write each restored face to OUT/restored/NAME.png'
     )
     parser.add_argument('--images', type=int, default=8, help='faces on the sheet (default: 8)')
+    add_launcher(parser)
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to the config'
     )
@@ -64,12 +67,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Test, write the results and print the summary."""
+    from mmengine.dist import is_main_process
     from mmengine.runner import Runner
 
     from rainrestore import compat
     from rainrestore.engine.checkpoints import load_weights
     from rainrestore.engine.config import load_config
     from rainrestore.engine.device import find_device
+    from rainrestore.engine.processes import joined
+    from rainrestore.errors import ConfigError
 
     compat.apply()
     out = args.out or Path('work_dirs') / Path(args.config).stem / 'test'
@@ -79,13 +85,27 @@ def run(args: argparse.Namespace) -> int:
     if args.pictures:
         config.custom_hooks.append({'type': 'RestoredPicturesHook', 'folder': str(out / 'restored')})
     device = None if args.device is None else find_device(args.device)
-    runner = Runner.from_cfg(config)
-    if args.checkpoint != NO_CHECKPOINT:
-        load_weights(runner.model, args.checkpoint)
-    if device is not None:
-        runner.model.to(device)
-    values = runner.test()
-    dataset = runner.test_dataloader.dataset
+    if device is not None and args.launcher != 'none':
+        raise ConfigError(
+            '--device is for one process: each of several takes the GPU of its number, or the CPU where '
+            'CUDA_VISIBLE_DEVICES is empty'
+        )
+    config.launcher = args.launcher
+    with joined(args.launcher, config):
+        runner = Runner.from_cfg(config)
+        if args.checkpoint != NO_CHECKPOINT:
+            # several processes wrap it
+            load_weights(getattr(runner.model, 'module', runner.model), args.checkpoint)
+        if device is not None:
+            runner.model.to(device)
+        values = runner.test()
+        if is_main_process():
+            report(args, config, runner.test_dataloader.dataset, values, out)
+    return 0
+
+
+def report(args: argparse.Namespace, config: Config, dataset: Any, values: Mapping[str, Any], out: Path) -> None:
+    """Print the table, where the files are, and one line of JSON."""
     print(format_table(values))
     print(f'per image: {out / "per_image.csv"}')
     print(f'sheet: {out / "sheet.png"}')
@@ -102,7 +122,6 @@ def run(args: argparse.Namespace) -> int:
         'out': str(out),
     }
     print(json.dumps(summary))
-    return 0
 
 
 def for_testing(config: Config, path: str | Path, split: str, out: Path, images: int) -> Config:
@@ -121,6 +140,7 @@ def for_testing(config: Config, path: str | Path, split: str, out: Path, images:
     config.resume = False
     config.test_dataloader.dataset.split = split
     config.test_cfg = config.get('test_cfg') or {}
+    config.model_wrapper_cfg = {'type': 'rainrestore.RestorerDataParallel'}
     config.test_evaluator = {
         'type': 'RestorationEvaluator',
         'metrics': with_standard_metrics(config.get('test_evaluator')),

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
+from rainrestore.cli.options import add_launcher
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore train``."""
@@ -32,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help='bfloat16 autocast (default: as the config says)',
     )
-    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
+    add_launcher(parser)
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -48,10 +50,12 @@ def run(args: argparse.Namespace) -> int:
 
     Returns 0, or 130 after Ctrl-C and 143 after SIGTERM, when the run is saved and ``--resume`` goes on with it.
     """
+    from mmengine.dist import is_main_process
     from mmengine.runner import Runner
 
     from rainrestore import compat
     from rainrestore.engine.config import load_config
+    from rainrestore.engine.processes import from_first, joined
     from rainrestore.engine.saving import newest_checkpoint
     from rainrestore.engine.signals import exit_code
     from rainrestore.errors import ConfigError
@@ -70,14 +74,15 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f'--amp: {args.config} does not use AutocastOptimWrapper')
         for group in groups:
             group['enabled'] = args.amp
-    if args.resume == 'auto':
-        # without a checkpoint to go on from, the run starts as the config says, load_from included
-        newest = newest_checkpoint(config.work_dir)
-        config.resume = newest is not None
-        config.load_from = newest or config.get('load_from')
-    elif args.resume:
-        config.resume = True
-        config.load_from = args.resume
-    runner = Runner.from_cfg(config)
-    runner.train()
-    return exit_code(runner)
+    with joined(args.launcher, config):
+        if args.resume == 'auto':
+            # without a checkpoint to go on from, the run starts as the config says, load_from included
+            newest = from_first(newest_checkpoint(config.work_dir) if is_main_process() else None)
+            config.resume = newest is not None
+            config.load_from = newest or config.get('load_from')
+        elif args.resume:
+            config.resume = True
+            config.load_from = args.resume
+        runner = Runner.from_cfg(config)
+        runner.train()
+        return exit_code(runner)

@@ -1,6 +1,7 @@
 """How a run is driven: loop, optimiser wrappers, hooks, checkpoint files."""
 
 from rainrestore.engine import checkpoints
+from rainrestore.engine.data_parallel import RestorerDataParallel
 from rainrestore.engine.guard import FiniteLossHook
 from rainrestore.engine.loop import ResumableTrainLoop
 from rainrestore.engine.metric_hook import PrepareMetricsHook
@@ -16,6 +17,7 @@ __all__ = [
     'FiniteLossHook',
     'PrepareMetricsHook',
     'RestorationSheetHook',
+    'RestorerDataParallel',
     'ResumableTrainLoop',
     'SlotOptimWrapperConstructor',
     'StopSignalHook',

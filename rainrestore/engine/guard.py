@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from mmengine.dist import all_gather_object, all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
@@ -35,7 +36,8 @@ def non_finite(values: Mapping[str, Any]) -> dict[str, float]:
 class FiniteLossHook(Hook):
     """Stop a training whose losses are infinite or NaN, before anything of it is saved.
 
-    The error names the iteration, the losses and the batch's files. Weights are looked at before each save too: a
+    The error names the iteration, the losses and the batch's files. Where several processes train, what one of them
+    meets stops, or makes skip, all. Weights are looked at before each save too: a
     gradient may be infinite where the loss is finite.
 
     Args:
@@ -71,7 +73,7 @@ class FiniteLossHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
         """Look at the losses."""
-        bad = non_finite(outputs or {})
+        bad = self._met_by_any(non_finite(outputs or {}))
         if not bad:
             return
         losses = ', '.join(f'{key} = {value}' for key, value in bad.items())
@@ -81,7 +83,7 @@ class FiniteLossHook(Hook):
             runner.model.load_state_dict(self._before[0])
             runner.optim_wrapper.load_state_dict(self._before[1])
             for key in bad:
-                del outputs[key]  # type: ignore[union-attr]  # it is there: the loss came from it
+                (outputs or {}).pop(key, None)
             runner.logger.warning(
                 'iteration %d: %s: batch skipped, %d of %d; %s',
                 runner.iter + 1, losses, skipped + 1, self.skip, self._batch(),
@@ -101,6 +103,16 @@ class FiniteLossHook(Hook):
                     f'weight {name} is infinite or NaN and is not saved; {self._batch()}. The checkpoint before is '
                     'untouched: lower the learning rate, and go on with --resume'
                 )
+
+    def _met_by_any(self, bad: dict[str, float]) -> dict[str, float]:
+        """The bad losses of all processes, whose files then make the batch."""
+        met = torch.tensor(len(bad))
+        all_reduce(met, 'max')
+        if not met:
+            return {}
+        shares = all_gather_object((bad, self._files))
+        self._files = [file for _, files in shares for file in files]
+        return {key: value for losses, _ in shares for key, value in losses.items()}
 
     def _batch(self) -> str:
         more = len(self._files) - _NAMES_SHOWN

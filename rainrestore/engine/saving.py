@@ -6,6 +6,7 @@ import re
 import zipfile
 import zlib
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
+from rainrestore.engine.processes import failing_together
 from rainrestore.errors import CheckpointError
 from rainrestore.registry import HOOKS
 
@@ -71,7 +73,8 @@ class WholeCheckpointHook(CheckpointHook):
     """mmengine's ``CheckpointHook``, except that no moment of a save is without a whole checkpoint.
 
     A checkpoint is written beside the old ones and renamed when it is on the disk, then ``last_checkpoint`` is replaced
-    in the same way, and only then the oldest is removed; the best one likewise.
+    in the same way, and only then the oldest is removed; the best one likewise. Of several processes the first one
+    writes; the others wait, and all stop with the same error if it cannot.
 
     Args:
         backend_args: as mmengine's; None writes to the local disk as above.
@@ -79,6 +82,7 @@ class WholeCheckpointHook(CheckpointHook):
     """
 
     keep_ckpt_ids: deque[int]
+    _saving = False
 
     def __init__(self, backend_args: dict[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(backend_args=backend_args or {'backend': 'rainrestore_whole_files'}, **kwargs)
@@ -118,22 +122,23 @@ class WholeCheckpointHook(CheckpointHook):
         name = self.filename_tmpl.format(step)
         path = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', path)
-        runner.save_checkpoint(
-            self.out_dir,
-            name,
-            self.file_client_args,
-            save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler,
-            meta=meta,
-            by_epoch=self.by_epoch,
-            backend_args=self.backend_args,
-            **self.args,
-        )
+        with self._together():
+            runner.save_checkpoint(
+                self.out_dir,
+                name,
+                self.file_client_args,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=self.backend_args,
+                **self.args,
+            )
+            if is_main_process():
+                write_whole(Path(runner.work_dir, POINTER), path.encode())
+                for old in outdated:
+                    self._remove(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old)))
         self.last_ckpt = path
-        if is_main_process():
-            write_whole(Path(runner.work_dir, POINTER), path.encode())
-            for old in outdated:
-                self._remove(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old)))
         if self.max_keep_ckpts > 0:
             self.keep_ckpt_ids = deque(steps, self.max_keep_ckpts)
 
@@ -144,12 +149,26 @@ class WholeCheckpointHook(CheckpointHook):
         single = len(self.key_indicators) == 1
         before = {'': self.best_ckpt_path} if single else dict(self.best_ckpt_path_dict)
         self._set_best(dict.fromkeys(before))
-        super()._save_best_checkpoint(runner, metrics)
+        with self._together():
+            super()._save_best_checkpoint(runner, metrics)
         after = {'': self.best_ckpt_path} if single else dict(self.best_ckpt_path_dict)
         self._set_best({key: after[key] or before.get(key) for key in after})
         for key, old in before.items():
             if old and after.get(key) and old != after[key] and is_main_process():
                 self._remove(old)
+
+    @contextlib.contextmanager
+    def _together(self) -> Iterator[None]:
+        if self._saving:
+            # saving the best one saves the newest again
+            yield
+            return
+        self._saving = True
+        try:
+            with failing_together():
+                yield
+        finally:
+            self._saving = False
 
     def _set_best(self, paths: dict[str, Any]) -> None:
         if '' in paths:

@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, get_world_size
+from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -23,7 +23,7 @@ class StopSignalHook(Hook):
 
     A validation in progress is finished first. A second signal ends the process at once, as it would without this hook.
     The processes that load data do not see the signals, which a terminal or a cluster sends to all: the training still
-    needs them. Where several processes train, all stop after the same iteration.
+    needs them. Where several processes train, all stop after the same iteration, whichever of them the signal reached.
 
     Needs :class:`~rainrestore.engine.ResumableTrainLoop`, and for the checkpoint a
     :class:`~rainrestore.engine.WholeCheckpointHook`.
@@ -110,12 +110,12 @@ class StopSignalHook(Hook):
         self._received = signal.Signals(number)
 
     def _stop_if_received(self, runner: Runner) -> None:
-        if get_world_size() > 1:
-            number = torch.tensor(int(self._received or 0), device=next(runner.model.parameters()).device)
-            all_reduce(number, 'max')
-            self._received = signal.Signals(int(number)) if number else None
-        if self._received is not None and runner.iter < runner.max_iters:
-            self.stopped_by = self._received
+        # What another process received is not kept as received: a launcher sends the signal to each in turn, and the
+        # one that is still to come would be taken for a second one.
+        number = torch.tensor(int(self._received or 0))
+        all_reduce(number, 'max')
+        if number and runner.iter < runner.max_iters:
+            self.stopped_by = signal.Signals(int(number))
             runner.train_loop.stop_training = True
 
     def _hold(self) -> None:

@@ -5,8 +5,12 @@ and ``slope(logits)``; only where ``relativistic`` is True are the real logits c
 and are the logits that ``slope`` gets relative ones, each less the mean of the other side's.
 """
 
+from typing import Any
+
 import torch.nn.functional as F
+from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor, nn
+from torch.autograd import Function
 
 from rainrestore.registry import MODELS
 
@@ -45,12 +49,34 @@ class LinearAdversarialLoss(nn.Module):
         return (probability * (1 - probability)).mean()
 
 
+class _MeanOfProcesses(Function):
+    """The mean of the processes' values; its gradient is the mean of what they all make of it."""
+
+    @staticmethod
+    def forward(context: Any, value: Tensor) -> Tensor:
+        value = value.clone()
+        all_reduce(value, 'mean')
+        return value
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        gradient = gradient.clone()
+        all_reduce(gradient, 'mean')
+        return gradient
+
+
+def batch_mean(values: Tensor) -> Tensor:
+    """Mean over the whole batch, where several processes have equal shares of it and their gradients are averaged."""
+    mean = values.mean()
+    return _MeanOfProcesses.apply(mean) if get_world_size() > 1 else mean
+
+
 @MODELS.register_module()
 class RelativisticAdversarialLoss(nn.Module):
     """The relativistic average losses of ESRGAN (Wang et al. 2018, after Jolicoeur-Martineau 2018).
 
     A face is judged beside the average of the other kind: with logits C, ``D(a, b) = sigmoid(C(a) - mean C(b))`` is the
-    probability that a is more real than b. Means are over the batch::
+    probability that a is more real than b. Means are over the batch, of all processes together::
 
         generator      loss_weight * (-mean log D(H^, H) - mean log (1 - D(H, H^)))
         discriminator               -mean log D(H, H^) - mean log (1 - D(H^, H))
@@ -75,7 +101,7 @@ class RelativisticAdversarialLoss(nn.Module):
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Logits of H and H^ (N,) -> a scalar."""
         real, fake = real_logits.float(), fake_logits.float()
-        return F.softplus(fake.mean() - real).mean() + F.softplus(fake - real.mean()).mean()
+        return F.softplus(batch_mean(fake) - real).mean() + F.softplus(fake - batch_mean(real)).mean()
 
     @staticmethod
     def slope(logits: Tensor) -> Tensor:

@@ -1,0 +1,109 @@
+"""Several processes that train or test together: how they find each other, and how they agree."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import torch
+from mmengine.device import get_device
+from mmengine.dist import barrier, broadcast_object_list, init_dist, is_distributed
+from torch import distributed
+
+from rainrestore.errors import ConfigError, RainRestoreError
+
+#: Launcher -> where it tells a process its rank, the number of processes, and its rank on its machine.
+LAUNCHERS: Mapping[str, tuple[str, str, str]] = {
+    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'),
+}
+_PORT = '29500'
+
+
+@contextmanager
+def joined(launcher: str, config: Mapping[str, Any]) -> Iterator[None]:
+    """Be one of the processes that ``launcher`` has started; leave together with the others.
+
+    They speak through NCCL (or what ``env_cfg.dist_cfg.backend`` names) where there are GPUs, each with the GPU of its
+    local rank, and through gloo where there are none. ``'none'`` is a process of its own.
+
+    Args:
+        launcher: ``'none'``, ``'pytorch'`` (torchrun), ``'slurm'`` (srun) or ``'mpi'`` (mpirun).
+        config: ``env_cfg.dist_cfg`` is passed on as by mmengine's Runner (``timeout`` in seconds).
+
+    Raises:
+        ConfigError: The process was not started by that launcher, has no GPU although there are some, or the config
+            asks for SyncBN on the CPU.
+    """
+    if launcher == 'none' or is_distributed():
+        yield
+        return
+    _check(launcher, config)
+    options = dict((config.get('env_cfg') or {}).get('dist_cfg') or {})
+    if get_device() == 'cpu':
+        _join_on_cpu(launcher, options.get('timeout'))
+    else:
+        init_dist(launcher, **options)
+    try:
+        yield
+        # Who leaves early is taken by torchrun for the end of all.
+        barrier()
+    finally:
+        distributed.destroy_process_group()
+
+
+def _check(launcher: str, config: Mapping[str, Any]) -> None:
+    missing = [name for name in LAUNCHERS[launcher] if name not in os.environ]
+    if missing:
+        raise ConfigError(
+            f'--launcher {launcher}: {missing[0]} is not set, so this process was not started by that launcher; use '
+            'tools/dist_train.sh or tools/slurm_train.sh, or leave --launcher out to train in one process'
+        )
+    local = int(os.environ[LAUNCHERS[launcher][2]])
+    if torch.cuda.is_available() and local >= torch.cuda.device_count():
+        raise ConfigError(
+            f'process {local} of this machine has no GPU: torch sees {torch.cuda.device_count()}. Start as many '
+            'processes as there are GPUs; for the CPU set CUDA_VISIBLE_DEVICES= (empty)'
+        )
+    if config.get('sync_bn') and get_device() == 'cpu':
+        raise ConfigError('sync_bn: torch synchronises batch normalisation on GPUs only; leave it out on the CPU')
+
+
+def _join_on_cpu(launcher: str, timeout: float | None) -> None:
+    """As mmengine's ``init_dist``, which chooses a GPU first."""
+    for name, source in zip(LAUNCHERS['pytorch'], LAUNCHERS[launcher], strict=True):
+        os.environ[name] = os.environ[source]
+    if launcher == 'slurm' and 'MASTER_ADDR' not in os.environ:
+        nodes = ['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']]
+        listed = subprocess.run(nodes, check=True, capture_output=True, text=True).stdout
+        os.environ['MASTER_ADDR'] = listed.split()[0]
+    if 'MASTER_ADDR' not in os.environ:
+        raise ConfigError(f"--launcher {launcher}: set MASTER_ADDR to the address of the first process's machine")
+    os.environ.setdefault('MASTER_PORT', _PORT)
+    distributed.init_process_group('gloo', timeout=None if timeout is None else timedelta(seconds=timeout))
+
+
+@contextmanager
+def failing_together() -> Iterator[None]:
+    """All processes wait here until the first one is done, and raise the error of this package that it met.
+
+    For what the first process does alone, such as writing a file: the others would wait for it in vain.
+    """
+    met: RainRestoreError | None = None
+    try:
+        yield
+    except RainRestoreError as error:
+        met = error
+    told = from_first(met)
+    if told is not None:
+        raise met or told
+
+
+def from_first(value: Any) -> Any:
+    """What the first process passed, in every process."""
+    shared = [value]
+    broadcast_object_list(shared)
+    return shared[0]
