@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Run one of the tools in several processes of this machine with torchrun: tools/dist_run.sh TOOL PROCESSES ARGUMENTS...
+# dist_train.sh and dist_test.sh call this. On several machines, run the same on each with NNODES, NODE_RANK,
+# MASTER_ADDR and PORT set; on one, a free port is found unless PORT names one. PYTHON chooses the interpreter.
+set -eu
+tools=$(cd "$(dirname "$0")" && pwd)
+tool=$1 processes=$2
+shift 2
+
+if [ -n "${NNODES:-}${PORT:-}" ]; then
+    meet=(--nnodes "${NNODES:-1}" --node-rank "${NODE_RANK:-0}"
+          --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}")
+else
+    meet=(--standalone)
+fi
+# The cores are shared out: torch would take all of them in each process.
+share=$(($(nproc) / processes))
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$((share > 0 ? share : 1))}"
+export MKL_NUM_THREADS="${MKL_NUM_THREADS:-$OMP_NUM_THREADS}"
+# After Ctrl-C or SIGTERM, the time to finish an iteration and to save; torchrun's own is 30 seconds.
+export TORCH_ELASTIC_SHUTDOWN_TIMEOUT="${TORCH_ELASTIC_SHUTDOWN_TIMEOUT:-120}"
+export PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}"
+exec "${PYTHON:-python}" -m torch.distributed.run "${meet[@]}" --nproc-per-node "$processes" "$tools/$tool" "$@" \
+    --launcher pytorch
