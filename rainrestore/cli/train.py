@@ -51,7 +51,6 @@ def run(args: argparse.Namespace) -> int:
     Returns 0, or 130 after Ctrl-C and 143 after SIGTERM, when the run is saved and ``--resume`` goes on with it.
     """
     from mmengine.dist import is_main_process
-    from mmengine.runner import Runner
 
     from rainrestore import compat
     from rainrestore.engine.config import load_config
@@ -59,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.engine.saving import newest_checkpoint
     from rainrestore.engine.signals import exit_code
     from rainrestore.errors import ConfigError
+    from rainrestore.registry import RUNNERS
 
     compat.apply()
     config = load_config(args.config, args.cfg_options, args.data)
@@ -83,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
         elif args.resume:
             config.resume = True
             config.load_from = args.resume
-        runner = Runner.from_cfg(config)
+        # mmengine's Runner, unless runner_type names another
+        runner = RUNNERS.build(config)
         runner.train()
         return exit_code(runner)

@@ -1,0 +1,58 @@
+"""Several processes that know each other, as a launcher starts them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).parent
+TIMEOUT = 1200
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Of a process that finds the tests' modules, computes on the CPU, and leaves cores to others."""
+    paths = [str(HERE.parent), str(HERE), os.environ.get('PYTHONPATH', '')]
+    settings = dict(PYTHONPATH=os.pathsep.join(paths), CUDA_VISIBLE_DEVICES='', PYTHON=sys.executable)
+    return {**os.environ, 'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1', **settings, **changes}
+
+
+def free_port() -> str:
+    """A port of this machine that nobody listens to."""
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        return str(listener.getsockname()[1])
+
+
+def run_command(command: Sequence[str], folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in ``folder``, with all that it starts ended at the end."""
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment(**changes), text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        out, errors = process.communicate(timeout=TIMEOUT)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    return subprocess.CompletedProcess(command, process.returncode, out, errors)
+
+
+def run_together(arguments: Sequence[str], folder: Path, count: int = 2, **changes: str) -> list[tuple[int, str]]:
+    """Run ``python ARGUMENTS`` in ``count`` processes as torchrun would: exit code and output of each."""
+    meeting = {'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': free_port(), 'WORLD_SIZE': str(count), **changes}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, *arguments], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=environment(RANK=str(rank), LOCAL_RANK=str(rank), **meeting),
+        )
+        for rank in range(count)
+    ]  # fmt: skip
+    try:
+        outputs = [process.communicate(timeout=TIMEOUT)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [(process.returncode, output) for process, output in zip(processes, outputs, strict=True)]
