@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import all_gather_object, get_rank
+from mmengine.dist import all_gather_object, all_reduce, get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from narrow import narrow
@@ -28,7 +28,7 @@ from rainrestore.engine.config import load_config
 from rainrestore.engine.data_parallel import RestorerDataParallel, average_gradients
 from rainrestore.engine.processes import joined
 from rainrestore.engine.signals import exit_code
-from rainrestore.errors import CheckpointError, RainRestoreError
+from rainrestore.errors import CheckpointError, ConfigError, RainRestoreError
 from rainrestore.evaluation import RestorationEvaluator
 from rainrestore.models.losses import RelativisticAdversarialLoss
 from rainrestore.registry import DATA_SAMPLERS, HOOKS
@@ -236,6 +236,13 @@ def main(folder: Path) -> None:
             runner = Runner.from_cfg(faces(folder / 'faces', 2))
             runner.train()
         torch.save(results, folder / f'scenes_{get_rank()}.pt')
+    try:
+        with joined('pytorch', {}):
+            if get_rank() == 1:
+                raise ConfigError('only here')
+            all_reduce(torch.ones(1))
+    except (ConfigError, RuntimeError) as error:
+        (folder / f'ended_{os.environ["RANK"]}').write_text(type(error).__name__)
 
 
 def on_gpu(folder: Path) -> None:

@@ -128,6 +128,10 @@ def test_both_skip_what_one_cannot_use(scenes: Scenes) -> None:
     assert torch.equal(first['body.2.weight'], second['body.2.weight'])
 
 
+def test_an_error_in_one_ends_the_wait_of_the_other(scenes: Scenes) -> None:
+    assert [(scenes[0] / f'ended_{rank}').read_text() for rank in range(2)] == ['RuntimeError', 'ConfigError']
+
+
 @pytest.mark.parametrize(('best', 'name'), [(False, 'iter_1.pth'), (True, 'best_mean_iter_2.pth')])
 def test_both_stop_if_the_first_cannot_write(scenes: Scenes, best: bool, name: str) -> None:
     for found in (each['full_disk'][best] for each in scenes[1]):

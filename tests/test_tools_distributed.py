@@ -87,6 +87,13 @@ def test_usage(tmp_path: Path, script: str) -> None:
     assert f'usage: tools/{script} ' in done.stderr
 
 
+def test_number_of_processes(tmp_path: Path) -> None:
+    for number in ('two', '0', '-1'):
+        done = run_command([str(TOOLS / 'dist_train.sh'), 'C.py', number], tmp_path)
+        assert done.returncode == 2
+        assert f"not '{number}'" in done.stderr
+
+
 def test_documented_arguments_are_those_of_the_tools() -> None:
     page = ROOT / 'docs' / 'distributed.md'
     commands = [line for block in code_blocks(page, 'sh') for line in block.splitlines()]

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -125,6 +127,7 @@ class FakeRunner:
     def __init__(self):
         self.shown = []
         self.visualizer = self
+        self.val_dataloader = self.test_dataloader = SimpleNamespace(dataset=range(8))
 
     def add_image(self, name, image, step):
         self.shown.append((name, image.shape, step))
@@ -150,7 +153,7 @@ def test_hook_writes_the_sheet_of_a_test(tmp_path):
     hook = RestorationSheetHook(images=2, path=str(tmp_path / 'sheet.png'), cell=16)
     hook.before_test_epoch(None)
     hook.after_test_iter(None, 0, {'inputs': torch.zeros(1, 3, 4, 4)}, [prediction(pred_img=torch.zeros(3, 16, 16))])
-    hook.after_test_epoch(None)
+    hook.after_test_epoch(FakeRunner())
     assert Image.open(tmp_path / 'sheet.png').size[1] > 16
 
 

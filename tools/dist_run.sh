@@ -6,6 +6,12 @@ set -eu
 tools=$(cd "$(dirname "$0")" && pwd)
 tool=$1 processes=$2
 shift 2
+case "$processes" in
+    '' | 0 | *[!0-9]*)
+        echo "PROCESSES is to be a whole number of at least 1, not '$processes'" >&2
+        exit 2
+        ;;
+esac
 
 if [ -n "${NNODES:-}${PORT:-}" ]; then
     meet=(--nnodes "${NNODES:-1}" --node-rank "${NODE_RANK:-0}"
@@ -14,7 +20,7 @@ else
     meet=(--standalone)
 fi
 # The cores are shared out: torch would take all of them in each process.
-share=$(($(nproc) / processes))
+share=$(($(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) / processes))
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$((share > 0 ? share : 1))}"
 export MKL_NUM_THREADS="${MKL_NUM_THREADS:-$OMP_NUM_THREADS}"
 # After Ctrl-C or SIGTERM, the time to finish an iteration and to save; torchrun's own is 30 seconds.
