@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import time
@@ -11,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import make_face, write_face
-from documents import ROOT, code_blocks
+from documents import ROOT
 from narrow import narrow
 from processes import HERE, TIMEOUT, environment, run_command
 from toy import toy_config
 
 from rainrestore import compat
-from rainrestore.cli.main import build_parser, main
+from rainrestore.cli.main import main
 from rainrestore.engine.checkpoints import load_checkpoint, save_safetensors
 from rainrestore.engine.config import load_config
 from rainrestore.registry import MODELS
@@ -92,28 +91,6 @@ def test_number_of_processes(tmp_path: Path) -> None:
         done = run_command([str(TOOLS / 'dist_train.sh'), 'C.py', number], tmp_path)
         assert done.returncode == 2
         assert f"not '{number}'" in done.stderr
-
-
-def test_documented_arguments_are_those_of_the_tools() -> None:
-    page = ROOT / 'docs' / 'distributed.md'
-    commands = [line for block in code_blocks(page, 'sh') for line in block.splitlines()]
-    found = []
-    for line in commands:
-        words = re.sub(r'^(?:\w+=\S+ )*', '', line).split()
-        script = Path(words[0]).name
-        if script == 'torchrun':
-            tool = words[words.index('-m') + 2 :]
-        elif script.startswith('dist'):
-            count = 2 if 'train' in script else 3
-            assert words[count].isdigit()
-            tool = [script.split('_')[1][:-3], *words[1:count], *words[count + 1 :]]
-        else:
-            tool = [script.split('_')[1][:-3], words[3], *words[4 if 'test' in script else 5 :]]
-        build_parser(tool).parse_args(tool)
-        found.append(script)
-    assert set(found) == {'torchrun', 'dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'}
-    for block in code_blocks(page, 'python'):
-        compile(block, str(page), 'exec')
 
 
 def test_device_is_for_one_process(capsys: pytest.CaptureFixture[str]) -> None:
