@@ -2,11 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
+from rainrestore.startup import put_off
+
 if TYPE_CHECKING:
     from rainrestore.apis import RestorationInferencer, Restorer
 
 __version__ = '0.1.0'
 __all__ = ['RestorationInferencer', 'Restorer', '__version__']
+
+# Before anything here imports mmengine.
+put_off()
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,88 @@
+"""What mmengine's import leaves out is there when it is used, and is the same thing."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SLOW = ('transformers', 'sympy', 'torch.distributed.fsdp', 'torch.distributed.optim')
+
+
+def run_python(program: str) -> str:
+    """In a fresh interpreter: what is imported once cannot be put off any more."""
+    command = [sys.executable, '-W', 'ignore', '-c', program]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stdout
+
+
+def test_nothing_slow_is_imported_until_it_is_used():
+    program = f"""
+import sys
+import rainrestore.apis
+assert not [name for name in {SLOW!r} if name in sys.modules]
+
+import torch
+from mmengine.model import MMFullyShardedDataParallel, is_model_wrapper
+from mmengine.registry import MODEL_WRAPPERS, OPTIMIZERS, STRATEGIES
+from mmengine._strategy import DDPStrategy, FSDPStrategy
+assert MODEL_WRAPPERS.get('MMFullyShardedDataParallel') is MMFullyShardedDataParallel
+assert not is_model_wrapper(torch.nn.Linear(1, 1))
+assert not isinstance(3, FSDPStrategy) and not issubclass(int, FSDPStrategy)
+assert 'torch.distributed.fsdp' not in sys.modules
+
+class Mine(MMFullyShardedDataParallel):
+    pass
+assert issubclass(Mine, torch.distributed.fsdp.FullyShardedDataParallel)
+assert issubclass(Mine, MMFullyShardedDataParallel)
+assert MODEL_WRAPPERS.get('MMFullyShardedDataParallel') is Mine.__bases__[0]
+assert MMFullyShardedDataParallel.train_step is Mine.train_step
+assert not is_model_wrapper(torch.nn.Linear(1, 1))
+
+from mmengine._strategy.fsdp import FSDP_CONFIGS
+assert 'FullStateDictConfig' in FSDP_CONFIGS
+assert issubclass(STRATEGIES.get('FSDPStrategy'), DDPStrategy)
+
+torch.distributed.init_process_group('gloo', store=torch.distributed.HashStore(), rank=0, world_size=1)
+from mmengine.optim import ZeroRedundancyOptimizer
+weights = [torch.nn.Parameter(torch.ones(2))]
+optimizer = OPTIMIZERS.build(dict(type='ZeroRedundancyOptimizer', params=weights, optimizer_type='SGD', lr=0.5))
+weights[0].sum().backward()
+optimizer.step()
+assert weights[0].tolist() == [0.5, 0.5]
+assert isinstance(optimizer, ZeroRedundancyOptimizer)
+assert isinstance(optimizer, torch.distributed.optim.ZeroRedundancyOptimizer)
+torch.distributed.destroy_process_group()
+print('done')
+"""
+    assert run_python(program).endswith('done\n')
+
+
+@pytest.mark.skipif(importlib.util.find_spec('transformers') is None, reason='mmengine offers no Adafactor then')
+def test_adafactor_is_that_of_transformers():
+    program = """
+import sys
+import rainrestore
+from mmengine.registry import OPTIMIZERS
+import mmengine.optim
+import torch
+assert 'transformers' not in sys.modules
+optimizer = OPTIMIZERS.build(dict(type='Adafactor', params=[torch.nn.Parameter(torch.ones(2))]))
+import transformers
+assert type(optimizer) is transformers.Adafactor and len(vars(transformers)) > 20
+print('done')
+"""
+    assert run_python(program).endswith('done\n')
+
+
+def test_what_is_imported_already_stays():
+    program = """
+import mmengine.optim
+real = mmengine.optim.ZeroRedundancyOptimizer
+import rainrestore.apis
+from mmengine.registry import OPTIMIZERS
+assert OPTIMIZERS.get('ZeroRedundancyOptimizer') is real and isinstance(real, type)
+print('done')
+"""
+    assert run_python(program).endswith('done\n')
