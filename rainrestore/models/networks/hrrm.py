@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from rainrestore.models.networks.layers import DenseLayer, Transition, crop_to, pad_to_multiple
+from rainrestore.models.networks.layers import DenseLayer, Transition, average_cells, crop_to, pad_to_multiple
 from rainrestore.registry import MODELS
 
 
@@ -86,7 +86,7 @@ class DenseDecoder(nn.Module):
             x = self.refine(torch.cat((x, image), 1))
             side = x.shape[-2:]
             pooled = [
-                F.interpolate(conv(F.adaptive_avg_pool2d(x, size)), side, mode='nearest')
+                F.interpolate(conv(average_cells(x, size)), side, mode='nearest')
                 for size, conv in zip(self.pool_sizes, self.pooled, strict=True)
             ]
             x = torch.cat((x, *pooled), 1)

@@ -10,14 +10,20 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 
+def exporting() -> bool:
+    """Whether the network is being recorded, for sides that nobody knows yet."""
+    return torch.compiler.is_exporting() or torch.jit.is_tracing()
+
+
 def pad_to_multiple(image: Tensor, multiple: int, reflect: bool = False) -> Tensor:
     """Extend (N, C, h, w) to the right and below until both sides are multiples of ``multiple``.
 
     The border is replicated, or the picture mirrored (``reflect``) where it is larger than what is added.
     """
     height, width = image.shape[-2:]
-    right, below = -width % multiple, -height % multiple
-    if not (right or below):
+    # Written so that an exporter sees a multiple in the new sides, whatever the old ones are.
+    right, below = ((side + multiple - 1) // multiple * multiple - side for side in (width, height))
+    if not (exporting() or right or below):
         return image
     mirrored = reflect and right < width and below < height
     return F.pad(image, (0, right, 0, below), mode='reflect' if mirrored else 'replicate')
@@ -35,6 +41,24 @@ def enlarge(image: Tensor, size: Sequence[int]) -> Tensor:
     """
     large = F.interpolate(image.contiguous(), tuple(size), mode='bicubic', antialias=True).clamp(0, 1)
     return large.contiguous(memory_format=torch.channels_last)
+
+
+def average_cells(image: Tensor, cells: int) -> Tensor:
+    """(N, C, h, w) -> (N, C, cells, cells): the mean of each cell, as ``F.adaptive_avg_pool2d`` has it.
+
+    Exported it is a matrix product an axis, since ONNX has no such pooling: row i averages from floor(i h / cells) to
+    ceil((i + 1) h / cells).
+    """
+    if not exporting():
+        return F.adaptive_avg_pool2d(image, cells)
+    cell = torch.arange(cells, device=image.device)[:, None]
+    averages = []
+    for side in image.shape[-2:]:
+        place = torch.arange(side, device=image.device)
+        inside = (place >= cell * side // cells) & (place < ((cell + 1) * side + cells - 1) // cells)
+        averages.append(inside.to(image.dtype) / inside.sum(1, keepdim=True))
+    rows, columns = averages
+    return rows @ image @ columns.mT
 
 
 def conv_norm(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

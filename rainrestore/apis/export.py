@@ -1,0 +1,257 @@
+"""A restorer as one file that runs without this package: ONNX or TorchScript, for any batch and any sides."""
+
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from rainrestore import __version__
+from rainrestore.apis.restorer import SMALLEST_SIDE, build_restorer, find_model
+from rainrestore.datasets.labels import LABELS
+from rainrestore.engine.checkpoints import ZOO_SCHEME, load_checkpoint, zoo_entry
+from rainrestore.errors import RainRestoreError
+from rainrestore.files import whole_file
+from rainrestore.models.folding import fold
+from rainrestore.optional import optional_import
+from rainrestore.physics.rain import REFERENCE_SIDE
+
+Format = Literal['onnx', 'torchscript']
+
+INPUT = 'rainy'
+#: Key of the network's output -> its name in the file: the letters of the paper.
+NAMES = {
+    'pred_img': 'image', 'lr_img': 'J', 'streak': 'S', 'transmission': 'T', 'airlight': 'A', 'parsing': 'F',
+}  # fmt: skip
+#: Batch, height and width of the pictures that a file is checked with; none is what it was recorded with.
+CHECKS = ((1, 32, 32), (3, 33, 47), (2, 16, 100), (1, SMALLEST_SIDE, 9))
+#: What a file may differ from PyTorch: rounding in another order, far below a grey level of 1 / 255.
+TOLERANCE = 1e-4
+RECORDED = (2, 3, 24, 40)
+#: Sides down to which nothing depends on them; smaller ones are right as well, as the checks show.
+RECORDED_FROM = 17
+EXTRA = "pip install 'rainrestore[export]'"
+#: The file inside a TorchScript file that holds the metadata.
+METADATA_FILE = 'rainrestore.json'
+
+Runner = Callable[[Tensor], Sequence[Tensor]]
+
+
+class ExportError(RainRestoreError):
+    """A network that cannot be exported, or whose exported file does not do what the network does."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: the file.
+        metadata: what it says about itself; see :func:`export`.
+        max_difference: output -> largest absolute difference from PyTorch in all pictures of :data:`CHECKS`.
+    """
+
+    path: Path
+    metadata: dict[str, Any]
+    max_difference: dict[str, float]
+
+
+class _Recorded(nn.Module):
+    """The network as a function from one tensor to a tuple."""
+
+    def __init__(self, network: nn.Module, keys: Sequence[str]) -> None:
+        super().__init__()
+        self.network = network
+        self.keys = tuple(keys)
+
+    def forward(self, rainy: Tensor) -> tuple[Tensor, ...]:
+        outputs = self.network(rainy, mode='tensor')
+        return tuple(outputs[key].float().clamp(0, 1) for key in self.keys)
+
+
+def export(
+    model: str | Path | Config,
+    path: Path | str,
+    format: Format = 'onnx',
+    checkpoint: Path | str | None = None,
+    physics: bool = False,
+) -> Exported:
+    """Write a network, folded, in float32, to a file and check the file against PyTorch.
+
+    The input is ``rainy``, I (N, 3, h, w), RGB in [0, 1], any N and any sides of at least 8. Outputs, all in [0, 1]:
+    ``image`` (N, 3, s h, s w), RGB; with ``physics``, and from a network that restores no face, whatever it predicts of
+    ``J`` (N, 3, h, w), ``S`` (N, 3, h, w), ``T`` (N, 1, h, w), ``A`` (N, 3, 1, 1) and ``F`` (N, 19, h, w).
+
+    The file carries ``name``, ``scale``, ``trained_side``, ``smallest_side``, ``colour_order``, ``range``, ``layout``,
+    ``inputs``, ``outputs``, ``labels`` (of F), ``licence`` of the weights and ``rainrestore``, the version: as
+    ``metadata_props`` of an ONNX file (lists as JSON), as the extra file ``rainrestore.json`` of a TorchScript file.
+
+    Args:
+        model: as of :class:`~rainrestore.apis.Restorer`.
+        path: the file to write; it appears only if it passes the check.
+        format: ``'onnx'`` (opset 20) or ``'torchscript'``.
+        checkpoint: as there.
+        physics: also write J, S, T, A and F.
+
+    Raises:
+        ExportError: an operation of the network has no counterpart, or the file differs from the network by more than
+            1e-4 at some side, as that of a network whose windows depend on the sides may.
+        CheckpointError: as for the restorer.
+        ConfigError: as for the restorer.
+        MissingPackageError: onnx, onnxscript or onnxruntime is not installed.
+        ValueError: an unknown format.
+    """
+    if format not in ('onnx', 'torchscript'):
+        raise ValueError(f"format must be 'onnx' or 'torchscript', got {format!r}")
+    if format == 'onnx':
+        for package in ('onnx', 'onnxscript', 'onnxruntime'):
+            optional_import(package, 'Export to ONNX', EXTRA)
+    config, name, weights = find_model(model, checkpoint)
+    network = build_restorer(config, name, weights)
+    pictures = [_pictures(*shape) for shape in CHECKS]
+    # Before folding, so that the check covers it as well.
+    expected = [_restore(network, picture) for picture in pictures]
+    keys = ['pred_img'] if 'pred_img' in expected[0] and not physics else list(expected[0])
+    names = [NAMES.get(key, key) for key in keys]
+    recorded = _Recorded(fold(network), keys).eval()
+    metadata = _metadata(name, weights, dict(zip(names, (expected[0][key] for key in keys), strict=True)))
+    with whole_file(path) as temporary:
+        write, load = (_write_onnx, _load_onnx) if format == 'onnx' else (_write_torchscript, _load_torchscript)
+        write(recorded, names, temporary, metadata)
+        run = load(temporary)
+        difference = dict.fromkeys(names, 0.0)
+        for picture, outputs in zip(pictures, expected, strict=True):
+            for output, key, values in zip(names, keys, _run(run, picture, name), strict=True):
+                if values.shape != outputs[key].shape:
+                    raise ExportError(f'{name}: {output} of the file is {tuple(values.shape)} for {_size(picture)}')
+                # A difference that is not a number is none that can be passed.
+                largest = float((values - outputs[key].clamp(0, 1)).abs().max())
+                if not largest <= TOLERANCE:
+                    raise ExportError(
+                        f'{name}: {output} of the {format} file differs from PyTorch by {largest:.1e} for '
+                        f'{_size(picture)}: what this network does depends on the sides; nothing is written'
+                    )
+                difference[output] = max(difference[output], largest)
+    return Exported(Path(path), metadata, difference)
+
+
+def _restore(network: nn.Module, picture: Tensor) -> dict[str, Tensor]:
+    with torch.no_grad():
+        return {key: value.float() for key, value in network(picture, mode='tensor').items()}
+
+
+def _pictures(count: int, height: int, width: int) -> Tensor:
+    """Random faces: smooth colours with a little noise, (count, 3, height, width) in [0, 1]."""
+    generator = torch.Generator().manual_seed(height * 1000 + width)
+    coarse = torch.rand(count, 3, 5, 5, generator=generator)
+    noise = torch.rand(count, 3, height, width, generator=generator)
+    return (0.9 * F.interpolate(coarse, (height, width), mode='bilinear') + 0.1 * noise).clamp(0, 1)
+
+
+def _metadata(name: str, weights: Path | str | None, outputs: dict[str, Tensor]) -> dict[str, Any]:
+    scale = next((value.shape[-1] // CHECKS[0][-1] for key, value in outputs.items() if key == 'image'), 1)
+    return {
+        'rainrestore': __version__,
+        'name': name,
+        'scale': scale,
+        'trained_side': REFERENCE_SIDE,
+        'smallest_side': SMALLEST_SIDE,
+        'colour_order': 'RGB',
+        'range': [0, 1],
+        'layout': 'NCHW',
+        'inputs': [INPUT],
+        'outputs': list(outputs),
+        'labels': list(LABELS) if 'F' in outputs and outputs['F'].shape[1] == len(LABELS) else [],
+        'licence': _licence(weights),
+    }
+
+
+def _licence(weights: Path | str | None) -> str:
+    """That of the weights, as the zoo or the file itself states it."""
+    if weights is None:
+        return 'none needed: no weights'
+    if str(weights).startswith(ZOO_SCHEME):
+        return zoo_entry(str(weights))['licence']
+    return str(load_checkpoint(weights).get('meta', {}).get('licence', 'not stated'))
+
+
+def _write_onnx(recorded: _Recorded, names: Sequence[str], path: Path, metadata: dict[str, Any]) -> None:
+    sides = {
+        place: torch.export.Dim(side, min=RECORDED_FROM, max=8192) for place, side in ((2, 'height'), (3, 'width'))
+    }
+    with warnings.catch_warnings(), torch.no_grad():
+        # Of functions inside the exporter that are on their way out.
+        warnings.simplefilter('ignore')
+        try:
+            program = torch.onnx.export(
+                recorded,
+                (torch.rand(RECORDED),),
+                dynamo=True,
+                opset_version=20,
+                input_names=[INPUT],
+                output_names=list(names),
+                dynamic_shapes={INPUT: {0: torch.export.Dim('batch', min=1, max=65536), **sides}},
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            reason = ' '.join(str(error.__cause__ or error).split())[:300]
+            raise ExportError(f'{metadata["name"]} cannot be written as ONNX ({reason}); try torchscript') from error
+    assert program is not None
+    program.model.metadata_props.update({
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()
+    })  # fmt: skip
+    program.save(path, external_data=False)
+
+
+def _load_onnx(path: Path) -> Runner:
+    onnxruntime = optional_import('onnxruntime', 'Export to ONNX', EXTRA)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=['CPUExecutionProvider'])
+    state = onnxruntime.capi.onnxruntime_pybind11_state
+
+    def run(picture: Tensor) -> list[Tensor]:
+        try:
+            return [torch.from_numpy(value) for value in session.run(None, {INPUT: picture.numpy()})]
+        except (state.Fail, state.InvalidArgument, state.RuntimeException) as error:
+            # Its own errors have no base but Exception; TorchScript's are of this class.
+            raise RuntimeError(str(error)) from error
+
+    return run
+
+
+def _write_torchscript(recorded: _Recorded, names: Sequence[str], path: Path, metadata: dict[str, Any]) -> None:
+    with warnings.catch_warnings(), torch.no_grad():
+        # That branches are recorded as they are taken: those on sides are not, and the check would find others.
+        warnings.simplefilter('ignore')
+        script = torch.jit.trace(recorded, torch.rand(RECORDED), check_trace=False)
+        torch.jit.save(script, path, _extra_files={METADATA_FILE: json.dumps(metadata)})
+
+
+def _load_torchscript(path: Path) -> Runner:
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', DeprecationWarning)
+        return torch.jit.load(path)
+
+
+def _run(run: Runner, picture: Tensor, name: str) -> Sequence[Tensor]:
+    try:
+        with torch.no_grad():
+            return run(picture)
+    except RuntimeError as error:
+        reason = ' '.join(str(error).split())[-200:]
+        raise ExportError(
+            f'{name}: the file does not take {_size(picture)} ({reason}): what this network does depends on the sides; '
+            'nothing is written'
+        ) from error
+
+
+def _size(picture: Tensor) -> str:
+    count, _, height, width = picture.shape
+    return f'{count} pictures of {width}x{height}'
