@@ -1,0 +1,49 @@
+"""The scripts that measure inference and start-up run and report what they say they do."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+
+import pytest
+from documents import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def run(script: str, *words: str) -> tuple[str, dict]:
+    command = [sys.executable, '-W', 'ignore', f'tools/benchmarks/{script}.py', '--rounds', '1', *words]
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=3000).stdout
+    return output, json.loads(output.splitlines()[-1])
+
+
+def test_inference():
+    pytest.importorskip('mmagic')
+    words = ('--batch', '2', '--batches', '1', '--sides', '32', '--paths', 'restorer', 'mmagic_batched')
+    output, result = run('benchmark_inference', *words)
+    assert list(result['faces_per_s']) == ['eager', 'mmagic', 'mmagic_batched', 'restorer']
+    assert result['times']['eager']['eager'] == result['times']['mmagic']['mmagic'] == 1
+    assert result['peak_mib']['restorer'] > 100
+    assert list(result['ms_a_face']) == ['batch 1', 'side 32']
+    assert output.count('| `restorer` |') == 2
+
+
+def test_the_srgan_of_mmagic_has_the_size_of_the_bundled_network():
+    pytest.importorskip('mmagic')
+    from torch.utils.flop_counter import FlopCounterMode
+
+    specification = importlib.util.spec_from_file_location('script', ROOT / 'tools/benchmarks/benchmark_inference.py')
+    script = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(script)
+    macs = script.measure_complexity(script.build_restorer(*script.find_model('fcg_gan_x4', None)), 32, 32).macs
+    with FlopCounterMode(display=False) as counter:
+        script.mmagic_inferencer('cpu').model.generator(script.torch.rand(1, 3, 32, 32))
+    assert counter.get_total_flops() / 2 == pytest.approx(macs, rel=0.05)
+
+
+def test_startup():
+    output, result = run('benchmark_startup')
+    assert 0 < result['imports_times_torch'] < 3
+    assert all(seconds > 0 for seconds in result['parts'].values())
+    # All the parts of the clocked command, which is the command but for the clock.
+    assert 'forward' in result['parts'] and '| write |' in output

@@ -1,0 +1,277 @@
+"""Measure restoring on one machine: plain eager float32, mmagic's inferencer, this package, ONNX Runtime.
+
+All take turns in the same rounds, so that each meets the same load; a ratio is the median over the rounds of the
+ratios within a round. What is restored are PNG files of 32x32 pixels:
+
+  eager            the network as it was trained: a bare float32 forward of one batch, contiguous, nothing folded
+  mmagic           ImageSuperResolutionInferencer, a file a call, of an SRGAN (MSRResNet) with as many MACs
+  mmagic_batched   a bare float32 forward of that SRGAN in mmagic, one batch
+  restorer         Restorer, float32, from files to pictures (what `rainrestore restore` does)
+  restorer_bf16    the same with precision='bfloat16'
+  onnxruntime      a bare float32 forward of the network exported with its physics, one batch (if it is installed)
+
+Prints Markdown tables; the last line is JSON. Peak memory is that of a process of its own for each path.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from rainrestore import Restorer, compat
+from rainrestore.apis.export import export
+from rainrestore.apis.restorer import build_restorer, find_model
+from rainrestore.datasets.image_io import read_image
+from rainrestore.engine.complexity import measure_complexity
+
+SIDE = 32
+GOAL = 3.0
+# 0.97 GMAC for a face of 32x32; the bundled network has 0.98.
+SAME_SIZE = dict(mid_channels=39, num_blocks=16)
+Job = Callable[[], object]
+
+
+def write_faces(folder: Path, count: int, side: int = SIDE) -> list[Path]:
+    """Random pictures; what is in them does not change the time."""
+    rng = np.random.default_rng(0)
+    paths = [folder / f'{side}_{number}.png' for number in range(count)]
+    for path in paths:
+        Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(path)
+    return paths
+
+
+def tensor_of(paths: list[Path]) -> torch.Tensor:
+    """(N, 3, h, w) in [0, 1]."""
+    return torch.tensor(np.stack([read_image(path) for path in paths])).permute(0, 3, 1, 2).float().contiguous() / 255
+
+
+def eager(paths: list[Path], device: str, model: str) -> Job:
+    network = build_restorer(*find_model(model, None)).to(device)
+    faces = tensor_of(paths).to(device)
+
+    def job() -> object:
+        with torch.no_grad():
+            return network(faces, mode='tensor')['pred_img'].cpu()
+
+    return job
+
+
+def mmagic_inferencer(device: str) -> object:
+    """mmagic's own, with random weights: what they are does not change the time."""
+    compat.apply()
+    if 'controlnet_aux' not in sys.modules and importlib.util.find_spec('controlnet_aux') is None:
+        # mmagic.apis imports all of its inferencers, one of which needs this package: not the one that is measured.
+        sys.modules['controlnet_aux'] = types.ModuleType('controlnet_aux')
+        vars(sys.modules['controlnet_aux']).update(HEDdetector=None, OpenposeDetector=None)
+    from mmagic.apis.inferencers.image_super_resolution_inferencer import ImageSuperResolutionInferencer
+    from mmengine.config import Config
+
+    generator = dict(type='MSRResNet', in_channels=3, out_channels=3, upscale_factor=4, **SAME_SIZE)
+    config = Config(
+        dict(
+            model=dict(
+                type='SRGAN',
+                generator=generator,
+                pixel_loss=dict(type='L1Loss'),
+                data_preprocessor=dict(type='DataPreprocessor', mean=[0.0] * 3, std=[255.0] * 3),
+            ),
+            test_pipeline=[
+                dict(type='LoadImageFromFile', key='img', color_type='color', channel_order='rgb'),
+                dict(type='PackInputs'),
+            ],
+        )
+    )
+    return ImageSuperResolutionInferencer(config, None, device=device)
+
+
+def mmagic(paths: list[Path], device: str, model: str) -> Job:
+    inferencer = mmagic_inferencer(device)
+    return lambda: [inferencer(img=str(path)) for path in paths]
+
+
+def mmagic_batched(paths: list[Path], device: str, model: str) -> Job:
+    generator = mmagic_inferencer(device).model.generator
+    faces = tensor_of(paths).to(device)
+
+    def job() -> object:
+        with torch.no_grad():
+            return generator(faces).cpu()
+
+    return job
+
+
+def restorer(paths: list[Path], device: str, model: str, precision: str = 'float32') -> Job:
+    ours = Restorer(model, device=device, precision=precision, batch_size=len(paths), resize=False)
+    return lambda: ours(paths)
+
+
+def restorer_bf16(paths: list[Path], device: str, model: str) -> Job:
+    return restorer(paths, device, model, 'bfloat16')
+
+
+def onnxruntime(paths: list[Path], device: str, model: str) -> Job:
+    import onnxruntime as runtime
+
+    with tempfile.TemporaryDirectory() as folder:
+        data = export(model, Path(folder) / 'model.onnx', 'onnx', physics=True).path.read_bytes()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = runtime.InferenceSession(data, options, providers=['CPUExecutionProvider'])
+    faces = tensor_of(paths).numpy()
+    return lambda: session.run(None, {'rainy': faces})
+
+
+PATHS: dict[str, Callable[[list[Path], str, str], Job]] = {
+    'eager': eager,
+    'mmagic': mmagic,
+    'mmagic_batched': mmagic_batched,
+    'restorer': restorer,
+    'restorer_bf16': restorer_bf16,
+    'onnxruntime': onnxruntime,
+}
+
+
+def seconds(job: Job) -> float:
+    """Wall time of one call."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    job()
+    return time.perf_counter() - start
+
+
+def alternate(jobs: dict[str, Job], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each job in each round; the first round, which fills the caches, is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for turn in range(rounds + 1):
+        for name, job in jobs.items():
+            spent = seconds(job)
+            if turn:
+                times[name].append(spent)
+    return times
+
+
+def ratio(times: dict[str, list[float]], base: str, name: str) -> float:
+    """How many times faster than ``base``, the median over the rounds."""
+    return statistics.median(one / other for one, other in zip(times[base], times[name], strict=True))
+
+
+def peak_memory(name: str, args: argparse.Namespace) -> float:
+    """MiB that a process which only runs this path needs at most."""
+    words = ['--only', name, '--batch', args.batch, '--device', args.device, '--model', args.model]
+    command = [sys.executable, '-W', 'ignore', __file__, *map(str, words), '--threads', str(torch.get_num_threads())]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return float(output.splitlines()[-1])
+
+
+def run_alone(name: str, args: argparse.Namespace) -> float:
+    """Run one path three times and return the peak in MiB: of the GPU where there is one, else of the process."""
+    with tempfile.TemporaryDirectory() as folder:
+        job = PATHS[name](write_faces(Path(folder), args.batch), args.device, args.model)
+        for _ in range(3):
+            job()
+    if args.device.startswith('cuda'):
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Markdown."""
+    return '\n'.join('| ' + ' | '.join(row) + ' |' for row in [head, ['---', *['---:'] * (len(head) - 1)], *rows])
+
+
+def costs(args: argparse.Namespace, folder: Path) -> dict[str, dict[str, float]]:
+    """Milliseconds a face against batch (32x32) and side (one face), eager, ours, and ours in bfloat16."""
+    names = ('eager', 'restorer', 'restorer_bf16')
+    found: dict[str, dict[str, float]] = {}
+    for label, count, side in (
+        *((f'batch {batch}', batch, SIDE) for batch in args.batches),
+        *((f'side {side}', 1, side) for side in args.sides),
+    ):
+        paths = write_faces(folder, count, side)
+        times = alternate({name: PATHS[name](paths, args.device, args.model) for name in names}, args.rounds)
+        found[label] = {name: 1e3 * statistics.median(spent) / count for name, spent in times.items()}
+    return found
+
+
+def main() -> None:
+    """Run the rounds and print the tables and the JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--model', default='fcg_gan_x4', help='a model of the zoo that restores faces')
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--batch', type=int, default=16, help='faces a round (default 16)')
+    parser.add_argument('--rounds', type=int, default=15)
+    parser.add_argument('--threads', type=int, help="default: torch's")
+    parser.add_argument('--batches', type=int, nargs='*', default=[1, 2, 4, 8, 16, 32, 64], help='for the second table')
+    parser.add_argument('--sides', type=int, nargs='*', default=[32, 64, 128, 256], help='for the second table')
+    parser.add_argument('--paths', nargs='+', choices=PATHS, help='only these (eager and mmagic always run)')
+    parser.add_argument('--only', choices=PATHS, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.rounds < 1 or args.batch < 1:
+        parser.error('--rounds and --batch must be at least 1')
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if args.only:
+        print(run_alone(args.only, args))
+        return
+    names = [name for name in PATHS if args.paths is None or name in (*args.paths, 'eager', 'mmagic')]
+    if args.device != 'cpu' or importlib.util.find_spec('onnxruntime') is None:
+        names = [name for name in names if name != 'onnxruntime']
+    macs = measure_complexity(build_restorer(*find_model(args.model, None)), SIDE, SIDE).macs
+    with tempfile.TemporaryDirectory() as temporary:
+        paths = write_faces(Path(temporary), args.batch)
+        times = alternate({name: PATHS[name](paths, args.device, args.model) for name in names}, args.rounds)
+        rates = {name: args.batch / statistics.median(spent) for name, spent in times.items()}
+        ratios = {base: {name: ratio(times, base, name) for name in names} for base in ('eager', 'mmagic')}
+        peaks = {name: peak_memory(name, args) for name in names}
+        by_size = costs(args, Path(temporary))
+    print(
+        f'{args.device}, {torch.get_num_threads()} threads, batch {args.batch}, torch {torch.__version__}, '
+        f'medians of {args.rounds} rounds\n'
+    )
+    print(table(['path', 'faces/s', 'times eager', 'times mmagic', 'peak MiB'], [
+        [f'`{name}`', f'{rates[name]:.1f}', f'{ratios["eager"][name]:.2f}', f'{ratios["mmagic"][name]:.2f}',
+         f'{peaks[name]:.0f}'] for name in names
+    ]))  # fmt: skip
+    if by_size:
+        print('\n' + table(['ms a face', *(f'`{name}`' for name in next(iter(by_size.values())))], [
+            [label, *(f'{value:.1f}' for value in row.values())] for label, row in by_size.items()
+        ]))  # fmt: skip
+    fastest = max(('restorer', 'restorer_bf16'), key=lambda name: rates.get(name, 0))
+    result = {
+        'benchmark': 'inference',
+        'model': args.model,
+        'device': args.device,
+        'threads': torch.get_num_threads(),
+        'batch': args.batch,
+        'rounds': args.rounds,
+        'macs': macs,
+        'faces_per_s': {name: round(rate, 2) for name, rate in rates.items()},
+        'times': {base: {name: round(value, 2) for name, value in found.items()} for base, found in ratios.items()},
+        'peak_mib': {name: round(peak) for name, peak in peaks.items()},
+        'ms_a_face': {label: {name: round(value, 2) for name, value in row.items()} for label, row in by_size.items()},
+        'goal': GOAL,
+        'reached': min(ratios[base].get(fastest, 0) for base in ratios) >= GOAL,
+        'torch': torch.__version__,
+        'python': platform.python_version(),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == '__main__':
+    main()
