@@ -25,9 +25,12 @@ from mmengine.config import Config
 from narrow import narrow
 from PIL import Image
 
+from rainrestore.apis.export import export
 from rainrestore.cli.main import main
 from rainrestore.engine import config as engine_config
+from rainrestore.engine.checkpoints import save_safetensors
 from rainrestore.evaluation.metrics import write_csv
+from rainrestore.registry import MODELS
 
 PORTRAIT = ROOT / 'data' / 'portraits128' / 'test' / 'img' / 'test_0000.jpg'
 OUTPUT_OPTIONS = ('-o', '--out', '--output', '--work-dir', '--zoo')
@@ -230,6 +233,18 @@ def suffixes(names: Sequence[str]) -> str:
     return r'[^*]+(' + '|'.join(map(re.escape, names)) + ')'
 
 
+def exported(path: Path, words: Sequence[str]) -> None:
+    """A narrow, untrained network in one file."""
+    if path.suffix == '.onnx':
+        pytest.importorskip('onnxruntime')
+        pytest.importorskip('onnxscript')
+    base, own = ROOT / 'configs' / 'srgan_x4.py', path.with_name('exported.py')
+    own.write_text(f"_base_ = '{base}'\nmodel = {narrow(_load_config(base).model)!r}\n", encoding='utf-8')
+    state = MODELS.build(_load_config(own).model).state_dict()
+    saved = save_safetensors(state, path.with_suffix('.safetensors'))
+    export(own, path, 'onnx' if path.suffix == '.onnx' else 'torchscript', saved)
+
+
 #: What an argument looks like -> what stands in for the file or folder that it names.
 STAND_INS: list[tuple[str, Callable[[Path, Sequence[str]], None]]] = [
     (r'.*/CelebAMask-HQ', release),
@@ -237,6 +252,7 @@ STAND_INS: list[tuple[str, Callable[[Path, Sequence[str]], None]]] = [
     (r'.*/unlabelled', unlabelled),
     (r'my_config\.py', config),
     (r'.+\.pth', weights),
+    (r'.+\.(pt|onnx)', exported),
     (r'.+/per_image\.csv', table),
     (r'work_dirs/\w+', log),
     (suffixes(PICTURES), picture),
