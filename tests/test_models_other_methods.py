@@ -137,7 +137,7 @@ def test_pix2pix_losses_are_isolas(faces: dict) -> None:
     real, fake = (model.judge(model.discriminator, image, data['inputs']) for image in (truth, face))
     assert real.shape == (2, 1, 14, 14)
     torch.testing.assert_close(losses['loss_adv_global'], -fake.sigmoid().log().mean())
-    loss, _, _ = model.discriminator_loss(model.discriminator, model.adversarial_loss, face, truth, data['inputs'])
+    loss = model.discriminator_loss(model.adversarial_loss, real, fake, data['inputs'])
     torch.testing.assert_close(loss, -0.5 * (real.sigmoid().log().mean() + (1 - fake.sigmoid()).log().mean()))
     optimisers = wrappers(model, 'pix2pix_x4')
     for group in GROUPS:
@@ -250,11 +250,13 @@ def test_map_of_depth_learns_the_veil(faces: dict) -> None:
     data = model.data_preprocessor(faces, training=True)
     face, truth = torch.rand(2, 3, 128, 128), torch.rand(2, 3, 128, 128)
     critic: DepthGuidedDiscriminator = model.discriminator
-    loss, real, fake = model.discriminator_loss(critic, model.adversarial_loss, face, truth, data['inputs'])
-    maps = [critic(model.pair(data['inputs'], image))[1] for image in (truth, face)]
+    said = [model.judge(critic, image, data['inputs']) for image in (truth, face)]
+    loss = model.discriminator_loss(model.adversarial_loss, *said, data['inputs'])
+    maps = [verdict[1] for verdict in said]
     veil = 1 - model.rain_removal(data['inputs']).transmission
     veil = veil.unfold(2, 4, 4).unfold(3, 4, 4).mean((-1, -2))
     wanted = 0.5 * (maps[0].square().mean() + (maps[1] - veil).square().mean())
+    real, fake = (model.logits(verdict) for verdict in said)
     torch.testing.assert_close(loss - model.adversarial_loss.discriminator_loss(real, fake), wanted)
     loss.backward()
     assert gradients(critic) > 0

@@ -7,6 +7,8 @@ import torch
 from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from rainrestore.models.networks.hrrm import RainEstimate
 from rainrestore.models.restorers.base import Restorer, build_slot
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from mmagic.structures import DataSample
 
 Box = tuple[int, int, int, int]
+#: What a discriminator said of H and of H^; None where it was not asked.
+Verdicts = tuple[Any, Any]
 SATURATED_SLOPE = 1e-4
 
 
@@ -52,6 +56,21 @@ class LocalDiscriminator(nn.Module):
         return self.network(face[..., y0:y1, x0:x1])
 
 
+class _KnownGradient(Function):
+    """A loss whose gradient with respect to ``x`` has been computed already."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
+        context.save_for_backward(gradient)
+        return loss.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, factor: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = context.saved_tensors
+        return factor * gradient, None, None
+
+
 @MODELS.register_module()
 class FCGGAN(Restorer):
     """H^ = G(J^, F^, I): rain removal, parsing and super-resolution trained together (paper eqs. 23-32).
@@ -60,8 +79,9 @@ class FCGGAN(Restorer):
 
         L = f_MSE(H, H^) + 1e-3 vgg(H, H^) + 1e-3 (1 - D(H^)) + 1e-4 sum_k (1 - D_k(crop_k H^)) + L_R + L_F
 
-    and then, over each discriminator, ``1 - D(H) + D(H^)`` on the same H^, detached. True and restored faces never
-    share a batch: the discriminators normalise by batch. An empty slot (None) is an ablation: without rain removal the
+    and then, over each discriminator, ``1 - D(H) + D(H^)`` on the same H^, detached. Since it has not changed in
+    between, a discriminator judges H^ once for both steps. True and restored faces never share a batch: the
+    discriminators normalise by batch. An empty slot (None) is an ablation: without rain removal the
     generator sees I alone, without parsing no F enters, without discriminators that part of the loss is gone.
 
     Optimised by :class:`~rainrestore.engine.SlotOptimWrapperConstructor` with the groups ``generator`` and
@@ -135,9 +155,13 @@ class FCGGAN(Restorer):
         for name, critic in self.local_discriminators.items():
             yield name, critic, self.local_adversarial_loss
 
-    def judge(self, critic: nn.Module, face: Tensor, inputs: Tensor) -> Tensor:
-        """Logits of a discriminator on faces (N, 3, H, W); a conditional one overrides this to look at I as well."""
+    def judge(self, critic: nn.Module, face: Tensor, inputs: Tensor) -> Any:
+        """What a discriminator says of faces (N, 3, H, W); a conditional one overrides this to look at I as well."""
         return critic(face)
+
+    def logits(self, verdict: Any) -> Tensor:
+        """The logits in what :meth:`judge` returns; where that is more than logits, this is overridden."""
+        return verdict
 
     def generate(self, inputs: Tensor) -> tuple[Tensor, RainEstimate | None, Tensor | None]:
         """I (N, 3, h, w) -> H^ (N, 3, s h, s w), the rain estimate and F^, the latter two if their slots are filled."""
@@ -167,20 +191,21 @@ class FCGGAN(Restorer):
         return self.generator_losses(inputs, data_samples)[0]
 
     def generator_losses(
-        self, inputs: Tensor, data_samples: 'Sequence[DataSample]'
+        self, inputs: Tensor, data_samples: 'Sequence[DataSample]', verdicts: dict[str, Verdicts] | None = None
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Losses of eq. 25 with those of the joint modules, the restored face H^ and the truth H."""
+        """Losses of eq. 25 with those of the joint modules, the restored face H^ and the truth H.
+
+        ``verdicts``, a dict, receives by the discriminators' names what they said of H and H^, for their own step.
+        """
         truth = self.truth(data_samples, 'gt_img')
         face, estimate, parsing = self.generate(inputs)
         losses = {'loss_pixel': self.pixel_loss(face, truth)}
         if self.perceptual_loss is not None:
             losses['loss_vgg'] = self.perceptual_loss(face, truth)
         for name, critic, adversarial in self.critics():
-            real = None
-            if adversarial.relativistic:
-                with torch.no_grad():
-                    real = self.judge(critic, truth, inputs)
-            losses[f'loss_adv_{name}'] = adversarial.generator_loss(self.judge(critic, face, inputs), real)
+            losses[f'loss_adv_{name}'], said = self.adversarial_term(critic, adversarial, face, truth, inputs)
+            if verdicts is not None:
+                verdicts[name] = said
         if self.rain_loss is not None:
             losses |= self.rain_losses(estimate, inputs, data_samples)
         if self.parameter_loss is not None:
@@ -189,6 +214,25 @@ class FCGGAN(Restorer):
             target, annotated = (self.truth(data_samples, key) for key in ('parsing', 'parsing_labels'))
             losses['loss_parsing'] = self.parsing_loss(parsing, target, annotated)
         return losses, face.detach(), truth
+
+    def adversarial_term(
+        self, critic: nn.Module, adversarial: Any, face: Tensor, truth: Tensor, inputs: Tensor
+    ) -> tuple[Tensor, Verdicts]:
+        """One discriminator's term of the generator's loss, and what it said of H (None if not asked) and of H^.
+
+        The gradient with respect to H^ is taken at once, and that of the discriminator's weights is not: the graph of
+        its verdict is cut off H^ and left whole, so that its own step needs no second look.
+        """
+        seen = face.detach().requires_grad_(face.requires_grad)
+        fake = self.judge(critic, seen, inputs)
+        real = self.judge(critic, truth, inputs) if adversarial.relativistic else None
+        loss = adversarial.generator_loss(self.logits(fake), None if real is None else self.logits(real).detach())
+        if seen.requires_grad:
+            # a backward pass keeps to the precision of its forward pass, which autocast would change
+            with torch.autocast(face.device.type, enabled=False):
+                (gradient,) = torch.autograd.grad(loss, seen, retain_graph=True)
+            loss = _KnownGradient.apply(face, loss.detach(), gradient)
+        return loss, (real, fake)
 
     def train_step(
         self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict | dict[str, OptimWrapper]
@@ -200,36 +244,40 @@ class FCGGAN(Restorer):
         """
         batch = self.data_preprocessor(data, training=True)
         wrappers: Any = optim_wrapper
-        critics = list(self.critics())
-        for _, critic, _ in critics:
-            critic.requires_grad_(False)
+        verdicts: dict[str, Verdicts] = {}
         with wrappers['generator'].optim_context(self):
-            losses, face, truth = self.generator_losses(batch['inputs'], batch['data_samples'])
+            losses, face, truth = self.generator_losses(batch['inputs'], batch['data_samples'], verdicts)
         total, log = self.parse_losses(losses)
         wrappers['generator'].update_params(total)
-        for _, critic, _ in critics:
-            critic.requires_grad_(True)
-        if critics:
-            log |= self.discriminator_step(face, truth, batch['inputs'], wrappers['discriminator'])
+        if verdicts:
+            log |= self.discriminator_step(face, truth, batch['inputs'], wrappers['discriminator'], verdicts)
         return log
 
-    def discriminator_loss(
-        self, critic: nn.Module, adversarial: Any, face: Tensor, truth: Tensor, inputs: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """What one discriminator minimises, and its logits on H and on H^."""
-        real, fake = self.judge(critic, truth, inputs), self.judge(critic, face, inputs)
-        return adversarial.discriminator_loss(real, fake), real, fake
+    def discriminator_loss(self, adversarial: Any, real: Any, fake: Any, inputs: Tensor) -> Tensor:
+        """What one discriminator minimises, from what it said of H and of H^ (see :meth:`judge`)."""
+        return adversarial.discriminator_loss(self.logits(real), self.logits(fake))
 
     def discriminator_step(
-        self, face: Tensor, truth: Tensor, inputs: Tensor, optim_wrapper: OptimWrapper
+        self,
+        face: Tensor,
+        truth: Tensor,
+        inputs: Tensor,
+        optim_wrapper: OptimWrapper,
+        verdicts: Mapping[str, Verdicts] | None = None,
     ) -> dict[str, Tensor]:
-        """Minimise eqs. 29-32 on H^ (detached) and H, (N, 3, H, W), of I."""
+        """Minimise eqs. 29-32 on H^ (detached) and H, (N, 3, H, W), of I.
+
+        ``verdicts``: what :meth:`generator_losses` kept of this H^; None asks the discriminators.
+        """
         losses: dict[str, Tensor] = {}
         log: dict[str, Tensor] = {}
         with optim_wrapper.optim_context(self):
             for name, critic, adversarial in self.critics():
-                loss, real, fake = self.discriminator_loss(critic, adversarial, face, truth, inputs)
-                losses[f'loss_disc_{name}'] = loss
+                of_truth, of_face = (verdicts or {}).get(name, (None, None))
+                of_truth = self.judge(critic, truth, inputs) if of_truth is None else of_truth
+                of_face = self.judge(critic, face, inputs) if of_face is None else of_face
+                losses[f'loss_disc_{name}'] = self.discriminator_loss(adversarial, of_truth, of_face, inputs)
+                real, fake = self.logits(of_truth), self.logits(of_face)
                 if adversarial.relativistic:
                     # a common offset of all logits means nothing there
                     real, fake = real - fake.mean(), fake - real.mean()

@@ -98,16 +98,24 @@ class HeavyRainGAN(ConditionalGAN):
         """The losses of stage 1."""
         return parameter_losses(self, self.rain_loss, estimate, data_samples)
 
-    def judge(self, critic: nn.Module, face: Tensor, inputs: Tensor) -> Tensor:
-        """Logits of D on concat(I, H)."""
-        return critic(self.pair(inputs, face))[0]
+    def judge(self, critic: nn.Module, face: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and map of depth of D on concat(I, H)."""
+        return critic(self.pair(inputs, face))
+
+    def logits(self, verdict: tuple[Tensor, Tensor]) -> Tensor:
+        """The first of the two."""
+        return verdict[0]
 
     def discriminator_loss(
-        self, critic: nn.Module, adversarial: LinearAdversarialLoss, face: Tensor, truth: Tensor, inputs: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self,
+        adversarial: LinearAdversarialLoss,
+        real: tuple[Tensor, Tensor],
+        fake: tuple[Tensor, Tensor],
+        inputs: Tensor,
+    ) -> Tensor:
         """The adversarial loss and that of the map of depth."""
-        (real, real_map), (fake, fake_map) = (critic(self.pair(inputs, image)) for image in (truth, face))
+        (_, real_map), (_, fake_map) = real, fake
         with torch.no_grad():
             depth = F.adaptive_avg_pool2d(1 - self.rain_removal.transmission_of(inputs), fake_map.shape[-2:])
         guidance = (F.mse_loss(fake_map, depth) + real_map.square().mean()) / 2
-        return adversarial.discriminator_loss(real, fake) + guidance, real, fake
+        return super().discriminator_loss(adversarial, real, fake, inputs) + guidance
