@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from mmengine.dataset import RepeatDataset, pseudo_collate
 from PIL import Image
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from rainrestore.datasets import PORTRAIT_LABELS, DatasetError, FaceDataset, ImageFileError, face_dataset
 from rainrestore.registry import DATASETS
@@ -258,3 +259,37 @@ def test_no_person_of_the_portraits_is_in_two_splits(portraits):
     assert not persons['val'] & persons['test']
     for name, split, *_ in rows:
         assert (portraits / split / 'img' / f'{name}.jpg').is_file(), name
+
+
+class Ownership(Dataset):
+    """Samples that say how many pages of the decoded pictures this process alone has, and how many it shares."""
+
+    def __init__(self, faces):
+        self.faces = faces
+
+    def __len__(self):
+        return len(self.faces)
+
+    def __getitem__(self, index):
+        for each in range(len(self.faces)):
+            self.faces[each]['gt'] += 1
+        pictures = self.faces._images
+        page = os.sysconf('SC_PAGE_SIZE')
+        first, last = -(-pictures.ctypes.data // page), (pictures.ctypes.data + pictures.nbytes) // page
+        # a 64-bit word a page; bit 63: it is in memory, bit 56: no other process has it (man proc_pid_pagemap)
+        with open('/proc/self/pagemap', 'rb', buffering=0) as map_of_pages:
+            map_of_pages.seek(8 * first)
+            words = np.frombuffer(map_of_pages.read(8 * (last - first)), np.uint64)
+        present, alone = ((words >> np.uint64(bit)) & np.uint64(1) for bit in (63, 56))
+        return int((present & alone).sum()), int((present & ~alone & np.uint64(1)).sum())
+
+
+@pytest.mark.skipif(not Path('/proc/self/pagemap').exists(), reason='only Linux says which pages a process shares')
+def test_workers_share_the_decoded_pictures(face_folder):
+    """They read all faces, several times, and still none has a copy."""
+    faces = FaceDataset(face_folder)
+    pages = faces._images.nbytes // os.sysconf('SC_PAGE_SIZE')
+    loader = DataLoader(Ownership(faces), batch_size=None, num_workers=2, multiprocessing_context='fork')
+    for alone, shared in loader:
+        assert alone == 0
+        assert shared >= pages - 1

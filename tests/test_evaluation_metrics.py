@@ -58,6 +58,30 @@ def test_psnr_takes_arrays_with_channels_last():
     assert torch.allclose(ssim(arrays[0][0], arrays[1][0]), ssim(pred[:1], gt[:1]), atol=1e-9)
 
 
+@pytest.mark.parametrize('metric', [psnr, ssim])
+@pytest.mark.parametrize('convert', [None, 'Y'])
+def test_figures_are_computed_where_the_pictures_are(metric, convert):
+    """The device ``meta`` holds no numbers: whatever copied a picture to the CPU would fail."""
+    values = metric(*(torch.empty(5, 3, 20, 24, device='meta') for _ in range(2)), convert_to=convert)
+    assert values.device.type == 'meta' and values.shape == (5,) and values.dtype == torch.float64
+
+
+@pytest.mark.parametrize('kind', [PSNR, SSIM, MAE])
+def test_a_batch_is_one_computation(kind, monkeypatch):
+    metric = kind()
+    sizes = []
+    measure = metric.measure
+    monkeypatch.setattr(metric, 'measure', lambda pred, gt: sizes.append(len(pred)) or measure(pred, gt))
+    evaluator = RestorationEvaluator([metric])
+    pred, gt = faces(7)
+    evaluator.process(samples(pred, gt))
+    assert sizes == [7]
+    alone = kind()
+    for index in range(7):
+        alone.process(None, [sample.to_dict() for sample in samples(pred[index:], gt[index:])[:1]])
+    assert metric.results == [(f'face{i}', pytest.approx(value)) for i, (_, value) in enumerate(alone.results)]
+
+
 def test_luma_weighs_red_and_blue_as_bt601_does():
     grey = torch.full((1, 3, 16, 16), 100.0)
     red, blue = grey.clone(), grey.clone()

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.evaluator import BaseMetric, Evaluator
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from rainrestore.errors import ConfigError
@@ -52,11 +52,13 @@ class RestorationEvaluator(Evaluator):
                 prepare(module, dataloader)
 
     def process(self, data_samples: Sequence[Any], data_batch: Any = None) -> None:
-        """Feed one batch of predictions to each metric."""
+        """Feed one batch of predictions to each metric, on the CPU to those without ``on_device``."""
         samples = [sample if isinstance(sample, Mapping) else sample.to_dict() for sample in data_samples]
-        generated = [_as_generated(sample) for sample in samples]
+        near = [_on_cpu(sample) for sample in samples]
+        generated = [_as_generated(sample) for sample in near]
         for metric in self.metrics:
-            metric.process(data_batch, generated if _is_generative(metric) else samples)
+            here = samples if getattr(metric, 'on_device', False) else near
+            metric.process(data_batch, generated if _is_generative(metric) else here)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """The metrics of the ``size`` images processed since the last call, and the per-image file if asked for.
@@ -98,6 +100,16 @@ def _build(config: Mapping[str, Any]) -> BaseMetric:
         # Fixed to BGR in mmagic; pictures are RGB everywhere here, and the luma weighs red and blue differently.
         metric.channel_order = 'RGB'
     return metric
+
+
+def _on_cpu(fields: Mapping[str, Any]) -> dict[str, Any]:
+    moved: dict[str, Any] = {}
+    for key, value in fields.items():
+        if isinstance(value, Mapping):
+            moved[key] = _on_cpu(value)
+        else:
+            moved[key] = value.cpu() if isinstance(value, Tensor) else value
+    return moved
 
 
 def _is_generative(metric: BaseMetric) -> bool:

@@ -33,12 +33,12 @@ def psnr(pred: Image, gt: Image, crop_border: int = 0, convert_to: str | None = 
 
     Args:
         pred: Images in [0, 255], RGB: a tensor N x C x H x W or C x H x W, or an array N x H x W x C or H x W x C.
-        gt: The truth, of the same shape.
+        gt: The truth, of the same shape and on the same device.
         crop_border: Pixels left out at each edge.
         convert_to: ``'Y'`` measures the luma (:func:`luma`), None the RGB channels.
 
     Returns:
-        N values in dB, float64; infinite where the two are equal.
+        N values in dB, float64, on the device of the images; infinite where the two are equal.
 
     Raises:
         ValueError: Shapes differ, a crop leaves nothing, or an unknown ``convert_to``.
@@ -60,7 +60,7 @@ def ssim(pred: Image, gt: Image, crop_border: int = 0, convert_to: str | None = 
         convert_to: ``'Y'`` or None, as for :func:`psnr`.
 
     Returns:
-        N values, float64, 1 where the two are equal.
+        N values, float64, on the device of the images; 1 where the two are equal.
 
     Raises:
         ValueError: As :func:`psnr`, and for an image smaller than the window after the crop.
@@ -115,7 +115,7 @@ def _as_batch(images: Image) -> Tensor:
         images = images.unsqueeze(0)
     if images.dim() != 4:
         raise ValueError(f'expected one image or a batch of images, got the shape {tuple(images.shape)}')
-    return images.detach().to('cpu', torch.float64)
+    return images.detach().double()
 
 
 def _sides(shape: Sequence[int]) -> str:

@@ -63,6 +63,8 @@ class PairMetric(SampleMetric):
     """
 
     name: str
+    #: Whether :meth:`measure` computes on any device, and so where the restorer left the prediction.
+    on_device = False
 
     def __init__(
         self,
@@ -109,7 +111,9 @@ class PairMetric(SampleMetric):
             )
         if self.gt_key not in sample:
             raise ConfigError(f'{self.key}: the data has no {self.gt_key!r}; the metric needs a truth to compare with')
-        pred, gt = output[self.pred_key].detach().cpu().double(), sample[self.gt_key].detach().cpu()
+        pred = output[self.pred_key].detach()
+        pred = (pred if self.on_device else pred.cpu()).double()
+        gt = sample[self.gt_key].detach().to(pred.device)
         if pred.shape != gt.shape:
             # Refused here, because a difference of unequal shapes may broadcast to a number that means nothing.
             raise ConfigError(
@@ -132,6 +136,8 @@ class _ConventionMetric(PairMetric):
         collect_device: As for :class:`SampleMetric`.
         prefix: As for :class:`SampleMetric`.
     """
+
+    on_device = True
 
     def __init__(
         self,
@@ -190,6 +196,7 @@ class MAE(PairMetric):
     """
 
     name = 'MAE'
+    on_device = True
 
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
         """MAE an image."""

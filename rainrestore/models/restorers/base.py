@@ -24,8 +24,9 @@ class Restorer(BaseModel):
     """A learning scheme on mmengine's BaseModel.
 
     ``mode='tensor'`` gives the dict of :meth:`restore`; ``'loss'`` the losses; ``'predict'`` the data samples with an
-    ``output`` sample that holds, on the CPU, each of: ``pred_img`` (3, H, W) in [0, 255], neither rounded nor padded,
-    as mmagic's metrics expect; ``lr_img``, ``streak``, ``transmission``, ``airlight``, ``parsing`` in [0, 1].
+    ``output`` sample that holds, on the network's device, each of: ``pred_img`` (3, H, W) in [0, 255], neither rounded
+    nor padded, as mmagic's metrics expect; ``lr_img``, ``streak``, ``transmission``, ``airlight`` and ``parsing`` in
+    [0, 1].
     """
 
     def __init__(self, data_preprocessor: dict | None = None, init_cfg: dict | None = None) -> None:
@@ -53,7 +54,7 @@ class Restorer(BaseModel):
         """One data sample per picture, with ``output``."""
         data_sample = optional_import('mmagic.structures', "mode='predict'").DataSample
         samples = [data_sample() for _ in range(count)] if data_samples is None else list(data_samples)
-        maps = {name: value.detach().float().cpu() for name, value in outputs.items()}
+        maps = {name: value.detach().float() for name, value in outputs.items()}
         if 'pred_img' in maps:
             maps['pred_img'] = maps['pred_img'].clamp(0, 1) * 255
         for index, sample in enumerate(samples):

@@ -1,5 +1,7 @@
 """An image-to-image GAN: the discriminators see what was restored beside what it was restored from."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -15,8 +17,8 @@ class ConditionalGAN(FCGGAN):
     The generator steps first; pix2pix lets the discriminator step first, which is the same but for the very first step.
     """
 
-    def judge(self, critic: nn.Module, face: Tensor, inputs: Tensor) -> Tensor:
-        """Logits of D on concat(I, H) (N, 6, H, W) in [-1, 1]."""
+    def judge(self, critic: nn.Module, face: Tensor, inputs: Tensor) -> Any:
+        """What D says of concat(I, H) (N, 6, H, W) in [-1, 1]."""
         return critic(self.pair(inputs, face))
 
     @staticmethod

@@ -1,7 +1,7 @@
 """Heavy Rain Image Restoration (Li, Cheong & Tan, CVPR 2019) in its two stages, on the input resized to the output."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -106,13 +106,7 @@ class HeavyRainGAN(ConditionalGAN):
         """The first of the two."""
         return verdict[0]
 
-    def discriminator_loss(
-        self,
-        adversarial: LinearAdversarialLoss,
-        real: tuple[Tensor, Tensor],
-        fake: tuple[Tensor, Tensor],
-        inputs: Tensor,
-    ) -> Tensor:
+    def discriminator_loss(self, adversarial: LinearAdversarialLoss, real: Any, fake: Any, inputs: Tensor) -> Tensor:
         """The adversarial loss and that of the map of depth."""
         (_, real_map), (_, fake_map) = real, fake
         with torch.no_grad():

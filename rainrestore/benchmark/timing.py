@@ -1,0 +1,80 @@
+"""Times and memory that can be compared: in turns, on one device, in the median."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import torch
+
+MIB = 2**20
+
+Job = Callable[[], Any]
+
+
+def alternate(jobs: Mapping[str, Job], rounds: int, device: torch.device) -> dict[str, list[float]]:
+    """Run the jobs in turns, so that all meet the same load, and return the seconds of each round.
+
+    One more round goes before, unmeasured: it fills caches and chooses kernels.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in jobs}
+    for number in range(rounds + 1):
+        for name, job in jobs.items():
+            _finish(device)
+            start = time.perf_counter()
+            job()
+            _finish(device)
+            if number:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+class Cost(NamedTuple):
+    """Seconds of one run, in the median, and the MiB that it needs at most over what was there before."""
+
+    seconds: float
+    mib: float
+
+
+def cost_apart(make: Callable[..., Job], *arguments: Any, rounds: int, device: torch.device) -> Cost:
+    """What a job costs that runs in a process of its own, after one run unmeasured.
+
+    ``make(*arguments)`` builds the job and must be importable. What was there before is the model, the data and the
+    imports. On a GPU memory is what torch allocates there; on a CPU the resident memory.
+
+    Raises:
+        OSError: on a CPU, where the system is not Linux: nothing else says it exactly.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
+        return pool.submit(_cost_of, make, arguments, rounds, device).result()
+
+
+def _cost_of(make: Callable[..., Job], arguments: tuple[Any, ...], rounds: int, device: torch.device) -> Cost:
+    job = make(*arguments)
+    _forget_peak(device)
+    before = _peak(device)
+    seconds = alternate({'': job}, rounds, device)['']
+    return Cost(median(seconds), (_peak(device) - before) / MIB)
+
+
+def _forget_peak(device: torch.device) -> None:
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        Path('/proc/self/clear_refs').write_text('5', encoding='ascii')
+
+
+def _peak(device: torch.device) -> int:
+    if device.type == 'cuda':
+        return torch.cuda.max_memory_allocated(device)
+    status = Path('/proc/self/status').read_text(encoding='utf-8')
+    return 1024 * int(re.search(r'VmHWM:\s+(\d+) kB', status)[1])  # type: ignore[index]
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)
