@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
@@ -117,7 +116,6 @@ def plot(series: dict[str, list[dict[str, Any]]], title: str, path: Path) -> Non
     panels[0, 0].legend()
     panels[1, 0].set_ylabel('peak over the model, MiB')
     figure.suptitle(title)
-    FigureCanvasAgg(figure)
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as part:
         figure.savefig(part, format='png', dpi=100)

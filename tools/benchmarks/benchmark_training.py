@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -55,14 +56,23 @@ WARM_UP = 3
 ADAM = dict(type='Adam', lr=1e-4, betas=(0.9, 0.999))
 
 
+def _own(config: dict) -> FCGGAN:
+    with DefaultScope.overwrite_default_scope('rainrestore'):
+        return MODELS.build(config)
+
+
 @MODELS.register_module()
 class WholeNetwork(nn.Module):
-    """The networks of a config that restore, as one generator: I -> H^."""
+    """The networks of a config that restore, as one generator: I -> H^, computed layer by layer as they are defined."""
 
     def __init__(self, config: dict) -> None:
         super().__init__()
-        model = MODELS.build(config)
+        model = _own(config)
         self.rain_removal, self.face_parser, self.generator = model.rain_removal, model.face_parser, model.generator
+        self.generator.paint = lambda features: self.generator.tail(self.generator.upsampler(features))
+        for layer in self.modules():
+            if isinstance(layer, PReLU):
+                layer.forward = partial(nn.PReLU.forward, layer)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, 3, h, w) -> (N, 3, s h, s w)."""
@@ -75,7 +85,7 @@ class AllCritics(nn.Module):
 
     def __init__(self, config: dict) -> None:
         super().__init__()
-        self.critics = nn.ModuleList(critic for _, critic, _ in MODELS.build(config).critics())
+        self.critics = nn.ModuleList(critic for _, critic, _ in _own(config).critics())
 
     def forward(self, face: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, number of discriminators)."""
@@ -230,7 +240,7 @@ def build_ours(pair: str, channels: int = 64, blocks: int = 16) -> tuple[nn.Modu
                 adversarial_loss=dict(type='ForeignAdversarialLoss', loss=parts['gan_loss']),
             )
             for group in ('generator', 'discriminator'):
-                config.optim_wrapper[group].optimizer = ADAM
+                config.optim_wrapper[group].optimizer = dict(ADAM, fused=True)
         model = MODELS.build(config.model)
         return model.train(), build_optim_wrapper(model, config.optim_wrapper)
 

@@ -1,0 +1,109 @@
+"""What the benchmark scripts compare is the same work, and what they report is what was there."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rainrestore.benchmark.timing import alternate, cost_apart
+
+TOOLS = Path(__file__).parents[1] / 'tools' / 'benchmarks'
+CPU = torch.device('cpu')
+
+
+@pytest.fixture(scope='module')
+def training() -> Any:
+    pytest.importorskip('mmagic')
+    sys.path.insert(0, str(TOOLS))
+    import benchmark_training
+
+    yield benchmark_training
+    sys.path.remove(str(TOOLS))
+
+
+def hungry(mib: int) -> Callable[[], Any]:
+    """A job that needs so much memory while it runs."""
+    return lambda: np.ones((mib, 2**20), np.uint8).sum()
+
+
+def test_jobs_take_turns() -> None:
+    order: list[str] = []
+    seconds = alternate({name: lambda name=name: order.append(name) for name in 'ab'}, 3, CPU)
+    assert order == ['a', 'b'] * 4  # one round before, unmeasured
+    assert [len(times) for times in seconds.values()] == [3, 3]
+
+
+@pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='only Linux says it exactly')
+def test_peak_is_that_of_the_job() -> None:
+    cost = cost_apart(hungry, 200, rounds=1, device=CPU)
+    assert 200 <= cost.mib <= 230
+    assert cost.seconds > 0
+
+
+def vector(network: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten().clone() for parameter in network.parameters()])
+
+
+def test_both_loops_learn_the_same(training: Any) -> None:
+    """In single precision and by plain descent, the same networks end in the same weights."""
+    models = {}
+    for build in (training.build_reference, training.build_ours):
+        models[build.__name__] = build('msrresnet', 8, 1)[0]
+    reference, ours = models.values()
+    pairs = [
+        (reference.generator, ours.generator.network),
+        (reference.discriminator, ours.discriminator.network),
+        (reference.perceptual_loss, ours.perceptual_loss.loss),
+    ]
+    from mmengine.optim import OptimWrapperDict
+
+    from rainrestore.engine import AutocastOptimWrapper
+
+    for theirs, mine in pairs:
+        mine.load_state_dict(theirs.state_dict())
+    before = [vector(theirs) for theirs, _ in pairs[:2]]
+    data = training.faces(2)
+    for model in (reference, ours):
+        wrappers = {
+            part: AutocastOptimWrapper(
+                enabled=False, optimizer=torch.optim.SGD(getattr(model, part).parameters(), lr=1.0)
+            )
+            for part in ('generator', 'discriminator')
+        }
+        model.train_step({key: list(value) for key, value in data.items()}, OptimWrapperDict(**wrappers))
+    for (theirs, mine), start in zip(pairs[:2], before, strict=True):
+        step, same = vector(theirs) - start, vector(mine) - start
+        # the losses are of absolute differences: where one is near zero, rounding turns its gradient round
+        assert (step - same).norm() <= 1e-2 * step.norm() > 0
+
+
+@pytest.mark.parametrize('pair', ['srgan_x4', 'fcg_gan_x4'])
+def test_mmagics_loop_has_the_networks_of_the_config(training: Any, pair: str) -> None:
+    reference, ours = (build(pair)[0] for build in (training.build_reference, training.build_ours))
+
+    def parameters(*modules: Any) -> int:
+        return sum(p.numel() for module in modules if module is not None for p in module.parameters())
+
+    assert parameters(reference.generator) == parameters(ours.rain_removal, ours.face_parser, ours.generator)
+    assert parameters(reference.discriminator) == parameters(ours.discriminator, ours.local_discriminators)
+    assert parameters(reference.perceptual_loss.vgg) == parameters(ours.perceptual_loss.vgg)
+
+
+def test_scaling_makes_faces_of_any_size_and_a_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip('mmagic')
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import benchmark_scaling
+
+    data = benchmark_scaling.batch_maker(64, 2, 3)()
+    assert [tuple(image.shape) for image in data['inputs']] == [(3, 64, 64)] * 2
+    sample = data['data_samples'][0]
+    assert sample.gt_img.shape == (3, 256, 256) and sample.parsing.shape == (19, 64, 64)
+    assert len(sample.rain['layers']) == 3
+    points = [dict(side=side, batch=2, layers=1, step_s=1.5, batch_s=0.5, peak_MiB=100) for side in (32, 64)]
+    benchmark_scaling.plot({'side': points, 'batch': points[:1]}, 'title', tmp_path / 'plots' / 'scaling.png')
+    assert Image.open(tmp_path / 'plots' / 'scaling.png').size == (1100, 600)
