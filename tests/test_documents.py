@@ -30,7 +30,7 @@ NOT_RUN = {
     r'python -m venv \.venv': 'the tests already run in an environment',
     r'\. \.venv/bin/activate': 'the tests already run in an environment',
     r'rainrestore web( .*)?': 'serves until it is told to end; tests/test_web_page.py and test_web_browser.py run it',
-    r'python tools/benchmarks/benchmark_(inference|startup|training|scaling)\.py .*': 'takes minutes; has tests of its own',
+    r'python tools/benchmarks/benchmark_(inference|startup|training|scaling)\.py .*': 'takes minutes; tested apart',
     r'(\.venv/bin/)?pip install .*': 'needs the network; that the extra it names exists is tested',
 }
 #: Subcommands that take more than a few seconds; the fast suite parses their commands and loads their configs.
