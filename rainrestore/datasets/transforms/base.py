@@ -5,6 +5,32 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+import numpy as np
+
+from rainrestore.physics import seeded_rng
+
+
+def check_seed(seed: int | None, caller: str) -> int | None:
+    """``seed`` itself.
+
+    Raises:
+        ValueError: neither a whole number nor None.
+    """
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+        raise ValueError(f'{caller}: seed must be a whole number or None, got {seed!r}')
+    return seed
+
+
+def sample_rng(seed: int | None, name: str) -> np.random.Generator:
+    """What a sample's degradation is drawn from.
+
+    A seed gives each name its draws, whatever the order, the method and the number of workers (val and test). None
+    draws anew each time, from numpy's global generator, which mmengine seeds in each worker (training).
+    """
+    if seed is not None:
+        return seeded_rng(seed, name)
+    return np.random.Generator(np.random.PCG64(int.from_bytes(np.random.bytes(16), 'little')))
+
 
 class FaceTransform(ABC):
     """One step of a pipeline: takes the dict of one sample, changes it and gives it back."""

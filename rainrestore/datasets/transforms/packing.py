@@ -12,7 +12,7 @@ from rainrestore.datasets.transforms.base import FaceTransform
 from rainrestore.optional import optional_import
 from rainrestore.registry import TRANSFORMS
 
-_META_KEYS = ('name', 'gt_path', 'mask_path', 'flip', 'rain')
+_META_KEYS = ('name', 'gt_path', 'mask_path', 'flip', 'rain', 'degradations')
 
 
 def _planes(array: np.ndarray) -> torch.Tensor:
@@ -28,7 +28,7 @@ class PackFaceInputs(FaceTransform):
     sample holds of: ``gt_img`` (3,H,W) uint8; ``lr_img`` (3,h,w), ``streak`` (3,h,w), ``transmission`` (1,h,w) and
     ``airlight`` (3,1,1), float32 in [0, 1]; ``parsing`` (C,h,w) float32 and ``parsing_labels`` (C,) bool, true where
     the data set annotates that label (always true for the palette); ``mask`` (1,H,W) uint8. Metainfo: ``name``,
-    ``gt_path``, ``mask_path``, ``flip``, ``rain``.
+    ``gt_path``, ``mask_path``, ``flip``, ``rain``, ``degradations``.
 
     Raises:
         KeyError: the sample has no ``img``.

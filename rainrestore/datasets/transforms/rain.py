@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from rainrestore.datasets.image_io import DatasetError
-from rainrestore.datasets.transforms.base import FaceTransform
-from rainrestore.physics import RAIN_RANGES, RainRanges, draw_scene, quantise, seeded_rng, shrink
+from rainrestore.datasets.transforms.base import FaceTransform, check_seed, sample_rng
+from rainrestore.physics import RAIN_RANGES, RainRanges, draw_scene, quantise, shrink
 from rainrestore.registry import TRANSFORMS
 
 
@@ -41,11 +41,9 @@ class ScaleAwareHeavyRain(FaceTransform):
     ) -> None:
         if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
             raise ValueError(f'ScaleAwareHeavyRain: scale must be a whole number of at least 1, got {scale!r}')
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-            raise ValueError(f'ScaleAwareHeavyRain: seed must be a whole number or None, got {seed!r}')
         self.scale = scale
         self.ranges = RainRanges.from_config(ranges)
-        self.seed = seed
+        self.seed = check_seed(seed, 'ScaleAwareHeavyRain')
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         for key in ('gt',) if self.seed is None else ('gt', 'name'):
@@ -58,11 +56,7 @@ class ScaleAwareHeavyRain(FaceTransform):
         if height % self.scale or width % self.scale:
             source = results.get('gt_path', results.get('name', 'a face'))
             raise DatasetError(f'{source}: {width}x{height} is not divisible by scale {self.scale}; crop or resize it')
-        if self.seed is None:
-            entropy = np.random.bytes(16)
-            rng = np.random.Generator(np.random.PCG64(int.from_bytes(entropy, 'little')))
-        else:
-            rng = seeded_rng(self.seed, results['name'])
+        rng = sample_rng(self.seed, results.get('name', ''))
         scene = draw_scene(shrink(gt, self.scale), self.ranges, rng)
         results['img'] = quantise(scene.I)
         results['lr'] = scene.J

@@ -1,0 +1,251 @@
+"""The degradations of face renovation (Yang et al. 2020), each of which leaves a picture its size.
+
+Every range is for a picture of :data:`REFERENCE_SIDE` pixels: lengths and widths in pixels scale with the shorter side
+of the picture at hand, so that a 128-pixel face is blurred as much of itself as a 512-pixel one.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from rainrestore.datasets.transforms.base import FaceTransform, check_seed, sample_rng
+from rainrestore.errors import ConfigError
+from rainrestore.physics import motion_kernel, quantise, resize
+from rainrestore.registry import TRANSFORMS
+
+#: The side for which the published ranges are stated.
+REFERENCE_SIDE = 512
+Range = tuple[float, float]
+
+
+def _range(value: Sequence[float], caller: str, option: str, least: float) -> Range:
+    try:
+        low, high = (float(bound) for bound in value)
+    except (TypeError, ValueError):
+        raise ConfigError(f'{caller}: {option} is (low, high), two numbers, not {value!r}') from None
+    if not least <= low <= high < math.inf:
+        raise ConfigError(f'{caller}: {option} must ascend from at least {least:g}, got {low:g}, {high:g}')
+    return low, high
+
+
+class Degradation(FaceTransform):
+    """``img`` (or, where there is none yet, ``gt``) becomes a degraded ``img``, H x W x 3 uint8 RGB, of the same size.
+
+    What was drawn is appended to ``results['degradations']``, a list of dicts.
+
+    Args:
+        seed: a whole number gives each name its degradation (val, test); None draws anew each time (training).
+
+    Raises:
+        KeyError: a sample without ``img`` and ``gt``, or, with a seed, without ``name``.
+        ConfigError: an impossible range.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seed = check_seed(seed, type(self).__name__)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        caller = type(self).__name__
+        image = results.get('img', results.get('gt'))
+        if image is None or (self.seed is not None and 'name' not in results):
+            raise KeyError(
+                f"{caller}: the sample needs 'img' or 'gt' and, with a seed, 'name' (FaceDataset writes them)"
+            )
+        rng = sample_rng(self.seed, f'{caller}:{results.get("name", "")}')
+        results['img'], drawn = self.degrade(image, rng)
+        results['degradations'] = [*results.get('degradations', ()), *drawn]
+        return results
+
+    @abstractmethod
+    def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """H x W x 3 uint8 -> the same size, and what was drawn, JSON-able."""
+
+
+def _scale(image: np.ndarray) -> float:
+    return min(image.shape[:2]) / REFERENCE_SIDE
+
+
+def _drawn(name: str, **values: float | str) -> list[dict[str, Any]]:
+    return [{'degradation': name, **values}]
+
+
+@TRANSFORMS.register_module()
+class DownsampleAndBack(Degradation):
+    """Shrunk to ``ratio`` of its sides (antialiased bicubic) and enlarged again (bicubic).
+
+    Args:
+        ratio: (low, high) of the part of the side that is left; 0.125 to 0.25 as published.
+        seed: see :class:`Degradation`.
+    """
+
+    def __init__(self, ratio: Range = (0.125, 0.25), seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.ratio = _range(ratio, 'DownsampleAndBack', 'ratio', 1e-3)
+
+    def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """See :class:`Degradation`."""
+        ratio = rng.uniform(*self.ratio)
+        height, width = image.shape[:2]
+        small = resize(image, max(round(height * ratio), 1), max(round(width * ratio), 1))
+        return quantise(resize(small, height, width)), _drawn('downsample', ratio=ratio)
+
+
+@TRANSFORMS.register_module()
+class Mosaic(Degradation):
+    """Each block of pixels becomes its average, as where a face is hidden.
+
+    Args:
+        block: side of a block in pixels of a 512-pixel picture; 16 as published. Nothing is drawn.
+        seed: see :class:`Degradation`.
+    """
+
+    def __init__(self, block: float = 16, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.block = _range((block, block), 'Mosaic', 'block', 1)[0]
+
+    def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """See :class:`Degradation`."""
+        side = max(round(self.block * _scale(image)), 1)
+        height, width = image.shape[:2]
+        rows, columns = math.ceil(height / side), math.ceil(width / side)
+        # The last block of a side that is no multiple is of the pixels that are there.
+        index = np.arange(height)[:, None] // side * columns + np.arange(width) // side
+        count = np.bincount(index.ravel(), minlength=rows * columns)
+        means = [np.bincount(index.ravel(), image[..., c].ravel(), rows * columns) / count for c in range(3)]
+        blocks = np.rint(np.stack(means, 1)).astype(np.uint8)
+        return blocks[index], _drawn('mosaic', block=side)
+
+
+@TRANSFORMS.register_module()
+class AdditiveNoise(Degradation):
+    """One of three noises, independent for each pixel and channel, in grey levels of 255.
+
+    Gaussian of standard deviation sigma; Laplace of scale sigma (its standard deviation is sqrt(2) sigma); or plus or
+    minus, by the toss of a coin, a Poisson number of mean lam.
+
+    Args:
+        kinds: those to choose from: ``gaussian``, ``laplace``, ``poisson``.
+        sigma: (low, high); 20 to 40 as published.
+        lam: (low, high); 15 to 30 as published.
+        seed: see :class:`Degradation`.
+    """
+
+    def __init__(
+        self,
+        kinds: Sequence[str] = ('gaussian', 'laplace', 'poisson'),
+        sigma: Range = (20, 40),
+        lam: Range = (15, 30),
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(seed)
+        known = ('gaussian', 'laplace', 'poisson')
+        if not kinds or any(kind not in known for kind in kinds):
+            raise ConfigError(f'AdditiveNoise: kinds are of {", ".join(known)}, not {list(kinds)}')
+        self.kinds = tuple(kinds)
+        self.sigma = _range(sigma, 'AdditiveNoise', 'sigma', 0)
+        self.lam = _range(lam, 'AdditiveNoise', 'lam', 0)
+
+    def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """See :class:`Degradation`."""
+        kind = self.kinds[rng.integers(len(self.kinds))]
+        strength = rng.uniform(*(self.lam if kind == 'poisson' else self.sigma))
+        if kind == 'gaussian':
+            noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(strength)
+        elif kind == 'laplace':
+            noise = rng.laplace(0, strength, image.shape).astype(np.float32)
+        else:
+            noise = (rng.poisson(strength, image.shape) * (2 * rng.integers(0, 2, image.shape) - 1)).astype(np.float32)
+        noisy = np.clip(np.rint(image + noise), 0, 255).astype(np.uint8)
+        return noisy, _drawn('noise', kind=kind, strength=strength)
+
+
+@TRANSFORMS.register_module()
+class MotionOrDefocusBlur(Degradation):
+    """Motion along a straight line in any direction, or a Gaussian, each as likely.
+
+    Args:
+        length: (low, high) of the motion in pixels of a 512-pixel picture; 10 to 20 as published.
+        sigma: (low, high) of the Gaussian in the same pixels; 3 to 8 as published.
+        seed: see :class:`Degradation`.
+    """
+
+    def __init__(self, length: Range = (10, 20), sigma: Range = (3, 8), seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.length = _range(length, 'MotionOrDefocusBlur', 'length', 0)
+        self.sigma = _range(sigma, 'MotionOrDefocusBlur', 'sigma', 1e-3)
+
+    def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """See :class:`Degradation`."""
+        scale = _scale(image)
+        if rng.random() < 0.5:
+            length, angle = rng.uniform(*self.length), rng.uniform(0, 180)
+            blurred = cv2.filter2D(image, -1, motion_kernel(max(length * scale, 1.0), angle))
+            return blurred, _drawn('motion', length=length, angle=angle)
+        sigma = rng.uniform(*self.sigma)
+        return cv2.GaussianBlur(image, (0, 0), sigma * scale), _drawn('defocus', sigma=sigma)
+
+
+@TRANSFORMS.register_module()
+class JPEGArtefacts(Degradation):
+    """Stored as JPEG and read again.
+
+    Args:
+        compression: (low, high) of 100 less the JPEG quality: higher is worse; 50 to 85 as published.
+        seed: see :class:`Degradation`.
+    """
+
+    def __init__(self, compression: Range = (50, 85), seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.compression = _range(compression, 'JPEGArtefacts', 'compression', 0)
+        if self.compression[1] > 99:
+            raise ConfigError(f'JPEGArtefacts: compression is at most 99, got {self.compression[1]:g}')
+
+    def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """See :class:`Degradation`."""
+        quality = max(round(100 - rng.uniform(*self.compression)), 1)
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, 'JPEG', quality=quality)
+        with Image.open(file) as stored:
+            return np.asarray(stored.convert('RGB')), _drawn('jpeg', quality=quality)
+
+
+@TRANSFORMS.register_module()
+class MixedDegradation(Degradation):
+    """Several degradations, one after the other, in random order: face renovation's input.
+
+    Args:
+        steps: configs of the degradations; blur, noise, JPEG and downsampling as published.
+        seed: see :class:`Degradation`; the steps need none.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Mapping[str, Any]] = (
+            {'type': 'MotionOrDefocusBlur'},
+            {'type': 'AdditiveNoise'},
+            {'type': 'JPEGArtefacts'},
+            {'type': 'DownsampleAndBack'},
+        ),
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(seed)
+        self.steps: list[Degradation] = [TRANSFORMS.build(dict(step)) for step in steps]
+        others = [type(step).__name__ for step in self.steps if not isinstance(step, Degradation)]
+        if others or not self.steps:
+            raise ConfigError(f'MixedDegradation: steps are degradations, at least one, not {others or "none"}')
+
+    def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """See :class:`Degradation`."""
+        drawn: list[dict[str, Any]] = []
+        for index in rng.permutation(len(self.steps)):
+            image, new = self.steps[index].degrade(image, rng)
+            drawn += new
+        return image, drawn
