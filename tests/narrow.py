@@ -13,6 +13,7 @@ PARTS: dict[str | None, dict[str, Any]] = {
     'FaceParsingUNet': dict(base_channels=4, init_cfg=None),
     'SRGANDiscriminator': dict(base_channels=4),
     'ImageToImageGenerator': dict(network=dict(base_channels=4)),
+    'MultiScalePatchDiscriminator': dict(base_channels=4),
     'mmagic.PatchDiscriminator': dict(base_channels=4),
     'HeavyRainEstimator': dict(
         decomposition=dict(radii=(2,)),

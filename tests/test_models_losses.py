@@ -8,6 +8,9 @@ from torch import Tensor
 from rainrestore.errors import CheckpointError
 from rainrestore.models.losses import (
     CrossEntropyAdversarialLoss,
+    FeatureMatchingLoss,
+    HingeAdversarialLoss,
+    LeastSquaresAdversarialLoss,
     LinearAdversarialLoss,
     MSELoss,
     ParsingLoss,
@@ -133,6 +136,42 @@ def test_cross_entropy_slope_is_the_gradient_left_to_the_generator() -> None:
         sure = torch.tensor([60.0]).bfloat16()
         assert loss.discriminator_loss(sure, -sure).item() == pytest.approx(0, abs=1e-6)
         assert torch.isfinite(loss.discriminator_loss(-sure, sure))
+
+
+@pytest.mark.parametrize('shape', [(4,), (2, 1, 3, 5)])
+def test_hinge_and_least_squares_losses(shape: tuple[int, ...]) -> None:
+    real, fake = (6 * rand(*shape) - 3 for _ in range(2))
+    on_true, on_restored = array(real), array(fake)
+    hinge, squares = HingeAdversarialLoss(0.5), LeastSquaresAdversarialLoss(0.5)
+    assert hinge.generator_loss(fake).item() == pytest.approx(-0.5 * np.mean(on_restored), rel=1e-5)
+    wanted = np.mean(np.where(on_true < 1, 1 - on_true, 0)) + np.mean(np.where(on_restored > -1, 1 + on_restored, 0))
+    assert hinge.discriminator_loss(real, fake).item() == pytest.approx(wanted, rel=1e-5)
+    assert squares.generator_loss(fake).item() == pytest.approx(0.5 * np.mean((on_restored - 1) ** 2), rel=1e-5)
+    wanted = (np.mean((on_true - 1) ** 2) + np.mean(on_restored**2)) / 2
+    assert squares.discriminator_loss(real, fake).item() == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize('loss', [HingeAdversarialLoss(1.0), LeastSquaresAdversarialLoss(1.0)])
+def test_slope_is_the_gradient_left_to_the_generator(loss: HingeAdversarialLoss) -> None:
+    for value in (-2.0, 0.5, 1.0, 30.0):
+        logits = torch.full((5,), value, requires_grad=True)
+        loss.generator_loss(logits).backward()
+        assert logits.grad.abs().sum().item() == pytest.approx(loss.slope(logits).item(), abs=1e-6)
+
+
+def test_feature_matching_leaves_the_logits_out_and_the_truth_alone() -> None:
+    fake, real = ([[rand(2, 4, 6, 6), rand(2, 8, 3, 3), rand(2, 1, 3, 3)], [rand(2, 4, 3, 3), rand(2, 1, 2, 2)]]
+                  for _ in range(2))  # fmt: skip
+    for picture in (layer for scale in (*fake, *real) for layer in scale):
+        picture.requires_grad_()
+    loss = FeatureMatchingLoss(10)(fake, real)
+    first = sum(np.mean(np.abs(array(fake[0][i]) - array(real[0][i]))) for i in range(2))
+    second = np.mean(np.abs(array(fake[1][0]) - array(real[1][0])))
+    assert loss.item() == pytest.approx(10 * (first + second) / 2, rel=1e-5)
+    loss.backward()
+    assert fake[0][-1].grad is None
+    assert all(layer.grad is None for scale in real for layer in scale)
+    assert fake[1][0].grad.abs().sum() > 0
 
 
 def test_linear_adversarial_gradients_survive_bfloat16() -> None:

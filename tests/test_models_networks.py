@@ -65,6 +65,8 @@ ARGUMENTS: dict[str, dict] = {
     ),
     'RefinementUNet': dict(base_channels=4, levels=3),
     'DepthGuidedDiscriminator': dict(in_channels=3, base_channels=4),
+    'HiFaceNet': dict(base_channels=4, levels=3, hidden=4),
+    'MultiScalePatchDiscriminator': dict(base_channels=4),
 }
 CHANNELS = {
     'FaceParsingUNet': (6,),
@@ -96,7 +98,9 @@ def inputs(name: str, height: int = 32, width: int = 32, count: int = 2) -> list
 
 
 def tensors(output: object) -> list[Tensor]:
-    return [output] if isinstance(output, Tensor) else list(output)
+    if isinstance(output, Tensor):
+        return [output]
+    return [tensor for part in output for tensor in tensors(part)]
 
 
 @pytest.mark.parametrize('name', CASES)

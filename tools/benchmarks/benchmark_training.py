@@ -282,9 +282,9 @@ def _two_looks(
     model: FCGGAN, critic: nn.Module, adversarial: Any, face: Tensor, truth: Tensor, inputs: Tensor, freeze: bool = True
 ) -> Any:
     critic.requires_grad_(not freeze)
-    loss = adversarial.generator_loss(model.logits(model.judge(critic, face, inputs)), None)
+    terms = model.generator_terms(adversarial, model.judge(critic, face, inputs), None)
     critic.requires_grad_(True)
-    return loss, (None, None)
+    return terms, (None, None)
 
 
 def _truth_channels_first(model: Restorer, samples: Sequence[Any], key: str) -> Tensor:
@@ -309,9 +309,9 @@ LEVERS: dict[str, Callable[[], AbstractContextManager]] = {
         _replaced(RestorationPreprocessor, 'forward', _inputs_channels_first),
     ),
     'features compared in their own precision': lambda: _replaced(MeanSquare, 'apply', _mean_square),
-    'one look at the restored faces': lambda: _replaced(FCGGAN, 'adversarial_term', _two_looks),
+    'one look at the restored faces': lambda: _replaced(FCGGAN, 'adversarial_terms', _two_looks),
     'one look, no gradient of its weights': lambda: _replaced(
-        FCGGAN, 'adversarial_term', lambda *given: _two_looks(*given, freeze=False)
+        FCGGAN, 'adversarial_terms', lambda *given: _two_looks(*given, freeze=False)
     ),
     'pixel shuffle after the last convolution': lambda: _replaced(
         FCGGenerator, 'paint', lambda model, features: model.tail(model.upsampler(features))

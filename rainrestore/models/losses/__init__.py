@@ -2,11 +2,15 @@
 
 from rainrestore.models.losses.adversarial import LinearAdversarialLoss, RelativisticAdversarialLoss
 from rainrestore.models.losses.cross_entropy import CrossEntropyAdversarialLoss
+from rainrestore.models.losses.patch import FeatureMatchingLoss, HingeAdversarialLoss, LeastSquaresAdversarialLoss
 from rainrestore.models.losses.perceptual import PerceptualLoss, VGG16Features
 from rainrestore.models.losses.pixel import MSELoss, ParsingLoss, RainParameterLoss, RainReconstructionLoss
 
 __all__ = [
     'CrossEntropyAdversarialLoss',
+    'FeatureMatchingLoss',
+    'HingeAdversarialLoss',
+    'LeastSquaresAdversarialLoss',
     'LinearAdversarialLoss',
     'MSELoss',
     'ParsingLoss',

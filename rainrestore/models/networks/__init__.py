@@ -12,8 +12,10 @@ from rainrestore.models.networks.heavy_rain import (
     RefinementUNet,
     StreakNet,
 )
+from rainrestore.models.networks.hifacegan import HiFaceNet
 from rainrestore.models.networks.hrrm import HRRM, RainEstimate
 from rainrestore.models.networks.image_to_image import ImageToImageGenerator
+from rainrestore.models.networks.patch_discriminator import MultiScalePatchDiscriminator
 from rainrestore.models.networks.trunks import NetworkTrunk, SRResNetTrunk
 from rainrestore.models.networks.unet import UNet
 
@@ -26,7 +28,9 @@ __all__ = [
     'FaceParsingUNet',
     'GuidedFilterDecomposition',
     'HeavyRainEstimator',
+    'HiFaceNet',
     'ImageToImageGenerator',
+    'MultiScalePatchDiscriminator',
     'NetworkTrunk',
     'RainEstimate',
     'RefinementUNet',

@@ -1,5 +1,7 @@
 """A network from picture to picture of one size in the place of the generator."""
 
+from collections.abc import Callable
+
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -41,6 +43,10 @@ class ImageToImageGenerator(BaseModule):
     def forward(self, rainy: Tensor, derained: Tensor | None = None, parsing: Tensor | None = None) -> Tensor:
         """I, J (N, 3, h, w) and F (N, parsing_channels, h, w), all in [0, 1] -> H (N, 3, s h, s w) in [0, 1]."""
         given = torch.cat([image for image in (rainy, derained, parsing) if image is not None], 1)
-        large = enlarge(given, [self.scale * side for side in given.shape[-2:]])
-        restored = self.network(pad_to_multiple(large, self.multiple) * 2 - 1)
-        return (crop_to(restored, large).float() + 1) / 2
+        return self.translate(self.network, given)
+
+    def translate(self, network: Callable[..., Tensor], *given: Tensor) -> Tensor:
+        """Pictures (N, in_channels, h, w) in [0, 1] as N takes them, to ``network`` and back: (N, 3, s h, s w)."""
+        large = [enlarge(image, [self.scale * side for side in image.shape[-2:]]) for image in given]
+        restored = network(*(pad_to_multiple(image, self.multiple) * 2 - 1 for image in large))
+        return (crop_to(restored, large[0]).float() + 1) / 2

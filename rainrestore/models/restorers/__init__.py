@@ -6,6 +6,7 @@ from rainrestore.models.restorers.conditional_gan import ConditionalGAN
 from rainrestore.models.restorers.face_parsing import FaceParser
 from rainrestore.models.restorers.fcg_gan import FCGGAN
 from rainrestore.models.restorers.heavy_rain import HeavyRainGAN, HeavyRainRemover
+from rainrestore.models.restorers.hifacegan import HiFaceGAN
 from rainrestore.models.restorers.preprocessor import RestorationPreprocessor
 from rainrestore.models.restorers.rain_removal import RainRemover
 from rainrestore.models.restorers.real_esrgan import RealESRGAN
@@ -18,6 +19,7 @@ __all__ = [
     'FaceParser',
     'HeavyRainGAN',
     'HeavyRainRemover',
+    'HiFaceGAN',
     'OracleFCGGAN',
     'RainRemover',
     'RainRemoverThenBicubic',

@@ -89,7 +89,7 @@ class FCGGAN(Restorer):
 
     Args:
         generator: config of the generator; its ``derained`` and ``parsing_channels`` follow from the other slots.
-        pixel_loss: f_MSE of the restored face.
+        pixel_loss: f_MSE of the restored face, or None.
         rain_removal: HRRM slot.
         face_parser: FPM slot.
         discriminator: global discriminator slot.
@@ -107,7 +107,7 @@ class FCGGAN(Restorer):
     def __init__(
         self,
         generator: dict,
-        pixel_loss: dict,
+        pixel_loss: dict | None,
         rain_removal: dict | None = None,
         face_parser: dict | None = None,
         discriminator: dict | None = None,
@@ -129,7 +129,7 @@ class FCGGAN(Restorer):
         self.local_discriminators = nn.ModuleDict(
             {name: LocalDiscriminator(**config) for name, config in (local_discriminators or {}).items()}
         )
-        self.pixel_loss = MODELS.build(pixel_loss)
+        self.pixel_loss = build_slot(pixel_loss)
         self.perceptual_loss = build_slot(perceptual_loss)
         self.adversarial_loss = build_slot(adversarial_loss if discriminator is not None else None)
         self.local_adversarial_loss = build_slot(local_adversarial_loss if local_discriminators else None)
@@ -199,11 +199,14 @@ class FCGGAN(Restorer):
         """
         truth = self.truth(data_samples, 'gt_img')
         face, estimate, parsing = self.generate(inputs)
-        losses = {'loss_pixel': self.pixel_loss(face, truth)}
+        losses: dict[str, Tensor] = {}
+        if self.pixel_loss is not None:
+            losses['loss_pixel'] = self.pixel_loss(face, truth)
         if self.perceptual_loss is not None:
             losses['loss_vgg'] = self.perceptual_loss(face, truth)
         for name, critic, adversarial in self.critics():
-            losses[f'loss_adv_{name}'], said = self.adversarial_term(critic, adversarial, face, truth, inputs)
+            terms, said = self.adversarial_terms(critic, adversarial, face, truth, inputs)
+            losses |= {f'loss_{term}_{name}': value for term, value in terms.items()}
             if verdicts is not None:
                 verdicts[name] = said
         if self.rain_loss is not None:
@@ -215,24 +218,36 @@ class FCGGAN(Restorer):
             losses['loss_parsing'] = self.parsing_loss(parsing, target, annotated)
         return losses, face.detach(), truth
 
-    def adversarial_term(
+    def adversarial_terms(
         self, critic: nn.Module, adversarial: Any, face: Tensor, truth: Tensor, inputs: Tensor
-    ) -> tuple[Tensor, Verdicts]:
-        """One discriminator's term of the generator's loss, and what it said of H (None if not asked) and of H^.
+    ) -> tuple[dict[str, Tensor], Verdicts]:
+        """One discriminator's terms of the generator's loss, and what it said of H (None if not asked) and of H^.
 
         The gradient with respect to H^ is taken at once, and that of the discriminator's weights is not: the graph of
-        its verdict is cut off H^ and left whole, so that its own step needs no second look.
+        its verdict is cut off H^ and left whole, so that its own step needs no second look. The first of the terms
+        carries the gradient of them all.
         """
         seen = face.detach().requires_grad_(face.requires_grad)
         fake = self.judge(critic, seen, inputs)
-        real = self.judge(critic, truth, inputs) if adversarial.relativistic else None
-        loss = adversarial.generator_loss(self.logits(fake), None if real is None else self.logits(real).detach())
-        if seen.requires_grad:
-            # a backward pass keeps to the precision of its forward pass, which autocast would change
-            with torch.autocast(face.device.type, enabled=False):
-                (gradient,) = torch.autograd.grad(loss, seen, retain_graph=True)
-            loss = _KnownGradient.apply(face, loss.detach(), gradient)
-        return loss, (real, fake)
+        real = self.judge(critic, truth, inputs) if self.compares(adversarial) else None
+        terms = self.generator_terms(adversarial, fake, real)
+        if not seen.requires_grad:
+            return terms, (real, fake)
+        # a backward pass keeps to the precision of its forward pass, which autocast would change
+        with torch.autocast(face.device.type, enabled=False):
+            (gradient,) = torch.autograd.grad(sum(terms.values()), seen, retain_graph=True)
+        first, *others = terms
+        known = {first: _KnownGradient.apply(face, terms[first].detach(), gradient)}
+        return known | {term: terms[term].detach() for term in others}, (real, fake)
+
+    def compares(self, adversarial: Any) -> bool:
+        """Whether the generator's terms need what the discriminator says of H."""
+        return adversarial.relativistic
+
+    def generator_terms(self, adversarial: Any, fake: Any, real: Any) -> dict[str, Tensor]:
+        """Name -> term, from what a discriminator said of H^ and, where :meth:`compares`, of H."""
+        beside = None if real is None else self.logits(real).detach()
+        return {'adv': adversarial.generator_loss(self.logits(fake), beside)}
 
     def train_step(
         self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict | dict[str, OptimWrapper]

@@ -1,0 +1,189 @@
+"""HiFaceGAN's generator: suppression and replenishment, nested over the levels of a pyramid (Yang et al. 2020)."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from rainrestore.registry import MODELS
+
+#: The importance of a pixel is exp(LOGIT_SCALE * sigmoid(.)): from 1 to 160,000.
+LOGIT_SCALE = 12.0
+#: The widest level has this many times the base channels.
+WIDEST = 16
+
+
+class LocalImportancePooling(nn.Module):
+    """Halve the sides, each pixel counting by a learned importance (Gao et al., ICCV 2019).
+
+    ``y = avg(x w) / avg(w)`` over 3x3 pixels with stride 2, ``w = exp(12 sigmoid(IN(conv3x3(x))))``: what the network
+    takes for degradation is left out of the average.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.logit = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.InstanceNorm2d(channels, affine=True)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w), even sides -> (N, C, h / 2, w / 2)."""
+        # Single precision: with eight bits of mantissa the sums of weights that differ by 1e5 would be of one of them.
+        weight = torch.exp(LOGIT_SCALE * self.logit(x).float().sigmoid())
+        return F.avg_pool2d(x.float() * weight, 3, 2, 1) / F.avg_pool2d(weight, 3, 2, 1)
+
+
+class SuppressionEncoder(nn.Module):
+    """The pyramid of features that guide the decoder, from which level by level degradation is suppressed.
+
+    3x3 convolution to b channels; then ``levels`` times local importance pooling, a 3x3 convolution to
+    ``min(2^i, 16) b`` channels, instance normalisation and, but for the last, ReLU.
+    """
+
+    def __init__(self, in_channels: int, base_channels: int, levels: int) -> None:
+        super().__init__()
+        self.widths = [min(2**level, WIDEST) * base_channels for level in range(levels + 1)]
+        self.stem = nn.Conv2d(in_channels, base_channels, 3, padding=1)
+        self.stages = nn.ModuleList()
+        for level, (width, wider) in enumerate(zip(self.widths, self.widths[1:], strict=False), 1):
+            convolution = nn.Conv2d(width, wider, 3, padding=1, bias=False)
+            layers = [LocalImportancePooling(width), convolution, nn.InstanceNorm2d(wider, affine=True)]
+            self.stages.append(nn.Sequential(*layers, *([nn.ReLU()] if level < levels else [])))
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(N, in_channels, H, W) -> ``levels`` + 1 features, sides H / 2^i, the finest first."""
+        features = [self.stem(image)]
+        for stage in self.stages:
+            features.append(stage(features[-1]))
+        return features
+
+
+class SpatialModulation(nn.Module):
+    """SPADE (Park et al., CVPR 2019): ``IN(x) (1 + gamma(g)) + beta(g)``, gamma and beta pictures made of a guide g.
+
+    The normalisation is that of the instance, which SPADE has as one choice: it treats each picture alone.
+    """
+
+    def __init__(self, channels: int, guide_channels: int, hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.InstanceNorm2d(channels)
+        self.shared = nn.Sequential(nn.Conv2d(guide_channels, hidden, 3, padding=1), nn.ReLU())
+        self.gamma = nn.Conv2d(hidden, channels, 3, padding=1)
+        self.beta = nn.Conv2d(hidden, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
+        """(N, C, h, w) and (N, guide_channels, h, w) -> (N, C, h, w)."""
+        shared = self.shared(guide)
+        return self.norm(x) * (1 + self.gamma(shared)) + self.beta(shared)
+
+
+class ModulatedResidualBlock(nn.Module):
+    """Two spectrally normalised 3x3 convolutions, each after SPADE and LeakyReLU 0.2, added to a shortcut.
+
+    Where the width changes, the shortcut is SPADE and a 1x1 convolution.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, guide_channels: int, hidden: int) -> None:
+        super().__init__()
+        middle = min(in_channels, out_channels)
+        self.norm_0 = SpatialModulation(in_channels, guide_channels, hidden)
+        self.norm_1 = SpatialModulation(middle, guide_channels, hidden)
+        # The first has no bias: the normalisation after it would take it away.
+        self.conv_0 = spectral_norm(nn.Conv2d(in_channels, middle, 3, padding=1, bias=False))
+        self.conv_1 = spectral_norm(nn.Conv2d(middle, out_channels, 3, padding=1))
+        self.shortcut = None
+        if in_channels != out_channels:
+            self.norm_s = SpatialModulation(in_channels, guide_channels, hidden)
+            self.shortcut = spectral_norm(nn.Conv2d(in_channels, out_channels, 1, bias=False))
+
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
+        """(N, in_channels, h, w) and its guide -> (N, out_channels, h, w)."""
+        inner = self.conv_0(F.leaky_relu(self.norm_0(x, guide), 0.2))
+        inner = self.conv_1(F.leaky_relu(self.norm_1(inner, guide), 0.2))
+        return inner + (x if self.shortcut is None else self.shortcut(self.norm_s(x, guide)))
+
+
+@MODELS.register_module()
+class HiFaceNet(BaseModule):
+    """HiFaceGAN's generator (Yang et al., ACM MM 2020): no prior of a face, no model of a degradation.
+
+    A suppression encoder gives a feature pyramid. The replenishment decoder starts from the image shrunk by
+    ``2^levels``, and at each level, from the coarsest, a residual block adds detail, modulated by the encoder's feature
+    of that level; between levels the picture is enlarged by 2 (nearest). With 5 levels the widths are 16, 16, 16, 8, 4,
+    2, 1 times b, as published (two blocks at the second level). A convolution to RGB and tanh end it.
+
+    ``mixed_guidance`` shows which level restores what: the coarse levels guided by one image, the rest by another.
+
+    Args:
+        in_channels: channels of the image.
+        base_channels: b, 64 as published (48 for small cards).
+        levels: halvings; 5 as published for 512 pixels. Sides must be divisible by ``2^levels``, and the coarsest
+            level at least two pixels wide: a single one has no spread to normalise by.
+        hidden: channels between a guide and what it modulates, 128 as published.
+        init_cfg: where weights come from.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        base_channels: int = 64,
+        levels: int = 5,
+        hidden: int = 128,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if levels < 1:
+            raise ValueError(f'HiFaceNet: levels must be at least 1, got {levels}')
+        self.levels = levels
+        self.encoder = SuppressionEncoder(in_channels, base_channels, levels)
+        widths = self.encoder.widths
+        self.start = nn.Conv2d(in_channels, widths[-1], 3, padding=1)
+        self.blocks = nn.ModuleList(
+            [nn.ModuleList([ModulatedResidualBlock(widths[-1], widths[-1], widths[-1], hidden)])]
+        )
+        width = widths[-1]
+        for level in reversed(range(levels)):
+            blocks = nn.ModuleList()
+            for _ in range(2 if level == levels - 1 else 1):
+                blocks.append(ModulatedResidualBlock(width, widths[level], widths[level], hidden))
+                width = widths[level]
+            self.blocks.append(blocks)
+        self.to_rgb = nn.Conv2d(width, 3, 3, padding=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, in_channels, H, W) in [-1, 1] -> RGB (N, 3, H, W) in [-1, 1]."""
+        return self.decode(image, self.encoder(image))
+
+    def mixed_guidance(self, first: Tensor, rest: Tensor, levels: int) -> Tensor:
+        """Guide the ``levels`` coarsest levels (and the start) by ``first``, the others by ``rest``.
+
+        0 is the restoration of ``rest`` from the shrunken ``first``; ``self.levels`` + 1 that of ``first``.
+
+        Args:
+            first: (N, in_channels, H, W) in [-1, 1].
+            rest: the same size.
+            levels: 0 to ``self.levels`` + 1.
+
+        Returns:
+            (N, 3, H, W) in [-1, 1].
+        """
+        if not 0 <= levels <= self.levels + 1:
+            raise ValueError(f'mixed_guidance: levels must be 0 to {self.levels + 1}, got {levels}')
+        coarse, fine = self.encoder(first), self.encoder(rest)
+        split = self.levels + 1 - levels
+        return self.decode(first, fine[:split] + coarse[split:])
+
+    def decode(self, image: Tensor, features: list[Tensor]) -> Tensor:
+        """The image, of which only its shrunken form is used, and the pyramid -> RGB in [-1, 1]."""
+        small = F.interpolate(image, features[-1].shape[-2:], mode='bilinear', antialias=True)
+        x = self.start(small)
+        levels: list[Any] = list(self.blocks)
+        for number, (blocks, guide) in enumerate(zip(levels, reversed(features), strict=True)):
+            if number:
+                x = F.interpolate(x, scale_factor=2)
+            for block in blocks:
+                x = block(x, guide)
+        return torch.tanh(self.to_rgb(F.leaky_relu(x, 0.2)).float())

@@ -1,0 +1,154 @@
+"""HiFaceGAN: its parts against plain re-computations, its losses, what each level of guidance decides."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from narrow import narrow
+from torch import Tensor, nn
+
+from rainrestore.datasets import FaceDataset
+from rainrestore.engine.config import load_config
+from rainrestore.engine.optim import SlotOptimWrapperConstructor
+from rainrestore.models.networks.hifacegan import (
+    HiFaceNet,
+    LocalImportancePooling,
+    SpatialModulation,
+    SuppressionEncoder,
+)
+from rainrestore.registry import MODELS
+
+pytest.importorskip('mmagic')
+ROOT = Path(__file__).parents[1]
+CONFIG = ROOT / 'configs' / 'hifacegan_128.py'
+
+
+def tiny() -> nn.Module:
+    torch.manual_seed(0)
+    config = load_config(CONFIG)
+    config.merge_from_dict({'model': narrow(config.model)})
+    return MODELS.build(config.model)
+
+
+@pytest.fixture(scope='module')
+def faces() -> dict:
+    data = FaceDataset(split='val', pipeline=load_config(CONFIG).val_dataloader.dataset.pipeline, limit=2)
+    samples = [data[index] for index in range(2)]
+    return {key: [sample[key] for sample in samples] for key in ('inputs', 'data_samples')}
+
+
+def test_importance_pooling_is_a_weighted_mean_of_nine_pixels() -> None:
+    torch.manual_seed(0)
+    pooling, x = LocalImportancePooling(2), torch.randn(1, 2, 8, 8)
+    with torch.no_grad():
+        logit, pooled = pooling.logit(x)[0].double().numpy(), pooling(x)[0].numpy()
+    weight, x = np.exp(12 / (1 + np.exp(-logit))), x[0].double().numpy()
+    for row in range(4):
+        for column in range(4):
+            window = np.s_[:, max(2 * row - 1, 0) : 2 * row + 2, max(2 * column - 1, 0) : 2 * column + 2]
+            wanted = (x[window] * weight[window]).sum((1, 2)) / weight[window].sum((1, 2))
+            np.testing.assert_allclose(pooled[:, row, column], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_encoder_has_the_published_widths() -> None:
+    encoder = SuppressionEncoder(3, 4, 5)
+    assert encoder.widths == [4, 8, 16, 32, 64, 64]
+    features = encoder(torch.rand(1, 3, 64, 128))
+    assert [feature.shape[1:] for feature in features] == [
+        (width, 64 // 2**level, 128 // 2**level) for level, width in enumerate(encoder.widths)
+    ]
+    assert all((feature >= 0).all() for feature in features[1:-1])
+    assert (features[-1] < 0).any()
+
+
+def test_decoder_has_the_published_widths() -> None:
+    """16, 16, 16, 8, 4, 2, 1 times the base channels."""
+    network = HiFaceNet(base_channels=2, levels=5, hidden=2)
+    widths = [block.conv_1.out_channels for blocks in network.blocks for block in blocks]
+    assert widths == [2 * factor for factor in (16, 16, 16, 8, 4, 2, 1)]
+
+
+def test_modulation_is_spades() -> None:
+    torch.manual_seed(0)
+    spade, x, guide = SpatialModulation(3, 2, 4), torch.randn(2, 3, 6, 6), torch.randn(2, 2, 6, 6)
+    with torch.no_grad():
+        shared = spade.shared(guide)
+        gamma, beta, got = (
+            value.double().numpy() for value in (spade.gamma(shared), spade.beta(shared), spade(x, guide))
+        )
+    x = x.double().numpy()
+    normal = (x - x.mean((2, 3), keepdims=True)) / np.sqrt(x.var((2, 3), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(got, normal * (1 + gamma) + beta, atol=1e-5)
+
+
+@pytest.mark.parametrize(('side', 'levels'), [(64, 5), (64, 3), (128, 5), (256, 5)])
+def test_any_power_of_two(side: int, levels: int) -> None:
+    network = HiFaceNet(base_channels=1, levels=levels, hidden=2).eval()
+    with torch.no_grad():
+        restored = network(torch.rand(1, 3, side, side) * 2 - 1)
+    assert restored.shape == (1, 3, side, side)
+    assert restored.abs().max() <= 1
+
+
+def test_guidance_is_split_where_it_is_said() -> None:
+    torch.manual_seed(0)
+    network = HiFaceNet(base_channels=2, levels=3, hidden=2).eval()
+    first, rest = (torch.rand(1, 3, 32, 32) * 2 - 1 for _ in range(2))
+    with torch.no_grad():
+        restored = [network.mixed_guidance(first, rest, levels) for levels in range(5)]
+        assert torch.equal(restored[4], network(first))
+        assert all(not torch.equal(a, b) for a, b in pairwise(restored))
+        # guided by itself throughout, whatever the split
+        assert torch.equal(network.mixed_guidance(first, first, 2), network(first))
+    with pytest.raises(ValueError, match='levels must be 0 to 4, got 5'):
+        network.mixed_guidance(first, rest, 5)
+
+
+def test_losses_are_hifacegans(faces: dict) -> None:
+    model = tiny()
+    data = model.data_preprocessor(faces, training=True)
+    losses, face, _ = model.generator_losses(**data)
+    assert set(losses) == {'loss_adv_global', 'loss_feature_global', 'loss_vgg'}
+    seen = torch.cat((data['inputs'], face), 1) * 2 - 1
+    with torch.no_grad():
+        logits = [scale[-1] for scale in model.discriminator(seen)]
+    assert len(logits) == 2
+    wanted = -sum(scale.mean().item() for scale in logits) / 2
+    assert losses['loss_adv_global'].item() == pytest.approx(wanted, rel=1e-2, abs=1e-4)
+    for name, value in losses.items():
+        model.zero_grad()
+        value.backward(retain_graph=True)
+        assert sum(p.grad.abs().sum() for p in model.generator.parameters() if p.grad is not None) > 0, name
+
+
+def test_each_step_moves_every_weight(faces: dict) -> None:
+    model = tiny()
+    config = load_config(CONFIG).optim_wrapper
+    groups = {key: value for key, value in config.items() if key != 'constructor'}
+    before = {key: value.detach().clone() for key, value in model.named_parameters()}
+    log = model.train_step(faces, SlotOptimWrapperConstructor(groups)(model))
+    assert {'loss_disc_global', 'prob_real_global', 'prob_fake_global'} <= set(log)
+    assert not [
+        key for key, value in model.named_parameters() if value.requires_grad and torch.equal(before[key], value)
+    ]
+
+
+def test_overfits_two_faces(faces: dict) -> None:
+    model = tiny()
+    data = model.data_preprocessor(faces, training=True)
+    inputs, truth = data['inputs'][..., :64, :64], torch.stack([s.gt_img for s in data['data_samples']])[..., :64, :64]
+    truth = truth.float() / 255
+    optimizer = torch.optim.Adam(model.generator.parameters(), 5e-3)
+
+    def error() -> Tensor:
+        return (model.generator(inputs) - truth).square().mean()
+
+    first = error().item()
+    for _ in range(40):
+        loss = error()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert error().item() < 0.3 * first
