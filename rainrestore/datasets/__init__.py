@@ -3,11 +3,12 @@
 from rainrestore.datasets.face_dataset import FaceDataset
 from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image, read_mask
 from rainrestore.datasets.labels import FLIP_PAIRS, LABELS, NUM_LABELS, PALETTE, PORTRAIT_LABELS, flip_labels
+from rainrestore.datasets.paired_dataset import PairedDataset
 from rainrestore.datasets.sampling import ResumableSampler, SeededSamples
 from rainrestore.datasets.transforms import FlipFace, PackFaceInputs, ParsingTarget, ScaleAwareHeavyRain
 
 __all__ = [
     'FLIP_PAIRS', 'LABELS', 'NUM_LABELS', 'PALETTE', 'PORTRAIT_LABELS', 'DatasetError', 'FaceDataset', 'FlipFace',
-    'ImageFileError', 'PackFaceInputs', 'ParsingTarget', 'ResumableSampler', 'ScaleAwareHeavyRain', 'SeededSamples',
-    'flip_labels', 'list_images', 'read_image', 'read_mask',
+    'ImageFileError', 'PackFaceInputs', 'PairedDataset', 'ParsingTarget', 'ResumableSampler', 'ScaleAwareHeavyRain',
+    'SeededSamples', 'flip_labels', 'list_images', 'read_image', 'read_mask',
 ]  # fmt: skip

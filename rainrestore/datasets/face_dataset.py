@@ -140,7 +140,7 @@ class FaceDataset(BaseDataset):
         super().__init__(
             data_root=str(root),
             data_prefix=dict(),
-            pipeline=[_build_transform(step) for step in pipeline],
+            pipeline=[build_transform(step) for step in pipeline],
             test_mode=split != 'train',
         )
 
@@ -255,7 +255,8 @@ class FaceDataset(BaseDataset):
         )  # fmt: skip
 
 
-def _build_transform(step: dict[str, Any] | Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+def build_transform(step: dict[str, Any] | Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    """A step of a pipeline, from its config or as it is."""
     if not isinstance(step, dict):
         return step
     # The step may name a transform of mmagic or mmcv, which the registry imports here.

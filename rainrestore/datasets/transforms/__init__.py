@@ -11,10 +11,13 @@ from rainrestore.datasets.transforms.degradations import (
 )
 from rainrestore.datasets.transforms.flip import FlipFace
 from rainrestore.datasets.transforms.packing import PackFaceInputs
+from rainrestore.datasets.transforms.pairs import CropPair, FlipPair
 from rainrestore.datasets.transforms.parsing import ParsingTarget, area_average
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
+from rainrestore.datasets.transforms.raindrops import RaindropsOnGlass
 
 __all__ = [
-    'AdditiveNoise', 'Degradation', 'DownsampleAndBack', 'FlipFace', 'JPEGArtefacts', 'MixedDegradation', 'Mosaic',
-    'MotionOrDefocusBlur', 'PackFaceInputs', 'ParsingTarget', 'ScaleAwareHeavyRain', 'area_average',
+    'AdditiveNoise', 'CropPair', 'Degradation', 'DownsampleAndBack', 'FlipFace', 'FlipPair', 'JPEGArtefacts',
+    'MixedDegradation', 'Mosaic', 'MotionOrDefocusBlur', 'PackFaceInputs', 'ParsingTarget', 'RaindropsOnGlass',
+    'ScaleAwareHeavyRain', 'area_average',
 ]  # fmt: skip

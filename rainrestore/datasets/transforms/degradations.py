@@ -26,7 +26,12 @@ REFERENCE_SIDE = 512
 Range = tuple[float, float]
 
 
-def _range(value: Sequence[float], caller: str, option: str, least: float) -> Range:
+def checked_range(value: Sequence[float], caller: str, option: str, least: float) -> Range:
+    """``value`` as (low, high), ascending from at least ``least``.
+
+    Raises:
+        ConfigError: it is not; names transform and option.
+    """
     try:
         low, high = (float(bound) for bound in value)
     except (TypeError, ValueError):
@@ -88,7 +93,7 @@ class DownsampleAndBack(Degradation):
 
     def __init__(self, ratio: Range = (0.125, 0.25), seed: int | None = None) -> None:
         super().__init__(seed)
-        self.ratio = _range(ratio, 'DownsampleAndBack', 'ratio', 1e-3)
+        self.ratio = checked_range(ratio, 'DownsampleAndBack', 'ratio', 1e-3)
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""
@@ -109,7 +114,7 @@ class Mosaic(Degradation):
 
     def __init__(self, block: float = 16, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.block = _range((block, block), 'Mosaic', 'block', 1)[0]
+        self.block = checked_range((block, block), 'Mosaic', 'block', 1)[0]
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""
@@ -150,8 +155,8 @@ class AdditiveNoise(Degradation):
         if not kinds or any(kind not in known for kind in kinds):
             raise ConfigError(f'AdditiveNoise: kinds are of {", ".join(known)}, not {list(kinds)}')
         self.kinds = tuple(kinds)
-        self.sigma = _range(sigma, 'AdditiveNoise', 'sigma', 0)
-        self.lam = _range(lam, 'AdditiveNoise', 'lam', 0)
+        self.sigma = checked_range(sigma, 'AdditiveNoise', 'sigma', 0)
+        self.lam = checked_range(lam, 'AdditiveNoise', 'lam', 0)
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""
@@ -179,8 +184,8 @@ class MotionOrDefocusBlur(Degradation):
 
     def __init__(self, length: Range = (10, 20), sigma: Range = (3, 8), seed: int | None = None) -> None:
         super().__init__(seed)
-        self.length = _range(length, 'MotionOrDefocusBlur', 'length', 0)
-        self.sigma = _range(sigma, 'MotionOrDefocusBlur', 'sigma', 1e-3)
+        self.length = checked_range(length, 'MotionOrDefocusBlur', 'length', 0)
+        self.sigma = checked_range(sigma, 'MotionOrDefocusBlur', 'sigma', 1e-3)
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""
@@ -204,7 +209,7 @@ class JPEGArtefacts(Degradation):
 
     def __init__(self, compression: Range = (50, 85), seed: int | None = None) -> None:
         super().__init__(seed)
-        self.compression = _range(compression, 'JPEGArtefacts', 'compression', 0)
+        self.compression = checked_range(compression, 'JPEGArtefacts', 'compression', 0)
         if self.compression[1] > 99:
             raise ConfigError(f'JPEGArtefacts: compression is at most 99, got {self.compression[1]:g}')
 

@@ -1,0 +1,110 @@
+"""Pictures beside what they should look like, or pictures alone, of any size."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.dataset import BaseDataset
+
+from rainrestore.datasets.face_dataset import build_transform
+from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image
+from rainrestore.registry import DATASETS
+
+
+@DATASETS.register_module()
+class PairedDataset(BaseDataset):
+    """``data_root/split/given`` and ``data_root/split/truth``, two folders whose pictures belong together by name.
+
+    The Raindrop set (Qian et al., CVPR 2018) is ``given='data'``, ``truth='gt'`` with the suffixes ``_rain`` and
+    ``_clean``: ``data/7_rain.png`` belongs to ``gt/7_clean.png``. With ``given=None`` there is a truth alone, which a
+    transform degrades. Pictures are decoded when they are asked for, as they may be many and large.
+
+    A sample, before the pipeline: ``name``, ``gt_path``, ``gt`` (H x W x 3 uint8 RGB), and with ``given`` ``img_path``
+    and ``img`` of the same size.
+
+    Args:
+        data_root: folder of the data set.
+        split: its sub-folder; ``''`` for ``data_root`` itself.
+        given: folder of the degraded pictures, or None.
+        truth: folder of the clean pictures; ``''`` for the split's folder itself.
+        given_suffix: end of the degraded pictures' names (before the file's suffix) that the pairs do not share.
+        truth_suffix: the same of the clean ones.
+        pipeline: transforms, as configs of any OpenMMLab scope or as callables.
+        limit: keep the first so many pictures.
+
+    Raises:
+        DatasetError: a missing or empty folder, a name without the suffix, two files of one name, or a picture without
+            its counterpart.
+        ImageFileError: when a sample is asked for: a damaged file, or a pair that differs in size.
+    """
+
+    def __init__(
+        self,
+        data_root: str | os.PathLike[str],
+        split: str = 'train',
+        given: str | None = 'data',
+        truth: str = 'gt',
+        given_suffix: str = '',
+        truth_suffix: str = '',
+        pipeline: Sequence[dict[str, Any] | Callable[[dict[str, Any]], Any]] = (),
+        limit: int | None = None,
+    ) -> None:
+        if limit is not None and limit < 1:
+            raise ValueError(f'PairedDataset: limit must be at least 1 or None, got {limit}')
+        self.folder = Path(data_root).expanduser() / split
+        self.given, self.given_suffix = given, given_suffix
+        self.truth, self.truth_suffix = truth, truth_suffix
+        self.limit = limit
+        super().__init__(
+            data_root=str(data_root),
+            data_prefix=dict(),
+            pipeline=[build_transform(step) for step in pipeline],
+            test_mode=split != 'train',
+        )
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Find the files and pair them; called once by ``full_init``."""
+        truths = self._by_name(self.folder / self.truth, self.truth_suffix)
+        pairs = {name: {'name': name, 'gt_path': str(path)} for name, path in truths.items()}
+        if self.given is not None:
+            folder = self.folder / self.given
+            given = self._by_name(folder, self.given_suffix)
+            alone = sorted(given.keys() ^ truths.keys())
+            if alone:
+                has = given.get(alone[0]) or truths[alone[0]]
+                raise DatasetError(
+                    f'{has}: its counterpart is missing, and {len(alone) - 1} more; add or remove them '
+                    f'({folder} and {self.folder / self.truth} must hold the same names)'
+                )
+            for name, path in given.items():
+                pairs[name]['img_path'] = str(path)
+        return list(pairs.values())[: self.limit]
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """One sample before the pipeline (see the class)."""
+        info = super().get_data_info(idx)
+        info['gt'] = read_image(info['gt_path'])
+        if 'img_path' in info:
+            info['img'] = read_image(info['img_path'])
+            (height, width), (h, w) = info['gt'].shape[:2], info['img'].shape[:2]
+            if (height, width) != (h, w):
+                raise ImageFileError(
+                    Path(info['img_path']), f'is {w}x{h}, its truth {width}x{height}; a pair must have one size'
+                )
+        return info
+
+    def _by_name(self, folder: Path, suffix: str) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for path in list_images(folder):
+            if not path.stem.endswith(suffix):
+                raise DatasetError(f'{path}: expected a name that ends in {suffix!r}; rename it or set the suffix')
+            name = path.stem.removesuffix(suffix)
+            if name in found:
+                raise DatasetError(f'{path}: same name as {found[name].name}; rename or remove one of them')
+            found[name] = path
+        if not found:
+            raise DatasetError(f'{folder}: no pictures')
+        return found

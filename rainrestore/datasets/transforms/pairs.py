@@ -1,0 +1,69 @@
+"""Crops and mirrorings that keep a picture and its truth aligned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rainrestore.datasets.image_io import DatasetError
+from rainrestore.datasets.transforms.base import FaceTransform
+from rainrestore.registry import TRANSFORMS
+
+
+def _pictures(results: dict[str, Any]) -> list[str]:
+    return [key for key in ('gt', 'img') if key in results]
+
+
+@TRANSFORMS.register_module()
+class CropPair(FaceTransform):
+    """Cut the same square from ``gt`` and, where there is one, ``img``.
+
+    Args:
+        size: side in pixels.
+        random: anywhere, from numpy's global generator (training); False cuts the middle (val, test).
+
+    Raises:
+        DatasetError: a picture is smaller; names the file.
+    """
+
+    def __init__(self, size: int, random: bool = True) -> None:
+        self.size = size
+        self.random = random
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        height, width = results['gt'].shape[:2]
+        rows, columns = height - self.size, width - self.size
+        if min(rows, columns) < 0:
+            source = results.get('gt_path', results.get('name', 'a picture'))
+            raise DatasetError(
+                f'{source}: {width}x{height} is smaller than the crop of {self.size}; choose a smaller one'
+            )
+        if self.random:
+            top, left = np.random.randint(rows + 1), np.random.randint(columns + 1)
+        else:
+            top, left = rows // 2, columns // 2
+        for key in _pictures(results):
+            results[key] = np.ascontiguousarray(results[key][top : top + self.size, left : left + self.size])
+        return results
+
+
+@TRANSFORMS.register_module()
+class FlipPair(FaceTransform):
+    """Mirror ``gt`` and ``img`` left-right with probability ``prob``; ``results['flip']`` says what fell.
+
+    Args:
+        prob: probability in [0, 1], by numpy's global generator.
+    """
+
+    def __init__(self, prob: float = 0.5) -> None:
+        if not 0 <= prob <= 1:
+            raise ValueError(f'FlipPair: prob must be in [0, 1], got {prob}')
+        self.prob = prob
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        results['flip'] = flip = bool(np.random.random() < self.prob)
+        if flip:
+            for key in _pictures(results):
+                results[key] = np.ascontiguousarray(results[key][:, ::-1])
+        return results

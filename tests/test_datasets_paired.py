@@ -1,0 +1,78 @@
+"""Pairs by name, in the layout of the Raindrop set, and the crops that keep them aligned."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rainrestore.datasets import PairedDataset
+from rainrestore.datasets.image_io import DatasetError, ImageFileError
+from rainrestore.registry import DATASETS, TRANSFORMS
+
+RAINDROP = dict(type='PairedDataset', given_suffix='_rain', truth_suffix='_clean')
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Three pairs; every pixel says its place, and the given one is a level brighter."""
+    for folder, end in (('data', '_rain'), ('gt', '_clean')):
+        (tmp_path / 'train' / folder).mkdir(parents=True)
+        for number in (0, 7, 11):
+            rows, columns = np.mgrid[:40, :60].astype(np.uint8)
+            picture = np.stack([rows, columns, np.full_like(rows, number)], 2) + (folder == 'data')
+            Image.fromarray(picture.astype(np.uint8)).save(tmp_path / 'train' / folder / f'{number}{end}.png')
+    return tmp_path
+
+
+def test_pairs_belong_together(root):
+    data = DATASETS.build(dict(RAINDROP, data_root=str(root)))
+    assert sorted(data[index]['name'] for index in range(len(data))) == ['0', '11', '7']
+    for index in range(3):
+        sample = data[index]
+        assert sample['gt'][0, 0, 2] == int(sample['name'])
+        np.testing.assert_array_equal(sample['img'], sample['gt'] + 1)
+    assert len(DATASETS.build(dict(RAINDROP, data_root=str(root), limit=2))) == 2
+
+
+def test_truth_alone_is_any_folder_of_pictures(root):
+    data = PairedDataset(root / 'train' / 'gt', split='', given=None, truth='')
+    assert [data[index]['name'] for index in range(3)] == ['0_clean', '11_clean', '7_clean']
+    assert 'img' not in data[0]
+
+
+def test_what_does_not_pair_is_named(root):
+    (root / 'train' / 'data' / '7_rain.png').unlink()
+    with pytest.raises(DatasetError, match=r'7_clean\.png: its counterpart is missing'):
+        DATASETS.build(dict(RAINDROP, data_root=str(root)))
+    Image.new('RGB', (60, 41)).save(root / 'train' / 'data' / '7_rain.png')
+    data = DATASETS.build(dict(RAINDROP, data_root=str(root)))
+    with pytest.raises(ImageFileError, match=r'7_rain\.png.*60x41, its truth 60x40'):
+        data[2]
+    Image.new('RGB', (60, 40)).save(root / 'train' / 'data' / 'other.png')
+    with pytest.raises(DatasetError, match=r"other\.png: expected a name that ends in '_rain'"):
+        DATASETS.build(dict(RAINDROP, data_root=str(root)))
+    with pytest.raises(DatasetError, match='no such folder'):
+        DATASETS.build(dict(RAINDROP, data_root=str(root), split='test_a'))
+
+
+@pytest.mark.parametrize('random', [True, False])
+def test_crops_and_mirrors_stay_aligned(root, random):
+    steps = [dict(type='CropPair', size=16, random=random), dict(type='FlipPair', prob=0.5 if random else 0)]
+    data = DATASETS.build(dict(RAINDROP, data_root=str(root), pipeline=steps))
+    corners = set()
+    for _ in range(12):
+        sample = data[0]
+        assert sample['gt'].shape == (16, 16, 3)
+        np.testing.assert_array_equal(sample['img'], sample['gt'] + 1)
+        # columns ascend, or descend where the picture was mirrored
+        steps_right = np.diff(sample['gt'][0, :, 1].astype(int))
+        assert (steps_right == (-1 if sample['flip'] else 1)).all()
+        corners.add((*sample['gt'][0, 0, :2].tolist(), sample['flip']))
+    assert (len(corners) > 4) if random else corners == {(12, 22, False)}
+
+
+def test_a_picture_smaller_than_the_crop_is_named(root):
+    data = DATASETS.build(dict(RAINDROP, data_root=str(root), pipeline=[dict(type='CropPair', size=64)]))
+    with pytest.raises(DatasetError, match=r'_clean\.png: 60x40 is smaller than the crop of 64'):
+        data[0]
+    with pytest.raises(ValueError, match='prob'):
+        TRANSFORMS.build(dict(type='FlipPair', prob=2))
