@@ -7,6 +7,7 @@ from torch import Tensor
 
 from rainrestore.errors import CheckpointError
 from rainrestore.models.losses import (
+    ContrastiveLoss,
     CrossEntropyAdversarialLoss,
     FeatureMatchingLoss,
     HingeAdversarialLoss,
@@ -126,6 +127,36 @@ def test_cross_entropy_adversarial_losses(shape: tuple[int, ...]) -> None:
     assert loss.slope(fake).item() == pytest.approx(np.mean(1 - on_restored), rel=1e-5)
 
 
+def test_smoothed_labels_punish_a_sure_discriminator() -> None:
+    loss = CrossEntropyAdversarialLoss(real_label=0.9, fake_label=0.1)
+    real, fake = 6 * rand(4, 1, 3, 3) - 3, 6 * rand(4, 1, 3, 3) - 3
+    on_true, on_restored = (1 / (1 + np.exp(-array(logits))) for logits in (real, fake))
+    wanted = -np.mean(0.9 * np.log(on_true) + 0.1 * np.log(1 - on_true))
+    wanted -= np.mean(0.1 * np.log(on_restored) + 0.9 * np.log(1 - on_restored))
+    assert loss.discriminator_loss(real, fake).item() == pytest.approx(wanted / 2, rel=1e-5)
+    # least where D is the label, not where it is certain
+    at_label, certain = torch.full((1,), float(np.log(9))), torch.full((1,), 30.0)
+    assert loss.discriminator_loss(at_label, -at_label) < loss.discriminator_loss(certain, -certain)
+    # what the generator minimises knows no labels
+    assert loss.generator_loss(fake) == CrossEntropyAdversarialLoss().generator_loss(fake)
+
+
+def test_flipped_labels_are_of_whole_pictures_and_as_frequent_as_asked() -> None:
+    torch.manual_seed(0)
+    sure = torch.full((20_000, 1, 2, 2), 10.0)
+    loss = CrossEntropyAdversarialLoss(flip=0.1)
+    # a wrong label costs 10, a right one nothing; true and restored pictures have half each
+    assert loss.discriminator_loss(sure, -sure).item() == pytest.approx(0.1 * 10, rel=0.05)
+    errors = [loss.discriminator_loss(sure[:1], -sure[:1]).item() for _ in range(200)]
+    assert {round(error) for error in errors} == {0, 5, 10}
+
+
+@pytest.mark.parametrize('options', [dict(real_label=1.1), dict(fake_label=-0.1), dict(flip=0.5), dict(real_label=0)])
+def test_labels_that_are_none_are_refused(options: dict) -> None:
+    with pytest.raises(ValueError, match=r'label|flip'):
+        CrossEntropyAdversarialLoss(**options)
+
+
 def test_cross_entropy_slope_is_the_gradient_left_to_the_generator() -> None:
     loss = CrossEntropyAdversarialLoss(1.0)
     for value in (-60.0, 0.0, 3.0):
@@ -172,6 +203,29 @@ def test_feature_matching_leaves_the_logits_out_and_the_truth_alone() -> None:
     assert fake[0][-1].grad is None
     assert all(layer.grad is None for scale in real for layer in scale)
     assert fake[1][0].grad.abs().sum() > 0
+
+
+def test_contrastive_loss_is_a_ratio_of_distances() -> None:
+    """Recomputed for a picture between the two; 0 at the truth, large at the degraded picture."""
+    truth, degraded = rand(2, 3, 16, 16), rand(2, 3, 16, 16)
+    loss = ContrastiveLoss(layers=('relu1_1', 'relu2_1'), weights=(0.5, 1.0), loss_weight=2.0)
+    features = [loss.vgg(picture) for picture in (truth, degraded, (truth + degraded) / 2)]
+    clean, bad, between = ({key: array(value) for key, value in feature.items()} for feature in features)
+    wanted = sum(
+        weight * np.mean(np.abs(between[key] - clean[key])) / np.mean(np.abs(between[key] - bad[key]))
+        for key, weight in (('relu1_1', 0.5), ('relu2_1', 1.0))
+    )
+    picture = ((truth + degraded) / 2).requires_grad_()
+    value = loss(picture, truth, degraded)
+    assert value.item() == pytest.approx(2 * wanted, rel=1e-4)
+    value.backward()
+    assert picture.grad.abs().sum() > 0
+    assert loss(truth, truth, degraded).item() == 0
+    assert loss(degraded, truth, degraded).item() > 100
+    assert not loss.state_dict()
+    loss.load_state_dict({})
+    with pytest.raises(ValueError, match='2 layers need as many weights, got 1'):
+        ContrastiveLoss(layers=('relu1_1', 'relu2_1'), weights=(1.0,))
 
 
 def test_linear_adversarial_gradients_survive_bfloat16() -> None:

@@ -39,7 +39,7 @@ def _torchvision_weights() -> dict[str, Tensor]:
 
 
 class VGG16Features(nn.Module):
-    """Activations of the ImageNet VGG16 (Simonyan & Zisserman 2015) up to relu3_3, frozen.
+    """Activations of the ImageNet VGG16 (Simonyan & Zisserman 2015) up to relu3_3, frozen; not part of checkpoints.
 
     Args:
         taps: names of the activations to return.
@@ -72,6 +72,9 @@ class VGG16Features(nn.Module):
         self.register_buffer('mean', torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
         self.requires_grad_(False).eval()
+        # Checkpoints stay without them: a state_dict lacks them, and loading one leaves them as they are.
+        self.register_state_dict_post_hook(_drop_weights)
+        self.register_load_state_dict_pre_hook(_keep_weights)
 
     def train(self, mode: bool = True) -> 'VGG16Features':
         """Stays in evaluation mode."""
@@ -110,12 +113,21 @@ class MeanSquare(Function):
         return difference * (gradient * 2 / difference.numel()), None
 
 
+def _drop_weights(_: nn.Module, state: dict[str, Any], prefix: str, __: object) -> None:
+    for key in [key for key in state if key.startswith(prefix)]:
+        del state[key]
+
+
+def _keep_weights(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
+    state.update({f'{prefix}{key}': value for key, value in module.named_parameters()})
+
+
 @MODELS.register_module()
 class PerceptualLoss(nn.Module):
     """vgg(H, H^) = loss_weight * sum over layers of mean (phi_l(H) - phi_l(H^))^2 (paper eqs. 20, 27).
 
     The paper writes squared norms; their means are taken here, since the sums are four to six orders larger than the
-    other terms. The features of the truth carry no gradient. VGG's own weights are not part of checkpoints.
+    other terms. The features of the truth carry no gradient.
 
     Args:
         layers: the activations phi_l.
@@ -132,12 +144,6 @@ class PerceptualLoss(nn.Module):
         super().__init__()
         self.loss_weight = loss_weight
         self.vgg = VGG16Features(tuple(layers), weights)
-        self._register_state_dict_hook(_drop_vgg)
-        self._register_load_state_dict_pre_hook(self._keep_vgg)
-
-    def _keep_vgg(self, state: dict, prefix: str, *_: object) -> None:
-        own = {f'{prefix}vgg.{key}': value for key, value in self.vgg.state_dict().items()}
-        state.update(own)
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """H^ and H, RGB (N, 3, H, W) in [0, 1] -> a scalar."""
@@ -146,8 +152,3 @@ class PerceptualLoss(nn.Module):
         features = self.vgg(prediction)
         terms = [MeanSquare.apply(features[name], truth[name]) for name in features]
         return self.loss_weight * torch.stack(terms).sum()
-
-
-def _drop_vgg(_module: nn.Module, state: dict, prefix: str, _metadata: object) -> None:
-    for key in [key for key in state if key.startswith(f'{prefix}vgg.')]:
-        del state[key]

@@ -1,6 +1,7 @@
 """What is computed: networks, each a registered component."""
 
 from rainrestore.models.networks.discriminators import SRGANDiscriminator
+from rainrestore.models.networks.encoder_decoder import EncoderDecoder
 from rainrestore.models.networks.encoders import DenseNetEncoder, ResNetEncoder, VGGEncoder
 from rainrestore.models.networks.fpm import FaceParsingUNet
 from rainrestore.models.networks.generator import FCGGenerator
@@ -24,6 +25,7 @@ __all__ = [
     'AirlightNet',
     'DenseNetEncoder',
     'DepthGuidedDiscriminator',
+    'EncoderDecoder',
     'FCGGenerator',
     'FaceParsingUNet',
     'GuidedFilterDecomposition',

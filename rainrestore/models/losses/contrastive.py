@@ -1,0 +1,50 @@
+"""A loss that pulls the restored picture to the clean one and pushes it away from the one it was made of."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rainrestore.models.losses.perceptual import VGG16Features
+from rainrestore.registry import MODELS
+
+#: So that a restoration equal to its input, whose distance to it is 0, has a finite loss.
+EPSILON = 1e-7
+
+
+@MODELS.register_module()
+class ContrastiveLoss(nn.Module):
+    """``loss_weight * sum_l w_l mean |phi_l(H) - phi_l(H^)| / mean |phi_l(I) - phi_l(H^)|`` on VGG16 features.
+
+    The contrastive regularisation of AECR-Net (Wu et al., CVPR 2021), whose positive is the clean picture H and whose
+    negative the degraded one I: a remnant of a raindrop is near I, and costs more than a pixel loss says. Neither H nor
+    I has a gradient.
+
+    Args:
+        layers: the activations phi_l.
+        weights: w_l; in AECR-Net they double from layer to layer.
+        loss_weight: factor.
+    """
+
+    def __init__(
+        self,
+        layers: tuple[str, ...] = ('relu1_1', 'relu2_1', 'relu3_1'),
+        weights: tuple[float, ...] = (0.25, 0.5, 1.0),
+        loss_weight: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if len(layers) != len(weights):
+            raise ValueError(f'ContrastiveLoss: {len(layers)} layers need as many weights, got {len(weights)}')
+        self.loss_weight = loss_weight
+        self.weights = tuple(weights)
+        self.vgg = VGG16Features(tuple(layers))
+
+    def forward(self, prediction: Tensor, target: Tensor, degraded: Tensor) -> Tensor:
+        """H^, H and I, RGB (N, 3, H, W) in [0, 1], of one size -> a scalar."""
+        with torch.no_grad():
+            positive, negative = self.vgg(target), self.vgg(degraded)
+        terms = [
+            weight * F.l1_loss(feature.float(), positive[name].float())
+            / (F.l1_loss(feature.float(), negative[name].float()) + EPSILON)
+            for weight, (name, feature) in zip(self.weights, self.vgg(prediction).items(), strict=True)
+        ]  # fmt: skip
+        return self.loss_weight * torch.stack(terms).sum()
