@@ -66,6 +66,7 @@ ARGUMENTS: dict[str, dict] = {
     'RefinementUNet': dict(base_channels=4, levels=3),
     'DepthGuidedDiscriminator': dict(in_channels=3, base_channels=4),
     'EncoderDecoder': dict(base_channels=4, latent_channels=8),
+    'EncoderDecoder-skips': dict(base_channels=4, latent_channels=8, skips=True),
     'HiFaceNet': dict(base_channels=4, levels=3, hidden=4),
     'MultiScalePatchDiscriminator': dict(base_channels=4),
 }

@@ -1,7 +1,8 @@
-"""An encoder and a decoder with a narrow waist between them."""
+"""An encoder and a decoder with a narrow waist between them, and, if asked, skips around it."""
 
 from itertools import pairwise
 
+import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -11,16 +12,18 @@ from rainrestore.registry import MODELS
 
 @MODELS.register_module()
 class EncoderDecoder(BaseModule):
-    """What a picture is has to pass a waist of ``latent_channels``; nothing goes around it.
+    """All that is known of a picture passes a waist of ``latent_channels``, or goes around it where there are skips.
 
     ``levels`` 4x4 convolutions with stride 2, of widths b, 2b, 4b, ... and at last ``latent_channels``, and as many
-    transposed ones back; batch normalised but at the ends, LeakyReLU 0.2 going down and ReLU coming up; tanh.
+    transposed ones back; batch normalised but at the ends, LeakyReLU 0.2 going down and ReLU coming up; tanh. With
+    skips it is pix2pix' U-Net: what comes up is concatenated to what went down.
 
     Args:
         in_channels: channels of the image.
         base_channels: b.
         latent_channels: channels of the waist.
         levels: halvings; other sides are padded.
+        skips: whether details go around the waist.
         init_cfg: where weights come from.
     """
 
@@ -30,20 +33,32 @@ class EncoderDecoder(BaseModule):
         base_channels: int = 32,
         latent_channels: int = 128,
         levels: int = 4,
+        skips: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        self.levels = levels
+        self.skips = skips
         widths = [*(base_channels * 2**level for level in range(levels - 1)), latent_channels]
-        layers: list[nn.Module] = []
+        self.down = nn.ModuleList()
         for level, (a, b) in enumerate(pairwise([in_channels, *widths])):
-            layers.append(nn.Conv2d(a, b, 4, 2, 1, bias=not level))
-            layers += [nn.BatchNorm2d(b)] if level else []
-            layers.append(nn.LeakyReLU(0.2))
-        for a, b in pairwise(widths[::-1]):
-            layers += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[0], 3, 4, 2, 1), nn.Tanh())
+            norm = [nn.BatchNorm2d(b)] if level else []
+            self.down.append(nn.Sequential(nn.Conv2d(a, b, 4, 2, 1, bias=not level), *norm, nn.LeakyReLU(0.2)))
+        self.up = nn.ModuleList()
+        for level, (a, b) in enumerate(pairwise(widths[::-1])):
+            given = 2 * a if skips and level else a
+            deconvolution = nn.ConvTranspose2d(given, b, 4, 2, 1, bias=False)
+            self.up.append(nn.Sequential(deconvolution, nn.BatchNorm2d(b), nn.ReLU()))
+        self.to_rgb = nn.ConvTranspose2d(2 * widths[0] if skips else widths[0], 3, 4, 2, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, in_channels, H, W) in [-1, 1], any sides -> RGB (N, 3, H, W) in [-1, 1]."""
-        return crop_to(self.layers(pad_to_multiple(image, 2**self.levels)), image)
+        x = pad_to_multiple(image, 2 ** len(self.down))
+        passed = []
+        for stage in self.down:
+            x = stage(x)
+            passed.append(x)
+        for stage, beside in zip(self.up, passed[-2::-1], strict=True):
+            x = stage(x)
+            if self.skips:
+                x = torch.cat((x, beside), 1)
+        return crop_to(torch.tanh(self.to_rgb(x).float()), image)
