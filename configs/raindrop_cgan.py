@@ -1,6 +1,6 @@
 # Raindrops on glass, a conditional GAN: a generator with a waist of 128 channels, cross-entropy, one rate for both
 # players, 20 epochs of the Raindrop set's 861 pictures in batches of 8. Here: drops rendered over faces (data_root);
-# raindrop_set.py has the Raindrop set.
+# raindrop_set/ has the Raindrop set.
 _base_ = ['_base_/data.py', '_base_/runtime.py', '_base_/schedule_joint.py']
 
 _on_glass = [dict(type='RaindropsOnGlass', seed=2022), dict(type='PackFaceInputs')]

@@ -1,12 +1,17 @@
 """Pairs by name, in the layout of the Raindrop set, and the crops that keep them aligned."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from narrow import narrow
 from PIL import Image
 
 from rainrestore.datasets import PairedDataset
 from rainrestore.datasets.image_io import DatasetError, ImageFileError
-from rainrestore.registry import DATASETS, TRANSFORMS
+from rainrestore.engine.config import load_config
+from rainrestore.engine.optim import SlotOptimWrapperConstructor
+from rainrestore.registry import DATASETS, MODELS, TRANSFORMS
 
 RAINDROP = dict(type='PairedDataset', given_suffix='_rain', truth_suffix='_clean')
 
@@ -76,3 +81,25 @@ def test_a_picture_smaller_than_the_crop_is_named(root):
         data[0]
     with pytest.raises(ValueError, match='prob'):
         TRANSFORMS.build(dict(type='FlipPair', prob=2))
+
+
+def test_raindrop_set_trains(tmp_path):
+    pytest.importorskip('mmagic')
+    for split in ('train', 'test_a'):
+        for folder, end in (('data', 'rain'), ('gt', 'clean')):
+            (tmp_path / split / folder).mkdir(parents=True)
+            for number in range(2):
+                Image.new('RGB', (272, 260), (90, 20 * number, 40)).save(
+                    tmp_path / split / folder / f'{number}_{end}.png'
+                )
+    path = Path(__file__).parents[1] / 'configs' / 'raindrop_set' / 'raindrop_pix2pix.py'
+    config = load_config(path, data_root=tmp_path)
+    config.merge_from_dict({'model': narrow(config.model)})
+    assert config.val_dataloader.dataset.split == 'test_a'
+    data = DATASETS.build(config.train_dataloader.dataset)
+    batch = {key: [data[0][key], data[1][key]] for key in ('inputs', 'data_samples')}
+    assert batch['inputs'][0].shape == (3, 256, 256)
+    model = MODELS.build(config.model)
+    groups = {key: value for key, value in config.optim_wrapper.items() if key != 'constructor'}
+    log = model.train_step(batch, SlotOptimWrapperConstructor(groups)(model))
+    assert {'loss_pixel', 'loss_adv_global', 'loss_disc_global'} <= set(log)

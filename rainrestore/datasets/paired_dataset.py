@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.dataset import BaseDataset
 
-from rainrestore.datasets.face_dataset import build_transform
+from rainrestore.datasets.face_dataset import build_transform, resolve_data_root
 from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image
 from rainrestore.registry import DATASETS
 
@@ -26,7 +26,7 @@ class PairedDataset(BaseDataset):
     and ``img`` of the same size.
 
     Args:
-        data_root: folder of the data set.
+        data_root: folder of the data set; None for ``$RAINRESTORE_DATA``, or else the bundled portraits.
         split: its sub-folder; ``''`` for ``data_root`` itself.
         given: folder of the degraded pictures, or None.
         truth: folder of the clean pictures; ``''`` for the split's folder itself.
@@ -43,7 +43,7 @@ class PairedDataset(BaseDataset):
 
     def __init__(
         self,
-        data_root: str | os.PathLike[str],
+        data_root: str | os.PathLike[str] | None = None,
         split: str = 'train',
         given: str | None = 'data',
         truth: str = 'gt',
@@ -54,12 +54,13 @@ class PairedDataset(BaseDataset):
     ) -> None:
         if limit is not None and limit < 1:
             raise ValueError(f'PairedDataset: limit must be at least 1 or None, got {limit}')
-        self.folder = Path(data_root).expanduser() / split
+        root = resolve_data_root(data_root)
+        self.folder = root / split
         self.given, self.given_suffix = given, given_suffix
         self.truth, self.truth_suffix = truth, truth_suffix
         self.limit = limit
         super().__init__(
-            data_root=str(data_root),
+            data_root=str(root),
             data_prefix=dict(),
             pipeline=[build_transform(step) for step in pipeline],
             test_mode=split != 'train',

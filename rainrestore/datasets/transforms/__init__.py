@@ -14,10 +14,11 @@ from rainrestore.datasets.transforms.packing import PackFaceInputs
 from rainrestore.datasets.transforms.pairs import CropPair, FlipPair
 from rainrestore.datasets.transforms.parsing import ParsingTarget, area_average
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
+from rainrestore.datasets.transforms.rain_and_haze import RainAndHaze
 from rainrestore.datasets.transforms.raindrops import RaindropsOnGlass
 
 __all__ = [
     'AdditiveNoise', 'CropPair', 'Degradation', 'DownsampleAndBack', 'FlipFace', 'FlipPair', 'JPEGArtefacts',
-    'MixedDegradation', 'Mosaic', 'MotionOrDefocusBlur', 'PackFaceInputs', 'ParsingTarget', 'RaindropsOnGlass',
-    'ScaleAwareHeavyRain', 'area_average',
+    'MixedDegradation', 'Mosaic', 'MotionOrDefocusBlur', 'PackFaceInputs', 'ParsingTarget', 'RainAndHaze',
+    'RaindropsOnGlass', 'ScaleAwareHeavyRain', 'area_average',
 ]  # fmt: skip

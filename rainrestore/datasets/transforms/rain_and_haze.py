@@ -1,0 +1,67 @@
+"""Rain and haze together on scenes of any depth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+
+from rainrestore.datasets.transforms.base import FaceTransform, check_seed, sample_rng
+from rainrestore.physics import RainRanges, draw_scene, forward, quantise
+from rainrestore.registry import TRANSFORMS
+
+#: Depths along a side that a random map is interpolated from.
+KNOTS = 5
+
+
+def smooth_depth(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """A random depth map, H x W float32 in [0, 1]: far at the top as over open ground, with smooth hills in it."""
+    ground = np.linspace(1, 0, KNOTS)[:, None]
+    knots = (ground + rng.uniform(-0.35, 0.35, (KNOTS, KNOTS))).astype(np.float32)
+    depth = cv2.resize(knots, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(depth, 0, 1)
+
+
+@TRANSFORMS.register_module()
+class RainAndHaze(FaceTransform):
+    """``img = T (gt + S) + (1 - T) A`` with ``T = exp(-beta d)``, d the depth of each pixel (Li et al., CVPR 2019).
+
+    Reads ``gt`` (H x W x 3 uint8 RGB) and, where there is one, ``depth`` (H x W, nearest 0, farthest 1); without it a
+    smooth random map is drawn. Writes ``img`` (H x W x 3 uint8) and ``rain``, a dict of all that was drawn. S and A are
+    those of :func:`rainrestore.physics.draw_scene`; lengths of streaks scale with the shorter side.
+
+    Args:
+        ranges: ``'rain_v1'`` or a dict of the fields of :class:`rainrestore.physics.RainRanges` that differ from it.
+            beta is the attenuation at depth 1.
+        seed: a whole number gives each name its rain (val, test); None draws anew each time (training).
+
+    Raises:
+        KeyError: a sample without ``gt`` (or, with a seed, ``name``).
+        ValueError: a depth of another size, or not in [0, 1].
+    """
+
+    def __init__(self, ranges: RainRanges | str | Mapping[str, Any] = 'rain_v1', seed: int | None = None) -> None:
+        self.ranges = RainRanges.from_config(ranges)
+        self.seed = check_seed(seed, 'RainAndHaze')
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        for key in ('gt',) if self.seed is None else ('gt', 'name'):
+            if key not in results:
+                raise KeyError(f'RainAndHaze: the sample has no {key!r}')
+        rng = sample_rng(self.seed, results.get('name', ''))
+        image = results['gt'].astype(np.float32) / np.float32(255)
+        scene = draw_scene(image, self.ranges, rng)
+        depth = results.get('depth')
+        if depth is None:
+            depth = smooth_depth(image.shape[0], image.shape[1], rng)
+        elif depth.shape != image.shape[:2] or not (depth.min() >= 0 and depth.max() <= 1):
+            raise ValueError(
+                f"RainAndHaze: 'depth' must be {image.shape[0]}x{image.shape[1]} in [0, 1], got {depth.shape} in "
+                f'[{depth.min():g}, {depth.max():g}]'
+            )
+        transmission = np.exp(-scene.params['beta'] * depth).astype(np.float32)[..., None]
+        results['img'] = quantise(forward(scene.J, scene.S, transmission, scene.A))
+        results['rain'] = {**scene.params, 'transmission': [float(transmission.min()), float(transmission.max())]}
+        return results
