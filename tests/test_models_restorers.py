@@ -190,7 +190,7 @@ def test_true_and_restored_faces_never_share_a_batch(faces: dict) -> None:
     assert sizes == [2, 2]  # the restored faces, for both steps, and the true ones
 
 
-@pytest.mark.parametrize('name', ['fcg_gan_x4', 'esrgan_x4', 'heavy_rain_removal_x4'])
+@pytest.mark.parametrize('name', ['fcg_gan_x4', 'esrgan_x4', 'heavy_rain_removal_x4', 'hifacegan_rain_x4'])
 def test_one_look_at_the_restored_faces_serves_both_steps(
     faces: dict, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,9 +91,9 @@ class ModulatedResidualBlock(nn.Module):
         middle = min(in_channels, out_channels)
         self.norm_0 = SpatialModulation(in_channels, guide_channels, hidden)
         self.norm_1 = SpatialModulation(middle, guide_channels, hidden)
-        # The first has no bias: the normalisation after it would take it away.
+        # No biases: the next normalisation would take them away.
         self.conv_0 = spectral_norm(nn.Conv2d(in_channels, middle, 3, padding=1, bias=False))
-        self.conv_1 = spectral_norm(nn.Conv2d(middle, out_channels, 3, padding=1))
+        self.conv_1 = spectral_norm(nn.Conv2d(middle, out_channels, 3, padding=1, bias=False))
         self.shortcut = None
         if in_channels != out_channels:
             self.norm_s = SpatialModulation(in_channels, guide_channels, hidden)
@@ -140,7 +140,7 @@ class HiFaceNet(BaseModule):
         self.levels = levels
         self.encoder = SuppressionEncoder(in_channels, base_channels, levels)
         widths = self.encoder.widths
-        self.start = nn.Conv2d(in_channels, widths[-1], 3, padding=1)
+        self.start = nn.Conv2d(in_channels, widths[-1], 3, padding=1, bias=False)
         self.blocks = nn.ModuleList(
             [nn.ModuleList([ModulatedResidualBlock(widths[-1], widths[-1], widths[-1], hidden)])]
         )

@@ -235,7 +235,7 @@ class FCGGAN(Restorer):
             return terms, (real, fake)
         # a backward pass keeps to the precision of its forward pass, which autocast would change
         with torch.autocast(face.device.type, enabled=False):
-            (gradient,) = torch.autograd.grad(sum(terms.values()), seen, retain_graph=True)
+            (gradient,) = torch.autograd.grad(torch.stack([*terms.values()]).sum(), seen, retain_graph=True)
         first, *others = terms
         known = {first: _KnownGradient.apply(face, terms[first].detach(), gradient)}
         return known | {term: terms[term].detach() for term in others}, (real, fake)
