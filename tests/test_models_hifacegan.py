@@ -131,9 +131,10 @@ def test_each_step_moves_every_weight(faces: dict) -> None:
     before = {key: value.detach().clone() for key, value in model.named_parameters()}
     log = model.train_step(faces, SlotOptimWrapperConstructor(groups)(model))
     assert {'loss_disc_global', 'prob_real_global', 'prob_fake_global'} <= set(log)
-    assert not [
-        key for key, value in model.named_parameters() if value.requires_grad and torch.equal(before[key], value)
-    ]
+    after = {key: value for key, value in model.named_parameters() if value.requires_grad}
+    still = {key for key, value in after.items() if torch.equal(before[key], value)}
+    # while no logit is beyond the hinge, the two means cancel in the last bias
+    assert still <= {f'discriminator.scales.{scale}.stages.4.bias' for scale in range(2)}
 
 
 def test_overfits_two_faces(faces: dict) -> None:
