@@ -63,7 +63,7 @@ class Ablation(NamedTuple):
 
 def one_component(kept: str) -> Ablation:
     others = [name for name in COMPONENTS if name != kept]
-    keys = ('loss_adv', 'loss_disc', 'prob_real', 'prob_fake', 'slope')
+    keys = ('loss_adv', 'loss_disc', 'prob_real', 'prob_fake', 'accuracy', 'slope')
     return Ablation(
         base='fcg_gan_x4',
         option='model.local_discriminators',

@@ -145,6 +145,19 @@ def test_pix2pix_losses_are_isolas(faces: dict) -> None:
         assert (options['lr'], options['betas'], options['weight_decay']) == (2e-4, (0.5, 0.999), 0)
 
 
+def test_contrastive_loss_is_of_the_restored_the_true_and_the_enlarged_face(faces: dict) -> None:
+    config = load_config(CONFIGS / 'pix2pix_x4.py').model
+    config.generator.network.base_channels = config.discriminator.base_channels = 4
+    torch.manual_seed(0)
+    model: ConditionalGAN = MODELS.build({**config, 'contrastive_loss': dict(type='ContrastiveLoss')})
+    data = model.data_preprocessor(faces, training=True)
+    losses, face, truth = model.generator_losses(**data)
+    wanted = model.contrastive_loss(face, truth, enlarge(data['inputs'], face.shape[-2:]))
+    assert losses['loss_contrastive'].item() == pytest.approx(wanted.item(), rel=1e-5)
+    losses['loss_contrastive'].backward()
+    assert gradients(model.generator) > 0
+
+
 def test_discriminator_is_conditional() -> None:
     model: ConditionalGAN = tiny('pix2pix_x4').eval()
     face, rainy = torch.rand(1, 3, 128, 128), torch.rand(2, 3, 32, 32)

@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from narrow import narrow
@@ -222,6 +223,37 @@ def test_one_look_at_the_restored_faces_serves_both_steps(
     for (key, found), wanted in zip(first.named_parameters(), second.parameters(), strict=True):
         moved_by, should = (value.detach() - before[key] for value in (found, wanted))
         assert (moved_by - should).norm() <= 1e-3 * should.norm() + 1e-6, key
+
+
+def test_generator_may_step_more_often_than_the_discriminators(faces: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the runner's counter: a resumed run keeps the beat."""
+    from mmengine.logging import MessageHub
+
+    torch.manual_seed(0)
+    config = load_config(CONFIGS / 'srgan_x4.py')
+    config.merge_from_dict({'model': {**narrow(config.model), 'generator_steps': 3}})
+    model: FCGGAN = MODELS.build(config.model).train()
+    wrappers = SlotOptimWrapperConstructor(GROUPS)(model)
+    stepped = []
+    for iteration in range(3, 8):
+        monkeypatch.setitem(MessageHub.get_current_instance().runtime_info, 'iter', iteration)
+        before = snapshot(model.discriminator), snapshot(model.generator)
+        log = model.train_step(faces, wrappers)
+        assert moved(model.generator, before[1])
+        assert moved(model.discriminator, before[0]) == ('loss_disc_global' in log)
+        stepped.append('loss_disc_global' in log)
+    assert stepped == [True, False, False, True, False]
+    with pytest.raises(ValueError, match='generator_steps must be at least 1, got 0'):
+        FCGGAN(generator=dict(config.model.generator), pixel_loss=None, generator_steps=0)
+
+
+def test_log_has_psnr_and_the_discriminators_accuracy(faces: dict) -> None:
+    model: FCGGAN = tiny('srgan_x4').train()
+    wrappers = SlotOptimWrapperConstructor(GROUPS)(model)
+    nn.init.constant_(model.discriminator.head[-1].bias, 50)  # takes everything for true
+    log = model.train_step(faces, wrappers)
+    assert log['accuracy_global'] == 0.5
+    assert log['psnr_train'].item() == pytest.approx(-10 * np.log10(log['loss_pixel'].item()), abs=1e-3)
 
 
 def test_saturated_discriminator_is_reported(faces: dict, caplog: pytest.LogCaptureFixture) -> None:

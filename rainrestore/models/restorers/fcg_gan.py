@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from mmengine.logging import MMLogger
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 from torch.autograd import Function
@@ -100,6 +100,8 @@ class FCGGAN(Restorer):
         rain_loss: L_R, which keeps only its MSE terms in this stage (paper section 3.6).
         parameter_loss: losses on S, T and A themselves, or None as in the paper.
         parsing_loss: L_F.
+        generator_steps: steps of the generator to one of the discriminators, 1 as in the paper; more hold back
+            discriminators that win too easily.
         data_preprocessor: see :class:`Restorer`.
         init_cfg: where weights come from.
     """
@@ -118,6 +120,7 @@ class FCGGAN(Restorer):
         rain_loss: dict | None = None,
         parameter_loss: dict | None = None,
         parsing_loss: dict | None = None,
+        generator_steps: int = 1,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -136,6 +139,9 @@ class FCGGAN(Restorer):
         self.rain_loss = build_slot(rain_loss if rain_removal is not None else None)
         self.parameter_loss = build_slot(parameter_loss if rain_removal is not None else None)
         self.parsing_loss = build_slot(parsing_loss if face_parser is not None else None)
+        if generator_steps < 1:
+            raise ValueError(f'generator_steps must be at least 1, got {generator_steps}')
+        self.generator_steps = generator_steps
         if discriminator is not None and adversarial_loss is None:
             raise ValueError(
                 'a discriminator without adversarial_loss is never trained: give the loss or drop the slot'
@@ -199,11 +205,7 @@ class FCGGAN(Restorer):
         """
         truth = self.truth(data_samples, 'gt_img')
         face, estimate, parsing = self.generate(inputs)
-        losses: dict[str, Tensor] = {}
-        if self.pixel_loss is not None:
-            losses['loss_pixel'] = self.pixel_loss(face, truth)
-        if self.perceptual_loss is not None:
-            losses['loss_vgg'] = self.perceptual_loss(face, truth)
+        losses = self.picture_losses(face, truth, inputs)
         for name, critic, adversarial in self.critics():
             terms, said = self.adversarial_terms(critic, adversarial, face, truth, inputs)
             losses |= {f'loss_{term}_{name}': value for term, value in terms.items()}
@@ -217,6 +219,15 @@ class FCGGAN(Restorer):
             target, annotated = (self.truth(data_samples, key) for key in ('parsing', 'parsing_labels'))
             losses['loss_parsing'] = self.parsing_loss(parsing, target, annotated)
         return losses, face.detach(), truth
+
+    def picture_losses(self, face: Tensor, truth: Tensor, inputs: Tensor) -> dict[str, Tensor]:
+        """The terms that compare H^ with H (and, in a subclass, with I)."""
+        losses: dict[str, Tensor] = {}
+        if self.pixel_loss is not None:
+            losses['loss_pixel'] = self.pixel_loss(face, truth)
+        if self.perceptual_loss is not None:
+            losses['loss_vgg'] = self.perceptual_loss(face, truth)
+        return losses
 
     def adversarial_terms(
         self, critic: nn.Module, adversarial: Any, face: Tensor, truth: Tensor, inputs: Tensor
@@ -252,10 +263,11 @@ class FCGGAN(Restorer):
     def train_step(
         self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict | dict[str, OptimWrapper]
     ) -> dict[str, Tensor]:
-        """The generator's step, then each discriminator's.
+        """The generator's step, then, every ``generator_steps`` iterations, each discriminator's.
 
-        Returns the losses for the log, and per discriminator its mean probabilities on true and restored faces and the
-        slope of its sigmoid, which is what is left of the generator's gradient.
+        Returns the losses for the log, ``psnr_train`` in dB (RGB, no crop, the mean error of the batch), and per
+        discriminator its mean probabilities on true and restored faces, the part of both that it tells rightly
+        (``accuracy``) and the slope of its sigmoid, which is what is left of the generator's gradient.
         """
         batch = self.data_preprocessor(data, training=True)
         wrappers: Any = optim_wrapper
@@ -264,7 +276,10 @@ class FCGGAN(Restorer):
             losses, face, truth = self.generator_losses(batch['inputs'], batch['data_samples'], verdicts)
         total, log = self.parse_losses(losses)
         wrappers['generator'].update_params(total)
-        if verdicts:
+        log['psnr_train'] = -10 * (face - truth).square().mean().log10()
+        # The runner's counter, which a resumed run takes up; outside a runner each step is the first.
+        iteration = MessageHub.get_current_instance().runtime_info.get('iter', 0)
+        if verdicts and iteration % self.generator_steps == 0:
             log |= self.discriminator_step(face, truth, batch['inputs'], wrappers['discriminator'], verdicts)
         return log
 
@@ -298,6 +313,7 @@ class FCGGAN(Restorer):
                     real, fake = real - fake.mean(), fake - real.mean()
                 log[f'prob_real_{name}'] = real.detach().sigmoid().mean()
                 log[f'prob_fake_{name}'] = fake.detach().sigmoid().mean()
+                log[f'accuracy_{name}'] = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
                 log[f'slope_{name}'] = adversarial.slope(fake)
         total, parsed = self.parse_losses(losses)
         optim_wrapper.update_params(total)
