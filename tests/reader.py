@@ -185,6 +185,16 @@ def faces(path: Path, words: Sequence[str]) -> None:
     write_faces(path)
 
 
+def raindrops(path: Path, words: Sequence[str]) -> None:
+    """Two pairs in the layout of the Raindrop set."""
+    for split in ('train', 'test_a'):
+        for folder, end in (('data', 'rain'), ('gt', 'clean')):
+            for number in range(2):
+                file = path / split / folder / f'{number}_{end}.png'
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.new('RGB', (264, 260), (90, 200 * number, 40)).save(file)
+
+
 def unlabelled(path: Path, words: Sequence[str]) -> None:
     """Faces without masks."""
     for masks in write_faces(path).glob('*/mask'):
@@ -217,7 +227,7 @@ def weights(path: Path, words: Sequence[str]) -> None:
 
 def log(path: Path, words: Sequence[str]) -> None:
     """The work dir of a run, with the values that the command asks for."""
-    keys = [word for word in words if re.fullmatch(r'loss_\w+|PSNR\w*|SSIM\w*', word)]
+    keys = [word for word in words if re.fullmatch(r'(loss|psnr|accuracy)_\w+|PSNR\w*|SSIM\w*', word)]
     lines = [json.dumps({**dict.fromkeys(keys, 1.0 / step), 'iter': step, 'step': step}) for step in (10, 20)]
     (path / 'vis_data').mkdir(parents=True)
     (path / 'vis_data' / 'scalars.json').write_text('\n'.join(lines), encoding='utf-8')
@@ -249,6 +259,7 @@ def exported(path: Path, words: Sequence[str]) -> None:
 STAND_INS: list[tuple[str, Callable[[Path, Sequence[str]], None]]] = [
     (r'.*/CelebAMask-HQ', release),
     (r'.*/faces|data/celebamask128', faces),
+    (r'.*/raindrop', raindrops),
     (r'.*/unlabelled', unlabelled),
     (r'my_config\.py', config),
     (r'.+\.pth', weights),
