@@ -32,7 +32,7 @@ def follow(command: str, code: str) -> np.ndarray:
 
 
 def test_torchscript(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    follow(COMMANDS[0], code_blocks(PAGE, 'python')[0])
+    follow(COMMANDS[0], code_blocks('export', 'python')[0])
     assert 'LicenseRef-CelebAMask-HQ-research-only' in capsys.readouterr().out.splitlines()
     assert main(shlex.split(COMMANDS[2])) == 0
     assert (folder / 'results' / 'hrrm_x4.pt').is_file()
@@ -42,5 +42,5 @@ def test_torchscript(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_onnx_gives_the_same_face(folder: Path) -> None:
     pytest.importorskip('onnxruntime')
     pytest.importorskip('onnxscript')
-    faces = [follow(COMMANDS[place], code_blocks(PAGE, 'python')[place]).astype(int) for place in (0, 1)]
+    faces = [follow(COMMANDS[place], code_blocks('export', 'python')[place]).astype(int) for place in (0, 1)]
     assert np.abs(faces[0] - faces[1]).max() <= 1
