@@ -10,7 +10,8 @@ ratios within a round. What is restored are PNG files of 32x32 pixels:
   restorer_bf16    the same with precision='bfloat16'
   onnxruntime      a bare float32 forward of the network exported with its physics, one batch (if it is installed)
 
-Prints Markdown tables; the last line is JSON. Peak memory is that of a process of its own for each path.
+Prints Markdown tables; the last line is JSON. Memory is measured in a process of its own for each path: the peak over
+what imports and the built network need.
 """
 
 from __future__ import annotations
@@ -19,12 +20,9 @@ import argparse
 import importlib.util
 import json
 import platform
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -36,14 +34,15 @@ from PIL import Image
 from rainrestore import Restorer, compat
 from rainrestore.apis.export import export
 from rainrestore.apis.restorer import build_restorer, find_model
+from rainrestore.benchmark.timing import Job, alternate, cost_apart
 from rainrestore.datasets.image_io import read_image
 from rainrestore.engine.complexity import measure_complexity
+from rainrestore.engine.device import find_device
 
 SIDE = 32
 GOAL = 3.0
 # 0.97 GMAC for a face of 32x32; the bundled network has 0.98.
 SAME_SIZE = dict(mid_channels=39, num_blocks=16)
-Job = Callable[[], object]
 
 
 def write_faces(folder: Path, count: int, side: int = SIDE) -> list[Path]:
@@ -146,48 +145,14 @@ PATHS: dict[str, Callable[[list[Path], str, str], Job]] = {
 }
 
 
-def seconds(job: Job) -> float:
-    """Wall time of one call."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    job()
-    return time.perf_counter() - start
-
-
-def alternate(jobs: dict[str, Job], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each job in each round; the first round, which fills the caches, is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in jobs}
-    for turn in range(rounds + 1):
-        for name, job in jobs.items():
-            spent = seconds(job)
-            if turn:
-                times[name].append(spent)
-    return times
-
-
 def ratio(times: dict[str, list[float]], base: str, name: str) -> float:
     """How many times faster than ``base``, the median over the rounds."""
     return statistics.median(one / other for one, other in zip(times[base], times[name], strict=True))
 
 
-def peak_memory(name: str, args: argparse.Namespace) -> float:
-    """MiB that a process which only runs this path needs at most."""
-    words = ['--only', name, '--batch', args.batch, '--device', args.device, '--model', args.model]
-    command = [sys.executable, '-W', 'ignore', __file__, *map(str, words), '--threads', str(torch.get_num_threads())]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return float(output.splitlines()[-1])
-
-
-def run_alone(name: str, args: argparse.Namespace) -> float:
-    """Run one path three times and return the peak in MiB: of the GPU where there is one, else of the process."""
-    with tempfile.TemporaryDirectory() as folder:
-        job = PATHS[name](write_faces(Path(folder), args.batch), args.device, args.model)
-        for _ in range(3):
-            job()
-    if args.device.startswith('cuda'):
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def step_of(name: str, count: int, device: str, model: str, folder: str) -> Job:
+    """One path over ``count`` faces, written to ``folder``."""
+    return PATHS[name](write_faces(Path(folder), count), device, model)
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -195,7 +160,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return '\n'.join('| ' + ' | '.join(row) + ' |' for row in [head, ['---', *['---:'] * (len(head) - 1)], *rows])
 
 
-def costs(args: argparse.Namespace, folder: Path) -> dict[str, dict[str, float]]:
+def costs(args: argparse.Namespace, folder: Path, device: torch.device) -> dict[str, dict[str, float]]:
     """Milliseconds a face against batch (32x32) and side (one face), eager, ours, and ours in bfloat16."""
     names = ('eager', 'restorer', 'restorer_bf16')
     found: dict[str, dict[str, float]] = {}
@@ -204,7 +169,7 @@ def costs(args: argparse.Namespace, folder: Path) -> dict[str, dict[str, float]]
         *((f'side {side}', 1, side) for side in args.sides),
     ):
         paths = write_faces(folder, count, side)
-        times = alternate({name: PATHS[name](paths, args.device, args.model) for name in names}, args.rounds)
+        times = alternate({name: PATHS[name](paths, args.device, args.model) for name in names}, args.rounds, device)
         found[label] = {name: 1e3 * statistics.median(spent) / count for name, spent in times.items()}
     return found
 
@@ -220,31 +185,31 @@ def main() -> None:
     parser.add_argument('--batches', type=int, nargs='*', default=[1, 2, 4, 8, 16, 32, 64], help='for the second table')
     parser.add_argument('--sides', type=int, nargs='*', default=[32, 64, 128, 256], help='for the second table')
     parser.add_argument('--paths', nargs='+', choices=PATHS, help='only these (eager and mmagic always run)')
-    parser.add_argument('--only', choices=PATHS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.rounds < 1 or args.batch < 1:
         parser.error('--rounds and --batch must be at least 1')
     if args.threads:
         torch.set_num_threads(args.threads)
-    if args.only:
-        print(run_alone(args.only, args))
-        return
+    device = find_device(args.device)
     names = [name for name in PATHS if args.paths is None or name in (*args.paths, 'eager', 'mmagic')]
     if args.device != 'cpu' or importlib.util.find_spec('onnxruntime') is None:
         names = [name for name in names if name != 'onnxruntime']
     macs = measure_complexity(build_restorer(*find_model(args.model, None)), SIDE, SIDE).macs
     with tempfile.TemporaryDirectory() as temporary:
         paths = write_faces(Path(temporary), args.batch)
-        times = alternate({name: PATHS[name](paths, args.device, args.model) for name in names}, args.rounds)
+        times = alternate({name: PATHS[name](paths, args.device, args.model) for name in names}, args.rounds, device)
         rates = {name: args.batch / statistics.median(spent) for name, spent in times.items()}
         ratios = {base: {name: ratio(times, base, name) for name in names} for base in ('eager', 'mmagic')}
-        peaks = {name: peak_memory(name, args) for name in names}
-        by_size = costs(args, Path(temporary))
+        peaks = {
+            name: cost_apart(step_of, name, args.batch, args.device, args.model, temporary, rounds=2, device=device).mib
+            for name in names
+        }
+        by_size = costs(args, Path(temporary), device)
     print(
         f'{args.device}, {torch.get_num_threads()} threads, batch {args.batch}, torch {torch.__version__}, '
         f'medians of {args.rounds} rounds\n'
     )
-    print(table(['path', 'faces/s', 'times eager', 'times mmagic', 'peak MiB'], [
+    print(table(['path', 'faces/s', 'times eager', 'times mmagic', 'MiB'], [
         [f'`{name}`', f'{rates[name]:.1f}', f'{ratios["eager"][name]:.2f}', f'{ratios["mmagic"][name]:.2f}',
          f'{peaks[name]:.0f}'] for name in names
     ]))  # fmt: skip
