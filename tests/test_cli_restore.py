@@ -49,7 +49,7 @@ class Command:
         self.capsys = capsys
 
     def __call__(self, *words: object, model: object = BICUBIC) -> int:
-        code = main(['restore', *map(str, words), '--model', str(model), '--device', 'cpu'])
+        code = main(['restore', *map(str, words), '--aligned', '--model', str(model), '--device', 'cpu'])
         output = self.capsys.readouterr()
         self.errors = output.err.splitlines()
         self.summary = json.loads(output.out.splitlines()[-1]) if code != 2 else {}
@@ -73,7 +73,7 @@ class Negative:
     def __init__(self) -> None:
         self.seen = 0
 
-    def restore(self, pictures):
+    def restore(self, pictures, names):
         if any(picture[0, 0, 0] == 66 for picture in pictures):
             raise PictureError('item 0', 'is sixty-six')
         self.seen += len(pictures)
@@ -416,7 +416,10 @@ def test_killed_between_writing_and_renaming(faces, tmp_path, monkeypatch):
     out = tmp_path / 'out'
     with monkeypatch.context() as patch:
         patch.setattr(Path, 'replace', interrupt)
-        assert main(['restore', str(faces), '-o', str(out), '--model', str(BICUBIC), '--device', 'cpu']) == 130
+        assert (
+            main(['restore', str(faces), '-o', str(out), '--aligned', '--model', str(BICUBIC), '--device', 'cpu'])
+            == 130
+        )
     assert tree(out) == ['manifest.jsonl']
     assert (out / 'manifest.jsonl').read_text() == ''
 

@@ -13,7 +13,6 @@ from typing import Any, Literal, Protocol, TextIO
 import numpy as np
 
 from rainrestore.apis.inputs import PictureError
-from rainrestore.apis.restorer import Restoration
 from rainrestore.datasets.image_io import (
     IMAGE_SUFFIXES,
     ImageFileError,
@@ -21,15 +20,14 @@ from rainrestore.datasets.image_io import (
     encode_png,
     find_images,
     read_image,
-    sixteen_bit,
 )
 from rainrestore.engine.checkpoints import sha256_of
 from rainrestore.errors import ConfigError
 from rainrestore.files import whole_file
-from rainrestore.physics import quantise
-from rainrestore.visualization.sheets import picture_grid
 
-FACES = 'restored'
+RESTORED = 'restored'
+#: The faces of a photo, at the network's size.
+FACES = 'faces'
 SHEETS = 'sheets'
 PHYSICS = ('J', 'S', 'T', 'A')
 MANIFEST = 'manifest.jsonl'
@@ -39,13 +37,23 @@ MAX_VALUES = 64_000_000
 HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
+class PictureResult(Protocol):
+    """What becomes of one picture: a :class:`~rainrestore.apis.Restoration`, or that of a whole photo."""
+
+    def files(self, kind: str) -> dict[str, np.ndarray | None]:
+        """What follows the picture's name -> its pixels, or None for what is not predicted; as ``Restoration``'s."""
+
+    def record(self) -> dict[str, Any]:
+        """What the manifest says of it beside the files, JSON-able; ``notes`` are shown, ``faces`` counted."""
+
+
 class PictureRestorer(Protocol):
     """What restores the pictures of files: a :class:`~rainrestore.apis.Restorer`, or whatever finds the faces first."""
 
     fingerprint: str
 
-    def restore(self, pictures: Sequence[np.ndarray]) -> list[Restoration]:
-        """Restore H x W x 3 uint8 RGB pictures.
+    def restore(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> Sequence[PictureResult]:
+        """Restore H x W x 3 uint8 RGB pictures; ``names`` are their paths.
 
         Raises:
             PictureError: one of them cannot be restored.
@@ -74,17 +82,30 @@ class _Read:
     name: str
     source: Path
     digest: str
-    targets: Mapping[str, str]
     picture: np.ndarray
 
 
 @dataclass(frozen=True)
+class _Results:
+    """Where results go, of which kinds, and what must not be written over: device and inode of each input."""
+
+    out: Path
+    kinds: Sequence[str]
+    inputs: frozenset[tuple[int, int]]
+
+
+@dataclass(frozen=True)
 class FileOutcome:
-    """What became of one picture; ``reason`` says why it failed."""
+    """What became of one picture; ``reason`` says why it failed, ``notes`` what to know of a result.
+
+    ``faces``: how many were restored, now.
+    """
 
     source: Path
     state: Literal['restored', 'done', 'failed']
     reason: str = ''
+    notes: tuple[str, ...] = ()
+    faces: int = 0
 
 
 def plan_files(inputs: Sequence[str | Path], out: str | Path) -> FilePlan:
@@ -135,6 +156,7 @@ def restore_files(
 
     Below ``plan.out``, each for a picture NAME: ``restored/NAME.png``; with ``physics`` ``J/NAME.png`` (8 bits),
     ``S/``, ``T/`` and ``A/`` (16 bits, value / 65535); with ``sheets`` ``sheets/NAME.png``, a row of input, face and
+    maps. Of a whole photo, ``restored`` is the photo, its faces are ``faces/NAME/0.png`` and so on, and so are their
     maps. Each file is written under another name and then renamed. When all files of a picture are there,
     ``manifest.jsonl`` gets a line: its source, the fingerprint of the model, and SHA-256 of the source and of each
     file. A picture is done if such a line fits source, files and model as they are now; nothing else counts.
@@ -144,7 +166,9 @@ def restore_files(
     Raises:
         ConfigError: the folder cannot be written: it is read-only, or the disk is full. What is written stays done.
     """
-    kinds = (FACES, *(PHYSICS if physics else ()), *((SHEETS,) if sheets else ()))
+    kinds = (RESTORED, FACES, *(PHYSICS if physics else ()), *((SHEETS,) if sheets else ()))
+    inputs = frozenset(identity for source in plan.sources.values() if (identity := _identity(source)))
+    results = _Results(plan.out, kinds, inputs)
     for path, reason in plan.unlisted.items():
         yield FileOutcome(path, 'failed', reason)
     manifest = plan.out / MANIFEST
@@ -157,40 +181,41 @@ def restore_files(
     waiting: list[_Read] = []
     with log:
         for name, source in plan.sources.items():
-            targets = _targets(name, kinds)
             try:
                 digest = _source_digest(source)
-                if _is_done(done.get(name), plan.out, targets, digest, restorer.fingerprint):
-                    yield FileOutcome(source, 'done')
+                if _is_done(done.get(name), plan.out, kinds, digest, restorer.fingerprint):
+                    yield FileOutcome(source, 'done', notes=tuple(done[name].get('notes', ())))
                     continue
-                waiting.append(_Read(name, source, digest, targets, read_image(source)))
+                waiting.append(_Read(name, source, digest, read_image(source)))
             except ImageFileError as error:
                 yield FileOutcome(source, 'failed', error.reason)
             if len(waiting) == batch or sum(read.picture.size for read in waiting) > MAX_VALUES:
-                yield from _restore_and_write(restorer, waiting, plan.out, log)
+                yield from _restore_and_write(restorer, waiting, results, log)
                 waiting = []
-        yield from _restore_and_write(restorer, waiting, plan.out, log)
+        yield from _restore_and_write(restorer, waiting, results, log)
 
 
 def _restore_and_write(
-    restorer: PictureRestorer, reads: Sequence[_Read], out: Path, log: TextIO
+    restorer: PictureRestorer, reads: Sequence[_Read], results: _Results, log: TextIO
 ) -> Iterator[FileOutcome]:
-    for read, result in zip(reads, _restore_each(restorer, [read.picture for read in reads]), strict=True):
+    for read, result in zip(reads, _restore_each(restorer, reads), strict=True):
         if isinstance(result, PictureError):
             yield FileOutcome(read.source, 'failed', result.reason)
             continue
         try:
-            written = _write(result, out, read.targets)
-            line = {'name': read.name, 'source': str(read.source), 'source_sha256': read.digest, 'sha256': written,
-                    'model': restorer.fingerprint}  # fmt: skip
+            record = result.record()
+            written = _write(result, results, read.name)
+            line = {'name': read.name, 'source': str(read.source), 'source_sha256': read.digest, 'kinds': results.kinds,
+                    'sha256': written, 'model': restorer.fingerprint, **record}  # fmt: skip
             log.write(json.dumps(line) + '\n')
             log.flush()
         except OSError as error:
             if error.errno in HOPELESS:
-                raise _unwritable(out, error) from error
+                raise _unwritable(results.out, error) from error
             yield FileOutcome(read.source, 'failed', f'its result cannot be written ({error.strerror or error})')
         else:
-            yield FileOutcome(read.source, 'restored')
+            faces = len(record.get('faces', (read.source,)))
+            yield FileOutcome(read.source, 'restored', notes=tuple(record.get('notes', ())), faces=faces)
 
 
 def _expanded(inputs: Sequence[str | Path]) -> Iterator[Path]:
@@ -224,8 +249,7 @@ def _result_names(named: Mapping[Path, str]) -> dict[str, Path]:
 def _spare_inputs(plan: FilePlan) -> None:
     """Refuse a plan in which a result would be written over an input, whatever links lead there."""
     inputs = {identity: source for source in plan.sources.values() if (identity := _identity(source))}
-    kinds = (FACES, *PHYSICS, SHEETS)
-    results = [plan.out / target for name in plan.sources for target in _targets(name, kinds).values()]
+    results = [plan.out / kind / name for name in plan.sources for kind in (RESTORED, *PHYSICS, SHEETS)]
     for result in (plan.out / MANIFEST, *results):
         source = inputs.get(_identity(result) or (0, 0))
         if source is not None:
@@ -238,11 +262,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return status.st_dev, status.st_ino
-
-
-def _targets(name: str, kinds: Sequence[str]) -> dict[str, str]:
-    """Kind -> path below ``out``."""
-    return {kind: f'{kind}/{name}' for kind in kinds}
 
 
 def _source_digest(source: Path) -> str:
@@ -279,63 +298,67 @@ def _read_manifest(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _is_done(
-    entry: Mapping[str, Any] | None, out: Path, targets: Mapping[str, str], source_digest: str, fingerprint: str
+    entry: Mapping[str, Any] | None, out: Path, kinds: Sequence[str], source_digest: str, fingerprint: str
 ) -> bool:
     """Whether the line says, and rightly, that this picture as it is now was restored by this model."""
     if entry is None or entry.get('source_sha256') != source_digest or entry.get('model') != fingerprint:
         return False
-    for target in targets.values():
-        expected = entry['sha256'].get(target, '')
+    if not (isinstance(entry.get('kinds'), list) and set(kinds) <= set(map(str, entry['kinds']))):
+        return False
+    files = {target: digest for target, digest in entry['sha256'].items() if target.partition('/')[0] in kinds}
+    for target, expected in files.items():
         try:
             # None: a map that this model does not predict.
             if expected is not None and sha256_of(out / target) != expected:
                 return False
         except OSError:
             return False
-    return True
+    return f'{RESTORED}/{entry["name"]}' in files
 
 
-def _restore_each(restorer: PictureRestorer, pictures: Sequence[np.ndarray]) -> list[Restoration | PictureError]:
+def _restore_each(restorer: PictureRestorer, reads: Sequence[_Read]) -> list[PictureResult | PictureError]:
     """The restoration of each picture, or its error; one that fails takes no other with it."""
-    if not pictures:
+    if not reads:
         return []
     try:
-        return list(restorer.restore(pictures))
+        return list(restorer.restore([read.picture for read in reads], [str(read.source) for read in reads]))
     except PictureError as error:
-        if len(pictures) == 1:
+        if len(reads) == 1:
             return [error]
-    return [result for picture in pictures for result in _restore_each(restorer, [picture])]
+    return [result for read in reads for result in _restore_each(restorer, [read])]
 
 
-def _write(result: Restoration, out: Path, targets: Mapping[str, str]) -> dict[str, str | None]:
+def _write(result: PictureResult, results: _Results, name: str) -> dict[str, str | None]:
     """Write the files of one picture; target -> SHA-256, None for a map that the network does not predict."""
-    digests: dict[str, str | None] = {}
-    for kind, target in targets.items():
-        pixels = _pixels(result, kind)
-        if pixels is None:
-            digests[target] = None
-            continue
-        data = encode_png(pixels)
-        path = out / target
-        if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(out)):
-            raise OSError(errno.ELOOP, f'a link leads out of {out}')
-        with whole_file(path) as temporary:
-            temporary.write_bytes(data)
-        digests[target] = hashlib.sha256(data).hexdigest()
-    return digests
+    stem, suffix = os.path.splitext(name)
+    files = {
+        f'{kind}/{stem}{which}{suffix}': pixels
+        for kind in results.kinds
+        for which, pixels in result.files(kind).items()
+    }
+    for target in files:
+        _check_target(results, target)
+    return {
+        target: None if pixels is None else _write_picture(pixels, results.out / target)
+        for target, pixels in files.items()
+    }
 
 
-def _pixels(result: Restoration, kind: str) -> np.ndarray | None:
-    """The picture of one kind; None for a map that the network does not predict."""
-    if kind == FACES:
-        return result.face
-    if kind == SHEETS:
-        row = result.pictures()
-        return picture_grid([list(row.values())], list(row))
-    values = getattr(result, kind)
-    if values is None:
-        return None
-    return quantise(values) if kind == 'J' else sixteen_bit(values)
+def _check_target(results: _Results, target: str) -> None:
+    """Refuse to write outside of the folder or over an input."""
+    path = results.out / target
+    if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(results.out)):
+        raise OSError(errno.ELOOP, f'a link leads out of {results.out}')
+    if _identity(path) in results.inputs:
+        raise OSError(errno.EEXIST, f'{path} is an input')
+
+
+def _write_picture(pixels: np.ndarray, path: Path) -> str:
+    """Write one file; its SHA-256."""
+    data = encode_png(pixels)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def _unwritable(out: Path, error: OSError) -> ConfigError:

@@ -15,15 +15,17 @@ from torch import Tensor, nn
 
 from rainrestore import __version__
 from rainrestore.apis.inputs import Picture, PictureError, named, split, to_picture
+from rainrestore.datasets.image_io import sixteen_bit
 from rainrestore.engine.checkpoints import ZOO_SCHEME, is_training_only, load_weights, zoo_entry
 from rainrestore.engine.config import bundled_config, load_config
 from rainrestore.engine.device import find_device
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.models.folding import fold
-from rainrestore.physics.rain import REFERENCE_SIDE
+from rainrestore.physics.rain import REFERENCE_SIDE, quantise
 from rainrestore.physics.resample import resize
 from rainrestore.registry import MODELS, SCOPE
 from rainrestore.visualization.rows import sample_pictures
+from rainrestore.visualization.sheets import picture_grid
 
 #: Below this no face can be told, let alone restored.
 SMALLEST_SIDE = 8
@@ -70,6 +72,28 @@ class Restoration:
         """The row of a sheet: input, restored face and maps, each H x W x 3 uint8 of one size, by their titles."""
         return sample_pictures(torch.from_numpy(self.I.transpose(2, 0, 1)), {'output': self.output()})
 
+    def files(self, kind: str) -> dict[str, np.ndarray | None]:
+        """What a folder of results keeps of one kind: what follows the picture's name -> pixels, as a PNG has them.
+
+        ``restored``: the face; ``J``: 8 bits; ``S``, ``T``, ``A``: 16 bits, value / 65535; ``sheets``: a row of
+        pictures. None for what the network does not predict.
+        """
+        if kind == 'faces':
+            return {}
+        if kind == 'restored':
+            return {'': self.face}
+        if kind == 'sheets':
+            row = self.pictures()
+            return {'': picture_grid([list(row.values())], list(row))}
+        values = getattr(self, kind)
+        if values is None:
+            return {'': None}
+        return {'': quantise(values) if kind == 'J' else sixteen_bit(values)}
+
+    def record(self) -> dict[str, Any]:
+        """What a manifest keeps beside the files: nothing."""
+        return {}
+
 
 #: Field of a restoration -> key of the network's output.
 MAPS = {'J': 'lr_img', 'S': 'streak', 'T': 'transmission', 'A': 'airlight', 'parsing': 'parsing'}
@@ -78,8 +102,8 @@ MAPS = {'J': 'lr_img', 'S': 'streak', 'T': 'transmission', 'A': 'airlight', 'par
 class Restorer:
     """Restores faces: ``Restorer('fcg_gan_x4')(x)``.
 
-    A picture **is** a face: cropped and aligned as CelebA's are, eyes level, from chin to hair. Whatever finds faces in
-    a photo calls :meth:`restore` with its crops and pastes ``face`` back.
+    A picture **is** a face: cropped and aligned as CelebA's are, eyes level, from chin to hair. For whole photos there
+    is :class:`~rainrestore.apis.PhotoRestorer`, which calls :meth:`restore` with its crops and pastes ``face`` back.
 
     **Sizes.** The bundled networks were trained on faces of 32x32, restored to 128x128. A picture whose sides are both
     larger is therefore brought down until the shorter one has 32 pixels (bicubic with antialiasing, as eq. 2 makes
@@ -159,17 +183,20 @@ class Restorer:
             PictureError: what is given is no picture, or too small or too large to restore.
         """
         items, single = split(source)
-        names = named(items, single)
-        # One after the other, and each brought down at once: a folder of photos need not fit into the memory.
-        prepared = [self.prepare(item, name) for item, name in zip(items, names, strict=True)]
-        results: list[Any] = self.restore_prepared(prepared, names)
+        results: list[Any] = self.restore(items, named(items, single))
         if not maps:
             results = [result.face for result in results]
         return results[0] if single else results
 
-    def restore(self, pictures: Sequence[Picture]) -> list[Restoration]:
-        """Restore each of a list of pictures, with all that the network predicts; as ``self(pictures, maps=True)``."""
-        return self(list(pictures), maps=True)
+    def restore(self, pictures: Sequence[Picture], names: Sequence[str] | None = None) -> list[Restoration]:
+        """Restore each of a list of pictures, with all that the network predicts; as ``self(pictures, maps=True)``.
+
+        ``names`` are what errors call them.
+        """
+        names = named(pictures) if names is None else names
+        # One after the other, and each brought down at once: a folder of photos need not fit into the memory.
+        prepared = [self.prepare(item, name) for item, name in zip(pictures, names, strict=True)]
+        return self.restore_prepared(prepared, names)
 
     def prepare(self, item: Picture, name: str = 'the picture') -> np.ndarray:
         """A picture as the network takes it: h x w x 3 float32 in [0, 1], brought down if it is larger.

@@ -1,13 +1,14 @@
-"""Restore pictures of faces into a folder.
+"""Restore the faces in photos, or pictures of faces, into a folder.
 
-Each INPUT is a picture, a folder (all pictures in it and in its sub-folders) or a pattern such as "stills/*.jpg"; a
-picture is a face, cropped and aligned. OUT receives restored/NAME.png (with --save-physics and --sheet more beside it),
-each file whole or not at all, and manifest.jsonl, which says what was restored from what and by which model: run again,
-the command does what is not done yet.
+Each INPUT is a photo, a folder (all pictures in it and in its sub-folders) or a pattern such as "stills/*.jpg". Faces
+are looked for, cut out, restored and pasted back; with --aligned each picture is itself a face, cropped and aligned.
+OUT receives restored/NAME.png, of a photo also its faces, faces/NAME/0.png (with --save-physics and --sheet more beside
+it), each file whole or not at all, and manifest.jsonl, which says what was restored from what and by which model: run
+again, the command does what is not done yet.
 
 The last line printed is one JSON object. Exit codes: 0 every picture is restored; 2 nothing could be done, or no more
-(a wrong option, no such file, a full disk); 3 some pictures failed: each is named with the reason on a line of its own,
-and nothing is written for it; 130 interrupted.
+(a wrong option, no such file, a full disk); 3 some pictures failed, as those without a face: each is named with the
+reason on a line of its own, and nothing is written for it; 130 interrupted.
 """
 
 import argparse
@@ -26,8 +27,19 @@ EXIT_INTERRUPTED = 130
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore restore``."""
-    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='a picture, a folder, or a pattern')
+    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='a photo, a folder, or a pattern')
     parser.add_argument('-o', '--out', type=Path, required=True, help='folder for the results')
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument('--aligned', action='store_true', help='each picture is a face, cropped and aligned')
+    where.add_argument('--boxes', type=Path, metavar='FILE', help='where the faces are, a CSV file (docs/photos.md)')
+    where.add_argument(
+        '--detector',
+        default='DlibDetector',
+        help='a registered face detector, or a config file (default: DlibDetector)',
+    )
+    parser.add_argument(
+        '--background', choices=('keep', 'derain'), default='keep', help='what to do around the faces (default: keep)'
+    )
     parser.add_argument(
         '--model', default='fcg_gan_x4', help='a model of the zoo, or a config with --checkpoint (default: fcg_gan_x4)'
     )
@@ -53,25 +65,38 @@ def run(args: argparse.Namespace) -> int:
     from PIL import Image
     from tqdm import tqdm
 
-    from rainrestore.apis import Restorer, plan_files, restore_files
+    from rainrestore.apis import PhotoRestorer, PictureRestorer, Restorer, plan_files, restore_files
     from rainrestore.engine.device import limit_threads
+    from rainrestore.errors import ConfigError
+    from rainrestore.faces import read_boxes
 
     # Pillow warns of large pictures that the reader then refuses by name.
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)
     limit_threads()
+    if args.aligned and args.background != 'keep':
+        raise ConfigError('--aligned: a picture that is a face has no background; leave out --background')
     plan = plan_files(args.inputs, args.out)
+    boxes = read_boxes(args.boxes) if args.boxes else None
     restorer = Restorer(
         args.model, args.checkpoint, device=args.device, precision=args.precision, batch_size=args.batch
     )
+    pictures: PictureRestorer = restorer
+    # The faces of one photo make a batch; those of an aligned picture are one.
+    batch = args.batch
+    if not args.aligned:
+        pictures, batch = PhotoRestorer(restorer, args.detector, background=args.background, boxes=boxes), 1
     states: Counter[str] = Counter()
+    faces = 0
     failed: dict[str, str] = {}
+    notes: dict[str, tuple[str, ...]] = {}
     start = time.monotonic()
-    outcomes = restore_files(restorer, plan, batch=args.batch, physics=args.save_physics, sheets=args.sheet)
+    outcomes = restore_files(pictures, plan, batch=batch, physics=args.save_physics, sheets=args.sheet)
     # No bar in a log file: disable=None asks whether a terminal is there.
-    with tqdm(total=len(plan.sources) + len(plan.unlisted), desc='restore', unit='face', disable=None) as bar:
+    with tqdm(total=len(plan.sources) + len(plan.unlisted), desc='restore', unit='picture', disable=None) as bar:
         try:
             for outcome in outcomes:
                 states[outcome.state] += 1
+                faces += outcome.faces
                 if outcome.state == 'restored':
                     bar.update()
                 else:
@@ -80,21 +105,26 @@ def run(args: argparse.Namespace) -> int:
                     bar.refresh()
                 if outcome.state == 'failed':
                     failed[str(outcome.source)] = outcome.reason
+                if outcome.notes:
+                    notes[str(outcome.source)] = outcome.notes
         except KeyboardInterrupt:
             bar.close()
             print('rainrestore: interrupted; the same command goes on from here', file=sys.stderr)
             return EXIT_INTERRUPTED
     seconds = time.monotonic() - start
-    for path, reason in failed.items():
-        print(f'rainrestore: failed: {" ".join(f"{path}: {reason}".split())}', file=sys.stderr)
+    lines = [('note', path, note) for path, kept in notes.items() for note in kept]
+    for kind, path, text in [*lines, *(('failed', path, reason) for path, reason in failed.items())]:
+        print(f'rainrestore: {kind}: {" ".join(f"{path}: {text}".split())}', file=sys.stderr)
     print(f'{states["restored"]} restored, {states["done"]} done before, {states["failed"]} failed')
     summary = {
         'restored': states['restored'],
         'done_before': states['done'],
         'failed': failed,
-        'faces_per_second': round(states['restored'] / seconds, 2),
+        'notes': notes,
+        'faces': faces,
+        'faces_per_second': round(faces / seconds, 2),
         'model': restorer.name,
-        'fingerprint': restorer.fingerprint,
+        'fingerprint': pictures.fingerprint,
         'device': str(restorer.device),
         'out': str(args.out),
     }

@@ -237,8 +237,10 @@ def quantise(image: np.ndarray) -> np.ndarray:
     return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
 
 
-def draw_scene(J: np.ndarray, ranges: RainRanges, rng: np.random.Generator) -> RainScene:
-    """Draw rain and veil for one clean small face.
+def draw_scene(
+    J: np.ndarray, ranges: RainRanges, rng: np.random.Generator, face_side: float | None = None
+) -> RainScene:
+    """Draw rain and veil for one clean small face, or for a scene with faces.
 
     The scalars are drawn first (beta, airlight, then five for each layer), then the noise, layer by layer: more layers
     leave veil and earlier scalars as they are.
@@ -247,6 +249,7 @@ def draw_scene(J: np.ndarray, ranges: RainRanges, rng: np.random.Generator) -> R
         J: h x w x 3 float32 in [0, 1].
         ranges: the distribution.
         rng: consumed in a fixed order, so the same state gives the same scene.
+        face_side: pixels of J that a face fills, for which ``ranges`` gives the lengths; by default J's shorter side.
 
     Raises:
         ValueError: J is not h x w x 3.
@@ -257,7 +260,7 @@ def draw_scene(J: np.ndarray, ranges: RainRanges, rng: np.random.Generator) -> R
     if J.dtype != np.float32:
         raise TypeError(f'draw_scene: J must be float32 in [0, 1], got {J.dtype}')
     height, width = J.shape[:2]
-    scale = min(height, width) / REFERENCE_SIDE
+    scale = (face_side or min(height, width)) / REFERENCE_SIDE
     draws = iter(rng.random(2 + 5 * ranges.layers).tolist())
 
     def within(bounds: tuple[float, float]) -> float:

@@ -36,6 +36,10 @@ class Restorer(BaseModel):
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
         """I (N, 3, h, w) in [0, 1] -> what the networks make of it, by the names of the output sample, in [0, 1]."""
 
+    def remove_rain(self, inputs: Tensor) -> dict[str, Tensor]:
+        """As :meth:`restore`, but no more than J, S, T and A are asked for: a whole photo has no face to restore."""
+        return self.restore(inputs)
+
     @abstractmethod
     def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
         """I and its truth -> named losses; those whose name contains 'loss' are summed."""

@@ -188,6 +188,10 @@ class FCGGAN(Restorer):
             outputs['parsing'] = parsing
         return outputs
 
+    def remove_rain(self, inputs: Tensor) -> dict[str, Tensor]:
+        """I (N, 3, h, w) -> the estimate of the rain removal module, or nothing if that slot is empty."""
+        return {} if self.rain_removal is None else estimate_outputs(self.rain_removal(inputs))
+
     def rain_losses(self, estimate: Any, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
         """The terms of the rain removal module in the joint loss: L_R."""
         return self.rain_loss(estimate, self.truth(data_samples, 'lr_img'), inputs)

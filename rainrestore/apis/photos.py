@@ -1,0 +1,237 @@
+"""Whole photos: find the faces, restore each, paste them back."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from rainrestore import __version__
+from rainrestore.apis.derain import derain
+from rainrestore.apis.inputs import PictureError, named, split, to_picture
+from rainrestore.apis.restorer import SMALLEST_SIDE, Restoration, Restorer
+from rainrestore.errors import ConfigError
+from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector, build_detector, cut, find_faces, paste
+from rainrestore.faces.detection import TURNS
+from rainrestore.physics import quantise
+from rainrestore.visualization.sheets import picture_grid
+
+Background = Literal['keep', 'derain']
+
+#: A crop of which less than this lies in the photo gets a note.
+MOSTLY_INSIDE = 0.75
+#: A restored face that is shown larger than this many times gets one as well.
+ENLARGED = 2
+
+
+@dataclass(frozen=True, eq=False)
+class RestoredFace:
+    """A face of a photo.
+
+    Attributes:
+        crop: where it is.
+        score: of the detector; 1 for one that a person marked.
+        restoration: what the network made of it; ``restoration.face`` has the network's size, not the photo's.
+    """
+
+    crop: FaceCrop
+    score: float
+    restoration: Restoration
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoRestoration:
+    """A photo with its faces restored.
+
+    Attributes:
+        photo: H x W x 3 uint8 RGB, the size of the input; equal to it outside of the faces, or without rain there.
+        faces: the restored ones, the largest first; at least one.
+        notes: what was left as it is, or has less to show than it seems, in words.
+    """
+
+    photo: np.ndarray
+    faces: tuple[RestoredFace, ...]
+    notes: tuple[str, ...] = ()
+
+    def files(self, kind: str) -> dict[str, np.ndarray | None]:
+        """As :meth:`Restoration.files`: the photo, and of each face what :class:`Restoration` has, numbered."""
+        if kind == 'restored':
+            return {'': self.photo}
+        if kind == 'sheets':
+            rows = [face.restoration.pictures() for face in self.faces]
+            return {'': picture_grid([list(row.values()) for row in rows], list(rows[0]))}
+        aligned = 'restored' if kind == 'faces' else kind
+        return {f'/{number}': face.restoration.files(aligned)[''] for number, face in enumerate(self.faces)}
+
+    def record(self) -> dict[str, Any]:
+        """What a manifest keeps beside the files, JSON-able."""
+        faces = [{**vars(face.crop), 'score': round(face.score, 4)} for face in self.faces]
+        return {'faces': faces, 'notes': list(self.notes)}
+
+
+class PhotoRestorer:
+    """Restores the faces in whole photos: ``PhotoRestorer(Restorer('fcg_gan_x4'))('street.jpg').photo``.
+
+    Faces are looked for in the photo without rain first (:func:`~rainrestore.apis.derain.derain`), then in the photo as
+    it is, both upright and, if nothing is found, turned. Each is cut out as CelebA-HQ's are, from the photo as it is,
+    restored by ``restorer``, which brings it down to the size that it was trained on, and blended into the photo under
+    a soft ellipse. The photo keeps its resolution: a face of 300 pixels is shown as the network's 128, enlarged.
+
+    Args:
+        restorer: what restores a face.
+        detector: a registered name (``DlibDetector``, ``DlibCNNDetector``, ``RetinaFaceDetector``, your own), a config
+            of one, a config file with ``detector = dict(...)``, or a :class:`~rainrestore.faces.FaceDetector`.
+        background: ``'keep'`` the photo around the faces as it is, or ``'derain'`` it with the same network.
+        boxes: photo's path -> its faces, as :func:`rainrestore.faces.read_boxes` gives them: then nothing is looked
+            for, no detector is built, and a photo that is not among them is refused.
+        turns: degrees by which a photo is turned if it shows no upright face; none saves the time.
+
+    Attributes:
+        fingerprint: SHA-256 over that of ``restorer`` and all of the above.
+
+    Raises:
+        ConfigError: an unknown detector or background, or ``'derain'`` with a network that predicts no J.
+    """
+
+    def __init__(
+        self,
+        restorer: Restorer,
+        detector: str | Path | Mapping[str, Any] | FaceDetector = 'DlibDetector',
+        *,
+        background: Background = 'keep',
+        boxes: Mapping[Path, Sequence[FaceCrop]] | None = None,
+        turns: Sequence[float] = TURNS,
+    ) -> None:
+        if background not in ('keep', 'derain'):
+            raise ConfigError(f"background is 'keep' or 'derain', got {background!r}")
+        self.restorer = restorer
+        self.background = background
+        self.boxes = boxes
+        self.turns = tuple(turns)
+        self.detector: FaceDetector | None = None
+        if boxes is None:
+            named_config = isinstance(detector, (str, Path, Mapping))
+            self.detector = build_detector(detector) if named_config else detector  # type: ignore[arg-type,assignment]
+        self.removes_rain = derain(restorer, np.zeros((SMALLEST_SIDE, SMALLEST_SIDE, 3), np.uint8)) is not None
+        if background == 'derain' and not self.removes_rain:
+            raise ConfigError(
+                f'{restorer.name} predicts no picture without rain; keep the background, or choose a model with rain '
+                'removal, such as fcg_gan_x4'
+            )
+        self.fingerprint = self._fingerprint(detector)
+
+    def __call__(self, source: Any, crops: Sequence[FaceCrop] | None = None) -> Any:
+        """Restore one photo, or each of several.
+
+        Args:
+            source: what :class:`Restorer` takes, each picture a whole photo.
+            crops: where the faces are, instead of looking for them (in one photo).
+
+        Returns:
+            A :class:`PhotoRestoration`; for several a list of them in the same order.
+
+        Raises:
+            ImageFileError: a file cannot be read.
+            PictureError: what is given is no picture, or no face is found in it, or none that can be restored.
+        """
+        items, single = split(source)
+        results = [
+            self.restore_photo(to_picture(item, name), name, crops)
+            for item, name in zip(items, named(items, single), strict=True)
+        ]
+        return results[0] if single else results
+
+    def restore(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> list[PhotoRestoration]:
+        """As :func:`~rainrestore.apis.restore_files` calls it; ``names`` are the paths, by which boxes are found."""
+        return [self.restore_photo(picture, name) for picture, name in zip(pictures, names, strict=True)]
+
+    def restore_photo(
+        self, picture: np.ndarray, name: str = 'the photo', crops: Sequence[FaceCrop] | None = None
+    ) -> PhotoRestoration:
+        """Restore one H x W x 3 photo, uint8 or floating point in [0, 1]; for the rest see :meth:`__call__`."""
+        photo = picture if picture.dtype == np.uint8 else quantise(picture)
+        if crops is None and self.boxes is not None:
+            crops = self.boxes.get(Path(name).resolve())
+            if not crops:
+                raise PictureError(name, 'the file of boxes has no line for it')
+        need_clear = self.background == 'derain' or (crops is None and self.removes_rain)
+        clear = derain(self.restorer, photo) if need_clear else None
+        faces = self.find(photo, clear) if crops is None else [DetectedFace(crop) for crop in crops]
+        if not faces:
+            raise PictureError(name, self._none_found())
+        notes, kept = _sorted_out(faces, photo)
+        if not kept:
+            raise PictureError(name, f'none of its faces can be restored: {"; ".join(notes)}')
+        names = [f'{name}, face {number}' for number in range(len(kept))]
+        restorations = self.restorer.restore([cut(photo, face.crop) for face in kept], names)
+        result = photo.copy() if self.background == 'keep' or clear is None else clear
+        for face, restoration in zip(kept, restorations, strict=True):
+            paste(result, restoration.face, face.crop)
+            enlarged = face.crop.side / restoration.face.shape[0]
+            if enlarged > ENLARGED:
+                notes.append(f'{_place(face.crop)} is shown {enlarged:.1f} times larger than the network restores it, '
+                             'softer than the photo around it')  # fmt: skip
+        restored = [
+            RestoredFace(face.crop, face.score, restoration)
+            for face, restoration in zip(kept, restorations, strict=True)
+        ]
+        return PhotoRestoration(result, tuple(restored), tuple(notes))
+
+    def find(self, photo: np.ndarray, clear: np.ndarray | None) -> list[DetectedFace]:
+        """The faces in a photo, H x W x 3 uint8, of which ``clear`` is a version without rain."""
+        if self.detector is None:
+            raise ConfigError('this PhotoRestorer takes its faces from boxes and has no detector')
+        return find_faces(self.detector, [photo] if clear is None else [clear, photo], self.turns)
+
+    def _none_found(self) -> str:
+        where = 'with its rain removed and as it is' if self.removes_rain else 'as it is'
+        smallest = getattr(self.detector, 'smallest_face', None)
+        size = f', from {smallest} pixels with hair and chin' if smallest else ''
+        return (
+            f'no face found (looked for {where}, upright and turned{size}); mark it with --boxes FILE, or if the '
+            'picture is a face, cropped and aligned, say --aligned'
+        )
+
+    def _fingerprint(self, detector: Any) -> str:
+        """What determines the result; a detector of unknown kind counts by its ``repr``."""
+        described: Any = None
+        if self.boxes is not None:
+            described = [[str(path), [vars(crop) for crop in crops]] for path, crops in sorted(self.boxes.items())]
+        elif isinstance(detector, Path) or (isinstance(detector, str) and detector.endswith('.py')):
+            described = Path(detector).read_text(encoding='utf-8')
+        elif isinstance(detector, (str, Mapping)):
+            described = detector
+        else:
+            described = repr(detector)
+        made_by = {
+            'restorer': self.restorer.fingerprint, 'faces': described, 'background': self.background,
+            'turns': self.turns, 'version': __version__,
+        }  # fmt: skip
+        return sha256(json.dumps(made_by, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def _sorted_out(faces: Sequence[DetectedFace], photo: np.ndarray) -> tuple[list[str], list[DetectedFace]]:
+    """Notes on what is special, and the faces that can be restored."""
+    height, width = photo.shape[:2]
+    notes, kept = [], []
+    for face in faces:
+        crop = face.crop
+        what = _place(crop)
+        if round(crop.side) < SMALLEST_SIDE:
+            notes.append(f'{what} is {crop.side:.0f} pixels wide, too small to restore, and was left as it is')
+            continue
+        if not (0 <= crop.x < width and 0 <= crop.y < height):
+            notes.append(f'{what} lies outside of the {width}x{height} photo and was left as it is')
+            continue
+        inside = crop.inside(width, height)
+        if inside < MOSTLY_INSIDE:
+            notes.append(f'{what} is at the border: {1 - inside:.0%} of its square is the photo mirrored')
+        kept.append(face)
+    return notes, kept
+
+
+def _place(crop: FaceCrop) -> str:
+    return f'the face at ({crop.x:.0f}, {crop.y:.0f})'

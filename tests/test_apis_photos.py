@@ -1,0 +1,184 @@
+"""Whole photos: what is restored is the network's, all else is untouched, and what cannot be done is said."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from scenes import MarkerDetector, draw_marker, scene
+
+from rainrestore.apis import PhotoRestorer, PictureError, Restorer, derain
+from rainrestore.apis import derain as derain_room
+from rainrestore.benchmark.scenes import background, crop_of
+from rainrestore.errors import ConfigError
+from rainrestore.faces import FaceCrop, cut
+from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, seeded_rng
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope='module')
+def bicubic() -> Restorer:
+    """The quickest method; it removes no rain."""
+    return Restorer(ROOT / 'configs' / 'bicubic_x4.py', device='cpu')
+
+
+@pytest.fixture(scope='module')
+def fcg_gan() -> Restorer:
+    return Restorer('fcg_gan_x4', device='cpu')
+
+
+def by_hand(bicubic: Restorer, **options) -> PhotoRestorer:
+    """With faces that the caller names."""
+    return PhotoRestorer(bicubic, boxes={}, **options)
+
+
+def marked(height: int, width: int, *crops: FaceCrop) -> np.ndarray:
+    photo = background(height, width)
+    for crop in crops:
+        draw_marker(photo, crop)
+    return photo
+
+
+def test_faces_are_the_networks_and_the_rest_is_the_photo(bicubic) -> None:
+    photo = scene(150, 220, [(10, 20, 32), (80, 30, 96)])
+    crops = [crop_of((10, 20, 32)), crop_of((80, 30, 96))]
+    result = by_hand(bicubic)(photo, crops)
+    assert result.photo.shape == photo.shape and result.photo.dtype == np.uint8 and result.notes == ()
+    for face, crop in zip(result.faces, crops, strict=True):
+        assert face.crop == crop
+        expected = bicubic(np.ascontiguousarray(cut(photo, crop)), maps=True)
+        np.testing.assert_array_equal(face.restoration.face, expected.face)
+        np.testing.assert_array_equal(face.restoration.I, expected.I)
+    x, y = np.meshgrid(np.arange(220) + 0.5, np.arange(150) + 0.5)
+    outside = np.all([np.hypot(x - crop.x, y - crop.y) > crop.side / 2 + 1 for crop in crops], 0)
+    np.testing.assert_array_equal(result.photo[outside], photo[outside])
+    # In the middle of the large one: that face brought to the photo's size.
+    large = np.rint(resize(result.faces[1].restoration.face, 96, 96) * 255)
+    np.testing.assert_allclose(result.photo[30:126, 80:176][30:66, 30:66], large[30:66, 30:66], atol=1)
+
+
+def test_faces_are_found_whatever_they_look_like(bicubic) -> None:
+    """Many, turned, at the border, tiny and huge; each with what there is to say about it."""
+    restorer = PhotoRestorer(bicubic, MarkerDetector())
+    result = restorer(marked(200, 320, FaceCrop(60, 100, 90), FaceCrop(220, 90, 60), FaceCrop(285, 150, 40)))
+    assert [round(face.crop.side) for face in result.faces] == pytest.approx([90, 60, 40], abs=2)
+    turned = restorer(marked(160, 160, FaceCrop(80, 80, 100, 90)))
+    assert turned.faces[0].crop.angle == pytest.approx(90, abs=2)
+    border = restorer(marked(160, 160, FaceCrop(20, 80, 90)))
+    assert border.notes == ('the face at (20, 80) is at the border: 28% of its square is the photo mirrored',)
+    huge = restorer(marked(500, 500, FaceCrop(250, 250, 480)))
+    assert len(huge.notes) == 1 and 'is shown 3.8 times larger than the network restores it' in huge.notes[0]
+
+
+def test_what_cannot_be_restored_is_said(bicubic) -> None:
+    photo = background(100, 100)
+    restorer = PhotoRestorer(bicubic, MarkerDetector())
+    with pytest.raises(
+        PictureError, match=r'the picture: no face found \(looked for as it is, upright and turned, from 16'
+    ):
+        restorer(photo)
+    tiny, outside, whole = FaceCrop(30, 30, 6), FaceCrop(150, 30, 60), FaceCrop(60, 60, 40)
+    with pytest.raises(
+        PictureError, match=r'none of its faces.*\(30, 30\) is 6 pixels wide, too small.*outside of the 100x100'
+    ):
+        restorer(photo, [tiny, outside])
+    result = restorer(photo, [tiny, whole, outside])
+    assert [face.crop for face in result.faces] == [whole] and len(result.notes) == 2
+    np.testing.assert_array_equal(result.photo[26:34, 26:34], photo[26:34, 26:34])
+
+
+def test_boxes_replace_the_search_and_need_no_detector(bicubic, tmp_path) -> None:
+    photo = background(90, 90)
+    restorer = PhotoRestorer(bicubic, 'NoSuchDetector', boxes={tmp_path / 'a.png': [crop_of((20, 20, 40))]})
+    (result,) = restorer.restore([photo], [str(tmp_path / 'sub' / '..' / 'a.png')])
+    assert result.faces[0].crop == crop_of((20, 20, 40)) and result.faces[0].score == 1
+    with pytest.raises(PictureError, match=r'b\.png: the file of boxes has no line for it'):
+        restorer.restore([photo], [str(tmp_path / 'b.png')])
+
+
+def test_fingerprint_tells_what_makes_another_result(bicubic, fcg_gan) -> None:
+    def fingerprint(restorer: Restorer = bicubic, detector: object = None, **options) -> str:
+        return PhotoRestorer(restorer, detector or MarkerDetector(), **options).fingerprint
+
+    boxes = {Path('/a.png'): [crop_of((0, 0, 9))]}
+    made = [
+        fingerprint(), fingerprint(fcg_gan), fingerprint(turns=()), fingerprint(boxes={}), fingerprint(boxes=boxes),
+        fingerprint(boxes={Path('/a.png'): [crop_of((0, 0, 8))]}), fingerprint(fcg_gan, background='derain'),
+        bicubic.fingerprint,
+    ]  # fmt: skip
+    assert len(set(made)) == len(made)
+    assert fingerprint() == made[0] and fingerprint(boxes=dict(boxes)) == made[4]
+
+
+def test_unknown_background_and_networks_that_remove_no_rain(bicubic) -> None:
+    with pytest.raises(ConfigError, match="'keep' or 'derain', got 'blur'"):
+        by_hand(bicubic, background='blur')
+    with pytest.raises(ConfigError, match='predicts no picture without rain; keep the background'):
+        by_hand(bicubic, background='derain')
+    assert derain(bicubic, background(40, 40)) is None
+
+
+def test_several_photos_in_any_form(bicubic, tmp_path) -> None:
+    photo = marked(80, 90, FaceCrop(40, 40, 60))
+    restorer = PhotoRestorer(bicubic, MarkerDetector())
+    expected = restorer(photo).photo
+    several = restorer([photo, photo / np.float32(255), torch.from_numpy(photo).permute(2, 0, 1)])
+    for result in several:
+        np.testing.assert_array_equal(result.photo, expected)
+
+
+class KnownVeil:
+    """A network for which T and A are known: it inverts a veil exactly."""
+
+    device = torch.device('cpu')
+    precision = 'float32'
+
+    def __init__(self, transmission: float = 0.4, airlight: float = 0.8) -> None:
+        self.transmission, self.airlight = transmission, airlight
+        self.sizes: set = set()
+        self.model = SimpleNamespace(remove_rain=self.remove_rain)
+
+    def remove_rain(self, inputs):
+        self.sizes.add(tuple(inputs.shape[-2:]))
+        assert len(inputs) <= derain_room.__globals__['BATCH']
+        transmission = torch.full_like(inputs[:, :1], self.transmission)
+        return {'lr_img': (inputs - (1 - self.transmission) * self.airlight) / self.transmission,
+                'transmission': transmission}  # fmt: skip
+
+
+@pytest.mark.parametrize(('height', 'width'), [(100, 130), (32, 32), (33, 57), (9, 200)])
+def test_tiles_blend_to_the_whole(height, width) -> None:
+    clean = background(height, width)
+    veiled = quantise(forward(clean / np.float32(255), np.float32(0), np.float32(0.4), np.float32(0.8)))
+    network = KnownVeil()
+    assert np.abs(derain(network, veiled).astype(int) - clean).max() <= 2  # quantisation over T
+    assert network.sizes == {(min(height, 32), min(width, 32))}
+
+
+def test_large_photo_keeps_its_detail(monkeypatch) -> None:
+    """Brought down for the network, the photo comes back as if it had been looked at in full."""
+    clean = np.random.default_rng(0).integers(0, 256, (90, 140, 3), np.uint8)
+    veiled = quantise(forward(clean / np.float32(255), np.float32(0), np.float32(0.4), np.float32(0.8)))
+    monkeypatch.setitem(derain.__globals__, 'MAX_PIXELS', 40 * 50)
+    assert np.abs(derain(KnownVeil(), veiled).astype(int) - clean).max() <= 2
+
+
+def test_bundled_network_takes_rain_from_a_scene(fcg_gan) -> None:
+    """The scene without rain is nearer to the truth, in the background as well, and only asked-for pixels change."""
+    faces = [(20, 15, 32), (70, 20, 48)]
+    clean = scene(96, 140, faces)
+    drawn = draw_scene(clean / np.float32(255), RainRanges(), seeded_rng(0, 'scene'), face_side=32)
+    rainy = quantise(drawn.I)
+    crops = [crop_of(face) for face in faces]
+
+    def error(photo: np.ndarray) -> float:
+        return float(np.square(photo.astype(float) - clean).mean())
+
+    kept = PhotoRestorer(fcg_gan, boxes={})(rainy, crops)
+    np.testing.assert_array_equal(kept.photo[80:], rainy[80:])
+    derained = PhotoRestorer(fcg_gan, boxes={}, background='derain')(rainy, crops)
+    np.testing.assert_array_equal(derained.photo[80:], derain(fcg_gan, rainy)[80:])
+    assert error(derained.photo) < error(kept.photo) < error(rainy)
+    assert error(derained.photo) < error(rainy) / 3

@@ -1,0 +1,190 @@
+"""rainrestore restore on whole photos: faces found or marked, results whole, resumption and exit codes as ever."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scenes import MarkerDetector, draw_marker
+
+from rainrestore.apis import PhotoRestorer, Restorer
+from rainrestore.benchmark.scenes import background
+from rainrestore.cli.main import main
+from rainrestore.errors import ConfigError
+from rainrestore.faces import FaceCrop, read_boxes
+from rainrestore.registry import FACE_DETECTORS
+
+ROOT = Path(__file__).resolve().parents[1]
+BICUBIC = ROOT / 'configs' / 'bicubic_x4.py'
+CROPS = (FaceCrop(50, 60, 70), FaceCrop(140, 50, 48))
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a photo of two faces, one of one, one of none; the detector that finds them is registered."""
+    monkeypatch.setitem(FACE_DETECTORS.module_dict, 'MarkerDetector', MarkerDetector)
+    for name, crops in (('two.png', CROPS), ('sub/one.png', CROPS[:1]), ('none.png', ())):
+        photo = background(120, 200)
+        for crop in crops:
+            draw_marker(photo, crop)
+        (tmp_path / 'in' / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photo).save(tmp_path / 'in' / name)
+    return tmp_path / 'in'
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]):
+    def run(
+        *words: object, detector: str | None = 'MarkerDetector', model: object = BICUBIC
+    ) -> tuple[int, dict, list[str]]:
+        options = ['--detector', detector] if detector else []
+        code = main(['restore', *map(str, words), '--model', str(model), '--device', 'cpu', *options])
+        output = capsys.readouterr()
+        return code, json.loads(output.out.splitlines()[-1]) if code != 2 else {}, output.err.splitlines()
+
+    return run
+
+
+def tree(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*') if path.is_file())
+
+
+def read(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def test_folder_of_photos(photos, tmp_path, command) -> None:
+    out = tmp_path / 'out'
+    code, summary, errors = command(photos, '-o', out, '--sheet')
+    assert code == 3
+    assert tree(out) == [
+        'faces/sub/one/0.png', 'faces/two/0.png', 'faces/two/1.png', 'manifest.jsonl', 'restored/sub/one.png',
+        'restored/two.png', 'sheets/sub/one.png', 'sheets/two.png',
+    ]  # fmt: skip
+    assert (summary['restored'], summary['faces']) == (2, 3)
+    assert [Path(path).name for path in summary['failed']] == ['none.png']
+    assert len(errors) == 1 and 'none.png: no face found' in errors[0] and '--boxes FILE' in errors[0]
+    expected = PhotoRestorer(Restorer(BICUBIC, device='cpu'), MarkerDetector())(photos / 'two.png')
+    np.testing.assert_array_equal(read(out / 'restored' / 'two.png'), expected.photo)
+    for number, face in enumerate(expected.faces):
+        np.testing.assert_array_equal(read(out / 'faces' / 'two' / f'{number}.png'), face.restoration.face)
+    line = next(line for line in map(json.loads, (out / 'manifest.jsonl').open()) if line['name'] == 'two.png')
+    assert [face['side'] for face in line['faces']] == pytest.approx([70, 48], abs=2)
+
+
+def test_second_run_does_what_is_not_done(photos, tmp_path, command) -> None:
+    out = tmp_path / 'out'
+    command(photos, '-o', out)
+    code, summary, _ = command(photos, '-o', out)
+    assert (code, summary['restored'], summary['done_before']) == (3, 0, 2)
+    # A face that is gone is a result that is gone; another setting is another result.
+    (out / 'faces' / 'two' / '1.png').unlink()
+    assert command(photos, '-o', out)[1]['restored'] == 1
+    boxes = tmp_path / 'boxes.csv'
+    boxes.write_text('file,x,y,side,angle\nin/two.png,50,60,70,0\n')
+    assert command(photos / 'two.png', '-o', out, '--boxes', boxes, detector=None)[1]['restored'] == 1
+    boxes.write_text('file,x,y,side,angle\nin/two.png,50,60,71,0\n')
+    assert command(photos / 'two.png', '-o', out, '--boxes', boxes, detector=None)[1]['restored'] == 1
+    assert command(photos / 'two.png', '-o', out, '--boxes', boxes, detector=None)[1]['done_before'] == 1
+
+
+def test_boxes(photos, tmp_path, command) -> None:
+    boxes = tmp_path / 'in' / 'boxes.csv'
+    boxes.write_text('\ufefffile, left, top, right, bottom\nnone.png, 20, 20, 60, 60\nnone.png, 80,30,85,33\n')
+    code, summary, errors = command(photos, '-o', tmp_path / 'out', '--boxes', boxes, detector=None)
+    assert (code, summary['restored'], summary['faces'], len(summary['failed'])) == (3, 1, 1, 2)
+    assert sum('the file of boxes has no line for it' in error for error in errors) == 2
+    assert sum('note: ' in error and 'too small to restore' in error for error in errors) == 1
+    assert list(summary['notes'].values()) == [
+        ['the face at (82, 31) is 7 pixels wide, too small to restore, and was left as it is']
+    ]
+
+
+def test_physics_of_each_face(photos, tmp_path, command) -> None:
+    out = tmp_path / 'out'
+    boxes = tmp_path / 'boxes.csv'
+    boxes.write_text('file,x,y,side,angle\nin/none.png,60,60,80,10\n')
+    options = ('--save-physics', '--background', 'derain', '--boxes', boxes)
+    code, _, _ = command(photos / 'none.png', '-o', out, *options, detector=None, model='fcg_gan_x4')
+    assert code == 0
+    assert tree(out) == [
+        *(f'{kind}/none/0.png' for kind in 'AJST'),
+        'faces/none/0.png',
+        'manifest.jsonl',
+        'restored/none.png',
+    ]
+    assert read(out / 'J' / 'none' / '0.png').shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--background', 'derain'], 'predicts no picture without rain'),
+        (['--detector', 'Eyes'], "'Eyes' is no registered face detector"),
+        (['--boxes', 'none.csv'], 'none.csv: cannot be read'),
+        (['--aligned', '--background', 'derain'], 'a picture that is a face has no background'),
+    ],
+)
+def test_options_that_do_not_fit(photos, tmp_path, command, options, message) -> None:
+    if options[0] == '--background':
+        options = [*options, '--boxes', str(tmp_path / 'b.csv')]
+        (tmp_path / 'b.csv').write_text('file,left,top,right,bottom\n')
+    code, _, errors = command(photos, '-o', tmp_path / 'out', *options, detector=None)
+    assert code == 2 and len(errors) == 1 and message in errors[0]
+    assert not (tmp_path / 'out').exists()
+
+
+def test_options_that_exclude_each_other(photos, tmp_path) -> None:
+    for options in (
+        ['--aligned', '--boxes', 'b.csv'],
+        ['--aligned', '--detector', 'x'],
+        ['--boxes', 'b', '--detector', 'x'],
+    ):
+        with pytest.raises(SystemExit, match='2'):
+            main(['restore', str(photos), '-o', str(tmp_path / 'out'), *options])
+
+
+def test_input_among_the_faces_is_not_written_over(photos, tmp_path, command) -> None:
+    """The results whose number is not known beforehand; nothing else is written for that photo either."""
+    victim = tmp_path / 'out' / 'faces' / 'in' / 'two' / '1.png'
+    victim.parent.mkdir(parents=True)
+    Image.fromarray(background(50, 50)).save(victim)
+    before = victim.read_bytes()
+    code, _, errors = command(photos / 'two.png', victim, '-o', tmp_path / 'out')
+    assert code == 3 and 'its result cannot be written' in errors[0] and 'is an input' in errors[0]
+    assert victim.read_bytes() == before
+    assert tree(tmp_path / 'out') == ['faces/in/two/1.png', 'manifest.jsonl']
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('', 'the first line is file,left,top,right,bottom or file,left_eye_x'),
+        ('file,left,top\na.png,1,2\n', "got 'file,left,top'"),
+        ('file,left,top,right,bottom\na.png,1,2,3\n', 'line 2'),
+        ('file,left,top,right,bottom\na.png,1,2,3,4,5\n', 'line 2: expected a value for each column'),
+        ('file,left,top,right,bottom\n,1,2,3,4\n', 'line 2: expected a value for each column'),
+        ('file,left,top,right,bottom\n\na.png,1,2,x,4\n', "line 3: could not convert string to float: 'x'"),
+        ('file,left,top,right,bottom\na.png,5,2,3,4\n', 'line 2: a box is left, top, right, bottom with left < right'),
+        ('file,x,y,side,angle\na.png,1,1,-4,0\n', 'line 2: a crop has a finite centre and a side above 0'),
+        ('file,x,y,side,angle\na.png,1,1,nan,0\n', 'line 2: a crop has'),
+        (b'\xff\xfe\x00', 'cannot be read'),
+    ],
+)
+def test_boxes_that_are_none(tmp_path, text, message) -> None:
+    file = tmp_path / 'boxes.csv'
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError, match=r'--boxes .*boxes\.csv') as caught:
+        read_boxes(file)
+    assert message in str(caught.value)
+
+
+def test_kinds_of_boxes(tmp_path) -> None:
+    file = tmp_path / 'boxes.csv'
+    file.write_text('file,left_eye_x,left_eye_y,right_eye_x,right_eye_y,mouth_x,mouth_y\n../a b.png,1,2,5,2,3,6\n')
+    assert read_boxes(file) == {
+        (tmp_path.parent / 'a b.png').resolve(): [FaceCrop.from_landmarks((1, 2), (5, 2), (3, 6))]
+    }
+    file.write_text('file,side,angle,x,y\nü.png,4,9,2,2\n"ü.png",4,9,3,3\n')
+    assert read_boxes(file) == {tmp_path.resolve() / 'ü.png': [FaceCrop(2, 2, 4, 9), FaceCrop(3, 3, 4, 9)]}
