@@ -6,6 +6,7 @@ from rainrestore.apis.inferencer import RestorationInferencer
 from rainrestore.apis.inputs import PictureError
 from rainrestore.apis.photos import PhotoRestoration, PhotoRestorer, RestoredFace
 from rainrestore.apis.restorer import Restoration, Restorer
+from rainrestore.apis.video import VideoResult, VideoSettings, restore_video
 
 __all__ = [
     'FileOutcome',
@@ -19,7 +20,10 @@ __all__ = [
     'RestorationInferencer',
     'RestoredFace',
     'Restorer',
+    'VideoResult',
+    'VideoSettings',
     'derain',
     'plan_files',
     'restore_files',
+    'restore_video',
 ]

@@ -5,7 +5,8 @@ import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO
@@ -13,6 +14,9 @@ from typing import Any, Literal, Protocol, TextIO
 import numpy as np
 
 from rainrestore.apis.inputs import PictureError
+from rainrestore.apis.photos import PhotoRestorer
+from rainrestore.apis.video import restore_video
+from rainrestore.apis.video_files import VIDEO_SUFFIXES
 from rainrestore.datasets.image_io import (
     IMAGE_SUFFIXES,
     ImageFileError,
@@ -30,6 +34,8 @@ RESTORED = 'restored'
 FACES = 'faces'
 SHEETS = 'sheets'
 PHYSICS = ('J', 'S', 'T', 'A')
+#: What is done of a clip that is not.
+PARTS = '.parts'
 MANIFEST = 'manifest.jsonl'
 #: Values of the pictures that wait for the network together, at most: photos of a phone are large.
 MAX_VALUES = 64_000_000
@@ -82,7 +88,7 @@ class _Read:
     name: str
     source: Path
     digest: str
-    picture: np.ndarray
+    picture: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -108,20 +114,21 @@ class FileOutcome:
     faces: int = 0
 
 
-def plan_files(inputs: Sequence[str | Path], out: str | Path) -> FilePlan:
-    """Find the pictures and give each its name.
+def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = False) -> FilePlan:
+    """Find the pictures, and with ``videos`` the clips (``VIDEO_SUFFIXES``), and give each its name.
 
     A folder stands for all pictures in it and in its sub-folders (by suffix; hidden ones and linked sub-folders are
     left out, and so is ``out``); a name with ``*``, ``?`` or ``[`` that is no file, for what it matches. ``DIR/a.jpg``
     becomes ``a.png`` in the same place below ``out/restored`` as it has below the folder that all inputs share, or
-    ``a.jpg.png`` where ``a.png`` would stand for more than one.
+    ``a.jpg.png`` where ``a.png`` would stand for more than one; ``a.webm`` becomes ``a.mkv``.
 
     Raises:
         ConfigError: an input that does not exist, no picture at all, ``out`` is a file or looks like one, or a result
             would take the place of an input.
     """
     out = Path(out)
-    if not os.path.isdir(out) and (os.path.lexists(out) or out.suffix.lower() in IMAGE_SUFFIXES):
+    suffixes = (*IMAGE_SUFFIXES, *(VIDEO_SUFFIXES if videos else ()))
+    if not os.path.isdir(out) and (os.path.lexists(out) or out.suffix.lower() in suffixes):
         raise ConfigError(f'{out}: results go into a folder; name one that exists or a new one')
     unlisted: dict[Path, str] = {}
 
@@ -134,23 +141,29 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path) -> FilePlan:
         if os.path.isdir(name):
             if os.path.realpath(name) == os.path.realpath(out):
                 raise ConfigError(f'{out}: is an input itself; choose another folder for results')
-            paths = find_images(name, skip=[out], onerror=unlistable)
+            paths = find_images(name, skip=[out], onerror=unlistable, suffixes=suffixes)
             tops.append(Path(os.path.realpath(name)))
         else:
             paths = [name]
             tops.append(_location(name).parent)
         found.update({_location(path): path for path in paths})
     if not found and not unlisted:
-        raise ConfigError(f'{", ".join(map(str, inputs))}: no pictures there ({", ".join(IMAGE_SUFFIXES)})')
+        raise ConfigError(f'{", ".join(map(str, inputs))}: no pictures there ({", ".join(suffixes)})')
     top = Path(os.path.commonpath(tops))
-    plan = FilePlan(out, _result_names({path: place.relative_to(top).as_posix() for place, path in found.items()}),
-                    unlisted)  # fmt: skip
+    plan = FilePlan(out, _result_names({path: place.relative_to(top).as_posix() for place, path in found.items()},
+                                        videos), unlisted)  # fmt: skip
     _spare_inputs(plan)
     return plan
 
 
 def restore_files(
-    restorer: PictureRestorer, plan: FilePlan, *, batch: int = 16, physics: bool = False, sheets: bool = False
+    restorer: PictureRestorer,
+    plan: FilePlan,
+    *,
+    batch: int = 16,
+    physics: bool = False,
+    sheets: bool = False,
+    on_frame: Callable[[int, int], object] | None = None,
 ) -> Iterator[FileOutcome]:
     """Restore what is not done, and say of each picture what became of it.
 
@@ -162,6 +175,9 @@ def restore_files(
     file. A picture is done if such a line fits source, files and model as they are now; nothing else counts.
 
     A picture that cannot be read or restored fails alone, and nothing is written for it.
+
+    A clip of the plan goes to :func:`~rainrestore.apis.restore_video`, which keeps its parts in ``.parts/NAME`` until
+    all are there; of it there is ``restored`` only. ``on_frame`` is that function's ``progress``.
 
     Raises:
         ConfigError: the folder cannot be written: it is read-only, or the disk is full. What is written stays done.
@@ -181,10 +197,14 @@ def restore_files(
     waiting: list[_Read] = []
     with log:
         for name, source in plan.sources.items():
+            clip = not name.endswith('.png')
             try:
                 digest = _source_digest(source)
-                if _is_done(done.get(name), plan.out, kinds, digest, restorer.fingerprint):
+                if _is_done(done.get(name), plan.out, (RESTORED,) if clip else kinds, digest, restorer.fingerprint):
                     yield FileOutcome(source, 'done', notes=tuple(done[name].get('notes', ())))
+                    continue
+                if clip:
+                    yield _restore_clip(restorer, _Read(name, source, digest), results, log, on_frame)
                     continue
                 waiting.append(_Read(name, source, digest, read_image(source)))
             except ImageFileError as error:
@@ -205,10 +225,7 @@ def _restore_and_write(
         try:
             record = result.record()
             written = _write(result, results, read.name)
-            line = {'name': read.name, 'source': str(read.source), 'source_sha256': read.digest, 'kinds': results.kinds,
-                    'sha256': written, 'model': restorer.fingerprint, **record}  # fmt: skip
-            log.write(json.dumps(line) + '\n')
-            log.flush()
+            _vouch(log, read, restorer, results.kinds, written, record)
         except OSError as error:
             if error.errno in HOPELESS:
                 raise _unwritable(results.out, error) from error
@@ -216,6 +233,48 @@ def _restore_and_write(
         else:
             faces = len(record.get('faces', (read.source,)))
             yield FileOutcome(read.source, 'restored', notes=tuple(record.get('notes', ())), faces=faces)
+
+
+def _restore_clip(
+    restorer: PictureRestorer,
+    read: _Read,
+    results: _Results,
+    log: TextIO,
+    on_frame: Callable[[int, int], object] | None,
+) -> FileOutcome:
+    if not isinstance(restorer, PhotoRestorer):
+        return FileOutcome(read.source, 'failed', 'is a video, in which faces are to be found first')
+    target, parts = f'{RESTORED}/{read.name}', f'{PARTS}/{read.name}'
+    try:
+        _check_target(results, target)
+        _check_target(results, parts)
+        result = restore_video(restorer, read.source, results.out / target, work=results.out / parts, progress=on_frame)
+        with suppress(OSError):  # what is not empty stays
+            os.removedirs((results.out / parts).parent)
+        digest = sha256_of(results.out / target)
+        _vouch(log, read, restorer, (RESTORED,), {target: digest}, result.record())
+    except PictureError as error:
+        return FileOutcome(read.source, 'failed', error.reason)
+    except OSError as error:
+        if error.errno in HOPELESS:
+            raise _unwritable(results.out, error) from error
+        return FileOutcome(read.source, 'failed', f'its result cannot be written ({error.strerror or error})')
+    return FileOutcome(read.source, 'restored', notes=result.notes, faces=result.faces)
+
+
+def _vouch(
+    log: TextIO,
+    read: _Read,
+    restorer: PictureRestorer,
+    kinds: Sequence[str],
+    written: Mapping[str, str | None],
+    record: Mapping[str, Any],
+) -> None:
+    """Write the line that says that this is done."""
+    line = {'name': read.name, 'source': str(read.source), 'source_sha256': read.digest, 'kinds': kinds,
+            'sha256': written, 'model': restorer.fingerprint, **record}  # fmt: skip
+    log.write(json.dumps(line) + '\n')
+    log.flush()
 
 
 def _expanded(inputs: Sequence[str | Path]) -> Iterator[Path]:
@@ -235,10 +294,11 @@ def _location(path: Path) -> Path:
     return Path(os.path.realpath(path.parent)) / path.name
 
 
-def _result_names(named: Mapping[Path, str]) -> dict[str, Path]:
+def _result_names(named: Mapping[Path, str], videos: bool) -> dict[str, Path]:
     """Picture -> its path to result -> picture; no two results share a path, on file systems without case either."""
-    long = {path: f'{name}.png' for path, name in named.items()}
-    short = {path: f'{os.path.splitext(name)[0]}.png' for path, name in named.items()}
+    suffixes = {path: (videos and VIDEO_SUFFIXES.get(path.suffix.lower())) or '.png' for path in named}
+    long = {path: f'{name}{suffixes[path]}' for path, name in named.items()}
+    short = {path: f'{os.path.splitext(name)[0]}{suffixes[path]}' for path, name in named.items()}
     wanted: dict[str, set[Path]] = {}
     for names in (long, short):
         for path, name in names.items():

@@ -158,13 +158,23 @@ class PhotoRestorer:
             if not crops:
                 raise PictureError(name, 'the file of boxes has no line for it')
         need_clear = self.background == 'derain' or (crops is None and self.removes_rain)
-        clear = derain(self.restorer, photo) if need_clear else None
+        clear = self.clear(photo) if need_clear else None
         faces = self.find(photo, clear) if crops is None else [DetectedFace(crop) for crop in crops]
         if not faces:
             raise PictureError(name, self._none_found())
+        result = self.restore_faces(photo, faces, clear, name)
+        if not result.faces:
+            raise PictureError(name, f'none of its faces can be restored: {"; ".join(result.notes)}')
+        return result
+
+    def restore_faces(
+        self, photo: np.ndarray, faces: Sequence[DetectedFace], clear: np.ndarray | None = None, name: str = 'the photo'
+    ) -> PhotoRestoration:
+        """Restore these faces of an H x W x 3 uint8 photo, as far as that can be done: there may be none of them.
+
+        ``clear`` is the photo without rain, where that is to be the background.
+        """
         notes, kept = _sorted_out(faces, photo)
-        if not kept:
-            raise PictureError(name, f'none of its faces can be restored: {"; ".join(notes)}')
         names = [f'{name}, face {number}' for number in range(len(kept))]
         restorations = self.restorer.restore([cut(photo, face.crop) for face in kept], names)
         result = photo.copy() if self.background == 'keep' or clear is None else clear
@@ -180,11 +190,19 @@ class PhotoRestorer:
         ]
         return PhotoRestoration(result, tuple(restored), tuple(notes))
 
-    def find(self, photo: np.ndarray, clear: np.ndarray | None) -> list[DetectedFace]:
-        """The faces in a photo, H x W x 3 uint8, of which ``clear`` is a version without rain."""
+    def clear(self, photo: np.ndarray) -> np.ndarray | None:
+        """An H x W x 3 uint8 photo without rain, if the network predicts it."""
+        return derain(self.restorer, photo) if self.removes_rain else None
+
+    def find(
+        self, photo: np.ndarray, clear: np.ndarray | None, turns: Sequence[float] | None = None
+    ) -> list[DetectedFace]:
+        """The faces in a photo, H x W x 3 uint8, of which ``clear`` is a version without rain; ``turns`` as ever."""
         if self.detector is None:
             raise ConfigError('this PhotoRestorer takes its faces from boxes and has no detector')
-        return find_faces(self.detector, [photo] if clear is None else [clear, photo], self.turns)
+        return find_faces(
+            self.detector, [photo] if clear is None else [clear, photo], self.turns if turns is None else turns
+        )
 
     def _none_found(self) -> str:
         where = 'with its rain removed and as it is' if self.removes_rain else 'as it is'

@@ -1,10 +1,11 @@
-"""Restore the faces in photos, or pictures of faces, into a folder.
+"""Restore the faces in photos and videos, or pictures of faces, into a folder.
 
-Each INPUT is a photo, a folder (all pictures in it and in its sub-folders) or a pattern such as "stills/*.jpg". Faces
-are looked for, cut out, restored and pasted back; with --aligned each picture is itself a face, cropped and aligned.
-OUT receives restored/NAME.png, of a photo also its faces, faces/NAME/0.png (with --save-physics and --sheet more beside
-it), each file whole or not at all, and manifest.jsonl, which says what was restored from what and by which model: run
-again, the command does what is not done yet.
+Each INPUT is a photo, a video, a folder (all of these in it and in its sub-folders) or a pattern such as "in/*.jpg".
+Faces are looked for, cut out, restored and pasted back; with --aligned each picture is itself a face, cropped and
+aligned. OUT receives restored/NAME.png, of a photo also its faces, faces/NAME/0.png (with --save-physics and --sheet
+more beside it), of a video restored/NAME.mp4 with its audio, each file whole or not at all, and manifest.jsonl, which
+says what was restored from what and by which model: run again, the command does what is not done yet, and a video goes
+on where it stopped.
 
 The last line printed is one JSON object. Exit codes: 0 every picture is restored; 2 nothing could be done, or no more
 (a wrong option, no such file, a full disk); 3 some pictures failed, as those without a face: each is named with the
@@ -27,7 +28,7 @@ EXIT_INTERRUPTED = 130
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore restore``."""
-    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='a photo, a folder, or a pattern')
+    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='a photo, a video, a folder, or a pattern')
     parser.add_argument('-o', '--out', type=Path, required=True, help='folder for the results')
     where = parser.add_mutually_exclusive_group()
     where.add_argument('--aligned', action='store_true', help='each picture is a face, cropped and aligned')
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     limit_threads()
     if args.aligned and args.background != 'keep':
         raise ConfigError('--aligned: a picture that is a face has no background; leave out --background')
-    plan = plan_files(args.inputs, args.out)
+    plan = plan_files(args.inputs, args.out, videos=not args.aligned)
     boxes = read_boxes(args.boxes) if args.boxes else None
     restorer = Restorer(
         args.model, args.checkpoint, device=args.device, precision=args.precision, batch_size=args.batch
@@ -90,9 +91,21 @@ def run(args: argparse.Namespace) -> int:
     failed: dict[str, str] = {}
     notes: dict[str, tuple[str, ...]] = {}
     start = time.monotonic()
-    outcomes = restore_files(pictures, plan, batch=batch, physics=args.save_physics, sheets=args.sheet)
     # No bar in a log file: disable=None asks whether a terminal is there.
-    with tqdm(total=len(plan.sources) + len(plan.unlisted), desc='restore', unit='picture', disable=None) as bar:
+    with (
+        tqdm(total=len(plan.sources) + len(plan.unlisted), desc='restore', unit='picture', disable=None) as bar,
+        tqdm(desc='video', unit='frame', disable=None, leave=False, delay=1) as frames,
+    ):
+
+        def on_frame(done: int, total: int) -> None:
+            if done <= frames.n:
+                frames.reset()
+            frames.total = total or None
+            frames.update(done - frames.n)
+
+        outcomes = restore_files(
+            pictures, plan, batch=batch, physics=args.save_physics, sheets=args.sheet, on_frame=on_frame
+        )
         try:
             for outcome in outcomes:
                 states[outcome.state] += 1

@@ -9,7 +9,7 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import cv2
@@ -204,6 +204,7 @@ def find_images(
     folder: str | os.PathLike[str],
     skip: Iterable[str | os.PathLike[str]] = (),
     onerror: Callable[[OSError], object] | None = None,
+    suffixes: Collection[str] = IMAGE_SUFFIXES,
 ) -> list[Path]:
     """The pictures in ``folder`` and its sub-folders (by suffix, see ``IMAGE_SUFFIXES``), sorted by path.
 
@@ -214,6 +215,7 @@ def find_images(
         folder: where to look.
         skip: sub-folders not to enter.
         onerror: called with the error of a sub-folder that cannot be listed; by default it is raised.
+        suffixes: of other files than pictures, in lower case.
 
     Raises:
         DatasetError: the folder does not exist, or a sub-folder cannot be listed.
@@ -232,9 +234,7 @@ def find_images(
             if not name.startswith('.') and os.path.realpath(os.path.join(place, name)) not in closed
         ]  # fmt: skip
         found += [
-            Path(place, name)
-            for name in files
-            if not name.startswith('.') and Path(name).suffix.lower() in IMAGE_SUFFIXES
+            Path(place, name) for name in files if not name.startswith('.') and Path(name).suffix.lower() in suffixes
         ]
     return sorted(found)
 

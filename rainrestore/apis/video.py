@@ -1,0 +1,308 @@
+"""Clips: faces followed from frame to frame, restored and pasted back, part by part, so that a stopped run goes on."""
+
+import hashlib
+import itertools
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from rainrestore.apis.inputs import PictureError
+from rainrestore.apis.photos import PhotoRestorer
+from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
+from rainrestore.engine.checkpoints import sha256_of
+from rainrestore.faces import DetectedFace, FaceCrop
+from rainrestore.faces.tracking import FaceTracker
+from rainrestore.files import whole_file
+
+#: Side of the copy of a frame by which cuts are told, and the mean difference (of 1) between two that is one: rain
+#: averages out at this size.
+THUMBNAIL = 16
+CUT = 0.12
+#: A face that is followed is looked for within this many sides around the last crop.
+AROUND = 0.5
+#: A head that is tilted by more than this, in degrees, is turned upright to be found again.
+TILTED = 20
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """How a clip is worked through.
+
+    Attributes:
+        search_every: frames from one search of the whole frame to the next; between them faces are followed. 1 finds a
+            new face at once, and costs the removal of the rain from the whole of each frame.
+        part_frames: frames a part; a run that is stopped loses the part that it is at.
+        hold: seconds for which a face that is not found keeps its place.
+    """
+
+    search_every: int = 5
+    part_frames: int = 100
+    hold: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.search_every < 1 or self.part_frames < 1 or not self.hold >= 0:
+            raise ValueError(f'search_every and part_frames are at least 1, hold at least 0, got {self}')
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """What became of a clip.
+
+    Attributes:
+        frames: how many it has.
+        faces: how many were restored, over all frames.
+        without: how many frames show none.
+        notes: what to know of it, in words.
+    """
+
+    frames: int
+    faces: int
+    without: int
+    notes: tuple[str, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """What a manifest keeps beside the file, JSON-able."""
+        return {**vars(self), 'notes': list(self.notes)}
+
+
+class FrameRestorer:
+    """Restores the frames of one clip, one after the other, with the faces followed and smoothed.
+
+    Memory does not grow with the clip: from frame to frame there are the tracks and a thumbnail.
+
+    Args:
+        photos: finds and restores faces.
+        settings: see :class:`VideoSettings`.
+        fixed: where the faces are in every frame, instead of looking for them.
+    """
+
+    def __init__(
+        self, photos: PhotoRestorer, settings: VideoSettings | None = None, fixed: Sequence[FaceCrop] | None = None
+    ) -> None:
+        self.photos = photos
+        self.settings = settings or VideoSettings()
+        self.fixed = fixed
+        self.tracker = FaceTracker(self.settings.hold)
+        self.thumbnail: np.ndarray | None = None
+        self.time = 0.0
+        self.searched = 0
+
+    def __call__(self, frame: VideoFrame) -> tuple[np.ndarray, list[FaceCrop]]:
+        """The next frame restored, H x W x 3 uint8, and the crops of its faces; without one it is as it was.
+
+        (Or without rain, if that is asked for.)
+        """
+        photo = frame.pixels
+        if self.fixed is not None:
+            faces = [DetectedFace(crop) for crop in self.fixed]
+            clear = self.photos.clear(photo) if self.photos.background == 'derain' else None
+        else:
+            clear = self._follow(frame)
+            faces = self.tracker.faces()
+        wanted = clear if self.photos.background == 'derain' else None
+        result = self.photos.restore_faces(photo, faces, wanted, f'frame {frame.number}')
+        return result.photo, [face.crop for face in result.faces]
+
+    def _follow(self, frame: VideoFrame) -> np.ndarray | None:
+        """Bring the tracks up to this frame; the frame without rain, if it was needed as a whole."""
+        photo = frame.pixels
+        small = cv2.resize(photo, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+        first = self.thumbnail is None
+        changed = 0.0 if first else float(np.abs(small.astype(float) - self.thumbnail).mean()) / 255
+        if changed > CUT:
+            self.tracker.forget()
+        whole = first or changed > CUT or frame.number - self.searched >= self.settings.search_every
+        clear = self.photos.clear(photo) if whole or self.photos.background == 'derain' else None
+        if whole:
+            found = self.photos.find(photo, clear, turns=self.photos.turns if first else self._turns())
+            self.searched = frame.number
+        else:
+            found = [face for track in self.tracker.faces() for face in self._near(photo, track.crop)]
+        self.tracker.update(found, max(frame.time - self.time, 1e-3))
+        self.thumbnail, self.time = small, frame.time
+        return clear
+
+    def _turns(self) -> tuple[float, ...]:
+        return tuple({round(face.crop.angle) for face in self.tracker.faces() if abs(face.crop.angle) > TILTED})
+
+    def _near(self, photo: np.ndarray, crop: FaceCrop) -> list[DetectedFace]:
+        """The face found around a crop that is nearest to it, if any."""
+        height, width = photo.shape[:2]
+        left, top, right, bottom = crop.bounds(width, height, round(AROUND * crop.side))
+        part = np.ascontiguousarray(photo[top:bottom, left:right])
+        if not part.size:
+            return []
+        turns = (round(crop.angle),) if abs(crop.angle) > TILTED else ()
+        found = self.photos.find(part, self.photos.clear(part), turns)
+        moved = [
+            DetectedFace(FaceCrop(face.crop.x + left, face.crop.y + top, face.crop.side, face.crop.angle), face.score)
+            for face in found
+        ]
+        moved.sort(key=lambda face: np.hypot(face.crop.x - crop.x, face.crop.y - crop.y))
+        return moved[:1]
+
+    def state(self) -> dict[str, Any]:
+        """All that later frames depend on, JSON-able."""
+        return {
+            'tracks': self.tracker.state(), 'time': self.time, 'searched': self.searched,
+            'thumbnail': None if self.thumbnail is None else self.thumbnail.tobytes().hex(),
+        }  # fmt: skip
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` gave."""
+        self.tracker.restore_state(state['tracks'])
+        self.time, self.searched = state['time'], state['searched']
+        if state['thumbnail'] is not None:
+            pixels = np.frombuffer(bytes.fromhex(state['thumbnail']), np.uint8)
+            self.thumbnail = pixels.reshape(THUMBNAIL, THUMBNAIL, 3)
+
+
+def restore_video(
+    photos: PhotoRestorer,
+    source: str | Path,
+    target: str | Path,
+    settings: VideoSettings | None = None,
+    *,
+    work: str | Path | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> VideoResult:
+    """Restore the faces in a clip: a file at ``target`` with the same frames, times and audio.
+
+    The clip is worked through in parts that are kept in ``work`` until all are there. Run again after an interruption,
+    with the same clip, model and settings, it goes on after the last whole part, and the result is the same.
+
+    Args:
+        photos: what finds and restores faces; its ``boxes`` hold for every frame of the clip.
+        source: any video that FFmpeg reads; its first video stream, and all of its audio, which is copied.
+        target: ``.mp4``, ``.mov`` or ``.mkv``; H.264.
+        settings: see :class:`VideoSettings`.
+        work: folder for the parts, by default ``target`` with ``.parts``; removed at the end.
+        progress: called after each frame with the frames done and how many there are (0 if that is not known).
+
+    Raises:
+        ImageFileError: the clip cannot be read.
+        PictureError: no face is found in any of its frames; no file is written then.
+        OSError: the result cannot be written; the parts that are whole stay.
+        MissingPackageError: PyAV is not installed.
+    """
+    source, target, settings = Path(source), Path(target), settings or VideoSettings()
+    if target.suffix not in ('.mp4', '.mov', '.mkv'):
+        raise ValueError(f'{target}: the result is a .mp4, .mov or .mkv file')
+    work = Path(work) if work else target.with_name(f'{target.name}.parts')
+    fixed = None
+    if photos.boxes is not None:
+        fixed = photos.boxes.get(source.resolve())
+        if not fixed:
+            raise PictureError(str(source), 'the file of boxes has no line for it')
+    with VideoReader(source) as reader:
+        identity = f'{photos.fingerprint} {settings} {sha256_of(source)}'
+        restorer = FrameRestorer(photos, settings, fixed)
+        parts = _Parts(work, hashlib.sha256(identity.encode()).hexdigest())
+        if parts.state is not None:
+            restorer.restore_state(parts.state)
+        frames = reader.read(skip=parts.frames)
+        for frame in frames:
+            part = itertools.chain([frame], itertools.islice(frames, settings.part_frames - 1))
+            parts.add(restorer, _counted(part, reader.frames, progress), reader.format)
+        result = parts.result()
+        if not result.faces:
+            shutil.rmtree(work)
+            reason = f'no face found in any of its {result.frames} frames; mark them with --boxes FILE'
+            raise PictureError(str(source), reason)
+        join_parts(parts.files_with_times(), source, target, reader.format)
+        if result.frames < reader.frames:
+            lost = f'the file says that it has {reader.frames} frames, and {result.frames} could be decoded'
+            result = replace(result, notes=(*result.notes, lost))
+    shutil.rmtree(work)
+    return result
+
+
+def _counted(
+    frames: Iterator[VideoFrame], total: int, progress: Callable[[int, int], object] | None
+) -> Iterator[VideoFrame]:
+    for frame in frames:
+        yield frame
+        if progress is not None:
+            progress(frame.number + 1, total)
+
+
+class _Parts:
+    """The parts of a clip that are done: a video file each, and a JSON file that vouches for it.
+
+    Of each, only the sums are kept in memory.
+    """
+
+    def __init__(self, folder: Path, identity: str) -> None:
+        self.folder, self.identity = folder, identity
+        self.count = self.frames = self.faces = self.without = 0
+        self.first_without = 0.0
+        self.state: dict[str, Any] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        while (entry := self._entry(self.count)) is not None:
+            self._sum_up(entry)
+
+    def add(self, restorer: FrameRestorer, frames: Iterator[VideoFrame], style: VideoFormat) -> None:
+        """Restore and keep one part."""
+        times: list[int] = []
+        faces = 0
+        bare: list[float] = []
+
+        def restored() -> Iterator[VideoFrame]:
+            nonlocal faces
+            for frame in frames:
+                pixels, crops = restorer(frame)
+                times.append(frame.pts)
+                faces += len(crops)
+                if not crops:
+                    bare.append(frame.time)
+                yield VideoFrame(frame.number, frame.time, frame.pts, pixels)
+
+        file = self._file(self.count)
+        write_part(file, restored(), style)
+        entry = {
+            'identity': self.identity, 'sha256': sha256_of(file), 'times': times, 'faces': faces, 'bare': bare,
+            'state': restorer.state(),
+        }  # fmt: skip
+        with whole_file(file.with_suffix('.json')) as temporary:
+            temporary.write_text(json.dumps(entry), encoding='utf-8')
+        self._sum_up(entry)
+
+    def _sum_up(self, entry: dict[str, Any]) -> None:
+        if entry['bare'] and not self.without:
+            self.first_without = entry['bare'][0]
+        self.count += 1
+        self.frames += len(entry['times'])
+        self.faces += entry['faces']
+        self.without += len(entry['bare'])
+        self.state = entry['state']
+
+    def result(self) -> VideoResult:
+        """The sums over the parts."""
+        first = f'the first at {self.first_without:.2f} s'
+        note = f'{self.without} of {self.frames} frames show no face that is found, {first}'
+        return VideoResult(self.frames, self.faces, self.without, (note,) if self.without else ())
+
+    def files_with_times(self) -> Iterator[tuple[Path, list[int]]]:
+        """Each part's video and the times of its frames."""
+        for number in range(self.count):
+            file = self._file(number)
+            yield file, json.loads(file.with_suffix('.json').read_text(encoding='utf-8'))['times']
+
+    def _file(self, number: int) -> Path:
+        return self.folder / f'{number:06d}.mp4'
+
+    def _entry(self, number: int) -> dict[str, Any] | None:
+        """What vouches for a part, if it does."""
+        file = self._file(number)
+        try:
+            entry = json.loads(file.with_suffix('.json').read_text(encoding='utf-8'))
+            whole = entry['identity'] == self.identity and entry['sha256'] == sha256_of(file)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return entry if whole else None

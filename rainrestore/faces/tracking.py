@@ -1,0 +1,125 @@
+"""Faces from frame to frame: which is which, and landmarks that do not jitter."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rainrestore.faces.alignment import FaceCrop
+from rainrestore.faces.detection import DetectedFace
+
+#: Of the One Euro filter, in hertz: what a resting face is smoothed to, by how much that grows with each crop side (or
+#: radian) a second, and what speeds are smoothed to.
+MIN_CUTOFF = 1.0
+CUTOFF_PER_SPEED = 4.0
+SPEED_CUTOFF = 1.0
+
+#: A face is the same as before if its centre moved by less than this part of its side, and its side by this factor.
+MAX_MOVE = 0.5
+MAX_SCALE = 1.6
+
+
+class FaceTracker:
+    """Follows faces through a clip and smooths each crop by the One Euro filter (Casiez et al. 2012).
+
+    Centre, log of the side and angle pass an exponential average whose cutoff rises with speed: a face at rest does not
+    jitter, one that moves is not left behind. A face that is not found keeps its place for ``hold`` seconds.
+
+    Args:
+        hold: seconds.
+    """
+
+    def __init__(self, hold: float = 0.3) -> None:
+        self.hold = hold
+        self.tracks: list[_Track] = []
+
+    def update(self, found: Sequence[DetectedFace], seconds: float) -> None:
+        """Take what was found in the next frame, ``seconds`` (above 0) after the one before.
+
+        Each track takes the nearest face that can be it, nearest pairs first; the other faces begin tracks.
+        """
+        pairs = sorted(
+            (distance, place, number)
+            for place, track in enumerate(self.tracks)
+            for number, face in enumerate(found)
+            if (distance := track.distance(face.crop)) < MAX_MOVE
+        )
+        matched: dict[int, int] = {}
+        for _, place, number in pairs:
+            if place not in matched and number not in matched.values():
+                matched[place] = number
+        for place, track in enumerate(self.tracks):
+            if place in matched:
+                track.take(found[matched[place]], seconds)
+            else:
+                track.missed += seconds
+        self.tracks = [track for track in self.tracks if track.missed <= self.hold]
+        self.tracks += [_Track(face) for number, face in enumerate(found) if number not in matched.values()]
+
+    def faces(self) -> list[DetectedFace]:
+        """The smoothed faces of the present frame, in the order in which they first appeared."""
+        return [DetectedFace(track.crop, track.score) for track in self.tracks]
+
+    def forget(self) -> None:
+        """Begin anew, as after a cut."""
+        self.tracks = []
+
+    def state(self) -> list[dict[str, Any]]:
+        """All that later frames depend on, JSON-able and exact."""
+        return [
+            {'values': track.values.tolist(), 'speed': track.speed.tolist(), 'missed': track.missed,
+             'score': track.score}
+            for track in self.tracks
+        ]  # fmt: skip
+
+    def restore_state(self, state: Sequence[dict[str, Any]]) -> None:
+        """Go on from what :meth:`state` gave."""
+        self.tracks = []
+        for entry in state:
+            track = _Track(DetectedFace(FaceCrop(0, 0, 1), entry['score']))
+            track.values, track.speed = np.array(entry['values']), np.array(entry['speed'])
+            track.missed = entry['missed']
+            self.tracks.append(track)
+
+
+class _Track:
+    """One face: x, y, log side and angle in radians, their smoothed speeds, and for how long it was not seen."""
+
+    def __init__(self, face: DetectedFace) -> None:
+        self.values = _values(face.crop)
+        self.speed = np.zeros(4)
+        self.missed = 0.0
+        self.score = face.score
+
+    @property
+    def crop(self) -> FaceCrop:
+        x, y, log_side, angle = self.values.tolist()
+        return FaceCrop(x, y, math.exp(log_side), math.degrees(angle))
+
+    def distance(self, crop: FaceCrop) -> float:
+        """Between the centres, in sides; infinite if the size does not fit."""
+        own = self.crop
+        if not 1 / MAX_SCALE < crop.side / own.side < MAX_SCALE:
+            return math.inf
+        return math.hypot(crop.x - own.x, crop.y - own.y) / own.side
+
+    def take(self, face: DetectedFace, seconds: float) -> None:
+        change = _values(face.crop) - self.values
+        # The short way round: 179 degrees are near -179.
+        change[3] = math.remainder(change[3], 2 * math.pi)
+        seconds += self.missed
+        unit = np.array([self.crop.side, self.crop.side, 1, 1])
+        self.speed += _weight(np.float64(SPEED_CUTOFF), seconds) * (change / unit / seconds - self.speed)
+        self.values += _weight(MIN_CUTOFF + CUTOFF_PER_SPEED * np.abs(self.speed), seconds) * change
+        self.missed = 0.0
+        self.score = face.score
+
+
+def _values(crop: FaceCrop) -> np.ndarray:
+    return np.array([crop.x, crop.y, math.log(crop.side), math.radians(crop.angle)])
+
+
+def _weight(cutoff: np.ndarray | np.float64, seconds: float) -> np.ndarray:
+    """Of the new value in an exponential average with this cutoff in hertz."""
+    return np.asarray(1 / (1 + 1 / (2 * math.pi * cutoff * seconds)))

@@ -1,0 +1,262 @@
+"""Clips: every frame and sound kept, faces restored and followed, memory and interruptions without a trace."""
+
+import json
+import weakref
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip('av')
+from clips import BASE, audio, marked_frames, read_clip, write_clip
+from scenes import MarkerDetector
+
+from rainrestore.apis import PhotoRestorer, PictureError, Restorer, VideoSettings, restore_video
+from rainrestore.apis import video as video_room
+from rainrestore.apis.video import FrameRestorer
+from rainrestore.apis.video_files import VideoFrame, VideoReader, join_parts, write_part
+from rainrestore.benchmark.scenes import background
+from rainrestore.datasets.image_io import ImageFileError
+from rainrestore.faces import FaceCrop
+
+ROOT = Path(__file__).resolve().parents[1]
+FACE = FaceCrop(60, 48, 56)
+
+
+@pytest.fixture(scope='module')
+def bicubic() -> Restorer:
+    return Restorer(ROOT / 'configs' / 'bicubic_x4.py', device='cpu')
+
+
+@pytest.fixture
+def photos(bicubic) -> PhotoRestorer:
+    return PhotoRestorer(bicubic, MarkerDetector())
+
+
+def stored(colour: tuple[int, int, int], matrix: str, full: bool) -> np.ndarray:
+    """A raw 4:2:0 frame of 32x32 of one colour, by the definitions of BT.601 and BT.709."""
+    red, green, blue = (value / 255 for value in colour)
+    kr, kb = {'601': (0.299, 0.114), '709': (0.2126, 0.0722)}[matrix]
+    y = kr * red + (1 - kr - kb) * green + kb * blue
+    u, v = (blue - y) / (2 - 2 * kb), (red - y) / (2 - 2 * kr)
+    luma, chroma = (255 * y, 255) if full else (16 + 219 * y, 224)
+    raw = np.empty((48, 32), np.uint8)
+    raw[:32], raw[32:40], raw[40:] = round(luma), round(128 + chroma * u), round(128 + chroma * v)
+    return raw
+
+
+@pytest.mark.parametrize(
+    ('matrix', 'full', 'tags'),
+    [('709', False, (1, 1)), ('601', False, (6, 1)), ('601', True, (5, 2)), ('601', False, (2, 0))],
+)
+def test_colours_are_read_and_written_by_their_tags(tmp_path, matrix, full, tags) -> None:
+    colours = [(200, 60, 30), (20, 180, 90)]
+    source, target = tmp_path / 'in.mp4', tmp_path / 'out.mp4'
+    write_clip(source, [stored(colour, matrix, full) for colour in colours], colours=tags)
+    with VideoReader(source) as reader:
+        frames = list(reader.read())
+        assert reader.frames == 2
+        style = reader.format
+    for frame, colour in zip(frames, colours, strict=True):
+        assert np.abs(frame.pixels.astype(int) - colour).max() <= 3
+    write_part(tmp_path / 'part.mp4', frames, style)
+    join_parts([(tmp_path / 'part.mp4', [frame.pts for frame in frames])], source, target, style)
+    with VideoReader(target) as reader:
+        assert reader.format.color_range == tags[1] and (reader.format.colorspace == 1) == (tags[0] == 1)
+        for frame, colour in zip(reader.read(), colours, strict=True):
+            assert np.abs(frame.pixels.astype(int) - colour).max() <= 5
+
+
+@pytest.mark.parametrize('suffix', ['.mp4', '.mov', '.mkv'])
+def test_frames_times_and_sound_are_kept(tmp_path, suffix) -> None:
+    """Frames at uneven times, in two parts; the audio is the same bytes at the same times."""
+    source, target = tmp_path / 'in.mp4', tmp_path / f'out{suffix}'
+    frames = [background(64, 80, seed) for seed in range(7)]
+    times = write_clip(source, frames, [0, 512, 1000, 1700, 2048, 4000, 4400], sound=True)
+    with VideoReader(source) as reader:
+        read = list(reader.read())
+        assert [frame.pts for frame in read] == times and [frame.number for frame in read] == list(range(7))
+        for place, part in enumerate((read[:4], read[4:])):
+            write_part(tmp_path / f'{place}.mp4', part, reader.format)
+        parts = [(tmp_path / '0.mp4', times[:4]), (tmp_path / '1.mp4', times[4:])]
+        join_parts(parts, source, target, reader.format)
+    again, when = read_clip(target)
+    # Matroska counts milliseconds, and begins at 0 with what is first: the audio, which begins before the first frame.
+    exact = Fraction(1, 500) if suffix == '.mkv' else 0
+    shift = audio(target)[0][0] - audio(source)[0][0]
+    assert suffix == '.mkv' or not shift
+    assert all(abs(found - time * BASE - shift) <= exact for found, time in zip(when, times, strict=True))
+    for frame, expected in zip(again, frames, strict=True):
+        assert np.abs(frame.astype(int) - expected).mean() < 4
+    sounds = list(zip(audio(target), audio(source), strict=True))
+    assert len(sounds) > 1
+    for found, expected in sounds:
+        assert found[1] == expected[1] and abs(found[0] - expected[0] - shift) <= exact
+
+
+def test_odd_sides_and_skipping(tmp_path) -> None:
+    frames = [background(33, 47, seed) for seed in range(4)]
+    write_clip(tmp_path / 'in.mp4', frames, pixel_format='yuv444p')
+    with VideoReader(tmp_path / 'in.mp4') as reader:
+        rest = list(reader.read(skip=3))
+        assert [frame.number for frame in rest] == [3] and rest[0].pixels.shape == (33, 47, 3)
+        write_part(tmp_path / 'out.mp4', rest, reader.format)
+    assert np.abs(read_clip(tmp_path / 'out.mp4')[0][0].astype(int) - frames[3]).mean() < 4
+
+
+def test_phones_that_lie_on_their_side_and_files_without_times(tmp_path) -> None:
+    write_clip(tmp_path / 'in.mp4', [background(32, 48)] * 3)
+    pixels = background(32, 48)
+    with VideoReader(tmp_path / 'in.mp4') as reader:
+        stubs = [
+            SimpleNamespace(pts=pts, rotation=turn, to_ndarray=lambda format: pixels)
+            for pts, turn in ((None, 90), (512, -90), (300, 0))
+        ]
+        reader.container.close()
+        reader.container = SimpleNamespace(decode=lambda stream: iter(stubs), close=lambda: None)
+        read = list(reader.read())
+    assert [frame.pts for frame in read] == [0, 512, 1024]
+    for frame, turns in zip(read, (1, -1, 0), strict=True):
+        np.testing.assert_array_equal(frame.pixels, np.rot90(pixels, turns))
+
+
+def test_faces_are_restored_and_the_rest_is_the_clip(photos, tmp_path) -> None:
+    crops = [None, *[FaceCrop(60 + step, 48, 56) for step in range(7)]]
+    frames = marked_frames(crops)
+    write_clip(tmp_path / 'in.mp4', frames, sound=True)
+    seen = []
+    result = restore_video(
+        photos,
+        tmp_path / 'in.mp4',
+        tmp_path / 'out.mp4',
+        VideoSettings(search_every=1),
+        progress=lambda *at: seen.append(at),
+    )
+    assert (result.frames, result.faces, result.without) == (8, 7, 1)
+    assert result.notes == ('1 of 8 frames show no face that is found, the first at 0.00 s',)
+    assert seen == [(number, 8) for number in range(1, 9)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['in.mp4', 'out.mp4']
+    source, _ = read_clip(tmp_path / 'in.mp4')
+    for before, after, crop in zip(source, read_clip(tmp_path / 'out.mp4')[0], crops, strict=True):
+        alone = before if crop is None else photos(before, [crop]).photo
+        x, y = np.meshgrid(np.arange(128), np.arange(96))
+        near = np.hypot(x - 63, y - 48) < 30
+        error = np.abs(after.astype(int) - alone).mean(-1)
+        assert error[~near].mean() < 3 and error[near].mean() < 8
+        if crop is not None:  # it is the restored face that is shown
+            assert error[near].mean() < np.abs(after.astype(int) - before).mean(-1)[near].mean()
+
+
+def stop_after(frames: int):
+    def progress(done: int, _total: int) -> None:
+        if done == frames:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_stopped_run_goes_on_and_gives_the_same(bicubic, tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    frames = marked_frames([FaceCrop(60 + dx, 48 + dy, 56) for dx, dy in rng.normal(0, 1, (14, 2))])
+    write_clip(tmp_path / 'in.mp4', frames)
+    settings = VideoSettings(search_every=3, part_frames=4)
+
+    def run(name: str, **options) -> MarkerDetector:
+        detector = MarkerDetector()
+        restore_video(PhotoRestorer(bicubic, detector), tmp_path / 'in.mp4', tmp_path / name, settings, **options)
+        return detector
+
+    whole = run('whole.mp4')
+    with pytest.raises(KeyboardInterrupt):
+        run('stopped.mp4', progress=stop_after(10))
+    kept = sorted(path.name for path in (tmp_path / 'stopped.mp4.parts').iterdir())
+    assert (
+        kept == ['000000.json', '000000.mp4', '000001.json', '000001.mp4'] and not (tmp_path / 'stopped.mp4').exists()
+    )
+    # A part that nobody vouches for is made again.
+    (tmp_path / 'stopped.mp4.parts' / '000001.json').write_text('{')
+    rest = run('stopped.mp4')
+    assert rest.calls == whole.calls - 4
+    for found, expected in zip(read_clip(tmp_path / 'stopped.mp4'), read_clip(tmp_path / 'whole.mp4'), strict=True):
+        np.testing.assert_array_equal(np.array(found), np.array(expected))
+    # Other settings are another result: nothing of the old one is used.
+    with pytest.raises(KeyboardInterrupt):
+        run('other.mp4', progress=stop_after(10))
+    restorer = PhotoRestorer(bicubic, MarkerDetector(), turns=())
+    restore_video(restorer, tmp_path / 'in.mp4', tmp_path / 'other.mp4', settings)
+    assert restorer.detector.calls == whole.calls
+
+
+def test_memory_does_not_grow_with_the_clip(photos, tmp_path, monkeypatch) -> None:
+    write_clip(tmp_path / 'in.mp4', marked_frames([FACE] * 30))
+    frames: list[weakref.ref] = []
+    alive: list[int] = []
+    original = FrameRestorer.__call__
+
+    def watched(self, frame):
+        frames.append(weakref.ref(frame))
+        alive.append(sum(reference() is not None for reference in frames))
+        return original(self, frame)
+
+    monkeypatch.setattr(FrameRestorer, '__call__', watched)
+    restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'out.mp4', VideoSettings(part_frames=12))
+    assert len(alive) == 30 and max(alive) <= 3
+    restorer = FrameRestorer(photos)
+    sizes = []
+    for number, pixels in enumerate(marked_frames([FACE] * 6)):
+        restorer(VideoFrame(number, number / 25, number, pixels))
+        sizes.append(len(json.dumps(restorer.state())))
+    assert max(sizes) - min(sizes) < 100
+
+
+def test_clip_without_a_face_is_not_handed_out(photos, tmp_path) -> None:
+    write_clip(tmp_path / 'in.mp4', marked_frames([None] * 5))
+    with pytest.raises(PictureError, match=r'in\.mp4: no face found in any of its 5 frames'):
+        restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'out.mp4')
+    assert [path.name for path in tmp_path.iterdir()] == ['in.mp4']
+
+
+def test_faces_go_at_a_cut_and_come_back(photos) -> None:
+    night = np.full((96, 128, 3), 9, np.uint8)
+    (day,) = marked_frames([FACE])
+    restorer = FrameRestorer(photos, VideoSettings(search_every=100))
+    counts = [len(restorer(VideoFrame(number, number / 25, number, pixels))[1])
+              for number, pixels in enumerate([day, day, night, night, day, day])]  # fmt: skip
+    assert counts == [1, 1, 0, 0, 1, 1]
+    assert video_room.CUT > 0
+
+
+def test_tilted_face_is_followed_between_searches(photos) -> None:
+    restorer = FrameRestorer(photos, VideoSettings(search_every=4))
+    for number, pixels in enumerate(marked_frames([FaceCrop(60, 48, 56, 90)] * 9)):
+        (crop,) = restorer(VideoFrame(number, number / 25, number, pixels))[1]
+        assert crop.angle % 360 == pytest.approx(90, abs=4)
+
+
+def test_marked_faces_hold_for_every_frame(bicubic, tmp_path) -> None:
+    source = tmp_path / 'in.mp4'
+    write_clip(source, marked_frames([None] * 3))
+    photos = PhotoRestorer(bicubic, boxes={source.resolve(): [FACE]})
+    assert restore_video(photos, source, tmp_path / 'out.mp4').faces == 3
+    with pytest.raises(PictureError, match='the file of boxes has no line for it'):
+        restore_video(PhotoRestorer(bicubic, boxes={}), source, tmp_path / 'none.mp4')
+
+
+def test_what_is_no_video(photos, tmp_path) -> None:
+    for name, content in (('words.mp4', b'these are words'), ('empty.mp4', b'')):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ImageFileError, match=rf'{name}: cannot be decoded as a video'):
+            restore_video(photos, tmp_path / name, tmp_path / 'out.mp4')
+    with pytest.raises(ImageFileError, match=r'none\.mp4: no such file'):
+        restore_video(photos, tmp_path / 'none.mp4', tmp_path / 'out.mp4')
+    with pytest.raises(ValueError, match=r'out\.gif: the result is a'):
+        restore_video(photos, tmp_path / 'none.mp4', tmp_path / 'out.gif')
+    with pytest.raises(ValueError, match='search_every and part_frames are at least 1'):
+        VideoSettings(search_every=0)
+    write_clip(tmp_path / 'cut.mp4', marked_frames([FACE] * 3))
+    (tmp_path / 'cut.mp4').write_bytes((tmp_path / 'cut.mp4').read_bytes()[:2000])
+    with pytest.raises(ImageFileError, match=r'cut\.mp4'):
+        restore_video(photos, tmp_path / 'cut.mp4', tmp_path / 'out.mp4')
+    assert not (tmp_path / 'out.mp4').exists()

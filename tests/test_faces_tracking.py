@@ -1,0 +1,88 @@
+"""Tracks: who is who, less jitter, little lag, and a state that goes on exactly."""
+
+import json
+
+import numpy as np
+import pytest
+
+from rainrestore.faces import DetectedFace, FaceCrop
+from rainrestore.faces.tracking import FaceTracker
+
+FRAME = 1 / 25
+
+
+def follow(tracker: FaceTracker, crops: list) -> list[FaceCrop]:
+    """One face, frame by frame."""
+    found = []
+    for crop in crops:
+        tracker.update([DetectedFace(crop)], FRAME)
+        (face,) = tracker.faces()
+        found.append(face.crop)
+    return found
+
+
+def test_jitter_of_a_resting_face_is_smoothed() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.01, (200, 4)) * (60, 60, 60, 100)
+    found = follow(FaceTracker(), [FaceCrop(100 + x, 80 + y, 60 + s, a) for x, y, s, a in noise])
+
+    def jitter(values: np.ndarray) -> np.ndarray:
+        return np.diff(values, axis=0).std(0)
+
+    smooth = np.array([[crop.x, crop.y, crop.side, crop.angle] for crop in found])
+    assert (jitter(smooth[50:]) < jitter(noise[50:]) / 3).all()
+    np.testing.assert_allclose(smooth[50:].mean(0), (100, 80, 60, 0), atol=0.3)
+
+
+def test_moving_face_is_not_left_behind() -> None:
+    """A walk of one side a second, and turning: the lag stays below a tenth of the side."""
+    walk = [FaceCrop(100 + 60 * FRAME * step, 80, 60, 40 * FRAME * step) for step in range(50)]
+    found = follow(FaceTracker(), walk)
+    assert max(abs(crop.x - truth.x) for crop, truth in zip(found[10:], walk[10:], strict=True)) < 6
+    assert max(abs(crop.angle - truth.angle) for crop, truth in zip(found[10:], walk[10:], strict=True)) < 5
+
+
+def test_half_a_turn_is_crossed_the_short_way() -> None:
+    found = follow(FaceTracker(), [FaceCrop(50, 50, 40, 178), FaceCrop(50, 50, 40, -178), FaceCrop(50, 50, 40, -178)])
+    assert [round(crop.angle) % 360 for crop in found] == pytest.approx([178, 180, 181], abs=1)
+
+
+def test_each_face_keeps_its_track() -> None:
+    tracker = FaceTracker()
+    left, right, large = FaceCrop(50, 50, 40), FaceCrop(100, 50, 40), FaceCrop(52, 50, 120)
+    tracker.update([DetectedFace(left, 1), DetectedFace(right, 2)], FRAME)
+    for step in range(10):
+        # In the other order, and with a face of another size over the first one from the fifth frame on.
+        moved = [DetectedFace(FaceCrop(100 - step, 50, 40), 2), DetectedFace(FaceCrop(50 + step, 50, 40), 1)]
+        tracker.update([*moved, *([DetectedFace(large, 3)] if step >= 5 else [])], FRAME)
+    faces = tracker.faces()
+    assert [face.score for face in faces] == [1, 2, 3]
+    assert [face.crop.x for face in faces] == pytest.approx([59, 91, 52], abs=2)
+
+
+def test_lost_face_is_held_and_then_given_up() -> None:
+    tracker = FaceTracker(hold=0.1)
+    tracker.update([DetectedFace(FaceCrop(50, 50, 40))], FRAME)
+    for frames in range(5):
+        tracker.update([], FRAME)
+        assert len(tracker.faces()) == (1 if (frames + 1) * FRAME <= 0.1 else 0)
+    tracker.update([DetectedFace(FaceCrop(50, 50, 40))], FRAME)
+    tracker.forget()
+    assert tracker.faces() == []
+
+
+def test_state_goes_on_exactly() -> None:
+    rng = np.random.default_rng(1)
+    crops = [FaceCrop(100 + x, 80 + y, 60 + s, a) for x, y, s, a in rng.normal(0, 2, (20, 4))]
+    whole = FaceTracker()
+    first = FaceTracker()
+    expected = follow(whole, crops)
+    follow(first, crops[:9])
+    first.update([], FRAME)
+    second = FaceTracker()
+    second.restore_state(json.loads(json.dumps(first.state())))
+    assert second.faces() == first.faces()
+    assert follow(second, crops[9:]) == follow(first, crops[9:])
+    fresh = FaceTracker()
+    fresh.restore_state(json.loads(json.dumps(FaceTracker().state())))
+    assert follow(fresh, crops) == expected
