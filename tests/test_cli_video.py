@@ -1,6 +1,7 @@
 """rainrestore restore on videos: beside photos, resumable, named when they fail."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from clips import audio, marked_frames, read_clip, write_clip
 from PIL import Image
 from scenes import MarkerDetector
 
-from rainrestore.apis import plan_files
+from rainrestore.apis import VideoSettings, plan_files
 from rainrestore.cli.main import main
 from rainrestore.faces import FaceCrop
 from rainrestore.registry import FACE_DETECTORS
@@ -76,8 +77,7 @@ def test_folder_with_videos(folder, tmp_path, command) -> None:
 def test_interrupted_clip_goes_on(folder, tmp_path, command, monkeypatch) -> None:
     out = tmp_path / 'out'
     with monkeypatch.context() as patch:
-        settings = 'rainrestore.apis.video.VideoSettings'
-        patch.setattr(f'{settings}.__init__.__defaults__', (1, 5, 0.3))
+        patch.setattr('rainrestore.apis.video.VideoSettings', partial(VideoSettings, search_every=1, part_frames=5))
         calls = iter(range(100))
         original = MarkerDetector.__call__
 

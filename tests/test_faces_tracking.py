@@ -71,6 +71,30 @@ def test_lost_face_is_held_and_then_given_up() -> None:
     assert tracker.faces() == []
 
 
+def test_restored_faces_are_averaged_over_time() -> None:
+    """Noise of independent frames falls by the factor of the exponential average; a new face begins anew."""
+    rng = np.random.default_rng(0)
+    tracker = FaceTracker(blend=0.12)
+    shown = []
+    for _ in range(60):
+        tracker.update([DetectedFace(FaceCrop(50, 50, 40))], FRAME)
+        (face,) = tracker.faces()
+        shown.append(tracker.steady(face, np.clip(rng.normal(128, 30, (16, 16, 3)), 0, 255).astype(np.uint8)))
+    weight = 1 - np.exp(-FRAME / 0.12)
+    assert np.std(shown[20:]) == pytest.approx(30 * np.sqrt(weight / (2 - weight)), rel=0.1)
+    white = np.full((16, 16, 3), 255, np.uint8)
+    tracker.forget()
+    tracker.update([DetectedFace(FaceCrop(50, 50, 40))], FRAME)
+    np.testing.assert_array_equal(tracker.steady(tracker.faces()[0], white), white)
+    # A crop of another size is restored to another one.
+    tracker.update([DetectedFace(FaceCrop(50, 50, 40))], FRAME)
+    assert tracker.steady(tracker.faces()[0], white[:12, :12]).shape == (12, 12, 3)
+    none = FaceTracker(blend=0)
+    for grey in (10, 200):
+        none.update([DetectedFace(FaceCrop(50, 50, 40))], FRAME)
+        assert (none.steady(none.faces()[0], np.full((8, 8, 3), grey, np.uint8)) == grey).all()
+
+
 def test_state_goes_on_exactly() -> None:
     rng = np.random.default_rng(1)
     crops = [FaceCrop(100 + x, 80 + y, 60 + s, a) for x, y, s, a in rng.normal(0, 2, (20, 4))]
@@ -78,10 +102,16 @@ def test_state_goes_on_exactly() -> None:
     first = FaceTracker()
     expected = follow(whole, crops)
     follow(first, crops[:9])
+    picture = rng.integers(0, 256, (2, 9, 9, 3), np.uint8)
+    first.steady(first.faces()[0], picture[0])
     first.update([], FRAME)
     second = FaceTracker()
     second.restore_state(json.loads(json.dumps(first.state())))
     assert second.faces() == first.faces()
+    for tracker in (first, second):
+        tracker.update([], FRAME)
+    expected_face, found_face = (tracker.steady(tracker.faces()[0], picture[1]) for tracker in (first, second))
+    np.testing.assert_array_equal(found_face, expected_face)
     assert follow(second, crops[9:]) == follow(first, crops[9:])
     fresh = FaceTracker()
     fresh.restore_state(json.loads(json.dumps(FaceTracker().state())))

