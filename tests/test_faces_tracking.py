@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from scenes import portrait
 
-from rainrestore.faces import DetectedFace, FaceCrop
+from rainrestore.faces import DetectedFace, FaceCrop, cut
 from rainrestore.faces.tracking import FaceTracker
 
 FRAME = 1 / 25
@@ -71,28 +72,49 @@ def test_lost_face_is_held_and_then_given_up() -> None:
     assert tracker.faces() == []
 
 
-def test_restored_faces_are_averaged_over_time() -> None:
-    """Noise of independent frames falls by the factor of the exponential average; a new face begins anew."""
-    rng = np.random.default_rng(0)
-    tracker = FaceTracker(blend=0.12)
-    shown = []
-    for _ in range(60):
+def shown(tracker: FaceTracker, pictures: list[np.ndarray]) -> np.ndarray:
+    """What is shown of one resting face."""
+    found = []
+    for picture in pictures:
         tracker.update([DetectedFace(FaceCrop(50, 50, 40))], FRAME)
         (face,) = tracker.faces()
-        shown.append(tracker.steady(face, np.clip(rng.normal(128, 30, (16, 16, 3)), 0, 255).astype(np.uint8)))
+        found.append(tracker.steady(face, picture).astype(float))
+    return np.array(found)
+
+
+def test_noise_of_restored_faces_is_averaged_over_time() -> None:
+    """It falls by the factor of the exponential average."""
+    rng = np.random.default_rng(0)
+    face = portrait(0)
+    noisy = [np.clip(face + rng.normal(0, 12, face.shape), 0, 255).astype(np.uint8) for _ in range(40)]
     weight = 1 - np.exp(-FRAME / 0.12)
-    assert np.std(shown[20:]) == pytest.approx(30 * np.sqrt(weight / (2 - weight)), rel=0.1)
-    white = np.full((16, 16, 3), 255, np.uint8)
-    tracker.forget()
-    tracker.update([DetectedFace(FaceCrop(50, 50, 40))], FRAME)
-    np.testing.assert_array_equal(tracker.steady(tracker.faces()[0], white), white)
-    # A crop of another size is restored to another one.
-    tracker.update([DetectedFace(FaceCrop(50, 50, 40))], FRAME)
-    assert tracker.steady(tracker.faces()[0], white[:12, :12]).shape == (12, 12, 3)
-    none = FaceTracker(blend=0)
-    for grey in (10, 200):
-        none.update([DetectedFace(FaceCrop(50, 50, 40))], FRAME)
-        assert (none.steady(none.faces()[0], np.full((8, 8, 3), grey, np.uint8)) == grey).all()
+    inner = np.s_[:, 32:96, 32:96]
+    error = (shown(FaceTracker(blend=0.12), noisy)[15:] - face)[inner]
+    single = (np.array(noisy[15:], float) - face)[inner]
+    assert error.std() == pytest.approx(single.std() * np.sqrt(weight / (2 - weight)), rel=0.15)
+    np.testing.assert_array_equal(shown(FaceTracker(blend=0), noisy), noisy)
+
+
+def test_average_follows_a_face_that_drifts_in_its_crop() -> None:
+    """As the landmarks' errors make it; an average that stays put blurs it."""
+    face = portrait(1)
+    moves = [FaceCrop(64 + 2.5 * np.sin(step / 2), 64 + 1.5 * np.cos(step), 128, 2 * np.sin(step / 3))
+             for step in range(25)]  # fmt: skip
+    drifting = [cut(face, move) for move in moves]
+    inner = np.s_[:, 32:96, 32:96]
+    error = np.abs(shown(FaceTracker(blend=0.12), drifting) - drifting)[inner][5:].mean()
+    weight = 1 - np.exp(-FRAME / 0.12)
+    still = [drifting[0].astype(float)]
+    for picture in drifting[1:]:
+        still.append(still[-1] + weight * (picture - still[-1]))
+    assert error < 2 and error < np.abs(np.array(still) - drifting)[inner][5:].mean() / 3
+
+
+def test_what_is_another_face_begins_anew() -> None:
+    pictures = [portrait(0), 255 - portrait(0), np.full((128, 128, 3), 255, np.uint8), portrait(2)[:96, :96]]
+    tracker = FaceTracker(blend=0.12)
+    for picture in pictures:
+        np.testing.assert_array_equal(shown(tracker, [picture])[0], picture)
 
 
 def test_state_goes_on_exactly() -> None:
@@ -102,7 +124,7 @@ def test_state_goes_on_exactly() -> None:
     first = FaceTracker()
     expected = follow(whole, crops)
     follow(first, crops[:9])
-    picture = rng.integers(0, 256, (2, 9, 9, 3), np.uint8)
+    picture = portrait(0), portrait(0)[:126, :126]
     first.steady(first.faces()[0], picture[0])
     first.update([], FRAME)
     second = FaceTracker()
