@@ -239,6 +239,14 @@ def table(path: Path, words: Sequence[str]) -> None:
     write_csv(path, ['PSNR', 'SSIM'], [(f'face_{index}', rng.uniform(0.1, 0.9, 2).tolist()) for index in range(3)])
 
 
+def marked_faces(path: Path, words: Sequence[str]) -> None:
+    """Where the face of a portrait is, for all pictures and videos that the words before name."""
+    sources = [Path(word) for word in words if not word.startswith('-') and Path(word).exists()]
+    files = [file for source in sources for file in ([source] if source.is_file() else sorted(source.iterdir()))]
+    rows = [f'{file},25,40,100,116' for file in files]
+    path.write_text('\n'.join(['file,left,top,right,bottom', *rows]), encoding='utf-8')
+
+
 def suffixes(names: Sequence[str]) -> str:
     return r'[^*]+(' + '|'.join(map(re.escape, names)) + ')'
 
@@ -265,6 +273,7 @@ STAND_INS: list[tuple[str, Callable[[Path, Sequence[str]], None]]] = [
     (r'.+\.pth', weights),
     (r'.+\.(pt|onnx)', exported),
     (r'.+/per_image\.csv', table),
+    (r'\w+\.csv', marked_faces),
     (r'work_dirs/\w+', log),
     (suffixes(PICTURES), picture),
     (suffixes(VIDEOS), video),

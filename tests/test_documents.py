@@ -22,7 +22,7 @@ from reader import Reader, bundled, short
 from rainrestore.benchmark import load_benchmark
 from rainrestore.cli.main import SUBCOMMANDS, build_parser, main
 from rainrestore.engine.config import load_config
-from rainrestore.registry import HOOKS, METRICS, MODELS
+from rainrestore.registry import FACE_DETECTORS, HOOKS, METRICS, MODELS
 
 #: Commands that are not run -> why. A pattern of the whole command.
 NOT_RUN = {
@@ -31,6 +31,7 @@ NOT_RUN = {
     r'\. \.venv/bin/activate': 'the tests already run in an environment',
     r'rainrestore web( .*)?': 'serves until it is told to end; tests/test_web_page.py and test_web_browser.py run it',
     r'python tools/benchmarks/benchmark_(inference|startup|training|scaling)\.py .*': 'takes minutes; tested apart',
+    r'python tools/benchmarks/benchmark_(detection|video)\.py .*': 'takes minutes; tested apart',
     r'(\.venv/bin/)?pip install .*': 'needs the network; that the extra it names exists is tested',
 }
 #: Subcommands that take more than a few seconds; the fast suite parses their commands and loads their configs.
@@ -65,8 +66,9 @@ def own_parts_are_forgotten() -> Iterator[None]:
     """What a page registers, and the modules that it lets one write, must not stay for other tests."""
     yield
     own = {Path(str(block.file)).stem for block in blocks() if block.file} | {'__main__'}
-    for name in [name for name, part in MODELS.module_dict.items() if part.__module__ in own]:
-        del MODELS.module_dict[name]
+    for registry in (MODELS, FACE_DETECTORS):
+        for name in [name for name, part in registry.module_dict.items() if part.__module__ in own]:
+            del registry.module_dict[name]
     for name in (own - {'__main__'}) & set(sys.modules):
         del sys.modules[name]
 

@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 HEAVY = ('mmagic.models', 'diffusers', 'torchvision', 'mmcv', 'lpips', 'facexlib', 'matplotlib', 'transformers',
-         'sympy', 'torch.distributed.fsdp', 'torch.distributed.optim', 'pandas', 'onnx', 'gradio')  # fmt: skip
+         'sympy', 'torch.distributed.fsdp', 'torch.distributed.optim', 'pandas', 'onnx', 'gradio', 'dlib',
+         'av')  # fmt: skip
 
 
 def run_python(program: str) -> str:

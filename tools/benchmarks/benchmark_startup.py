@@ -83,7 +83,7 @@ def main() -> None:
         Image.fromarray(pixels).save(picture)
         for turn in range(args.rounds + 1):
             # A new folder each time: what is restored already is not restored again.
-            out = [str(picture), '-o', os.path.join(temporary, f'{turn}'), '--device', 'cpu']
+            out = [str(picture), '-o', os.path.join(temporary, f'{turn}'), '--device', 'cpu', '--aligned']
             clocked = [*out[:2], os.path.join(temporary, f'{turn}_clock'), *out[3:]]
             programs = {
                 'python': ['-c', 'pass'],
