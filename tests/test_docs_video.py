@@ -12,6 +12,7 @@ pytest.importorskip('av')
 pytest.importorskip('dlib')
 
 
+@pytest.mark.slow
 def test_benchmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The command of the table, on fewer frames."""
     text = pages()['video'].read_text(encoding='utf-8')
