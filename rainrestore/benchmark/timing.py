@@ -19,11 +19,13 @@ Job = Callable[[], Any]
 def alternate(jobs: Mapping[str, Job], rounds: int, device: torch.device) -> dict[str, list[float]]:
     """Run the jobs in turns, so that all meet the same load, and return the seconds of each round.
 
-    One more round goes before, unmeasured: it fills caches and chooses kernels.
+    In its turn a job runs twice and the second time is measured: the first one finds caches and memory as another job
+    left them. One more round goes before, unmeasured, in which kernels are chosen.
     """
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for number in range(rounds + 1):
         for name, job in jobs.items():
+            job()
             _finish(device)
             start = time.perf_counter()
             job()
