@@ -96,7 +96,7 @@ def plot(series: dict[str, list[dict[str, Any]]], title: str, path: Path) -> Non
     """Time and memory of each series, a column each."""
     labels = {'side': 'side of the rainy face in pixels', 'batch': 'faces in the batch', 'layers': 'rain layers m'}
     figure = Figure(figsize=(11, 6), layout='constrained')
-    panels = figure.subplots(2, len(series), squeeze=False, sharex='col')
+    panels = figure.subplots(2, len(series), squeeze=False, sharex='col', sharey='row')
     for column, (name, points) in enumerate(series.items()):
         given = [each[name] for each in points]
         time, memory = panels[:, column]
@@ -112,6 +112,8 @@ def plot(series: dict[str, list[dict[str, Any]]], title: str, path: Path) -> Non
             panel.set_xticks(given, [str(value) for value in given])
             panel.minorticks_off()
             panel.grid(alpha=0.3)
+        # round numbers instead of powers of ten, of which a row may hold a single one
+        memory.set_yticks([250, 500, 1000, 2000, 4000], ['250', '500', '1000', '2000', '4000'])
     panels[0, 0].set_ylabel('seconds')
     panels[0, 0].legend()
     panels[1, 0].set_ylabel('peak over the model, MiB')
