@@ -65,7 +65,7 @@ class LeastSquaresAdversarialLoss(nn.Module):
 
     @staticmethod
     def slope(logits: Tensor) -> Tensor:
-        """Mean of 2 |C(H^) - 1|: near 0 where the discriminator takes the restored faces for true ones."""
+        """Mean of ``2 |C(H^) - 1|``: near 0 where the discriminator takes the restored faces for true ones."""
         return 2 * (logits.detach().float() - 1).abs().mean()
 
 

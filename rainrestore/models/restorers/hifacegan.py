@@ -15,7 +15,7 @@ from rainrestore.registry import MODELS
 class HiFaceGAN(ConditionalGAN):
     """:class:`ConditionalGAN` with a discriminator of several scales, whose features the restored face must match.
 
-    The generator minimises, averaged over the scales of D (``MultiScalePatchDiscriminator``),
+    The generator minimises, averaged over the scales of D (``MultiScalePatchDiscriminator``)::
 
         adversarial(D(I, H^)) + 10 sum_l |phi_l(I, H) - phi_l(I, H^)| + vgg(H, H^)
 
