@@ -47,8 +47,8 @@ class FaceCrop:
         """The crop of CelebA-HQ (Karras et al. 2018, appendix C), which FFHQ uses as well.
 
         With e the vector from eye to eye, and m that from the middle of the eyes to the middle of the mouth: the
-        centre is m / 10 below the middle of the eyes; the side is the larger of ``4 |e|`` and ``3.6 |m|``; to the right is the
-        direction of e minus m turned by 90 degrees.
+        centre is m / 10 below the middle of the eyes; the side is the larger of ``4 |e|`` and ``3.6 |m|``; to the right
+        is the direction of e minus m turned by 90 degrees.
 
         Args:
             left_eye: x, y of the middle of the eye on the picture's left.
