@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pickle
 import shutil
 import subprocess
@@ -287,9 +286,6 @@ def test_inferencer_gives_what_the_restorer_gives(restorer, bicubic, rainy, tmp_
 @pytest.mark.slow
 def test_installed_without_its_checkout_it_finds_its_models(tmp_path, rainy, restorer):
     """Built from a copy, so that building writes nothing into the repository, which is then gone."""
-    # Looked for and not imported: setuptools replaces distutils, which torch may have imported already.
-    if importlib.util.find_spec('pip') is None or importlib.util.find_spec('setuptools') is None:
-        pytest.skip('needs pip and setuptools')
     source = tmp_path / 'source'
     ignore = shutil.ignore_patterns('__pycache__', '*.pyc')
     for folder in ('rainrestore', 'configs'):

@@ -5,10 +5,9 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
 
 from rainrestore.models.networks import FCGGenerator
-from rainrestore.models.networks.layers import PReLU, unshuffled_kernel
+from rainrestore.models.networks.layers import unshuffled_kernel
 
 
 @pytest.mark.parametrize(('side', 'factor'), [(9, 2), (3, 2), (5, 3), (1, 2), (7, 4)])
@@ -19,35 +18,6 @@ def test_convolution_and_pixel_shuffle_change_places(side: int, factor: int) -> 
     wanted = F.conv2d(F.pixel_shuffle(x, factor), weight, padding=side // 2)
     found = F.pixel_shuffle(F.conv2d(x, unshuffled_kernel(weight, factor), padding='same'), factor)
     torch.testing.assert_close(found, wanted)
-
-
-def gradients(network: nn.Module, x: Tensor) -> list[Tensor]:
-    x = x.clone().requires_grad_()
-    network(x).square().sum().backward()
-    return [x.grad, *(parameter.grad for parameter in network.parameters())]
-
-
-def test_prelu_is_torchs() -> None:
-    torch.manual_seed(0)
-    x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
-    x[0, 0, 0] = 0.0
-    ours, torchs = PReLU().double(), nn.PReLU().double()
-    assert torch.equal(ours(x), torchs(x))
-    for found, wanted in zip(gradients(ours, x), gradients(torchs, x), strict=True):
-        torch.testing.assert_close(found, wanted)
-
-
-def test_prelu_in_half_precision_is_as_exact_as_torchs() -> None:
-    torch.manual_seed(0)
-    x = torch.randn(4, 8, 32, 32)
-    exact = gradients(nn.PReLU().double(), x.bfloat16().double())
-    errors = []
-    for network in (PReLU(), nn.PReLU()):
-        with torch.autocast('cpu', torch.bfloat16):
-            found = gradients(network, x.bfloat16())
-        errors.append([((a.double() - b).norm() / b.norm()).item() for a, b in zip(found, exact, strict=True)])
-    ours, torchs = errors
-    assert all(a <= 1.01 * b for a, b in zip(ours, torchs, strict=True)), (ours, torchs)
 
 
 @pytest.mark.parametrize('scale', [2, 4])

@@ -19,8 +19,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import partial
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -42,7 +41,6 @@ from rainrestore.engine.device import find_device
 from rainrestore.engine.optim import AutocastOptimWrapper
 from rainrestore.models.losses.perceptual import MeanSquare
 from rainrestore.models.networks.generator import FCGGenerator
-from rainrestore.models.networks.layers import PReLU
 from rainrestore.models.restorers import FCGGAN
 from rainrestore.models.restorers.base import Restorer
 from rainrestore.models.restorers.preprocessor import RestorationPreprocessor
@@ -70,9 +68,6 @@ class WholeNetwork(nn.Module):
         model = _own(config)
         self.rain_removal, self.face_parser, self.generator = model.rain_removal, model.face_parser, model.generator
         self.generator.paint = lambda features: self.generator.tail(self.generator.upsampler(features))
-        for layer in self.modules():
-            if isinstance(layer, PReLU):
-                layer.forward = partial(nn.PReLU.forward, layer)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, 3, h, w) -> (N, 3, s h, s w)."""
@@ -278,15 +273,6 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
         yield
 
 
-def _two_looks(
-    model: FCGGAN, critic: nn.Module, adversarial: Any, face: Tensor, truth: Tensor, inputs: Tensor, freeze: bool = True
-) -> Any:
-    critic.requires_grad_(not freeze)
-    terms = model.generator_terms(adversarial, model.judge(critic, face, inputs), None)
-    critic.requires_grad_(True)
-    return terms, (None, None)
-
-
 def _truth_channels_first(model: Restorer, samples: Sequence[Any], key: str) -> Tensor:
     stacked = torch.stack([getattr(sample, key) for sample in samples])
     return stacked.float() / 255 if stacked.dtype == torch.uint8 else stacked
@@ -309,14 +295,10 @@ LEVERS: dict[str, Callable[[], AbstractContextManager]] = {
         _replaced(RestorationPreprocessor, 'forward', _inputs_channels_first),
     ),
     'features compared in their own precision': lambda: _replaced(MeanSquare, 'apply', _mean_square),
-    'one look at the restored faces': lambda: _replaced(FCGGAN, 'adversarial_terms', _two_looks),
-    'one look, no gradient of its weights': lambda: _replaced(
-        FCGGAN, 'adversarial_terms', lambda *given: _two_looks(*given, freeze=False)
-    ),
+    'frozen discriminators': lambda: _replaced(FCGGAN, 'frozen_critics', lambda model: nullcontext()),
     'pixel shuffle after the last convolution': lambda: _replaced(
         FCGGenerator, 'paint', lambda model, features: model.tail(model.upsampler(features))
     ),
-    'vectorised PReLU': lambda: _replaced(PReLU, 'forward', nn.PReLU.forward),
 }
 
 

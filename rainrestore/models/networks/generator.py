@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from rainrestore.models.networks.layers import PReLU, unshuffled_kernel
+from rainrestore.models.networks.layers import unshuffled_kernel
 from rainrestore.registry import MODELS
 
 
@@ -57,7 +57,7 @@ class FCGGenerator(BaseModule):
         width = self.trunk.out_channels + late
         stages: list[nn.Module] = []
         for _ in range(scale.bit_length() - 1):
-            stages += [nn.Conv2d(width, 4 * channels, 3, padding=1), nn.PixelShuffle(2), PReLU()]
+            stages += [nn.Conv2d(width, 4 * channels, 3, padding=1), nn.PixelShuffle(2), nn.PReLU()]
             width = channels
         self.upsampler = nn.Sequential(*stages)
         self.tail = nn.Conv2d(width, 3, 9, padding=4)

@@ -1,13 +1,10 @@
 """Layers that several networks share."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 
 def exporting() -> bool:
@@ -88,36 +85,6 @@ def unshuffled_kernel(weight: Tensor, factor: int) -> Tensor:
     room = factor * (2 * reach + 1) - side - first
     kernels = [F.pad(weight, (first + b, room - b, first + a, room - a)) for a in range(factor) for b in range(factor)]
     return F.pixel_unshuffle(torch.stack(kernels, 1).flatten(0, 1), factor)
-
-
-class _PReLUFunction(Function):
-    """PReLU of one slope, with torch's forward; its backward is vectorised, which torch's is not on a CPU."""
-
-    @staticmethod
-    def forward(context: Any, x: Tensor, slope: Tensor) -> Tensor:
-        context.save_for_backward(x, slope)
-        return F.prelu(x, slope)
-
-    @staticmethod
-    @once_differentiable
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        x, slope = context.saved_tensors
-        exact = torch.promote_types(x.dtype, torch.float32)
-        of_slope = (gradient * x.clamp(max=0)).sum(dtype=exact).to(slope.dtype).view_as(slope)
-        return torch.ops.aten.leaky_relu_backward(gradient, x, slope.item(), False), of_slope
-
-
-class PReLU(nn.PReLU):
-    """max(x, 0) + a min(x, 0) with one learned slope a (He et al. 2015): torch's, trained faster on a CPU."""
-
-    def __init__(self) -> None:
-        super().__init__()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Any shape."""
-        if x.device.type != 'cpu' or not torch.is_grad_enabled():
-            return super().forward(x)
-        return _PReLUFunction.apply(x, self.weight.to(x.dtype))
 
 
 class DenseLayer(nn.Module):

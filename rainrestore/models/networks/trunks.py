@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from rainrestore.errors import ConfigError
-from rainrestore.models.networks.layers import PReLU, conv_norm, crop_to, pad_to_multiple
+from rainrestore.models.networks.layers import conv_norm, crop_to, pad_to_multiple
 from rainrestore.optional import optional_import
 from rainrestore.registry import MODELS
 
@@ -20,7 +20,7 @@ class _SRResBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(conv_norm(channels, channels), PReLU(), conv_norm(channels, channels))
+        self.body = nn.Sequential(conv_norm(channels, channels), nn.PReLU(), conv_norm(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
@@ -41,7 +41,7 @@ class SRResNetTrunk(nn.Module):
     def __init__(self, in_channels: int, channels: int = 64, num_blocks: int = 16) -> None:
         super().__init__()
         self.out_channels = channels
-        self.stem = nn.Sequential(nn.Conv2d(in_channels, channels, 9, padding=4), PReLU())
+        self.stem = nn.Sequential(nn.Conv2d(in_channels, channels, 9, padding=4), nn.PReLU())
         self.blocks = nn.Sequential(*(_SRResBlock(channels) for _ in range(num_blocks)), conv_norm(channels, channels))
 
     def forward(self, image: Tensor) -> Tensor:

@@ -1,14 +1,13 @@
 """Stage 2: the joint network with facial component guided adversarial learning."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
-from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 from rainrestore.models.networks.hrrm import RainEstimate
 from rainrestore.models.restorers.base import Restorer, build_slot
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from mmagic.structures import DataSample
 
 Box = tuple[int, int, int, int]
-#: What a discriminator said of H and of H^; None where it was not asked.
-Verdicts = tuple[Any, Any]
 SATURATED_SLOPE = 1e-4
 
 
@@ -56,21 +53,6 @@ class LocalDiscriminator(nn.Module):
         return self.network(face[..., y0:y1, x0:x1])
 
 
-class _KnownGradient(Function):
-    """A loss whose gradient with respect to ``x`` has been computed already."""
-
-    @staticmethod
-    def forward(context: Any, x: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
-        context.save_for_backward(gradient)
-        return loss.clone()
-
-    @staticmethod
-    @once_differentiable
-    def backward(context: Any, factor: Tensor) -> tuple[Tensor, None, None]:
-        (gradient,) = context.saved_tensors
-        return factor * gradient, None, None
-
-
 @MODELS.register_module()
 class FCGGAN(Restorer):
     """H^ = G(J^, F^, I): rain removal, parsing and super-resolution trained together (paper eqs. 23-32).
@@ -79,9 +61,8 @@ class FCGGAN(Restorer):
 
         L = f_MSE(H, H^) + 1e-3 vgg(H, H^) + 1e-3 (1 - D(H^)) + 1e-4 sum_k (1 - D_k(crop_k H^)) + L_R + L_F
 
-    and then, over each discriminator, ``1 - D(H) + D(H^)`` on the same H^, detached. Since it has not changed in
-    between, a discriminator judges H^ once for both steps. True and restored faces never share a batch: the
-    discriminators normalise by batch. An empty slot (None) is an ablation: without rain removal the
+    and then, over each discriminator, ``1 - D(H) + D(H^)`` on the same H^, detached. True and restored faces never
+    share a batch: the discriminators normalise by batch. An empty slot (None) is an ablation: without rain removal the
     generator sees I alone, without parsing no F enters, without discriminators that part of the loss is gone.
 
     Optimised by :class:`~rainrestore.engine.SlotOptimWrapperConstructor` with the groups ``generator`` and
@@ -201,20 +182,19 @@ class FCGGAN(Restorer):
         return self.generator_losses(inputs, data_samples)[0]
 
     def generator_losses(
-        self, inputs: Tensor, data_samples: 'Sequence[DataSample]', verdicts: dict[str, Verdicts] | None = None
+        self, inputs: Tensor, data_samples: 'Sequence[DataSample]'
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Losses of eq. 25 with those of the joint modules, the restored face H^ and the truth H.
-
-        ``verdicts``, a dict, receives by the discriminators' names what they said of H and H^, for their own step.
-        """
+        """Losses of eq. 25 with those of the joint modules, the restored face H^ and the truth H."""
         truth = self.truth(data_samples, 'gt_img')
         face, estimate, parsing = self.generate(inputs)
         losses = self.picture_losses(face, truth, inputs)
         for name, critic, adversarial in self.critics():
-            terms, said = self.adversarial_terms(critic, adversarial, face, truth, inputs)
+            real = None
+            if self.compares(adversarial):
+                with torch.no_grad():
+                    real = self.judge(critic, truth, inputs)
+            terms = self.generator_terms(adversarial, self.judge(critic, face, inputs), real)
             losses |= {f'loss_{term}_{name}': value for term, value in terms.items()}
-            if verdicts is not None:
-                verdicts[name] = said
         if self.rain_loss is not None:
             losses |= self.rain_losses(estimate, inputs, data_samples)
         if self.parameter_loss is not None:
@@ -233,36 +213,24 @@ class FCGGAN(Restorer):
             losses['loss_vgg'] = self.perceptual_loss(face, truth)
         return losses
 
-    def adversarial_terms(
-        self, critic: nn.Module, adversarial: Any, face: Tensor, truth: Tensor, inputs: Tensor
-    ) -> tuple[dict[str, Tensor], Verdicts]:
-        """One discriminator's terms of the generator's loss, and what it said of H (None if not asked) and of H^.
-
-        The gradient with respect to H^ is taken at once, and that of the discriminator's weights is not: the graph of
-        its verdict is cut off H^ and left whole, so that its own step needs no second look. The first of the terms
-        carries the gradient of them all.
-        """
-        seen = face.detach().requires_grad_(face.requires_grad)
-        fake = self.judge(critic, seen, inputs)
-        real = self.judge(critic, truth, inputs) if self.compares(adversarial) else None
-        terms = self.generator_terms(adversarial, fake, real)
-        if not seen.requires_grad:
-            return terms, (real, fake)
-        # a backward pass keeps to the precision of its forward pass, which autocast would change
-        with torch.autocast(face.device.type, enabled=False):
-            (gradient,) = torch.autograd.grad(torch.stack([*terms.values()]).sum(), seen, retain_graph=True)
-        first, *others = terms
-        known = {first: _KnownGradient.apply(face, terms[first].detach(), gradient)}
-        return known | {term: terms[term].detach() for term in others}, (real, fake)
-
     def compares(self, adversarial: Any) -> bool:
         """Whether the generator's terms need what the discriminator says of H."""
         return adversarial.relativistic
 
     def generator_terms(self, adversarial: Any, fake: Any, real: Any) -> dict[str, Tensor]:
         """Name -> term, from what a discriminator said of H^ and, where :meth:`compares`, of H."""
-        beside = None if real is None else self.logits(real).detach()
-        return {'adv': adversarial.generator_loss(self.logits(fake), beside)}
+        return {'adv': adversarial.generator_loss(self.logits(fake), None if real is None else self.logits(real))}
+
+    @contextmanager
+    def frozen_critics(self) -> Iterator[None]:
+        """No gradients for the discriminators' weights, which the generator's step has no use for."""
+        for _, critic, _ in self.critics():
+            critic.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for _, critic, _ in self.critics():
+                critic.requires_grad_(True)
 
     def train_step(
         self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict | dict[str, OptimWrapper]
@@ -275,16 +243,16 @@ class FCGGAN(Restorer):
         """
         batch = self.data_preprocessor(data, training=True)
         wrappers: Any = optim_wrapper
-        verdicts: dict[str, Verdicts] = {}
-        with wrappers['generator'].optim_context(self):
-            losses, face, truth = self.generator_losses(batch['inputs'], batch['data_samples'], verdicts)
-        total, log = self.parse_losses(losses)
-        wrappers['generator'].update_params(total)
+        with self.frozen_critics():
+            with wrappers['generator'].optim_context(self):
+                losses, face, truth = self.generator_losses(batch['inputs'], batch['data_samples'])
+            total, log = self.parse_losses(losses)
+            wrappers['generator'].update_params(total)
         log['psnr_train'] = -10 * (face - truth).square().mean().log10()
         # The runner's counter, which a resumed run takes up; outside a runner each step is the first.
         iteration = MessageHub.get_current_instance().runtime_info.get('iter', 0)
-        if verdicts and iteration % self.generator_steps == 0:
-            log |= self.discriminator_step(face, truth, batch['inputs'], wrappers['discriminator'], verdicts)
+        if any(self.critics()) and iteration % self.generator_steps == 0:
+            log |= self.discriminator_step(face, truth, batch['inputs'], wrappers['discriminator'])
         return log
 
     def discriminator_loss(self, adversarial: Any, real: Any, fake: Any, inputs: Tensor) -> Tensor:
@@ -292,24 +260,14 @@ class FCGGAN(Restorer):
         return adversarial.discriminator_loss(self.logits(real), self.logits(fake))
 
     def discriminator_step(
-        self,
-        face: Tensor,
-        truth: Tensor,
-        inputs: Tensor,
-        optim_wrapper: OptimWrapper,
-        verdicts: Mapping[str, Verdicts] | None = None,
+        self, face: Tensor, truth: Tensor, inputs: Tensor, optim_wrapper: OptimWrapper
     ) -> dict[str, Tensor]:
-        """Minimise eqs. 29-32 on H^ (detached) and H, (N, 3, H, W), of I.
-
-        ``verdicts``: what :meth:`generator_losses` kept of this H^; None asks the discriminators.
-        """
+        """Minimise eqs. 29-32 on H^ (detached) and H, (N, 3, H, W), of I."""
         losses: dict[str, Tensor] = {}
         log: dict[str, Tensor] = {}
         with optim_wrapper.optim_context(self):
             for name, critic, adversarial in self.critics():
-                of_truth, of_face = (verdicts or {}).get(name, (None, None))
-                of_truth = self.judge(critic, truth, inputs) if of_truth is None else of_truth
-                of_face = self.judge(critic, face, inputs) if of_face is None else of_face
+                of_truth, of_face = (self.judge(critic, picture, inputs) for picture in (truth, face))
                 losses[f'loss_disc_{name}'] = self.discriminator_loss(adversarial, of_truth, of_face, inputs)
                 real, fake = self.logits(of_truth), self.logits(of_face)
                 if adversarial.relativistic:

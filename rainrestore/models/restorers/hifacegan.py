@@ -36,7 +36,7 @@ class HiFaceGAN(ConditionalGAN):
 
     def generator_terms(self, adversarial: Any, fake: Any, real: Any) -> dict[str, Tensor]:
         """The adversarial loss, averaged over the scales, and feature matching."""
-        beside = [None] * len(fake) if real is None else [scale[-1].detach() for scale in real]
+        beside = [None] * len(fake) if real is None else [scale[-1] for scale in real]
         scales = [adversarial.generator_loss(a[-1], b) for a, b in zip(fake, beside, strict=True)]
         terms = {'adv': torch.stack(scales).mean()}
         if self.feature_loss is not None:
