@@ -120,7 +120,7 @@ class TestDlib:
         assert [corner_error(face.crop, crop_of((30, 20, 80))) < 0.1 for face in found] == [True]
 
     def test_impossible_sizes(self) -> None:
-        with pytest.raises(ValueError, match='at least 1'):
+        with pytest.raises(ConfigError, match='at least 1'):
             build_detector({'type': 'DlibDetector', 'smallest_face': 0})
 
 
@@ -182,7 +182,7 @@ class TestRetinaFace:
         (tmp_path / 'cut.pth').write_bytes(weights.read_bytes()[:1000])
         with pytest.raises(CheckpointError, match=r'cut\.pth'):
             self.build(tmp_path / 'cut.pth')
-        with pytest.raises(ValueError, match='network is one of resnet50'):
+        with pytest.raises(ConfigError, match='network is one of resnet50'):
             build_detector({'type': 'RetinaFaceDetector', 'network': 'resnet'})
 
     def test_no_connection_names_where_to_get_them(self, monkeypatch) -> None:

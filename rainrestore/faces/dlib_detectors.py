@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from rainrestore.errors import ConfigError
 from rainrestore.faces.alignment import BOX_SIDE, FaceCrop
 from rainrestore.faces.detection import DetectedFace, working_scale
 from rainrestore.optional import optional_import, packaged_file
@@ -27,9 +28,8 @@ class DlibDetector:
     """Histograms of oriented gradients, the default: upright and frontal faces, no GPU, about a second a photo.
 
     dlib's five landmarks are the corners of the eyes and the base of the nose; the mouth, which CelebA-HQ's crop asks
-    for, is taken to lie straight below the eyes, 1.35 times as far as the nose's base. On faces aligned by all of their
-    landmarks the corners of the crop that results are off by 2.6 % (bundled portraits) and 4.5 % (CelebA-HQ) of its
-    side, root mean square.
+    for, is taken to lie straight below the eyes, 1.35 times as far as the nose's base. That puts the corners of the
+    crop off by some per cent of its side; ``tools/benchmarks/benchmark_detection.py`` prints by how many.
 
     Args:
         smallest_face: side in pixels of the smallest crop (about 1.7 times the face's box) to look for: the photo is
@@ -39,7 +39,7 @@ class DlibDetector:
 
     Raises:
         MissingPackageError: dlib or the models are not installed.
-        ValueError: ``smallest_face`` or ``max_pixels`` below 1.
+        ConfigError: ``smallest_face`` or ``max_pixels`` below 1.
     """
 
     max_pixels = 24_000_000
@@ -49,7 +49,7 @@ class DlibDetector:
         self.threshold = threshold
         self.max_pixels = max_pixels or self.max_pixels
         if smallest_face < 1 or self.max_pixels < 1:
-            raise ValueError(f'{type(self).__name__}: smallest_face and max_pixels are at least 1')
+            raise ConfigError(f'{type(self).__name__}: smallest_face and max_pixels are at least 1')
         self._dlib: Any = optional_import('dlib', 'finding faces', INSTALL)
         self._detector = self._build()
         self._landmarks = self._dlib.shape_predictor(str(_model(LANDMARKS_FILE)))

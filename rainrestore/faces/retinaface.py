@@ -11,7 +11,7 @@ import torch
 
 from rainrestore.engine.checkpoints import read_torch_file
 from rainrestore.engine.device import find_device
-from rainrestore.errors import CheckpointError
+from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.faces.alignment import FaceCrop
 from rainrestore.faces.detection import DetectedFace, working_scale
 from rainrestore.optional import optional_import
@@ -54,9 +54,9 @@ class RetinaFaceDetector:
         device: str | None = None,
     ) -> None:
         if network not in FILES:
-            raise ValueError(f'RetinaFaceDetector: network is one of {", ".join(FILES)}, got {network!r}')
+            raise ConfigError(f'RetinaFaceDetector: network is one of {", ".join(FILES)}, got {network!r}')
         if smallest_face < 1 or max_pixels < 1:
-            raise ValueError('RetinaFaceDetector: smallest_face and max_pixels are at least 1')
+            raise ConfigError('RetinaFaceDetector: smallest_face and max_pixels are at least 1')
         self.threshold = threshold
         self.smallest_face = smallest_face
         self.max_pixels = max_pixels

@@ -21,6 +21,17 @@ def check_seed(seed: int | None, caller: str) -> int | None:
     return seed
 
 
+def check_keys(results: dict[str, Any], seed: int | None, caller: str) -> None:
+    """A degradation needs ``gt`` and, to draw by a seed, ``name``.
+
+    Raises:
+        KeyError: one is missing.
+    """
+    for key in ('gt',) if seed is None else ('gt', 'name'):
+        if key not in results:
+            raise KeyError(f'{caller}: the sample has no {key!r} (FaceDataset writes it)')
+
+
 def sample_rng(seed: int | None, name: str) -> np.random.Generator:
     """What a sample's degradation is drawn from.
 

@@ -50,7 +50,7 @@ class Degradation(FaceTransform):
         seed: a whole number gives each name its degradation (val, test); None draws anew each time (training).
 
     Raises:
-        KeyError: a sample without ``img`` and ``gt``, or, with a seed, without ``name``.
+        KeyError: a sample without ``gt`` or, with a seed, without ``name``.
         ConfigError: an impossible range.
     """
 

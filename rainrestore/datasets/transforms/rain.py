@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rainrestore.datasets.image_io import DatasetError
-from rainrestore.datasets.transforms.base import FaceTransform, check_seed, sample_rng
+from rainrestore.datasets.transforms.base import FaceTransform, check_keys, check_seed, sample_rng
 from rainrestore.physics import RAIN_RANGES, RainRanges, draw_scene, quantise, shrink
 from rainrestore.registry import TRANSFORMS
 
@@ -46,9 +46,7 @@ class ScaleAwareHeavyRain(FaceTransform):
         self.seed = check_seed(seed, 'ScaleAwareHeavyRain')
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        for key in ('gt',) if self.seed is None else ('gt', 'name'):
-            if key not in results:
-                raise KeyError(f'ScaleAwareHeavyRain: the sample has no {key!r} (FaceDataset writes it)')
+        check_keys(results, self.seed, 'ScaleAwareHeavyRain')
         gt = results['gt']
         if gt.dtype != np.uint8:
             raise TypeError(f"ScaleAwareHeavyRain: 'gt' must be uint8 (0..255, RGB), got {gt.dtype}")

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rainrestore.datasets.transforms.base import FaceTransform, check_seed, sample_rng
+from rainrestore.datasets.transforms.base import FaceTransform, check_keys, check_seed, sample_rng
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise
 from rainrestore.registry import TRANSFORMS
 
@@ -47,9 +47,7 @@ class RainAndHaze(FaceTransform):
         self.seed = check_seed(seed, 'RainAndHaze')
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        for key in ('gt',) if self.seed is None else ('gt', 'name'):
-            if key not in results:
-                raise KeyError(f'RainAndHaze: the sample has no {key!r}')
+        check_keys(results, self.seed, 'RainAndHaze')
         rng = sample_rng(self.seed, results.get('name', ''))
         image = results['gt'].astype(np.float32) / np.float32(255)
         scene = draw_scene(image, self.ranges, rng)

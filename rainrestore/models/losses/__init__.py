@@ -1,6 +1,10 @@
 """What is minimised: losses, each a registered component with its equation."""
 
-from rainrestore.models.losses.adversarial import LinearAdversarialLoss, RelativisticAdversarialLoss
+from rainrestore.models.losses.adversarial import (
+    AdversarialLoss,
+    LinearAdversarialLoss,
+    RelativisticAdversarialLoss,
+)
 from rainrestore.models.losses.contrastive import ContrastiveLoss
 from rainrestore.models.losses.cross_entropy import CrossEntropyAdversarialLoss
 from rainrestore.models.losses.patch import FeatureMatchingLoss, HingeAdversarialLoss, LeastSquaresAdversarialLoss
@@ -8,6 +12,7 @@ from rainrestore.models.losses.perceptual import PerceptualLoss, VGG16Features
 from rainrestore.models.losses.pixel import MSELoss, ParsingLoss, RainParameterLoss, RainReconstructionLoss
 
 __all__ = [
+    'AdversarialLoss',
     'ContrastiveLoss',
     'CrossEntropyAdversarialLoss',
     'FeatureMatchingLoss',

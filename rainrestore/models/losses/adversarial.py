@@ -1,10 +1,6 @@
-"""Adversarial losses. A discriminator gives logits; the probability D is their sigmoid.
+"""Adversarial losses. A discriminator gives logits; the probability D is their sigmoid."""
 
-The contract of the slot: ``generator_loss(fake_logits, real_logits)``, ``discriminator_loss(real_logits, fake_logits)``
-and ``slope(logits)``; only where ``relativistic`` is True are the real logits computed for the generator, else None,
-and are the logits that ``slope`` gets relative ones, each less the mean of the other side's.
-"""
-
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch.nn.functional as F
@@ -15,8 +11,39 @@ from torch.autograd import Function
 from rainrestore.registry import MODELS
 
 
+class AdversarialLoss(nn.Module, ABC):
+    """What fills a restorer's slot ``adversarial_loss``.
+
+    Args:
+        loss_weight: factor of the generator's loss.
+
+    Attributes:
+        relativistic: whether the generator's loss needs the logits of true faces, and :meth:`slope` gets relative
+            ones, each less the mean of the other side's.
+    """
+
+    relativistic = False
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    @abstractmethod
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        """Logits of H^ and, where ``relativistic``, of H -> a scalar."""
+
+    @abstractmethod
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Logits of H and H^ -> a scalar."""
+
+    @staticmethod
+    @abstractmethod
+    def slope(logits: Tensor) -> Tensor:
+        """How much gradient the generator still gets from logits of H^; near 0 one side has won."""
+
+
 @MODELS.register_module()
-class LinearAdversarialLoss(nn.Module):
+class LinearAdversarialLoss(AdversarialLoss):
     """The paper's linear losses on probabilities (eqs. 28-32), for one discriminator.
 
     Generator: loss_weight * mean (1 - D(H^)). Discriminator: mean (1 - D(H) + D(H^)).
@@ -28,11 +55,8 @@ class LinearAdversarialLoss(nn.Module):
         loss_weight: factor of the generator's loss; 1e-3 for the global discriminator, 1e-4 for each local one.
     """
 
-    relativistic = False
-
     def __init__(self, loss_weight: float = 1e-3) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
+        super().__init__(loss_weight)
 
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         """Logits of D(H^) (N,) -> a scalar."""
@@ -72,7 +96,7 @@ def batch_mean(values: Tensor) -> Tensor:
 
 
 @MODELS.register_module()
-class RelativisticAdversarialLoss(nn.Module):
+class RelativisticAdversarialLoss(AdversarialLoss):
     """The relativistic average losses of ESRGAN (Wang et al. 2018, after Jolicoeur-Martineau 2018).
 
     A face is judged beside the average of the other kind: with logits C, ``D(a, b) = sigmoid(C(a) - mean C(b))`` is the
@@ -91,11 +115,12 @@ class RelativisticAdversarialLoss(nn.Module):
     relativistic = True
 
     def __init__(self, loss_weight: float = 5e-3) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
+        super().__init__(loss_weight)
 
-    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
-        """Logits of H^ and H (N,) -> a scalar."""
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        """Logits of H^ and H (N,), both needed -> a scalar."""
+        if real_logits is None:
+            raise ValueError('RelativisticAdversarialLoss compares: generator_loss needs the logits of true faces, too')
         return self.loss_weight * self.discriminator_loss(fake_logits, real_logits)
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

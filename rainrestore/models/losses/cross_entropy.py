@@ -1,14 +1,15 @@
-"""The adversarial loss of Goodfellow et al. (2014), which pix2pix uses. For the contract see ``adversarial.py``."""
+"""The adversarial loss of Goodfellow et al. (2014), which pix2pix uses."""
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from rainrestore.models.losses.adversarial import AdversarialLoss
 from rainrestore.registry import MODELS
 
 
 @MODELS.register_module()
-class CrossEntropyAdversarialLoss(nn.Module):
+class CrossEntropyAdversarialLoss(AdversarialLoss):
     """Cross-entropy of D = sigmoid(logits), for logits of any shape: one a picture, or one a patch (N, 1, h, w).
 
     Generator: loss_weight * mean -log D(H^), the form that does not saturate. Discriminator, halved as by Isola et al.
@@ -28,17 +29,14 @@ class CrossEntropyAdversarialLoss(nn.Module):
         ValueError: a label or a probability that is none.
     """
 
-    relativistic = False
-
     def __init__(
         self, loss_weight: float = 1.0, real_label: float = 1.0, fake_label: float = 0.0, flip: float = 0.0
     ) -> None:
-        super().__init__()
+        super().__init__(loss_weight)
         if not 0 <= fake_label < real_label <= 1:
             raise ValueError(f'labels must be 0 <= fake_label < real_label <= 1, got {fake_label} and {real_label}')
         if not 0 <= flip < 0.5:
             raise ValueError(f'flip must be in [0, 0.5), got {flip}: half the labels wrong teach nothing')
-        self.loss_weight = loss_weight
         self.real_label = real_label
         self.fake_label = fake_label
         self.flip = flip

@@ -1,4 +1,4 @@
-"""Losses of discriminators that judge patches and lend their features. For the contract see ``adversarial.py``."""
+"""Losses of discriminators that judge patches and lend their features."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rainrestore.models.losses.adversarial import AdversarialLoss
 from rainrestore.registry import MODELS
 
 
 @MODELS.register_module()
-class HingeAdversarialLoss(nn.Module):
+class HingeAdversarialLoss(AdversarialLoss):
     """The hinge loss (Lim & Ye 2017; SPADE, HiFaceGAN), for logits C of any shape.
 
     Generator: loss_weight * mean -C(H^). Discriminator: mean max(0, 1 - C(H)) + mean max(0, 1 + C(H^)).
@@ -18,12 +19,6 @@ class HingeAdversarialLoss(nn.Module):
     Args:
         loss_weight: factor of the generator's loss.
     """
-
-    relativistic = False
-
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
 
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         """Logits of H^ -> a scalar."""
@@ -40,7 +35,7 @@ class HingeAdversarialLoss(nn.Module):
 
 
 @MODELS.register_module()
-class LeastSquaresAdversarialLoss(nn.Module):
+class LeastSquaresAdversarialLoss(AdversarialLoss):
     """The least-squares loss (LSGAN, Mao et al. 2017), for logits C of any shape.
 
     Generator: loss_weight * mean (C(H^) - 1)^2. Discriminator: (mean (C(H) - 1)^2 + mean C(H^)^2) / 2.
@@ -48,12 +43,6 @@ class LeastSquaresAdversarialLoss(nn.Module):
     Args:
         loss_weight: factor of the generator's loss.
     """
-
-    relativistic = False
-
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
 
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         """Logits of H^ -> a scalar."""
