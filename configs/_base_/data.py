@@ -16,6 +16,7 @@ train_dataloader = dict(
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='ResumableSampler', shuffle=True),
+    collate_fn=dict(type='rainrestore.collate_in_one_piece'),
     dataset=dict(type='FaceDataset', split='train', pipeline=_train_pipeline),
 )
 val_dataloader = dict(
@@ -23,11 +24,13 @@ val_dataloader = dict(
     num_workers=1,
     persistent_workers=True,
     sampler=_each_once,
+    collate_fn=dict(type='rainrestore.collate_in_one_piece'),
     dataset=dict(type='FaceDataset', split='val', pipeline=_eval_pipeline),
 )
 test_dataloader = dict(
     batch_size=16,
     num_workers=1,
     sampler=_each_once,
+    collate_fn=dict(type='rainrestore.collate_in_one_piece'),
     dataset=dict(type='FaceDataset', split='test', pipeline=_eval_pipeline),
 )

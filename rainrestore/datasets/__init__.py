@@ -1,5 +1,6 @@
 """What feeds the models: faces with label maps, and the steps that turn them into samples."""
 
+from rainrestore.datasets.collate import collate_in_one_piece
 from rainrestore.datasets.face_dataset import FaceDataset
 from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image, read_mask
 from rainrestore.datasets.labels import FLIP_PAIRS, LABELS, NUM_LABELS, PALETTE, PORTRAIT_LABELS, flip_labels
@@ -10,5 +11,5 @@ from rainrestore.datasets.transforms import FlipFace, PackFaceInputs, ParsingTar
 __all__ = [
     'FLIP_PAIRS', 'LABELS', 'NUM_LABELS', 'PALETTE', 'PORTRAIT_LABELS', 'DatasetError', 'FaceDataset', 'FlipFace',
     'ImageFileError', 'PackFaceInputs', 'PairedDataset', 'ParsingTarget', 'ResumableSampler', 'ScaleAwareHeavyRain',
-    'SeededSamples', 'flip_labels', 'list_images', 'read_image', 'read_mask',
+    'SeededSamples', 'collate_in_one_piece', 'flip_labels', 'list_images', 'read_image', 'read_mask',
 ]  # fmt: skip

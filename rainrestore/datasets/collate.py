@@ -1,0 +1,55 @@
+"""From samples to a batch that travels fast from the worker that made it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from rainrestore.registry import FUNCTIONS
+
+
+@FUNCTIONS.register_module()
+def collate_in_one_piece(samples: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Samples -> their entries as lists, as mmengine's ``pseudo_collate`` gives them, that travel as few tensors."""
+    return {key: InOnePiece(values) for key, values in pseudo_collate(samples).items()}
+
+
+class InOnePiece(list):
+    """A list of tensors, or of data samples, that is pickled with all its tensors of a field stacked to one.
+
+    Between processes torch hands over each tensor by a file descriptor of its own, with a question and an answer: about
+    50 ms for the 130 tensors of 16 faces with their truth. Stacked they are eight. What arrives is a plain list, of
+    slices. Tensors of unequal shape, and fields that a sample lacks, travel one by one.
+    """
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        if self and all(isinstance(item, BaseDataElement) for item in self):
+            fields = {key: _stacked([sample.get(key) for sample in self]) for key in self[0].keys()}  # noqa: SIM118
+            found = {key: stacked for key, stacked in fields.items() if stacked is not None}
+            bare = [sample.new() for sample in self]
+            for sample in bare:
+                for key in found:
+                    sample.pop(key)
+            return _with_fields, (bare, found)
+        stacked = _stacked(self)
+        return (list, (list(self),)) if stacked is None else (_slices, (stacked,))
+
+
+def _stacked(items: Sequence[Any]) -> Tensor | None:
+    if not items or not all(isinstance(item, Tensor) for item in items):
+        return None
+    return torch.stack(list(items)) if len({(item.shape, item.dtype) for item in items}) == 1 else None
+
+
+def _slices(stacked: Tensor) -> list[Tensor]:
+    return list(stacked.unbind())
+
+
+def _with_fields(samples: list[BaseDataElement], fields: dict[str, Tensor]) -> list[BaseDataElement]:
+    for key, stacked in fields.items():
+        for sample, tensor in zip(samples, stacked.unbind(), strict=True):
+            sample.set_field(tensor, key)
+    return samples
