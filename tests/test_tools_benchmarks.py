@@ -1,5 +1,6 @@
 """What the benchmark scripts compare is the same work, and what they report is what was there."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rainrestore.benchmark.timing import alternate, cost_apart
+from rainrestore.benchmark.timing import alternate, apart, cost_apart
 
 TOOLS = Path(__file__).parents[1] / 'tools' / 'benchmarks'
 CPU = torch.device('cpu')
@@ -36,6 +37,25 @@ def test_jobs_take_turns() -> None:
     seconds = alternate({name: lambda name=name: order.append(name) for name in 'ab'}, 3, CPU)
     assert order == ['a', 'a', 'b', 'b'] * 4  # the second of each is measured; one round before is not
     assert [len(times) for times in seconds.values()] == [3, 3]
+
+
+def counters(path: Path) -> dict[str, Callable[[], Any]]:
+    """Two jobs of one process: one notes who ran it, the other fails."""
+
+    def fail() -> None:
+        raise ValueError('the second job')
+
+    return {'note': lambda: path.write_text(f'{os.getpid()}'), 'fail': fail}
+
+
+def test_jobs_live_in_a_process_of_their_own(tmp_path: Path) -> None:
+    with apart(counters, tmp_path / 'a') as first, apart(counters, tmp_path / 'b') as second:
+        for jobs in (first, second, first):
+            jobs['note']()
+        with pytest.raises(ValueError, match='the second job'):
+            second['fail']()
+    processes = {(tmp_path / name).read_text() for name in 'ab'}
+    assert len(processes) == 2 and str(os.getpid()) not in processes
 
 
 @pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='only Linux says it exactly')

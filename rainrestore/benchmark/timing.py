@@ -2,8 +2,10 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -33,6 +35,37 @@ def alternate(jobs: Mapping[str, Job], rounds: int, device: torch.device) -> dic
             if number:
                 seconds[name].append(time.perf_counter() - start)
     return seconds
+
+
+@contextmanager
+def apart(make: Callable[..., Mapping[str, Job]], *arguments: Any) -> Iterator[dict[str, Job]]:
+    """Jobs that live together in a process of their own, by name, while this is open.
+
+    ``make(*arguments)`` builds them there; it must be importable. What they change in their process, they change for
+    themselves. A job's result stays there; its errors are raised here.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
+        names = pool.submit(_settle, make, arguments).result()
+        yield {name: partial(_call, pool, name) for name in names}
+
+
+_settled: Mapping[str, Job] = {}
+
+
+def _settle(make: Callable[..., Mapping[str, Job]], arguments: tuple[Any, ...]) -> list[str]:
+    global _settled
+    _settled = make(*arguments)
+    return list(_settled)
+
+
+def _call(pool: ProcessPoolExecutor, name: str) -> None:
+    pool.submit(_run, name).result()
+
+
+def _run(name: str) -> None:
+    _settled[name]()
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 class Cost(NamedTuple):

@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.runner import Runner
 
     from rainrestore import compat
+    from rainrestore.engine.allocator import keep_freed_memory
     from rainrestore.engine.checkpoints import load_weights
     from rainrestore.engine.config import load_config
     from rainrestore.engine.device import find_device
@@ -78,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.errors import ConfigError
 
     compat.apply()
+    keep_freed_memory()
     out = args.out or Path('work_dirs') / Path(args.config).stem / 'test'
     config = for_testing(
         load_config(args.config, args.cfg_options, args.data), args.config, args.split, out, args.images

@@ -7,8 +7,9 @@ Both loops train the same networks on the same batch, in turns in one run; times
 - ``srgan_x4``, ``fcg_gan_x4``: this package's configs; in mmagic's loop, their networks as its generator, all their
   discriminators as its discriminator, and VGG16 to relu3_3 (rain and parsing have no losses of their own there).
 
-mmagic's loop runs as its config says, in single precision; this package's as its configs say, in bfloat16. Besides: the
-step with each of this package's levers taken away, the part of a run's time that waits for data, and the peak memory.
+mmagic's loop runs as its config says, in single precision; this package's as its configs say, in bfloat16. Each has a
+process of its own, since they ask the C library for memory in different ways. Besides: the step with each of this
+package's levers taken away, the part of a run's time that waits for data, and the peak memory.
 VGG's weights are random, which costs no less. The last line is JSON.
 """
 
@@ -35,11 +36,12 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from rainrestore import compat
-from rainrestore.benchmark.timing import Job, alternate, cost_apart
+from rainrestore.benchmark.timing import Job, alternate, apart, cost_apart
+from rainrestore.engine.allocator import keep_freed_memory
 from rainrestore.engine.config import load_config
 from rainrestore.engine.device import find_device
 from rainrestore.engine.optim import AutocastOptimWrapper
-from rainrestore.models.losses.perceptual import MeanSquare
+from rainrestore.models.losses.perceptual import MeanSquare, VGG16Features
 from rainrestore.models.networks.generator import FCGGenerator
 from rainrestore.models.restorers import FCGGAN
 from rainrestore.models.restorers.base import Restorer
@@ -295,6 +297,7 @@ LEVERS: dict[str, Callable[[], AbstractContextManager]] = {
         _replaced(RestorationPreprocessor, 'forward', _inputs_channels_first),
     ),
     'features compared in their own precision': lambda: _replaced(MeanSquare, 'apply', _mean_square),
+    'pooling before ReLU': lambda: _replaced(VGG16Features, 'order', lambda vgg: list(enumerate(vgg.layers))),
     'frozen discriminators': lambda: _replaced(FCGGAN, 'frozen_critics', lambda model: nullcontext()),
     'pixel shuffle after the last convolution': lambda: _replaced(
         FCGGenerator, 'paint', lambda model, features: model.tail(model.upsampler(features))
@@ -343,6 +346,20 @@ class _Waiting(Hook):
         self._ended = now
 
 
+def steps_of(build: Callable[..., tuple[nn.Module, OptimWrapperDict]], keep: bool, *arguments: Any) -> dict[str, Job]:
+    """The step of a loop, in a process that keeps freed memory or not; and that of our loop without each lever."""
+    if keep:
+        keep_freed_memory()
+    step = step_of(build, *arguments)
+    levers = LEVERS if build is build_ours and keep else {}
+    return {'step': step} | {lever: without(lever, step) for lever in levers}
+
+
+def only_step(*arguments: Any) -> Job:
+    """The step of :func:`steps_of` alone."""
+    return steps_of(*arguments)['step']
+
+
 def share_of_waiting(name: str, batch: int, iterations: int) -> float:
     """The part of a real run's time in which it waits for data."""
     waiting = _Waiting()
@@ -388,21 +405,21 @@ def main() -> None:
     results: dict[str, Any] = {}
     for pair in pairs:
         arguments = (pair, args.batch, str(device), args.channels, args.blocks)
+        loops = {'mmagic': (build_reference, False), 'rainrestore': (build_ours, True)}
         memory = {
-            loop: cost_apart(step_of, build, *arguments, rounds=2, device=device).mib
-            for loop, build in (('mmagic', build_reference), ('rainrestore', build_ours))
+            loop: cost_apart(only_step, *how, *arguments, rounds=2, device=device).mib for loop, how in loops.items()
         }
-        ours = step_of(build_ours, *arguments)
-        jobs = {'mmagic': step_of(build_reference, *arguments), 'rainrestore': ours}
-        jobs |= {f'without: {lever}': without(lever, ours) for lever in LEVERS}
-        seconds = {name: median(times) for name, times in alternate(jobs, args.rounds, device).items()}
+        with ExitStack() as stack:
+            jobs = {loop: stack.enter_context(apart(steps_of, *how, *arguments)) for loop, how in loops.items()}
+            unkept = stack.enter_context(apart(steps_of, build_ours, False, *arguments))
+            levers = {'freed memory kept': unkept['step']} | jobs['rainrestore']
+            steps = {'mmagic': jobs['mmagic']['step'], 'rainrestore': levers.pop('step'), **levers}
+            seconds = {name: median(times) for name, times in alternate(steps, args.rounds, device).items()}
         found: dict[str, Any] = {
             'faces_per_s': {loop: round(args.batch / seconds[loop], 2) for loop in memory},
             'ratio': round(seconds['mmagic'] / seconds['rainrestore'], 2),
             'peak_MiB': {loop: round(peak) for loop, peak in memory.items()},
-            'step_without': {
-                lever: round(seconds[f'without: {lever}'] / seconds['rainrestore'], 2) for lever in LEVERS
-            },
+            'step_without': {lever: round(seconds[lever] / seconds['rainrestore'], 2) for lever in levers},
         }
         found['reached'] = found['ratio'] >= GOAL[device.type]
         if pair != 'msrresnet':
