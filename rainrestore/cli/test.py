@@ -20,6 +20,7 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 from rainrestore.cli.options import add_launcher
+from rainrestore.physics import RAIN_RANGES, RainRanges
 
 NO_CHECKPOINT = 'none'
 CROP = 4
@@ -120,7 +121,7 @@ def report(args: argparse.Namespace, config: Config, dataset: Any, values: Mappi
         'checkpoint': args.checkpoint,
         'data': str(dataset.data_root),
         'split': args.split,
-        'rain': _rain(config.test_dataloader.dataset.get('pipeline', [])),
+        'rain': _rain(dataset),
         'out': str(out),
     }
     print(json.dumps(summary))
@@ -191,8 +192,11 @@ def _is_infinite(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def _rain(pipeline: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    for step in pipeline:
-        if step.get('type') == 'ScaleAwareHeavyRain':
-            return {'ranges': step.get('ranges', 'rain_v1'), 'seed': step.get('seed')}
+def _rain(dataset: Any) -> dict[str, Any] | None:
+    """The distribution of the rain that a data set's pipeline makes, and its seed."""
+    for step in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):
+        ranges = getattr(step, 'ranges', None)
+        if isinstance(ranges, RainRanges):
+            named = ranges.name in RAIN_RANGES
+            return {'ranges': ranges.name if named else ranges.to_dict(), 'seed': step.seed}
     return None

@@ -135,8 +135,14 @@ class RainRanges:
         return asdict(self)
 
 
-#: Named distributions. ``rain_v1`` is frozen.
-RAIN_RANGES: dict[str, RainRanges] = {'rain_v1': RainRanges()}
+#: Named distributions. ``rain_v1`` is frozen; ``rain_wide`` reaches from drizzle to a downpour, driven by any wind.
+RAIN_RANGES: dict[str, RainRanges] = {
+    'rain_v1': RainRanges(),
+    'rain_wide': RainRanges(
+        noise_mean=(0.6, 1.2), noise_variance=(0.5, 1.2), length=(3, 16), angle=(45, 135), gain_base=0.2,
+        gain_per_length=0.06, gain_jitter=0.5, beta=(0.1, 1.6), airlight=(0.4, 1.0),
+    ),
+}  # fmt: skip
 
 
 @dataclass

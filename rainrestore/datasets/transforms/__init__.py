@@ -1,5 +1,6 @@
 """Pipeline steps: from a face and its label map to what a model takes."""
 
+from rainrestore.datasets.transforms.blind_rain import BlindHeavyRain
 from rainrestore.datasets.transforms.degradations import (
     AdditiveNoise,
     Degradation,
@@ -18,7 +19,7 @@ from rainrestore.datasets.transforms.rain_and_haze import RainAndHaze
 from rainrestore.datasets.transforms.raindrops import RaindropsOnGlass
 
 __all__ = [
-    'AdditiveNoise', 'CropPair', 'Degradation', 'DownsampleAndBack', 'FlipFace', 'FlipPair', 'JPEGArtefacts',
-    'MixedDegradation', 'Mosaic', 'MotionOrDefocusBlur', 'PackFaceInputs', 'ParsingTarget', 'RainAndHaze',
-    'RaindropsOnGlass', 'ScaleAwareHeavyRain', 'area_average',
+    'AdditiveNoise', 'BlindHeavyRain', 'CropPair', 'Degradation', 'DownsampleAndBack', 'FlipFace', 'FlipPair',
+    'JPEGArtefacts', 'MixedDegradation', 'Mosaic', 'MotionOrDefocusBlur', 'PackFaceInputs', 'ParsingTarget',
+    'RainAndHaze', 'RaindropsOnGlass', 'ScaleAwareHeavyRain', 'area_average',
 ]  # fmt: skip

@@ -74,6 +74,19 @@ class Degradation(FaceTransform):
         """H x W x 3 uint8 -> the same size, and what was drawn, JSON-able."""
 
 
+def build_degradations(steps: Sequence[Mapping[str, Any]], option: str) -> list[Degradation]:
+    """Steps of a transform that degrades in several.
+
+    Raises:
+        ConfigError: one is no degradation; names transform and option.
+    """
+    built: list[Degradation] = [TRANSFORMS.build(dict(step)) for step in steps]
+    others = [type(step).__name__ for step in built if not isinstance(step, Degradation)]
+    if others:
+        raise ConfigError(f'{option} are degradations, not {others}')
+    return built
+
+
 def _scale(image: np.ndarray) -> float:
     return min(image.shape[:2]) / REFERENCE_SIDE
 
@@ -242,10 +255,9 @@ class MixedDegradation(Degradation):
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
-        self.steps: list[Degradation] = [TRANSFORMS.build(dict(step)) for step in steps]
-        others = [type(step).__name__ for step in self.steps if not isinstance(step, Degradation)]
-        if others or not self.steps:
-            raise ConfigError(f'MixedDegradation: steps are degradations, at least one, not {others or "none"}')
+        self.steps = build_degradations(steps, 'MixedDegradation: steps')
+        if not self.steps:
+            raise ConfigError('MixedDegradation: steps are degradations, at least one, not none')
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""

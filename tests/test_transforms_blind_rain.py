@@ -1,0 +1,111 @@
+"""BlindHeavyRain: everything it draws leaves a trace in the picture, and nothing else does."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from rainrestore.datasets.image_io import DatasetError
+from rainrestore.errors import ConfigError
+from rainrestore.physics import forward, quantise, shrink
+from rainrestore.registry import TRANSFORMS
+
+#: No rain, no lens, no camera: what is left is shrinking and resizing.
+BARE: dict[str, Any] = dict(
+    layers=(0, 0), lens=(), camera=(), kernels=('bicubic',), ranges=dict(beta=(0, 0), airlight=(1, 1))
+)
+
+
+def face(height: int = 128, width: int = 128) -> np.ndarray:
+    noise = np.random.Generator(np.random.PCG64(1)).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), 3) // 2 + 60
+
+
+def degrade(gt: np.ndarray | None = None, name: str = 'a', seed: int | None = 0, **options: Any) -> dict[str, Any]:
+    transform = TRANSFORMS.build(dict(type='BlindHeavyRain', seed=seed, **options))
+    return transform({'gt': face() if gt is None else gt, 'name': name})
+
+
+@pytest.mark.parametrize(('height', 'width', 'scale'), [(128, 128, 4), (96, 160, 4), (64, 64, 2)])
+def test_writes_what_the_rain_of_known_size_writes(height: int, width: int, scale: int) -> None:
+    gt = face(height, width)
+    sample = degrade(gt, scale=scale)
+    known = TRANSFORMS.build(dict(type='ScaleAwareHeavyRain', scale=scale, seed=0))({'gt': gt, 'name': 'a'})
+    for key in ('img', 'lr', 'streak', 'transmission', 'airlight'):
+        assert sample[key].shape == known[key].shape and sample[key].dtype == known[key].dtype
+        assert sample[key].min() >= 0 and sample[key].max() <= (255 if key == 'img' else 1)
+    np.testing.assert_array_equal(sample['lr'], shrink(gt, scale))
+    assert sample['rain']['ranges'] == 'rain_wide'
+
+
+def test_bare_and_at_the_networks_size_it_only_shrinks() -> None:
+    sample = degrade(sides=(32, 32), **BARE)
+    # Pillow's bicubic and ours are the same kernel, in 8 bits and in float
+    assert np.abs(sample['img'].astype(int) - quantise(sample['lr'])).max() <= 1
+    assert not sample['streak'].any() and (sample['transmission'] == 1).all()
+
+
+def test_rain_at_the_networks_size_is_the_model() -> None:
+    sample = degrade(sides=(32, 32), **{**BARE, 'ranges': 'rain_wide', 'layers': (2, 2)})
+    maps = (sample[key].astype(np.float64) for key in ('lr', 'streak', 'transmission', 'airlight'))
+    assert np.abs(sample['img'] - 255 * forward(*maps)).max() <= 2
+    assert len(sample['rain']['layers']) == 2 and sample['streak'].mean() > 0.01
+
+
+def test_a_smaller_face_keeps_less() -> None:
+    gt = face()
+
+    def error(side: int) -> float:
+        sample = degrade(gt, sides=(side, side), **BARE)
+        assert sample['degradations'] == [{'degradation': 'shrink', 'side': side, 'kernel': 'bicubic'}]
+        return float(np.square(sample['img'] / 255 - sample['lr']).mean())
+
+    assert error(16) > 4 * error(24) > 16 * error(32)
+
+
+def test_every_option_changes_the_picture() -> None:
+    plain = degrade(sides=(32, 32), **BARE)['img'].astype(int)
+    for change in (
+        {'kernels': ('box',)},
+        {'sides': (24, 24)},
+        {'layers': (1, 1)},
+        {'ranges': dict(beta=(1, 1), airlight=(0.9, 0.9))},
+        {'lens': [dict(type='MotionOrDefocusBlur', length=(40, 40), sigma=(6, 6))]},
+        {'camera': [dict(type='JPEGArtefacts', compression=(80, 80))]},
+        {'camera': [dict(type='AdditiveNoise')]},
+    ):
+        assert np.abs(degrade(**{'sides': (32, 32), **BARE, **change})['img'] - plain).mean() > 0.2, change
+
+
+def test_draws_reach_their_whole_ranges_and_belong_to_the_name() -> None:
+    samples = [degrade(name=str(number)) for number in range(200)]
+    shrunk = [next(d for d in s['degradations'] if d['degradation'] == 'shrink') for s in samples]
+    assert {entry['side'] for entry in shrunk} == set(range(24, 49))
+    assert {entry['kernel'] for entry in shrunk} == {'bilinear', 'bicubic', 'lanczos', 'box', 'hamming'}
+    assert {len(sample['rain']['layers']) for sample in samples} == {0, 1, 2, 3}
+    again = degrade(name='7')
+    np.testing.assert_array_equal(again['img'], samples[7]['img'])
+    assert len({sample['img'].tobytes() for sample in samples}) == 200
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'sides': (48, 24)}, r'sides is \(least, greatest\)'),
+        ({'sides': (24.5, 48)}, 'whole numbers'),
+        ({'layers': (-1, 2)}, 'layers is .* at least 0'),
+        ({'kernels': ('nearest',)}, r"kernels are of .*bicubic.*\['nearest'\]"),
+        ({'kernels': ()}, 'kernels are of'),
+        ({'ranges': 'rain_v2'}, "unknown rain 'rain_v2'"),
+        ({'lens': [dict(type='FlipFace')]}, r"lens are degradations, not \['FlipFace'\]"),
+    ],
+)
+def test_impossible_options_are_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        degrade(**options)
+
+
+def test_a_face_that_does_not_divide_is_named() -> None:
+    with pytest.raises(DatasetError, match='a: 130x128 is not divisible by scale 4'):
+        degrade(face(128, 130))
