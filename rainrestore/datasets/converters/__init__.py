@@ -1,1 +1,1 @@
-"""From the releases of public data sets to the layout ``{train,val,test}/{img,mask}``."""
+"""From the releases of public data sets to what the data set classes read."""

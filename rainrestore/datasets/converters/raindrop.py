@@ -1,0 +1,171 @@
+"""The Raindrop set of Qian et al. (CVPR 2018) to aligned pairs of crops, in the same layout.
+
+The set holds ``{train,test_a,test_b}/{data,gt}``: ``data/N_rain.*`` through a wet pane, ``gt/N_clean.*`` through a dry
+one. Between the two shots the camera or the pane moved, by a pixel or a few in some pairs, which a pixelwise loss
+punishes as if the network had erred. Crops also load many times faster than whole photos.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from rainrestore.datasets.image_io import DatasetError, ImageFileError
+from rainrestore.datasets.paired_dataset import PairedDataset
+from rainrestore.files import whole_file
+
+SPLITS = ('train', 'test_a', 'test_b')
+GIVEN_SUFFIX, TRUTH_SUFFIX = '_rain', '_clean'
+
+
+def shift_between(image: np.ndarray, truth: np.ndarray) -> tuple[int, int]:
+    """How far the picture lies to the right of and below the truth, in whole pixels.
+
+    The peak of the phase correlation (Kuglin & Hines 1975) of both luminances under a Hann window; then, of it, its
+    neighbours and no shift at all, the one with the least mean of the differences' square roots, which drops over a
+    part of the picture hardly change.
+
+    Args:
+        image: H x W x 3 uint8 RGB.
+        truth: the same size.
+    """
+    grey, seen = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) for picture in (truth, image))
+    window = cv2.createHanningWindow(grey.shape[::-1], cv2.CV_32F)
+    peak, _ = cv2.phaseCorrelate(grey, seen, window)
+    right, down = round(peak[0]), round(peak[1])
+    near = [(right + x, down + y) for x in (-1, 0, 1) for y in (-1, 0, 1)]
+
+    def difference(shift: tuple[int, int]) -> float:
+        ours, theirs = overlap(seen, grey, shift)
+        return float(np.sqrt(np.abs(ours - theirs)).mean())
+
+    return min([(0, 0), (right, down), *near], key=difference)
+
+
+def overlap(image: np.ndarray, truth: np.ndarray, shift: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """What both pictures show when the shift is undone."""
+    right, down = shift
+    height, width = truth.shape[:2]
+    rows, columns = height - abs(down), width - abs(right)
+    top, left = max(down, 0), max(right, 0)
+    return (
+        image[top : top + rows, left : left + columns],
+        truth[top - down : top - down + rows, left - right : left - right + columns],
+    )
+
+
+def corners(length: int, size: int) -> list[int]:
+    """Where crops of ``size`` begin that together cover ``length``, overlapping as little as that takes."""
+    count = math.ceil(length / size)
+    return [round(index * (length - size) / max(count - 1, 1)) for index in range(count)]
+
+
+def convert(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    size: int = 256,
+    max_shift: int = 8,
+    on_bad_pair: str = 'raise',
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Align and cut the set.
+
+    Args:
+        source: folder that holds some of ``train``, ``test_a`` and ``test_b``.
+        target: folder to write ``SPLIT/data/N_ROW_COLUMN_rain.png`` and ``SPLIT/gt/N_ROW_COLUMN_clean.png`` to.
+        size: side of the crops.
+        max_shift: two pictures that lie further apart, in pixels, are no pair.
+        on_bad_pair: ``raise`` stops there, ``skip`` leaves the pair out and reports it.
+        progress: show a bar.
+
+    Returns:
+        Pairs of crops written under the name of each split; ``shifted``, how many pairs of photos had moved; and
+        ``skipped``, a dict of path to reason.
+
+    Raises:
+        DatasetError: no split is there, files without counterpart, or ``target`` holds pictures already.
+        ImageFileError: a damaged file, or no pair, unless skipped; a photo smaller than a crop.
+    """
+    if on_bad_pair not in ('raise', 'skip'):
+        raise ValueError(f"on_bad_pair must be 'raise' or 'skip', got {on_bad_pair!r}")
+    if size < 1 or max_shift < 0:
+        raise ValueError(f'size must be at least 1 and max_shift at least 0, got {size} and {max_shift}')
+    source, target = Path(source), Path(target)
+    splits = [split for split in SPLITS if (source / split).is_dir()]
+    if not splits:
+        raise DatasetError(f'{source}: holds none of {", ".join(SPLITS)}; unpack the Raindrop set there')
+    sets = {
+        split: PairedDataset(source, split, given_suffix=GIVEN_SUFFIX, truth_suffix=TRUTH_SUFFIX) for split in splits
+    }
+    for split in splits:
+        for kind in ('data', 'gt'):
+            folder = target / split / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                raise DatasetError(f'{folder}: is not empty; empty it or choose another target')
+    written, shifted, skipped = dict.fromkeys(splits, 0), 0, {}
+    for split, pairs in sets.items():
+        for index in tqdm(range(len(pairs)), unit='pair', desc=split, disable=not progress):
+            try:
+                info = pairs.get_data_info(index)
+                image, truth, moved = _aligned(info, size, max_shift)
+            except ImageFileError as error:
+                if on_bad_pair == 'raise':
+                    raise
+                skipped[error.path] = error.reason
+                continue
+            shifted += moved
+            for row, top in enumerate(corners(truth.shape[0], size)):
+                for column, left in enumerate(corners(truth.shape[1], size)):
+                    for picture, kind, suffix in ((image, 'data', GIVEN_SUFFIX), (truth, 'gt', TRUTH_SUFFIX)):
+                        crop = picture[top : top + size, left : left + size]
+                        path = target / split / kind / f'{info["name"]}_{row}_{column}{suffix}.png'
+                        with whole_file(path) as part:
+                            Image.fromarray(crop).save(part, format='PNG')
+                    written[split] += 1
+    return dict(written, shifted=shifted, skipped=skipped)
+
+
+def _aligned(info: dict[str, Any], size: int, max_shift: int) -> tuple[np.ndarray, np.ndarray, bool]:
+    shift = shift_between(info['img'], info['gt'])
+    if max(map(abs, shift)) > max_shift:
+        raise ImageFileError(
+            Path(info['img_path']),
+            f'lies {shift[0]} pixels right of and {shift[1]} below {Path(info["gt_path"]).name}: no pair, or a moved '
+            f'camera; remove both, or raise max_shift ({max_shift})',
+        )
+    image, truth = overlap(info['img'], info['gt'], shift)
+    if min(truth.shape[:2]) < size:
+        raise ImageFileError(
+            Path(info['img_path']), f'shows {truth.shape[1]}x{truth.shape[0]} of its truth; choose crops below {size}'
+        )
+    return image, truth, any(shift)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line of ``tools/dataset_converters/raindrop.py``."""
+    parser = argparse.ArgumentParser(description=(__doc__ or '').split('\n', 1)[0])
+    parser.add_argument('source', help=f'the unpacked set, the folder of {", ".join(SPLITS)}')
+    parser.add_argument('target', help='folder to write the crops to')
+    parser.add_argument('--size', type=int, default=256, help='side of the crops (default: 256)')
+    parser.add_argument(
+        '--max-shift', type=int, default=8, help='pixels that two pictures of a pair may lie apart (default: 8)'
+    )
+    parser.add_argument('--on-bad-pair', choices=('raise', 'skip'), default='raise', help='default: raise')
+    options = parser.parse_args(argv)
+    try:
+        outcome = convert(options.source, options.target, options.size, options.max_shift, options.on_bad_pair)
+    except (DatasetError, ValueError) as error:
+        parser.exit(2, f'error: {error}\n')
+    print(json.dumps(outcome))
+    return 0

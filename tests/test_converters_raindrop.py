@@ -1,0 +1,111 @@
+"""The Raindrop set's converter on a tiny set made here, some of whose cameras moved."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from rainrestore.datasets import DatasetError, ImageFileError, PairedDataset
+from rainrestore.datasets.converters.raindrop import convert, corners, main, overlap, shift_between
+
+#: Split and name -> how far the wet picture lies right of and below the dry one.
+SHIFTS = {('train', '0'): (0, 0), ('train', '1'): (3, -2), ('test_a', '0'): (-4, 1)}
+DROP = (slice(60, 72), slice(80, 92))
+
+
+def scene(seed: int) -> np.ndarray:
+    """200 x 240 x 3 uint8 with structure at every scale, of which pictures are cut."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    layers = [cv2.resize(rng.random((n, n, 3), dtype=np.float32), (240, 200)) for n in (4, 12, 40, 120)]
+    return np.clip(255 * sum(layers) / 4, 0, 255).astype(np.uint8)  # type: ignore[operator]
+
+
+def pair(seed: int, shift: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Wet and dry, 180 x 220: what is at (x, y) in the dry one is at (x + right, y + down) in the wet one."""
+    wide, (right, down) = scene(seed), shift
+    wet = wide[10 - down : 190 - down, 10 - right : 230 - right].copy()
+    wet[DROP] = 255
+    return wet, wide[10:190, 10:230]
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    root = tmp_path / 'raindrop'
+    for seed, ((split, name), shift) in enumerate(SHIFTS.items()):
+        for kind, suffix, picture in zip(('data', 'gt'), ('rain', 'clean'), pair(seed, shift), strict=True):
+            (root / split / kind).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(root / split / kind / f'{name}_{suffix}.png')
+    return root
+
+
+@pytest.mark.parametrize('shift', [(0, 0), (3, -2), (-4, 1), (8, 8)])
+def test_finds_and_undoes_a_shift(shift: tuple[int, int]) -> None:
+    wet, dry = pair(5, shift)
+    assert shift_between(wet, dry) == shift
+    image, truth = overlap(wet, dry, shift)
+    assert image.shape == truth.shape == (180 - abs(shift[1]), 220 - abs(shift[0]), 3)
+    # all but the drop is the same to the last bit
+    assert (image != truth).any(2).sum() <= 12 * 12
+    image[...] = truth
+
+
+@pytest.mark.parametrize(('length', 'size'), [(64, 64), (65, 64), (480, 256), (720, 256), (512, 256)])
+def test_crops_cover_everything_and_stay_inside(length: int, size: int) -> None:
+    starts = corners(length, size)
+    covered = set().union(*(range(start, start + size) for start in starts))
+    assert covered == set(range(length)) and len(starts) == -(-length // size)
+
+
+def test_crops_of_a_pair_show_the_same(release: Path, tmp_path: Path) -> None:
+    outcome = convert(release, tmp_path / 'out', size=64, progress=False)
+    # 180 x 220 less the shifts: 3 rows of 4 crops each
+    assert outcome == dict(train=24, test_a=12, shifted=2, skipped={})
+    for split in ('train', 'test_a'):
+        crops = PairedDataset(tmp_path / 'out', split, given_suffix='_rain', truth_suffix='_clean')
+        assert len(crops) == outcome[split]
+        wrong = [int((crop['img'] != crop['gt']).any(2).sum()) for crop in map(crops.get_data_info, range(len(crops)))]
+        # nothing but the drop differs, which no more than four of a photo's twelve crops show
+        assert 0 < max(wrong) <= 144
+        assert sum(count == 0 for count in wrong) >= len(crops) * 8 // 12
+
+
+def test_no_pair_is_named_or_left_out(release: Path, tmp_path: Path) -> None:
+    Image.fromarray(pair(9, (10, 0))[0]).save(release / 'train' / 'data' / '7_rain.png')
+    Image.fromarray(pair(9, (0, 0))[1]).save(release / 'train' / 'gt' / '7_clean.png')
+    with pytest.raises(ImageFileError, match=r'7_rain\.png: lies 10 pixels right of and 0 below 7_clean\.png'):
+        convert(release, tmp_path / 'a', size=64, progress=False)
+    outcome = convert(release, tmp_path / 'b', size=64, on_bad_pair='skip', progress=False)
+    assert outcome['train'] == 24
+    assert list(outcome['skipped']) == [str(release / 'train' / 'data' / '7_rain.png')]
+
+
+def test_what_is_wrong_is_said(release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(DatasetError, match='holds none of train, test_a, test_b'):
+        convert(tmp_path, tmp_path / 'out')
+    with pytest.raises(ImageFileError, match='choose crops below 256'):
+        convert(release, tmp_path / 'large', size=256, progress=False)
+    convert(release, tmp_path / 'out', size=64, progress=False)
+    with pytest.raises(DatasetError, match='is not empty'):
+        convert(release, tmp_path / 'out', size=64, progress=False)
+    (release / 'train' / 'gt' / '0_clean.png').unlink()
+    with pytest.raises(SystemExit) as stopped:
+        main([str(release), str(tmp_path / 'other')])
+    assert stopped.value.code == 2 and 'counterpart is missing' in capsys.readouterr().err
+
+
+def test_as_a_script(
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = Path(__file__).parents[1] / 'tools' / 'dataset_converters' / 'raindrop.py'
+    monkeypatch.setattr(sys, 'argv', [script.name, str(release), str(tmp_path / 'out'), '--size', '90'])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(script), run_name='__main__')
+    assert stopped.value.code == 0
+    assert json.loads(capsys.readouterr().out)['train'] == 12
