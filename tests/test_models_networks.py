@@ -5,8 +5,11 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 from rainrestore.errors import ConfigError, MissingPackageError
@@ -51,6 +54,7 @@ ARGUMENTS: dict[str, dict] = {
     'SRGANDiscriminator': dict(base_channels=4),
     'SRResNetTrunk': dict(in_channels=3, channels=8, num_blocks=1),
     'FCGGenerator-face_sr': dict(trunk=TINY_TRUNK, channels=8, parsing_at='input'),
+    'FCGGenerator-residual': dict(trunk=TINY_TRUNK, channels=8, residual=True),
     'NetworkTrunk-rrdb': dict(in_channels=3, **TINY_RRDB),
     'NetworkTrunk-swinir': dict(in_channels=3, **TINY_SWINIR),
     'UNet': dict(base_channels=4),
@@ -74,6 +78,7 @@ CHANNELS = {
     'FaceParsingUNet': (6,),
     'FCGGenerator': (3, 3, 19),
     'FCGGenerator-face_sr': (3, 3, 19),
+    'FCGGenerator-residual': (3, 3, 19),
     'RefinementUNet': (3, 3),
 }
 # Inputs that are one vector an image: network -> their places.
@@ -320,6 +325,25 @@ def test_parsing_enters_at_the_input_in_face_sr() -> None:
     assert generator.upsampler[0].in_channels == generator.trunk.out_channels
     with pytest.raises(ValueError, match="parsing_at must be 'features' or 'input', got 'end'"):
         FCGGenerator(TINY_TRUNK, parsing_at='end')
+
+
+@pytest.mark.parametrize('derained', [True, False])
+def test_residual_generator_adds_to_the_enlarged_face(derained: bool) -> None:
+    """Without its last convolution it enlarges as Pillow does; a fresh one begins near that."""
+    generator = build('FCGGenerator-residual', derained=derained)
+    rainy, clean, parsing = inputs('FCGGenerator', count=1)
+    smooth = [F.avg_pool2d(picture, 7, 1, 3) for picture in (rainy, clean)]
+    source = smooth[1 if derained else 0]
+    pillow = Image.fromarray((source[0].permute(1, 2, 0) * 255).round().byte().numpy()).resize(
+        (128, 128), Image.Resampling.BICUBIC
+    )
+    wanted = torch.from_numpy(np.asarray(pillow, dtype=np.float32) / 255).permute(2, 0, 1)[None]
+    given = (smooth[0], smooth[1] if derained else None, parsing)
+    assert (generator.eval()(*given) - wanted).abs().mean() < 0.1
+    nn.init.zeros_(generator.tail.weight)
+    nn.init.zeros_(generator.tail.bias)
+    # torch's kernel has another sharpness (a = -0.75) than Pillow's (-0.5)
+    assert (generator(*given) - wanted).abs().max() < 0.02
 
 
 @pytest.mark.parametrize('scale', [0, 1, 3, 6])

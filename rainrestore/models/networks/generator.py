@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from rainrestore.models.networks.layers import unshuffled_kernel
 from rainrestore.registry import MODELS
 
+#: What a fresh last convolution is multiplied by where it adds to a picture that is nearly right already.
+RESIDUAL_START = 0.1
+
 
 @MODELS.register_module()
 class FCGGenerator(BaseModule):
@@ -20,6 +23,9 @@ class FCGGenerator(BaseModule):
     log2(scale) times {3x3 convolution to 4 times the width, pixel shuffle by 2, PReLU}, a 9x9 convolution to RGB and
     (tanh + 1) / 2.
 
+    With ``residual``, which is not the paper's, H = bicubic(J) + tanh: the network has only to draw what the enlarged J
+    lacks, and begins near it. In training H may leave [0, 1], where a clamp would have no gradient.
+
     Args:
         trunk: config of the trunk slot, without ``in_channels``.
         scale: enlargement, a power of 2.
@@ -27,6 +33,7 @@ class FCGGenerator(BaseModule):
         derained: whether J enters beside I.
         parsing_channels: channels of F; 0 where there is no parsing.
         parsing_at: where F enters, 'features' or 'input'.
+        residual: whether H is added to the enlarged J; to the enlarged I where there is no J.
         init_cfg: where weights come from.
 
     Raises:
@@ -41,6 +48,7 @@ class FCGGenerator(BaseModule):
         derained: bool = True,
         parsing_channels: int = 19,
         parsing_at: str = 'features',
+        residual: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -52,6 +60,7 @@ class FCGGenerator(BaseModule):
         self.derained = derained
         self.parsing_channels = parsing_channels
         self.parsing_at = parsing_at
+        self.residual = residual
         early, late = (parsing_channels, 0) if parsing_at == 'input' else (0, parsing_channels)
         self.trunk = MODELS.build(dict(trunk, in_channels=(6 if derained else 3) + early))
         width = self.trunk.out_channels + late
@@ -61,6 +70,9 @@ class FCGGenerator(BaseModule):
             width = channels
         self.upsampler = nn.Sequential(*stages)
         self.tail = nn.Conv2d(width, 3, 9, padding=4)
+        if residual:
+            with torch.no_grad():
+                self.tail.weight.mul_(RESIDUAL_START)
 
     def forward(self, rainy: Tensor, derained: Tensor | None = None, parsing: Tensor | None = None) -> Tensor:
         """I (N, 3, h, w), J (N, 3, h, w), F (N, parsing_channels, h, w), all in [0, 1] -> H (N, 3, s h, s w) in [0, 1].
@@ -79,7 +91,13 @@ class FCGGenerator(BaseModule):
         features = self.trunk(image)
         if parsing is not None and self.parsing_at == 'features':
             features = torch.cat((features, parsing.to(features.dtype)), 1)
-        return (self.paint(features).float().tanh() + 1) / 2
+        painted = self.paint(features).float().tanh()
+        if not self.residual:
+            return (painted + 1) / 2
+        face = painted + F.interpolate(
+            rainy if derained is None else derained, scale_factor=self.scale, mode='bicubic', align_corners=False
+        )
+        return face if self.training else face.clamp(0, 1)
 
     def paint(self, features: Tensor) -> Tensor:
         """Trunk's features (N, C, h, w) -> RGB before the tanh (N, 3, s h, s w)."""

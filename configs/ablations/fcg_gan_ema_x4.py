@@ -1,0 +1,4 @@
+# What is tested and restored with is the moving average of the weights over some hundred iterations.
+_base_ = '../fcg_gan_x4.py'
+
+custom_hooks = [*_base_.custom_hooks, dict(type='EMAHook', momentum=0.005)]
