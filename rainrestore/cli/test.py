@@ -7,7 +7,8 @@ J, S, T, A and parsing). The last line printed is one JSON object with the means
 Conventions: PSNR and SSIM are on RGB without a border crop, on unrounded values clamped to 0..255; PSNR_crop4 and
 SSIM_crop4 leave out the four outer pixels; PSNR_Y and SSIM_Y are on the luma of BT.601; PSNR_lr_img is the de-rained
 small face J; MAE_streak, MAE_transmission and MAE_airlight are of S, T and A in 0..1; mIoU is of the parsing over the
-annotated labels. A config's test_evaluator adds others: LPIPS, IdentityDistance, RestoredParsingMIoU (docs/tools.md).
+annotated labels. A config's test_evaluator adds others: MSSSIM, LPIPS, NIQE, FID, IdentityDistance, LLE and
+RestoredParsingMIoU (docs/tools.md).
 """
 
 import argparse

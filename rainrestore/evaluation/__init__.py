@@ -1,26 +1,36 @@
 """What is measured: pictures in named conventions, the rain that was read, and whether a difference means anything."""
 
 from rainrestore.evaluation.evaluator import RestorationEvaluator
-from rainrestore.evaluation.functional import luma, psnr, ssim
+from rainrestore.evaluation.fid import FID, frechet_distance
+from rainrestore.evaluation.functional import luma, msssim, psnr, ssim
 from rainrestore.evaluation.identity import DlibFaceEmbedder, IdentityDistance
-from rainrestore.evaluation.metrics import MAE, PSNR, SSIM, ParsingMIoU, SampleMetric, read_csv, write_csv
+from rainrestore.evaluation.landmarks import LLE, DlibLandmarks
+from rainrestore.evaluation.metrics import MAE, MSSSIM, PSNR, SSIM, ParsingMIoU, SampleMetric, read_csv, write_csv
+from rainrestore.evaluation.niqe import NIQE
 from rainrestore.evaluation.perceptual import LPIPS
 from rainrestore.evaluation.restored_parsing import RestoredParsingMIoU
 from rainrestore.evaluation.statistics import PairedDifference, paired_bootstrap
 
 __all__ = [
+    'FID',
+    'LLE',
     'LPIPS',
     'MAE',
+    'MSSSIM',
+    'NIQE',
     'PSNR',
     'SSIM',
     'DlibFaceEmbedder',
+    'DlibLandmarks',
     'IdentityDistance',
     'PairedDifference',
     'ParsingMIoU',
     'RestorationEvaluator',
     'RestoredParsingMIoU',
     'SampleMetric',
+    'frechet_distance',
     'luma',
+    'msssim',
     'paired_bootstrap',
     'psnr',
     'read_csv',

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rainrestore.datasets.labels import NUM_LABELS
 from rainrestore.errors import ConfigError
-from rainrestore.evaluation.functional import PEAK, psnr, ssim
+from rainrestore.evaluation.functional import MSSSIM_WEIGHTS, PEAK, check_scales, msssim, psnr, ssim
 from rainrestore.files import whole_file
 from rainrestore.registry import METRICS
 
@@ -183,6 +183,42 @@ class SSIM(_ConventionMetric):
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
         """SSIM an image."""
         return ssim(pred, gt, self.crop_border, self.convert_to)
+
+
+@METRICS.register_module()
+class MSSSIM(_ConventionMetric):
+    """Multi-scale structural similarity, see :func:`rainrestore.evaluation.functional.msssim`.
+
+    Five scales need pictures above 160 pixels. ``scales=4``, for those above 80, is another measure with another key.
+
+    Args:
+        scales: 1 to 5; 5 as published.
+        **options: As for :class:`PSNR`.
+
+    Keys: ``MSSSIM``, further as for :class:`PSNR`, and with ``_4scales`` and the like for fewer than five.
+
+    Raises:
+        ConfigError: Another number of scales, or pictures too small for them.
+    """
+
+    name = 'MSSSIM'
+
+    def __init__(self, scales: int = len(MSSSIM_WEIGHTS), **options: Any) -> None:
+        super().__init__(**options)
+        try:
+            check_scales(scales)
+        except ValueError as error:
+            raise ConfigError(f'MSSSIM: {error}') from error
+        self.scales = scales
+        if scales != len(MSSSIM_WEIGHTS):
+            self.key += f'_{scales}scales'
+
+    def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
+        """MS-SSIM an image."""
+        try:
+            return msssim(pred, gt, self.scales, self.crop_border, self.convert_to)
+        except ValueError as error:
+            raise ConfigError(f'{self.key}: {error}') from error
 
 
 @METRICS.register_module()

@@ -1,0 +1,143 @@
+"""FID: how far apart restored and true faces are as two sets, by the features of one certain network."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.evaluator import BaseMetric
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rainrestore.errors import ConfigError
+from rainrestore.evaluation.functional import PEAK
+from rainrestore.evaluation.metrics import Sample
+from rainrestore.optional import optional_import
+from rainrestore.registry import METRICS
+
+WEIGHTS_VARIABLE = 'RAINRESTORE_INCEPTION'
+#: TensorFlow's Inception of 2015-12-05 for PyTorch: the one network whose distance is called FID.
+WEIGHTS_FILE = 'pt_inception-2015-12-05-6726825d.pth'
+WEIGHTS_SHA256 = '6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2'
+INPUT_SIDE = 299
+
+
+def frechet_distance(first: Tensor, second: Tensor) -> float:
+    """Squared Frechet distance of the Gaussians fitted to two sets of features (Dowson & Landau 1982).
+
+    ``|m - n|^2 + tr(C + D - 2 (C D)^(1/2))``, m and C mean and covariance (of divisor N - 1) of the one set, n and D of
+    the other. With ``C = A^T A`` and ``D = B^T B``, where A and B hold a centred sample a row, the last trace is the
+    sum of the singular values of ``A B^T``: no root of a matrix, and exact with fewer samples than features.
+
+    Args:
+        first: N x D.
+        second: M x D.
+
+    Raises:
+        ValueError: Fewer than two samples, or sets of different features.
+    """
+    if first.dim() != 2 or second.dim() != 2 or first.shape[1] != second.shape[1]:
+        raise ValueError(f'expected N x D and M x D, got {tuple(first.shape)} and {tuple(second.shape)}')
+    if min(len(first), len(second)) < 2:
+        raise ValueError('a covariance needs at least two samples')
+    (mean, spread), (other_mean, other_spread) = _gaussian(first), _gaussian(second)
+    common = torch.linalg.svdvals(spread @ other_spread.mT).sum()
+    distance = (mean - other_mean).square().sum() + spread.square().sum() + other_spread.square().sum() - 2 * common
+    return distance.clamp(min=0).item()
+
+
+def _gaussian(samples: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean and a matrix A of at most D rows with ``A^T A`` the covariance."""
+    samples = samples.double()
+    mean = samples.mean(0)
+    centred = (samples - mean) / (len(samples) - 1) ** 0.5
+    return mean, torch.linalg.qr(centred, mode='r').R if len(centred) > centred.shape[1] else centred
+
+
+@METRICS.register_module()
+class FID(BaseMetric):
+    """Frechet inception distance (Heusel et al. 2017) between restored and true faces; lower is better.
+
+    :func:`frechet_distance` of the 2048 features of TensorFlow's Inception of 2015, of pictures rounded to 8 bits and
+    resized to 299x299 (bilinear), as the code published with HiFaceGAN has it. With few faces it is far too large, and
+    falls with their number: only values of as many faces compare, and published ones are of thousands.
+
+    The network's weights are neither contained nor downloaded. No other network takes their place: the file is told by
+    its hash.
+
+    Args:
+        weights: ``pt_inception-2015-12-05-6726825d.pth``; None takes the file that ``RAINRESTORE_INCEPTION`` names.
+        collect_device: How features of several processes are gathered: ``'gpu'`` in messages (on a CPU, too), ``'cpu'``
+            through files in the working directory.
+        prefix: Put before the key, with a slash.
+
+    Keys: ``FID``.
+
+    Raises:
+        ConfigError: No weights, or others; at building. Fewer than two faces.
+        MissingPackageError: mmagic, which has the network, is not installed.
+    """
+
+    default_prefix = ''
+    on_device = True
+
+    def __init__(self, weights: str | None = None, collect_device: str = 'gpu', prefix: str | None = None) -> None:
+        super().__init__(collect_device, prefix)
+        state = _read(weights)
+        build = optional_import('mmagic.evaluation.functional.fid_inception', 'FID').fid_inception_v3
+        with warnings.catch_warnings(), torch.device('meta'):
+            # mmagic builds it with arguments that torchvision calls deprecated. Without memory, for nothing is drawn.
+            warnings.filterwarnings('ignore', category=UserWarning, module='torchvision')
+            self.network: nn.Module = build(load_ckpt=False)
+        self.network.load_state_dict(state, assign=True)
+        self.network.fc = nn.Identity()
+        self.network.requires_grad_(False).eval()
+
+    def process(self, data_batch: Any, data_samples: Sequence[Sample]) -> None:
+        """Add the features of each restored and each true face of a batch."""
+        for sample in data_samples:
+            for where, what, key in (
+                (sample.get('output', {}), 'restorer predicts', 'pred_img'),
+                (sample, 'data has', 'gt_img'),
+            ):
+                if key not in where:
+                    raise ConfigError(f'FID: the {what} no {key!r}; drop this metric')
+        restored = [sample['output']['pred_img'].detach() for sample in data_samples]
+        truth = [sample['gt_img'].to(face.device) for sample, face in zip(data_samples, restored, strict=True)]
+        self.results.extend(zip(self.features(restored), self.features(truth), strict=True))
+
+    def features(self, pictures: Sequence[Tensor]) -> Tensor:
+        """Pictures 3 x H x W, RGB in [0, 255], of any sizes -> N x 2048, on the CPU."""
+        side = (INPUT_SIDE, INPUT_SIDE)
+        resized = [F.interpolate(face[None].float().round() / PEAK, side, mode='bilinear') for face in pictures]
+        with torch.no_grad():
+            return self.network.to(resized[0].device)(2 * torch.cat(resized) - 1).cpu()
+
+    def compute_metrics(self, results: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
+        """The distance of the two sets."""
+        restored, truth = (torch.stack(side) for side in zip(*results, strict=True))
+        try:
+            return {'FID': frechet_distance(restored, truth)}
+        except ValueError as error:
+            raise ConfigError(f'FID: {error}') from error
+
+
+def _read(weights: str | None) -> dict[str, Any]:
+    named = weights or os.environ.get(WEIGHTS_VARIABLE)
+    ask = f'give {WEIGHTS_FILE} (of the package pytorch-fid) by weights= in the config or by {WEIGHTS_VARIABLE}'
+    if not named:
+        raise ConfigError(f'FID is defined by the weights of one Inception network, which are not here: {ask}')
+    path = Path(named).expanduser()
+    if not path.is_file():
+        raise ConfigError(f'FID: {named}: no such file; {ask}')
+    with open(path, 'rb') as file:
+        found = hashlib.file_digest(file, 'sha256').hexdigest()
+    if found != WEIGHTS_SHA256:
+        raise ConfigError(
+            f'FID: {named}: these are not the weights that define it (sha256 {found[:8]}..., '
+            f"{WEIGHTS_SHA256[:8]}... is wanted), and another network's distance is no FID; {ask}"
+        )
+    return torch.load(path, map_location='cpu', weights_only=True)
