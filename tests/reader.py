@@ -67,8 +67,12 @@ def few(path: str | Path, options: Mapping[str, Any] | None = None, data_root: s
 FEW: dict[str, list[str]] = {'benchmark': ['--faces', '4', '--batch', '2'], 'install': ['--dry-run']}
 #: Subcommand -> how it reads configs.
 LOADERS = {'train': short, 'benchmark': short, 'test': few}
-#: Benchmark -> the one of its methods that is run for all of them.
-METHOD = {'table1': 'srgan', 'mine/my_table.py': 'my_net'}
+#: Benchmark -> the one of its methods that is run for all of them, and the one task.
+METHOD = {
+    'table1': ['--methods', 'srgan'],
+    'renovation': ['--methods', 'hifacegan', '--tasks', 'noise'],
+    'mine/my_table.py': ['--methods', 'my_net'],
+}
 
 
 class Reader:
@@ -108,8 +112,8 @@ class Reader:
         self.set_environment(command)
         self.stand_in(words)
         words += FEW.get(name, [])
-        if name == 'benchmark' and words[2] in METHOD:
-            words += ['--methods', METHOD[words[2]]]
+        if name == 'benchmark':
+            words += METHOD.get(words[2], [])
         if name.startswith('publish') and '--zoo' not in words:
             words += ['--zoo', 'zoo']  # and not the zoo of this repository
         if words[0] == 'rainrestore':

@@ -5,18 +5,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from narrow import narrow
 from PIL import Image
 
 from rainrestore.benchmark import load_benchmark, report
 from rainrestore.benchmark.runs import Budget, BudgetError, check_budget, plan, stage_config
 from rainrestore.benchmark.spec import Benchmark, Method
 from rainrestore.cli.main import main
+from rainrestore.datasets import FaceDataset
+from rainrestore.engine.config import load_config
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.metrics import write_csv
+from rainrestore.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
 SRGAN = CONFIGS / 'srgan_x4.py'
+LOADERS = [
+    *(f'{split}_dataloader.num_workers=0' for split in ('train', 'val', 'test')),
+    *(f'{split}_dataloader.persistent_workers=False' for split in ('train', 'val')),
+]
 
 
 def written(folder: Path, methods: str, rest: str = '') -> str:
@@ -43,6 +52,13 @@ def test_table1_has_every_config_it_names_and_the_claims_of_the_paper() -> None:
         ("a=dict(label='A', config='no_such.py')", '', 'a: config: no file'),
         (f"a=dict(label='A', config={str(SRGAN)!r}, checkpoint_of='b')", '', "checkpoint_of='b' is no method"),
         (f"a=dict(label='A', config={str(SRGAN)!r})", "claims = [('a', 'b', 1)]", "claims name 'a' and 'b'"),
+        (f"a=dict(label='A', config={str(SRGAN)!r})", "reference = 'b'", "reference='b' is no method"),
+        (f"a=dict(label='A', config={str(SRGAN)!r})", "tasks = dict(t=dict(label='T'))", "t lacks 'config'"),
+        (
+            f"a=dict(label='A', config={str(SRGAN)!r})",
+            'tasks = dict(t=dict(paper=1))',
+            "t: no field 'paper'; there are",
+        ),
     ],
 )
 def test_wrong_entry_is_named(tmp_path: Path, methods: str, rest: str, message: str) -> None:
@@ -51,10 +67,56 @@ def test_wrong_entry_is_named(tmp_path: Path, methods: str, rest: str, message: 
 
 
 def test_unknown_benchmark_and_method_are_named() -> None:
-    with pytest.raises(ConfigError, match='no such benchmark; by name there are table1'):
+    with pytest.raises(ConfigError, match='no such benchmark; by name there are renovation, table1'):
         load_benchmark('table9')
     with pytest.raises(ConfigError, match="no method 'srgam'"):
         load_benchmark('table1').choose(['srgam'])
+    with pytest.raises(ConfigError, match="no task 'snow'; it has downsample, mosaic, noise, blur, jpeg, mixed"):
+        load_benchmark('renovation').choose_tasks(['noise', 'snow'])
+    with pytest.raises(ConfigError, match="table1 has no task 'noise'; it has none"):
+        load_benchmark('table1').choose_tasks(['noise'])
+    assert load_benchmark('table1').choose_tasks(None) == [None]
+    assert [task.name for task in load_benchmark('renovation').choose_tasks(['jpeg', 'mosaic'])] == ['mosaic', 'jpeg']
+
+
+def test_renovation_measures_each_method_on_each_subtasks_own_pictures(tmp_path: Path) -> None:
+    renovation = load_benchmark('renovation')
+    budget = Budget(faces=32, batch=4, warm_up=0.5, data=str(tmp_path), options={'val_dataloader.num_workers': 0})
+    seen = {}
+    for task in renovation.choose_tasks(None):
+        own = load_config(task.config)
+        for method in renovation.methods.values():
+            if not method.trained:
+                continue
+            warm_up, last = (stage_config(stage, budget, 7, None, task) for stage in plan(method, budget))
+            for config in (warm_up, last):
+                for split in ('train', 'val', 'test'):
+                    ours, theirs = (given[f'{split}_dataloader'].dataset.to_dict() for given in (config, own))
+                    assert ours == {**theirs, 'data_root': str(tmp_path)}
+                assert (config.train_dataloader.batch_size, config.val_dataloader.num_workers) == (4, 0)
+            assert last.model == load_config(method.config).model
+            assert warm_up.model.pixel_loss == dict(type='MSELoss')
+            seen[task.name] = str(last.test_dataloader.dataset.pipeline)
+    assert len(set(seen.values())) == len(seen) == 6
+    assert {'MSSSIM_4scales', 'LPIPS', 'FID', 'NIQE_block64', 'identity_distance', 'LLE'} < renovation.columns.keys()
+
+
+def test_renovation_warms_up_under_mse_alone() -> None:
+    pytest.importorskip('mmagic')
+    (method,) = (method for method in load_benchmark('renovation').methods.values() if method.trained)
+    stage = plan(method, Budget(faces=32, batch=4, warm_up=0.5))[0]
+    config = stage_config(stage, Budget(faces=32, batch=4), 7, None)
+    config.merge_from_dict({'model': narrow({'generator': config.model.generator})})
+    model = MODELS.build(config.model)
+    data = FaceDataset(split='val', pipeline=config.val_dataloader.dataset.pipeline, limit=1)[0]
+    losses = model(**model.data_preprocessor({key: [value] for key, value in data.items()}, training=True), mode='loss')
+    assert set(losses) == {'loss_pixel'}
+
+
+def test_degraded_row_is_the_input_as_it_is() -> None:
+    model = MODELS.build(load_config(CONFIGS / 'degraded_128.py').model)
+    faces = torch.rand(2, 3, 128, 128)
+    torch.testing.assert_close(model(faces, mode='tensor')['pred_img'], faces)
 
 
 def test_oracle_brings_the_method_whose_weights_it_uses() -> None:
@@ -126,14 +188,25 @@ def test_table_averages_seeds_and_pairs_faces(tmp_path: Path) -> None:
     one = Method('a', SRGAN, 'Alpha', paper=(22.4878, 0.6852))
     two = Method('bb', SRGAN, 'Beta')
     rows = [row(tmp_path, one, {1: [20, 22, 24], 2: [21, 23, 25]}), row(tmp_path, two, {1: [22, 24, 26]})]
-    benchmark = Benchmark('mine', 'Mine', {'a': one, 'bb': two}, (('bb', 'a', 0.72),))
-    lines = report.table(benchmark, rows, 'faces', 'bb')
+    benchmark = Benchmark('mine', 'Mine', {'a': one, 'bb': two}, (('bb', 'a', 0.72),), reference='bb')
+    lines = report.table(benchmark, rows, 'faces')
     alpha, beta = next(line for line in lines if 'Alpha |' in line), next(line for line in lines if '| Beta |' in line)
     # Every face differs by 22 - 20.5 = 1.5: the interval has no width.
     assert '| 22.50 (22.00..23.00) | 0.2250 (0.2200..0.2300) | -1.50 [-1.50, -1.50] | 22.49 / 0.6852 |' in alpha
     assert '| 24.00 | 0.2400 |  |  | 64 | - | 1.23 M | 500.00 M | 12.3 |' in beta
     assert '| Beta over Alpha | +0.72 dB | +1.50 [+1.50, +1.50] dB | +0.0150 [+0.0150, +0.0150] |' in lines
     assert 'LPIPS' not in lines[2]
+
+
+def test_table_has_the_columns_that_the_benchmark_names(tmp_path: Path) -> None:
+    method = Method('a', SRGAN, 'Alpha')
+    columns = {'SSIM': ('SSIM ↑', 1), 'LLE': ('LLE ↓', 2)}
+    lines = report.table(
+        Benchmark('mine', 'Mine', {'a': method}, columns=columns), [row(tmp_path, method, {1: [20, 22]})], 'Snow'
+    )
+    # nobody has published anything, and no row has LLE
+    assert lines[:3] == ['### Snow', '', '| method | SSIM ↑ | faces | before | parameters | MACs | ms a face |']
+    assert lines[4] == '| Alpha | 0.2 | 64 | - | 1.23 M | 500.00 M | 12.3 |'
 
 
 def test_chart_and_sheet_show_each_method(tmp_path: Path) -> None:
@@ -169,10 +242,8 @@ model = dict(
     rest = "claims = [('srgan', 'bicubic', 0.1)]\nmetrics = [dict(type='LPIPS', weights='no_such.pth')]"
     spec = written(tmp_path, f'{bicubic}, {srgan}, {absent}', rest)
     out = tmp_path / 'out'
-    loaders = [f'{split}_dataloader.num_workers=0' for split in ('train', 'val', 'test')]
-    loaders += [f'{split}_dataloader.persistent_workers=False' for split in ('train', 'val')]
     words = ['benchmark', spec, '--faces', '16', '--batch', '4', '--warm-up', '0.5', '--data', str(face_folder),
-             '--out', str(out), '--cfg-options', *loaders]  # fmt: skip
+             '--out', str(out), '--cfg-options', *LOADERS]  # fmt: skip
     assert main(words) == 0
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert all(Path(path).is_file() for path in printed.values())
@@ -191,3 +262,55 @@ model = dict(
     assert weights.stat().st_mtime_ns == before
     assert main([*words[:3], '32', *words[4:]]) == 2
     assert 'faces = 16, and 32 is asked for' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_renovation_has_a_table_for_each_task(
+    face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The benchmark as it is, but of two tasks and with a narrow network."""
+    pytest.importorskip('mmagic')
+    monkeypatch.delenv('RAINRESTORE_INCEPTION', raising=False)
+    monkeypatch.setenv('RAINRESTORE_LPIPS_BACKBONE', '/no/such.pth')
+    hifacegan = CONFIGS / 'hifacegan_128.py'
+    tiny = tmp_path / 'tiny.py'
+    tiny.write_text(f'_base_ = {str(hifacegan)!r}\nmodel = {narrow(load_config(hifacegan).model)!r}\n')
+    text = (CONFIGS / 'benchmarks' / 'renovation.py').read_text(encoding='utf-8')
+    text = text.replace(
+        "label='HiFaceGAN (reduced)',\n        config='../hifacegan_128.py'", f"label='T', config={str(tiny)!r}"
+    )
+    assert str(tiny) in text
+    spec = tmp_path / 'renovation.py'
+    spec.write_text(text.replace("'../", f"'{CONFIGS}/"), encoding='utf-8')
+    out = tmp_path / 'out'
+    words = ['benchmark', str(spec), '--tasks', 'noise', 'mosaic', '--faces', '4', '--batch', '4',
+             '--data', str(face_folder), '--out', str(out), '--cfg-options', *LOADERS]  # fmt: skip
+    assert main(words) == 0
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert set(printed) == {
+        'table',
+        'json',
+        *(f'{kind}_faces_{task}' for kind in ('chart', 'sheet') for task in ('mosaic', 'noise')),
+    }
+    assert all(Path(path).is_file() for path in printed.values())
+    full = json.loads(Path(printed['json']).read_text())
+    left_out = ' '.join(full['left_out'])
+    assert 'FID is left out: FID is defined by the weights' in left_out and 'LPIPS is left out' in left_out
+    assert list(full['tables']) == ['faces_mosaic', 'faces_noise']
+    values = {}
+    for task, (degraded, restored) in full['tables'].items():
+        assert (degraded['method'], restored['method']) == ('degraded', 'hifacegan')
+        assert degraded['seeds'].keys() == {'fixed'} and restored['seeds'].keys() == {'seed_2022'}
+        assert restored['versus']['degraded']['PSNR']['images'] == 3
+        values[task] = degraded['seeds']['fixed']
+        for summary in (degraded['seeds']['fixed'], restored['seeds']['seed_2022']):
+            assert {'PSNR', 'SSIM', 'MSSSIM_4scales', 'NIQE_block64'} <= summary.keys()
+            assert 'FID' not in summary
+    assert values['faces_mosaic']['PSNR'] != values['faces_noise']['PSNR']
+    table = Path(printed['table']).read_text()
+    assert '### Denoising, faces' in table and '| T | ' in table and ' MS-SSIM, 4 scales ↑ | ' in table
+    assert 'paper' not in table.split('### Denoising')[1] and 'FID ↓' not in table
+    weights = out / 'noise' / 'hifacegan' / 'seed_2022' / '1_train' / 'iter_1.pth'
+    before = weights.stat().st_mtime_ns
+    assert main([*words[:3], 'noise', *words[5:]]) == 0
+    assert weights.stat().st_mtime_ns == before

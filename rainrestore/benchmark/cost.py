@@ -15,18 +15,17 @@ from rainrestore.registry import MODELS
 
 BATCH = 16
 ROUNDS = 5
-SIDE = 32
 
 
-def cost(config: Path, checkpoint: str, options: Mapping[str, Any] | None) -> dict[str, float]:
-    """Parameters of what restores, MACs of one face of 32x32, and the median seconds a face in batches of 16.
+def cost(config: Path, checkpoint: str, options: Mapping[str, Any] | None, side: int) -> dict[str, float]:
+    """Parameters of what restores, MACs of one input of this side, and the median seconds a face in batches of 16.
 
     A network that runs outside torch has the seconds alone.
     """
     model = MODELS.build(load_config(config, options).model).eval()
     if checkpoint != 'none':
         load_weights(model, checkpoint)
-    faces = torch.rand(BATCH, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    faces = torch.rand(BATCH, 3, side, side, generator=torch.Generator().manual_seed(0))
     seconds = []
     with torch.inference_mode():
         for _ in range(ROUNDS + 1):
@@ -36,6 +35,6 @@ def cost(config: Path, checkpoint: str, options: Mapping[str, Any] | None) -> di
     # The first round warms up.
     price: dict[str, float] = {'seconds': median(seconds[1:]) / BATCH}
     if not getattr(model, 'outside_torch', False):
-        complexity = measure_complexity(model, SIDE, SIDE)
+        complexity = measure_complexity(model, side, side)
         price |= {'parameters': complexity.parameters, 'macs': complexity.macs}
     return price

@@ -13,14 +13,18 @@ from rainrestore.benchmark.spec import Benchmark, Method
 from rainrestore.evaluation import paired_bootstrap, read_csv
 from rainrestore.visualization.sheets import picture_sheet
 
-#: Key in a summary -> heading and decimals; a column that no row fills is left out.
+#: Key in a summary -> heading and decimals, where a benchmark names none; a column that no row fills is left out.
 COLUMNS: dict[str, tuple[str, int]] = {
     'PSNR': ('PSNR', 2),
     'SSIM': ('SSIM', 4),
+    'MSSSIM': ('MS-SSIM', 4),
     'PSNR_Y': ('PSNR Y', 2),
     'PSNR_crop4': ('PSNR crop 4', 2),
     'LPIPS': ('LPIPS', 4),
+    'FID': ('FID', 2),
+    'NIQE': ('NIQE', 2),
     'identity_distance': ('identity', 3),
+    'LLE': ('LLE', 2),
     'mIoU_restored': ('mIoU', 3),
 }
 CONVENTION = (
@@ -73,22 +77,25 @@ def difference(better: Row, worse: Row, key: str = 'PSNR') -> dict[str, Any]:
     return asdict(paired_bootstrap([first[name] for name in names], [second[name] for name in names]))
 
 
-def table(benchmark: Benchmark, rows: Sequence[Row], data: str, reference: str | None) -> list[str]:
-    """The table of one data set in Markdown."""
+def table(benchmark: Benchmark, rows: Sequence[Row], heading: str) -> list[str]:
+    """The table of one data set and task in Markdown."""
     by_name = {row.method.name: row for row in rows}
-    keys = [key for key in COLUMNS if any(row.mean(key) is not None for row in rows)]
-    against = by_name.get(reference or '')
-    head = ['method', *(COLUMNS[key][0] for key in keys)]
+    columns = benchmark.columns or COLUMNS
+    keys = [key for key in columns if any(row.mean(key) is not None for row in rows)]
+    against = by_name.get(benchmark.reference or '')
+    published = any(row.method.paper for row in rows)
+    head = ['method', *(columns[key][0] for key in keys)]
     if against is not None:
         head.append(f'PSNR − {against.method.label} [95 %]')
-    head += ['paper', 'faces', 'before', 'parameters', 'MACs', 'ms a face']
-    lines = [f'### {data}', '', '| ' + ' | '.join(head) + ' |', '|' + '---|' * len(head)]
+    head += [*(['paper'] if published else []), 'faces', 'before', 'parameters', 'MACs', 'ms a face']
+    lines = [f'### {heading}', '', '| ' + ' | '.join(head) + ' |', '|' + '---|' * len(head)]
     for row in rows:
         cells = [row.method.label + (' (oracle)' if row.method.oracle else '')]
-        cells += [_cell(row, key) for key in keys]
+        cells += [_cell(row, key, columns[key][1]) for key in keys]
         if against is not None:
             cells.append('' if row is against else _interval(difference(row, against)))
-        cells.append('' if row.method.paper is None else '{:.2f} / {:.4f}'.format(*row.method.paper))
+        if published:
+            cells.append('' if row.method.paper is None else '{:.2f} / {:.4f}'.format(*row.method.paper))
         cells += [f'{row.faces:,}' if row.faces else '-', f'{row.before:,}' if row.before else '-']
         cost = row.cost
         cells += [_large(cost.get('parameters')), _large(cost.get('macs'))]
@@ -167,8 +174,8 @@ def _framed(picture: Image.Image, roi: tuple[int, int, int, int]) -> Image.Image
     return framed
 
 
-def _cell(row: Row, key: str) -> str:
-    value, places = row.mean(key), COLUMNS[key][1]
+def _cell(row: Row, key: str, places: int) -> str:
+    value = row.mean(key)
     if value is None:
         return ''
     spread = row.spread(key)

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from typing import Any
 from mmengine.config import Config
 from tqdm import tqdm
 
-from rainrestore.benchmark.spec import Method
-from rainrestore.engine.config import load_config
+from rainrestore.benchmark.spec import Method, Task
+from rainrestore.engine.config import DATALOADERS, load_config
 from rainrestore.errors import RainRestoreError
 from rainrestore.files import whole_file
 from rainrestore.registry import METRICS
@@ -114,7 +115,7 @@ def check_budget(out: Path, budget: Budget, benchmark: str) -> None:
     _write_json(path, now)
 
 
-def train(method: Method, budget: Budget, seed: int, folder: Path) -> Path:
+def train(method: Method, budget: Budget, seed: int, folder: Path, task: Task | None = None) -> Path:
     """Train what is not trained yet, going on from the newest checkpoints, and return the weights.
 
     Each stage's folder holds ``config.py``, complete, so that ``rainrestore train`` repeats the stage by hand.
@@ -129,7 +130,7 @@ def train(method: Method, budget: Budget, seed: int, folder: Path) -> Path:
         if not finished.is_file():
             work_dir.mkdir(parents=True, exist_ok=True)
             config = work_dir / 'config.py'
-            stage_config(stage, budget, seed, checkpoint).dump(config)
+            stage_config(stage, budget, seed, checkpoint, task).dump(config)
             words = ['train', str(config), '--work-dir', str(work_dir), '--resume']
             _run(words, work_dir / 'train.log', f'{method.label}, {stage.name}', stage.iterations)
             if not finished.is_file():
@@ -139,9 +140,11 @@ def train(method: Method, budget: Budget, seed: int, folder: Path) -> Path:
     return checkpoint
 
 
-def stage_config(stage: Stage, budget: Budget, seed: int, load_from: Path | None) -> Config:
-    """The whole config of a stage: the method's own, with the budget's batch, steps, schedule, data and seed."""
+def stage_config(stage: Stage, budget: Budget, seed: int, load_from: Path | None, task: Task | None = None) -> Config:
+    """The whole config of a stage: the method's own, with the task's data sets, the budget's batch, steps, schedule and
+    data, and the seed."""
     config = load_config(stage.config, {**(budget.options or {}), **_dotted('model', stage.model)}, budget.data)
+    _take_data(config, task, budget, budget.data)
     steps = stage.iterations
     config.train_dataloader.batch_size = budget.batch
     config.train_cfg = {'type': 'ResumableTrainLoop', 'max_iters': steps, 'val_interval': steps}
@@ -161,9 +164,17 @@ def stage_config(stage: Stage, budget: Budget, seed: int, load_from: Path | None
 
 
 def test(
-    config: Path, checkpoint: str, budget: Budget, metrics: Sequence[Mapping[str, Any]], data: str | None, out: Path
+    config: Path,
+    checkpoint: str,
+    budget: Budget,
+    metrics: Sequence[Mapping[str, Any]],
+    data: str | None,
+    out: Path,
+    task: Task | None,
 ) -> dict[str, Any]:
     """Test unless ``out`` has the result of these weights; returns the summary of ``rainrestore test``.
+
+    The test faces are those of the task, where there is one.
 
     Raises:
         RunError: The test ended with an error.
@@ -175,6 +186,7 @@ def test(
             return kept
     out.mkdir(parents=True, exist_ok=True)
     tested = load_config(config, budget.options, data)
+    _take_data(tested, task, budget, data)
     # The metrics of the benchmark are those of every row; a config's own would leave holes in the others' columns.
     tested.test_evaluator = list(metrics)
     tested.dump(out / 'config.py')
@@ -183,6 +195,16 @@ def test(
     result = json.loads(last)
     _write_json(summary, result)
     return result
+
+
+def _take_data(config: Config, task: Task | None, budget: Budget, data: str | None) -> None:
+    """Put the task's data sets in the place of the method's own; loaders and batches stay the method's."""
+    if task is None:
+        return
+    source = load_config(task.config, budget.options, data)
+    for name in DATALOADERS:
+        if config.get(name) and source.get(name):
+            config[name].dataset = source[name].dataset
 
 
 def available(metrics: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[str]]:
@@ -229,7 +251,8 @@ def _run(words: Sequence[str], log: Path, title: str, iterations: int | None) ->
 
 
 def _dotted(prefix: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-    return {f'{prefix}.{key}': value for key, value in changes.items()}
+    # Copied, because merging takes a ``_delete_`` out of what it is given.
+    return {f'{prefix}.{key}': deepcopy(value) for key, value in changes.items()}
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,21 @@ class Method:
 
 
 @dataclass(frozen=True)
+class Task:
+    """One of several things that every method is trained for and tested on, in a table of its own.
+
+    Args:
+        name: Its key in the benchmark and the folder of its runs.
+        label: Its name in the headings.
+        config: A config whose data sets, with their pipelines, take the place of each method's own.
+    """
+
+    name: str
+    label: str
+    config: Path
+
+
+@dataclass(frozen=True)
 class Benchmark:
     """The methods in the order of the table.
 
@@ -67,6 +82,10 @@ class Benchmark:
         methods: By name.
         claims: Pairs (better, worse, difference of PSNR in dB as published).
         metrics: Configs of metrics beside PSNR and SSIM.
+        tasks: By name; without any, a method has the data sets of its own config.
+        columns: Key of a metric -> heading and decimals, in the order of the table; None for those of the report.
+        reference: The method that the others' PSNR is compared with; None for the first that claims something.
+        side: Of the square input that MACs and times are stated for.
     """
 
     name: str
@@ -74,6 +93,10 @@ class Benchmark:
     methods: Mapping[str, Method]
     claims: tuple[tuple[str, str, float], ...] = ()
     metrics: tuple[Mapping[str, Any], ...] = ()
+    tasks: Mapping[str, Task] = field(default_factory=dict)
+    columns: Mapping[str, tuple[str, int]] | None = None
+    reference: str | None = None
+    side: int = 32
 
     def choose(self, names: list[str] | None) -> list[Method]:
         """The named methods in the order of the table, with those whose weights they use; all without names.
@@ -88,13 +111,25 @@ class Benchmark:
         wanted |= {source for name in wanted if (source := self.methods[name].checkpoint_of)}
         return [method for name, method in self.methods.items() if name in wanted]
 
+    def choose_tasks(self, names: list[str] | None) -> list[Task | None]:
+        """The named tasks in the order of the benchmark; all without names; None alone where it has none.
+
+        Raises:
+            ConfigError: An unknown name.
+        """
+        unknown = sorted(set(names or ()) - self.tasks.keys())
+        if unknown:
+            raise ConfigError(f'{self.name} has no task {unknown[0]!r}; it has {", ".join(self.tasks) or "none"}')
+        return [task for name, task in self.tasks.items() if not names or name in names] or [None]
+
 
 def load_benchmark(spec: str) -> Benchmark:
     """Read a benchmark.
 
     Args:
         spec: A name in ``configs/benchmarks``, or the path of a file of that form: ``title``, ``methods`` (name ->
-            fields of :class:`Method`; paths are relative to the file) and optionally ``claims`` and ``metrics``.
+            fields of :class:`Method`; paths are relative to the file) and optionally the others of
+            :class:`Benchmark`.
 
     Raises:
         ConfigError: No such file, or an entry that does not fit; the message names it.
@@ -107,7 +142,8 @@ def load_benchmark(spec: str) -> Benchmark:
     missing = [key for key in ('title', 'methods') if not content.get(key)]
     if missing:
         raise ConfigError(f'{path} lacks {missing[0]!r}')
-    methods = {name: _method(name, entry, path) for name, entry in content['methods'].items()}
+    methods = {name: Method(**_entry(Method, name, entry, path)) for name, entry in content['methods'].items()}
+    tasks = {name: Task(**_entry(Task, name, entry, path)) for name, entry in content.get('tasks', {}).items()}
     for method in methods.values():
         source = method.checkpoint_of
         if source is not None and not (source in methods and methods[source].trained):
@@ -116,18 +152,33 @@ def load_benchmark(spec: str) -> Benchmark:
     for better, worse, _ in claims:
         if not {better, worse} <= methods.keys():
             raise ConfigError(f'{path}: claims name {better!r} and {worse!r}, which are not both methods')
-    return Benchmark(path.stem, content['title'], methods, claims, tuple(content.get('metrics', ())))
+    reference = content.get('reference', claims[0][0] if claims else None)
+    if reference is not None and reference not in methods:
+        raise ConfigError(f'{path}: reference={reference!r} is no method')
+    columns = {key: (str(heading), int(places)) for key, (heading, places) in content.get('columns', {}).items()}
+    return Benchmark(
+        name=path.stem,
+        title=content['title'],
+        methods=methods,
+        claims=claims,
+        metrics=tuple(content.get('metrics', ())),
+        tasks=tasks,
+        columns=columns or None,
+        reference=reference,
+        side=int(content.get('side', Benchmark.side)),
+    )
 
 
-def _method(name: str, entry: Mapping[str, Any], path: Path) -> Method:
-    known = {field.name for field in fields(Method)} - {'name'}
+def _entry(kind: type[Method] | type[Task], name: str, entry: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The fields of a method or task from what the file says of it."""
+    known = {field.name for field in fields(kind)} - {'name'}
     unknown = sorted(entry.keys() - known)
     if unknown:
         raise ConfigError(f'{path}: {name}: no field {unknown[0]!r}; there are {", ".join(sorted(known))}')
     lacking = sorted({'config', 'label'} - entry.keys())
     if lacking:
         raise ConfigError(f'{path}: {name} lacks {lacking[0]!r}')
-    values = dict(entry)
+    values = dict(entry, name=name)
     for key in ('config', 'first'):
         if key in values:
             values[key] = (path.parent / values[key]).resolve()
@@ -136,4 +187,4 @@ def _method(name: str, entry: Mapping[str, Any], path: Path) -> Method:
     for key in ('pretrained', 'paper', 'needs'):
         if key in values:
             values[key] = tuple(values[key])
-    return Method(name=name, **values)
+    return values

@@ -1,9 +1,9 @@
 """Train every method of a benchmark for one budget, test all on the same degraded faces, and write one table.
 
-SPEC is a name in configs/benchmarks (table1: the methods of the paper's Table 1) or a file of that form, in which a
-method of your own is one more line. Runs are resumed and finished ones are not repeated, so the same command goes on
-where it stopped. OUT receives SPEC.md and SPEC.json, a bar chart, and for each set of test faces a sheet with a column
-a method. The last line printed is one JSON object.
+SPEC is a name in configs/benchmarks (table1: the methods of the paper's Table 1; renovation: the six subtasks of face
+renovation) or a file of that form, in which a method of your own is one more line. Runs are resumed and finished ones
+are not repeated, so the same command goes on where it stopped. OUT receives SPEC.md and SPEC.json, and for each set of
+test faces and each task a bar chart and a sheet with a column a method. The last line printed is one JSON object.
 """
 
 import argparse
@@ -21,7 +21,7 @@ FIGURE_FACES = 4
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore benchmark``."""
-    parser.add_argument('spec', metavar='SPEC', help='table1, or a file')
+    parser.add_argument('spec', metavar='SPEC', help='table1, renovation, or a file')
     parser.add_argument('--faces', type=int, required=True, help='faces that each method sees in training')
     parser.add_argument('--batch', type=int, default=16, help='faces a step (default 16, as the paper)')
     parser.add_argument('--seeds', type=int, nargs='+', default=[2022], metavar='N', help='of training (default 2022)')
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='part of the faces seen under MSE alone where the full loss is expensive (default 0, as the paper)',
     )
     parser.add_argument('--methods', nargs='+', metavar='NAME', help='only these rows (default: all)')
+    parser.add_argument('--tasks', nargs='+', metavar='NAME', help='only these of its tasks (default: all)')
     parser.add_argument('--data', metavar='DIR', help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, '
                         'else the bundled faces)')  # fmt: skip
     parser.add_argument(
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, test, write and print."""
-    from rainrestore.benchmark import load_benchmark, report
+    from rainrestore.benchmark import Task, load_benchmark, report
     from rainrestore.benchmark.cost import cost
     from rainrestore.benchmark.runs import Budget, available, check_budget, test, train
     from rainrestore.datasets.face_dataset import resolve_data_root
@@ -61,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
     benchmark = load_benchmark(args.spec)
     chosen = benchmark.choose(args.methods)
+    tasks = benchmark.choose_tasks(args.tasks)
     methods = [method for method in chosen if not method.missing]
     metrics, left_out = available(benchmark.metrics)
     left_out += [
@@ -77,39 +79,45 @@ def run(args: argparse.Namespace) -> int:
     for line in left_out:
         print(line)
 
-    weights: dict[str, dict[int | None, str]] = {}
-    tables: dict[str, list[report.Row]] = {name: [] for name in roots}
-    for method in methods:
-        if method.trained:
-            weights[method.name] = {
-                seed: str(train(method, budget, seed, out / method.name / _seed_name(seed))) for seed in args.seeds
-            }
-        elif method.checkpoint_of is not None:
-            weights[method.name] = weights[method.checkpoint_of]
-        else:
-            assert method.checkpoint is not None
-            weights[method.name] = {None: method.checkpoint}
-        first = next(iter(weights[method.name].values()))
-        price = cost(method.config, first, budget.options)
-        for name, folder in roots.items():
-            folders = {seed: out / method.name / _seed_name(seed) / name for seed in weights[method.name]}
-            summaries = {
-                seed: test(method.config, weights[method.name][seed], budget, metrics, folder, folders[seed])
-                for seed in folders
-            }
-            before = sum(int(str(zoo_entry(model)['faces']).replace(',', '')) for model in method.pretrained)
-            faces = 0 if method.checkpoint is not None else budget.iterations * budget.batch
-            tables[name].append(report.Row(method, faces, before, summaries, folders, price))
+    tables: dict[tuple[str, Task | None], list[report.Row]] = {(name, task): [] for name in roots for task in tasks}
+    prices: dict[Path, dict[str, float]] = {}
+    for task in tasks:
+        runs = out / task.name if task else out
+        weights: dict[str, dict[int | None, str]] = {}
+        for method in methods:
+            if method.trained:
+                weights[method.name] = {
+                    seed: str(train(method, budget, seed, runs / method.name / _seed_name(seed), task))
+                    for seed in args.seeds
+                }
+            elif method.checkpoint_of is not None:
+                weights[method.name] = weights[method.checkpoint_of]
+            else:
+                assert method.checkpoint is not None
+                weights[method.name] = {None: method.checkpoint}
+            first = next(iter(weights[method.name].values()))
+            if method.config not in prices:
+                prices[method.config] = cost(method.config, first, budget.options, benchmark.side)
+            for name, folder in roots.items():
+                folders = {seed: runs / method.name / _seed_name(seed) / name for seed in weights[method.name]}
+                summaries = {
+                    seed: test(method.config, weights[method.name][seed], budget, metrics, folder, folders[seed], task)
+                    for seed in folders
+                }
+                before = sum(int(str(zoo_entry(model)['faces']).replace(',', '')) for model in method.pretrained)
+                faces = 0 if method.checkpoint is not None else budget.iterations * budget.batch
+                row = report.Row(method, faces, before, summaries, folders, prices[method.config])
+                tables[name, task].append(row)
 
-    reference = benchmark.claims[0][0] if benchmark.claims else None
-    text = [f'# {benchmark.title}', '', _conditions(args, budget), '', report.CONVENTION, *left_out, '']
+    text = [f'# {benchmark.title}', '', _conditions(args, budget, benchmark), '', report.CONVENTION, *left_out, '']
     files: dict[str, Any] = {}
-    for name, rows in tables.items():
-        text += report.table(benchmark, rows, name, reference)
-        root = Path(resolve_data_root(roots[name]))
-        files[f'chart_{name}'] = str(report.chart(rows, f'{benchmark.title}, {name}', out / f'chart_{name}.png'))
-        files[f'sheet_{name}'] = str(
-            report.figure(rows, _truth(root, rows[0]), tuple(args.roi), out / f'sheet_{name}.png')
+    for (name, task), rows in tables.items():
+        heading = f'{task.label}, {name}' if task else name
+        text += report.table(benchmark, rows, heading)
+        root, key = Path(resolve_data_root(roots[name])), _table_name(name, task)
+        files[f'chart_{key}'] = str(report.chart(rows, f'{benchmark.title}, {heading}', out / f'chart_{key}.png'))
+        files[f'sheet_{key}'] = str(
+            report.figure(rows, _truth(root, rows[0]), tuple(args.roi), out / f'sheet_{key}.png')
         )
     results = {
         'benchmark': benchmark.name,
@@ -117,7 +125,10 @@ def run(args: argparse.Namespace) -> int:
         'seeds': args.seeds,
         'left_out': left_out,
         'machine': platform.processor() or platform.machine(),
-        'tables': {name: [_as_json(row, rows, reference) for row in rows] for name, rows in tables.items()},
+        'tables': {
+            _table_name(*place): [_as_json(row, rows, benchmark.reference) for row in rows]
+            for place, rows in tables.items()
+        },
     }
     markdown, full = out / f'{benchmark.name}.md', out / f'{benchmark.name}.json'
     markdown.write_text('\n'.join(text), encoding='utf-8')
@@ -131,16 +142,25 @@ def _seed_name(seed: int | None) -> str:
     return 'fixed' if seed is None else f'seed_{seed}'
 
 
-def _conditions(args: argparse.Namespace, budget: Any) -> str:
+def _table_name(data: str, task: Any) -> str:
+    return f'{data}_{task.name}' if task else data
+
+
+def _conditions(args: argparse.Namespace, budget: Any, benchmark: Any) -> str:
     import torch
 
     warm_up = f', the first {budget.warm_up:.0%} of them under MSE alone where a warm-up is named' * bool(
         budget.warm_up
     )
+    each, same = (
+        ('Each method saw in each task', 'the same degraded test faces for all')
+        if benchmark.tasks
+        else ('Each method saw', 'rain_v1, the same test rain for all')
+    )
     return (
-        f'Each method saw {budget.iterations * budget.batch:,} faces in batches of {budget.batch}{warm_up}; seeds '
-        f'{", ".join(map(str, args.seeds))}; rain_v1, the same test rain for all. "before" is what the zoo models in '
-        f'its slots had seen. Times on {torch.get_num_threads()} CPU threads, batch 16.'
+        f'{each} {budget.iterations * budget.batch:,} faces in batches of {budget.batch}{warm_up}; seeds '
+        f'{", ".join(map(str, args.seeds))}; {same}. "before" is what the zoo models in its slots had seen. Times on '
+        f'{torch.get_num_threads()} CPU threads, inputs of {benchmark.side}x{benchmark.side}, batch 16.'
     )
 
 

@@ -1,0 +1,47 @@
+# HiFaceGAN's table: rainrestore benchmark renovation --data DIR --faces N. Every method is trained for each task on its
+# own and tested on the same degraded faces; a method of your own is one more entry.
+title = 'Face renovation'
+methods = dict(
+    degraded=dict(label='Degraded input', config='../degraded_128.py', checkpoint='none'),
+    hifacegan=dict(
+        label='HiFaceGAN (reduced)',
+        config='../hifacegan_128.py',
+        warm_up=dict(
+            pixel_loss=dict(_delete_=True, type='MSELoss'),
+            perceptual_loss=None,
+            discriminator=None,
+            adversarial_loss=None,
+            feature_loss=None,
+        ),
+    ),
+)
+tasks = dict(
+    downsample=dict(label='Super-resolution', config='../hifacegan_downsample_128.py'),
+    mosaic=dict(label='Hallucination from mosaics', config='../hifacegan_mosaic_128.py'),
+    noise=dict(label='Denoising', config='../hifacegan_noise_128.py'),
+    blur=dict(label='Deblurring', config='../hifacegan_blur_128.py'),
+    jpeg=dict(label='JPEG artefact removal', config='../hifacegan_jpeg_128.py'),
+    mixed=dict(label='Renovation of mixed degradations', config='../hifacegan_128.py'),
+)
+reference = 'degraded'
+side = 128
+# At 128 pixels five scales of MS-SSIM do not fit, and of blocks of 96 pixels NIQE would have one. FED, the face
+# embedding distance, is IdentityDistance: dlib's embedding, Euclidean distance.
+metrics = [
+    dict(type='MSSSIM', scales=4),
+    dict(type='LPIPS'),
+    dict(type='FID'),
+    dict(type='NIQE', block=64),
+    dict(type='IdentityDistance'),
+    dict(type='LLE'),
+]
+columns = dict(
+    PSNR=('PSNR ↑', 2),
+    SSIM=('SSIM ↑', 4),
+    MSSSIM_4scales=('MS-SSIM, 4 scales ↑', 4),
+    LPIPS=('LPIPS ↓', 4),
+    FID=('FID ↓', 2),
+    NIQE_block64=('NIQE, blocks of 64 ↓', 2),
+    identity_distance=('FED ↓', 3),
+    LLE=('LLE ↓', 2),
+)
