@@ -204,6 +204,7 @@ def test_logs_that_are_none_are_named(runs, tmp_path, capsys, monkeypatch):
         ('analysis_tools/get_flops', 'get_flops'),
         ('analysis_tools/browse_dataset', 'browse'),
         ('analysis_tools/analyze_logs', 'analyze_logs'),
+        ('analysis_tools/mixed_guidance', 'mixed_guidance'),
         ('model_converters/publish_model', 'publish'),
     ],
 )

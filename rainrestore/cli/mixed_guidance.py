@@ -1,0 +1,82 @@
+"""Draw what each level of HiFaceGAN restores, as a sheet.
+
+From left to right: FIRST, REST, and what is restored where FIRST guides the k coarsest levels and REST the others, for
+every k. The network starts from FIRST shrunk to a few pixels, so that with k = 0 no more than its colours are FIRST's;
+with all levels it is the restoration of FIRST. Both are pictures as the config's network takes them, of one size.
+Without REST a plain grey picture guides the others: then each column adds what one level restores.
+"""
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import DictAction
+
+#: What guides in the place of REST: the middle of the range, 0 to the network.
+GREY = 0.5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``rainrestore mixed_guidance``."""
+    parser.add_argument('config', help='a config of HiFaceGAN, e.g. configs/hifacegan_128.py')
+    parser.add_argument('checkpoint', help='a .pth or .safetensors file, or rainrestore://NAME')
+    parser.add_argument('first', metavar='FIRST', type=Path, help='the picture that guides the coarse levels')
+    parser.add_argument(
+        'rest', metavar='REST', type=Path, nargs='?', help='that which guides the others (default: grey)'
+    )
+    parser.add_argument(
+        '--out', type=Path, metavar='FILE', help='the sheet (default: work_dirs/<config>/mixed_guidance.png)'
+    )
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to the config'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Restore with every split of the levels, and draw."""
+    import torch
+    from mmengine.registry import init_default_scope
+
+    from rainrestore import compat
+    from rainrestore.datasets.image_io import read_image
+    from rainrestore.engine.checkpoints import load_weights
+    from rainrestore.engine.config import load_config
+    from rainrestore.engine.device import find_device
+    from rainrestore.errors import ConfigError
+    from rainrestore.registry import MODELS, SCOPE
+    from rainrestore.visualization import picture_sheet, to_picture
+
+    config = load_config(args.config, args.cfg_options)
+    device = find_device(args.device)
+    compat.apply()
+    init_default_scope(config.get('default_scope', SCOPE))
+    model: Any = MODELS.build(config.model) if config.get('model') else None
+    network: Any = getattr(getattr(model, 'generator', None), 'network', object())
+    if not (hasattr(model, 'mixed_guidance') and hasattr(network, 'mixed_guidance')):
+        raise ConfigError(
+            f'{args.config}: its network has no levels to guide; HiFaceGAN has (configs/hifacegan_128.py)'
+        )
+    pictures = [read_image(path) for path in (args.first, args.rest) if path is not None]
+    height, width = pictures[0].shape[:2]
+    least = math.ceil(2 ** (network.levels + 1) / model.generator.scale)
+    if min(height, width) < least:
+        raise ConfigError(
+            f'{args.first}: is {width}x{height}, and {network.levels} levels halve sides of at least {least}'
+        )
+    if pictures[-1].shape != pictures[0].shape:
+        height, width = pictures[-1].shape[:2]
+        raise ConfigError(f'{args.rest}: is {width}x{height}, and {args.first} is not; both must have one size')
+    load_weights(model, args.checkpoint)
+    model.to(device).eval()
+
+    guides = [torch.from_numpy(picture).permute(2, 0, 1)[None].to(device).float() / 255 for picture in pictures]
+    first, rest = guides[0], guides[1] if args.rest else torch.full_like(guides[0], GREY)
+    counts = range(network.levels + 2)
+    restored = [to_picture(model.mixed_guidance(first, rest, count)[0]) for count in counts]
+    given = [to_picture(guide[0]) for guide in (first, rest)]
+    titles = ['first', 'rest' if args.rest else 'grey', *(f'k = {count}' for count in counts)]
+    out = args.out or Path('work_dirs') / Path(args.config).stem / 'mixed_guidance.png'
+    print(f'sheet: {picture_sheet([[*given, *restored]], titles, out, cell=max(restored[0].shape))}')
+    return 0
