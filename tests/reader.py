@@ -189,6 +189,12 @@ def faces(path: Path, words: Sequence[str]) -> None:
     write_faces(path)
 
 
+def large_faces(path: Path, words: Sequence[str]) -> None:
+    """Drawn faces of 512 pixels."""
+    for file in [*write_faces(path).glob('*/img/*'), *path.glob('*/mask/*')]:
+        Image.open(file).resize((512, 512), Image.Resampling.NEAREST).save(file)
+
+
 def raindrops(path: Path, words: Sequence[str]) -> None:
     """Two pairs in the layout of the Raindrop set."""
     for split in ('train', 'test_a'):
@@ -271,6 +277,7 @@ def exported(path: Path, words: Sequence[str]) -> None:
 STAND_INS: list[tuple[str, Callable[[Path, Sequence[str]], None]]] = [
     (r'.*/CelebAMask-HQ', release),
     (r'.*/faces|data/celebamask128', faces),
+    (r'.*/faces512', large_faces),
     (r'.*/raindrop', raindrops),
     (r'.*/unlabelled', unlabelled),
     (r'my_config\.py', config),

@@ -6,27 +6,49 @@ from pathlib import Path
 import pytest
 import torch
 from narrow import narrow
+from PIL import Image
 
 from rainrestore.cli.main import main
 from rainrestore.engine.config import load_config
 from rainrestore.errors import ConfigError
+from rainrestore.registry import MODELS
 
 pytest.importorskip('mmagic')
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / 'configs').glob('*.py')) + sorted((ROOT / 'configs' / 'zoo').glob('*.py'))
 ABLATIONS = sorted((ROOT / 'configs' / 'ablations').glob('*.py'))
 TRAINED = [path for path in CONFIGS if load_config(path).get('train_cfg')]
+#: The side of the bundled faces.
+BUNDLED = 128
 
 
 def relative(path: Path) -> str:
     return str(path.relative_to(ROOT / 'configs'))
 
 
+def side(path: Path) -> int:
+    """Of the faces that a config is for."""
+    return load_config(path).train_dataloader.dataset.get('size', BUNDLED)
+
+
+def enlarged_faces(folder: Path, size: int) -> Path:
+    """Some of the bundled faces at another size, without their masks."""
+    for split in ('train', 'val', 'test'):
+        target = folder / split / 'img'
+        target.mkdir(parents=True)
+        for file in sorted((ROOT / 'data' / 'portraits128' / split / 'img').glob('*.jpg'))[:2]:
+            Image.open(file).resize((size, size)).save(target / file.name)
+    return folder
+
+
 def narrowed(path: Path, folder: Path, **changes: object) -> Path:
-    """A config that inherits ``path`` at tiny widths, for two iterations."""
+    """A config that inherits ``path`` at tiny widths, for two iterations, on the bundled faces at its size."""
+    batch = max(1, 4 * BUNDLED // side(path))
+    if side(path) != BUNDLED:
+        changes['data_root'] = str(enlarged_faces(folder / 'faces', side(path)))
     settings = {
         'model': narrow(load_config(path).model),
-        'train_dataloader': dict(batch_size=4, num_workers=0, persistent_workers=False, dataset=dict(limit=8)),
+        'train_dataloader': dict(batch_size=batch, num_workers=0, persistent_workers=False, dataset=dict(limit=8)),
         'val_dataloader': dict(batch_size=4, num_workers=0, persistent_workers=False, dataset=dict(limit=4)),
         'train_cfg': dict(max_iters=2, val_interval=2),
         'param_scheduler': None,
@@ -39,7 +61,12 @@ def narrowed(path: Path, folder: Path, **changes: object) -> Path:
 
 
 @pytest.mark.parametrize(
-    'path', [*TRAINED, *(pytest.param(path, marks=pytest.mark.slow) for path in ABLATIONS)], ids=relative
+    'path',
+    [
+        pytest.param(path, marks=pytest.mark.slow if path in ABLATIONS or side(path) > BUNDLED else ())
+        for path in TRAINED + ABLATIONS
+    ],
+    ids=relative,
 )
 def test_config_trains_logs_validates_and_keeps_the_best(path: Path, tmp_path: Path) -> None:
     assert main(['train', str(narrowed(path, tmp_path)), '--work-dir', str(tmp_path / 'run')]) == 0
@@ -100,6 +127,21 @@ def test_amp_switch(tmp_path: Path) -> None:
             main(['train', str(config), '--work-dir', str(tmp_path), '--no-amp'])
     assert not seen['generator']['enabled']
     assert not seen['discriminator']['enabled']
+
+
+def test_hifacegan_at_512_is_the_published_one() -> None:
+    config = load_config(ROOT / 'configs' / 'hifacegan_512.py')
+    with torch.device('meta'):
+        network = MODELS.build({**config.model.generator.network, 'in_channels': 3})
+    assert [block.conv_1.out_channels for blocks in network.blocks for block in blocks] == [
+        64 * factor for factor in (16, 16, 16, 8, 4, 2, 1)
+    ]
+    assert network.encoder.stem.out_channels == 64 and config.model.generator.multiple == 2**network.levels == 32
+    for split in ('train', 'val', 'test'):
+        loader = config[f'{split}_dataloader']
+        assert (loader.batch_size, loader.dataset.size) == (2, 512)
+    mixed = load_config(ROOT / 'configs' / 'hifacegan_128.py')
+    assert config.train_dataloader.dataset.pipeline == mixed.train_dataloader.dataset.pipeline
 
 
 def test_data_root_reaches_every_data_set(tmp_path: Path) -> None:
