@@ -81,8 +81,8 @@ def examine() -> Iterable[Check]:
     yield check_mmagic(installed)
     for name, purpose in (
         ('lpips', 'the LPIPS metric'),
-        ('dlib-bin', 'finding faces in photos, and the metric IdentityDistance'),
-        ('face-recognition-models', 'finding faces in photos, and the metric IdentityDistance'),
+        ('dlib-bin', 'finding faces in photos, and the metrics IdentityDistance and LLE'),
+        ('face-recognition-models', 'finding faces in photos, and the metrics IdentityDistance and LLE'),
         ('facexlib', 'finding faces with RetinaFace'),
         ('av', 'videos'),
         ('tensorboard', 'TensorBoard logs'),
