@@ -42,6 +42,7 @@ def test_table1_has_every_config_it_names_and_the_claims_of_the_paper() -> None:
         published = [table1.methods[name].paper for name in (better, worse)]
         assert value == pytest.approx(published[0][0] - published[1][0], abs=0.006)
     assert gap['fcg_gan', 'srgan'] == 0.72
+    assert table1.reference == 'fcg_gan' and not table1.tasks and table1.columns is None
 
 
 @pytest.mark.parametrize(
