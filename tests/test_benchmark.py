@@ -155,6 +155,18 @@ def test_stage_has_the_budget_and_keeps_the_recipe(tmp_path: Path) -> None:
     assert stage_config(stages[0], budget, 7, None).model.perceptual_loss is None
 
 
+@pytest.mark.parametrize('method', load_benchmark('table1').methods.values(), ids=lambda method: method.name)
+def test_options_reach_the_parts_that_a_config_has(method: Method) -> None:
+    """A free row trains nothing, and what is said of training is nothing to it."""
+    options = {'train_dataloader.num_workers': 0, 'test_dataloader.batch_size': 3}
+    fitting = Budget(faces=16, batch=16, warm_up=0.0, options=options).options_for(method.config)
+    config = load_config(method.config, fitting)
+    assert config.test_dataloader.batch_size == 3
+    assert ('train_dataloader.num_workers' in fitting) == (config.get('train_dataloader') is not None)
+    if method.trained:
+        assert fitting == options
+
+
 def test_another_budget_does_not_mix_with_what_is_there(tmp_path: Path) -> None:
     check_budget(tmp_path, Budget(faces=64), 'table1')
     check_budget(tmp_path, Budget(faces=64), 'table1')

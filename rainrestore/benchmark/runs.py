@@ -45,7 +45,7 @@ class Budget:
         batch: Faces a step.
         warm_up: Part of the faces seen under ``Method.warm_up``, in [0, 1); 0 is the paper's recipe.
         data: Folder ``{train,val,test}/{img,mask}``; None for RAINRESTORE_DATA or the bundled faces.
-        options: ``--cfg-options`` for every config.
+        options: ``--cfg-options`` for every config that has the part they change.
     """
 
     faces: int
@@ -59,6 +59,12 @@ class Budget:
             raise BudgetError(f'--faces {self.faces} is less than one batch of --batch {self.batch}')
         if not 0 <= self.warm_up < 1:
             raise BudgetError(f'--warm-up is a part of the faces, at least 0 and below 1, not {self.warm_up}')
+
+    def options_for(self, config: Path) -> dict[str, Any]:
+        """The options but for those of parts that the config leaves empty, as a free row does its training."""
+        parts = Config.fromfile(config)
+        empty = {part for part, content in parts.items() if content is None}
+        return {key: value for key, value in (self.options or {}).items() if key.partition('.')[0] not in empty}
 
     @property
     def iterations(self) -> int:
@@ -185,7 +191,7 @@ def test(
         if kept['checkpoint'] == checkpoint:
             return kept
     out.mkdir(parents=True, exist_ok=True)
-    tested = load_config(config, budget.options, data)
+    tested = load_config(config, budget.options_for(config), data)
     _take_data(tested, task, budget, data)
     # The metrics of the benchmark are those of every row; a config's own would leave holes in the others' columns.
     tested.test_evaluator = list(metrics)
@@ -201,7 +207,7 @@ def _take_data(config: Config, task: Task | None, budget: Budget, data: str | No
     """Put the task's data sets in the place of the method's own; loaders and batches stay the method's."""
     if task is None:
         return
-    source = load_config(task.config, budget.options, data)
+    source = load_config(task.config, budget.options_for(task.config), data)
     for name in DATALOADERS:
         if config.get(name) and source.get(name):
             config[name].dataset = source[name].dataset

@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
                 weights[method.name] = {None: method.checkpoint}
             first = next(iter(weights[method.name].values()))
             if method.config not in prices:
-                prices[method.config] = cost(method.config, first, budget.options, benchmark.side)
+                prices[method.config] = cost(method.config, first, budget.options_for(method.config), benchmark.side)
             for name, folder in roots.items():
                 folders = {seed: runs / method.name / _seed_name(seed) / name for seed in weights[method.name]}
                 summaries = {
