@@ -18,6 +18,7 @@ from mmengine.dist import all_gather_object, all_reduce, get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from narrow import narrow
+from processes import free_port
 from torch import distributed, nn
 from toy import SIZE, toy_config
 
@@ -26,7 +27,7 @@ from rainrestore.datasets.sampling import ResumableSampler
 from rainrestore.engine import saving
 from rainrestore.engine.config import load_config
 from rainrestore.engine.data_parallel import RestorerDataParallel, average_gradients
-from rainrestore.engine.processes import joined
+from rainrestore.engine.processes import from_first, joined
 from rainrestore.engine.signals import exit_code
 from rainrestore.errors import CheckpointError, ConfigError, RainRestoreError
 from rainrestore.evaluation import RestorationEvaluator
@@ -236,6 +237,9 @@ def main(folder: Path) -> None:
             runner = Runner.from_cfg(faces(folder / 'faces', 2))
             runner.train()
         torch.save(results, folder / f'scenes_{get_rank()}.pt')
+        # A group that meets where another has just parted may find the other's store.
+        meeting = from_first(free_port() if get_rank() == 0 else None)
+    os.environ['MASTER_PORT'] = meeting
     try:
         with joined('pytorch', {}):
             if get_rank() == 1:
