@@ -26,9 +26,9 @@ from narrow import narrow
 from PIL import Image
 
 from rainrestore.apis.export import export
+from rainrestore.checkpoints import save_safetensors
 from rainrestore.cli.main import main
 from rainrestore.engine import config as engine_config
-from rainrestore.engine.checkpoints import save_safetensors
 from rainrestore.evaluation.metrics import write_csv
 from rainrestore.registry import MODELS
 

@@ -14,9 +14,9 @@ from torch import nn
 from rainrestore.apis import Restorer
 from rainrestore.apis import export as module
 from rainrestore.apis.export import CHECKS, METADATA_FILE, NAMES, ExportError, export
+from rainrestore.checkpoints import save_safetensors
 from rainrestore.cli.main import main
 from rainrestore.datasets.labels import LABELS
-from rainrestore.engine.checkpoints import save_safetensors
 from rainrestore.engine.config import load_config
 from rainrestore.models.networks.layers import average_cells
 from rainrestore.registry import MODELS

@@ -18,10 +18,10 @@ from PIL import Image
 import rainrestore
 from rainrestore.apis import PictureError, Restorer
 from rainrestore.apis import restorer as module
+from rainrestore.checkpoints import load_weights
 from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
 from rainrestore.engine import config
-from rainrestore.engine.checkpoints import load_weights
 from rainrestore.engine.config import bundled_config, load_config
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.registry import MODELS

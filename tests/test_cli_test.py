@@ -7,11 +7,11 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from rainrestore.checkpoints import save_safetensors
 from rainrestore.cli.main import main
 from rainrestore.cli.test import with_standard_metrics
 from rainrestore.datasets.image_io import read_image
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
-from rainrestore.engine.checkpoints import save_safetensors
 from rainrestore.evaluation import psnr, read_csv, ssim
 from rainrestore.physics.resample import enlarge
 from rainrestore.registry import MODELS

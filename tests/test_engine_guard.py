@@ -9,8 +9,8 @@ from test_engine_resume import assert_same
 from toy import SIZE, toy_config
 
 from rainrestore import compat
+from rainrestore.checkpoints import load_checkpoint
 from rainrestore.datasets.sampling import ResumableSampler
-from rainrestore.engine.checkpoints import load_checkpoint
 from rainrestore.engine.guard import FiniteLossHook, batch_files, non_finite
 from rainrestore.errors import NonFiniteError
 

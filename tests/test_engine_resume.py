@@ -11,8 +11,8 @@ from narrow import narrow
 from toy import SIZE, toy_config
 
 from rainrestore import compat
+from rainrestore.checkpoints import load_checkpoint
 from rainrestore.datasets.sampling import ResumableSampler, SeededSamples
-from rainrestore.engine.checkpoints import load_checkpoint
 from rainrestore.engine.config import load_config
 
 ROOT = Path(__file__).parents[1]

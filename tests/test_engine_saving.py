@@ -12,8 +12,8 @@ from mmengine.runner import Runner
 from toy import toy_config
 
 from rainrestore import compat
+from rainrestore.checkpoints import load_checkpoint
 from rainrestore.engine import saving
-from rainrestore.engine.checkpoints import load_checkpoint
 from rainrestore.engine.saving import is_whole, newest_checkpoint, write_whole
 from rainrestore.errors import CheckpointError
 

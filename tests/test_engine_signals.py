@@ -15,7 +15,7 @@ from test_engine_resume import assert_same_end
 from toy import toy_config
 
 from rainrestore import compat
-from rainrestore.engine.checkpoints import load_checkpoint
+from rainrestore.checkpoints import load_checkpoint
 from rainrestore.engine.saving import newest_checkpoint
 from rainrestore.engine.signals import exit_code
 

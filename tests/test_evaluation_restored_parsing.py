@@ -5,8 +5,8 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch import nn
 
+from rainrestore.checkpoints import save_safetensors
 from rainrestore.datasets.image_io import list_images, read_image
-from rainrestore.engine.checkpoints import save_safetensors
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.evaluation import RestorationEvaluator, RestoredParsingMIoU
 from rainrestore.models.networks import FaceParsingUNet

@@ -1,5 +1,6 @@
 """What importing the package costs and brings along."""
 
+import ast
 import statistics
 import subprocess
 import sys
@@ -41,3 +42,14 @@ def test_the_package_itself_keeps_to_a_budget_relative_to_torch():
     assert seconds_to_import('rainrestore.physics') < 1.5 * torch
     # What `rainrestore restore` imports; more in tools/benchmarks/benchmark_startup.py.
     assert seconds_to_import('rainrestore.apis') < 1.5 * torch
+
+
+def test_reading_weights_needs_no_floor_above():
+    imported = 'print([name for name in sys.modules if name.startswith("rainrestore.")])'
+    rooms = {'startup', 'checkpoints', 'compat', 'errors', 'files'}
+    assert set(ast.literal_eval(run_python(f'import sys, rainrestore.checkpoints; {imported}'))) == {
+        f'rainrestore.{room}' for room in rooms
+    }
+    # The bundled parser, by its name in the zoo.
+    program = 'from rainrestore.evaluation.restored_parsing import RestoredParsingMIoU; RestoredParsingMIoU()'
+    assert 'rainrestore.engine' not in run_python(f'import sys; {program}; {imported}')

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from rainrestore.checkpoints import load_checkpoint
 from rainrestore.datasets import FaceDataset
-from rainrestore.engine.checkpoints import load_checkpoint
 from rainrestore.engine.config import load_config
 from rainrestore.engine.optim import SlotOptimWrapperConstructor
 from rainrestore.models.networks import DepthGuidedDiscriminator, HeavyRainEstimator, RefinementUNet

@@ -16,8 +16,8 @@ from processes import HERE, TIMEOUT, environment, run_command
 from toy import toy_config
 
 from rainrestore import compat
+from rainrestore.checkpoints import load_checkpoint, save_safetensors
 from rainrestore.cli.main import main
-from rainrestore.engine.checkpoints import load_checkpoint, save_safetensors
 from rainrestore.engine.config import load_config
 from rainrestore.registry import MODELS
 

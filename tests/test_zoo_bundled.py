@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from rainrestore.checkpoints import load_weights, sha256_of
 from rainrestore.cli.main import main
-from rainrestore.engine.checkpoints import load_weights, read_index, sha256_of, zoo_file
 from rainrestore.engine.config import load_config
 from rainrestore.registry import MODELS
+from rainrestore.zoo.index import read_index, zoo_file
 
 pytest.importorskip('mmagic')
 ROOT = Path(__file__).resolve().parents[1]

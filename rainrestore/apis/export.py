@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from rainrestore import __version__
 from rainrestore.apis.restorer import SMALLEST_SIDE, build_restorer, find_model
+from rainrestore.checkpoints import ZOO_SCHEME, load_checkpoint
 from rainrestore.datasets.labels import LABELS
-from rainrestore.engine.checkpoints import ZOO_SCHEME, load_checkpoint, zoo_entry
 from rainrestore.errors import RainRestoreError
 from rainrestore.files import whole_file
 from rainrestore.models.folding import fold
 from rainrestore.optional import optional_import
 from rainrestore.physics.rain import REFERENCE_SIDE
+from rainrestore.zoo.index import zoo_entry
 
 Format = Literal['onnx', 'torchscript']
 

@@ -17,6 +17,7 @@ from rainrestore.apis.inputs import PictureError
 from rainrestore.apis.photos import PhotoRestorer
 from rainrestore.apis.video import restore_video
 from rainrestore.apis.video_files import VIDEO_SUFFIXES
+from rainrestore.checkpoints import sha256_of
 from rainrestore.datasets.image_io import (
     IMAGE_SUFFIXES,
     ImageFileError,
@@ -25,7 +26,6 @@ from rainrestore.datasets.image_io import (
     find_images,
     read_image,
 )
-from rainrestore.engine.checkpoints import sha256_of
 from rainrestore.errors import ConfigError
 from rainrestore.files import whole_file
 

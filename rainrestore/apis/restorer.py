@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from rainrestore import __version__
 from rainrestore.apis.inputs import Picture, PictureError, named, split, to_picture
+from rainrestore.checkpoints import ZOO_SCHEME, is_training_only, load_weights
 from rainrestore.datasets.image_io import sixteen_bit
-from rainrestore.engine.checkpoints import ZOO_SCHEME, is_training_only, load_weights, zoo_entry
 from rainrestore.engine.config import bundled_config, load_config
 from rainrestore.engine.device import find_device
 from rainrestore.errors import CheckpointError, ConfigError
@@ -26,6 +26,7 @@ from rainrestore.physics.resample import resize
 from rainrestore.registry import MODELS, SCOPE
 from rainrestore.visualization.rows import sample_pictures
 from rainrestore.visualization.sheets import picture_grid
+from rainrestore.zoo.index import zoo_entry
 
 #: Below this no face can be told, let alone restored.
 SMALLEST_SIDE = 8

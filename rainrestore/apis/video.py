@@ -15,7 +15,7 @@ import numpy as np
 from rainrestore.apis.inputs import PictureError
 from rainrestore.apis.photos import PhotoRestorer
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
-from rainrestore.engine.checkpoints import sha256_of
+from rainrestore.checkpoints import sha256_of
 from rainrestore.faces import DetectedFace, FaceCrop
 from rainrestore.faces.tracking import FaceTracker
 from rainrestore.files import whole_file

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from rainrestore.engine.checkpoints import load_weights
+from rainrestore.checkpoints import load_weights
 from rainrestore.engine.complexity import measure_complexity
 from rainrestore.engine.config import load_config
 from rainrestore.registry import MODELS

@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.benchmark.cost import cost
     from rainrestore.benchmark.runs import Budget, available, check_budget, test, train
     from rainrestore.datasets.face_dataset import resolve_data_root
-    from rainrestore.engine.checkpoints import zoo_entry
     from rainrestore.errors import ConfigError
+    from rainrestore.zoo.index import zoo_entry
 
     benchmark = load_benchmark(args.spec)
     chosen = benchmark.choose(args.methods)

@@ -40,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.registry import init_default_scope
 
     from rainrestore import compat
+    from rainrestore.checkpoints import load_weights
     from rainrestore.datasets.image_io import read_image
-    from rainrestore.engine.checkpoints import load_weights
     from rainrestore.engine.config import load_config
     from rainrestore.engine.device import find_device
     from rainrestore.errors import ConfigError

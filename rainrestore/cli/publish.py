@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Publish and print the entry."""
-    from rainrestore.engine.publish import publish
+    from rainrestore.zoo.publish import publish
 
     entry = publish(
         args.checkpoint,

@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.runner import Runner
 
     from rainrestore import compat
+    from rainrestore.checkpoints import load_weights
     from rainrestore.engine.allocator import keep_freed_memory
-    from rainrestore.engine.checkpoints import load_weights
     from rainrestore.engine.config import load_config
     from rainrestore.engine.device import find_device
     from rainrestore.engine.processes import joined

@@ -1,6 +1,7 @@
-"""How a run is driven: loop, optimiser wrappers, hooks, checkpoint files."""
+"""How a run is driven: loop, optimiser wrappers, hooks."""
 
-from rainrestore.engine import checkpoints
+# Registers with mmengine how a run reads checkpoints.
+from rainrestore import checkpoints
 from rainrestore.engine.data_parallel import RestorerDataParallel
 from rainrestore.engine.guard import FiniteLossHook
 from rainrestore.engine.loop import ResumableTrainLoop

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from rainrestore.engine.checkpoints import is_training_only
+from rainrestore.checkpoints import is_training_only
 
 
 @dataclass(frozen=True)

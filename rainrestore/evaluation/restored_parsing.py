@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rainrestore.checkpoints import load_weights
 from rainrestore.datasets.labels import NUM_LABELS
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import PEAK
@@ -68,9 +69,6 @@ class RestoredParsingMIoU(SampleMetric):
         if parser is None and checkpoint is None:
             checkpoint = BUNDLED_WEIGHTS
         if checkpoint is not None:
-            # The engine is above this room: it is needed for this choice alone, to refuse weights that do not fit.
-            from rainrestore.engine.checkpoints import load_weights
-
             load_weights(slots, checkpoint)
         self.parser: Any = slots.requires_grad_(False).eval()['face_parser']
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 
-from rainrestore.engine.checkpoints import read_torch_file
+from rainrestore.checkpoints import read_torch_file
 from rainrestore.engine.device import find_device
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.faces.alignment import FaceCrop

@@ -8,16 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rainrestore.engine.checkpoints import (
-    INDEX_NAME,
-    ZOO_DIR,
-    is_training_only,
-    load_checkpoint,
-    read_index,
-    save_safetensors,
-    sha256_of,
-)
+from rainrestore.checkpoints import is_training_only, load_checkpoint, save_safetensors, sha256_of
 from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.zoo.index import INDEX_NAME, ZOO_DIR, read_index
 
 MAX_BYTES = 30_000_000
 #: What batch normalisation remembers: weights of the file, but no parameters of the network.

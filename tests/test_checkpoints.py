@@ -8,9 +8,10 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors.torch import save_file
 from torch import nn
 
-from rainrestore.engine import checkpoints
-from rainrestore.engine.checkpoints import load_checkpoint, load_safetensors, save_safetensors, sha256_of, zoo_file
+from rainrestore.checkpoints import load_checkpoint, load_safetensors, save_safetensors, sha256_of
 from rainrestore.errors import CheckpointError
+from rainrestore.zoo import index as zoo_index
+from rainrestore.zoo.index import zoo_file
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def zoo(tmp_path, weights, monkeypatch):
     path = save_safetensors(weights, tmp_path / 'zoo' / 'tiny_x4.safetensors', half=True)
     index = {'tiny_x4': {'file': path.name, 'sha256': sha256_of(path), 'config': 'tiny.py', 'licence': 'Apache-2.0'}}
     (path.parent / 'index.json').write_text(json.dumps(index))
-    monkeypatch.setattr(checkpoints, 'ZOO_DIR', path.parent)
+    monkeypatch.setattr(zoo_index, 'ZOO_DIR', path.parent)
     return path.parent
 
 

@@ -4,18 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from rainrestore.checkpoints import load_safetensors, load_weights, save_safetensors, sha256_of
 from rainrestore.cli.main import main
-from rainrestore.engine import publish as publishing
-from rainrestore.engine.checkpoints import (
-    load_safetensors,
-    load_weights,
-    read_index,
-    save_safetensors,
-    sha256_of,
-    zoo_file,
-)
-from rainrestore.engine.publish import publish
 from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.zoo import publish as publishing
+from rainrestore.zoo.index import read_index, zoo_file
+from rainrestore.zoo.publish import publish
 
 
 class Joint(nn.Module):

@@ -8,11 +8,11 @@ It also replaces mmengine's own reading of ``.pth`` files: no file runs code, wh
 (:func:`read_torch_file`).
 """
 
-import difflib
 import hashlib
 import json
 import os
 import pickle
+import pkgutil
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -31,8 +31,8 @@ from rainrestore.errors import CheckpointError
 from rainrestore.files import whole_file
 
 ZOO_SCHEME = 'rainrestore://'
-ZOO_DIR = Path(__file__).resolve().parents[1] / 'assets' / 'zoo'
-INDEX_NAME = 'index.json'
+#: Imported when the first name is loaded, as registry.py imports the rooms that hold a registry's parts.
+ZOO_LOADER = 'rainrestore.zoo.index:load_by_name'
 METADATA_KEY = 'rainrestore'
 # What zipfile and torch's unpickler, which is written in Python, raise on damaged archives.
 _UNPICKLING_ERRORS = (
@@ -114,52 +114,6 @@ def load_safetensors(
     if not isinstance(metadata, dict):
         raise CheckpointError(f'{path}: its metadata are no names with values; fetch it again')
     return weights, metadata
-
-
-def read_index(zoo: Path | None = None) -> dict[str, dict[str, Any]]:
-    """The zoo's index: name -> ``file``, ``sha256``, ``config``, ``licence`` and whatever the publisher added."""
-    path = (zoo or ZOO_DIR) / INDEX_NAME
-    if not path.is_file():
-        return {}
-    try:
-        return json.loads(path.read_text(encoding='utf-8'))
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f'{path} is not valid JSON ({error})') from error
-
-
-def zoo_entry(name: str, zoo: Path | None = None) -> dict[str, Any]:
-    """The index entry of a zoo model, named with or without ``rainrestore://``.
-
-    Raises:
-        CheckpointError: There is no such model; the message suggests the nearest name and lists them all.
-    """
-    name = name.removeprefix(ZOO_SCHEME)
-    index = read_index(zoo)
-    if name not in index:
-        near = difflib.get_close_matches(name, index, n=1, cutoff=0.5)
-        guess = f', did you mean {ZOO_SCHEME}{near[0]}?' if near else '.'
-        listed = ', '.join(sorted(index)) or 'none'
-        raise CheckpointError(f'no zoo model is called {name!r}{guess} Models: {listed}')
-    return index[name]
-
-
-def zoo_file(name: str, zoo: Path | None = None) -> Path:
-    """The file of a zoo model, checked against the index's SHA-256 before anyone reads it.
-
-    Raises:
-        CheckpointError: An unknown name, a missing file, or a file that differs from the published one.
-    """
-    entry = zoo_entry(name, zoo)
-    path = (zoo or ZOO_DIR) / entry['file']
-    if not path.is_file():
-        raise CheckpointError(f'{name}: its file {path} is missing; install rainrestore again')
-    found = sha256_of(path)
-    if found != entry['sha256']:
-        raise CheckpointError(
-            f'{name}: {path} is not the published file (sha256 {found[:16]}..., expected '
-            f'{entry["sha256"][:16]}...); install rainrestore again'
-        )
-    return path
 
 
 def read_torch_file(file: Any, map_location: Any = None) -> Any:
@@ -282,9 +236,9 @@ def _initial_weights(slot: str, module: nn.Module | Tensor) -> dict[str, Tensor]
 
 
 @CheckpointLoader.register_scheme(prefixes=ZOO_SCHEME, force=True)
-def load_from_rainrestore(filename: str, map_location: str | torch.device | None = None) -> dict[str, Any]:
-    """mmengine's loader for ``rainrestore://NAME``."""
-    return load_from_safetensors(str(zoo_file(filename)), map_location)
+def load_from_zoo(filename: str, map_location: str | torch.device | None = None) -> dict[str, Any]:
+    """mmengine's loader for ``rainrestore://NAME``; the zoo itself is a room above."""
+    return pkgutil.resolve_name(ZOO_LOADER)(filename, map_location)
 
 
 # mmengine matches a scheme as a regular expression at the start of the name, and tries '' (any local file) last.

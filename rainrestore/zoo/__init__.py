@@ -1,0 +1,1 @@
+"""The models that come trained: their names, their files, and how one is added."""
