@@ -11,13 +11,13 @@ VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'rainrestore/__init__.py').
 
 
 class BuildWithConfigs(build_py):
-    """Puts a copy of configs/ into the built package: the zoo's models find theirs there, in whatever folder one is."""
+    """Puts copies of configs/ and of the zoo's index into the built package: found there in whatever folder one is."""
 
     def run(self) -> None:
         super().run()
         if self.editable_mode:
             return
-        for file in sorted((ROOT / 'configs').rglob('*.py')):
+        for file in (ROOT / 'model-index.yml', *sorted((ROOT / 'configs').rglob('*.py'))):
             target = Path(self.build_lib) / 'rainrestore' / file.relative_to(ROOT)
             self.mkpath(str(target.parent))
             self.copy_file(str(file), str(target))
@@ -37,9 +37,12 @@ setup(
     # Only what pip can get right by itself. mmagic, mmcv and torchvision are the installer's: their own requirements
     # would replace the mmengine, the OpenCV or the torch that is there.
     install_requires=[
+        # the zoo's; torch and mmengine bring them as well
+        'filelock',
         'mmengine>=0.10.7,<1',
         'numpy',
         'pillow',
+        'pyyaml',
         'safetensors',
         # before 2.6 a file read with weights_only could still run code (CVE-2025-32434)
         'torch>=2.6',

@@ -32,7 +32,7 @@ from rainrestore.files import whole_file
 
 ZOO_SCHEME = 'rainrestore://'
 #: Imported when the first name is loaded, as registry.py imports the rooms that hold a registry's parts.
-ZOO_LOADER = 'rainrestore.zoo.index:load_by_name'
+ZOO_LOADER = 'rainrestore.zoo.files:load_by_name'
 METADATA_KEY = 'rainrestore'
 # What zipfile and torch's unpickler, which is written in Python, raise on damaged archives.
 _UNPICKLING_ERRORS = (
@@ -187,11 +187,7 @@ def is_training_only(name: str) -> bool:
 
 
 def load_weights(model: nn.Module, source: Path | str) -> dict[str, Any]:
-    """Load what a network needs to restore; its discriminators and losses may be absent from the checkpoint.
-
-    A slot that the network leaves empty is passed over: the joint network's file serves the rain removal alone. A slot
-    that the checkpoint lacks altogether comes from the file that its ``init_cfg`` names: the parsing module's file does
-    not repeat the rain removal that it was trained behind.
+    """Load a checkpoint as :func:`fit_weights` does.
 
     Returns:
         The checkpoint's ``meta``.
@@ -200,7 +196,26 @@ def load_weights(model: nn.Module, source: Path | str) -> dict[str, Any]:
         CheckpointError: As :func:`load_checkpoint`, and if the weights belong to another network.
     """
     checkpoint = load_checkpoint(source)
-    weights = {name: value for name, value in checkpoint['state_dict'].items() if not is_training_only(name)}
+    fit_weights(model, checkpoint['state_dict'], source)
+    return checkpoint.get('meta', {})
+
+
+def fit_weights(model: nn.Module, state_dict: Mapping[str, Tensor], source: object) -> None:
+    """Give a network what it needs to restore; its discriminators and losses may be absent from the weights.
+
+    A slot that the network leaves empty is passed over: the joint network's file serves the rain removal alone. A slot
+    that the weights lack altogether comes from the file that its ``init_cfg`` names: the parsing module's file does
+    not repeat the rain removal that it was trained behind.
+
+    Args:
+        model: The network.
+        state_dict: Names to weights.
+        source: Where they are from, for messages.
+
+    Raises:
+        CheckpointError: The weights belong to another network, which is left as it was.
+    """
+    weights = {name: value for name, value in state_dict.items() if not is_training_only(name)}
     own = model.state_dict()
     slots = {name.partition('.')[0] for name in own}
     for slot in slots - {name.partition('.')[0] for name in weights}:
@@ -222,7 +237,6 @@ def load_weights(model: nn.Module, source: Path | str) -> dict[str, Any]:
             + (f', and {len(problems) - 1} more' if len(problems) > 1 else '')
         )
     model.load_state_dict(weights, strict=False)
-    return checkpoint.get('meta', {})
 
 
 def _initial_weights(slot: str, module: nn.Module | Tensor) -> dict[str, Tensor]:

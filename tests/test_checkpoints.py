@@ -1,5 +1,4 @@
 import contextlib
-import json
 
 import numpy as np
 import pytest
@@ -7,11 +6,12 @@ import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors.torch import save_file
 from torch import nn
+from zoos import add_model, write_zoo
 
-from rainrestore.checkpoints import load_checkpoint, load_safetensors, save_safetensors, sha256_of
+from rainrestore.checkpoints import load_checkpoint, load_safetensors, save_safetensors
 from rainrestore.errors import CheckpointError
-from rainrestore.zoo import index as zoo_index
-from rainrestore.zoo.index import zoo_file
+from rainrestore.zoo.files import zoo_file
+from rainrestore.zoo.index import Zoo
 
 
 @pytest.fixture
@@ -23,11 +23,12 @@ def weights():
 
 @pytest.fixture
 def zoo(tmp_path, weights, monkeypatch):
-    path = save_safetensors(weights, tmp_path / 'zoo' / 'tiny_x4.safetensors', half=True)
-    index = {'tiny_x4': {'file': path.name, 'sha256': sha256_of(path), 'config': 'tiny.py', 'licence': 'Apache-2.0'}}
-    (path.parent / 'index.json').write_text(json.dumps(index))
-    monkeypatch.setattr(zoo_index, 'ZOO_DIR', path.parent)
-    return path.parent
+    folder = tmp_path / 'zoo'
+    small = write_zoo(folder, add_model(folder, 'tiny_x4', weights))
+    monkeypatch.setattr(Zoo, 'bundled', lambda: small)
+    monkeypatch.delenv('RAINRESTORE_ZOO_URL', raising=False)
+    monkeypatch.setenv('RAINRESTORE_CACHE', str(tmp_path / 'cache'))
+    return folder
 
 
 def test_full_precision_and_metadata_come_back_exactly(tmp_path, weights):
@@ -89,7 +90,7 @@ def test_changed_zoo_file_is_refused(zoo):
     with pytest.raises(CheckpointError, match='not the published file'):
         load_checkpoint('rainrestore://tiny_x4')
     path.unlink()
-    with pytest.raises(CheckpointError, match='missing'):
+    with pytest.raises(CheckpointError, match='RAINRESTORE_ZOO_URL'):
         zoo_file('tiny_x4')
 
 

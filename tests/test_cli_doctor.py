@@ -1,16 +1,18 @@
 """The doctor: tells healthy, doubtful and missing apart, and names the command that mends it."""
 
 import argparse
-import hashlib
 import importlib.util
 import json
 import shutil
 import sys
 
 import pytest
+import torch
+from zoos import add_model, write_zoo
 
 from rainrestore.cli import doctor
 from rainrestore.cli.doctor import Check
+from rainrestore.zoo.fetch import cached_file
 
 HEALTHY = {
     'torch': '2.13.0', 'torchvision': '0.28.0', 'onedl-mmengine': '0.10.12', 'mmcv-lite': '2.1.0', 'mmagic': '1.2.0',
@@ -88,18 +90,29 @@ def test_an_mmagic_that_does_not_import_is_missing_and_says_why(monkeypatch, tmp
     assert (found.state, found.detail) == ('missing', '1.2.0 does not import: ImportError: mmcv is too new')
 
 
-def test_bundled_checkpoints_are_compared_with_their_sums(tmp_path):
-    contents = {'good': b'weights', 'damaged': b'weights', 'absent': b'weights'}
-    sums = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
-    index = {name: {'file': f'{name}.safetensors', 'sha256': sums[name]} for name in contents}
-    (tmp_path / 'index.json').write_text(json.dumps(index))
-    (tmp_path / 'good.safetensors').write_bytes(b'weights')
+def test_checkpoints_are_compared_with_their_sums_and_absent_ones_named(tmp_path, monkeypatch):
+    monkeypatch.setenv('RAINRESTORE_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.delenv('RAINRESTORE_ZOO_URL', raising=False)
+    entries = [
+        add_model(tmp_path, name, {'weight': torch.zeros(2)}) for name in ('good', 'damaged', 'cached', 'absent')
+    ]
+    write_zoo(tmp_path, *entries)
     (tmp_path / 'damaged.safetensors').write_bytes(b'weighty')
-    found = {check.name: check.state for check in doctor.check_zoo(tmp_path)}
-    assert found == {'good': 'ok', 'damaged': 'warning', 'absent': 'warning'}
+    kept = cached_file('cached.safetensors', entries[2]['SHA256'])
+    kept.parent.mkdir(parents=True)
+    (tmp_path / 'cached.safetensors').rename(kept)
+    (tmp_path / 'absent.safetensors').unlink()
+    found = {check.name: check for check in doctor.check_zoo(tmp_path)}
+    states = {name: check.state for name, check in found.items()}
+    assert states == {'good': 'ok', 'damaged': 'warning', 'cached': 'ok', 'zoo': 'warning'}
+    assert found['zoo'].detail.endswith('absent')
+    monkeypatch.setenv('RAINRESTORE_ZOO_URL', 'https://example.org/zoo')
+    assert {check.name: check.state for check in doctor.check_zoo(tmp_path)}['zoo'] == 'ok'
 
 
-def test_a_zoo_without_an_index_is_a_warning(tmp_path):
+def test_a_zoo_without_an_index_or_with_a_damaged_one_is_a_warning(tmp_path):
+    assert [check.state for check in doctor.check_zoo(tmp_path)] == ['warning']
+    (tmp_path / 'model-index.yml').write_text('Models: [3')
     assert [check.state for check in doctor.check_zoo(tmp_path)] == ['warning']
 
 

@@ -3,17 +3,24 @@ import json
 import pytest
 import torch
 from torch import nn
+from zoos import add_model, write_zoo
 
 from rainrestore.checkpoints import load_safetensors, load_weights, save_safetensors, sha256_of
 from rainrestore.cli.main import main
 from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.registry import MODELS
 from rainrestore.zoo import publish as publishing
-from rainrestore.zoo.index import read_index, zoo_file
+from rainrestore.zoo.files import load_by_name, zoo_file
+from rainrestore.zoo.index import Zoo, models, read_index, write_index
 from rainrestore.zoo.publish import publish
+from rainrestore.zoo.schema import ZooIndexError
+
+SLOTS = ('rain_removal', 'face_parser', 'generator')
 
 
+@MODELS.register_module(name='PublishedJoint', force=True)
 class Joint(nn.Module):
-    def __init__(self, width=4, slots=('rain_removal', 'face_parser', 'generator'), critic=True):
+    def __init__(self, width=4, slots=SLOTS, critic=True):
         super().__init__()
         for name in slots:
             self.add_module(name, nn.Sequential(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width)))
@@ -35,83 +42,235 @@ def training(tmp_path):
     return model, path
 
 
-def test_published_model_holds_what_restores_and_nothing_else(tmp_path, training):
+@pytest.fixture
+def zoo(tmp_path):
+    return Zoo.at(tmp_path / 'zoo')
+
+
+@pytest.fixture
+def joint(tmp_path):
+    """A config of the network that is published."""
+    return config(tmp_path, 'joint')
+
+
+def config(folder, name, **options):
+    path = folder / f'{name}.py'
+    path.write_text(f'model = dict(type="PublishedJoint", **{options!r})\n')
+    return str(path)
+
+
+def test_published_model_holds_what_restores_and_nothing_else(training, zoo, joint):
     model, path = training
-    zoo = tmp_path / 'zoo'
-    entry = publish(path, 'joint_x4', 'configs/joint.py', notes={'faces': 1200, 'data': 'drawn'}, zoo=zoo)
-    assert read_index(zoo) == {'joint_x4': entry}
-    assert entry['sha256'] == sha256_of(zoo_file('joint_x4', zoo))
-    assert entry['bytes'] == (zoo / 'joint_x4.safetensors').stat().st_size
-    slots = (model.rain_removal, model.face_parser, model.generator)
-    assert entry['parameters'] == sum(value.numel() for slot in slots for value in slot.parameters())
-    assert (entry['faces'], entry['config'], entry['licence']) == (1200, 'configs/joint.py', 'Apache-2.0')
-    weights, metadata = load_safetensors(zoo / 'joint_x4.safetensors')
-    assert {name.partition('.')[0] for name in weights} == {'rain_removal', 'face_parser', 'generator'}
+    facts = {'Faces': 1200, 'Training Data': 'drawn', 'Rain gauge': 'broken'}
+    entry = publish(path, 'joint_x4', joint, metadata=facts, zoo=zoo)
+    assert models(zoo) == {'joint_x4': entry}
+    assert entry['SHA256'] == sha256_of(zoo_file('joint_x4', zoo))
+    assert entry['Bytes'] == (zoo.files / 'joint_x4.safetensors').stat().st_size
+    parameters = sum(value.numel() for slot in SLOTS for value in getattr(model, slot).parameters())
+    assert entry['Metadata'] == {**facts, 'Parameters': parameters}
+    assert (entry['Config'], entry['Licence']) == (joint, 'Apache-2.0')
+    weights, metadata = load_safetensors(zoo.files / 'joint_x4.safetensors')
+    assert {name.partition('.')[0] for name in weights} == set(SLOTS)
     expected = model.generator[0].weight.half().float()
     assert torch.equal(weights['generator.0.weight'], expected)
-    assert metadata['data'] == 'drawn'
-    assert sorted(file.name for file in zoo.iterdir()) == ['index.json', 'joint_x4.safetensors']
+    assert metadata['Training Data'] == 'drawn'
+    assert sorted(file.name for file in zoo.files.iterdir()) == ['joint_x4.safetensors', 'model-index.yml']
 
 
-def test_chosen_slots_and_full_precision(tmp_path, training):
+def test_chosen_slots_and_full_precision(tmp_path, training, zoo):
     model, path = training
-    publish(path, 'hrrm_x4', 'configs/hrrm_x4.py', slots=['rain_removal'], half=False, zoo=tmp_path / 'zoo')
-    weights, _ = load_safetensors(tmp_path / 'zoo' / 'hrrm_x4.safetensors')
+    alone = config(tmp_path, 'alone', slots=['rain_removal'])
+    publish(path, 'hrrm_x4', alone, slots=['rain_removal'], half=False, zoo=zoo)
+    weights, _ = load_safetensors(zoo.files / 'hrrm_x4.safetensors')
     assert {name.partition('.')[0] for name in weights} == {'rain_removal'}
     assert torch.equal(weights['rain_removal.0.weight'], model.rain_removal[0].weight)
 
 
-def test_second_model_joins_the_index_and_a_new_version_replaces_the_old(tmp_path, training):
-    zoo = tmp_path / 'zoo'
-    publish(training[1], 'a_x4', 'a.py', zoo=zoo)
-    publish(training[1], 'b_x4', 'b.py', zoo=zoo)
-    entry = publish(training[1], 'a_x4', 'a.py', half=False, zoo=zoo)
-    assert list(read_index(zoo)) == ['a_x4', 'b_x4']
-    assert read_index(zoo)['a_x4'] == entry
+def test_second_model_joins_the_index_and_a_new_version_replaces_the_old(training, zoo, joint):
+    publish(training[1], 'a_x4', joint, zoo=zoo)
+    publish(training[1], 'b_x4', joint, zoo=zoo)
+    entry = publish(training[1], 'a_x4', joint, half=False, zoo=zoo)
+    assert list(models(zoo)) == ['a_x4', 'b_x4']
+    assert models(zoo)['a_x4'] == entry
     zoo_file('a_x4', zoo)
 
 
-def test_too_large_is_refused_and_leaves_nothing(tmp_path, training, monkeypatch):
+def test_what_the_publisher_wrote_by_hand_stays_but_not_the_figures_of_other_weights(training, zoo, joint):
+    publish(training[1], 'a_x4', joint, licence='MIT', metadata={'Faces': 12}, zoo=zoo)
+    publish(training[1], 'b_x4', joint, zoo=zoo)
+    text = zoo.index.read_text()
+    document = read_index(zoo) | {'Datasets': [{'Name': 'drawn', 'Faces': 3}]}
+    first, second = document['Models']
+    results = [{'Dataset': 'drawn', 'Metrics': {'PSNR': 20.0}}]
+    document['Models'] = [first | {'Task': 'Drawing', 'Results': results}, second | {'Results': results}]
+    document['Models'][0]['Metadata'] = {'Hardware': 'an abacus', **first['Metadata']}
+    compared = {'Model': 'a_x4', 'Reference': 'b_x4', 'Dataset': 'drawn', 'PSNR': [0.1, 0.0, 0.2]}
+    document['Comparisons'] = [compared]
+    kept = {
+        'Name': 'kept',
+        'Title': 'of a_x4',
+        'Config': 'a.py',
+        'Checkpoint': 'rainrestore://a_x4',
+        'Results': results,
+    }
+    document['References'] = [kept]
+    write_index(document, zoo)
+    zoo.index.write_text(f'# By hand.\n{zoo.index.read_text()}')
+    assert text != zoo.index.read_text()
+
+    again = publish(training[1], 'a_x4', joint, metadata={'Faces': 12}, zoo=zoo)
+    assert zoo.index.read_text().startswith('# By hand.\n')
+    assert again == models(zoo)['a_x4'] == document['Models'][0]
+    zoo_file('a_x4', zoo)
+    assert read_index(zoo)['Comparisons'] == [compared]
+
+    changed = torch.load(training[1])['state_dict']
+    changed['generator.0.bias'] += 1
+    torch.save(changed, training[1])
+    other = publish(training[1], 'a_x4', joint, metadata={'Faces': 15}, zoo=zoo)
+    assert (other['Licence'], other['Task'], other['Metadata']['Hardware']) == ('MIT', 'Drawing', 'an abacus')
+    assert other['Metadata']['Faces'] == 15
+    assert 'Results' not in other
+    assert models(zoo)['b_x4']['Results'] == results
+    assert read_index(zoo)['Comparisons'] == []
+    assert 'Results' not in read_index(zoo)['References'][0]
+
+
+def test_too_large_is_refused_and_leaves_nothing(training, zoo, joint, monkeypatch):
     monkeypatch.setattr(publishing, 'MAX_BYTES', 1000)
-    zoo = tmp_path / 'zoo'
     with pytest.raises(CheckpointError, match=r'would be .* MB'):
-        publish(training[1], 'joint_x4', 'c.py', zoo=zoo)
-    assert list(zoo.iterdir()) == []
-    publish(training[1], 'joint_x4', 'c.py', allow_large=True, zoo=zoo)
-    assert list(read_index(zoo)) == ['joint_x4']
+        publish(training[1], 'joint_x4', joint, zoo=zoo)
+    assert list(zoo.files.iterdir()) == []
+    publish(training[1], 'joint_x4', joint, allow_large=True, zoo=zoo)
+    assert list(models(zoo)) == ['joint_x4']
 
 
-def test_bad_names_and_absent_slots_are_named(tmp_path, training):
+def test_bad_names_facts_and_absent_slots_are_named(tmp_path, training, zoo, joint):
     with pytest.raises(ConfigError, match=r"not 'Joint-x4'"):
-        publish(training[1], 'Joint-x4', 'c.py', zoo=tmp_path)
+        publish(training[1], 'Joint-x4', joint, zoo=zoo)
+    with pytest.raises(ZooIndexError, match=r"joint, Metadata: Faces is 'many', and should be a whole number"):
+        publish(training[1], 'joint', joint, metadata={'Faces': 'many'}, zoo=zoo)
     with pytest.raises(CheckpointError, match='no slot tail; it holds face_parser, generator, rain_removal'):
-        publish(training[1], 'joint', 'c.py', slots=['generator', 'tail'], zoo=tmp_path)
+        publish(training[1], 'joint', joint, slots=['generator', 'tail'], zoo=zoo)
     torch.save({'discriminator.weight': torch.zeros(1)}, tmp_path / 'critic.pth')
     with pytest.raises(CheckpointError, match='nothing to restore with'):
-        publish(tmp_path / 'critic.pth', 'joint', 'c.py', zoo=tmp_path)
+        publish(tmp_path / 'critic.pth', 'joint', joint, zoo=zoo)
+    assert not zoo.index.exists()
 
 
-def test_command_line(tmp_path, training, capsys):
-    zoo = tmp_path / 'zoo'
-    command = ['publish', str(training[1]), 'joint_x4', '--config', 'c.py', '--note', 'faces=12', '--zoo', str(zoo)]
-    assert main(command) == 0
-    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert printed == {'name': 'joint_x4', **read_index(zoo)['joint_x4']}
-    assert printed['faces'] == '12'
+@pytest.mark.parametrize(
+    ('options', 'slots', 'message'),
+    [
+        (dict(width=5), None, r'another network than the config: \S+ is \(4,\) instead of \(5,\), and \d+ more'),
+        (dict(slots=['rain_removal']), None, 'has no face_parser, generator but .*rain_removal'),
+        (dict(slots=[*SLOTS, 'tail']), None, r'tail\.0\.weight is missing'),
+        ({}, ['generator'], r'\w+\.0\.weight is missing'),
+    ],
+)
+def test_weights_that_are_not_the_configs_are_refused(tmp_path, training, zoo, options, slots, message):
+    other = config(tmp_path, 'other', **options)
+    with pytest.raises(CheckpointError, match=message):
+        publish(training[1], 'joint', other, slots=slots, zoo=zoo)
+    assert list(zoo.files.iterdir()) == []
 
 
-def test_published_weights_load_into_the_network_and_into_a_part_of_it(tmp_path, training):
+def test_config_that_is_not_there_is_named(tmp_path, training, zoo, monkeypatch):
+    with pytest.raises(ConfigError, match=r'configs/no\.py: no such config at this path'):
+        publish(training[1], 'joint', 'configs/no.py', zoo=zoo)
+    # The package's own zoo is to find it wherever it is called from, so a file of the working directory will not do.
+    monkeypatch.chdir(tmp_path)
+    config(tmp_path, 'here')
+    monkeypatch.setattr(Zoo, 'bundled', lambda: zoo)
+    with pytest.raises(ConfigError, match=r'here\.py: no such config of this package'):
+        publish(training[1], 'joint', 'here.py')
+    (tmp_path / 'empty.py').write_text('scale = 4\n')
+    with pytest.raises(ConfigError, match='a config of a network has a "model"'):
+        publish(training[1], 'joint', 'empty.py', zoo=zoo)
+
+
+def test_parts_of_other_models_are_left_out_of_the_file_and_put_in_at_loading(tmp_path, training, zoo, joint):
     model, path = training
-    publish(path, 'joint_x4', 'c.py', zoo=tmp_path)
-    file = tmp_path / 'joint_x4.safetensors'
+    alone = config(tmp_path, 'alone', slots=['rain_removal'])
+    publish(path, 'hrrm_x4', alone, slots=['rain_removal'], zoo=zoo)
+    entry = publish(path, 'joint_x4', joint, parts={'rain_removal': 'hrrm_x4'}, zoo=zoo)
+    assert entry['Parts'] == {'rain_removal': 'hrrm_x4'}
+    weights, _ = load_safetensors(zoo.files / 'joint_x4.safetensors')
+    assert {name.partition('.')[0] for name in weights} == {'face_parser', 'generator'}
+    loaded = load_by_name('joint_x4', zoo=zoo)['state_dict']
+    whole = {name: value for name, value in model.state_dict().items() if name.partition('.')[0] in SLOTS}
+    assert loaded.keys() == whole.keys()
+    for name, value in whole.items():
+        assert torch.equal(loaded[name], value.half().float() if value.is_floating_point() else value)
+    parameters = sum(value.numel() for slot in SLOTS for value in getattr(model, slot).parameters())
+    assert entry['Metadata']['Parameters'] == parameters
+    # A new version keeps to its parts.
+    assert publish(path, 'joint_x4', joint, zoo=zoo)['Parts'] == {'rain_removal': 'hrrm_x4'}
+
+
+def test_part_that_the_training_has_changed_or_that_has_no_such_slot_is_refused(tmp_path, training, zoo, joint):
+    _, path = training
+    publish(path, 'hrrm_x4', config(tmp_path, 'alone', slots=['rain_removal']), slots=['rain_removal'], zoo=zoo)
+    with pytest.raises(CheckpointError, match=r'hrrm_x4 cannot fill generator: it holds no generator'):
+        publish(path, 'joint_x4', joint, parts={'generator': 'hrrm_x4'}, zoo=zoo)
+    changed = torch.load(path)['state_dict']
+    changed['rain_removal.1.running_mean'] += 1
+    torch.save(changed, path)
+    with pytest.raises(CheckpointError, match=r'cannot fill rain_removal: .*rain_removal\.1\.running_mean'):
+        publish(path, 'joint_x4', joint, parts={'rain_removal': 'hrrm_x4'}, zoo=zoo)
+    assert list(models(zoo)) == ['hrrm_x4']
+
+
+def test_log_of_a_training_goes_along(tmp_path, training, zoo, joint):
+    for name, first in (('first', 0.8), ('second', 0.4)):
+        folder = tmp_path / name / '20260101_000000'
+        (folder / 'vis_data').mkdir(parents=True)
+        lines = [{'loss': first / step, 'time': 1.8, 'lr': 1e-3, 'step': step, 'iter': step} for step in (10, 20)]
+        lines.append({'PSNR': 20 + first, 'time': 7.0, 'step': 20})
+        (folder / 'vis_data' / 'scalars.json').write_text('\n'.join(map(json.dumps, lines)))
+        (folder / 'vis_data' / 'config.py').write_text('train_dataloader = dict(batch_size=16)\n')
+        (folder / '20260101_000000.log').write_text('Runtime environment:\n    seed: 7\n    GPU number: 2\n---\n')
+    entry = publish(training[1], 'joint_x4', joint, logs=[tmp_path / 'first', tmp_path / 'second'], zoo=zoo)
+    # Two stages of 20 steps of 16 faces in 2 processes, each step 1.8 s.
+    facts = {key: entry['Metadata'][key] for key in ('Seed', 'Faces', 'Hours')}
+    assert facts == {'Seed': 7, 'Faces': 1280, 'Hours': 0.02}
+    log = json.loads((zoo.files / entry['Log']).read_text())
+    assert log['runs'] == [
+        {
+            'name': name,
+            'steps': 20,
+            'curves': {'PSNR': [[20, 20 + first]], 'loss': [[10, first / 10], [20, first / 20]]},
+        }
+        for name, first in (('first', 0.8), ('second', 0.4))
+    ]
+    with pytest.raises(ConfigError, match='no such run'):
+        publish(training[1], 'joint_x4', joint, logs=[tmp_path / 'third'], zoo=zoo)
+
+
+def test_command_line(tmp_path, training, zoo, joint, capsys):
+    command = ['publish', str(training[1]), 'joint_x4', '--config', joint, '--zoo', str(zoo.files)]
+    assert main([*command, '--note', 'Faces=12', 'Hours=0.5', 'Hardware=an abacus']) == 0
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert printed == models(zoo)['joint_x4']
+    assert {'Faces': 12, 'Hours': 0.5, 'Hardware': 'an abacus'}.items() <= printed['Metadata'].items()
+    alone = config(tmp_path, 'alone', slots=['face_parser'])
+    words = ['publish', str(training[1]), 'fpm_x4', '--config', alone, '--keep', 'face_parser', '--zoo', str(zoo.files)]
+    assert main(words) == 0
+    assert main([*command, '--part', 'face_parser=fpm_x4']) == 0
+    assert models(zoo)['joint_x4']['Parts'] == {'face_parser': 'fpm_x4'}
+
+
+def test_published_weights_load_into_the_network_and_into_a_part_of_it(training, zoo, joint):
+    model, path = training
+    publish(path, 'joint_x4', joint, zoo=zoo)
+    file = zoo.files / 'joint_x4.safetensors'
     for other in (Joint(), Joint(slots=('rain_removal',), critic=False)):
         assert load_weights(other, file)['name'] == 'joint_x4'
         assert torch.equal(other.rain_removal[0].weight, model.rain_removal[0].weight.half().float())
 
 
-def test_slot_that_the_file_lacks_comes_from_the_file_its_init_cfg_names(tmp_path, training):
+def test_slot_that_the_file_lacks_comes_from_the_file_its_init_cfg_names(tmp_path, training, zoo, joint):
     model, path = training
-    publish(path, 'joint_x4', 'c.py', zoo=tmp_path)
+    publish(path, 'joint_x4', joint, zoo=zoo)
     other = Joint(slots=('generator', 'rain_removal'), critic=False)
     without_rain = tmp_path / 'generator.safetensors'
     own = {name: value + 1 for name, value in model.state_dict().items() if name.startswith('generator.')}
@@ -119,7 +278,7 @@ def test_slot_that_the_file_lacks_comes_from_the_file_its_init_cfg_names(tmp_pat
     with pytest.raises(CheckpointError, match=r'rain_removal\.0\.weight is missing'):
         load_weights(other, without_rain)
     other.rain_removal.init_cfg = dict(
-        type='Pretrained', checkpoint=str(tmp_path / 'joint_x4.safetensors'), prefix='rain_removal'
+        type='Pretrained', checkpoint=str(zoo.files / 'joint_x4.safetensors'), prefix='rain_removal'
     )
     load_weights(other, without_rain)
     assert torch.equal(other.rain_removal[0].weight, model.rain_removal[0].weight.half().float())
@@ -146,3 +305,15 @@ def test_deeper_network_is_not_taken_for_a_shallow_one(training):
     shallow.generator = shallow.generator[:1]
     with pytest.raises(CheckpointError, match=r'generator\.1\.weight has no place'):
         load_weights(shallow, path)
+
+
+def test_parts_that_do_not_fit_together_are_refused_at_loading(tmp_path):
+    weights = {'rain_removal.weight': torch.ones(2)}
+    part = add_model(tmp_path, 'hrrm', weights)
+    twice = add_model(tmp_path, 'twice', weights, Parts={'rain_removal': 'hrrm'})
+    empty = add_model(tmp_path, 'empty', weights, Parts={'generator': 'hrrm'})
+    zoo = write_zoo(tmp_path, part, twice, empty)
+    with pytest.raises(CheckpointError, match='twice: both its own file and rainrestore://hrrm hold rain_removal'):
+        load_by_name('twice', zoo=zoo)
+    with pytest.raises(CheckpointError, match='empty: rainrestore://hrrm, which is to fill generator, holds none'):
+        load_by_name('empty', zoo=zoo)

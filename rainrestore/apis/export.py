@@ -178,7 +178,7 @@ def _licence(weights: Path | str | None) -> str:
     if weights is None:
         return 'none needed: no weights'
     if str(weights).startswith(ZOO_SCHEME):
-        return zoo_entry(str(weights))['licence']
+        return zoo_entry(str(weights))['Licence']
     return str(load_checkpoint(weights).get('meta', {}).get('licence', 'not stated'))
 
 

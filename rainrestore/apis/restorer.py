@@ -289,7 +289,7 @@ def find_model(model: str | Path | Config, checkpoint: str | Path | None) -> tup
     if isinstance(model, Path) or model.endswith('.py'):
         return load_config(model), str(model), checkpoint
     name = model.removeprefix(ZOO_SCHEME)
-    config = load_config(bundled_config(zoo_entry(name)['config']))
+    config = load_config(bundled_config(zoo_entry(name)['Config']))
     return config, name, checkpoint or f'{ZOO_SCHEME}{name}'
 
 

@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
                     seed: test(method.config, weights[method.name][seed], budget, metrics, folder, folders[seed], task)
                     for seed in folders
                 }
-                before = sum(int(str(zoo_entry(model)['faces']).replace(',', '')) for model in method.pretrained)
+                before = sum(zoo_entry(model)['Metadata']['Faces'] for model in method.pretrained)
                 faces = 0 if method.checkpoint is not None else budget.iterations * budget.batch
                 row = report.Row(method, faces, before, summaries, folders, prices[method.config])
                 tables[name, task].append(row)

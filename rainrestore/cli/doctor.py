@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from rainrestore import compat
+from rainrestore.errors import RainRestoreError
 
 PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLER = PACKAGE.parent / 'tools' / 'install.py'
@@ -72,7 +73,7 @@ def examine() -> Iterable[Check]:
     installed = installed_distributions()
     yield check_python()
     yield check_torch()
-    for name in ('numpy', 'pillow', 'safetensors', 'tqdm'):
+    for name in ('numpy', 'pillow', 'safetensors', 'tqdm', 'pyyaml', 'filelock'):
         yield check_package(name, installed)
     yield check_mmengine(installed)
     yield check_opencv(installed)
@@ -90,7 +91,7 @@ def examine() -> Iterable[Check]:
         yield check_package(name, installed, purpose)
     yield check_gradio(installed)
     yield check_vgg(PACKAGE / 'assets')
-    yield from check_zoo(PACKAGE / 'assets' / 'zoo')
+    yield from check_zoo()
     yield check_data(os.environ.get('RAINRESTORE_DATA'))
 
 
@@ -250,22 +251,38 @@ def check_vgg(assets: Path) -> Check:
     return Check('VGG16', 'ok', f'bundled, {file.stat().st_size / 1e6:.1f} MB')
 
 
-def check_zoo(zoo: Path) -> Iterable[Check]:
-    """Every bundled checkpoint of the zoo's index: present, and byte for byte the published one."""
-    index_file = zoo / 'index.json'
-    if not index_file.is_file():
-        detail = f'no checkpoint is bundled ({index_file} is missing)'
-        yield Check('zoo', 'warning', detail, f'git checkout -- {zoo}')
+def check_zoo(folder: Path | None = None) -> Iterable[Check]:
+    """Every checkpoint of the zoo that is on this machine: byte for byte the published one; and where others are."""
+    try:
+        from rainrestore.zoo.fetch import URL_VARIABLE, base_url, cached_file
+        from rainrestore.zoo.index import Zoo, models
+    except ImportError as error:
+        yield Check('zoo', 'warning', f'not looked at: {error.name} is not installed', _install())
         return
-    for name, entry in json.loads(index_file.read_text(encoding='utf-8')).items():
-        file = zoo / entry['file']
-        mend = f'git checkout -- {file}'
+    zoo = Zoo.bundled() if folder is None else Zoo.at(folder)
+    if not zoo.index.is_file():
+        yield Check('zoo', 'warning', f'no model is known ({zoo.index} is missing)', f'git checkout -- {zoo.index}')
+        return
+    try:
+        known = models(zoo)
+    except RainRestoreError as error:
+        yield Check('zoo', 'warning', str(error), f'git checkout -- {zoo.index}')
+        return
+    remote = []
+    for name, entry in known.items():
+        bundled, cached = zoo.files / entry['Weights'], cached_file(entry['Weights'], entry['SHA256'])
+        file, mend = (bundled, f'git checkout -- {bundled}') if bundled.is_file() else (cached, f'rm {cached}')
         if not file.is_file():
-            yield Check(name, 'warning', f'{file} is missing', mend)
-        elif sha256(file.read_bytes()).hexdigest() != entry['sha256']:
+            remote.append(name)
+        elif sha256(file.read_bytes()).hexdigest() != entry['SHA256']:
             yield Check(name, 'warning', f'{file} is not the published file: its sha256 differs', mend)
         else:
             yield Check(name, 'ok', f'rainrestore://{name}, {file.stat().st_size / 1e6:.1f} MB, sha256 as published')
+    if remote and (url := base_url()):
+        yield Check('zoo', 'ok', f'downloaded from {url} when they are used: {", ".join(remote)}')
+    elif remote:
+        mend = f'set {URL_VARIABLE} to the address of the folder that holds them'
+        yield Check('zoo', 'warning', f'neither here nor known where to get: {", ".join(remote)}', mend)
 
 
 def check_data(chosen: str | None) -> Check:

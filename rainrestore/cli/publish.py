@@ -1,7 +1,9 @@
 """Turn a training's checkpoint into a zoo model.
 
-Keeps what restores a face (no optimiser, discriminators or losses) in half precision as a safetensors file, and enters
-it with its sha256 in the zoo's index. It is then rainrestore://NAME. The last line is the index entry as JSON.
+Keeps what restores a face (no optimiser, discriminators or losses) in half precision as a safetensors file, checks that
+it fits the config, and enters it with its sha256 in the zoo's index, model-index.yml. It is then rainrestore://NAME. Of
+an older model of that name the entry keeps what is not said anew, but for figures of other weights: rainrestore zoo
+evaluate NAME measures these. The last line is the index entry as JSON.
 """
 
 import argparse
@@ -14,20 +16,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('checkpoint', help='a .pth or .safetensors file, or rainrestore://NAME')
     parser.add_argument('name', help='name in the zoo, such as fcg_gan_x4')
     parser.add_argument('--config', required=True, help='config that builds the network')
-    parser.add_argument('--licence', default='Apache-2.0', help='licence of the weights (default Apache-2.0)')
+    parser.add_argument(
+        '--licence', help="licence of the weights (default: as the older model's of that name, else Apache-2.0)"
+    )
     parser.add_argument(
         '--keep', nargs='+', metavar='SLOT', help='only these of rain_removal, face_parser, generator (default all)'
+    )
+    parser.add_argument(
+        '--part',
+        nargs='+',
+        type=_pair,
+        metavar='SLOT=NAME',
+        help='take these slots from other models of the zoo, whose weights the training has left as they were, such as '
+        "rain_removal=hrrm_x4 (default: as the older model's)",
     )
     parser.add_argument('--full-precision', action='store_true', help='store float32 instead of float16')
     parser.add_argument('--allow-large', action='store_true', help='accept a file over 30 MB')
     parser.add_argument(
-        '--note', nargs='+', type=_note, default=[], metavar='KEY=VALUE', help='facts to store, such as faces=90000'
+        '--note', nargs='+', type=_note, default=[], metavar='KEY=VALUE', help='facts to store, such as Faces=90000'
     )
-    parser.add_argument('--zoo', type=Path, metavar='DIR', help="folder of the zoo (default: the package's own)")
+    parser.add_argument(
+        '--log',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='RUN',
+        help="work dirs of the training's stages, in order: keeps their curves, and reads seed, faces and hours",
+    )
+    parser.add_argument('--zoo', type=Path, metavar='DIR', help="a zoo of your own (default: the package's)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Publish and print the entry."""
+    from rainrestore.zoo.index import Zoo
     from rainrestore.zoo.publish import publish
 
     entry = publish(
@@ -36,17 +57,30 @@ def run(args: argparse.Namespace) -> int:
         args.config,
         licence=args.licence,
         slots=args.keep,
+        parts=None if args.part is None else dict(args.part),
         half=not args.full_precision,
         allow_large=args.allow_large,
-        notes=dict(args.note),
-        zoo=args.zoo,
+        metadata=dict(args.note),
+        logs=args.log,
+        zoo=None if args.zoo is None else Zoo.at(args.zoo),
     )
-    print(json.dumps({'name': args.name, **entry}))
+    print(json.dumps(entry))
     return 0
 
 
-def _note(text: str) -> tuple[str, str]:
+def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition('=')
-    if not (key and equals):
+    if not (key and equals and value):
         raise argparse.ArgumentTypeError(f'expected KEY=VALUE, got {text!r}')
+    return key, value
+
+
+def _note(text: str) -> tuple[str, int | float | str]:
+    """Numbers as numbers."""
+    key, value = _pair(text)
+    for kind in (int, float):
+        try:
+            return key, kind(value)
+        except ValueError:
+            continue
     return key, value

@@ -1,65 +1,128 @@
-"""The zoo's index, and what a name in it stands for."""
+"""The zoo's single source: ``model-index.yml``, its models and what is known about each."""
 
 import difflib
-import json
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import torch
+import yaml
 
-from rainrestore.checkpoints import ZOO_SCHEME, load_from_safetensors, sha256_of
+from rainrestore.checkpoints import ZOO_SCHEME
 from rainrestore.errors import CheckpointError
+from rainrestore.files import whole_file
+from rainrestore.zoo.schema import ZooIndexError, check_index
 
-ZOO_DIR = Path(__file__).resolve().parents[1] / 'assets' / 'zoo'
-INDEX_NAME = 'index.json'
+PACKAGE = Path(__file__).resolve().parents[1]
+INDEX_NAME = 'model-index.yml'
+
+Entry = dict[str, Any]
 
 
-def read_index(zoo: Path | None = None) -> dict[str, dict[str, Any]]:
-    """The zoo's index: name -> ``file``, ``sha256``, ``config``, ``licence`` and whatever the publisher added."""
-    path = (zoo or ZOO_DIR) / INDEX_NAME
+@dataclass(frozen=True)
+class Zoo:
+    """Where a zoo is.
+
+    Attributes:
+        index: Its index.
+        files: The folder of its weights and logs.
+    """
+
+    index: Path
+    files: Path
+
+    @staticmethod
+    def bundled() -> 'Zoo':
+        """The package's own. An installed package has a copy of the index (setup.py puts it there), a checkout the one
+        beside the package."""
+        # The package's own first: beside an installed package, in site-packages, the file may be anybody's.
+        copies = [folder / INDEX_NAME for folder in (PACKAGE, PACKAGE.parent)]
+        return Zoo(next((path for path in copies if path.is_file()), copies[-1]), PACKAGE / 'assets' / 'zoo')
+
+    @staticmethod
+    def at(folder: Path | str) -> 'Zoo':
+        """A folder with an index of its own."""
+        return Zoo(Path(folder) / INDEX_NAME, Path(folder))
+
+
+def read_index(zoo: Zoo | None = None) -> dict[str, Any]:
+    """All that the index says, checked (:mod:`rainrestore.zoo.schema`); without a file, that there are no models.
+
+    What is returned is shared: copy it before you change it.
+
+    Raises:
+        ZooIndexError: It is no YAML, or says what it cannot mean.
+    """
+    path = (zoo or Zoo.bundled()).index
     if not path.is_file():
-        return {}
+        return {'Models': []}
+    status = path.stat()
+    return _read(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, changed: int, size: int) -> dict[str, Any]:
+    """Once a state of the file: a run looks up several names, and YAML takes its time."""
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f'{path} is not valid JSON ({error})') from error
+        document = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ZooIndexError(f'{path} is not valid YAML ({error})') from error
+    check_index(document, path)
+    return document
 
 
-def zoo_entry(name: str, zoo: Path | None = None) -> dict[str, Any]:
+def write_index(document: dict[str, Any], zoo: Zoo) -> None:
+    """Write an index; the comment at its beginning stays.
+
+    Raises:
+        ZooIndexError: It says what it cannot mean; the file is as it was.
+    """
+    check_index(document, zoo.index)
+    before = zoo.index.read_text(encoding='utf-8') if zoo.index.is_file() else ''
+    comment = takewhile(lambda line: line.startswith('#'), before.splitlines())
+    with whole_file(zoo.index) as temporary:
+        temporary.write_text('\n'.join([*comment, index_text(document)]), encoding='utf-8')
+
+
+def index_text(document: dict[str, Any]) -> str:
+    """An index as YAML: entries as blocks, numbers that belong together on a line."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=116, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes lists and mappings of nothing but numbers and names on a line."""
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> Any:
+        return super().represent_sequence(tag, sequence, flow_style=all(map(_is_short, sequence)))
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> Any:
+        return super().represent_mapping(tag, mapping, flow_style=all(map(_is_short, mapping.values())))
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _is_short(value: Any) -> bool:
+    return isinstance(value, (int, float)) or (isinstance(value, str) and value.isidentifier())
+
+
+def models(zoo: Zoo | None = None) -> dict[str, Entry]:
+    """The models of the zoo: name -> entry."""
+    return {entry['Name']: entry for entry in read_index(zoo)['Models']}
+
+
+def zoo_entry(name: str, zoo: Zoo | None = None) -> Entry:
     """The index entry of a zoo model, named with or without ``rainrestore://``.
 
     Raises:
         CheckpointError: There is no such model; the message suggests the nearest name and lists them all.
     """
     name = name.removeprefix(ZOO_SCHEME)
-    index = read_index(zoo)
-    if name not in index:
-        near = difflib.get_close_matches(name, index, n=1, cutoff=0.5)
+    known = models(zoo)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         guess = f', did you mean {ZOO_SCHEME}{near[0]}?' if near else '.'
-        listed = ', '.join(sorted(index)) or 'none'
+        listed = ', '.join(sorted(known)) or 'none'
         raise CheckpointError(f'no zoo model is called {name!r}{guess} Models: {listed}')
-    return index[name]
-
-
-def zoo_file(name: str, zoo: Path | None = None) -> Path:
-    """The file of a zoo model, checked against the index's SHA-256 before anyone reads it.
-
-    Raises:
-        CheckpointError: An unknown name, a missing file, or a file that differs from the published one.
-    """
-    entry = zoo_entry(name, zoo)
-    path = (zoo or ZOO_DIR) / entry['file']
-    if not path.is_file():
-        raise CheckpointError(f'{name}: its file {path} is missing; install rainrestore again')
-    found = sha256_of(path)
-    if found != entry['sha256']:
-        raise CheckpointError(
-            f'{name}: {path} is not the published file (sha256 {found[:16]}..., expected '
-            f'{entry["sha256"][:16]}...); install rainrestore again'
-        )
-    return path
-
-
-def load_by_name(name: str, map_location: str | torch.device | None = None) -> dict[str, Any]:
-    """The checkpoint of a zoo model."""
-    return load_from_safetensors(str(zoo_file(name)), map_location)
+    return known[name]

@@ -1,16 +1,33 @@
-"""From a training's checkpoint to a zoo model: what restoring needs, in half precision, with its hash in the index."""
+"""From a training's checkpoint to a zoo model: what restoring needs, in half precision, with its entry in the index."""
 
-import json
+import copy
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rainrestore.checkpoints import is_training_only, load_checkpoint, save_safetensors, sha256_of
+import torch
+from torch import Tensor, nn
+
+from rainrestore.checkpoints import (
+    ZOO_SCHEME,
+    fit_weights,
+    is_training_only,
+    load_checkpoint,
+    load_safetensors,
+    save_safetensors,
+    sha256_of,
+)
+from rainrestore.engine.config import bundled_config, load_config
 from rainrestore.errors import CheckpointError, ConfigError
-from rainrestore.zoo.index import INDEX_NAME, ZOO_DIR, read_index
+from rainrestore.registry import MODELS, SCOPE
+from rainrestore.zoo.files import load_by_name, slot_weights
+from rainrestore.zoo.index import Entry, Zoo, read_index, write_index
+from rainrestore.zoo.schema import NAME_PATTERN, check_index, check_metadata
+from rainrestore.zoo.training_log import keep_log
 
 MAX_BYTES = 30_000_000
 #: What batch normalisation remembers: weights of the file, but no parameters of the network.
@@ -21,74 +38,198 @@ def publish(
     source: Path | str,
     name: str,
     config: str,
-    licence: str = 'Apache-2.0',
+    licence: str | None = None,
     slots: Sequence[str] | None = None,
+    parts: Mapping[str, str] | None = None,
     half: bool = True,
     allow_large: bool = False,
-    notes: Mapping[str, Any] | None = None,
-    zoo: Path | None = None,
-) -> dict[str, Any]:
+    metadata: Mapping[str, Any] | None = None,
+    logs: Sequence[Path] = (),
+    zoo: Zoo | None = None,
+) -> Entry:
     """Write ``NAME.safetensors`` into the zoo and enter it in the index; an older model of that name is replaced.
 
-    Optimisers, schedules, discriminators and losses stay behind.
+    Optimisers, schedules, discriminators and losses stay behind. What an older entry says beyond this stays, but for
+    the figures of other weights than these: they are measured anew by ``rainrestore zoo evaluate NAME``.
 
     Args:
         source: A checkpoint of a training (or another zoo model).
         name: Name in the zoo, of lower-case letters, digits and ``_``.
         config: Config that builds the network, such as ``configs/fcg_gan_x4.py``.
-        licence: SPDX name of the weights' licence.
+        licence: SPDX name of the weights' licence; None for that of the older entry, else Apache-2.0.
         slots: Keep only these slots (``rain_removal``, ``face_parser``, ``generator``); None keeps all that are left.
+        parts: Slot -> model of the same zoo that fills it in place of this file. None for those of the older entry.
         half: Store float16.
         allow_large: Accept a file over 30 MB, too much for a repository.
-        notes: What the user should know (training data, faces seen); stored in the file and in the index.
-        zoo: Folder of the zoo; None for the package's own.
+        metadata: What the user should know (``Training Data``, ``Hardware``); stored in the file and in the index.
+        logs: The work dirs of the training's stages, in order; their curves go to ``NAME.log.json``, and seed, faces
+            and hours into the metadata, where ``metadata`` does not say otherwise.
+        zoo: The zoo; None for the package's own.
 
     Returns:
         The index entry.
 
     Raises:
-        CheckpointError: The checkpoint cannot be read, holds no such slot, or the file becomes too large.
-        ConfigError: The name is not of that form.
+        CheckpointError: The checkpoint cannot be read or holds no such slot; its weights are not those of the config's
+            network, or leave a slot of it empty; a part differs from what is in its slot; the file becomes too large.
+        ConfigError: The name is not of that form, there is no such config, or a log cannot be read.
+        ZooIndexError: The metadata are of a kind that they cannot be.
     """
-    if not re.fullmatch(r'[a-z0-9_]+', name):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise ConfigError(f'a zoo name has lower-case letters, digits and _, not {name!r}')
-    zoo = zoo or ZOO_DIR
-    weights = {key: value for key, value in load_checkpoint(source)['state_dict'].items() if not is_training_only(key)}
-    found = sorted({key.partition('.')[0] for key in weights})
-    absent = sorted(set(slots or ()) - set(found))
-    if absent:
-        raise CheckpointError(f'{source} holds no slot {", ".join(absent)}; it holds {", ".join(found) or "none"}')
-    if slots is not None:
-        weights = {key: value for key, value in weights.items() if key.partition('.')[0] in slots}
-    if not weights:
-        raise CheckpointError(f'{source} holds nothing to restore with')
-    notes = dict(notes or {})
-    zoo.mkdir(parents=True, exist_ok=True)
-    index = read_index(zoo)
-    with tempfile.TemporaryDirectory(dir=zoo) as folder:
-        metadata = {'name': name, 'config': config, 'licence': licence, **notes}
-        path = save_safetensors(weights, Path(folder) / f'{name}.safetensors', metadata, half)
+    check_metadata(metadata or {}, f'{name}, Metadata')
+    own = zoo is None
+    zoo = zoo or Zoo.bundled()
+    document = copy.deepcopy(read_index(zoo))
+    older: Entry = next((entry for entry in document['Models'] if entry['Name'] == name), {})
+    parts = dict(older.get('Parts', {}) if parts is None else parts)
+    weights = _chosen(source, slots, parts, zoo)
+    network = _built(config, own)
+    licence = licence or older.get('Licence', 'Apache-2.0')
+    zoo.files.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=zoo.files) as folder:
+        facts = keep_log(logs, Path(folder) / f'{name}.log.json') if logs else {}
+        facts |= dict(metadata or {})
+        stored = {'name': name, 'config': config, 'licence': licence, **facts}
+        path = save_safetensors(weights, Path(folder) / f'{name}.safetensors', stored, half)
         size = path.stat().st_size
         if size > MAX_BYTES and not allow_large:
             raise CheckpointError(
                 f'{name} would be {size / 1e6:.1f} MB, over {MAX_BYTES / 1e6:.0f} MB; choose narrower '
                 'networks, or allow it'
             )
+        whole = _check_fit(network, path, parts, zoo, source)
+        same_weights = _keep_same(path, older, zoo)
         entry = {
-            'file': path.name,
-            'sha256': sha256_of(path),
-            'bytes': size,
-            'parameters': sum(
-                value.numel()
-                for key, value in weights.items()
-                if value.is_floating_point() and not key.endswith(STATISTICS)
-            ),
-            'config': config,
-            'licence': licence,
-            **notes,
+            **{key: value for key, value in older.items() if key != 'Parts'},
+            'Name': name,
+            'Config': config,
+            'Metadata': {**older.get('Metadata', {}), **facts, 'Parameters': _parameters(whole)},
+            'Weights': path.name,
+            'SHA256': sha256_of(path),
+            'Bytes': path.stat().st_size,
+            'Licence': licence,
+            **({'Parts': parts} if parts else {}),
+            **({'Log': f'{name}.log.json'} if logs else {}),
         }
-        os.replace(path, zoo / path.name)
-        listed = Path(folder) / INDEX_NAME
-        listed.write_text(json.dumps({**index, name: entry}, indent=2, sort_keys=True) + '\n', encoding='utf-8')
-        os.replace(listed, zoo / INDEX_NAME)
+        if older:
+            document['Models'][document['Models'].index(older)] = entry
+        else:
+            document['Models'].append(entry)
+        if not same_weights or (config, parts) != (older['Config'], older.get('Parts', {})):
+            _forget_figures(document, name)
+        # Before anything is replaced: it may say what an index cannot.
+        check_index(document, zoo.index)
+        for file in Path(folder).iterdir():
+            os.replace(file, zoo.files / file.name)
+        write_index(document, zoo)
     return entry
+
+
+def _chosen(source: Path | str, slots: Sequence[str] | None, parts: Mapping[str, str], zoo: Zoo) -> dict[str, Tensor]:
+    """What goes into the file: the weights of the slots that are kept and that no part fills."""
+    weights = {key: value for key, value in load_checkpoint(source)['state_dict'].items() if not is_training_only(key)}
+    found = sorted({key.partition('.')[0] for key in weights})
+    absent = sorted(set(slots or ()) - set(found))
+    if absent:
+        raise CheckpointError(f'{source} holds no slot {", ".join(absent)}; it holds {", ".join(found) or "none"}')
+    for slot, part in parts.items():
+        _check_same(slot_weights(weights, slot), part, slot, source, zoo)
+    kept = [slot for slot in (found if slots is None else slots) if slot not in parts]
+    weights = {key: value for key, value in weights.items() if key.partition('.')[0] in kept}
+    if not weights:
+        raise CheckpointError(f'{source} holds nothing to restore with')
+    return weights
+
+
+def _check_same(weights: dict[str, Tensor], part: str, slot: str, source: Path | str, zoo: Zoo) -> None:
+    """A part stands for a slot that the training left as it was, or the model would restore otherwise than trained."""
+    shared = slot_weights(load_by_name(part, zoo=zoo)['state_dict'], slot)
+    if not shared:
+        raise CheckpointError(f'{ZOO_SCHEME}{part} cannot fill {slot}: it holds no {slot}')
+    changed = [
+        key
+        for key in sorted({*weights, *shared})
+        if weights
+        and (key not in weights or key not in shared or not torch.equal(weights[key].half(), shared[key].half()))
+    ]
+    if changed:
+        raise CheckpointError(
+            f'{ZOO_SCHEME}{part} cannot fill {slot}: {source} holds another {changed[0]}, so the training has changed '
+            'it; publish it whole'
+        )
+
+
+def _built(config: str, own: bool) -> nn.Module:
+    """The network of the config, untrained; the package's own zoo finds its configs in whatever folder one is."""
+    path = Path(config)
+    if own or not path.is_file():
+        try:
+            path = bundled_config(config)
+        except ConfigError as error:
+            where = "of this package, such as 'configs/fcg_gan_x4.py'" if own else 'at this path or of this package'
+            raise ConfigError(f'{config}: no such config {where}') from error
+    model = load_config(path).get('model')
+    if not model:
+        raise ConfigError(f'{config}: a config of a network has a "model"')
+    return MODELS.build({'_scope_': SCOPE, **model})
+
+
+def _check_fit(network: nn.Module, path: Path, parts: Mapping[str, str], zoo: Zoo, source: object) -> dict[str, Tensor]:
+    """The weights of the file and its parts, if they are, name by name, those of the network's slots.
+
+    A slot that neither has comes from where the config's ``init_cfg`` says; a slot that the network lacks is refused.
+    """
+    weights, _ = load_safetensors(path)
+    for slot, part in parts.items():
+        weights |= slot_weights(load_by_name(part, zoo=zoo)['state_dict'], slot)
+    places = {name.partition('.')[0] for name in network.state_dict() if not is_training_only(name)}
+    homeless = sorted({name.partition('.')[0] for name in weights} - places)
+    if homeless:
+        raise CheckpointError(
+            f'{source} belongs to another network than the config, which has no {", ".join(homeless)} but '
+            f'{", ".join(sorted(places)) or "no weights"}'
+        )
+    fit_weights(network, weights, source)
+    return weights
+
+
+def _parameters(weights: Mapping[str, Tensor]) -> int:
+    return sum(
+        value.numel() for name, value in weights.items() if value.is_floating_point() and not name.endswith(STATISTICS)
+    )
+
+
+def _keep_same(path: Path, older: Entry, zoo: Zoo) -> bool:
+    """Whether the older model has the same weights; where it says the same of itself as well, its file is kept.
+
+    The same content may be other bytes: safetensors writes what a file says of itself in any order.
+    """
+    before = zoo.files / older['Weights'] if older else path
+    if not older or not before.is_file():
+        return False
+    (weights, facts), (old_weights, old_facts) = load_safetensors(path), load_safetensors(before)
+    same = weights.keys() == old_weights.keys() and all(torch.equal(weights[key], old_weights[key]) for key in weights)
+    if same and facts == old_facts:
+        shutil.copyfile(before, path)
+    return same
+
+
+def _forget_figures(document: dict[str, Any], name: str) -> None:
+    """Other weights have other figures, and so have those that are put together from them or compared with them."""
+    models = {entry['Name']: entry for entry in document['Models']}
+    changed = {name}
+    # As long as there are more: parts may have parts.
+    while more := {other for other in models if changed & set(models[other].get('Parts', {}).values())} - changed:
+        changed |= more
+    checkpoints = {ZOO_SCHEME + other for other in changed}
+    references = [entry for entry in document.get('References', []) if entry['Checkpoint'] in checkpoints]
+    for entry in (*(models[other] for other in changed), *references):
+        entry.pop('Results', None)
+        changed.add(entry['Name'])
+    if 'Comparisons' in document:
+        document['Comparisons'] = [
+            comparison
+            for comparison in document['Comparisons']
+            if not changed & {comparison['Model'], comparison['Reference']}
+        ]

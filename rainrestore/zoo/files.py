@@ -1,0 +1,79 @@
+"""From the name of a model to its file, and from its file and those of its parts to its weights."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from rainrestore.checkpoints import ZOO_SCHEME, load_from_safetensors, sha256_of
+from rainrestore.errors import CheckpointError
+from rainrestore.zoo.index import Entry, Zoo, zoo_entry
+
+State = Literal['bundled', 'cached', 'remote']
+
+
+def file_state(entry: Entry, zoo: Zoo | None = None) -> State:
+    """Whether the weights of a model came with the package, are in the user's cache, or are to be downloaded."""
+    from rainrestore.zoo.fetch import cached_file
+
+    if ((zoo or Zoo.bundled()).files / entry['Weights']).is_file():
+        return 'bundled'
+    return 'cached' if cached_file(entry['Weights'], entry['SHA256']).is_file() else 'remote'
+
+
+def zoo_file(name: str, zoo: Zoo | None = None) -> Path:
+    """The file of a zoo model, checked against the index's SHA-256 before anyone reads it.
+
+    The package's own, else the one in the user's cache, else downloaded to there (:mod:`rainrestore.zoo.fetch`).
+
+    Raises:
+        CheckpointError: An unknown name, a file that cannot be had, or one that differs from the published one.
+    """
+    zoo = zoo or Zoo.bundled()
+    entry = zoo_entry(name, zoo)
+    path = zoo.files / entry['Weights']
+    if not path.is_file():
+        # Imports what only a download needs.
+        from rainrestore.zoo.fetch import fetch
+
+        return fetch(entry['Weights'], entry['SHA256'], entry['Bytes'])
+    found = sha256_of(path)
+    if found != entry['SHA256']:
+        raise CheckpointError(
+            f'{entry["Name"]}: {path} is not the published file (sha256 {found[:16]}..., expected '
+            f'{entry["SHA256"][:16]}...); install rainrestore again'
+        )
+    return path
+
+
+def with_parts(name: str, zoo: Zoo | None = None) -> list[str]:
+    """A model and all whose weights it is put together from, itself first."""
+    names = [zoo_entry(name, zoo)['Name']]
+    for part in zoo_entry(name, zoo).get('Parts', {}).values():
+        names += [other for other in with_parts(part, zoo) if other not in names]
+    return names
+
+
+def load_by_name(name: str, map_location: str | torch.device | None = None, zoo: Zoo | None = None) -> dict[str, Any]:
+    """mmengine's loader for ``rainrestore://NAME``: the model's own weights, and those of its parts in their slots.
+
+    Raises:
+        CheckpointError: As :func:`zoo_file`; a part has no such slot, or the model's own file has it as well.
+    """
+    entry = zoo_entry(name, zoo)
+    checkpoint = load_from_safetensors(str(zoo_file(name, zoo)), map_location)
+    weights: dict[str, Tensor] = checkpoint['state_dict']
+    for slot, part in entry.get('Parts', {}).items():
+        taken = slot_weights(load_by_name(part, map_location, zoo)['state_dict'], slot)
+        if not taken:
+            raise CheckpointError(f'{entry["Name"]}: {ZOO_SCHEME}{part}, which is to fill {slot}, holds none')
+        if slot_weights(weights, slot):
+            raise CheckpointError(f'{entry["Name"]}: both its own file and {ZOO_SCHEME}{part} hold {slot}')
+        weights.update(taken)
+    return checkpoint
+
+
+def slot_weights(weights: dict[str, Tensor], slot: str) -> dict[str, Tensor]:
+    """Those of one slot, under their full names."""
+    return {name: value for name, value in weights.items() if name.partition('.')[0] == slot}

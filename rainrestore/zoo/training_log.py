@@ -1,0 +1,115 @@
+"""What is kept of a training: its curves, thinned out, and what its logs say about it."""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from rainrestore.engine.run_logs import Curves, read_run
+from rainrestore.errors import ConfigError
+from rainrestore.files import whole_file
+
+#: Points that are kept of a curve.
+POINTS = 100
+DIGITS = 5
+# Neither a loss nor a figure of a validation: rates, times, memory, and what the discriminators think.
+_LEFT_OUT = re.compile(r'(.*\.|base_)?lr|(data_)?time|memory|grad_norm|(prob|slope)_\w+')
+# How mmengine states the seed and the number of processes at the start of a log.
+_SEED = re.compile(r'^ +seed: (\d+)$', re.MULTILINE)
+_PROCESSES = re.compile(r'^ +GPU number: (\d+)$', re.MULTILINE)
+
+
+def keep_log(runs: Sequence[Path], path: Path) -> dict[str, Any]:
+    """Write the curves of a training to a small file, and return what its logs say about it.
+
+    A curve is the losses or a figure of a validation over the steps of its run; of more than 100 points, neighbours
+    are averaged. ``{"runs": [{"name": ..., "steps": ..., "curves": {key: [[step, value], ...]}}]}``.
+
+    Args:
+        runs: The work dirs of the stages, in order; the parts of a resumed one are joined.
+        path: The JSON file to write.
+
+    Returns:
+        ``Seed``, ``Faces`` (steps times batch times processes) and ``Hours`` (of training steps alone) for the
+        metadata of an index entry; each only if the logs of every stage say it.
+
+    Raises:
+        ConfigError: A run has no scalars.
+    """
+    stages = [(run, read_run(run)) for run in runs]
+    log = {
+        'runs': [
+            {
+                'name': run.resolve().name,
+                'steps': _steps(curves),
+                'curves': {key: thinned(curve) for key, curve in curves.items() if not _LEFT_OUT.fullmatch(key)},
+            }
+            for run, curves in stages
+        ]
+    }
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(log) + '\n', encoding='utf-8')
+    facts = [_facts(run, curves) for run, curves in stages]
+    found: dict[str, Any] = {}
+    if all(stage.get('Seed') == facts[0].get('Seed') for stage in facts):
+        found |= {'Seed': facts[0].get('Seed')}
+    for key, digits in (('Faces', None), ('Hours', 2)):
+        if all(stage.get(key) is not None for stage in facts):
+            found[key] = round(sum(stage[key] for stage in facts), digits)
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def read_log(path: Path) -> list[tuple[str, Curves]]:
+    """The curves of a kept log, a run after the other on one axis of steps.
+
+    Raises:
+        ConfigError: No such file, or none that :func:`keep_log` has written.
+    """
+    try:
+        runs = json.loads(path.read_text(encoding='utf-8'))['runs']
+        found, before = [], 0
+        for run in runs:
+            shifted = {key: {before + int(step): float(value) for step, value in points}
+                       for key, points in run['curves'].items()}  # fmt: skip
+            found.append((str(run['name']), shifted))
+            before += int(run['steps'])
+    except FileNotFoundError as error:
+        raise ConfigError(f'{path}: no such log of a training') from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f'{path} is no log of a training as publish writes it ({error!r})') from error
+    return found
+
+
+def thinned(curve: Mapping[int, float]) -> list[list[float]]:
+    """At most 100 points, each the mean of neighbours at the last of their steps; what is not finite is left out."""
+    points = [(step, value) for step, value in curve.items() if math.isfinite(value)]
+    size = math.ceil(len(points) / POINTS) or 1
+    groups = [points[start : start + size] for start in range(0, len(points), size)]
+    return [[group[-1][0], float(f'{sum(value for _, value in group) / len(group):.{DIGITS}g}')] for group in groups]
+
+
+def _steps(curves: Curves) -> int:
+    return max((step for curve in curves.values() for step in curve), default=0)
+
+
+def _facts(run: Path, curves: Curves) -> dict[str, Any]:
+    folder = run if run.is_dir() else run.parent
+    texts = [file.read_text(encoding='utf-8', errors='replace') for file in sorted(folder.rglob('*.log'))]
+    seeds = {int(seed) for text in texts for seed in _SEED.findall(text)}
+    processes = {int(number) for text in texts for number in _PROCESSES.findall(text)}
+    configs = sorted(folder.rglob('vis_data/config.py'))
+    facts: dict[str, Any] = {'Seed': seeds.pop() if len(seeds) == 1 else None}
+    if len(processes) == 1 and configs:
+        config = Config.fromfile(configs[-1], import_custom_modules=False)
+        facts['Faces'] = _steps(curves) * config.train_dataloader.batch_size * processes.pop()
+    if 'time' in curves:
+        # Of a step on average, since the line before.
+        lengths = [after - before for before, after in pairwise([0, *curves['time']])]
+        seconds = sum(length * time for length, time in zip(lengths, curves['time'].values(), strict=True))
+        facts['Hours'] = seconds / 3600
+    return facts

@@ -1,0 +1,104 @@
+"""The index of a zoo: what it may say, and that it says where it says something else."""
+
+import pytest
+import torch
+from zoos import add_model, write_zoo
+
+from rainrestore.errors import CheckpointError
+from rainrestore.zoo.files import with_parts
+from rainrestore.zoo.index import Zoo, index_text, models, read_index, write_index, zoo_entry
+from rainrestore.zoo.schema import ZooIndexError
+
+MODEL = """
+- Name: tiny_x4
+  Config: configs/tiny.py
+  Metadata: {Faces: 12, Gauge: broken}
+  Weights: tiny_x4.safetensors
+  SHA256: 5ec92aa6f9dc6d3094f32d2f194866a1b393eaf408fdb3981446db33cb743450
+  Bytes: 100
+  Licence: Apache-2.0
+  Results:
+  - {Dataset: drawn, Metrics: {PSNR: 20.5}}
+"""
+INDEX = 'Datasets:\n- {Name: drawn, Faces: 3}\nModels:' + MODEL
+
+
+def zoo_of(tmp_path, text: str) -> Zoo:
+    (tmp_path / 'model-index.yml').write_text(text, encoding='utf-8')
+    return Zoo.at(tmp_path)
+
+
+def test_index_is_read_once_a_state_of_the_file(tmp_path):
+    zoo = zoo_of(tmp_path, INDEX)
+    assert models(zoo)['tiny_x4']['Bytes'] == 100
+    assert read_index(zoo) is read_index(zoo)
+    assert models(zoo_of(tmp_path, INDEX.replace('Bytes: 100', 'Bytes: 1024')))['tiny_x4']['Bytes'] == 1024
+    assert models(Zoo.at(tmp_path / 'nothing')) == {}
+
+
+@pytest.mark.parametrize(
+    ('before', 'after', 'message'),
+    [
+        ('  Bytes: 100\n', '', 'Models, tiny_x4: Bytes is missing; it is a whole number'),
+        ('Bytes: 100', 'Bytes: many', "Models, tiny_x4: Bytes is 'many', and should be a whole number"),
+        ('Bytes: 100', 'Bytes: true', 'Bytes is True, and should be a whole number'),
+        ('Licence: ', 'License: ', "tiny_x4: Licence is missing"),
+        ('  Licence: Apache-2.0', '  Licence: MIT\n  Licenses: x', "'Licenses' is no key of it, did you mean Licence"),
+        ('Name: tiny_x4', 'Name: Tiny-x4', 'should be a name of lower-case letters, digits and _'),
+        ('tiny_x4.safetensors', '../tiny_x4.safetensors', 'Weights is .* without a folder'),
+        ('tiny_x4.safetensors', '/etc/tiny_x4.safetensors', 'Weights is .* without a folder'),
+        ('tiny_x4.safetensors', '.hidden.safetensors', 'Weights is .* without a folder'),
+        ('tiny_x4.safetensors', 'tiny_x4.pth', r'Weights is .* \.safetensors file'),
+        ('SHA256: 5e', 'SHA256: XX', 'SHA256 is .*64 hexadecimal digits'),
+        ('Faces: 12', 'Faces: 1.5', 'tiny_x4, Metadata: Faces is 1.5, and should be a whole number'),
+        ('PSNR: 20.5', 'PSNR: good', 'Results: Metrics is .*names with numbers'),
+        ('PSNR: 20.5', 'PSNR: .nan', 'Results: Metrics is .*names with numbers'),
+        ('Dataset: drawn', 'Dataset: dawn', "names the data set 'dawn', which is none, did you mean drawn"),
+        ('  Config:', '  In Collection: FCG\n  Config:', "In Collection names the collection 'FCG', which is none"),
+        ('  Config:', '  Parts: {generator: huge_x4}\n  Config:', "Parts names the model 'huge_x4', which is none"),
+        ('  Config:', '  Parts: {generator: tiny_x4}\n  Config:', 'Parts leads back to it, over tiny_x4, tiny_x4'),
+        ('Models:', f'Models:{MODEL}', 'Models, tiny_x4: there are two of this name'),
+        (INDEX, 'Models: {', 'is not valid YAML'),
+        (INDEX, 'Models: !!python/object/apply:os.getcwd []', 'is not valid YAML'),
+        (INDEX, '- 3', 'holds no names with values'),
+        (INDEX, 'Datasets: []', 'Models is missing'),
+        ('Datasets:', 'Data sets:', "'Data sets' is no key of it, did you mean Datasets"),
+    ],
+)  # fmt: skip
+def test_what_an_index_cannot_say_is_named(tmp_path, before, after, message):
+    assert before in INDEX
+    with pytest.raises(ZooIndexError, match=message) as caught:
+        read_index(zoo_of(tmp_path, INDEX.replace(before, after)))
+    assert str(tmp_path / 'model-index.yml') in str(caught.value)
+
+
+def test_comparison_of_what_is_not_there_is_named(tmp_path):
+    compared = 'Comparisons:\n- {Model: tiny_x4, Reference: none_x4, Dataset: drawn, PSNR: [1, 0, 2]}\n'
+    with pytest.raises(ZooIndexError, match="Comparisons: Reference names the model or reference 'none_x4'"):
+        read_index(zoo_of(tmp_path, INDEX + compared))
+    with pytest.raises(ZooIndexError, match=r'Comparisons, number 1: PSNR is .* two ends of its interval'):
+        read_index(zoo_of(tmp_path, INDEX + compared.replace('[1, 0, 2]', '[1]')))
+
+
+def test_writing_checks_first_and_comes_back_as_it_was(tmp_path):
+    zoo = zoo_of(tmp_path, INDEX)
+    document = read_index(zoo)
+    write_index(document, zoo)
+    text = zoo.index.read_text(encoding='utf-8')
+    assert read_index(zoo) == document
+    assert text == index_text(document)
+    with pytest.raises(ZooIndexError, match='two of this name'):
+        write_index({'Models': document['Models'] * 2}, zoo)
+    assert zoo.index.read_text(encoding='utf-8') == text
+
+
+def test_unknown_name_suggests_and_parts_come_after_the_whole(tmp_path):
+    weights = {'generator.weight': torch.zeros(2)}
+    entries = [add_model(tmp_path, name, weights) for name in ('hrrm', 'fpm')]
+    middle = add_model(tmp_path, 'middle', weights, Parts={'rain_removal': 'hrrm'})
+    whole = add_model(tmp_path, 'whole', weights, Parts={'rain_removal': 'middle', 'face_parser': 'fpm'})
+    zoo = write_zoo(tmp_path, *entries, middle, whole)
+    assert with_parts('whole', zoo) == ['whole', 'middle', 'hrrm', 'fpm']
+    assert zoo_entry('rainrestore://fpm', zoo)['Name'] == 'fpm'
+    with pytest.raises(CheckpointError, match=r'did you mean rainrestore://middle\? Models: fpm, hrrm, middle, whole'):
+        zoo_entry('midle', zoo)
