@@ -236,6 +236,8 @@ def weights(path: Path, words: Sequence[str]) -> None:
         return
     model = MODELS.build(engine_config.load_config(name).model)
     torch.save({'state_dict': model.state_dict(), 'meta': {}}, path)
+    if '--log' in words:
+        log(path.parent, words)
 
 
 def log(path: Path, words: Sequence[str]) -> None:

@@ -1,0 +1,258 @@
+"""List, show, download and check the models of the zoo.
+
+The models, what is known about them and their figures are those of model-index.yml. Their names are what restore, test,
+export and web take: rainrestore restore --model NAME, rainrestore://NAME.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+MEGABYTE = 1e6
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the commands of ``rainrestore zoo``."""
+    commands = parser.add_subparsers(metavar='COMMAND', required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], said: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=said, description=f'{said[0].upper()}{said[1:]}.')
+        added.set_defaults(run_zoo=run)
+        return added
+
+    command('list', _list, 'the models, their figures, and whether their files are here')
+    shown = command('show', _show, 'everything that is known about a model')
+    shown.add_argument('name', metavar='NAME', help='a model, such as fcg_gan_x4')
+    for name, run_command, said in (
+        ('download', _download, 'bring files into the cache, to restore without a network later'),
+        ('verify', _verify, 'check the files, measure the figures anew and compare them; exit code 1 if any differs'),
+        ('evaluate', _evaluate, 'measure the figures and write them into the index'),
+    ):
+        added = command(name, run_command, said)
+        added.add_argument('names', nargs='*', metavar='NAME', help='models' + ', or references' * (name != 'download'))
+        added.add_argument('--all', action='store_true', help='all that the index has')
+        if name != 'download':
+            added.add_argument(
+                '--data',
+                type=Path,
+                metavar='DIR',
+                help='the CelebA faces of the index, {train,val,test}/{img,mask}, to measure on as well as on the '
+                'portraits',
+            )
+            added.add_argument(
+                '--out',
+                type=Path,
+                default=Path('work_dirs/zoo'),
+                metavar='DIR',
+                help='where the tests write (default: work_dirs/zoo)',
+            )
+    page = command('page', _page, 'write model_zoo.md and its curves from the index')
+    page.add_argument('--check', action='store_true', help='write nothing; exit code 1 if they are not up to date')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the chosen command."""
+    return args.run_zoo(args)
+
+
+def _list(args: argparse.Namespace) -> int:
+    from rainrestore.zoo.files import file_state
+    from rainrestore.zoo.index import read_index
+
+    index = read_index()
+    datasets = [data['Name'] for data in index.get('Datasets', [])]
+    rows = [['name', 'task', *datasets, 'size', 'file']]
+    for entry in index['Models']:
+        figures = {result['Dataset']: result['Metrics'] for result in entry.get('Results', [])}
+        rows.append(
+            [
+                entry['Name'],
+                entry.get('Task', ''),
+                *(_in_short(figures.get(dataset, {})) for dataset in datasets),
+                f'{entry["Bytes"] / MEGABYTE:.1f} MB',
+                file_state(entry),
+            ]
+        )
+    _print_table(rows)
+    return 0
+
+
+def _in_short(figures: Mapping[str, float]) -> str:
+    """The first of the kinds that are compared: PSNR, SSIM and LPIPS of faces, else what there is."""
+    from rainrestore.zoo.figures import digits
+
+    keys = [key for key in ('PSNR', 'SSIM', 'LPIPS') if key in figures] or list(figures)[:1]
+    plain = keys == ['PSNR', 'SSIM', 'LPIPS'][: len(keys)]
+    values = [f'{figures[key]:.{digits(key)}f}' for key in keys]
+    return ' / '.join(values) if plain else ' / '.join(map(' '.join, zip(keys, values, strict=True)))
+
+
+def _show(args: argparse.Namespace) -> int:
+    from rainrestore.zoo.fetch import base_url, cached_file
+    from rainrestore.zoo.figures import digits
+    from rainrestore.zoo.files import file_state
+    from rainrestore.zoo.index import Zoo, read_index, zoo_entry
+
+    entry, index = zoo_entry(args.name), read_index()
+    state = file_state(entry)
+    where = {
+        'bundled': str(Zoo.bundled().files / entry['Weights']),
+        'cached': str(cached_file(entry['Weights'], entry['SHA256'])),
+        'remote': f'not here; downloaded from {base_url() or "nowhere: set RAINRESTORE_ZOO_URL"}',
+    }[state]
+    metadata = entry['Metadata']
+    facts: dict[str, Any] = {
+        'model': f'rainrestore://{entry["Name"]}',
+        'task': entry.get('Task'),
+        'collection': entry.get('In Collection'),
+        'config': entry['Config'],
+        'file': f'{where} ({state}, {entry["Bytes"] / MEGABYTE:.1f} MB)',
+        'sha256': entry['SHA256'],
+        'parts': ', '.join(f'{slot} of {part}' for slot, part in entry.get('Parts', {}).items()),
+        **{key.lower(): ', '.join(value) if isinstance(value, list) else value
+           for key, value in metadata.items() if key != 'Commands'},
+        'licence': f'{entry["Licence"]}. {index.get("Licences", {}).get(entry["Licence"], "")}',
+        'training log': entry.get('Log'),
+    }  # fmt: skip
+    width = max(map(len, facts)) + 2
+    for key, value in facts.items():
+        if value not in (None, ''):
+            print(f'{key:{width}}{value:,}' if isinstance(value, int) and key != 'seed' else f'{key:{width}}{value}')
+    for result in entry.get('Results', []):
+        figures = ', '.join(f'{key} {value:.{digits(key)}f}' for key, value in result['Metrics'].items())
+        print(f'{"on " + result["Dataset"]:{width}}{figures}')
+    for command in metadata.get('Commands', []):
+        print(f'{"made by":{width}}{command}')
+    print(f'{"figures by":{width}}rainrestore zoo verify {entry["Name"]}')
+    return 0
+
+
+def _download(args: argparse.Namespace) -> int:
+    from rainrestore.zoo.files import with_parts, zoo_file
+    from rainrestore.zoo.index import models
+
+    names = dict.fromkeys(part for name in _chosen(args, list(models())) for part in with_parts(name))
+    files = {name: str(zoo_file(name)) for name in names}
+    for name, file in files.items():
+        print(f'{name}: {file}')
+    print(json.dumps(files))
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from rainrestore.checkpoints import ZOO_SCHEME
+    from rainrestore.errors import CheckpointError
+    from rainrestore.zoo.figures import (
+        LPIPS,
+        TOLERANCE,
+        checkpoint_of,
+        compare,
+        digits,
+        faces_of,
+        find_entry,
+        folders,
+        lpips_problem,
+        measurable,
+        measure,
+        stated,
+    )
+    from rainrestore.zoo.files import with_parts, zoo_file
+    from rainrestore.zoo.index import read_index
+
+    index, data = read_index(), folders(args.data)
+    entries = [find_entry(name, index) for name in _chosen(args, measurable())]
+    with_lpips = any('LPIPS' in stated(entry, dataset) for entry in entries for dataset in data)
+    problem = lpips_problem() if with_lpips else None
+    metrics = [LPIPS] if with_lpips and problem is None else []
+    rows = [['model', 'data', 'figure', 'stated', 'measured', '']]
+    models: dict[str, dict[str, Any]] = {}
+    differing, unmeasured = [], []
+    for entry in entries:
+        name = entry['Name']
+        found = models.setdefault(name, {})
+        try:
+            weights = checkpoint_of(entry)
+            for part in with_parts(weights) if weights.startswith(ZOO_SCHEME) else []:
+                zoo_file(part)
+        except CheckpointError as error:
+            rows.append([name, '', 'sha256', '', '', f'DIFFERS: {error}'])
+            differing.append(f'{name} sha256')
+            continue
+        for dataset, folder in data.items():
+            measured = measure(entry, folder, faces_of(dataset, index), args.out / name / dataset, metrics)
+            figures = compare(entry, dataset, measured)
+            found[dataset] = {figure.key: [figure.stated, figure.measured] for figure in figures}
+            if not figures:
+                rows.append([name, dataset, 'none is stated', '', '', ''])
+            for figure in figures:
+                where, places = f'{name} {dataset} {figure.key}', digits(figure.key)
+                value = '-' if figure.measured is None else f'{figure.measured:.{places + 1}f}'
+                verdict = 'DIFFERS' if figure.differs else 'ok'
+                if figure.measured is None:
+                    verdict = 'not measured'
+                    unmeasured.append(where)
+                elif figure.differs:
+                    differing.append(where)
+                rows.append([name, dataset, figure.key, f'{figure.stated:.{places}f}', value, verdict])
+    _print_table(rows)
+    print('allowed: ' + ', '.join(f'{key} {value:g}' for key, value in TOLERANCE.items()))
+    if problem:
+        print(f'not measured: {problem}')
+    print(json.dumps({'models': models, 'differing': differing, 'not_measured': unmeasured}))
+    return 1 if differing else 0
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from rainrestore.zoo.figures import LPIPS, enter, faces_of, find_entry, folders, lpips_problem, measurable, measure
+    from rainrestore.zoo.index import Zoo, read_index
+
+    index, data = read_index(), folders(args.data)
+    problem = lpips_problem()
+    metrics = [] if problem else [LPIPS]
+    entered: dict[str, dict[str, dict[str, float]]] = {}
+    for name in _chosen(args, measurable()):
+        entry = find_entry(name, index)
+        measured = {
+            dataset: measure(entry, folder, faces_of(dataset, index), args.out / entry['Name'] / dataset, metrics)
+            for dataset, folder in data.items()
+        }
+        # One after the other, so that an interruption loses one at most.
+        enter(name, measured)
+        entered[entry['Name']] = measured
+        for dataset, figures in measured.items():
+            print(f'{name} on {dataset}: ' + ', '.join(f'{key} {value:.4f}' for key, value in figures.items()))
+    if problem:
+        print(f'not measured: {problem}')
+    print(f'written to {Zoo.bundled().index}; rainrestore zoo page writes model_zoo.md from it')
+    print(json.dumps(entered))
+    return 0
+
+
+def _page(args: argparse.Namespace) -> int:
+    from rainrestore.zoo.page import outdated, write_page
+
+    if not args.check:
+        for path in write_page():
+            print(f'written: {path}')
+        return 0
+    stale = outdated()
+    for path in stale:
+        print(f'not up to date: {path}')
+    print('rainrestore zoo page writes them anew' if stale else 'up to date')
+    return 1 if stale else 0
+
+
+def _chosen(args: argparse.Namespace, every: list[str]) -> list[str]:
+    from rainrestore.errors import ConfigError
+
+    if bool(args.names) == args.all:
+        raise ConfigError('give names, or --all')
+    return every if args.all else args.names
+
+
+def _print_table(rows: list[list[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    for row in rows:
+        print('  '.join([*(f'{cell:{width}}' for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip())

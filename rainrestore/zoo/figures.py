@@ -1,0 +1,191 @@
+"""The figures of the zoo, measured: by ``rainrestore test`` on the data sets that the index names."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rainrestore.checkpoints import ZOO_SCHEME
+from rainrestore.datasets.face_dataset import BUNDLED_DATA
+from rainrestore.engine.config import bundled_config, load_config
+from rainrestore.errors import ConfigError, RainRestoreError
+from rainrestore.registry import METRICS
+from rainrestore.zoo.index import PACKAGE, Entry, Zoo, read_index, write_index
+
+#: The data set that comes with a checkout, and the one that the user names.
+PORTRAITS, OWN = 'portraits', 'CelebA'
+#: What a key begins with -> places after the point that are stated, and how far another processor may be off: half of
+#: the last place, and some for what is rounded otherwise.
+DIGITS = {'PSNR': 2, 'SSIM': 4, 'LPIPS': 4, 'MAE': 2, 'mIoU': 3}
+TOLERANCE = {'PSNR': 0.01, 'SSIM': 2e-4, 'LPIPS': 5e-4, 'MAE': 0.01, 'mIoU': 2e-3}
+LPIPS = {'type': 'LPIPS', 'optional': True}
+TAIL = 15
+
+
+class MeasuringError(RainRestoreError):
+    """A test of the zoo ended with an error, or saw other faces than those that the index names."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as it is stated and as it was measured; None for one that is not stated, or could not be measured."""
+
+    key: str
+    stated: float | None
+    measured: float | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether both are there and are further apart than other processors explain."""
+        if self.stated is None or self.measured is None:
+            return False
+        return abs(self.stated - self.measured) > TOLERANCE.get(family(self.key), 0.5 * 10 ** -digits(self.key))
+
+
+def family(key: str) -> str:
+    """``PSNR`` of ``PSNR_crop4``."""
+    return key.partition('_')[0]
+
+
+def digits(key: str) -> int:
+    """Places after the point that are stated of a figure."""
+    return DIGITS.get(family(key), 4)
+
+
+def measurable(zoo: Zoo | None = None) -> list[str]:
+    """Models, and the references that need no weights but the zoo's."""
+    document = read_index(zoo)
+    references = [entry for entry in document.get('References', []) if _is_at_hand(entry['Checkpoint'])]
+    return [entry['Name'] for entry in (*document['Models'], *references)]
+
+
+def find_entry(name: str, document: Mapping[str, Any]) -> Entry:
+    """The entry of a model or a reference in an index.
+
+    Raises:
+        ConfigError: There is none of this name.
+    """
+    entries = {entry['Name']: entry for entry in (*document['Models'], *document.get('References', []))}
+    if name.removeprefix(ZOO_SCHEME) not in entries:
+        raise ConfigError(f'no model or reference is called {name!r}; there are {", ".join(entries)}')
+    return entries[name.removeprefix(ZOO_SCHEME)]
+
+
+def checkpoint_of(entry: Entry) -> str:
+    """As ``rainrestore test`` takes it."""
+    return entry.get('Checkpoint', f'{ZOO_SCHEME}{entry["Name"]}')
+
+
+def folders(own: Path | None) -> dict[str, Path]:
+    """Data set -> its folder: the bundled portraits, and the faces of CelebA if the user has them.
+
+    Raises:
+        ConfigError: The portraits are not there.
+    """
+    if not BUNDLED_DATA.is_dir():
+        raise ConfigError(f'the portraits come with a clone of rainrestore: there is no {BUNDLED_DATA}')
+    return {PORTRAITS: BUNDLED_DATA, **({} if own is None else {OWN: own})}
+
+
+def lpips_problem() -> str | None:
+    """Why LPIPS cannot be measured here; None if it can."""
+    try:
+        METRICS.build(LPIPS)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def measure(
+    entry: Entry, data: Path, faces: int | None, out: Path, metrics: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, float]:
+    """Test a model or a reference.
+
+    Args:
+        entry: Of the index.
+        data: The folder ``{train,val,test}/{img,mask}``.
+        faces: How many test faces there should be; None if that is not known.
+        out: A folder; it receives what ``rainrestore test`` writes.
+        metrics: Beside the standard ones and the config's own.
+
+    Returns:
+        The figures by their keys.
+
+    Raises:
+        MeasuringError: The test ended with an error, or there are more or fewer faces.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    config = load_config(bundled_config(entry['Config']))
+    own = config.get('test_evaluator') or []
+    config.test_evaluator = [*([own] if isinstance(own, Mapping) else own), *metrics]
+    config.dump(out / 'config.py')
+    words = ['test', str(out / 'config.py'), checkpoint_of(entry), '--data', str(data), '--out', str(out)]
+    path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get('PYTHONPATH')])])
+    # A process for each, because mmengine keeps visualizers, loggers and scopes for the life of one.
+    done = subprocess.run(
+        [sys.executable, '-m', 'rainrestore.cli.main', *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, 'PYTHONPATH': path},
+    )
+    if done.returncode:
+        said = ' | '.join(done.stderr.strip().splitlines()[-TAIL:])
+        raise MeasuringError(f'{entry["Name"]}: its test on {data} ended with exit code {done.returncode}: {said}')
+    summary = json.loads(done.stdout.strip().splitlines()[-1])
+    if faces not in (None, summary['images']):
+        raise MeasuringError(f'{data} has {summary["images"]} test faces, and the figures are of {faces}')
+    figures = {key: value for key, value in summary.items() if key != 'images' and _is_number(value)}
+    if not figures:
+        raise MeasuringError(f'{entry["Name"]}: its test on {data} has measured nothing; see {out}')
+    return figures
+
+
+def compare(entry: Entry, dataset: str, measured: Mapping[str, float]) -> list[Figure]:
+    """Each figure that the entry states, beside the measured one."""
+    return [Figure(key, value, measured.get(key)) for key, value in stated(entry, dataset).items()]
+
+
+def stated(entry: Entry, dataset: str) -> dict[str, float]:
+    """The figures of an entry on a data set; empty if it states none."""
+    return next((result['Metrics'] for result in entry.get('Results', []) if result['Dataset'] == dataset), {})
+
+
+def faces_of(dataset: str, document: Mapping[str, Any]) -> int | None:
+    """How many test faces the index says that a data set has."""
+    return next((data['Faces'] for data in document.get('Datasets', []) if data['Name'] == dataset), None)
+
+
+def enter(name: str, measured: Mapping[str, Mapping[str, float]], zoo: Zoo | None = None) -> None:
+    """Write measured figures into the index, as many places as are stated of their kind.
+
+    What was stated and is not measured this time stays, and so do the other data sets.
+
+    Args:
+        name: A model or a reference.
+        measured: Data set -> figures.
+        zoo: None for the package's own.
+    """
+    zoo = zoo or Zoo.bundled()
+    document = copy.deepcopy(read_index(zoo))
+    entry = find_entry(name, document)
+    results = {result['Dataset']: result for result in entry.get('Results', [])}
+    for dataset, figures in measured.items():
+        result = results.setdefault(dataset, {'Dataset': dataset, 'Metrics': {}})
+        result['Metrics'] |= {key: round(value, digits(key)) for key, value in figures.items()}
+    order = [data['Name'] for data in document.get('Datasets', [])]
+    entry['Results'] = sorted(results.values(), key=lambda result: order.index(result['Dataset']) if order else 0)
+    write_index(document, zoo)
+
+
+def _is_at_hand(checkpoint: str) -> bool:
+    return checkpoint == 'none' or checkpoint.startswith(ZOO_SCHEME)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,85 @@
+"""model_zoo.md says what the index says, and the front page what both say."""
+
+import copy
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from rainrestore.errors import ConfigError
+from rainrestore.zoo.figures import stated
+from rainrestore.zoo.index import Zoo, models, read_index, write_index
+from rainrestore.zoo.page import CURVES, PAGE, TEMPLATE, draw_curve, outdated, page_text, write_page
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def copied(folder: Path) -> Zoo:
+    """The zoo's index and template in another checkout, with the files of this one."""
+    (folder / 'docs').mkdir(parents=True)
+    for name in ('model-index.yml', TEMPLATE):
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    return Zoo(folder / 'model-index.yml', Zoo.bundled().files)
+
+
+def test_page_and_curves_are_up_to_date() -> None:
+    assert outdated() == [], 'rainrestore zoo page writes them anew'
+
+
+def test_page_follows_the_index(tmp_path: Path) -> None:
+    zoo = copied(tmp_path)
+    assert [path.name for path in write_page(zoo)][-1] == PAGE
+    assert (tmp_path / PAGE).read_bytes() == (ROOT / PAGE).read_bytes()
+    assert outdated(zoo) == []
+    index = copy.deepcopy(read_index(zoo))
+    figures = index['Models'][0]['Results'][0]['Metrics']
+    assert f'| {figures["PSNR"]:.2f} / ' in (tmp_path / PAGE).read_text(encoding='utf-8')
+    figures |= {'PSNR': 77.71, 'LPIPS': 0.12345}
+    write_index(index, zoo)
+    assert outdated(zoo) == [tmp_path / PAGE]
+    assert write_page(zoo) == [tmp_path / PAGE]
+    row = next(line for line in (tmp_path / PAGE).read_text(encoding='utf-8').splitlines() if '77.71' in line)
+    assert re.match(r'\| `rainrestore://fcg_gan_x4` \| 52,800 \| 77\.71 / 0\.\d{4} \| 0\.1235 \|', row)
+
+
+def test_curve_is_small_and_drawn_anew_when_its_log_is_another(tmp_path: Path) -> None:
+    for name in models():
+        assert (ROOT / CURVES / f'{name}.png').stat().st_size < 40_000
+    zoo = copied(tmp_path)
+    write_page(zoo)
+    curve = tmp_path / CURVES / 'hrrm_x4.png'
+    draw_curve(zoo.files / models(zoo)['fpm_x4']['Log'], curve)
+    assert outdated(zoo) == [curve]
+    with Image.open(curve) as picture:
+        assert picture.width == 560
+
+
+def test_template_that_asks_for_what_is_not_there_is_named(tmp_path: Path) -> None:
+    zoo = copied(tmp_path)
+    for mark in ('{{figure fcg_gan_x4 CelebA MAE}}', '{{weather}}', '{{faces}}'):
+        with pytest.raises(ConfigError, match=re.escape(mark)):
+            page_text(zoo, f'Here: {mark}.')
+    index = {key: value for key, value in read_index(zoo).items() if key != 'Comparisons'}
+    write_index(index, zoo)
+    with pytest.raises(ConfigError, match='speaks of Comparisons, and the index has none'):
+        page_text(zoo, '{{comparisons}}')
+    (tmp_path / TEMPLATE).unlink()
+    with pytest.raises(ConfigError, match='the page is written in a checkout'):
+        write_page(zoo)
+
+
+def test_no_figure_is_written_by_hand() -> None:
+    """PSNR has two places after the point, SSIM and LPIPS four; 0.72 dB is the paper's."""
+    prose = (ROOT / TEMPLATE).read_text(encoding='utf-8')
+    assert set(re.findall(r'\b\d+\.\d{2,4}\b', prose)) == {'0.72'}
+
+
+def test_front_page_states_the_figures_of_the_index() -> None:
+    readme = (ROOT / 'README.md').read_text(encoding='utf-8')
+    figures = readme[readme.index('## Figures') :].partition('\n## ')[0]
+    entries = {entry['Name']: entry for entry in (*read_index()['Models'], *read_index()['References'])}
+    default = stated(entries['fcg_gan_x4'], 'CelebA')
+    assert f'{default["PSNR"]:.2f} dB / {default["SSIM"]:.4f}' in figures
+    others = {f'{stated(entries[name], "CelebA")["PSNR"]:.2f}' for name in ('bicubic', 'stretch', 'srgan')}
+    assert set(re.findall(r'\d+\.\d\d\b(?= dB)', figures)) == {f'{default["PSNR"]:.2f}', *others}
