@@ -66,7 +66,7 @@ def test_list_and_show(zoo, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].split() == ['name', 'task', 'CelebA', 'portraits', 'size', 'file']
     assert re.split(r'  +', printed[1]) == [
-        *('whole', 'Face restoration', '22.50 / 0.7000', '21.50 / 0.6000', '0.0 MB', 'bundled')
+        *('whole', 'Face restoration', '22.50 / 0.7000 / -', '21.50 / 0.6000 / -', '0.0 MB', 'bundled')
     ]
     (zoo.files / 'hrrm.safetensors').unlink()
     assert main(['zoo', 'list']) == 0

@@ -70,7 +70,7 @@ def _list(args: argparse.Namespace) -> int:
             [
                 entry['Name'],
                 entry.get('Task', ''),
-                *(_in_short(figures.get(dataset, {})) for dataset in datasets),
+                *(_in_short(entry, figures.get(dataset, {})) for dataset in datasets),
                 f'{entry["Bytes"] / MEGABYTE:.1f} MB',
                 file_state(entry),
             ]
@@ -79,14 +79,13 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _in_short(figures: Mapping[str, float]) -> str:
-    """The first of the kinds that are compared: PSNR, SSIM and LPIPS of faces, else what there is."""
-    from rainrestore.zoo.figures import digits
+def _in_short(entry: Mapping[str, Any], figures: Mapping[str, float]) -> str:
+    """What a model of its task is judged by: of restored faces PSNR / SSIM / LPIPS."""
+    from rainrestore.zoo.figures import HEADLINES, digits
 
-    keys = [key for key in ('PSNR', 'SSIM', 'LPIPS') if key in figures] or list(figures)[:1]
-    plain = keys == ['PSNR', 'SSIM', 'LPIPS'][: len(keys)]
-    values = [f'{figures[key]:.{digits(key)}f}' for key in keys]
-    return ' / '.join(values) if plain else ' / '.join(map(' '.join, zip(keys, values, strict=True)))
+    keys = HEADLINES.get(entry.get('Task', ''), ())
+    values = [f'{figures[key]:.{digits(key)}f}' if key in figures else '-' for key in keys]
+    return ' / '.join(values) if len(keys) > 1 else ' '.join((*keys, *values))
 
 
 def _show(args: argparse.Namespace) -> int:

@@ -23,6 +23,12 @@ PORTRAITS, OWN = 'portraits', 'CelebA'
 #: the last place, and some for what is rounded otherwise.
 DIGITS = {'PSNR': 2, 'SSIM': 4, 'LPIPS': 4, 'MAE': 2, 'mIoU': 3}
 TOLERANCE = {'PSNR': 0.01, 'SSIM': 2e-4, 'LPIPS': 5e-4, 'MAE': 0.01, 'mIoU': 2e-3}
+#: Task of a model -> the figures that it is judged by, the most telling first.
+HEADLINES = {
+    'Face restoration': ('PSNR', 'SSIM', 'LPIPS'),
+    'Rain removal': ('PSNR_lr_img',),
+    'Face parsing': ('mIoU',),
+}
 LPIPS = {'type': 'LPIPS', 'optional': True}
 TAIL = 15
 

@@ -13,7 +13,7 @@ from rainrestore.checkpoints import sha256_of
 from rainrestore.errors import ConfigError
 from rainrestore.files import whole_file
 from rainrestore.visualization.curves import plot_curves
-from rainrestore.zoo.figures import checkpoint_of, digits, stated
+from rainrestore.zoo.figures import HEADLINES, checkpoint_of, digits, stated
 from rainrestore.zoo.index import Entry, Zoo, read_index, zoo_entry
 from rainrestore.zoo.training_log import read_log
 
@@ -24,7 +24,7 @@ FACES = 'Face restoration'
 #: Columns of the table of figures: title, and the keys of what is in it.
 COLUMNS = (('PSNR / SSIM', ('PSNR', 'SSIM')), ('LPIPS', ('LPIPS',)), ('Y', ('PSNR_Y',)), ('crop 4', ('PSNR_crop4',)))
 #: What a curve shows beside the loss: the first of these that the run has logged.
-VALIDATED = ('PSNR', 'PSNR_lr_img', 'mIoU')
+VALIDATED = tuple(keys[0] for keys in HEADLINES.values())
 #: Figures of the table of models -> how they are called there.
 NAMES = {'PSNR_lr_img': 'PSNR of J {} dB', 'mIoU': 'mIoU {}'}
 CURVE_WIDTH, COLOURS = 560, 128
@@ -225,8 +225,10 @@ def _models(index: Mapping[str, Any]) -> str:
 
 
 def _besides(entry: Entry, dataset: str) -> str:
-    figures = stated(entry, dataset)
-    said = [text.format(_number(figures, [key])) for key, text in NAMES.items() if key in figures]
+    figures, task = stated(entry, dataset), entry.get('Task', '')
+    # A module for its own task, a whole network for those of its modules.
+    keys = [key for key in NAMES if key in figures and (task == FACES or key in HEADLINES.get(task, ()))]
+    said = [NAMES[key].format(_number(figures, [key])) for key in keys]
     return f'{", ".join(said)} ({dataset})' if said else ''
 
 
