@@ -96,7 +96,10 @@ def write_commands() -> None:
     text = heading('Commands') + 'What ``rainrestore COMMAND --help`` prints.\n\n'
     for name in SUBCOMMANDS:
         action = next(a for a in build_parser([name])._actions if isinstance(a, argparse._SubParsersAction))
-        usage = re.sub(r'(?m)^(?=.)', '   ', action.choices[name].format_help())
+        parser = action.choices[name]
+        nested = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+        helps = [parser.format_help(), *(below.format_help() for a in nested for below in a.choices.values())]
+        usage = re.sub(r'(?m)^(?=.)', '   ', '\n'.join(helps))
         text += f'{name}\n{"-" * len(name)}\n\n.. code-block:: text\n\n{usage}\n'
     write_if_new(DOCS / 'api' / 'commands.rst', text)
 

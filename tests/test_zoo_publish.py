@@ -183,6 +183,8 @@ def test_config_that_is_not_there_is_named(tmp_path, training, zoo, monkeypatch)
     monkeypatch.setattr(Zoo, 'bundled', lambda: zoo)
     with pytest.raises(ConfigError, match=r'here\.py: no such config of this package'):
         publish(training[1], 'joint', 'here.py')
+    with pytest.raises(ConfigError, match='name the config from the folder that holds configs/'):
+        publish(training[1], 'joint', str(tmp_path / 'here.py'))
     (tmp_path / 'empty.py').write_text('scale = 4\n')
     with pytest.raises(ConfigError, match='a config of a network has a "model"'):
         publish(training[1], 'joint', 'empty.py', zoo=zoo)

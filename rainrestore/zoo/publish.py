@@ -163,6 +163,10 @@ def _check_same(weights: dict[str, Tensor], part: str, slot: str, source: Path |
 def _built(config: str, own: bool) -> nn.Module:
     """The network of the config, untrained; the package's own zoo finds its configs in whatever folder one is."""
     path = Path(config)
+    if own and path.is_absolute():
+        raise ConfigError(
+            f'{config}: name the config from the folder that holds configs/, as it is named elsewhere too'
+        )
     if own or not path.is_file():
         try:
             path = bundled_config(config)
