@@ -8,7 +8,6 @@ It also replaces mmengine's own reading of ``.pth`` files: no file runs code, wh
 (:func:`read_torch_file`).
 """
 
-import hashlib
 import json
 import os
 import pickle
@@ -40,12 +39,6 @@ _UNPICKLING_ERRORS = (
     *(AttributeError, AssertionError, OverflowError, MemoryError, struct.error),
 )
 HALF_DTYPES = (torch.float16, torch.bfloat16)
-
-
-def sha256_of(path: Path | str) -> str:
-    """The SHA-256 of a file as 64 hexadecimal digits."""
-    with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def save_safetensors(

@@ -1,5 +1,6 @@
-"""Files that appear complete or not at all."""
+"""Files that appear complete or not at all, and what tells one from another."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -28,3 +29,9 @@ def whole_file(path: Path | str) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path | str) -> str:
+    """The SHA-256 of a file as 64 hexadecimal digits."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()

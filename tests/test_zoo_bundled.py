@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rainrestore.checkpoints import load_weights, sha256_of
+from rainrestore.checkpoints import load_weights
 from rainrestore.cli.main import main
 from rainrestore.engine.config import load_config
+from rainrestore.files import sha256_of
 from rainrestore.registry import MODELS
 from rainrestore.zoo.figures import HEADLINES
 from rainrestore.zoo.files import file_state, zoo_file

@@ -5,9 +5,10 @@ import torch
 from torch import nn
 from zoos import add_model, write_zoo
 
-from rainrestore.checkpoints import load_safetensors, load_weights, save_safetensors, sha256_of
+from rainrestore.checkpoints import load_safetensors, load_weights, save_safetensors
 from rainrestore.cli.main import main
 from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.files import sha256_of
 from rainrestore.registry import MODELS
 from rainrestore.zoo import publish as publishing
 from rainrestore.zoo.files import load_by_name, zoo_file
@@ -246,6 +247,12 @@ def test_log_of_a_training_goes_along(tmp_path, training, zoo, joint):
     ]
     with pytest.raises(ConfigError, match='no such run'):
         publish(training[1], 'joint_x4', joint, logs=[tmp_path / 'third'], zoo=zoo)
+    # The curves stay with their weights, and go with them.
+    assert publish(training[1], 'joint_x4', joint, zoo=zoo)['Log'] == entry['Log']
+    assert (zoo.files / entry['Log']).is_file()
+    torch.save({name: value + 1 for name, value in training[0].state_dict().items()}, training[1])
+    assert 'Log' not in publish(training[1], 'joint_x4', joint, zoo=zoo)
+    assert not (zoo.files / entry['Log']).exists()
 
 
 def test_command_line(tmp_path, training, zoo, joint, capsys):

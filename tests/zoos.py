@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from rainrestore.checkpoints import save_safetensors, sha256_of
+from rainrestore.checkpoints import save_safetensors
+from rainrestore.files import sha256_of
 from rainrestore.zoo.index import Entry, Zoo, write_index
 
 

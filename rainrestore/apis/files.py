@@ -17,7 +17,6 @@ from rainrestore.apis.inputs import PictureError
 from rainrestore.apis.photos import PhotoRestorer
 from rainrestore.apis.video import restore_video
 from rainrestore.apis.video_files import VIDEO_SUFFIXES
-from rainrestore.checkpoints import sha256_of
 from rainrestore.datasets.image_io import (
     IMAGE_SUFFIXES,
     ImageFileError,
@@ -27,7 +26,7 @@ from rainrestore.datasets.image_io import (
     read_image,
 )
 from rainrestore.errors import ConfigError
-from rainrestore.files import whole_file
+from rainrestore.files import sha256_of, whole_file
 
 RESTORED = 'restored'
 #: The faces of a photo, at the network's size.

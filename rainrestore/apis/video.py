@@ -15,10 +15,9 @@ import numpy as np
 from rainrestore.apis.inputs import PictureError
 from rainrestore.apis.photos import PhotoRestorer
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
-from rainrestore.checkpoints import sha256_of
 from rainrestore.faces import DetectedFace, FaceCrop
 from rainrestore.faces.tracking import FaceTracker
-from rainrestore.files import whole_file
+from rainrestore.files import sha256_of, whole_file
 
 #: Side of the copy of a frame by which cuts are told, and the mean difference (of 1) between two that is one: rain
 #: averages out at this size.

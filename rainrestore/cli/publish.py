@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
         logs=args.log,
         zoo=None if args.zoo is None else Zoo.at(args.zoo),
     )
+    if args.zoo is None and 'Results' not in entry:
+        print(f'its figures: rainrestore zoo evaluate {args.name}, and rainrestore zoo page writes model_zoo.md')
     print(json.dumps(entry))
     return 0
 

@@ -14,8 +14,8 @@ from urllib.parse import quote, urlsplit
 from filelock import FileLock
 from tqdm import tqdm
 
-from rainrestore.checkpoints import sha256_of
 from rainrestore.errors import CheckpointError
+from rainrestore.files import sha256_of
 
 URL_VARIABLE = 'RAINRESTORE_ZOO_URL'
 CACHE_VARIABLE = 'RAINRESTORE_CACHE'

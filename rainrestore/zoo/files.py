@@ -6,8 +6,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from rainrestore.checkpoints import ZOO_SCHEME, load_from_safetensors, sha256_of
+from rainrestore.checkpoints import ZOO_SCHEME, load_from_safetensors
 from rainrestore.errors import CheckpointError
+from rainrestore.files import sha256_of
 from rainrestore.zoo.index import Entry, Zoo, zoo_entry
 
 State = Literal['bundled', 'cached', 'remote']

@@ -9,9 +9,8 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from rainrestore.checkpoints import sha256_of
 from rainrestore.errors import ConfigError
-from rainrestore.files import whole_file
+from rainrestore.files import sha256_of, whole_file
 from rainrestore.visualization.curves import plot_curves
 from rainrestore.zoo.figures import HEADLINES, checkpoint_of, digits, stated
 from rainrestore.zoo.index import Entry, Zoo, read_index, zoo_entry

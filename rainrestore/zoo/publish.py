@@ -19,10 +19,10 @@ from rainrestore.checkpoints import (
     load_checkpoint,
     load_safetensors,
     save_safetensors,
-    sha256_of,
 )
 from rainrestore.engine.config import bundled_config, load_config
 from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.files import sha256_of
 from rainrestore.registry import MODELS, SCOPE
 from rainrestore.zoo.files import load_by_name, slot_weights
 from rainrestore.zoo.index import Entry, Zoo, read_index, write_index
@@ -50,7 +50,7 @@ def publish(
     """Write ``NAME.safetensors`` into the zoo and enter it in the index; an older model of that name is replaced.
 
     Optimisers, schedules, discriminators and losses stay behind. What an older entry says beyond this stays, but for
-    the figures of other weights than these: they are measured anew by ``rainrestore zoo evaluate NAME``.
+    the figures and the log of other weights than these: ``rainrestore zoo evaluate NAME`` measures anew.
 
     Args:
         source: A checkpoint of a training (or another zoo model).
@@ -118,11 +118,15 @@ def publish(
             document['Models'].append(entry)
         if not same_weights or (config, parts) != (older['Config'], older.get('Parts', {})):
             _forget_figures(document, name)
+        # The curves of other weights neither.
+        old_log = None if same_weights or logs else entry.pop('Log', None)
         # Before anything is replaced: it may say what an index cannot.
         check_index(document, zoo.index)
         for file in Path(folder).iterdir():
             os.replace(file, zoo.files / file.name)
         write_index(document, zoo)
+        if old_log:
+            (zoo.files / old_log).unlink(missing_ok=True)
     return entry
 
 
