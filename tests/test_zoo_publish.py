@@ -194,9 +194,10 @@ def test_config_that_is_not_there_is_named(tmp_path, training, zoo, monkeypatch)
 def test_parts_of_other_models_are_left_out_of_the_file_and_put_in_at_loading(tmp_path, training, zoo, joint):
     model, path = training
     alone = config(tmp_path, 'alone', slots=['rain_removal'])
-    publish(path, 'hrrm_x4', alone, slots=['rain_removal'], zoo=zoo)
+    publish(path, 'hrrm_x4', alone, licence='CC-BY-NC-4.0', slots=['rain_removal'], zoo=zoo)
     entry = publish(path, 'joint_x4', joint, parts={'rain_removal': 'hrrm_x4'}, zoo=zoo)
     assert entry['Parts'] == {'rain_removal': 'hrrm_x4'}
+    assert entry['Licence'] == 'CC-BY-NC-4.0'
     weights, _ = load_safetensors(zoo.files / 'joint_x4.safetensors')
     assert {name.partition('.')[0] for name in weights} == {'face_parser', 'generator'}
     loaded = load_by_name('joint_x4', zoo=zoo)['state_dict']

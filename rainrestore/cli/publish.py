@@ -17,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('name', help='name in the zoo, such as fcg_gan_x4')
     parser.add_argument('--config', required=True, help='config that builds the network')
     parser.add_argument(
-        '--licence', help="licence of the weights (default: as the older model's of that name, else Apache-2.0)"
+        '--licence',
+        help="licence of the weights (default: as the older model's of that name, or as its parts', else Apache-2.0)",
     )
     parser.add_argument(
         '--keep', nargs='+', metavar='SLOT', help='only these of rain_removal, face_parser, generator (default all)'

@@ -1,1 +1,1 @@
-"""The models that come trained: their names, their files, and how one is added."""
+"""The models that come trained: names, files, figures, and how one is added. Above the engine, below the apis."""

@@ -25,7 +25,7 @@ from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.files import sha256_of
 from rainrestore.registry import MODELS, SCOPE
 from rainrestore.zoo.files import load_by_name, slot_weights
-from rainrestore.zoo.index import Entry, Zoo, read_index, write_index
+from rainrestore.zoo.index import Entry, Zoo, read_index, write_index, zoo_entry
 from rainrestore.zoo.schema import NAME_PATTERN, check_index, check_metadata
 from rainrestore.zoo.training_log import keep_log
 
@@ -56,7 +56,7 @@ def publish(
         source: A checkpoint of a training (or another zoo model).
         name: Name in the zoo, of lower-case letters, digits and ``_``.
         config: Config that builds the network, such as ``configs/fcg_gan_x4.py``.
-        licence: SPDX name of the weights' licence; None for that of the older entry, else Apache-2.0.
+        licence: SPDX name of the weights' licence; None for the older entry's, else that of its parts, else Apache-2.0.
         slots: Keep only these slots (``rain_removal``, ``face_parser``, ``generator``); None keeps all that are left.
         parts: Slot -> model of the same zoo that fills it in place of this file. None for those of the older entry.
         half: Store float16.
@@ -85,7 +85,7 @@ def publish(
     parts = dict(older.get('Parts', {}) if parts is None else parts)
     weights = _chosen(source, slots, parts, zoo)
     network = _built(config, own)
-    licence = licence or older.get('Licence', 'Apache-2.0')
+    licence = licence or older.get('Licence') or _licence_of(parts, zoo)
     zoo.files.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=zoo.files) as folder:
         facts = keep_log(logs, Path(folder) / f'{name}.log.json') if logs else {}
@@ -144,6 +144,12 @@ def _chosen(source: Path | str, slots: Sequence[str] | None, parts: Mapping[str,
     if not weights:
         raise CheckpointError(f'{source} holds nothing to restore with')
     return weights
+
+
+def _licence_of(parts: Mapping[str, str], zoo: Zoo) -> str:
+    """What is put together from others is under the terms of those."""
+    licences = sorted({zoo_entry(part, zoo)['Licence'] for part in parts.values()} - {'Apache-2.0'})
+    return ' AND '.join(licences) or 'Apache-2.0'
 
 
 def _check_same(weights: dict[str, Tensor], part: str, slot: str, source: Path | str, zoo: Zoo) -> None:
