@@ -11,7 +11,7 @@ VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'rainrestore/__init__.py').
 
 
 class BuildWithConfigs(build_py):
-    """Puts copies of configs/ and of the zoo's index into the built package: found there in whatever folder one is."""
+    """Puts configs/ and the zoo's index into the built package, found there from any folder; and thins the zoo."""
 
     def run(self) -> None:
         super().run()
@@ -21,6 +21,12 @@ class BuildWithConfigs(build_py):
             target = Path(self.build_lib) / 'rainrestore' / file.relative_to(ROOT)
             self.mkpath(str(target.parent))
             self.copy_file(str(file), str(target))
+        # Of the zoo a wheel carries what is used without being asked for; the rest is downloaded when it is.
+        import yaml
+
+        for model in yaml.safe_load((ROOT / 'model-index.yml').read_text(encoding='utf-8'))['Models']:
+            if not model.get('In Wheel'):
+                (Path(self.build_lib) / 'rainrestore' / 'assets' / 'zoo' / model['Weights']).unlink(missing_ok=True)
 
 
 setup(

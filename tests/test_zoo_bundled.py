@@ -12,13 +12,15 @@ from rainrestore.engine.config import load_config
 from rainrestore.files import sha256_of
 from rainrestore.registry import MODELS
 from rainrestore.zoo.figures import HEADLINES
-from rainrestore.zoo.files import file_state, zoo_file
+from rainrestore.zoo.files import file_state, with_parts, zoo_file
 from rainrestore.zoo.index import INDEX_NAME, Zoo, index_text, models, read_index
 from rainrestore.zoo.training_log import read_log
 
 pytest.importorskip('mmagic')
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT = 'fcg_gan_x4'
+#: What the weights in a wheel may take.
+MAX_BYTES = 30_000_000
 #: What all weights in the repository may take.
 MOST_BYTES = 200_000_000
 
@@ -67,8 +69,17 @@ def test_bundled_weights_are_whole_and_fit_their_config(name: str) -> None:
     load_weights(model, f'rainrestore://{name}')
 
 
-def test_default_is_bundled_and_all_together_is_small() -> None:
-    assert file_state(models()[DEFAULT]) == 'bundled'
+def test_what_a_wheel_carries_is_small_and_works_without_a_network() -> None:
+    carried = {name: entry for name, entry in models().items() if entry.get('In Wheel')}
+    assert DEFAULT in carried
+    assert all(file_state(entry) == 'bundled' for entry in carried.values())
+    for name, entry in carried.items():
+        # The configs build them upon those that they were trained from.
+        assert {*with_parts(name), *entry['Metadata'].get('Pretrained', [])} <= carried.keys()
+    assert sum(entry['Bytes'] for entry in carried.values()) <= MAX_BYTES
+
+
+def test_all_together_is_small() -> None:
     files = list(Zoo.bundled().files.iterdir())
     assert sum(file.stat().st_size for file in files) <= MOST_BYTES
     named = {entry[key] for entry in models().values() for key in ('Weights', 'Log')}

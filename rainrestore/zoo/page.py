@@ -196,14 +196,21 @@ def _comparisons(index: Mapping[str, Any]) -> str:
 
 
 def _carried(index: Mapping[str, Any], zoo: Zoo) -> str:
-    carried = [entry for entry in index['Models'] if (zoo.files / entry['Weights']).is_file()]
-    fetched = [entry for entry in index['Models'] if entry not in carried]
+    groups: dict[str, list[Entry]] = {
+        'A wheel carries': [],
+        'A clone carries besides, and a wheel downloads': [],
+        'Both download': [],
+    }
+    wheel, clone, download = groups.values()
+    for entry in index['Models']:
+        here = (zoo.files / entry['Weights']).is_file()
+        (wheel if entry.get('In Wheel') else clone if here else download).append(entry)
     said = []
-    for entries, where in ((carried, 'In a clone and in a wheel'), (fetched, 'Downloaded at first use')):
-        names = ', '.join(f'`{entry["Name"]}`' for entry in entries) or 'none'
+    for where, entries in groups.items():
+        names = ', '.join(f'`{entry["Name"]}`' for entry in entries)
         size = sum(entry['Bytes'] for entry in entries) / 1e6
-        said.append(f'{where}: {names}' + (f' ({size:.1f} MB together).' if entries else '.'))
-    return ' '.join(said)
+        said += [f'{where} {names} ({size:.1f} MB together).'] if entries else []
+    return ' '.join(said if clone or download else [*said, 'So far that is all, and nothing is downloaded.'])
 
 
 def _models(index: Mapping[str, Any]) -> str:

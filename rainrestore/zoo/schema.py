@@ -65,6 +65,7 @@ WEIGHTS = Kind('the name of a .safetensors file, without a folder', _matches(r'\
 LOG = Kind('the name of a .json file, without a folder', _matches(r'\w[\w.-]*\.json'))
 CONFIG = Kind('the path of a .py file', _matches(r'.+\.py'))
 SHA256 = Kind('64 hexadecimal digits', _matches(r'[0-9a-f]{64}'))
+SWITCH = Kind('true or false', lambda value: isinstance(value, bool))
 MAPPING = Kind('names with values', _names_with(lambda value: True))
 PARTS = Kind('slots with the names of models', _names_with(_is_name))
 TEXTS_BY_NAME = Kind('names with texts', _names_with(_is_text))
@@ -111,6 +112,8 @@ MODEL = {
     'Parts': Key(PARTS),
     'Licence': Key(TEXT, required=True),
     'Log': Key(LOG),
+    # setup.py leaves the weights of others out.
+    'In Wheel': Key(SWITCH),
 }
 #: What models are measured against, whose weights, if it has any of its own, are not in the zoo.
 REFERENCE = {
