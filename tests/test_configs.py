@@ -87,6 +87,12 @@ ABLATIONS = {
     'fcg_gan_no_vgg_x4': Ablation('fcg_gan_x4', 'model.perceptual_loss', gone=('perceptual_loss.',), lost={'loss_vgg'}),
     **{f'fcg_gan_{name}_x4': one_component(name) for name in COMPONENTS},
 }
+#: Ablations that change how the network learns or what it is, not which slots it has -> the option.
+CHANGES = {
+    'fcg_gan_ema_x4': 'custom_hooks',
+    'fcg_gan_l1_x4': 'model.pixel_loss',
+    'fcg_gan_residual_x4': 'model.generator.residual',
+}
 ENCODERS = {'hrrm_vgg_x4': 'VGGEncoder', 'hrrm_resnet_x4': 'ResNetEncoder'}
 
 
@@ -159,12 +165,17 @@ def test_methods_share_data_schedule_and_what_they_are_measured_by() -> None:
 
 
 def test_every_ablation_is_held_to_its_word() -> None:
-    assert {path.stem for path in (CONFIGS / 'ablations').glob('*.py')} == ABLATIONS.keys() | ENCODERS.keys()
+    assert {path.stem for path in (CONFIGS / 'ablations').glob('*.py')} == {*ABLATIONS, *ENCODERS, *CHANGES}
 
 
-@pytest.mark.parametrize('name', ABLATIONS.keys() | ENCODERS.keys())
+@pytest.mark.parametrize('name', [*ABLATIONS, *ENCODERS, *CHANGES])
 def test_config_differs_in_its_option_alone(name: str) -> None:
-    base, option = ABLATIONS[name][:2] if name in ABLATIONS else ('hrrm_x4', 'model.rain_removal.encoder')
+    if name in ABLATIONS:
+        base, option = ABLATIONS[name][:2]
+    elif name in CHANGES:
+        base, option = 'fcg_gan_x4', CHANGES[name]
+    else:
+        base, option = 'hrrm_x4', 'model.rain_removal.encoder'
     ours, theirs = (dict(leaves(config_of(config).to_dict())) for config in (name, base))
     differing = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
     assert differing

@@ -32,9 +32,8 @@ class Kill(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter == self.iteration:
             for _ in range(self.times):
-                os.kill(os.getpid(), self.number)
-                # two that come before Python has looked are one
-                time.sleep(0.05)
+                # to this thread: another one may be slow to take it, and two that are pending are one
+                signal.raise_signal(self.number)
 
 
 @pytest.mark.parametrize(('number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
