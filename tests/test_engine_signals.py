@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mmengine.hooks import Hook
@@ -61,13 +63,20 @@ def test_signal_saves_and_the_run_goes_on_exactly(tmp_path: Path, number: int, c
     assert_same_end(tmp_path / 'whole', tmp_path / 'cut', 5)
 
 
-def test_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
-    handler = signal.getsignal(signal.SIGINT)
+@pytest.fixture
+def default_ctrl_c() -> Iterator[Any]:
+    """Python's own handler, which a process that a shell started in the background does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_second_ctrl_c_ends_at_once(tmp_path: Path, default_ctrl_c: Any) -> None:
     runner = Runner.from_cfg(toy_config(tmp_path, 5))
     runner.register_hook(Kill(signal.SIGINT, 2, times=2), priority='LOWEST')
     with pytest.raises(KeyboardInterrupt):
         runner.train()
-    assert signal.getsignal(signal.SIGINT) is handler
+    assert signal.getsignal(signal.SIGINT) is default_ctrl_c
     assert not (tmp_path / 'iter_3.pth').exists()
 
 

@@ -1,7 +1,6 @@
 """Ending a training on Ctrl-C or SIGTERM without losing any of it."""
 
 import multiprocessing
-import os
 import signal
 import threading
 from typing import Any
@@ -106,7 +105,7 @@ class StopSignalHook(Hook):
     def _receive(self, number: int, frame: Any) -> None:
         if self._received is not None:
             signal.signal(number, self._handlers[signal.Signals(number)])
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
         self._received = signal.Signals(number)
 
     def _stop_if_received(self, runner: Runner) -> None:
