@@ -41,7 +41,7 @@ from rainrestore.engine.allocator import keep_freed_memory
 from rainrestore.engine.config import load_config
 from rainrestore.engine.device import find_device
 from rainrestore.engine.optim import AutocastOptimWrapper
-from rainrestore.models.losses.perceptual import MeanSquare, VGG16Features
+from rainrestore.models.losses.perceptual import MeanSquare
 from rainrestore.models.networks.generator import FCGGenerator
 from rainrestore.models.restorers import FCGGAN
 from rainrestore.models.restorers.base import Restorer
@@ -297,7 +297,6 @@ LEVERS: dict[str, Callable[[], AbstractContextManager]] = {
         _replaced(RestorationPreprocessor, 'forward', _inputs_channels_first),
     ),
     'features compared in their own precision': lambda: _replaced(MeanSquare, 'apply', _mean_square),
-    'pooling before ReLU': lambda: _replaced(VGG16Features, 'order', lambda vgg: list(enumerate(vgg.layers))),
     'frozen discriminators': lambda: _replaced(FCGGAN, 'frozen_critics', lambda model: nullcontext()),
     'pixel shuffle after the last convolution': lambda: _replaced(
         FCGGenerator, 'paint', lambda model, features: model.tail(model.upsampler(features))

@@ -84,24 +84,11 @@ class VGG16Features(nn.Module):
         """RGB (N, 3, H, W) in [0, 1] -> the named activations."""
         x = (image - self.mean) / self.std
         features = {}
-        for index, layer in self.order():
+        for index, layer in enumerate(self.layers):
             x = layer(x)
             if index in self.taps:
                 features[self.taps[index]] = x
         return features
-
-    def order(self) -> list[tuple[int, nn.Module]]:
-        """The layers as they are computed, with their places in VGG.
-
-        max(relu x) = relu(max x), and so are the gradients: where nobody wants a ReLU's own output, it follows the
-        pooling after it, on a quarter of the values.
-        """
-        layers = list(enumerate(self.layers))
-        for index in range(len(layers) - 1):
-            place, layer = layers[index]
-            if isinstance(layer, nn.ReLU) and isinstance(layers[index + 1][1], nn.MaxPool2d) and place not in self.taps:
-                layers[index], layers[index + 1] = layers[index + 1], layers[index]
-        return layers
 
 
 class MeanSquare(Function):
