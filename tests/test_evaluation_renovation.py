@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import BaseDataElement
+from PIL import Image
 from scipy.linalg import sqrtm
 from scipy.signal import convolve2d
 
@@ -243,6 +244,22 @@ def test_landmarks_of_dlib(portrait_set: list[np.ndarray]) -> None:
     assert metric.measure(faces, faces).max() == 0
     rough, soft = (metric.measure(degraded(portrait_set)[name], faces).mean().item() for name in ('mosaic', 'soft'))
     assert 1 < soft < 10 < 512 * 0.1 > rough > 1
+
+
+def test_landmarks_need_no_search(portrait_set: list[np.ndarray]) -> None:
+    """From the fixed box they are where they are from the one that dlib's detector finds, to 3 pixels of 512."""
+    dlib = pytest.importorskip('dlib')
+    pytest.importorskip('face_recognition_models')
+    locator = DlibLandmarks()
+    points = 512 * locator((tensors(portrait_set) / 255).float())
+    distances = []
+    for picture, fixed in zip(portrait_set, points, strict=True):
+        large = np.asarray(Image.fromarray(picture).resize((512, 512), Image.Resampling.BICUBIC))
+        for box in dlib.get_frontal_face_detector()(large)[:1]:
+            found = [(point.x + 0.5, point.y + 0.5) for point in locator._predictor(large, box).parts()]
+            distances.append(np.linalg.norm(np.array(found) - fixed.numpy(), axis=1).mean())
+    assert len(distances) >= len(portrait_set) - 1
+    assert max(distances) < 3
 
 
 def test_landmark_box_is_where_faces_are_found() -> None:

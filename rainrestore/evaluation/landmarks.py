@@ -1,6 +1,6 @@
 """Whether eyes, nose, mouth and chin of the restored face are where they are in the true one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,13 +8,10 @@ import torch
 from torch import Tensor
 
 from rainrestore.errors import ConfigError
-from rainrestore.evaluation.functional import PEAK
 from rainrestore.evaluation.identity import INSTALL, PACKAGE, cut_window
-from rainrestore.evaluation.metrics import PairMetric
+from rainrestore.evaluation.metrics import SeenMetric
 from rainrestore.optional import optional_import, packaged_file
 from rainrestore.registry import METRICS, MODELS
-
-Locator = Callable[[Tensor], Tensor]
 
 MODEL_FILE = 'shape_predictor_68_face_landmarks.dat'
 #: The side of the pictures in HiFaceGAN's table; errors are in its pixels.
@@ -22,7 +19,7 @@ SIDE = 512
 
 
 @METRICS.register_module()
-class LLE(PairMetric):
+class LLE(SeenMetric):
     """Landmark localisation error: mean distance between the landmarks of the restored and of the true face.
 
     ``mean over l of |p_l(H^) - p_l(H)|``, in pixels of a face of 512 whatever the size of the pictures, so that it
@@ -31,11 +28,7 @@ class LLE(PairMetric):
     Args:
         locator: What finds them, built by the registry: takes N x 3 x H x W RGB in [0, 1], gives N x L x 2, the x and y
             of each landmark as fractions of the sides.
-        pred_key: As for :class:`PairMetric`.
-        gt_key: As for :class:`PairMetric`.
-        optional: As for :class:`PairMetric`.
-        collect_device: As for :class:`SampleMetric`.
-        prefix: As for :class:`SampleMetric`.
+        **options: As for :class:`PairMetric`.
 
     Keys: ``LLE``, with ``_<pred_key>`` for another picture than the restored face.
 
@@ -45,32 +38,15 @@ class LLE(PairMetric):
     """
 
     name = 'LLE'
+    default = 'DlibLandmarks'
+    shape = ('L', 2)
 
-    def __init__(
-        self,
-        locator: Mapping[str, Any] | None = None,
-        pred_key: str = 'pred_img',
-        gt_key: str | None = None,
-        optional: bool = False,
-        collect_device: str = 'gpu',
-        prefix: str | None = None,
-    ) -> None:
-        super().__init__(pred_key, gt_key, optional, collect_device, prefix)
-        self.locator: Locator = MODELS.build(dict(locator or {'type': 'DlibLandmarks'}))
+    def __init__(self, locator: Mapping[str, Any] | None = None, **options: Any) -> None:
+        super().__init__(locator, **options)
 
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
         """LLE an image."""
-        first, second = self._locate(pred), self._locate(gt)
-        return SIDE * torch.linalg.vector_norm(first - second, dim=2).mean(1)
-
-    def _locate(self, faces: Tensor) -> Tensor:
-        points = self.locator((faces / PEAK).float())
-        if points.dim() != 3 or len(points) != len(faces) or points.shape[2] != 2:
-            raise ConfigError(
-                f'{self.key}: {type(self.locator).__name__} gives {tuple(points.shape)} for {len(faces)} faces, '
-                f'expected ({len(faces)}, L, 2)'
-            )
-        return points.double()
+        return SIDE * torch.linalg.vector_norm(self.see(pred) - self.see(gt), dim=2).mean(1)
 
 
 @MODELS.register_module()
@@ -79,9 +55,8 @@ class DlibLandmarks:
 
     No face is searched: pictures of this project are aligned, so the trees start from the same box in each, the average
     of those that dlib finds in the bundled portraits and in CelebA-HQ. A detector fails on the worst restorations, and
-    leaves exactly those out of the average, as HiFaceGAN's code does. Of 30 portraits dlib finds 28, in which the
-    points are at 1.1 pixels of 512 from those of the box that it found. The LLE of their copies shrunk to 32x32 and
-    enlarged again is 4.4 this way, and 4.3 over the 26 in which it finds both.
+    leaves exactly those out of the average, as HiFaceGAN's code does. A test holds the points of bundled portraits to
+    those that start from the box that dlib finds.
 
     dlib gives whole pixels, so faces are brought to 512x512 first (bicubic, rounded to 8 bits).
 

@@ -7,7 +7,7 @@ RGB without the four outer pixels, ``PSNR_lr_img`` the de-rained low-resolution 
 import csv
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from rainrestore.datasets.labels import NUM_LABELS
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import MSSSIM_WEIGHTS, PEAK, check_scales, msssim, psnr, ssim
 from rainrestore.files import whole_file
-from rainrestore.registry import METRICS
+from rainrestore.registry import METRICS, MODELS
 
 Sample = Mapping[str, Any]
 
@@ -122,6 +122,43 @@ class PairMetric(SampleMetric):
             )
         pred = pred if self.pred_key == 'pred_img' else pred * PEAK
         return pred, gt.double() * PEAK if gt.is_floating_point() else gt.double()
+
+
+class SeenMetric(PairMetric):
+    """A pair metric of what a network sees in both faces; a subclass says how far that is apart.
+
+    Args:
+        part: The network, built by the registry, for that of ``default``: takes N x 3 x H x W RGB in [0, 1], gives N
+            vectors or N lists of points.
+        **options: As for :class:`PairMetric`.
+    """
+
+    #: The registered part that is taken where none is given, and the shape of what one gives of a face: numbers, and
+    #: letters for what may be any.
+    default: str
+    shape: tuple[str | int, ...]
+
+    def __init__(self, part: Mapping[str, Any] | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.part: Callable[[Tensor], Tensor] = MODELS.build(dict(part or {'type': self.default}))
+
+    def see(self, faces: Tensor) -> Tensor:
+        """N x C x H x W in [0, 255] -> what the part gives, float64 on the CPU.
+
+        Raises:
+            ConfigError: It is of another shape.
+        """
+        with torch.no_grad():
+            seen = self.part((faces / PEAK).float())
+        expected = (len(faces), *self.shape)
+        if seen.dim() != len(expected) or any(
+            isinstance(size, int) and size != found for size, found in zip(expected, seen.shape, strict=True)
+        ):
+            raise ConfigError(
+                f'{self.key}: {type(self.part).__name__} gives {tuple(seen.shape)} for {len(faces)} faces, expected '
+                f'({", ".join(map(str, expected))})'
+            )
+        return seen.detach().cpu().double()
 
 
 class _ConventionMetric(PairMetric):

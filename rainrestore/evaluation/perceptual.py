@@ -39,11 +39,7 @@ class LPIPS(PairMetric):
     Args:
         net: ``'alex'`` (AlexNet, what most papers report) or ``'vgg'`` (VGG16).
         weights: A state dict (``.pth``) of torchvision's AlexNet or VGG16, whole or its ``features`` alone.
-        pred_key: As for :class:`PairMetric`.
-        gt_key: As for :class:`PairMetric`.
-        optional: As for :class:`PairMetric`.
-        collect_device: As for :class:`SampleMetric`.
-        prefix: As for :class:`SampleMetric`.
+        **options: As for :class:`PairMetric`.
 
     Keys: ``LPIPS`` for AlexNet, ``LPIPS_vgg``; with ``_<pred_key>`` for another picture than the restored face.
 
@@ -54,17 +50,8 @@ class LPIPS(PairMetric):
 
     name = 'LPIPS'
 
-    def __init__(
-        self,
-        net: str = 'alex',
-        weights: str | None = None,
-        pred_key: str = 'pred_img',
-        gt_key: str | None = None,
-        optional: bool = False,
-        collect_device: str = 'gpu',
-        prefix: str | None = None,
-    ) -> None:
-        super().__init__(pred_key, gt_key, optional, collect_device, prefix)
+    def __init__(self, net: str = 'alex', weights: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
         if net not in BACKBONES:
             raise ConfigError(f'LPIPS: net is one of {", ".join(BACKBONES)}, not {net!r}')
         if net != 'alex':
