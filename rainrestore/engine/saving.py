@@ -186,8 +186,8 @@ def is_whole(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None and any(name.endswith('/data.pkl') for name in archive.namelist())
-    # What zipfile raises on damaged bytes: NotImplementedError for a compression that it does not know, for one.
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error):
+    # What zipfile raises on damaged bytes: RuntimeError where they name a compression or a lock that it does not know.
+    except (OSError, zipfile.BadZipFile, EOFError, RuntimeError, zlib.error):
         return False
 
 
