@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rainrestore.datasets.image_io import DatasetError
 from rainrestore.datasets.transforms.base import FaceTransform, check_keys, check_seed, sample_rng
-from rainrestore.datasets.transforms.degradations import Degradation, build_degradations
+from rainrestore.datasets.transforms.degradations import build_degradations, in_turn
+from rainrestore.datasets.transforms.rain import check_scale, small_size
 from rainrestore.errors import ConfigError
 from rainrestore.physics import RainRanges, draw_scene, quantise, resize, shrink
 from rainrestore.registry import TRANSFORMS
@@ -44,6 +44,7 @@ class BlindHeavyRain(FaceTransform):
 
     Raises:
         ConfigError: an impossible range, an unknown kernel.
+        ValueError: ``scale`` or ``seed`` is not a whole number.
         DatasetError: a side of ``gt`` is not divisible by ``scale``; names the file.
         KeyError: a sample without ``gt`` (or, with a seed, ``name``).
     """
@@ -62,7 +63,7 @@ class BlindHeavyRain(FaceTransform):
         ),
         seed: int | None = None,
     ) -> None:
-        self.scale = scale
+        self.scale = check_scale(scale, 'BlindHeavyRain')
         self.sides = _whole(sides, 'sides', least=1)
         self.layers = _whole(layers, 'layers', least=0)
         if not kernels or any(kernel not in KERNELS for kernel in kernels):
@@ -77,19 +78,16 @@ class BlindHeavyRain(FaceTransform):
         check_keys(results, self.seed, 'BlindHeavyRain')
         gt = results['gt']
         height, width = gt.shape[:2]
-        if height % self.scale or width % self.scale:
-            source = results.get('gt_path', results.get('name', 'a face'))
-            raise DatasetError(f'{source}: {width}x{height} is not divisible by scale {self.scale}; crop or resize it')
+        target = small_size(results, self.scale)
         rng = sample_rng(self.seed, results.get('name', ''))
-        blurred, drawn = _in_turn(self.lens, gt, rng)
+        blurred, drawn = in_turn(self.lens, gt, rng)
         side = int(rng.integers(self.sides[0], self.sides[1] + 1))
         kernel = self.kernels[rng.integers(len(self.kernels))]
         size = [round(length * side / min(height, width)) for length in (width, height)]
         small = np.asarray(Image.fromarray(blurred).resize((size[0], size[1]), KERNELS[kernel]))
         layers = int(rng.integers(self.layers[0], self.layers[1] + 1))
         scene = draw_scene(small.astype(np.float32) / np.float32(255), replace(self.ranges, layers=layers), rng)
-        seen, stored = _in_turn(self.camera, quantise(scene.I), rng)
-        target = (height // self.scale, width // self.scale)
+        seen, stored = in_turn(self.camera, quantise(scene.I), rng)
         results['img'] = quantise(resize(seen, *target))
         results['lr'] = shrink(gt, self.scale)
         results['streak'] = np.clip(resize(scene.S, *target), 0, 1)
@@ -107,13 +105,3 @@ def _whole(value: tuple[int, int], option: str, least: int) -> tuple[int, int]:
             f'BlindHeavyRain: {option} is (least, greatest), whole numbers of at least {least}, not {value!r}'
         )
     return value[0], value[1]
-
-
-def _in_turn(
-    steps: Sequence[Degradation], image: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    drawn: list[dict[str, Any]] = []
-    for step in steps:
-        image, new = step.degrade(image, rng)
-        drawn += new
-    return image, drawn

@@ -87,6 +87,17 @@ def build_degradations(steps: Sequence[Mapping[str, Any]], option: str) -> list[
     return built
 
 
+def in_turn(
+    steps: Sequence[Degradation], image: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """One degradation after the other: the picture, and what all have drawn."""
+    drawn: list[dict[str, Any]] = []
+    for step in steps:
+        image, new = step.degrade(image, rng)
+        drawn += new
+    return image, drawn
+
+
 def _scale(image: np.ndarray) -> float:
     return min(image.shape[:2]) / REFERENCE_SIDE
 
@@ -261,8 +272,4 @@ class MixedDegradation(Degradation):
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""
-        drawn: list[dict[str, Any]] = []
-        for index in rng.permutation(len(self.steps)):
-            image, new = self.steps[index].degrade(image, rng)
-            drawn += new
-        return image, drawn
+        return in_turn([self.steps[index] for index in rng.permutation(len(self.steps))], image, rng)

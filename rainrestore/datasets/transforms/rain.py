@@ -13,6 +13,30 @@ from rainrestore.physics import RAIN_RANGES, RainRanges, draw_scene, quantise, s
 from rainrestore.registry import TRANSFORMS
 
 
+def check_scale(scale: int, caller: str) -> int:
+    """``scale`` itself.
+
+    Raises:
+        ValueError: no whole number of at least 1.
+    """
+    if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
+        raise ValueError(f'{caller}: scale must be a whole number of at least 1, got {scale!r}')
+    return scale
+
+
+def small_size(results: dict[str, Any], scale: int) -> tuple[int, int]:
+    """Height and width of the small face that belongs to ``gt``.
+
+    Raises:
+        DatasetError: a side of ``gt`` is not divisible by ``scale``; names the file.
+    """
+    height, width = results['gt'].shape[:2]
+    if height % scale or width % scale:
+        source = results.get('gt_path', results.get('name', 'a face'))
+        raise DatasetError(f'{source}: {width}x{height} is not divisible by scale {scale}; crop or resize it')
+    return height // scale, width // scale
+
+
 @TRANSFORMS.register_module()
 class ScaleAwareHeavyRain(FaceTransform):
     """I = T * (shrink(gt) + sum_i S_i) + (1 - T) * A, quantised to 8 bits (Son & Jeong 2022, eq. 2 and 9).
@@ -39,9 +63,7 @@ class ScaleAwareHeavyRain(FaceTransform):
     def __init__(
         self, scale: int = 4, ranges: RainRanges | str | Mapping[str, Any] = 'rain_v1', seed: int | None = None
     ) -> None:
-        if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
-            raise ValueError(f'ScaleAwareHeavyRain: scale must be a whole number of at least 1, got {scale!r}')
-        self.scale = scale
+        self.scale = check_scale(scale, 'ScaleAwareHeavyRain')
         self.ranges = RainRanges.from_config(ranges)
         self.seed = check_seed(seed, 'ScaleAwareHeavyRain')
 
@@ -50,10 +72,7 @@ class ScaleAwareHeavyRain(FaceTransform):
         gt = results['gt']
         if gt.dtype != np.uint8:
             raise TypeError(f"ScaleAwareHeavyRain: 'gt' must be uint8 (0..255, RGB), got {gt.dtype}")
-        height, width = gt.shape[:2]
-        if height % self.scale or width % self.scale:
-            source = results.get('gt_path', results.get('name', 'a face'))
-            raise DatasetError(f'{source}: {width}x{height} is not divisible by scale {self.scale}; crop or resize it')
+        small_size(results, self.scale)
         rng = sample_rng(self.seed, results.get('name', ''))
         scene = draw_scene(shrink(gt, self.scale), self.ranges, rng)
         results['img'] = quantise(scene.I)
