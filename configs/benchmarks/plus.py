@@ -1,13 +1,8 @@
 # What lifts the network of the paper at its own cost, one change at a time.
+_base_ = '../_base_/mse_alone.py'
+
 title = 'One change at a time'
-_mse_alone = dict(
-    perceptual_loss=None,
-    discriminator=None,
-    adversarial_loss=None,
-    local_discriminators=None,
-    local_adversarial_loss=None,
-)
-_trained = dict(warm_up=_mse_alone, pretrained=('hrrm_x4', 'fpm_x4'))
+_trained = dict(warm_up=_base_.mse_alone, pretrained=('hrrm_x4', 'fpm_x4'))
 methods = dict(
     fcg_gan=dict(label='FCG-GAN', config='../fcg_gan_x4.py', **_trained),
     residual=dict(label='added to the enlarged J', config='../ablations/fcg_gan_residual_x4.py', **_trained),

@@ -1,13 +1,7 @@
 # The paper's Table 1: rainrestore benchmark table1 --data DIR --faces N. A method of your own is one more entry.
+_base_ = '../_base_/mse_alone.py'
+
 title = 'Table 1'
-# without what makes a face five times as expensive, for --warm-up
-_mse_alone = dict(
-    perceptual_loss=None,
-    discriminator=None,
-    adversarial_loss=None,
-    local_discriminators=None,
-    local_adversarial_loss=None,
-)
 _modules = ('hrrm_x4', 'fpm_x4')
 methods = dict(
     bicubic=dict(label='Bicubic', config='../bicubic_x4.py', checkpoint='none'),
@@ -31,29 +25,29 @@ methods = dict(
         paper=(20.8678, 0.5640),
     ),
     pix2pix=dict(label='Pix2Pix', config='../pix2pix_x4.py', paper=(21.8714, 0.6052)),
-    srgan=dict(label='SRGAN', config='../srgan_x4.py', warm_up=_mse_alone, paper=(22.4878, 0.6852)),
-    face_sr=dict(label='Face SR', config='../face_sr_x4.py', warm_up=_mse_alone, paper=(22.7130, 0.6988)),
-    esrgan=dict(label='ESRGAN (reduced)', config='../esrgan_x4.py', warm_up=_mse_alone, paper=(23.0400, 0.6977)),
+    srgan=dict(label='SRGAN', config='../srgan_x4.py', warm_up=_base_.mse_alone, paper=(22.4878, 0.6852)),
+    face_sr=dict(label='Face SR', config='../face_sr_x4.py', warm_up=_base_.mse_alone, paper=(22.7130, 0.6988)),
+    esrgan=dict(label='ESRGAN (reduced)', config='../esrgan_x4.py', warm_up=_base_.mse_alone, paper=(23.0400, 0.6977)),
     swinir=dict(label='SwinIR (reduced)', config='../swinir_x4.py'),
     fcg_srgan=dict(
         label='HRRM+FPM+SRGAN',
         config='../fcg_srgan_x4.py',
-        warm_up=_mse_alone,
+        warm_up=_base_.mse_alone,
         pretrained=_modules,
         paper=(22.7340, 0.6981),
     ),
     fcg_gan=dict(
         label='HRRM+FPM+FCG-GAN',
         config='../fcg_gan_x4.py',
-        warm_up=_mse_alone,
+        warm_up=_base_.mse_alone,
         pretrained=_modules,
         paper=(23.2075, 0.7120),
     ),
     fcg_esrgan=dict(
-        label='FCG-GAN on ESRGAN (reduced)', config='../fcg_esrgan_x4.py', warm_up=_mse_alone, pretrained=_modules
+        label='FCG-GAN on ESRGAN (reduced)', config='../fcg_esrgan_x4.py', warm_up=_base_.mse_alone, pretrained=_modules
     ),
     fcg_swinir=dict(
-        label='FCG-GAN on SwinIR (reduced)', config='../fcg_swinir_x4.py', warm_up=_mse_alone, pretrained=_modules
+        label='FCG-GAN on SwinIR (reduced)', config='../fcg_swinir_x4.py', warm_up=_base_.mse_alone, pretrained=_modules
     ),
     oracle_derained=dict(
         label='FCG-GAN with the true J',

@@ -1,9 +1,10 @@
 """Train every method of a benchmark for one budget, test all on the same degraded faces, and write one table.
 
 SPEC is a name in configs/benchmarks (table1: the methods of the paper's Table 1; renovation: the six subtasks of face
-renovation) or a file of that form, in which a method of your own is one more line. Runs are resumed and finished ones
-are not repeated, so the same command goes on where it stopped. OUT receives SPEC.md and SPEC.json, and for each set of
-test faces and each task a bar chart and a sheet with a column a method. The last line printed is one JSON object.
+renovation; plus: changes to the paper's network, one at a time) or a file of that form, in which a method of your own
+is one more line. Runs are resumed and finished ones are not repeated, so the same command goes on where it stopped. OUT
+receives SPEC.md and SPEC.json, and for each set of test faces and each task a bar chart and a sheet with a column a
+method. The last line printed is one JSON object.
 """
 
 import argparse
@@ -21,7 +22,7 @@ FIGURE_FACES = 4
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore benchmark``."""
-    parser.add_argument('spec', metavar='SPEC', help='table1, renovation, or a file')
+    parser.add_argument('spec', metavar='SPEC', help='table1, renovation, plus, or a file')
     parser.add_argument('--faces', type=int, required=True, help='faces that each method sees in training')
     parser.add_argument('--batch', type=int, default=16, help='faces a step (default 16, as the paper)')
     parser.add_argument('--seeds', type=int, nargs='+', default=[2022], metavar='N', help='of training (default 2022)')

@@ -21,7 +21,6 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 from rainrestore.cli.options import add_launcher
-from rainrestore.physics import RAIN_RANGES, RainRanges
 
 NO_CHECKPOINT = 'none'
 CROP = 4
@@ -195,6 +194,8 @@ def _is_infinite(value: Any) -> bool:
 
 def _rain(dataset: Any) -> dict[str, Any] | None:
     """The distribution of the rain that a data set's pipeline makes, and its seed."""
+    from rainrestore.physics import RAIN_RANGES, RainRanges
+
     for step in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):
         ranges = getattr(step, 'ranges', None)
         if isinstance(ranges, RainRanges):
