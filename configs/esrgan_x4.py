@@ -1,4 +1,4 @@
-# ESRGAN on the rainy image directly: its trunk (reduced, see fcg_esrgan_x4.py) and its relativistic average loss. The
+# ESRGAN on the rainy image directly: its trunk (reduced, see _base_/rrdb.py) and its relativistic average loss. The
 # upsampling and the weights of the losses are those of srgan_x4.py, so that the two differ in what ESRGAN is about.
 _base_ = 'fcg_esrgan_x4.py'
 

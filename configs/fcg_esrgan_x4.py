@@ -1,15 +1,4 @@
-# The paper's network with ESRGAN's trunk (Wang et al. 2018) in the place of SRGAN's; reduced to
-# the multiplications of SRGAN's: ESRGAN itself has mid_channels=64, num_blocks=23, growth_channels=32.
-_base_ = 'fcg_gan_x4.py'
+# The paper's network with ESRGAN's trunk in the place of SRGAN's.
+_base_ = ['fcg_gan_x4.py', '_base_/rrdb.py']
 
-model = dict(
-    generator=dict(
-        trunk=dict(
-            _delete_=True,
-            type='NetworkTrunk',
-            network=dict(type='mmagic.RRDBNet', out_channels=3, mid_channels=32, num_blocks=3, growth_channels=16),
-            after='conv_body',
-            tail=['conv_up1', 'conv_up2', 'conv_hr', 'conv_last'],
-        )
-    )
-)
+model = dict(generator=dict(trunk=_base_.rrdb))

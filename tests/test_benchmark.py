@@ -11,13 +11,14 @@ from PIL import Image
 
 from rainrestore.benchmark import load_benchmark, report
 from rainrestore.benchmark.runs import Budget, BudgetError, check_budget, plan, stage_config
-from rainrestore.benchmark.spec import Benchmark, Method
+from rainrestore.benchmark.spec import Benchmark, Method, Task
 from rainrestore.cli.main import main
 from rainrestore.datasets import FaceDataset
+from rainrestore.datasets.transforms.blind_rain import BlindHeavyRain
 from rainrestore.engine.config import load_config
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.metrics import write_csv
-from rainrestore.registry import MODELS
+from rainrestore.registry import MODELS, TRANSFORMS
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
@@ -68,7 +69,7 @@ def test_wrong_entry_is_named(tmp_path: Path, methods: str, rest: str, message: 
 
 
 def test_unknown_benchmark_and_method_are_named() -> None:
-    with pytest.raises(ConfigError, match='no such benchmark; by name there are plus, renovation, table1'):
+    with pytest.raises(ConfigError, match='no such benchmark; by name there are blind, plus, renovation, table1'):
         load_benchmark('table9')
     with pytest.raises(ConfigError, match="no method 'srgam'"):
         load_benchmark('table1').choose(['srgam'])
@@ -275,6 +276,52 @@ model = dict(
     assert weights.stat().st_mtime_ns == before
     assert main([*words[:3], '32', *words[4:]]) == 2
     assert 'faces = 16, and 32 is asked for' in capsys.readouterr().err
+
+
+def test_given_weights_need_no_budget(face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bicubic = f"bicubic=dict(label='Bicubic', config={str(CONFIGS / 'bicubic_x4.py')!r}, checkpoint='none')"
+    tasks = f"tasks = dict(small=dict(label='Small', config={str(CONFIGS / 'unseen' / 'smaller_x4.py')!r}))"
+    words = ['benchmark', written(tmp_path, bicubic, tasks), '--data', str(face_folder), '--out', str(tmp_path / 'out')]
+    assert main(words) == 0
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert printed.keys() == {'table', 'json', 'chart_faces_small', 'sheet_faces_small'}
+    text = Path(printed['table']).read_text(encoding='utf-8')
+    assert '### Small, faces' in text and 'Each method saw' not in text
+    assert json.loads(Path(printed['json']).read_text())['tables']['faces_small'][0]['faces'] == 0
+
+
+@pytest.mark.parametrize('faces', [[], ['--faces', '0']])
+def test_what_is_trained_needs_a_budget(faces: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['benchmark', 'table1', *faces, '--out', str(tmp_path / 'out')]) == 2
+    assert '--faces says on how many faces heavy_rain_removal is to be trained' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('task', [task for task in load_benchmark('blind').tasks.values() if 'Unseen' in task.label])
+def test_unseen_faces_are_beyond_what_the_blind_network_is_trained_on(task: Task) -> None:
+    """One option of BlindHeavyRain differs, and its ranges begin where those of the training end."""
+
+    def rain(split: str) -> BlindHeavyRain:
+        pipeline = load_config(task.config)[f'{split}_dataloader'].dataset.pipeline
+        return TRANSFORMS.build(next(step for step in pipeline if step.type == 'BlindHeavyRain'))
+
+    def reach(transform: BlindHeavyRain) -> dict[str, list[tuple[float, float]]]:
+        steps = {'lens': transform.lens, 'camera': transform.camera}
+        ranges = {
+            part: [value for step in steps[part] for value in vars(step).values() if _is_range(value)] for part in steps
+        }
+        return {'sides': [transform.sides], 'layers': [transform.layers], **ranges}
+
+    trained, tested = reach(rain('train')), reach(rain('test'))
+    assert rain('test').ranges == rain('train').ranges
+    changed = [part for part in trained if tested[part] != trained[part]]
+    assert len(changed) == 1
+    for seen, unseen in zip(trained[changed[0]], tested[changed[0]], strict=True):
+        assert unseen[0] > seen[1] or unseen[1] < seen[0]
+
+
+def _is_range(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(end, (int, float)) for end in value)
 
 
 @pytest.mark.slow

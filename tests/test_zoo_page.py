@@ -43,6 +43,20 @@ def test_page_follows_the_index(tmp_path: Path) -> None:
     assert re.match(r'\| `rainrestore://fcg_gan_x4` \| 52,800 \| 77\.71 / 0\.\d{4} \| 0\.1235 \|', row)
 
 
+def test_each_task_has_a_table_of_its_own(tmp_path: Path) -> None:
+    zoo = copied(tmp_path)
+    index = copy.deepcopy(read_index(zoo))
+    restored = page_text(zoo, '{{figures Face restoration}}').splitlines()
+    index['References'][0]['Task'] = index['Models'][0]['Task'] = 'Raindrop removal'
+    write_index(index, zoo)
+    head, *rows = page_text(zoo, '{{figures Raindrop removal}}').splitlines()[1:]
+    moved = [index['References'][0]['Title'], f'`rainrestore://{index["Models"][0]["Name"]}`']
+    assert [row.split(' | ')[0].removeprefix('| ') for row in rows[1:]] == moved
+    left = page_text(zoo, '{{figures Face restoration}}').splitlines()[1:]
+    assert left == [row for row in restored[1:] if row.split(' | ')[0].removeprefix('| ') not in moved]
+    assert left[0] == head
+
+
 def test_curve_is_small_and_drawn_anew_when_its_log_is_another(tmp_path: Path) -> None:
     for name in models():
         assert (ROOT / CURVES / f'{name}.png').stat().st_size < 40_000
@@ -57,7 +71,7 @@ def test_curve_is_small_and_drawn_anew_when_its_log_is_another(tmp_path: Path) -
 
 def test_template_that_asks_for_what_is_not_there_is_named(tmp_path: Path) -> None:
     zoo = copied(tmp_path)
-    for mark in ('{{figure fcg_gan_x4 CelebA MAE}}', '{{weather}}', '{{faces}}'):
+    for mark in ('{{figure fcg_gan_x4 CelebA MAE}}', '{{weather}}', '{{faces}}', '{{figures Face swapping}}'):
         with pytest.raises(ConfigError, match=re.escape(mark)):
             page_text(zoo, f'Here: {mark}.')
     index = {key: value for key, value in read_index(zoo).items() if key != 'Comparisons'}

@@ -41,7 +41,7 @@ class Budget:
     """What every method gets.
 
     Args:
-        faces: Faces seen in training, stages together.
+        faces: Faces seen in training, stages together; 0 where nothing is trained.
         batch: Faces a step.
         warm_up: Part of the faces seen under ``Method.warm_up``, in [0, 1); 0 is the paper's recipe.
         data: Folder ``{train,val,test}/{img,mask}``; None for RAINRESTORE_DATA or the bundled faces.
@@ -55,7 +55,7 @@ class Budget:
     options: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or self.faces < self.batch:
+        if self.batch < 1 or (self.faces and self.faces < self.batch):
             raise BudgetError(f'--faces {self.faces} is less than one batch of --batch {self.batch}')
         if not 0 <= self.warm_up < 1:
             raise BudgetError(f'--warm-up is a part of the faces, at least 0 and below 1, not {self.warm_up}')

@@ -1,15 +1,16 @@
 """Train every method of a benchmark for one budget, test all on the same degraded faces, and write one table.
 
 SPEC is a name in configs/benchmarks (table1: the methods of the paper's Table 1; renovation: the six subtasks of face
-renovation; plus: changes to the paper's network, one at a time) or a file of that form, in which a method of your own
-is one more line. Runs are resumed and finished ones are not repeated, so the same command goes on where it stopped. OUT
-receives SPEC.md and SPEC.json, and for each set of test faces and each task a bar chart and a sheet with a column a
-method. The last line printed is one JSON object.
+renovation; plus: changes to the paper's network, one at a time; blind: rain of any kind) or a file of that form, in
+which a method of your own is one more line. Runs are resumed and finished ones are not repeated, so the same command
+goes on where it stopped. OUT receives SPEC.md and SPEC.json, and for each set of test faces and each task a bar chart
+and a sheet with a column a method. The last line printed is one JSON object.
 """
 
 import argparse
 import json
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ FIGURE_FACES = 4
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore benchmark``."""
-    parser.add_argument('spec', metavar='SPEC', help='table1, renovation, plus, or a file')
-    parser.add_argument('--faces', type=int, required=True, help='faces that each method sees in training')
+    parser.add_argument('spec', metavar='SPEC', help='table1, renovation, plus, blind, or a file')
+    parser.add_argument(
+        '--faces', type=int, help='faces that each method sees in training (needed unless all weights are given)'
+    )
     parser.add_argument('--batch', type=int, default=16, help='faces a step (default 16, as the paper)')
     parser.add_argument('--seeds', type=int, nargs='+', default=[2022], metavar='N', help='of training (default 2022)')
     parser.add_argument(
@@ -72,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         if method.missing
     ]
     out = args.out or Path('work_dirs') / 'benchmark' / benchmark.name
-    budget = Budget(args.faces, args.batch, args.warm_up, args.data, args.cfg_options or None)
+    budget = Budget(_faces(args.faces, methods), args.batch, args.warm_up, args.data, args.cfg_options or None)
     roots = {Path(resolve_data_root(folder)).name: folder for folder in (args.data, *args.test_data)}
     if len(roots) != 1 + len(args.test_data):
         raise ConfigError('--test-data: two folders have the same name, and their results would too')
@@ -139,6 +142,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _faces(asked: int | None, methods: Sequence[Any]) -> int:
+    from rainrestore.errors import ConfigError
+
+    trained = [method.name for method in methods if method.trained]
+    if not trained:
+        return 0
+    if not asked:
+        raise ConfigError(f'--faces says on how many faces {trained[0]} is to be trained; only given weights need none')
+    return asked
+
+
 def _seed_name(seed: int | None) -> str:
     return 'fixed' if seed is None else f'seed_{seed}'
 
@@ -154,13 +168,16 @@ def _conditions(args: argparse.Namespace, budget: Any, benchmark: Any) -> str:
         budget.warm_up
     )
     each, same = (
-        ('Each method saw in each task', 'the same degraded test faces for all')
+        ('Each method saw in each task', 'The same degraded test faces for all')
         if benchmark.tasks
         else ('Each method saw', 'rain_v1, the same test rain for all')
     )
-    return (
+    seen = (
         f'{each} {budget.iterations * budget.batch:,} faces in batches of {budget.batch}{warm_up}; seeds '
-        f'{", ".join(map(str, args.seeds))}; {same}. "before" is what the zoo models in its slots had seen. Times on '
+        f'{", ".join(map(str, args.seeds))}. '
+    ) * bool(budget.faces)
+    return (
+        f'{seen}{same}. "before" is what the zoo models in its slots had seen. Times on '
         f'{torch.get_num_threads()} CPU threads, inputs of {benchmark.side}x{benchmark.side}, batch 16.'
     )
 

@@ -25,7 +25,9 @@ DIGITS = {'PSNR': 2, 'SSIM': 4, 'LPIPS': 4, 'MAE': 2, 'mIoU': 3}
 TOLERANCE = {'PSNR': 0.01, 'SSIM': 2e-4, 'LPIPS': 5e-4, 'MAE': 0.01, 'mIoU': 2e-3}
 #: Task of a model -> the figures that it is judged by, the most telling first.
 HEADLINES = {
-    'Face restoration': ('PSNR', 'SSIM', 'LPIPS'),
+    **dict.fromkeys(
+        ('Face restoration', 'Blind face restoration', 'Face renovation', 'Raindrop removal'), ('PSNR', 'SSIM', 'LPIPS')
+    ),
     'Rain removal': ('PSNR_lr_img',),
     'Face parsing': ('mIoU',),
 }

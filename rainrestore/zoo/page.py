@@ -42,10 +42,10 @@ def page_text(zoo: Zoo, template: str) -> str:
             f'{data["Name"][:1].upper()}{data["Name"][1:]}: {data["Faces"]} faces, {data.get("Description", "")}.'
             for data in index['Datasets']
         ),
-        'figures': lambda: _figures(index),
-        'tests': lambda: '\n'.join(
+        'figures': lambda *task: _figures(index, ' '.join(task)),
+        'tests': lambda *task: '\n'.join(
             f'python tools/test.py {entry["Config"]} {checkpoint_of(entry)} --data {DATA} --out results/{entry["Name"]}'
-            for entry in _shown(index)
+            for entry in _shown(index, ' '.join(task))
         ),
         'compared': lambda: '\n'.join(
             dict.fromkeys(
@@ -149,9 +149,16 @@ def _some(index: Mapping[str, Any], section: str) -> list[Any]:
     return index[section]
 
 
-def _shown(index: Mapping[str, Any]) -> list[Entry]:
-    """What restores faces: the references, then the models."""
-    return [*index.get('References', []), *(entry for entry in index['Models'] if entry.get('Task') == FACES)]
+def _shown(index: Mapping[str, Any], task: str) -> list[Entry]:
+    """What does the task: the references, then the models.
+
+    Raises:
+        KeyError: No model does.
+    """
+    models = [entry for entry in index['Models'] if entry.get('Task') == task]
+    if not models:
+        raise KeyError(task)
+    return [*(entry for entry in index.get('References', []) if entry.get('Task', FACES) == task), *models]
 
 
 def _title(entry: Entry) -> str:
@@ -167,13 +174,13 @@ def _number(figures: Mapping[str, float], keys: Iterable[str]) -> str:
     return ' / '.join(f'{figures[key]:.{digits(key)}f}' if key in figures else '-' for key in keys)
 
 
-def _figures(index: Mapping[str, Any]) -> str:
+def _figures(index: Mapping[str, Any], task: str) -> str:
     datasets = [data['Name'] for data in index['Datasets']]
     head = ['model', 'faces seen']
     for dataset in datasets:
         head += [f'{dataset} {COLUMNS[0][0]}', *(title for title, _ in COLUMNS[1:])]
     rows = []
-    for entry in _shown(index):
+    for entry in _shown(index, task):
         faces = entry.get('Metadata', {}).get('Faces')
         cells = [_number(stated(entry, dataset), keys) for dataset in datasets for _, keys in COLUMNS]
         rows.append([_title(entry), '-' if faces is None else f'{faces:,}', *cells])

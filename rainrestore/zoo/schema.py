@@ -119,6 +119,8 @@ MODEL = {
 REFERENCE = {
     'Name': Key(NAME, required=True),
     'Title': Key(TEXT, required=True),
+    # Face restoration, where none is said.
+    'Task': Key(TEXT),
     'Config': Key(CONFIG, required=True),
     'Checkpoint': Key(TEXT, required=True),
     'Metadata': Key(MAPPING),

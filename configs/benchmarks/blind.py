@@ -1,0 +1,25 @@
+# The network for any rain beside that for rain_v1, on what each was trained for and on what neither was.
+title = 'Blind restoration'
+methods = dict(
+    bicubic=dict(label='Bicubic', config='../bicubic_x4.py', checkpoint='none'),
+    stretch=dict(label='Contrast stretch', config='../stretch_x4.py', checkpoint='none'),
+    fcg_gan=dict(
+        label='FCG-GAN', config='../fcg_gan_x4.py', checkpoint='rainrestore://fcg_gan_x4', pretrained=('fcg_gan_x4',)
+    ),
+    fcg_gan_blind=dict(
+        label='FCG-GAN, blind',
+        config='../fcg_gan_blind_x4.py',
+        checkpoint='rainrestore://fcg_gan_blind_x4',
+        pretrained=('fcg_gan_blind_x4',),
+    ),
+)
+tasks = dict(
+    rain_v1=dict(label='rain_v1 at 32 pixels', config='../fcg_gan_x4.py'),
+    wide=dict(label='24 to 48 pixels, any rain, blur, noise and JPEG', config='../fcg_gan_blind_x4.py'),
+    smaller=dict(label='Unseen: 16 to 22 pixels', config='../unseen/smaller_x4.py'),
+    downpour=dict(label='Unseen: four to six layers of rain', config='../unseen/downpour_x4.py'),
+    blurred=dict(label='Unseen: stronger blur', config='../unseen/blurred_x4.py'),
+    stored=dict(label='Unseen: more noise, harder JPEG', config='../unseen/stored_x4.py'),
+)
+reference = 'fcg_gan'
+metrics = [dict(type='LPIPS'), dict(type='IdentityDistance')]
