@@ -290,7 +290,7 @@ def test_installed_without_its_checkout_it_finds_its_models(tmp_path, rainy, res
     ignore = shutil.ignore_patterns('__pycache__', '*.pyc')
     for folder in ('rainrestore', 'configs'):
         shutil.copytree(ROOT / folder, source / folder, ignore=ignore)
-    for file in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
+    for file in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE', 'model-index.yml'):
         shutil.copy(ROOT / file, source)
     np.save(tmp_path / 'rainy.npy', rainy[0])
     target = tmp_path / 'target'
@@ -305,4 +305,7 @@ def test_installed_without_its_checkout_it_finds_its_models(tmp_path, rainy, res
     command = [sys.executable, '-W', 'ignore', '-c', program]
     subprocess.run(command, check=True, cwd=tmp_path, env=environment)
     assert close(np.load(tmp_path / 'face.npy'), restorer(rainy[0]))
-    assert sorted(path.name for path in (target / 'rainrestore' / 'configs').glob('fcg_gan*')) == ['fcg_gan_x4.py']
+    installed = target / 'rainrestore' / 'configs'
+    assert {path.relative_to(installed) for path in installed.rglob('*.py')} == {
+        path.relative_to(ROOT / 'configs') for path in (ROOT / 'configs').rglob('*.py')
+    }
