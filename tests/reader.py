@@ -290,7 +290,7 @@ STAND_INS: list[tuple[str, Callable[[Path, Sequence[str]], None]]] = [
     (r'.+\.(pt|onnx)', exported),
     (r'.+/per_image\.csv', table),
     (r'\w+\.csv', marked_faces),
-    (r'work_dirs/\w+', log),
+    (r'work_dirs/[\w/]+', log),
     (suffixes(PICTURES), picture),
     (suffixes(VIDEOS), video),
     (r'[\w/]+/|results/[\w/]+', pictures),

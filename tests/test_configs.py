@@ -160,9 +160,7 @@ def test_method_is_made_of_its_slots(name: str) -> None:
 
 def test_methods_share_data_schedule_and_what_they_are_measured_by() -> None:
     """Two rows of a table differ in the model alone (rrdb is a trunk to put there)."""
-    rest = [
-        {key: value for key, value in config_of(name).items() if key not in ('model', 'rrdb')} for name in METHODS
-    ]
+    rest = [{key: value for key, value in config_of(name).items() if key not in ('model', 'rrdb')} for name in METHODS]
     assert all(other == rest[0] for other in rest)
 
 

@@ -47,9 +47,9 @@ def test_each_task_has_a_table_of_its_own(tmp_path: Path) -> None:
     zoo = copied(tmp_path)
     index = copy.deepcopy(read_index(zoo))
     restored = page_text(zoo, '{{figures Face restoration}}').splitlines()
-    index['References'][0]['Task'] = index['Models'][0]['Task'] = 'Raindrop removal'
+    index['References'][0]['Task'] = index['Models'][0]['Task'] = 'Face swapping'
     write_index(index, zoo)
-    head, *rows = page_text(zoo, '{{figures Raindrop removal}}').splitlines()[1:]
+    head, *rows = page_text(zoo, '{{figures Face swapping}}').splitlines()[1:]
     moved = [index['References'][0]['Title'], f'`rainrestore://{index["Models"][0]["Name"]}`']
     assert [row.split(' | ')[0].removeprefix('| ') for row in rows[1:]] == moved
     left = page_text(zoo, '{{figures Face restoration}}').splitlines()[1:]

@@ -58,7 +58,6 @@ def page_text(zoo: Zoo, template: str) -> str:
         'models': lambda: _models(index),
         'entries': lambda: '\n\n'.join(_entry(entry) for entry in index['Models']),
         'training': lambda: '\n'.join(_commands(index)),
-        'hours': lambda: f'{sum(_trainings(index).values()):.1f}',
         'licences': lambda: '\n'.join(f'- {name}: {text}' for name, text in index.get('Licences', {}).items()),
         'faces': lambda name: f'{zoo_entry(name, zoo)["Metadata"]["Faces"]:,}',
         'figure': lambda name, dataset, key: f'{stated(zoo_entry(name, zoo), dataset)[key]:.{digits(key)}f}',
@@ -251,7 +250,7 @@ def _entry(entry: Entry) -> str:
     pretrained = ', '.join(f'`{other}`' for other in metadata.get('Pretrained', []))
     facts = {
         'config': f'`{entry["Config"]}`, trained by `{metadata.get("Training Config", entry["Config"])}`',
-        'data': f'{metadata.get("Training Data", "-")}, {metadata.get("Rain", "-")}',
+        'data': ', '.join(metadata[key] for key in ('Training Data', 'Rain') if key in metadata),
         'starts from': pretrained,
         'parts': parts,
         'hardware': f'{metadata.get("Hardware", "-")}; {metadata.get("Hours", "-")} hours',
@@ -286,14 +285,3 @@ def _commands(index: Mapping[str, Any]) -> list[str]:
     return list(
         dict.fromkeys(command for entry in _in_order(index) for command in entry['Metadata'].get('Commands', []))
     )
-
-
-def _trainings(index: Mapping[str, Any]) -> dict[str, float]:
-    """Hours of each, but of one that is the beginning of another's, whose hours hold its own."""
-    entries = _in_order(index)
-    commands = {entry['Name']: entry['Metadata'].get('Commands', []) for entry in entries}
-    return {
-        entry['Name']: entry['Metadata'].get('Hours', 0.0)
-        for entry in entries
-        if not any(set(commands[entry['Name']]) < set(others) for others in commands.values())
-    }
