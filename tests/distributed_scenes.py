@@ -274,7 +274,10 @@ def configs(folder: Path) -> None:
             config = load_config(path)
             if not config.get('train_cfg'):
                 continue
-            small = dict(batch_size=2, num_workers=0, persistent_workers=False, dataset=dict(limit=5))
+            dataset = dict(limit=5)
+            if 'size' in config.train_dataloader.dataset:
+                dataset['size'] = 128  # of the bundled faces
+            small = dict(batch_size=2, num_workers=0, persistent_workers=False, dataset=dataset)
             config.merge_from_dict(dict(
                 model=narrow(config.model),
                 train_dataloader=small,

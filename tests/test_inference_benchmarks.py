@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from documents import ROOT
+from mmengine.registry import DefaultScope
 
 pytestmark = pytest.mark.slow
 
@@ -23,13 +24,16 @@ def test_inference():
     output, result = run('benchmark_inference', *words)
     assert list(result['faces_per_s']) == ['eager', 'mmagic', 'mmagic_batched', 'restorer']
     assert result['times']['eager']['eager'] == result['times']['mmagic']['mmagic'] == 1
-    assert result['peak_mib']['restorer'] > 100
+    # over what the process held before its first forward
+    assert all(0 < peak < 1000 for peak in result['peak_mib'].values())
     assert list(result['ms_a_face']) == ['batch 1', 'side 32']
     assert output.count('| `restorer` |') == 2
 
 
-def test_the_srgan_of_mmagic_has_the_size_of_the_bundled_network():
+def test_the_srgan_of_mmagic_has_the_size_of_the_bundled_network(monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip('mmagic')
+    # mmagic's inferencer makes its scope that of the process, for all tests after this one
+    monkeypatch.setattr(DefaultScope, '_instance_dict', DefaultScope._instance_dict.copy())
     from torch.utils.flop_counter import FlopCounterMode
 
     specification = importlib.util.spec_from_file_location('script', ROOT / 'tools/benchmarks/benchmark_inference.py')

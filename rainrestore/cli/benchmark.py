@@ -1,10 +1,10 @@
 """Train every method of a benchmark for one budget, test all on the same degraded faces, and write one table.
 
 SPEC is a name in configs/benchmarks (table1: the methods of the paper's Table 1; renovation: the six subtasks of face
-renovation; plus: changes to the paper's network, one at a time; blind: rain of any kind) or a file of that form, in
-which a method of your own is one more line. Runs are resumed and finished ones are not repeated, so the same command
-goes on where it stopped. OUT receives SPEC.md and SPEC.json, and for each set of test faces and each task a bar chart
-and a sheet with a column a method. The last line printed is one JSON object.
+renovation; plus: changes to the paper's network, one at a time; blind: rain of any kind; raindrops) or a file of that
+form, in which a method of your own is one more line. Runs are resumed and finished ones are not repeated, so the same
+command goes on where it stopped. OUT receives SPEC.md and SPEC.json, and for each set of test faces and each task a bar
+chart and a sheet with a column a method. The last line printed is one JSON object.
 """
 
 import argparse
@@ -23,7 +23,7 @@ FIGURE_FACES = 4
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore benchmark``."""
-    parser.add_argument('spec', metavar='SPEC', help='table1, renovation, plus, blind, or a file')
+    parser.add_argument('spec', metavar='SPEC', help='table1, renovation, plus, blind, raindrops, or a file')
     parser.add_argument(
         '--faces', type=int, help='faces that each method sees in training (needed unless all weights are given)'
     )
