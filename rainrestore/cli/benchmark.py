@@ -167,17 +167,13 @@ def _conditions(args: argparse.Namespace, budget: Any, benchmark: Any) -> str:
     warm_up = f', the first {budget.warm_up:.0%} of them under MSE alone where a warm-up is named' * bool(
         budget.warm_up
     )
-    each, same = (
-        ('Each method saw in each task', 'The same degraded test faces for all')
-        if benchmark.tasks
-        else ('Each method saw', 'rain_v1, the same test rain for all')
-    )
+    each = 'Each method saw' + ' in each task' * bool(benchmark.tasks)
     seen = (
         f'{each} {budget.iterations * budget.batch:,} faces in batches of {budget.batch}{warm_up}; seeds '
         f'{", ".join(map(str, args.seeds))}. '
     ) * bool(budget.faces)
     return (
-        f'{seen}{same}. "before" is what the zoo models in its slots had seen. Times on '
+        f'{seen}The same degraded test faces for all. "before" is what the zoo models in its slots had seen. Times on '
         f'{torch.get_num_threads()} CPU threads, inputs of {benchmark.side}x{benchmark.side}, batch 16.'
     )
 
