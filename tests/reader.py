@@ -67,7 +67,7 @@ def few(path: str | Path, options: Mapping[str, Any] | None = None, data_root: s
 FEW: dict[str, list[str]] = {'benchmark': ['--faces', '4', '--batch', '2'], 'install': ['--dry-run']}
 #: Subcommand -> how it reads configs.
 LOADERS = {'train': short, 'benchmark': short, 'test': few}
-#: Benchmark -> the one of its methods that is run for all of them, and the one task.
+#: Benchmark -> the one of its methods that is run for all of them, and the one task. What is not here trains nothing.
 METHOD = {
     'table1': ['--methods', 'srgan'],
     'renovation': ['--methods', 'hifacegan', '--tasks', 'noise'],
@@ -107,7 +107,7 @@ class Reader:
         words = [self._local(word) for word in command.words]
         name = command.subcommand()
         assert name is not None
-        if loader := LOADERS.get(name):
+        if loader := few if name == 'benchmark' and words[2] not in METHOD else LOADERS.get(name):
             for module in ('engine.config', 'benchmark.runs', 'benchmark.cost'):
                 self.monkeypatch.setattr(f'rainrestore.{module}.load_config', loader)
         self.set_environment(command)
