@@ -5,8 +5,8 @@ scale = 4
 eval_seed = 2022
 
 _observe = [dict(type='ParsingTarget', scale=scale), dict(type='PackFaceInputs')]
-_train_pipeline = [dict(type='FlipFace'), dict(type='ScaleAwareHeavyRain', scale=scale), *_observe]
-_eval_pipeline = [dict(type='ScaleAwareHeavyRain', scale=scale, seed=eval_seed), *_observe]
+rain_training = [dict(type='FlipFace'), dict(type='ScaleAwareHeavyRain', scale=scale), *_observe]
+rain_testing = [dict(type='ScaleAwareHeavyRain', scale=scale, seed=eval_seed), *_observe]
 
 # several processes share the faces, and none is given twice to fill up
 _each_once = dict(type='DefaultSampler', shuffle=False, round_up=False)
@@ -17,7 +17,7 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='ResumableSampler', shuffle=True),
     collate_fn=dict(type='rainrestore.collate_in_one_piece'),
-    dataset=dict(type='FaceDataset', split='train', pipeline=_train_pipeline),
+    dataset=dict(type='FaceDataset', split='train', pipeline=rain_training),
 )
 val_dataloader = dict(
     batch_size=16,
@@ -25,12 +25,12 @@ val_dataloader = dict(
     persistent_workers=True,
     sampler=_each_once,
     collate_fn=dict(type='rainrestore.collate_in_one_piece'),
-    dataset=dict(type='FaceDataset', split='val', pipeline=_eval_pipeline),
+    dataset=dict(type='FaceDataset', split='val', pipeline=rain_testing),
 )
 test_dataloader = dict(
     batch_size=16,
     num_workers=1,
     sampler=_each_once,
     collate_fn=dict(type='rainrestore.collate_in_one_piece'),
-    dataset=dict(type='FaceDataset', split='test', pipeline=_eval_pipeline),
+    dataset=dict(type='FaceDataset', split='test', pipeline=rain_testing),
 )

@@ -1,4 +1,4 @@
-# A GAN without what makes a face five times as expensive, for --warm-up of a benchmark.
+# A GAN before its full loss: the pixels alone, without what makes a face five times as expensive.
 mse_alone = dict(
     perceptual_loss=None,
     discriminator=None,

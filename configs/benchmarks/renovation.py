@@ -1,18 +1,14 @@
 # HiFaceGAN's table: rainrestore benchmark renovation --data DIR --faces N. Every method is trained for each task on its
 # own and tested on the same degraded faces; a method of your own is one more entry.
+_base_ = '../_base_/hifacegan_mse_alone.py'
+
 title = 'Face renovation'
 methods = dict(
     degraded=dict(label='Degraded input', config='../degraded_128.py', checkpoint='none'),
     hifacegan=dict(
         label='HiFaceGAN (reduced)',
         config='../hifacegan_128.py',
-        warm_up=dict(
-            pixel_loss=dict(_delete_=True, type='MSELoss'),
-            perceptual_loss=None,
-            discriminator=None,
-            adversarial_loss=None,
-            feature_loss=None,
-        ),
+        warm_up=_base_.hifacegan_mse_alone,
     ),
 )
 tasks = dict(
