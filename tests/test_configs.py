@@ -92,6 +92,7 @@ CHANGES = {
     'fcg_gan_ema_x4': 'custom_hooks',
     'fcg_gan_l1_x4': 'model.pixel_loss',
     'fcg_gan_residual_x4': 'model.generator.residual',
+    'hrrm_inverse_x4': 'model.rain_removal.inverse',
 }
 ENCODERS = {'hrrm_vgg_x4': 'VGGEncoder', 'hrrm_resnet_x4': 'ResNetEncoder'}
 
@@ -173,7 +174,7 @@ def test_config_differs_in_its_option_alone(name: str) -> None:
     if name in ABLATIONS:
         base, option = ABLATIONS[name][:2]
     elif name in CHANGES:
-        base, option = 'fcg_gan_x4', CHANGES[name]
+        base, option = 'hrrm_x4' if name.startswith('hrrm') else 'fcg_gan_x4', CHANGES[name]
     else:
         base, option = 'hrrm_x4', 'model.rain_removal.encoder'
     ours, theirs = (dict(leaves(config_of(config).to_dict())) for config in (name, base))

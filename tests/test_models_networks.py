@@ -49,6 +49,7 @@ ARGUMENTS: dict[str, dict] = {
     'ResNetEncoder': dict(blocks=(1, 1), stem_channels=8),
     'VGGEncoder': dict(blocks=(1, 2), stem_channels=8),
     'HRRM': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4)),
+    'HRRM-inverse': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4), inverse=True),
     'FaceParsingUNet': dict(base_channels=4),
     'FCGGenerator': dict(trunk=TINY_TRUNK, channels=8),
     'SRGANDiscriminator': dict(base_channels=4),
@@ -275,9 +276,10 @@ def test_network_trunk_without_mmagic_names_the_installer(monkeypatch: pytest.Mo
         NetworkTrunk(in_channels=6, **TINY_RRDB)
 
 
-def test_ranges_hold_for_any_weights() -> None:
+@pytest.mark.parametrize('name', VARIANTS['HRRM'])
+def test_ranges_hold_for_any_weights(name: str) -> None:
+    hrrm = build(name).eval()
     torch.manual_seed(3)
-    hrrm = build('HRRM').eval()
     for parameter in hrrm.parameters():
         nn.init.normal_(parameter, std=3)
     image = torch.rand(2, 3, 32, 32)
@@ -287,6 +289,33 @@ def test_ranges_hold_for_any_weights() -> None:
         assert values.max() <= 1
     parsing = build('FaceParsingUNet')(torch.cat((image, estimate.lr), 1))
     torch.testing.assert_close(parsing.sum(1), torch.ones(2, 32, 32))
+
+
+def test_hrrm_mixes_what_it_draws_with_the_solved_rain_model() -> None:
+    """Where the fourth map is 0, J is the rain model solved for it with S, T and A; where it is 1, what was drawn."""
+    hrrm = build('HRRM-inverse').eval()
+    plain = build('HRRM').eval()
+    for name in ('encoder', 'streak_decoder', 'transmission_decoder', 'airlight_decoder'):
+        getattr(plain, name).load_state_dict(getattr(hrrm, name).state_dict())
+    with torch.no_grad():
+        for ours, theirs in zip(plain.lr_decoder.parameters(), hrrm.lr_decoder.parameters(), strict=True):
+            ours.copy_(theirs[: len(ours)])
+        image = torch.rand(2, 3, 32, 32)
+        hrrm.lr_decoder.head.bias[3] = 100
+        torch.testing.assert_close(tuple(hrrm(image)), tuple(plain(image)))
+        hrrm.lr_decoder.head.bias[3] = -100
+        lr, streak, transmission, airlight = (value.double() for value in hrrm(image))
+    solved = (image.double() - (1 - transmission) * airlight) / transmission - streak
+    assert transmission.min() > 0.1
+    torch.testing.assert_close(lr, solved.clamp(0, 1), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(('name', 'reached'), [('HRRM', False), ('HRRM-inverse', True)])
+def test_error_of_j_reaches_s_t_and_a_through_the_rain_model(name: str, reached: bool) -> None:
+    hrrm = build(name)
+    (hrrm(torch.rand(2, 3, 32, 32)).lr - 0.5).square().mean().backward()
+    for decoder in (hrrm.streak_decoder, hrrm.transmission_decoder, hrrm.airlight_decoder):
+        assert (decoder.head.weight.grad is not None) == reached
 
 
 def test_transmission_cannot_hold_streaks() -> None:

@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from rainrestore.models.networks.layers import DenseLayer, Transition, average_cells, crop_to, pad_to_multiple
+from rainrestore.physics.inverse import invert
 from rainrestore.registry import MODELS
 
 
@@ -101,6 +102,10 @@ class HRRM(BaseModule):
     maps of three channels; T is one channel, decoded at a coarse stride and enlarged bilinearly, so that it cannot hold
     streaks; A is one colour an image, from the coarsest features averaged globally. All pass a sigmoid.
 
+    With ``inverse``, which is not the paper's, J = g J' + (1 - g) J0: J' is what the first decoder draws, g in [0, 1] a
+    fourth map of it, and J0 = (I - (1 - T) A) / T - S the rain model solved for J with the module's own S, T and A
+    (:func:`rainrestore.physics.inverse.invert`). The two err in different ways, and L_J reaches S, T and A as well.
+
     Any sides are taken: the image is padded to a multiple of the encoder's coarsest stride and the maps cropped back.
 
     Args:
@@ -108,6 +113,7 @@ class HRRM(BaseModule):
         decoder_growth: dense growth of each decoder level, coarse to fine.
         bottleneck: width of the decoders' 1x1 convolutions over the growth.
         transmission_stride: the stride at which T is decoded.
+        inverse: whether J is mixed with the physical inverse J0.
         init_cfg: where weights come from, as everywhere in mmengine.
     """
 
@@ -117,16 +123,18 @@ class HRRM(BaseModule):
         decoder_growth: Sequence[int] = (128, 128, 64, 32),
         bottleneck: int = 2,
         transmission_stride: int = 4,
+        inverse: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.inverse = inverse
         self.encoder = MODELS.build(encoder)
         channels, strides = self.encoder.out_channels, self.encoder.strides
 
         def decoder(out_channels: int, out_stride: int) -> DenseDecoder:
             return DenseDecoder(channels, strides, out_channels, out_stride, decoder_growth, bottleneck)
 
-        self.lr_decoder = decoder(3, 1)
+        self.lr_decoder = decoder(4 if inverse else 3, 1)
         self.streak_decoder = decoder(3, 1)
         self.transmission_decoder = decoder(1, min(transmission_stride, strides[-1]))
         self.airlight_decoder = decoder(3, strides[-1])
@@ -144,4 +152,8 @@ class HRRM(BaseModule):
         airlight = self.airlight_decoder(features, padded).mean((2, 3), keepdim=True)
         # the physics multiplies and subtracts these: single precision, whatever the layers ran in
         lr, streak, transmission = (crop_to(x, image).float().sigmoid() for x in (lr, streak, transmission))
-        return RainEstimate(lr, streak, transmission, airlight.float().sigmoid())
+        airlight = airlight.float().sigmoid()
+        if self.inverse:
+            drawn, share = lr[:, :3], lr[:, 3:]
+            lr = share * drawn + (1 - share) * invert(image.float(), streak, transmission, airlight)
+        return RainEstimate(lr, streak, transmission, airlight)
