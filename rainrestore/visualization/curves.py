@@ -6,11 +6,16 @@ from pathlib import Path
 
 from rainrestore.errors import ConfigError
 
+#: Positive values that span more than this are drawn over a logarithmic axis.
+LOGARITHMIC = 100
+
 
 def plot_curves(
     runs: Sequence[tuple[str, Mapping[str, Mapping[int, float]]]], keys: Sequence[str], path: Path | str
 ) -> Path:
     """Draw a panel a key, with a line a run, over the training step; a run without the key is left out of its panel.
+
+    A loss under MSE and then with adversarial terms spans orders of magnitude: such a panel has a logarithmic axis.
 
     Args:
         runs: Label, and key -> step -> value.
@@ -36,6 +41,9 @@ def plot_curves(
                 steps, values = zip(*curves[key].items(), strict=True)
                 # A validation may have come only once, and a line of one point is invisible.
                 axes.plot(steps, values, label=label, color=f'C{colour}', marker='.' if len(steps) < 30 else '')
+        values = [value for _, curves in runs for value in curves.get(key, {}).values()]
+        if min(values, default=0) > 0 and max(values) > LOGARITHMIC * min(values):
+            axes.set_yscale('log')
         axes.set_ylabel(key)
         axes.grid(alpha=0.3)
         axes.legend()
