@@ -336,15 +336,15 @@ def test_renovation_has_a_table_for_each_task(
     tiny = tmp_path / 'tiny.py'
     tiny.write_text(f'_base_ = {str(hifacegan)!r}\nmodel = {narrow(load_config(hifacegan).model)!r}\n')
     text = (CONFIGS / 'benchmarks' / 'renovation.py').read_text(encoding='utf-8')
-    text = text.replace(
-        "label='HiFaceGAN (reduced)',\n        config='../hifacegan_128.py'", f"label='T', config={str(tiny)!r}"
-    )
+    trained = "label='HiFaceGAN (reduced), each task',\n        config='../hifacegan_128.py'"
+    text = text.replace(trained, f"label='T', config={str(tiny)!r}")
     assert str(tiny) in text
     spec = tmp_path / 'renovation.py'
     spec.write_text(text.replace("'../", f"'{CONFIGS}/"), encoding='utf-8')
     out = tmp_path / 'out'
     words = ['benchmark', str(spec), '--tasks', 'noise', 'mosaic', '--faces', '4', '--batch', '4',
-             '--data', str(face_folder), '--out', str(out), '--cfg-options', *LOADERS]  # fmt: skip
+             '--methods', 'degraded', 'hifacegan', '--data', str(face_folder), '--out', str(out),
+             '--cfg-options', *LOADERS]  # fmt: skip
     assert main(words) == 0
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert set(printed) == {

@@ -1,12 +1,19 @@
-# HiFaceGAN's table: rainrestore benchmark renovation --data DIR --faces N. Every method is trained for each task on its
-# own and tested on the same degraded faces; a method of your own is one more entry.
+# HiFaceGAN's table: rainrestore benchmark renovation --data DIR --faces N. One row is trained for each task on its own,
+# one is the network of the zoo, trained for the mixture; all are tested on the same faces. A method of your own is one
+# more entry.
 _base_ = '../_base_/hifacegan_mse_alone.py'
 
 title = 'Face renovation'
 methods = dict(
     degraded=dict(label='Degraded input', config='../degraded_128.py', checkpoint='none'),
+    hifacegan_mixed=dict(
+        label='HiFaceGAN (reduced), mixture',
+        config='../hifacegan_128.py',
+        checkpoint='rainrestore://hifacegan_128',
+        pretrained=('hifacegan_128',),
+    ),
     hifacegan=dict(
-        label='HiFaceGAN (reduced)',
+        label='HiFaceGAN (reduced), each task',
         config='../hifacegan_128.py',
         warm_up=_base_.hifacegan_mse_alone,
     ),
