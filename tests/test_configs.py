@@ -90,6 +90,7 @@ ABLATIONS = {
 #: Ablations that change how the network learns or what it is, not which slots it has -> the option.
 CHANGES = {
     'fcg_gan_ema_x4': 'custom_hooks',
+    'fcg_gan_fixed_norms_x4': 'model.fixed_norms',
     'fcg_gan_l1_x4': 'model.pixel_loss',
     'fcg_gan_residual_x4': 'model.generator.residual',
     'hrrm_inverse_x4': 'model.rain_removal.inverse',

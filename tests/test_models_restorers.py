@@ -36,10 +36,11 @@ GROUPS = dict(
 )
 
 
-def tiny(config: str) -> nn.Module:
+def tiny(config: str, **changes: object) -> nn.Module:
     """A model of ``configs/`` at tiny widths, its slots as the config has them."""
     torch.manual_seed(0)
     model = load_config(CONFIGS / f'{config}.py').model
+    model.update(changes)
     for slot, small in TINY.items():
         if model.get(slot) is not None:
             model[slot] = small
@@ -210,6 +211,28 @@ def test_generator_may_step_more_often_than_the_discriminators(faces: dict, monk
     assert stepped == [True, False, False, True, False]
     with pytest.raises(ValueError, match='generator_steps must be at least 1, got 0'):
         FCGGAN(generator=dict(config.model.generator), pixel_loss=None, generator_steps=0)
+
+
+def test_fixed_norms_keep_the_statistics_of_the_pre_training(faces: dict) -> None:
+    """In training such a slot predicts what it does in use, and learns; the other slots go by the batch."""
+    model = tiny('fcg_gan_x4', fixed_norms=('rain_removal',))
+    inputs = model.data_preprocessor(faces, training=True)['inputs']
+    in_use = model.eval().rain_removal(inputs).lr
+    model.train()
+    torch.testing.assert_close(model.rain_removal(inputs).lr, in_use)
+    assert not torch.allclose(tiny('fcg_gan_x4').train().rain_removal(inputs).lr, in_use)
+    statistics = {key: value.clone() for key, value in model.named_buffers() if key.endswith('running_mean')}
+    weights = snapshot(model.rain_removal)
+    model.train_step(faces, SlotOptimWrapperConstructor(GROUPS)(model))
+    changed = {key.split('.')[0] for key, value in model.named_buffers() if key in statistics
+               and not torch.equal(value, statistics[key])}  # fmt: skip
+    assert changed == {'generator', 'face_parser', 'discriminator', 'local_discriminators'}
+    assert moved(model.rain_removal, weights)
+
+
+def test_fixed_norms_of_an_empty_slot_are_refused() -> None:
+    with pytest.raises(ValueError, match="fixed_norms names 'rain_removal', which is no filled slot"):
+        tiny('srgan_x4', fixed_norms=('rain_removal',))
 
 
 def test_log_has_psnr_and_the_discriminators_accuracy(faces: dict) -> None:

@@ -7,6 +7,7 @@ methods = dict(
     fcg_gan=dict(label='FCG-GAN', config='../fcg_gan_x4.py', **_trained),
     residual=dict(label='added to the enlarged J', config='../ablations/fcg_gan_residual_x4.py', **_trained),
     supervised=dict(label='S, T and A supervised', config='../ablations/fcg_gan_supervised_x4.py', **_trained),
+    fixed_norms=dict(label='pre-trained statistics kept', config='../ablations/fcg_gan_fixed_norms_x4.py', **_trained),
     l1=dict(label='L1', config='../ablations/fcg_gan_l1_x4.py', **_trained),
     ema=dict(label='moving average', config='../ablations/fcg_gan_ema_x4.py', **_trained),
 )
