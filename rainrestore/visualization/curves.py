@@ -41,8 +41,8 @@ def plot_curves(
                 steps, values = zip(*curves[key].items(), strict=True)
                 # A validation may have come only once, and a line of one point is invisible.
                 axes.plot(steps, values, label=label, color=f'C{colour}', marker='.' if len(steps) < 30 else '')
-        values = [value for _, curves in runs for value in curves.get(key, {}).values()]
-        if min(values, default=0) > 0 and max(values) > LOGARITHMIC * min(values):
+        every = [value for _, curves in runs for value in curves.get(key, {}).values()]
+        if min(every, default=0) > 0 and max(every) > LOGARITHMIC * min(every):
             axes.set_yscale('log')
         axes.set_ylabel(key)
         axes.grid(alpha=0.3)
