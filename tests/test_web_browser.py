@@ -25,7 +25,8 @@ pytest.importorskip('gradio', reason='the page needs Gradio: python tools/instal
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        not (driven.CHROMIUM and driven.DRIVER), reason='needs chromium and chromedriver (chromium-driver)'
+        not (driven.CHROMIUM and driven.DRIVER),
+        reason='a browser to drive is no Python package: install chromium and chromium-driver',
     ),
 ]
 
