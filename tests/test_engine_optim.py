@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.optim import CosineAnnealingLR
 from mmengine.registry import OPTIMIZERS  # noqa: F401  (registers torch's optimisers)
 from torch import nn
 
@@ -24,6 +25,29 @@ def test_each_group_gets_its_own_slots() -> None:
     )(model)
     found = {name: {id(p) for g in w.optimizer.param_groups for p in g['params']} for name, w in wrappers.items()}
     assert found == {'a': {id(p) for p in model.first.parameters()}, 'b': {id(p) for p in model.second.parameters()}}
+
+
+def test_slots_of_a_group_may_learn_at_different_rates() -> None:
+    """A step of SGD is as long as the factor says, and a schedule that ends at a ratio keeps the factors."""
+    model = Pair()
+    before = {key: value.detach().clone() for key, value in model.named_parameters()}
+    group = dict(slots=dict(third=2.0, first=1.0, second=0.1), optimizer=dict(type='SGD', lr=0.5))
+    wrapper = SlotOptimWrapperConstructor(dict(a=group))(model)['a']
+    wrapper.update_params(sum(parameter.sum() for parameter in model.parameters()))
+    moved = {key: before[key] - value.detach() for key, value in model.named_parameters()}
+    for key, step in moved.items():
+        wanted = 0.5 if key.startswith('first') else 0.05
+        torch.testing.assert_close(step, torch.full_like(step, wanted))
+    schedule = CosineAnnealingLR(wrapper, T_max=4, by_epoch=False, eta_min_ratio=0.05)
+    for _ in range(4):
+        schedule.step()
+    assert wrapper.get_lr()['lr'] == pytest.approx([0.5 * 0.05, 0.05 * 0.05])
+
+
+def test_factors_need_a_rate() -> None:
+    group = dict(slots=dict(first=1.0, second=0.1), optimizer=dict(type='Adam'))
+    with pytest.raises(ValueError, match='a: slots with factors need an lr'):
+        SlotOptimWrapperConstructor(dict(a=group))(Pair())
 
 
 def test_group_without_parameters_is_left_out() -> None:

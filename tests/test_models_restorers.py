@@ -230,6 +230,14 @@ def test_fixed_norms_keep_the_statistics_of_the_pre_training(faces: dict) -> Non
     assert moved(model.rain_removal, weights)
 
 
+def test_rain_removal_trains_as_it_is_used_where_its_norms_are_fixed(faces: dict) -> None:
+    model = tiny('hrrm_x4', fixed_norms=('rain_removal',))
+    inputs = model.data_preprocessor(faces, training=True)['inputs']
+    in_use = model.eval().rain_removal(inputs).lr
+    torch.testing.assert_close(model.train().rain_removal(inputs).lr, in_use)
+    assert model.rain_removal.training
+
+
 def test_fixed_norms_of_an_empty_slot_are_refused() -> None:
     with pytest.raises(ValueError, match="fixed_norms names 'rain_removal', which is no filled slot"):
         tiny('srgan_x4', fixed_norms=('rain_removal',))

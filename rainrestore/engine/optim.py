@@ -41,9 +41,11 @@ class SlotOptimWrapperConstructor:
     optimizer=...))``.
     A group covers the parameters that require a gradient in the slots it names; slots that are empty in this restorer
     are passed over, and a group without any parameters is left out: an ablation needs no other optimiser config.
+    ``slots=dict(SLOT=FACTOR, ...)`` trains each slot at that part of the group's learning rate, such as modules that
+    were pre-trained at less than what is new; a schedule then ends at an ``eta_min_ratio``, which keeps the factors.
 
     Raises:
-        ValueError: a parameter that requires a gradient belongs to no group, or to two.
+        ValueError: a parameter that requires a gradient belongs to no group, or to two; factors of no learning rate.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
@@ -59,7 +61,7 @@ class SlotOptimWrapperConstructor:
         covered: set[str] = set()
         for name, group in self.groups.items():
             config = dict(group)
-            slots: Sequence[str] = config.pop('slots')
+            slots: Sequence[str] | Mapping[str, float] = config.pop('slots')
             parameters = {
                 key: parameter
                 for key, parameter in model.named_parameters()
@@ -72,7 +74,18 @@ class SlotOptimWrapperConstructor:
             if not parameters:
                 MMLogger.get_current_instance().info('optim_wrapper: %s has no parameters in this model', name)
                 continue
-            optimizer = OPTIMIZERS.build(dict(config.pop('optimizer'), params=list(parameters.values())))
+            optimizer_config = config.pop('optimizer')
+            if isinstance(slots, Mapping):
+                if 'lr' not in optimizer_config:
+                    raise ValueError(f'optim_wrapper: {name}: slots with factors need an lr in optimizer')
+                params: list = [
+                    {'params': own, 'lr': factor * optimizer_config['lr']}
+                    for slot, factor in slots.items()
+                    if (own := [value for key, value in parameters.items() if key.split('.')[0] == slot])
+                ]
+            else:
+                params = list(parameters.values())
+            optimizer = OPTIMIZERS.build(dict(optimizer_config, params=params))
             config.setdefault('type', 'OptimWrapper')
             wrappers[name] = OPTIM_WRAPPERS.build(dict(config, optimizer=optimizer))
         left = [key for key, value in model.named_parameters() if value.requires_grad and key not in covered]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.model import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from rainrestore.optional import optional_import
 from rainrestore.registry import MODELS
@@ -29,8 +30,32 @@ class Restorer(BaseModel):
     [0, 1].
     """
 
+    fixed_norms: tuple[str, ...] = ()
+
     def __init__(self, data_preprocessor: dict | None = None, init_cfg: dict | None = None) -> None:
         super().__init__(MODELS.build(data_preprocessor or {'type': 'RestorationPreprocessor'}), init_cfg)
+
+    def fix_norms(self, slots: Sequence[str]) -> None:
+        """Let the batch normalisations of pre-trained slots keep their statistics in training, as in use.
+
+        Those of a batch of faces behind different veils are others, and what the module then predicts is worse.
+
+        Raises:
+            ValueError: a slot that is not there, or empty.
+        """
+        for name in slots:
+            if not isinstance(getattr(self, name, None), nn.Module):
+                raise ValueError(f'fixed_norms names {name!r}, which is no filled slot')
+        self.fixed_norms = tuple(slots)
+
+    def train(self, mode: bool = True) -> 'Restorer':
+        """As ``nn.Module.train``, but for :meth:`fix_norms`."""
+        super().train(mode)
+        for name in self.fixed_norms:
+            for module in getattr(self, name).modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
 
     @abstractmethod
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:

@@ -8,7 +8,6 @@ import torch
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from rainrestore.models.networks.hrrm import RainEstimate
 from rainrestore.models.restorers.base import Restorer, build_slot
@@ -84,8 +83,7 @@ class FCGGAN(Restorer):
         parsing_loss: L_F.
         generator_steps: steps of the generator to one of the discriminators, 1 as in the paper; more hold back
             discriminators that win too easily.
-        fixed_norms: pre-trained slots whose batch normalisations keep their statistics in training, as in use. Those of
-            a few faces behind different veils are others, and what the module then predicts is worse.
+        fixed_norms: slots of which :meth:`~Restorer.fix_norms` keeps the statistics.
         data_preprocessor: see :class:`Restorer`.
         init_cfg: where weights come from.
     """
@@ -127,25 +125,13 @@ class FCGGAN(Restorer):
         if generator_steps < 1:
             raise ValueError(f'generator_steps must be at least 1, got {generator_steps}')
         self.generator_steps = generator_steps
-        self.fixed_norms = tuple(fixed_norms)
-        for name in self.fixed_norms:
-            if not isinstance(getattr(self, name, None), nn.Module):
-                raise ValueError(f'fixed_norms names {name!r}, which is no filled slot')
+        self.fix_norms(fixed_norms)
         if discriminator is not None and adversarial_loss is None:
             raise ValueError(
                 'a discriminator without adversarial_loss is never trained: give the loss or drop the slot'
             )
         if local_discriminators and local_adversarial_loss is None:
             raise ValueError('local_discriminators need local_adversarial_loss: give the loss or drop the slot')
-
-    def train(self, mode: bool = True) -> 'FCGGAN':
-        """As ``nn.Module.train``, but for ``fixed_norms``."""
-        super().train(mode)
-        for name in self.fixed_norms:
-            for module in getattr(self, name).modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
-        return self
 
     def build_generator(self, config: dict) -> nn.Module:
         """The generator, told which of J and F it will be given."""

@@ -30,6 +30,7 @@ class RainRemover(Restorer):
         rain_loss: L_R, a :class:`~rainrestore.models.losses.RainReconstructionLoss`.
         perceptual_loss: L_vgg with its weight 0.1, or None.
         parameter_loss: losses on S, T and A themselves, or None as in the paper.
+        fixed_norms: slots of which :meth:`~Restorer.fix_norms` keeps the statistics.
         data_preprocessor: see :class:`Restorer`.
         init_cfg: where weights come from.
     """
@@ -40,6 +41,7 @@ class RainRemover(Restorer):
         rain_loss: dict,
         perceptual_loss: dict | None = None,
         parameter_loss: dict | None = None,
+        fixed_norms: Sequence[str] = (),
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -48,6 +50,7 @@ class RainRemover(Restorer):
         self.rain_loss = MODELS.build(rain_loss)
         self.perceptual_loss = build_slot(perceptual_loss)
         self.parameter_loss = build_slot(parameter_loss)
+        self.fix_norms(fixed_norms)
 
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
         """I (N, 3, h, w) -> ``lr_img``, ``streak``, ``transmission``, ``airlight``."""
