@@ -73,6 +73,7 @@ METHOD = {
     'renovation': ['--methods', 'hifacegan', '--tasks', 'noise'],
     'mine/my_table.py': ['--methods', 'my_net'],
     'plus': ['--methods', 'residual'],
+    'rain_removal': ['--methods', 'inverse'],
 }
 
 

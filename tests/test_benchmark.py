@@ -69,7 +69,7 @@ def test_wrong_entry_is_named(tmp_path: Path, methods: str, rest: str, message: 
 
 
 def test_unknown_benchmark_and_method_are_named() -> None:
-    with pytest.raises(ConfigError, match='there are blind, plus, raindrops, renovation, table1, others'):
+    with pytest.raises(ConfigError, match='there are blind, plus, rain_removal, raindrops, renovation, table1, others'):
         load_benchmark('table9')
     with pytest.raises(ConfigError, match="no method 'srgam'"):
         load_benchmark('table1').choose(['srgam'])
@@ -288,6 +288,27 @@ def test_given_weights_need_no_budget(face_folder: Path, tmp_path: Path, capsys:
     text = Path(printed['table']).read_text(encoding='utf-8')
     assert '### Small, faces' in text and 'Each method saw' not in text
     assert json.loads(Path(printed['json']).read_text())['tables']['faces_small'][0]['faces'] == 0
+
+
+def test_options_of_a_benchmark_reach_every_row(
+    face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Told to stretch, the bicubic row is the row that stretches; the command line has the last word."""
+    rows = ', '.join(
+        f"{name}=dict(label='L', config={str(CONFIGS / f'{name}_x4.py')!r}, checkpoint='none')"
+        for name in ('bicubic', 'stretch')
+    )
+    spec = written(tmp_path, rows, "options = {'model.method': 'stretch'}")
+    found = []
+    for last in ([], ['--cfg-options', 'model.method=bicubic']):
+        words = ['benchmark', spec, '--data', str(face_folder), '--out', str(tmp_path / f'out{len(last)}'), *last]
+        assert main(words) == 0
+        printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+        table = json.loads(Path(printed['json']).read_text())['tables']['faces']
+        first, second = (row['seeds']['fixed']['PSNR'] for row in table)
+        assert first == second
+        found.append(first)
+    assert found[0] != found[1]
 
 
 @pytest.mark.parametrize('faces', [[], ['--faces', '0']])

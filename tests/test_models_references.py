@@ -1,4 +1,4 @@
-"""The rows that are told the truth, against the same networks called by hand."""
+"""The rows that are only tested, against the same networks called by hand."""
 
 import json
 from pathlib import Path
@@ -38,8 +38,22 @@ def test_oracle_is_the_trained_network_with_the_truth_in_one_place(name: str) ->
         assert not torch.allclose(sample.output.pred_img, plain[index].output.pred_img)
 
 
-def test_oracle_is_not_trained() -> None:
-    oracle = tiny('oracle_derained_x4')
+def test_mirror_image_of_a_face_is_restored_to_the_mirror_image() -> None:
+    """Which the trained network alone does not do; its weights are the ones that are used."""
+    joint, mirrored = tiny('fcg_gan_x4').eval(), tiny('fcg_gan_mirrored_x4').eval()
+    mirrored.load_state_dict(joint.state_dict())
+    inputs = joint.data_preprocessor(batch())['inputs']
+    with torch.no_grad():
+        plain, turned = (joint(image)['pred_img'] for image in (inputs, inputs.flip(-1)))
+        average, turned_average = (mirrored(image)['pred_img'] for image in (inputs, inputs.flip(-1)))
+    assert not torch.allclose(turned, plain.flip(-1), atol=1e-3)
+    torch.testing.assert_close(turned_average, average.flip(-1))
+    torch.testing.assert_close(2 * average - plain, turned.flip(-1))
+
+
+@pytest.mark.parametrize('name', ['oracle_derained_x4', 'fcg_gan_mirrored_x4'])
+def test_what_is_asked_otherwise_is_not_trained(name: str) -> None:
+    oracle = tiny(name)
     with pytest.raises(TypeError, match='train that'):
         oracle(torch.rand(1, 3, 32, 32), [], mode='loss')
 
@@ -75,6 +89,6 @@ def test_row_is_tested_on_any_faces(
 
 
 def test_what_is_only_tested_cannot_be_trained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    for name in ('oracle_derained_x4', 'bicubic_x4'):
+    for name in ('oracle_derained_x4', 'fcg_gan_mirrored_x4', 'bicubic_x4'):
         assert main(['train', str(CONFIGS / f'{name}.py'), '--work-dir', str(tmp_path)]) == 2
         assert 'has no train_cfg' in capsys.readouterr().err

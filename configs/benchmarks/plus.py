@@ -10,6 +10,12 @@ methods = dict(
     fixed_norms=dict(label='pre-trained statistics kept', config='../ablations/fcg_gan_fixed_norms_x4.py', **_trained),
     l1=dict(label='L1', config='../ablations/fcg_gan_l1_x4.py', **_trained),
     ema=dict(label='moving average', config='../ablations/fcg_gan_ema_x4.py', **_trained),
+    mirrored=dict(
+        label='and its mirror image, at twice the cost',
+        config='../fcg_gan_mirrored_x4.py',
+        checkpoint_of='fcg_gan',
+        pretrained=_trained['pretrained'],
+    ),
 )
 reference = 'fcg_gan'
 metrics = [dict(type='LPIPS')]

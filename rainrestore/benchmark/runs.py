@@ -45,7 +45,7 @@ class Budget:
         batch: Faces a step.
         warm_up: Part of the faces seen under ``Method.warm_up``, in [0, 1); 0 is the paper's recipe.
         data: Folder ``{train,val,test}/{img,mask}``; None for RAINRESTORE_DATA or the bundled faces.
-        options: ``--cfg-options`` for every config that has the part they change.
+        options: Those of the benchmark and ``--cfg-options``, for every config that has the part they change.
     """
 
     faces: int

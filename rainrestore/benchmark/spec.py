@@ -86,6 +86,7 @@ class Benchmark:
         columns: Key of a metric -> heading and decimals, in the order of the table; None for those of the report.
         reference: The method that the others' PSNR is compared with; None for the first that claims something.
         side: Of the square input that MACs and times are stated for.
+        options: Changes to every config, as ``--cfg-options`` makes them: what all rows are tested as, say.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Benchmark:
     columns: Mapping[str, tuple[str, int]] | None = None
     reference: str | None = None
     side: int = 32
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def choose(self, names: list[str] | None) -> list[Method]:
         """The named methods in the order of the table, with those whose weights they use; all without names.
@@ -166,6 +168,7 @@ def load_benchmark(spec: str) -> Benchmark:
         columns=columns or None,
         reference=reference,
         side=int(content.get('side', Benchmark.side)),
+        options=content.get('options', {}),
     )
 
 

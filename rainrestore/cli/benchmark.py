@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
         if method.missing
     ]
     out = args.out or Path('work_dirs') / 'benchmark' / benchmark.name
-    budget = Budget(_faces(args.faces, methods), args.batch, args.warm_up, args.data, args.cfg_options or None)
+    options = {**benchmark.options, **args.cfg_options}
+    budget = Budget(_faces(args.faces, methods), args.batch, args.warm_up, args.data, options or None)
     roots = {Path(resolve_data_root(folder)).name: folder for folder in (args.data, *args.test_data)}
     if len(roots) != 1 + len(args.test_data):
         raise ConfigError('--test-data: two folders have the same name, and their results would too')

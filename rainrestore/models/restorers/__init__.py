@@ -10,7 +10,11 @@ from rainrestore.models.restorers.hifacegan import HiFaceGAN
 from rainrestore.models.restorers.preprocessor import RestorationPreprocessor
 from rainrestore.models.restorers.rain_removal import RainRemover
 from rainrestore.models.restorers.real_esrgan import RealESRGAN
-from rainrestore.models.restorers.references import OracleFCGGAN, RainRemoverThenBicubic
+from rainrestore.models.restorers.references import (
+    MirroredFCGGAN,
+    OracleFCGGAN,
+    RainRemoverThenBicubic,
+)
 
 __all__ = [
     'FCGGAN',
@@ -20,6 +24,7 @@ __all__ = [
     'HeavyRainGAN',
     'HeavyRainRemover',
     'HiFaceGAN',
+    'MirroredFCGGAN',
     'OracleFCGGAN',
     'RainRemover',
     'RainRemoverThenBicubic',

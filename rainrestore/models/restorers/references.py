@@ -1,4 +1,4 @@
-"""What the parts are worth: the joint network told the truth, and the rain removal without any network after it.
+"""What the parts are worth: the joint network told the truth, asked twice, or left out after the rain removal.
 
 Rows of a comparison, not methods: they are tested with the weights of others and never trained.
 """
@@ -64,6 +64,25 @@ class OracleFCGGAN(FCGGAN):
         return self.pack(
             {'pred_img': face, **estimate_outputs(estimate), 'parsing': parsing}, data_samples, len(inputs)
         )
+
+
+@MODELS.register_module()
+class MirroredFCGGAN(FCGGAN):
+    """The trained network asked twice: ``H = (f(I) + M f(M I)) / 2`` with M the mirror image, at twice the cost."""
+
+    def restore(self, inputs: Tensor) -> dict[str, Tensor]:
+        """As :meth:`FCGGAN.restore`; only ``pred_img`` is averaged."""
+        outputs = super().restore(inputs)
+        mirrored = super().restore(inputs.flip(-1))['pred_img'].flip(-1)
+        return {**outputs, 'pred_img': (outputs['pred_img'] + mirrored) / 2}
+
+    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+        """Nothing to train.
+
+        Raises:
+            TypeError: always: the weights are those of the network that was trained.
+        """
+        raise TypeError('MirroredFCGGAN is tested with the weights of FCGGAN: train that')
 
 
 @MODELS.register_module()
