@@ -11,4 +11,4 @@ model = dict(
     parameter_loss=dict(type='RainParameterLoss'),
     perceptual_loss=dict(loss_weight=4e-3),
 )
-optim_wrapper = dict(generator=dict(slots=dict(_delete_=True, generator=1.0, rain_removal=0.15, face_parser=0.15)))
+optim_wrapper = dict(generator=dict(slots=dict(_delete_=True, generator=1.0, rain_removal=0.05, face_parser=0.05)))

@@ -71,13 +71,19 @@ def test_curve_is_small_and_drawn_anew_when_its_log_is_another(tmp_path: Path) -
 
 def test_template_that_asks_for_what_is_not_there_is_named(tmp_path: Path) -> None:
     zoo = copied(tmp_path)
-    for mark in ('{{figure fcg_gan_x4 CelebA MAE}}', '{{weather}}', '{{faces}}', '{{figures Face swapping}}'):
+    for mark in (
+        '{{figure fcg_gan_x4 CelebA MAE}}',
+        '{{weather}}',
+        '{{faces}}',
+        '{{figures Face swapping}}',
+        '{{comparisons fpm_x4}}',
+    ):
         with pytest.raises(ConfigError, match=re.escape(mark)):
             page_text(zoo, f'Here: {mark}.')
     index = {key: value for key, value in read_index(zoo).items() if key != 'Comparisons'}
     write_index(index, zoo)
     with pytest.raises(ConfigError, match='speaks of Comparisons, and the index has none'):
-        page_text(zoo, '{{comparisons}}')
+        page_text(zoo, '{{comparisons fcg_gan_x4}}')
     (tmp_path / TEMPLATE).unlink()
     with pytest.raises(ConfigError, match='the page is written in a checkout'):
         write_page(zoo)

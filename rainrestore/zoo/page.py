@@ -53,7 +53,7 @@ def page_text(zoo: Zoo, template: str) -> str:
                 for row in _some(index, 'Comparisons')
             )
         ),
-        'comparisons': lambda: _comparisons(index),
+        'comparisons': lambda *models: _comparisons(index, models),
         'carried': lambda: _carried(index, zoo),
         'models': lambda: _models(index),
         'entries': lambda: '\n\n'.join(_entry(entry) for entry in index['Models']),
@@ -186,10 +186,20 @@ def _figures(index: Mapping[str, Any], task: str) -> str:
     return _table(head, rows)
 
 
-def _comparisons(index: Mapping[str, Any]) -> str:
+def _comparisons(index: Mapping[str, Any], models: Sequence[str]) -> str:
+    """What the index compares with others of the named models.
+
+    Raises:
+        KeyError: Nothing is compared with one of them.
+    """
     titles = {entry['Name']: _title(entry) for entry in (*index['Models'], *index.get('References', []))}
+    compared = _some(index, 'Comparisons')
+    if missing := sorted(set(models) - {row['Model'] for row in compared}):
+        raise KeyError(f'no comparison of {missing[0]}')
     rows = []
-    for row in _some(index, 'Comparisons'):
+    for row in compared:
+        if row['Model'] not in models:
+            continue
         cells = []
         for key in ('PSNR', 'SSIM'):
             if key in row:
