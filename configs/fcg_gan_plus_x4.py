@@ -1,5 +1,5 @@
 # The network of fcg_gan_x4 beyond the paper, at its cost: from hrrm_plus_x4 and from fcg_gan_x4's own parsing and
-# generator, all of which keep their statistics; S, T and A supervised; VGG weighs four times as much.
+# generator, all of which keep their statistics; S, T and A supervised; what was pre-trained longest learns slowest.
 _base_ = 'fcg_gan_x4.py'
 
 _faithful = dict(type='Pretrained', checkpoint='rainrestore://fcg_gan_x4')
@@ -9,6 +9,5 @@ model = dict(
     generator=dict(init_cfg=dict(_faithful, prefix='generator')),
     fixed_norms=('rain_removal', 'face_parser', 'generator'),
     parameter_loss=dict(type='RainParameterLoss'),
-    perceptual_loss=dict(loss_weight=4e-3),
 )
 optim_wrapper = dict(generator=dict(slots=dict(_delete_=True, generator=1.0, rain_removal=0.05, face_parser=0.05)))
