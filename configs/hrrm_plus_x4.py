@@ -1,6 +1,5 @@
 # Rain removal beyond the paper, at the cost of hrrm_x4: J mixed with the solved rain model, S, T and A supervised, no
-# VGG, and the moving average of the weights is what is used.
+# VGG.
 _base_ = 'hrrm_x4.py'
 
 model = dict(rain_removal=dict(inverse=True), parameter_loss=dict(type='RainParameterLoss'), perceptual_loss=None)
-custom_hooks = [*_base_.custom_hooks, dict(type='EMAHook', momentum=0.005, update_buffers=True)]
