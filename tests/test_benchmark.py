@@ -69,7 +69,9 @@ def test_wrong_entry_is_named(tmp_path: Path, methods: str, rest: str, message: 
 
 
 def test_unknown_benchmark_and_method_are_named() -> None:
-    with pytest.raises(ConfigError, match='there are blind, plus, rain_removal, raindrops, renovation, table1, others'):
+    with pytest.raises(
+        ConfigError, match='there are beyond, blind, plus, rain_removal, raindrops, renovation, table1, others'
+    ):
         load_benchmark('table9')
     with pytest.raises(ConfigError, match="no method 'srgam'"):
         load_benchmark('table1').choose(['srgam'])

@@ -5,17 +5,17 @@ title = 'One change at a time'
 _trained = dict(warm_up=_base_.mse_alone, pretrained=('hrrm_x4', 'fpm_x4'))
 methods = dict(
     fcg_gan=dict(label='FCG-GAN', config='../fcg_gan_x4.py', **_trained),
+    mirrored=dict(
+        label='FCG-GAN and its mirror image',
+        config='../fcg_gan_mirrored_x4.py',
+        checkpoint_of='fcg_gan',
+        pretrained=_trained['pretrained'],
+    ),
     residual=dict(label='added to the enlarged J', config='../ablations/fcg_gan_residual_x4.py', **_trained),
     supervised=dict(label='S, T and A supervised', config='../ablations/fcg_gan_supervised_x4.py', **_trained),
     fixed_norms=dict(label='pre-trained statistics kept', config='../ablations/fcg_gan_fixed_norms_x4.py', **_trained),
     l1=dict(label='L1', config='../ablations/fcg_gan_l1_x4.py', **_trained),
     ema=dict(label='moving average', config='../ablations/fcg_gan_ema_x4.py', **_trained),
-    mirrored=dict(
-        label='and its mirror image, at twice the cost',
-        config='../fcg_gan_mirrored_x4.py',
-        checkpoint_of='fcg_gan',
-        pretrained=_trained['pretrained'],
-    ),
 )
 reference = 'fcg_gan'
 metrics = [dict(type='LPIPS')]

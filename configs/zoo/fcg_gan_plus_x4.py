@@ -1,7 +1,7 @@
-# fcg_gan_plus_x4, last part: its whole loss, from the third part's weights (load_from).
+# fcg_gan_plus_x4, last part: its whole loss; generator and parsing of the fourth part (their init_cfg).
 _base_ = '../fcg_gan_plus_x4.py'
 
-max_iters = 1000
+max_iters = 500
 _adam = dict(lr=1e-4)
 optim_wrapper = dict(generator=dict(optimizer=_adam), discriminator=dict(optimizer=_adam))
 train_dataloader = dict(batch_size=4)

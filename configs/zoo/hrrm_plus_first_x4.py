@@ -1,5 +1,5 @@
-# hrrm_plus_x4, first part: in small batches, a schedule for a CPU, decayed to zero; the moving average of the weights is
-# what is used.
+# hrrm_plus_x4, first part: in small batches, a schedule for a CPU, decayed to zero; what is used is the moving average
+# of the weights.
 _base_ = '../hrrm_plus_x4.py'
 
 max_iters = 6000
