@@ -101,5 +101,8 @@ def test_front_page_states_the_figures_of_the_index() -> None:
     entries = {entry['Name']: entry for entry in (*read_index()['Models'], *read_index()['References'])}
     default = stated(entries['fcg_gan_x4'], 'CelebA')
     assert f'{default["PSNR"]:.2f} dB / {default["SSIM"]:.4f}' in figures
-    others = {f'{stated(entries[name], "CelebA")["PSNR"]:.2f}' for name in ('bicubic', 'stretch', 'srgan_x4')}
+    others = {
+        f'{stated(entries[name], "CelebA")["PSNR"]:.2f}'
+        for name in ('bicubic', 'stretch', 'srgan_x4', 'fcg_gan_plus_x4')
+    }
     assert set(re.findall(r'\d+\.\d\d\b(?= dB)', figures)) == {f'{default["PSNR"]:.2f}', *others}
