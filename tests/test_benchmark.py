@@ -295,22 +295,17 @@ def test_given_weights_need_no_budget(face_folder: Path, tmp_path: Path, capsys:
 def test_options_of_a_benchmark_reach_every_row(
     face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Told to stretch, the bicubic row is the row that stretches; the command line has the last word."""
+    """Told to stretch, the bicubic row is the row that stretches."""
     rows = ', '.join(
         f"{name}=dict(label='L', config={str(CONFIGS / f'{name}_x4.py')!r}, checkpoint='none')"
         for name in ('bicubic', 'stretch')
     )
     spec = written(tmp_path, rows, "options = {'model.method': 'stretch'}")
-    found = []
-    for last in ([], ['--cfg-options', 'model.method=bicubic']):
-        words = ['benchmark', spec, '--data', str(face_folder), '--out', str(tmp_path / f'out{len(last)}'), *last]
-        assert main(words) == 0
-        printed = json.loads(capsys.readouterr().out.splitlines()[-1])
-        table = json.loads(Path(printed['json']).read_text())['tables']['faces']
-        first, second = (row['seeds']['fixed']['PSNR'] for row in table)
-        assert first == second
-        found.append(first)
-    assert found[0] != found[1]
+    assert main(['benchmark', spec, '--data', str(face_folder), '--out', str(tmp_path / 'out')]) == 0
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    table = json.loads(Path(printed['json']).read_text())['tables']['faces']
+    first, second = (row['seeds']['fixed']['PSNR'] for row in table)
+    assert first == second
 
 
 @pytest.mark.parametrize('faces', [[], ['--faces', '0']])
