@@ -23,8 +23,6 @@ from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.paths import file_inside
 from rainrestore.visualization import RestoredPicturesHook
 
-ROOT = Path(__file__).parents[1]
-
 compat.apply()
 ROOT = Path(__file__).parents[1]
 

@@ -10,11 +10,7 @@ from rainrestore.models.restorers.hifacegan import HiFaceGAN
 from rainrestore.models.restorers.preprocessor import RestorationPreprocessor
 from rainrestore.models.restorers.rain_removal import RainRemover
 from rainrestore.models.restorers.real_esrgan import RealESRGAN
-from rainrestore.models.restorers.references import (
-    MirroredFCGGAN,
-    OracleFCGGAN,
-    RainRemoverThenBicubic,
-)
+from rainrestore.models.restorers.references import MirroredFCGGAN, OracleFCGGAN, RainRemoverThenBicubic
 
 __all__ = [
     'FCGGAN',

@@ -40,13 +40,7 @@ class FaceParser(Restorer):
         self.parsing_loss = MODELS.build(parsing_loss)
         if self.rain_removal is not None:
             self.rain_removal.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> 'FaceParser':
-        """The rain removal module stays in evaluation mode: its batch statistics are part of what is held fixed."""
-        super().train(mode)
-        if self.rain_removal is not None:
-            self.rain_removal.eval()
-        return self
+            self.fix_norms(('rain_removal',))
 
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
         """I (N, 3, h, w) -> ``parsing`` (N, C, h, w), and what the rain removal module predicts."""

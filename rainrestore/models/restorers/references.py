@@ -20,8 +20,20 @@ if TYPE_CHECKING:
 ORACLES = ('derained', 'parsing')
 
 
+class OnlyTested(FCGGAN):
+    """FCG-GAN asked in another way, with the weights of the one that was trained."""
+
+    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+        """Nothing to train.
+
+        Raises:
+            TypeError: always: the weights are those of the network that was trained.
+        """
+        raise TypeError(f'{type(self).__name__} is tested with the weights of FCGGAN: train that')
+
+
 @MODELS.register_module()
-class OracleFCGGAN(FCGGAN):
+class OracleFCGGAN(OnlyTested):
     """The trained network with the true J, or the true F, in the place of what it predicts.
 
     ``H = G(J, F^(I, J), I)`` or ``H = G(J^, F, I)``: how far better rain removal, or better parsing, could carry this
@@ -44,13 +56,7 @@ class OracleFCGGAN(FCGGAN):
         self.oracle = oracle
 
     def forward(self, inputs: Tensor, data_samples: 'Sequence[DataSample] | None' = None, mode: str = 'tensor') -> Any:
-        """As :meth:`Restorer.forward`; only ``mode='predict'`` knows the truth.
-
-        Raises:
-            TypeError: ``mode='loss'``: the weights are those of the network that was trained.
-        """
-        if mode == 'loss':
-            raise TypeError(f'OracleFCGGAN({self.oracle!r}) is tested with the weights of FCGGAN: train that')
+        """As :meth:`Restorer.forward`; only ``mode='predict'`` knows the truth."""
         if mode != 'predict':
             return super().forward(inputs, data_samples, mode)
         samples = data_samples or ()
@@ -67,7 +73,7 @@ class OracleFCGGAN(FCGGAN):
 
 
 @MODELS.register_module()
-class MirroredFCGGAN(FCGGAN):
+class MirroredFCGGAN(OnlyTested):
     """The trained network asked twice: ``H = (f(I) + M f(M I)) / 2`` with M the mirror image, at twice the cost."""
 
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
@@ -75,14 +81,6 @@ class MirroredFCGGAN(FCGGAN):
         outputs = super().restore(inputs)
         mirrored = super().restore(inputs.flip(-1))['pred_img'].flip(-1)
         return {**outputs, 'pred_img': (outputs['pred_img'] + mirrored) / 2}
-
-    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
-        """Nothing to train.
-
-        Raises:
-            TypeError: always: the weights are those of the network that was trained.
-        """
-        raise TypeError('MirroredFCGGAN is tested with the weights of FCGGAN: train that')
 
 
 @MODELS.register_module()
