@@ -14,6 +14,7 @@ from rainrestore.models.losses import (
     LeastSquaresAdversarialLoss,
     LinearAdversarialLoss,
     MSELoss,
+    ParsingCrossEntropyLoss,
     ParsingLoss,
     PerceptualLoss,
     RainParameterLoss,
@@ -100,6 +101,30 @@ def test_parsing_counts_annotated_channels_only() -> None:
         ((array(prediction) - array(target))[n, c] ** 2).mean() for n in range(2) for c in range(5) if annotated[n, c]
     ]
     assert ParsingLoss()(prediction, target, annotated).item() == pytest.approx(np.mean(squares), rel=1e-5)
+
+
+def test_parsing_by_cross_entropy_is_numpys_over_annotated_channels() -> None:
+    prediction, target = rand(2, 5, 4, 4).softmax(1), rand(2, 5, 4, 4)
+    annotated = torch.tensor([[True, True, False, False, True], [True, False, False, True, False]])
+    losses = []
+    for n in range(2):
+        known = annotated[n].numpy()
+        p, t = array(prediction)[n, known], array(target)[n, known]
+        losses.append(-(t * np.log(p / p.sum(0))).sum(0))
+    loss = ParsingCrossEntropyLoss(0.5)
+    assert loss(prediction, target, annotated).item() == pytest.approx(0.5 * np.mean(losses), rel=1e-5)
+
+
+def test_parsing_by_cross_entropy_is_least_at_the_truth_and_finite_where_it_is_ruled_out() -> None:
+    target = rand(1, 4, 3, 3).softmax(1)
+    annotated = torch.ones(1, 4, dtype=torch.bool)
+    loss = ParsingCrossEntropyLoss()
+    entropy = -(target * target.log()).sum(1).mean()
+    assert loss(target, target, annotated).item() == pytest.approx(entropy.item(), rel=1e-5)
+    assert loss((target + 0.1) / 1.4, target, annotated) > entropy
+    wrong = torch.zeros_like(target)
+    wrong[:, 0] = 1
+    assert loss(wrong.requires_grad_(), target, annotated).isfinite()
 
 
 def test_linear_adversarial_losses() -> None:

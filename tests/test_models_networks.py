@@ -56,6 +56,8 @@ ARGUMENTS: dict[str, dict] = {
     'SRResNetTrunk': dict(in_channels=3, channels=8, num_blocks=1),
     'FCGGenerator-face_sr': dict(trunk=TINY_TRUNK, channels=8, parsing_at='input'),
     'FCGGenerator-residual': dict(trunk=TINY_TRUNK, channels=8, residual=True),
+    'FCGGenerator-direct': dict(trunk=TINY_TRUNK, direct=True),
+    'FCGGenerator-attention': dict(trunk=TINY_TRUNK, channels=8, attention=True),
     'NetworkTrunk-rrdb': dict(in_channels=3, **TINY_RRDB),
     'NetworkTrunk-swinir': dict(in_channels=3, **TINY_SWINIR),
     'UNet': dict(base_channels=4),
@@ -80,6 +82,8 @@ CHANNELS = {
     'FCGGenerator': (3, 3, 19),
     'FCGGenerator-face_sr': (3, 3, 19),
     'FCGGenerator-residual': (3, 3, 19),
+    'FCGGenerator-direct': (3, 3, 19),
+    'FCGGenerator-attention': (3, 3, 19),
     'RefinementUNet': (3, 3),
 }
 # Inputs that are one vector an image: network -> their places.
@@ -373,6 +377,41 @@ def test_residual_generator_adds_to_the_enlarged_face(derained: bool) -> None:
     nn.init.zeros_(generator.tail.bias)
     # torch's kernel has another sharpness (a = -0.75) than Pillow's (-0.5)
     assert (generator(*given) - wanted).abs().max() < 0.02
+
+
+def test_direct_generator_draws_each_block_from_one_place() -> None:
+    """With a last convolution that copies feature 4 y + x to pixel (y, x) of a block, in all three colours."""
+    generator = FCGGenerator(TINY_TRUNK, derained=False, parsing_channels=16, direct=True).eval()
+    last = generator.tail[0]
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    for colour in range(3):
+        for place in range(16):
+            last.weight.data[16 * colour + place, generator.trunk.out_channels + place, 1, 1] = 1
+    rainy, parsing = torch.rand(1, 3, 8, 8), torch.rand(1, 16, 8, 8)
+    face = generator(rainy, None, parsing)
+    for y in range(4):
+        for x in range(4):
+            wanted = (parsing[:, 4 * y + x].tanh() + 1) / 2
+            assert all(torch.allclose(face[:, colour, y::4, x::4], wanted) for colour in range(3))
+
+
+def test_attention_of_a_fresh_generator_changes_nothing_and_learns() -> None:
+    fresh = build('FCGGenerator-attention').eval()
+    plain = build('FCGGenerator').eval()
+    plain.load_state_dict(fresh.state_dict(), strict=False)
+    given = inputs('FCGGenerator')
+    assert torch.equal(fresh(*given), plain(*given))
+    fresh(*given).mean().backward()
+    assert fresh.gates.weight.grad.abs().min() > 0
+    # a gate that is shut leaves nothing of its feature
+    nn.init.constant_(fresh.gates.bias, -1e3)
+    other = build('FCGGenerator-attention').eval()
+    other.load_state_dict(fresh.state_dict())
+    other.trunk.stem[0].weight.data.mul_(3)
+    assert torch.equal(fresh(*given), other(*given))
+    with pytest.raises(ValueError, match='attention needs a parsed face that enters at the features'):
+        FCGGenerator(TINY_TRUNK, parsing_channels=0, attention=True)
 
 
 @pytest.mark.parametrize('scale', [0, 1, 3, 6])

@@ -27,7 +27,7 @@ def fold(network: nn.Module) -> nn.Module:
     fold_batch_norm(network)
     for part in network.modules():
         # A subclass may paint in another way.
-        if isinstance(part, FCGGenerator) and type(part).paint is FCGGenerator.paint:
+        if isinstance(part, FCGGenerator) and type(part).paint is FCGGenerator.paint and not part.direct:
             fold_pixel_shuffle(part)
     return network
 
@@ -72,7 +72,7 @@ def fold_pixel_shuffle(generator: FCGGenerator) -> None:
     convolution to 12 channels it reads what the last pixel shuffle would have shuffled, and the shuffle comes last.
     """
     *stages, shuffle, activation = generator.upsampler
-    tail = generator.tail
+    tail = cast(nn.Conv2d, generator.tail)
     factor = cast(nn.PixelShuffle, shuffle).upscale_factor
     kernel = unshuffled_kernel(tail.weight, factor)
     outputs, inputs, side = kernel.shape[:3]
@@ -82,7 +82,7 @@ def fold_pixel_shuffle(generator: FCGGenerator) -> None:
     merged.bias = nn.Parameter(bias.detach().repeat_interleave(factor**2), bias.requires_grad)
     generator.upsampler = nn.Sequential(*stages, activation)
     # In evaluation mode, the only one that is left, whatever maps to the picture will do.
-    generator.tail = nn.Sequential(merged, shuffle)  # type: ignore[assignment]
+    generator.tail = nn.Sequential(merged, shuffle)
 
 
 def _has_hooks(part: nn.Module) -> bool:

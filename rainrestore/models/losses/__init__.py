@@ -9,7 +9,13 @@ from rainrestore.models.losses.contrastive import ContrastiveLoss
 from rainrestore.models.losses.cross_entropy import CrossEntropyAdversarialLoss
 from rainrestore.models.losses.patch import FeatureMatchingLoss, HingeAdversarialLoss, LeastSquaresAdversarialLoss
 from rainrestore.models.losses.perceptual import PerceptualLoss, VGG16Features
-from rainrestore.models.losses.pixel import MSELoss, ParsingLoss, RainParameterLoss, RainReconstructionLoss
+from rainrestore.models.losses.pixel import (
+    MSELoss,
+    ParsingCrossEntropyLoss,
+    ParsingLoss,
+    RainParameterLoss,
+    RainReconstructionLoss,
+)
 
 __all__ = [
     'AdversarialLoss',
@@ -20,6 +26,7 @@ __all__ = [
     'LeastSquaresAdversarialLoss',
     'LinearAdversarialLoss',
     'MSELoss',
+    'ParsingCrossEntropyLoss',
     'ParsingLoss',
     'PerceptualLoss',
     'RainParameterLoss',

@@ -1,11 +1,15 @@
 """Losses on pixels: the mean squared error and what the rain and parsing modules add to it."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rainrestore.models.networks.hrrm import RainEstimate
 from rainrestore.physics import forward as rain_forward
 from rainrestore.registry import MODELS
+
+#: Below it a probability is taken for 0, whose logarithm nothing can be learned from.
+PROBABILITY_FLOOR = 1e-6
 
 
 @MODELS.register_module()
@@ -109,3 +113,26 @@ class ParsingLoss(nn.Module):
         """F^ and F (N, C, h, w) in [0, 1], ``annotated`` (N, C) bool -> a scalar: the mean over annotated channels."""
         per_channel = (prediction - target).square().mean((2, 3))
         return self.loss_weight * per_channel[annotated].mean()
+
+
+@MODELS.register_module()
+class ParsingCrossEntropyLoss(nn.Module):
+    """loss_weight * mean over pixels of -sum_c F_c log F^_c, c over the channels whose labels the data set annotates.
+
+    What F^ gives to the other channels is left out of its sum, F^_c / sum_k F^_k, as their share of a face is unknown.
+    F is an area average of one-hot labels, so the target is soft. In place of :class:`ParsingLoss`, beyond the paper.
+
+    Args:
+        loss_weight: factor.
+    """
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, prediction: Tensor, target: Tensor, annotated: Tensor) -> Tensor:
+        """F^ in (0, 1] and F in [0, 1] (N, C, h, w), ``annotated`` (N, C) bool -> a scalar."""
+        known = annotated[:, :, None, None]
+        share = torch.where(known, prediction.float(), 0).clamp_min(PROBABILITY_FLOOR)
+        surprise = share.sum(1, keepdim=True).log() - share.log()
+        return self.loss_weight * (torch.where(known, target, 0) * surprise).sum(1).mean()

@@ -1,0 +1,7 @@
+# The hinge loss for every discriminator.
+_base_ = '../fcg_gan_x4.py'
+
+model = dict(
+    adversarial_loss=dict(type='HingeAdversarialLoss'),
+    local_adversarial_loss=dict(type='HingeAdversarialLoss'),
+)
