@@ -6,8 +6,8 @@ methods = dict(
     supervised=dict(label='S, T and A supervised', config='../ablations/hrrm_supervised_x4.py'),
     inverse=dict(label='J mixed with the solved rain model', config='../ablations/hrrm_inverse_x4.py'),
     no_vgg=dict(label='without VGG', config='../ablations/hrrm_no_vgg_x4.py'),
-    no_decay=dict(label='without weight decay', config='../ablations/hrrm_no_decay_x4.py'),
     plus=dict(label='all three', config='../hrrm_plus_x4.py'),
+    no_decay=dict(label='without weight decay', config='../ablations/hrrm_no_decay_x4.py'),
 )
 reference = 'hrrm'
 metrics = [dict(type='PSNR', pred_key='lr_img')]
