@@ -154,7 +154,8 @@ def test_two_processes_train_as_one_with_twice_the_batch(scenes: Scenes, tmp_pat
     one, two = (load_checkpoint(folder / 'iter_3.pth') for folder in (tmp_path, scenes[0] / 'faces'))
     for name, weight in one['state_dict'].items():
         moved = float((weight - start[name]).abs().max())
-        torch.testing.assert_close(two['state_dict'][name], weight, rtol=0, atol=1e-2 * moved + 1e-7)
+        # rounding depends on the number of threads; gradients that were not averaged would differ by all of it
+        torch.testing.assert_close(two['state_dict'][name], weight, rtol=0, atol=5e-2 * moved + 1e-7)
     hubs = [checkpoint['message_hub'] for checkpoint in (one, two)]
     assert hubs[0]['runtime_info']['data_stream'] == hubs[1]['runtime_info']['data_stream']
     # the log and the validation are those of all faces

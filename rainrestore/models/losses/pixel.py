@@ -116,7 +116,7 @@ class ParsingLoss(nn.Module):
 
 
 @MODELS.register_module()
-class ParsingCrossEntropyLoss(nn.Module):
+class ParsingCrossEntropyLoss(ParsingLoss):
     """loss_weight * mean over pixels of -sum_c F_c log F^_c, c over the channels whose labels the data set annotates.
 
     What F^ gives to the other channels is left out of its sum, F^_c / sum_k F^_k, as their share of a face is unknown.
@@ -126,13 +126,9 @@ class ParsingCrossEntropyLoss(nn.Module):
         loss_weight: factor.
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
-
     def forward(self, prediction: Tensor, target: Tensor, annotated: Tensor) -> Tensor:
         """F^ in (0, 1] and F in [0, 1] (N, C, h, w), ``annotated`` (N, C) bool -> a scalar."""
         known = annotated[:, :, None, None]
         share = torch.where(known, prediction.float(), 0).clamp_min(PROBABILITY_FLOOR)
-        surprise = share.sum(1, keepdim=True).log() - share.log()
-        return self.loss_weight * (torch.where(known, target, 0) * surprise).sum(1).mean()
+        # which takes the softmax of what it is given, and so divides by the sum
+        return self.loss_weight * F.cross_entropy(share.log(), torch.where(known, target, 0))
