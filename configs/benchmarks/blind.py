@@ -1,10 +1,16 @@
-# The network for any rain beside that for rain_v1, on what each was trained for and on what neither was.
+# The network for any rain beside those for rain_v1, on what each was trained for and on what none was.
 title = 'Blind restoration'
 methods = dict(
     bicubic=dict(label='Bicubic', config='../bicubic_x4.py', checkpoint='none'),
     stretch=dict(label='Contrast stretch', config='../stretch_x4.py', checkpoint='none'),
     fcg_gan=dict(
         label='FCG-GAN', config='../fcg_gan_x4.py', checkpoint='rainrestore://fcg_gan_x4', pretrained=('fcg_gan_x4',)
+    ),
+    fcg_gan_plus=dict(
+        label='FCG-GAN, beyond the paper',
+        config='../fcg_gan_plus_x4.py',
+        checkpoint='rainrestore://fcg_gan_plus_x4',
+        pretrained=('fcg_gan_plus_x4',),
     ),
     fcg_gan_blind=dict(
         label='FCG-GAN, blind',
