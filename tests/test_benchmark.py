@@ -1,6 +1,7 @@
 """The benchmark: what it plans, refuses, keeps and repeats, and what its table says of runs made by hand."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from rainrestore.datasets.transforms.blind_rain import BlindHeavyRain
 from rainrestore.engine.config import load_config
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.metrics import write_csv
-from rainrestore.registry import MODELS, TRANSFORMS
+from rainrestore.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
@@ -156,6 +157,20 @@ def test_stage_has_the_budget_and_keeps_the_recipe(tmp_path: Path) -> None:
     assert base.optim_wrapper.generator.optimizer.lr == 1e-3
     assert base.model.perceptual_loss.type == 'PerceptualLoss'
     assert stage_config(stages[0], budget, 7, None).model.perceptual_loss is None
+
+
+@pytest.mark.parametrize('final_rate', [0.05, 1.0])
+def test_learning_rate_of_each_stage_falls_along_a_cosine_or_is_held(final_rate: float) -> None:
+    method = Method('m', SRGAN, 'M', warm_up={}, final_rate=final_rate)
+    for stage in plan(method, Budget(faces=800, batch=8, warm_up=0.9)):
+        (scheduler,) = stage_config(stage, Budget(faces=800, batch=8), 7, None).param_scheduler
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
+        schedule = PARAM_SCHEDULERS.build(dict(scheduler, optimizer=optimizer))
+        for step in range(stage.iterations):
+            part = final_rate + (1 - final_rate) * (1 + math.cos(math.pi * step / stage.iterations)) / 2
+            assert optimizer.param_groups[0]['lr'] == pytest.approx(1e-3 * part)
+            optimizer.step()
+            schedule.step()
 
 
 @pytest.mark.parametrize('method', load_benchmark('table1').methods.values(), ids=lambda method: method.name)

@@ -16,6 +16,7 @@ methods = dict(
     fixed_norms=dict(label='pre-trained statistics kept', config='../ablations/fcg_gan_fixed_norms_x4.py', **_trained),
     l1=dict(label='L1', config='../ablations/fcg_gan_l1_x4.py', **_trained),
     psnr_loss=dict(label='mean PSNR as a loss', config='../ablations/fcg_gan_psnr_loss_x4.py', **_trained),
+    held_rate=dict(label='learning rate held', config='../fcg_gan_x4.py', final_rate=1.0, **_trained),
     no_decay=dict(label='no weight decay', config='../ablations/fcg_gan_no_decay_x4.py', **_trained),
     hinge=dict(label='hinge', config='../ablations/fcg_gan_hinge_x4.py', **_trained),
     relativistic=dict(label='relativistic', config='../ablations/fcg_gan_relativistic_x4.py', **_trained),

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,6 @@ from rainrestore.files import whole_file
 from rainrestore.registry import METRICS
 
 FIRST_SHARE = 0.5
-#: Each stage's learning rate falls along a cosine to this part of the config's.
-FINAL_RATE = 0.05
 CHECKPOINTS = 5
 ITERATION = re.compile(r'Iter\(train\) \[ *(\d+)/\d+\]')
 TAIL = 15
@@ -74,28 +72,26 @@ class Budget:
 
 @dataclass(frozen=True)
 class Stage:
-    """One training run of a method: the changes to its config and its number of steps."""
+    """One training run of a method: the changes to its config, its number of steps and ``Method.final_rate``."""
 
     name: str
     config: Path
     iterations: int
     model: Mapping[str, Any]
+    final_rate: float
 
 
 def plan(method: Method, budget: Budget) -> list[Stage]:
     """The stages of a method; their iterations add up to the budget's."""
-    last = Stage('train', method.config, budget.iterations, {})
+    last = Stage('train', method.config, budget.iterations, {}, method.final_rate)
     if method.first is not None:
-        share, before = FIRST_SHARE, Stage('first', method.first, 0, {})
+        share, before = FIRST_SHARE, replace(last, name='first', config=method.first)
     elif method.warm_up is not None:
-        share, before = budget.warm_up, Stage('warm_up', method.config, 0, method.warm_up)
+        share, before = budget.warm_up, replace(last, name='warm_up', model=method.warm_up)
     else:
         return [last]
     count = round(share * budget.iterations)
-    stages = [
-        Stage(before.name, before.config, count, before.model),
-        Stage(last.name, last.config, budget.iterations - count, {}),
-    ]
+    stages = [replace(before, iterations=count), replace(last, iterations=budget.iterations - count)]
     return [stage for stage in stages if stage.iterations]
 
 
@@ -154,9 +150,8 @@ def stage_config(stage: Stage, budget: Budget, seed: int, load_from: Path | None
     steps = stage.iterations
     config.train_dataloader.batch_size = budget.batch
     config.train_cfg = {'type': 'ResumableTrainLoop', 'max_iters': steps, 'val_interval': steps}
-    config.param_scheduler = [
-        {'type': 'CosineAnnealingLR', 'by_epoch': False, 'T_max': steps, 'end': steps, 'eta_min_ratio': FINAL_RATE}
-    ]
+    cosine = {'type': 'CosineAnnealingLR', 'by_epoch': False, 'T_max': steps, 'end': steps}
+    config.param_scheduler = [{**cosine, 'eta_min_ratio': stage.final_rate}]
     config.default_hooks.checkpoint = {
         'type': 'WholeCheckpointHook',
         'by_epoch': False,

@@ -32,6 +32,7 @@ class Method:
         paper: PSNR and SSIM as published.
         needs: Packages of an optional row; without them it is left out, and the table says so.
         oracle: Whether the row is told something that no method knows; it is kept out of the chart.
+        final_rate: Part of its config's learning rate to which each stage falls, along a cosine; 1 holds the rate.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Method:
     paper: tuple[float, float] | None = None
     needs: tuple[str, ...] = ()
     oracle: bool = False
+    final_rate: float = 0.05
 
     @property
     def missing(self) -> list[str]:
