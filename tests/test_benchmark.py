@@ -54,6 +54,7 @@ def test_table1_has_every_config_it_names_and_the_claims_of_the_paper() -> None:
         (f"a=dict(label='A', config={str(SRGAN)!r}, colour=1)", '', "a: no field 'colour'; there are checkpoint"),
         ("a=dict(label='A', config='no_such.py')", '', 'a: config: no file'),
         (f"a=dict(label='A', config={str(SRGAN)!r}, checkpoint_of='b')", '', "checkpoint_of='b' is no method"),
+        (f"a=dict(label='A', config={str(SRGAN)!r}, final_rate=20)", '', 'final_rate=20 is no part of a rate'),
         (f"a=dict(label='A', config={str(SRGAN)!r})", "claims = [('a', 'b', 1)]", "claims name 'a' and 'b'"),
         (f"a=dict(label='A', config={str(SRGAN)!r})", "reference = 'b'", "reference='b' is no method"),
         (f"a=dict(label='A', config={str(SRGAN)!r})", "tasks = dict(t=dict(label='T'))", "t lacks 'config'"),

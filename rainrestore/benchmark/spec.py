@@ -152,6 +152,8 @@ def load_benchmark(spec: str) -> Benchmark:
         source = method.checkpoint_of
         if source is not None and not (source in methods and methods[source].trained):
             raise ConfigError(f'{path}: {method.name}: checkpoint_of={source!r} is no method that is trained')
+        if not 0 <= method.final_rate <= 1:
+            raise ConfigError(f'{path}: {method.name}: final_rate={method.final_rate} is no part of a rate, 0 to 1')
     claims = tuple((better, worse, float(gap)) for better, worse, gap in content.get('claims', ()))
     for better, worse, _ in claims:
         if not {better, worse} <= methods.keys():
