@@ -127,6 +127,34 @@ def test_parsing_by_cross_entropy_is_least_at_the_truth_and_finite_where_it_is_r
     assert loss(wrong.requires_grad_(), target, annotated).isfinite()
 
 
+def test_parsing_weights_follow_the_shares_of_the_labels() -> None:
+    shares = [0.6, 0.3, 0.1, 0.0]
+    weights = 1 / np.sqrt(np.array(shares) + 1e-3)
+    weights /= (weights * shares).sum()
+    prediction, target = rand(2, 4, 4, 4).softmax(1), rand(2, 4, 4, 4).softmax(1)
+    annotated = torch.ones(2, 4, dtype=torch.bool)
+    expected = -(weights[None, :, None, None] * array(target) * np.log(array(prediction))).sum(1).mean()
+    loss = ParsingCrossEntropyLoss(label_shares=shares)
+    assert loss(prediction, target, annotated).item() == pytest.approx(expected, rel=1e-5)
+    assert not loss.state_dict()
+
+
+def test_parsing_by_cross_entropy_leaves_faces_without_masks_out() -> None:
+    prediction, target = rand(2, 4, 4, 4).softmax(1), rand(2, 4, 4, 4).softmax(1)
+    loss = ParsingCrossEntropyLoss()
+    annotated = torch.ones(2, 4, dtype=torch.bool)
+    alone = loss(prediction[:1], target[:1], annotated[:1])
+    annotated[1] = False
+    assert loss(prediction, target, annotated).item() == pytest.approx(alone.item(), rel=1e-6)
+    assert loss(prediction, target, torch.zeros_like(annotated)).item() == 0
+
+
+@pytest.mark.parametrize('shares', [[0.5, -0.1], [1.5, 0.1], [0.0, 0.0]])
+def test_shares_that_are_none_are_refused(shares: list[float]) -> None:
+    with pytest.raises(ValueError, match='label_shares'):
+        ParsingCrossEntropyLoss(label_shares=shares)
+
+
 def test_linear_adversarial_losses() -> None:
     real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, 3.0])
     loss = LinearAdversarialLoss(1e-3)
