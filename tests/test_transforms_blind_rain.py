@@ -89,6 +89,32 @@ def test_draws_reach_their_whole_ranges_and_belong_to_the_name() -> None:
     assert len({sample['img'].tobytes() for sample in samples}) == 200
 
 
+def test_dry_and_untouched_faces_come_as_often_as_asked() -> None:
+    samples = [degrade(name=str(number), dry=0.3, untouched=0.2) for number in range(300)]
+    dry = [s for s in samples if not s['rain']['layers'] and (s['transmission'] == 1).all()]
+    untouched = [s for s in samples if [d['degradation'] for d in s['degradations']] == ['shrink']]
+    assert 0.4 < len(dry) / 300 < 0.6
+    assert 0.13 < len(untouched) / 300 < 0.27
+    assert all(not s['streak'].any() for s in dry)
+    assert {id(s) for s in untouched} < {id(s) for s in dry}
+
+
+def test_an_untouched_face_at_the_networks_size_is_shrunk_only() -> None:
+    sample = degrade(sides=(32, 32), kernels=('bicubic',), untouched=1)
+    assert np.abs(sample['img'].astype(int) - quantise(sample['lr'])).max() <= 1
+
+
+def test_varying_haze_is_the_model_with_its_map() -> None:
+    options = {**BARE, 'ranges': dict(beta=(0.8, 0.8), airlight=(0.9, 0.9)), 'layers': (1, 1)}
+    sample = degrade(sides=(32, 32), haze_variation=(0.5, 0.5), **options)
+    attenuation = -np.log(sample['transmission'].astype(np.float64)) / 0.8
+    assert attenuation.min() > 0.49 and attenuation.max() < 1.51
+    assert np.ptp(attenuation) > 0.4
+    assert np.abs(np.diff(attenuation[..., 0], axis=0)).max() < 0.15
+    maps = (sample[key].astype(np.float64) for key in ('lr', 'streak', 'transmission', 'airlight'))
+    assert np.abs(sample['img'] - 255 * forward(*maps)).max() <= 2
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
@@ -97,6 +123,9 @@ def test_draws_reach_their_whole_ranges_and_belong_to_the_name() -> None:
         ({'layers': (-1, 2)}, 'layers is .* at least 0'),
         ({'kernels': ('nearest',)}, r"kernels are of .*bicubic.*\['nearest'\]"),
         ({'kernels': ()}, 'kernels are of'),
+        ({'dry': 0.7, 'untouched': 0.4}, 'sum of at most 1'),
+        ({'dry': -0.1}, 'probabilities'),
+        ({'haze_variation': (0, 1.5)}, 'at most 1'),
         ({'ranges': 'rain_v2'}, "unknown rain 'rain_v2'"),
         ({'lens': [dict(type='FlipFace')]}, r"lens are degradations, not \['FlipFace'\]"),
     ],

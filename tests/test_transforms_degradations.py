@@ -73,6 +73,8 @@ def test_missing_fields_are_named(name):
         ('JPEGArtefacts', dict(compression=(50, 100)), 'at most 99'),
         ('Mosaic', dict(block=0), 'block must ascend'),
         ('MotionOrDefocusBlur', dict(length=(5, float('nan'))), 'length must ascend'),
+        ('Sharpening', dict(amount=(-1, 1)), 'amount must ascend'),
+        ('Sharpening', dict(sigma=(0, 1)), 'sigma must ascend'),
         ('MixedDegradation', dict(steps=[dict(type='FlipFace')]), 'steps are degradations'),
         ('MixedDegradation', dict(steps=[]), 'at least one'),
     ],
@@ -155,3 +157,14 @@ def test_a_second_degradation_takes_the_first_ones_picture():
     again = build('AdditiveNoise', seed=0)(dict(sample))
     assert [step['degradation'] for step in again['degradations']] == ['mosaic', 'noise']
     assert np.abs(again['img'].astype(int) - sample['img']).mean() > 5
+
+
+def test_sharpening_overshoots_an_edge_by_its_amount_and_leaves_flat_parts():
+    edge = np.full((512, 512, 3), 100, dtype=np.uint8)
+    edge[:, 256:] = 150
+    assert (degrade('Sharpening', edge, amount=(0, 0), seed=0)['img'] == edge).all()
+    sharp = degrade('Sharpening', edge, amount=(0.5, 0.5), sigma=(8, 8), seed=0)['img'].astype(float)
+    # at the edge the Gaussian is the mean of both sides, 25 away from either
+    assert sharp[256, 256, 0] == pytest.approx(150 + 0.5 * 25, abs=1.5)
+    assert sharp[256, 255, 0] == pytest.approx(100 - 0.5 * 25, abs=1.5)
+    assert (sharp[:, :128] == 100).all() and (sharp[:, -128:] == 150).all()

@@ -9,6 +9,7 @@ from rainrestore.datasets.transforms.degradations import (
     MixedDegradation,
     Mosaic,
     MotionOrDefocusBlur,
+    Sharpening,
 )
 from rainrestore.datasets.transforms.flip import FlipFace
 from rainrestore.datasets.transforms.packing import PackFaceInputs
@@ -21,5 +22,5 @@ from rainrestore.datasets.transforms.raindrops import RaindropsOnGlass
 __all__ = [
     'AdditiveNoise', 'BlindHeavyRain', 'CropPair', 'Degradation', 'DownsampleAndBack', 'FlipFace', 'FlipPair',
     'JPEGArtefacts', 'MixedDegradation', 'Mosaic', 'MotionOrDefocusBlur', 'PackFaceInputs', 'ParsingTarget',
-    'RainAndHaze', 'RaindropsOnGlass', 'ScaleAwareHeavyRain', 'area_average',
+    'RainAndHaze', 'RaindropsOnGlass', 'ScaleAwareHeavyRain', 'Sharpening', 'area_average',
 ]  # fmt: skip

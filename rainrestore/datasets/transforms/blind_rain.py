@@ -10,10 +10,11 @@ import numpy as np
 from PIL import Image
 
 from rainrestore.datasets.transforms.base import FaceTransform, check_keys, check_seed, sample_rng
-from rainrestore.datasets.transforms.degradations import build_degradations, in_turn
+from rainrestore.datasets.transforms.degradations import build_degradations, checked_range, in_turn
 from rainrestore.datasets.transforms.rain import check_scale, small_size
+from rainrestore.datasets.transforms.rain_and_haze import smooth_depth
 from rainrestore.errors import ConfigError
-from rainrestore.physics import RainRanges, draw_scene, quantise, resize, shrink
+from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, shrink
 from rainrestore.registry import TRANSFORMS
 
 #: Kernels that pictures are shrunk with, all antialiased, by Pillow's names.
@@ -24,13 +25,17 @@ KERNELS = {kernel.name.lower(): kernel for kernel in Image.Resampling if kernel 
 class BlindHeavyRain(FaceTransform):
     """A face of any small size in any rain, brought to the size that a network takes.
 
-    In the order in which a camera does it: ``gt`` is blurred (``lens``), shrunk to n pixels with a random kernel, seen
-    through rain (:func:`rainrestore.physics.draw_scene`), made noisy and stored (``camera``), and at last resized to
-    ``1 / scale`` of ``gt``, as a face cut from a frame is.
+    The steps follow a camera. ``gt`` is blurred (``lens``) and shrunk to n pixels with a random kernel. Rain is added
+    (:func:`rainrestore.physics.draw_scene`), then noise and compression (``camera``). At last the picture is resized to
+    ``1 / scale`` of ``gt``, like a face cut from a frame.
 
-    Reads and writes what :class:`ScaleAwareHeavyRain` does. ``lr`` is ``gt`` shrunk as there, so that blur, kernel,
-    noise and storing are to be undone too; ``streak`` and ``transmission`` are those of the scene, resized with it.
-    What was drawn is in ``rain`` and ``degradations``.
+    Haze may vary over the face: ``T = exp(-beta (1 + v (2 d - 1)))`` with d a smooth random depth map in [0, 1] and v
+    drawn from ``haze_variation``. A face is dry (no rain, T = 1) with probability ``dry``, and only shrunk with
+    probability ``untouched``, so that the network learns to leave a clean face alone.
+
+    Reads and writes the keys of :class:`ScaleAwareHeavyRain`. ``lr`` is the same ``gt`` shrunk by ``scale``: the network
+    has to undo blur, kernel, noise and compression too. ``streak`` and ``transmission`` belong to the scene and are
+    resized with it. ``rain`` and ``degradations`` record the draws.
 
     Args:
         scale: as of :class:`ScaleAwareHeavyRain`.
@@ -40,10 +45,13 @@ class BlindHeavyRain(FaceTransform):
         layers: (least, greatest) m, the number of rain layers, each as likely.
         lens: configs of the degradations before the shrinking.
         camera: configs of those after the rain.
+        haze_variation: (least, greatest) v, the relative variation of the attenuation over the face, in [0, 1].
+        dry: probability of a face without rain and haze.
+        untouched: probability of a face that is shrunk and resized only.
         seed: a whole number gives each name its draws (val, test); None draws anew each time (training).
 
     Raises:
-        ConfigError: an impossible range, an unknown kernel.
+        ConfigError: an impossible range or probability, an unknown kernel.
         ValueError: ``scale`` or ``seed`` is not a whole number.
         DatasetError: a side of ``gt`` is not divisible by ``scale``; names the file.
         KeyError: a sample without ``gt`` (or, with a seed, ``name``).
@@ -61,6 +69,9 @@ class BlindHeavyRain(FaceTransform):
             {'type': 'AdditiveNoise', 'sigma': (0, 12), 'lam': (0, 8)},
             {'type': 'JPEGArtefacts', 'compression': (5, 60)},
         ),
+        haze_variation: tuple[float, float] = (0, 0),
+        dry: float = 0,
+        untouched: float = 0,
         seed: int | None = None,
     ) -> None:
         self.scale = check_scale(scale, 'BlindHeavyRain')
@@ -72,6 +83,15 @@ class BlindHeavyRain(FaceTransform):
         self.ranges = RainRanges.from_config(ranges)
         self.lens = build_degradations(lens, 'BlindHeavyRain: lens')
         self.camera = build_degradations(camera, 'BlindHeavyRain: camera')
+        self.haze_variation = checked_range(haze_variation, 'BlindHeavyRain', 'haze_variation', 0)
+        if self.haze_variation[1] > 1:
+            raise ConfigError(f'BlindHeavyRain: haze_variation is at most 1, got {self.haze_variation[1]:g}')
+        if not (0 <= dry and 0 <= untouched and dry + untouched <= 1):
+            raise ConfigError(
+                f'BlindHeavyRain: dry and untouched are probabilities with a sum of at most 1, got {dry} and {untouched}'
+            )
+        self.dry = dry
+        self.untouched = untouched
         self.seed = check_seed(seed, 'BlindHeavyRain')
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -80,18 +100,28 @@ class BlindHeavyRain(FaceTransform):
         height, width = gt.shape[:2]
         target = small_size(results, self.scale)
         rng = sample_rng(self.seed, results.get('name', ''))
-        blurred, drawn = in_turn(self.lens, gt, rng)
+        chance = rng.random() if self.dry or self.untouched else 1.0
+        untouched = chance < self.untouched
+        dry = chance < self.untouched + self.dry
+        blurred, drawn = in_turn(() if untouched else self.lens, gt, rng)
         side = int(rng.integers(self.sides[0], self.sides[1] + 1))
         kernel = self.kernels[rng.integers(len(self.kernels))]
         size = [round(length * side / min(height, width)) for length in (width, height)]
         small = np.asarray(Image.fromarray(blurred).resize((size[0], size[1]), KERNELS[kernel]))
-        layers = int(rng.integers(self.layers[0], self.layers[1] + 1))
-        scene = draw_scene(small.astype(np.float32) / np.float32(255), replace(self.ranges, layers=layers), rng)
-        seen, stored = in_turn(self.camera, quantise(scene.I), rng)
+        layers = 0 if dry else int(rng.integers(self.layers[0], self.layers[1] + 1))
+        ranges = replace(self.ranges, layers=layers, beta=(0, 0)) if dry else replace(self.ranges, layers=layers)
+        scene = draw_scene(small.astype(np.float32) / np.float32(255), ranges, rng)
+        rainy, transmission = scene.I, scene.T
+        if self.haze_variation[1] and not dry:
+            depth = 1 + rng.uniform(*self.haze_variation) * (2 * smooth_depth(*transmission.shape[:2], rng) - 1)
+            transmission = np.exp(-scene.params['beta'] * depth).astype(np.float32)[..., None]
+            rainy = forward(scene.J, scene.S, transmission, scene.A)
+            scene.params['transmission'] = [float(transmission.min()), float(transmission.max())]
+        seen, stored = in_turn(() if untouched else self.camera, quantise(rainy), rng)
         results['img'] = quantise(resize(seen, *target))
         results['lr'] = shrink(gt, self.scale)
         results['streak'] = np.clip(resize(scene.S, *target), 0, 1)
-        results['transmission'] = np.full((*target, 1), scene.T.flat[0])
+        results['transmission'] = np.clip(resize(transmission, *target), 0, 1)
         results['airlight'] = scene.A.reshape(1, 1, 3)
         results['rain'] = {**scene.params, 'ranges': self.ranges.name}
         results['degradations'] = [*drawn, {'degradation': 'shrink', 'side': side, 'kernel': kernel}, *stored]

@@ -247,6 +247,29 @@ class JPEGArtefacts(Degradation):
 
 
 @TRANSFORMS.register_module()
+class Sharpening(Degradation):
+    """Unsharp masking as cameras and recorders apply it: x + amount (x - Gaussian(x)).
+
+    Args:
+        amount: (low, high); 0 leaves the picture as it is.
+        sigma: (low, high) of the Gaussian in pixels of a 512-pixel picture.
+        seed: see :class:`Degradation`.
+    """
+
+    def __init__(self, amount: Range = (0, 1.5), sigma: Range = (4, 16), seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.amount = checked_range(amount, 'Sharpening', 'amount', 0)
+        self.sigma = checked_range(sigma, 'Sharpening', 'sigma', 1e-3)
+
+    def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """See :class:`Degradation`."""
+        amount, sigma = rng.uniform(*self.amount), rng.uniform(*self.sigma)
+        sharp = image.astype(np.float32)
+        sharp += np.float32(amount) * (sharp - cv2.GaussianBlur(sharp, (0, 0), max(sigma * _scale(image), 0.3)))
+        return np.clip(np.rint(sharp), 0, 255).astype(np.uint8), _drawn('sharpen', amount=amount, sigma=sigma)
+
+
+@TRANSFORMS.register_module()
 class MixedDegradation(Degradation):
     """Several degradations, one after the other, in random order: face renovation's input.
 
