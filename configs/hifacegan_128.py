@@ -8,7 +8,8 @@ model = dict(
     type='HiFaceGAN',
     generator=dict(
         type='ImageToImageGenerator',
-        network=dict(type='HiFaceNet', base_channels=16, levels=4, hidden=32),
+        # the bundled weights have instance norm and no norm in the stem; the public code has batch norm and one
+        network=dict(type='HiFaceNet', base_channels=16, levels=4, hidden=32, norm='instance', stem_norm=False),
         scale=1,
         multiple=16,
     ),

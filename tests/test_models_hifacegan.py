@@ -59,8 +59,20 @@ def test_encoder_has_the_published_widths() -> None:
     assert [feature.shape[1:] for feature in features] == [
         (width, 64 // 2**level, 128 // 2**level) for level, width in enumerate(encoder.widths)
     ]
-    assert all((feature >= 0).all() for feature in features[1:-1])
+    assert all((feature >= 0).all() for feature in features[:-1])
     assert (features[-1] < 0).any()
+
+
+def test_stem_is_convolution_instance_norm_relu() -> None:
+    torch.manual_seed(0)
+    encoder, image = SuppressionEncoder(3, 4, 1), torch.rand(2, 3, 8, 8)
+    with torch.no_grad():
+        convolved = torch.nn.functional.conv2d(image, encoder.stem[0].weight, padding=1).double().numpy()
+        stem = encoder(image)[0].numpy()
+    spread = np.sqrt(convolved.var((2, 3), keepdims=True) + 1e-5)
+    wanted = np.maximum((convolved - convolved.mean((2, 3), keepdims=True)) / spread, 0)
+    np.testing.assert_allclose(stem, wanted, atol=1e-5)
+    assert isinstance(SuppressionEncoder(3, 4, 1, stem_norm=False).stem, nn.Conv2d)
 
 
 def test_decoder_has_the_published_widths() -> None:
@@ -70,17 +82,25 @@ def test_decoder_has_the_published_widths() -> None:
     assert widths == [2 * factor for factor in (16, 16, 16, 8, 4, 2, 1)]
 
 
-def test_modulation_is_spades() -> None:
+@pytest.mark.parametrize(('norm', 'axes'), [('instance', (2, 3)), ('batch', (0, 2, 3))])
+def test_modulation_is_spades(norm: str, axes: tuple[int, ...]) -> None:
     torch.manual_seed(0)
-    spade, x, guide = SpatialModulation(3, 2, 4), torch.randn(2, 3, 6, 6), torch.randn(2, 2, 6, 6)
+    spade, x, guide = SpatialModulation(3, 2, 4, norm), torch.randn(2, 3, 6, 6), torch.randn(2, 2, 6, 6)
     with torch.no_grad():
         shared = spade.shared(guide)
         gamma, beta, got = (
             value.double().numpy() for value in (spade.gamma(shared), spade.beta(shared), spade(x, guide))
         )
     x = x.double().numpy()
-    normal = (x - x.mean((2, 3), keepdims=True)) / np.sqrt(x.var((2, 3), keepdims=True) + 1e-5)
+    normal = (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + 1e-5)
     np.testing.assert_allclose(got, normal * (1 + gamma) + beta, atol=1e-5)
+
+
+def test_the_published_norm_is_that_of_the_batch() -> None:
+    norms = {type(module) for module in HiFaceNet(base_channels=1, levels=2, hidden=2).blocks.modules()}
+    assert nn.BatchNorm2d in norms and nn.InstanceNorm2d not in norms
+    with pytest.raises(ValueError, match="norm must be one of batch, instance, got 'layer'"):
+        HiFaceNet(norm='layer')
 
 
 @pytest.mark.parametrize(('side', 'levels'), [(64, 5), (64, 3), (128, 5), (256, 5)])

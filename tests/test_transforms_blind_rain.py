@@ -123,7 +123,7 @@ def test_varying_haze_is_the_model_with_its_map() -> None:
         ({'layers': (-1, 2)}, 'layers is .* at least 0'),
         ({'kernels': ('nearest',)}, r"kernels are of .*bicubic.*\['nearest'\]"),
         ({'kernels': ()}, 'kernels are of'),
-        ({'dry': 0.7, 'untouched': 0.4}, 'sum of at most 1'),
+        ({'dry': 0.7, 'untouched': 0.4}, 'sum at most 1'),
         ({'dry': -0.1}, 'probabilities'),
         ({'haze_variation': (0, 1.5)}, 'at most 1'),
         ({'ranges': 'rain_v2'}, "unknown rain 'rain_v2'"),

@@ -33,9 +33,9 @@ class BlindHeavyRain(FaceTransform):
     drawn from ``haze_variation``. A face is dry (no rain, T = 1) with probability ``dry``, and only shrunk with
     probability ``untouched``, so that the network learns to leave a clean face alone.
 
-    Reads and writes the keys of :class:`ScaleAwareHeavyRain`. ``lr`` is the same ``gt`` shrunk by ``scale``: the network
-    has to undo blur, kernel, noise and compression too. ``streak`` and ``transmission`` belong to the scene and are
-    resized with it. ``rain`` and ``degradations`` record the draws.
+    Reads and writes the keys of :class:`ScaleAwareHeavyRain`. ``lr`` is the sharp ``gt`` shrunk by ``scale``: the
+    network has to undo blur, kernel, noise and compression too. ``streak`` and ``transmission`` belong to the scene and
+    are resized with it. ``rain`` and ``degradations`` record the draws.
 
     Args:
         scale: as of :class:`ScaleAwareHeavyRain`.
@@ -86,9 +86,9 @@ class BlindHeavyRain(FaceTransform):
         self.haze_variation = checked_range(haze_variation, 'BlindHeavyRain', 'haze_variation', 0)
         if self.haze_variation[1] > 1:
             raise ConfigError(f'BlindHeavyRain: haze_variation is at most 1, got {self.haze_variation[1]:g}')
-        if not (0 <= dry and 0 <= untouched and dry + untouched <= 1):
+        if min(dry, untouched) < 0 or dry + untouched > 1:
             raise ConfigError(
-                f'BlindHeavyRain: dry and untouched are probabilities with a sum of at most 1, got {dry} and {untouched}'
+                f'BlindHeavyRain: dry and untouched are probabilities, their sum at most 1, got {dry} and {untouched}'
             )
         self.dry = dry
         self.untouched = untouched

@@ -14,6 +14,8 @@ from rainrestore.registry import MODELS
 LOGIT_SCALE = 12.0
 #: The widest level has this many times the base channels.
 WIDEST = 16
+#: Normalisation of SPADE.
+NORMS: dict[str, type[nn.Module]] = {'batch': nn.BatchNorm2d, 'instance': nn.InstanceNorm2d}
 
 
 class LocalImportancePooling(nn.Module):
@@ -37,16 +39,24 @@ class LocalImportancePooling(nn.Module):
 
 
 class SuppressionEncoder(nn.Module):
-    """The pyramid of features that guide the decoder, from which level by level degradation is suppressed.
+    """The feature pyramid that guides the decoder; each level suppresses degradation further.
 
-    3x3 convolution to b channels; then ``levels`` times local importance pooling, a 3x3 convolution to
-    ``min(2^i, 16) b`` channels, instance normalisation and, but for the last, ReLU.
+    Stem: 3x3 convolution to b channels, instance norm, ReLU. Then ``levels`` times local importance pooling, a 3x3
+    convolution to ``min(2^i, 16) b`` channels, instance norm and, except at the last level, ReLU.
+
+    Args:
+        in_channels: Channels of the image.
+        base_channels: b.
+        levels: Number of halvings.
+        stem_norm: False leaves instance norm and ReLU out of the stem.
     """
 
-    def __init__(self, in_channels: int, base_channels: int, levels: int) -> None:
+    def __init__(self, in_channels: int, base_channels: int, levels: int, stem_norm: bool = True) -> None:
         super().__init__()
         self.widths = [min(2**level, WIDEST) * base_channels for level in range(levels + 1)]
-        self.stem = nn.Conv2d(in_channels, base_channels, 3, padding=1)
+        self.stem: nn.Module = nn.Conv2d(in_channels, base_channels, 3, padding=1, bias=not stem_norm)
+        if stem_norm:
+            self.stem = nn.Sequential(self.stem, nn.InstanceNorm2d(base_channels, affine=True), nn.ReLU())
         self.stages = nn.ModuleList()
         for level, (width, wider) in enumerate(zip(self.widths, self.widths[1:], strict=False), 1):
             convolution = nn.Conv2d(width, wider, 3, padding=1, bias=False)
@@ -62,14 +72,18 @@ class SuppressionEncoder(nn.Module):
 
 
 class SpatialModulation(nn.Module):
-    """SPADE (Park et al., CVPR 2019): ``IN(x) (1 + gamma(g)) + beta(g)``, gamma and beta pictures made of a guide g.
+    """SPADE (Park et al., CVPR 2019): ``norm(x) (1 + gamma(g)) + beta(g)``, gamma and beta computed from a guide g.
 
-    The normalisation is that of the instance, which SPADE has as one choice: it treats each picture alone.
+    Args:
+        channels: Channels of x.
+        guide_channels: Channels of g.
+        hidden: Channels between g and gamma, beta.
+        norm: ``'batch'`` or ``'instance'``, both without affine parameters.
     """
 
-    def __init__(self, channels: int, guide_channels: int, hidden: int) -> None:
+    def __init__(self, channels: int, guide_channels: int, hidden: int, norm: str) -> None:
         super().__init__()
-        self.norm = nn.InstanceNorm2d(channels)
+        self.norm = NORMS[norm](channels, affine=False)
         self.shared = nn.Sequential(nn.Conv2d(guide_channels, hidden, 3, padding=1), nn.ReLU())
         self.gamma = nn.Conv2d(hidden, channels, 3, padding=1)
         self.beta = nn.Conv2d(hidden, channels, 3, padding=1)
@@ -86,17 +100,17 @@ class ModulatedResidualBlock(nn.Module):
     Where the width changes, the shortcut is SPADE and a 1x1 convolution.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, guide_channels: int, hidden: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, guide_channels: int, hidden: int, norm: str) -> None:
         super().__init__()
         middle = min(in_channels, out_channels)
-        self.norm_0 = SpatialModulation(in_channels, guide_channels, hidden)
-        self.norm_1 = SpatialModulation(middle, guide_channels, hidden)
+        self.norm_0 = SpatialModulation(in_channels, guide_channels, hidden, norm)
+        self.norm_1 = SpatialModulation(middle, guide_channels, hidden, norm)
         # No biases: the next normalisation would take them away.
         self.conv_0 = spectral_norm(nn.Conv2d(in_channels, middle, 3, padding=1, bias=False))
         self.conv_1 = spectral_norm(nn.Conv2d(middle, out_channels, 3, padding=1, bias=False))
         self.shortcut = None
         if in_channels != out_channels:
-            self.norm_s = SpatialModulation(in_channels, guide_channels, hidden)
+            self.norm_s = SpatialModulation(in_channels, guide_channels, hidden, norm)
             self.shortcut = spectral_norm(nn.Conv2d(in_channels, out_channels, 1, bias=False))
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
@@ -115,6 +129,10 @@ class HiFaceNet(BaseModule):
     of that level; between levels the picture is enlarged by 2 (nearest). With 5 levels the widths are 16, 16, 16, 8, 4,
     2, 1 times b, as published (two blocks at the second level). A convolution to RGB and tanh end it.
 
+    Differences from the authors' public code, which the paper does not settle: the image is shrunk by an antialiased
+    bilinear filter (there by nearest neighbours), and the encoder's instance norms have affine parameters (there not).
+    The public code synchronises its batch norm over processes; set ``sync_bn='torch'`` in a distributed run for that.
+
     ``mixed_guidance`` shows which level restores what: the coarse levels guided by one image, the rest by another.
 
     Args:
@@ -123,6 +141,8 @@ class HiFaceNet(BaseModule):
         levels: halvings; 5 as published for 512 pixels. Sides must be divisible by ``2^levels``, and the coarsest
             level at least two pixels wide: a single one has no spread to normalise by.
         hidden: channels between a guide and what it modulates, 128 as published.
+        norm: normalisation of SPADE, ``'batch'`` as in the public code, or ``'instance'``.
+        stem_norm: whether instance norm and ReLU follow the encoder's first convolution, as in the public code.
         init_cfg: where weights come from.
     """
 
@@ -132,23 +152,27 @@ class HiFaceNet(BaseModule):
         base_channels: int = 64,
         levels: int = 5,
         hidden: int = 128,
+        norm: str = 'batch',
+        stem_norm: bool = True,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         if levels < 1:
             raise ValueError(f'HiFaceNet: levels must be at least 1, got {levels}')
+        if norm not in NORMS:
+            raise ValueError(f'HiFaceNet: norm must be one of {", ".join(NORMS)}, got {norm!r}')
         self.levels = levels
-        self.encoder = SuppressionEncoder(in_channels, base_channels, levels)
+        self.encoder = SuppressionEncoder(in_channels, base_channels, levels, stem_norm)
         widths = self.encoder.widths
         self.start = nn.Conv2d(in_channels, widths[-1], 3, padding=1, bias=False)
         self.blocks = nn.ModuleList(
-            [nn.ModuleList([ModulatedResidualBlock(widths[-1], widths[-1], widths[-1], hidden)])]
+            [nn.ModuleList([ModulatedResidualBlock(widths[-1], widths[-1], widths[-1], hidden, norm)])]
         )
         width = widths[-1]
         for level in reversed(range(levels)):
             blocks = nn.ModuleList()
             for _ in range(2 if level == levels - 1 else 1):
-                blocks.append(ModulatedResidualBlock(width, widths[level], widths[level], hidden))
+                blocks.append(ModulatedResidualBlock(width, widths[level], widths[level], hidden, norm))
                 width = widths[level]
             self.blocks.append(blocks)
         self.to_rgb = nn.Conv2d(width, 3, 3, padding=1)
