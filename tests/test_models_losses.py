@@ -101,6 +101,7 @@ def test_parsing_counts_annotated_channels_only() -> None:
         ((array(prediction) - array(target))[n, c] ** 2).mean() for n in range(2) for c in range(5) if annotated[n, c]
     ]
     assert ParsingLoss()(prediction, target, annotated).item() == pytest.approx(np.mean(squares), rel=1e-5)
+    assert ParsingLoss()(prediction, target, torch.zeros_like(annotated)).item() == 0
 
 
 def test_parsing_by_cross_entropy_is_numpys_over_annotated_channels() -> None:

@@ -49,6 +49,7 @@ ARGUMENTS: dict[str, dict] = {
     'ResNetEncoder': dict(blocks=(1, 1), stem_channels=8),
     'VGGEncoder': dict(blocks=(1, 2), stem_channels=8),
     'HRRM': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4)),
+    'HRRM-grey': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4), streak_channels=1),
     'HRRM-inverse': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4), inverse=True),
     'FaceParsingUNet': dict(base_channels=4),
     'FCGGenerator': dict(trunk=TINY_TRUNK, channels=8),
@@ -293,6 +294,16 @@ def test_ranges_hold_for_any_weights(name: str) -> None:
         assert values.max() <= 1
     parsing = build('FaceParsingUNet')(torch.cat((image, estimate.lr), 1))
     torch.testing.assert_close(parsing.sum(1), torch.ones(2, 32, 32))
+
+
+def test_grey_streaks_are_the_same_in_all_channels() -> None:
+    image = torch.rand(1, 3, 32, 32)
+    grey, colour = (build(name).eval()(image).streak for name in ('HRRM-grey', 'HRRM'))
+    assert grey.shape == colour.shape == image.shape
+    assert torch.equal(grey[:, :1].expand(-1, 3, -1, -1), grey)
+    assert not torch.equal(colour[:, :1].expand(-1, 3, -1, -1), colour)
+    with pytest.raises(ValueError, match='streak_channels must be 1 or 3, got 2'):
+        HRRM(TINY_ENCODER, streak_channels=2)
 
 
 def test_hrrm_mixes_what_it_draws_with_the_solved_rain_model() -> None:

@@ -46,6 +46,14 @@ def test_a_face_without_mask_passes():
     assert ParsingTarget()(dict(name='a')) == dict(name='a')
 
 
+def test_a_face_without_mask_is_filled_as_unannotated():
+    filled = ParsingTarget(fill=True)(dict(gt=np.ones((24, 40, 3), np.uint8), label_valid=np.ones(19, bool)))
+    assert filled['parsing'].shape == (6, 10, 19) and filled['parsing'].dtype == np.float32
+    assert not filled['parsing'].any() and not filled['label_valid'].any()
+    mask = np.ones((8, 8), np.uint8)
+    np.testing.assert_array_equal(ParsingTarget(fill=True)(dict(mask=mask))['parsing'][..., 1], 1)
+
+
 def test_the_mask_is_left_as_it_is():
     mask = np.random.default_rng(0).integers(0, 19, (8, 8), dtype=np.uint8)
     before = mask.copy()
@@ -59,6 +67,8 @@ def test_bad_input():
         ParsingTarget()(dict(mask=np.full((8, 8), 19, np.uint8)))
     with pytest.raises(ValueError, match="kind must be 'onehot' or 'palette'"):
         ParsingTarget(kind='color')
+    with pytest.raises(ValueError, match='fill needs'):
+        ParsingTarget(kind='palette', fill=True)
     with pytest.raises(ValueError, match='scale must be at least 1'):
         ParsingTarget(scale=0)
 

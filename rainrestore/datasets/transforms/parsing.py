@@ -54,24 +54,36 @@ class ParsingTarget(FaceTransform):
 
     ``onehot`` is the area average of the 19 one-hot planes (majority pooling would lose both eyes in one face of
     ten at 32x32). ``palette`` is the same average of the labels' colours, as in the paper's Fig. 6.
-    A sample without ``mask`` passes unchanged.
+    A sample without ``mask`` passes unchanged, or, with ``fill``, gets zeros and no annotated label
+    (``label_valid``), so that faces with and without masks share a batch: the parsing loss leaves the latter out.
 
     Args:
-        scale: size of a cell in pixels.
+        scale: Size of a cell in pixels.
         kind: ``onehot`` (h x w x 19) or ``palette`` (h x w x 3, RGB); float32 in [0, 1].
+        fill: Whether a sample without ``mask`` gets an unannotated ``parsing``; ``onehot`` only.
+
+    Raises:
+        ValueError: An unknown ``kind``, a ``scale`` below 1, or ``fill`` with ``palette``.
     """
 
-    def __init__(self, scale: int = 4, kind: str = 'onehot') -> None:
+    def __init__(self, scale: int = 4, kind: str = 'onehot', fill: bool = False) -> None:
         if kind not in ('onehot', 'palette'):
             raise ValueError(f"ParsingTarget: kind must be 'onehot' or 'palette', got {kind!r}")
         if scale < 1:
             raise ValueError(f'ParsingTarget: scale must be at least 1, got {scale}')
+        if fill and kind != 'onehot':
+            raise ValueError('ParsingTarget: fill needs kind="onehot": a colour picture has no unannotated labels')
         self.scale = scale
         self.kind = kind
+        self.fill = fill
         self._colours = PALETTE.astype(np.float32) / 255
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         if 'mask' not in results:
+            if self.fill:
+                height, width = (side // self.scale for side in results['gt'].shape[:2])
+                results['parsing'] = np.zeros((height, width, NUM_LABELS), np.float32)
+                results['label_valid'] = np.zeros(NUM_LABELS, bool)
             return results
         parsing = area_average(results['mask'], self.scale)
         # Averaging is linear, so the mean colour is the mix of the colours by their shares.
@@ -79,4 +91,4 @@ class ParsingTarget(FaceTransform):
         return results
 
     def __repr__(self) -> str:
-        return f'ParsingTarget(scale={self.scale}, kind={self.kind!r})'
+        return f'ParsingTarget(scale={self.scale}, kind={self.kind!r}, fill={self.fill})'

@@ -115,9 +115,12 @@ class ParsingLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, prediction: Tensor, target: Tensor, annotated: Tensor) -> Tensor:
-        """F^ and F (N, C, h, w) in [0, 1], ``annotated`` (N, C) bool -> a scalar: the mean over annotated channels."""
+        """F^ and F (N, C, h, w) in [0, 1], ``annotated`` (N, C) bool -> a scalar, the mean over annotated channels.
+
+        It is 0 where no channel is annotated.
+        """
         per_channel = (prediction - target).square().mean((2, 3))
-        return self.loss_weight * per_channel[annotated].mean()
+        return self.loss_weight * (per_channel * annotated).sum() / annotated.sum().clamp_min(1)
 
 
 @MODELS.register_module()

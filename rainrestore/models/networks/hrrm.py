@@ -114,6 +114,8 @@ class HRRM(BaseModule):
         bottleneck: width of the decoders' 1x1 convolutions over the growth.
         transmission_stride: the stride at which T is decoded.
         inverse: whether J is mixed with the physical inverse J0.
+        streak_channels: channels of the predicted S, 3, or 1 for rain without colour. The paper does not say. Eqs. 17-20
+            let S hold the colours of J; one channel cannot.
         init_cfg: where weights come from, as everywhere in mmengine.
     """
 
@@ -124,9 +126,12 @@ class HRRM(BaseModule):
         bottleneck: int = 2,
         transmission_stride: int = 4,
         inverse: bool = False,
+        streak_channels: int = 3,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if streak_channels not in (1, 3):
+            raise ValueError(f'HRRM: streak_channels must be 1 or 3, got {streak_channels}')
         self.inverse = inverse
         self.encoder = MODELS.build(encoder)
         channels, strides = self.encoder.out_channels, self.encoder.strides
@@ -135,7 +140,7 @@ class HRRM(BaseModule):
             return DenseDecoder(channels, strides, out_channels, out_stride, decoder_growth, bottleneck)
 
         self.lr_decoder = decoder(4 if inverse else 3, 1)
-        self.streak_decoder = decoder(3, 1)
+        self.streak_decoder = decoder(streak_channels, 1)
         self.transmission_decoder = decoder(1, min(transmission_stride, strides[-1]))
         self.airlight_decoder = decoder(3, strides[-1])
         # rain is sparse: a fresh network starts near S = 0.05 instead of 0.5
@@ -152,6 +157,7 @@ class HRRM(BaseModule):
         airlight = self.airlight_decoder(features, padded).mean((2, 3), keepdim=True)
         # the physics multiplies and subtracts these: single precision, whatever the layers ran in
         lr, streak, transmission = (crop_to(x, image).float().sigmoid() for x in (lr, streak, transmission))
+        streak = streak.expand_as(lr[:, :3])
         airlight = airlight.float().sigmoid()
         if self.inverse:
             drawn, share = lr[:, :3], lr[:, 3:]
