@@ -48,6 +48,7 @@ ARGUMENTS: dict[str, dict] = {
     'DenseNetEncoder': dict(growth=4, blocks=(1, 2), stem_channels=8),
     'ResNetEncoder': dict(blocks=(1, 1), stem_channels=8),
     'VGGEncoder': dict(blocks=(1, 2), stem_channels=8),
+    'TorchvisionEncoder': dict(name='resnet18'),
     'HRRM': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4)),
     'HRRM-grey': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4), streak_channels=1),
     'HRRM-inverse': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4), inverse=True),

@@ -17,6 +17,7 @@ from rainrestore.models.networks.hifacegan import HiFaceNet
 from rainrestore.models.networks.hrrm import HRRM, RainEstimate
 from rainrestore.models.networks.image_to_image import ImageToImageGenerator
 from rainrestore.models.networks.patch_discriminator import MultiScalePatchDiscriminator
+from rainrestore.models.networks.torchvision_encoder import TorchvisionEncoder
 from rainrestore.models.networks.trunks import NetworkTrunk, SRResNetTrunk
 from rainrestore.models.networks.unet import UNet
 
@@ -40,6 +41,7 @@ __all__ = [
     'SRGANDiscriminator',
     'SRResNetTrunk',
     'StreakNet',
+    'TorchvisionEncoder',
     'UNet',
     'VGGEncoder',
     'guided_filter',

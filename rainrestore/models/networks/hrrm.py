@@ -114,8 +114,8 @@ class HRRM(BaseModule):
         bottleneck: width of the decoders' 1x1 convolutions over the growth.
         transmission_stride: the stride at which T is decoded.
         inverse: whether J is mixed with the physical inverse J0.
-        streak_channels: channels of the predicted S, 3, or 1 for rain without colour. The paper does not say. Eqs. 17-20
-            let S hold the colours of J; one channel cannot.
+        streak_channels: channels of the predicted S, 3, or 1 for rain without colour. The paper does not say. Eqs. 17
+            to 20 let S hold the colours of J; one channel cannot.
         init_cfg: where weights come from, as everywhere in mmengine.
     """
 

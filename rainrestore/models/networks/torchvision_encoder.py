@@ -1,0 +1,123 @@
+"""Encoders of torchvision, with its ImageNet weights where they are asked for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from rainrestore.errors import ConfigError
+from rainrestore.optional import optional_import
+from rainrestore.registry import MODELS
+
+#: Network -> the modules whose outputs are the levels of the pyramid, fine to coarse.
+LEVELS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ('densenet121', 'densenet169', 'densenet201'),
+        ('features.pool0', 'features.transition1', 'features.transition2', 'features.transition3'),
+    ),
+    **dict.fromkeys(('resnet18', 'resnet34', 'resnet50', 'resnet101'), ('layer1', 'layer2', 'layer3', 'layer4')),
+    'vgg16_bn': ('features.5', 'features.12', 'features.22', 'features.32', 'features.42'),
+    'vgg19_bn': ('features.5', 'features.12', 'features.25', 'features.38', 'features.51'),
+}
+#: Mean and standard deviation of ImageNet in RGB, by which torchvision's weights expect their input to be normalised.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@MODELS.register_module()
+class TorchvisionEncoder(nn.Module):
+    """A pyramid of features out of a network of torchvision: DenseNet, ResNet or VGG with batch norm.
+
+    The paper names DenseNet for HRRM's encoder, and VGG and ResNet as alternatives. The levels are
+
+    - DenseNet: the first pooling and transitions 1 to 3, strides 4, 8, 16, 32;
+    - ResNet: stages 1 to 4, strides 4, 8, 16, 32;
+    - VGG: the last ReLU of each block, strides 1, 2, 4, 8, 16.
+
+    The image is normalised by ImageNet's mean and standard deviation, with and without its weights.
+
+    Args:
+        name: Name of the network, such as ``densenet121``, ``resnet18`` or ``vgg16_bn``.
+        weights: ``None`` for a fresh network; a name of torchvision, such as ``DEFAULT`` or ``IMAGENET1K_V1``, which
+            torchvision downloads; or the path of a state dict with torchvision's keys.
+        in_channels: Channels of the image; 3.
+
+    Raises:
+        ConfigError: An unknown network, channels other than 3, weights that do not exist or do not fit.
+        MissingPackageError: torchvision is not installed.
+    """
+
+    def __init__(self, name: str = 'densenet121', weights: str | None = None, in_channels: int = 3) -> None:
+        super().__init__()
+        if name not in LEVELS:
+            raise ConfigError(f'TorchvisionEncoder: name must be one of {", ".join(LEVELS)}, got {name!r}')
+        if in_channels != len(MEAN):
+            raise ConfigError(f'TorchvisionEncoder: in_channels must be 3, got {in_channels}')
+        models = optional_import('torchvision.models', 'TorchvisionEncoder')
+        network = models.get_model(name, weights=self._named_weights(models, name, weights))
+        if weights is not None and Path(weights).is_file():
+            self._load(network, name, weights)
+        self.levels = self._levels(network, LEVELS[name])
+        self.register_buffer('mean', torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer('std', torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+        self.out_channels, self.strides = self._measure()
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(N, 3, h, w) in [0, 1], sides multiples of ``strides[-1]`` -> one feature map a level, fine to coarse."""
+        x = (image - self.mean) / self.std
+        features = []
+        for level in self.levels:
+            x = level(x)
+            features.append(x)
+        return features
+
+    @staticmethod
+    def _named_weights(models: object, name: str, weights: str | None) -> object:
+        """The entry of torchvision's enumeration, or None for a fresh network or a file."""
+        if weights is None or Path(weights).is_file():
+            return None
+        known = models.get_model_weights(name)  # type: ignore[attr-defined]
+        if weights not in known.__members__ and weights != 'DEFAULT':
+            raise ConfigError(
+                f'TorchvisionEncoder: weights {weights!r} are neither a file nor of {name}: '
+                f'{", ".join(("DEFAULT", *known.__members__))}'
+            )
+        return known.DEFAULT if weights == 'DEFAULT' else known[weights]
+
+    @staticmethod
+    def _load(network: nn.Module, name: str, path: str) -> None:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+        own = network.state_dict()
+        wrong = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
+        # the classifier is cut off, and old files do not count the batches
+        wrong = [key for key in wrong if not key.startswith(('classifier', 'fc')) and 'num_batches' not in key]
+        if wrong:
+            raise ConfigError(f'TorchvisionEncoder: {path} does not hold {wrong[0]!r} of {name} in its shape')
+        network.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
+
+    @staticmethod
+    def _levels(network: nn.Module, ends: Sequence[str]) -> nn.ModuleList:
+        """Cut the chain of modules behind each of ``ends``, which lie in it in this order; the rest is dropped."""
+        depth = ends[0].count('.')
+        chain = network.get_submodule(ends[0].rpartition('.')[0]) if depth else network
+        stop = iter(ends)
+        end = next(stop).rpartition('.')[2]
+        levels, modules = nn.ModuleList(), []
+        for key, module in chain.named_children():
+            modules.append(module)
+            if key == end:
+                levels.append(nn.Sequential(*modules))
+                modules = []
+                following = next(stop, None)
+                if following is None:
+                    break
+                end = following.rpartition('.')[2]
+        return levels
+
+    @torch.no_grad()
+    def _measure(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Channels and strides of the levels, read off a probe of 64x64."""
+        self.eval()
+        features = self(torch.zeros(1, 3, 64, 64))
+        self.train()
+        return tuple(x.shape[1] for x in features), tuple(64 // x.shape[-1] for x in features)
