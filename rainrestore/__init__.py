@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rainrestore.startup import put_off
+from rainrestore import compat, startup
 
 if TYPE_CHECKING:
     from rainrestore.apis import RestorationInferencer, Restorer
@@ -10,12 +10,13 @@ if TYPE_CHECKING:
 __version__ = '0.1.0'
 __all__ = ['RestorationInferencer', 'Restorer', '__version__']
 
-# Before anything here imports mmengine.
-put_off()
+# Import hooks, before anything imports mmengine, mmagic or torchvision.
+compat.apply()
+startup.put_off()
 
 
 def __getattr__(name: str) -> Any:
-    """What ``rainrestore.apis`` lends: found when it is asked for, as importing it takes torch and mmengine along."""
+    """The classes of ``rainrestore.apis``, imported at their first use because they need torch and mmengine."""
     if name in ('Restorer', 'RestorationInferencer'):
         from rainrestore import apis
 

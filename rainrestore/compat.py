@@ -1,13 +1,11 @@
 """What the OpenMMLab stack needs on today's torch and numpy: the only file that knows about upstream breakage.
 
-:func:`apply` registers import hooks and returns at once: it imports nothing. Each patch runs just before the module
-that needs it is imported for the first time, looks whether the breakage is there, and does nothing if it is not. Call
-it before the first import of mmagic, mmcv or torchvision, and before mmengine reads a checkpoint.
+``import rainrestore`` calls :func:`apply`, which registers import hooks and imports nothing. Each patch runs just
+before the module that needs it is imported for the first time, and does nothing where the breakage is absent. In a
+script of your own, import rainrestore before mmagic, mmcv or torchvision.
 """
 
 import importlib.machinery
-import importlib.metadata
-import pickle
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -124,9 +122,11 @@ def mmengine_checkpoint_types() -> None:
     and ``Runner.resume`` fails on the ``HistoryBuffer`` and the numpy scalars of the message hub.
     Unnecessary with: torch < 2.6, or onedl-mmengine 0.10.12, the maintained fork under the same import name.
     """
+    from importlib import metadata
+
     try:
-        importlib.metadata.version('mmengine')
-    except importlib.metadata.PackageNotFoundError:
+        metadata.version('mmengine')
+    except metadata.PackageNotFoundError:
         return  # the fork alone, which is onedl-mmengine to pip
     import torch
 
@@ -139,6 +139,8 @@ def checkpoint_types() -> list[Any]:
 
     For ``torch.serialization``. The fork of mmengine allows all of ``getattr``, and through it a file reaches any code.
     """
+    import pickle
+
     import numpy as np
     from mmengine.logging.history_buffer import HistoryBuffer
 

@@ -6,7 +6,6 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from rainrestore import compat
 from rainrestore.errors import MissingPackageError
 
 INSTALLER = 'python tools/install.py'
@@ -24,7 +23,6 @@ def optional_import(module: str, need: str, command: str = INSTALLER) -> ModuleT
     Raises:
         MissingPackageError: it, or a package that it imports, is not installed.
     """
-    compat.apply()
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

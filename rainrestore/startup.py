@@ -1,134 +1,93 @@
-"""What makes importing mmengine slow and restoring needs not at all: put off until it is used.
+"""Import mmengine without the slow modules that only sharded training and Adafactor use.
 
-``mmengine.model`` and ``mmengine.optim`` import the whole of ``torch.distributed.fsdp`` (with it sympy) and
-``transformers``, for four classes that only a sharded training or one with Adafactor uses; that takes longer than torch
-itself. :func:`put_off` puts stand-ins in their places. A stand-in is in mmengine's registries and namespaces under the
-same name, and becomes the class when it is called, inherited from or looked into.
+``mmengine.model`` and ``mmengine.optim`` import ``torch.distributed.fsdp`` (with sympy) and ``transformers``, which
+takes as long as torch itself. :func:`put_off` replaces three modules of mmengine by a stand-in class each, which loads
+the real class when it is called, and hides ``transformers`` from the one module that asks for Adafactor. In a release
+of mmengine with other module names nothing matches, and the import is slower.
 """
 
 import importlib
-import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
-#: Module of mmengine -> the class that it is for, and the registry that this is in.
-CLASSES = {
+#: Module of mmengine -> its class, and the registry that holds it.
+PUT_OFF = {
     'mmengine.optim.optimizer.zero_optimizer': ('ZeroRedundancyOptimizer', 'OPTIMIZERS'),
     'mmengine.model.wrappers.fully_sharded_distributed': ('MMFullyShardedDataParallel', 'MODEL_WRAPPERS'),
     'mmengine._strategy.fsdp': ('FSDPStrategy', 'STRATEGIES'),
 }
-#: The module that registers the optimisers of other packages, and the one package that is both slow and common.
-OPTIMISERS, PACKAGE, OPTIMISER = 'mmengine.optim.optimizer.builder', 'transformers', 'Adafactor'
+#: Registers the optimisers of other packages; a package that is not there is passed over.
+BUILDER = 'mmengine.optim.optimizer.builder'
 
 
 def put_off() -> None:
     """Put the stand-ins where mmengine will look; imports nothing, and calling it again changes nothing.
 
-    What is imported already stays as it is.
+    Modules that are imported already stay: import ``mmengine.model`` before ``rainrestore`` to have no stand-ins.
     """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
 
-class StandIn:
-    """Stands for a class, which ``load`` imports."""
-
-    def __init__(self, name: str, load: Callable[[], Any], is_loaded: Callable[[], bool]) -> None:
-        self.__name__ = self.__qualname__ = name
-        self._load = load
-        self._is_loaded = is_loaded
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._load()(*args, **kwargs)
-
-    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (self._load(),)
-
-    # Of a class that is not there yet nothing is an instance.
-    def __instancecheck__(self, instance: Any) -> bool:
-        return self._is_loaded() and isinstance(instance, self._load())
-
-    def __subclasscheck__(self, subclass: type) -> bool:
-        return self._is_loaded() and issubclass(subclass, self._load())
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith('__'):
-            raise AttributeError(name)
-        return getattr(self._load(), name)
-
-
-class _Finder(MetaPathFinder):
-    """Finds the stand-ins until they are used, and mmengine's own modules from then on."""
-
+class _Finder(MetaPathFinder, Loader):
     def __init__(self) -> None:
-        self.used: set[str] = set()
+        self.loaded: set[str] = set()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname in CLASSES and fullname not in self.used:
-            return ModuleSpec(fullname, _StandInLoader(self))
-        if fullname == OPTIMISERS and PACKAGE not in sys.modules and PathFinder.find_spec(PACKAGE):
-            spec = PathFinder.find_spec(fullname, path)
-            if spec is not None and spec.loader is not None:
-                spec.loader = _WithoutPackage(spec.loader)
-            return spec
-        return None
-
-
-class _StandInLoader(Loader):
-    """Makes a module that holds the stand-in, and that becomes the real one when anything else is asked of it."""
-
-    def __init__(self, finder: _Finder) -> None:
-        self.finder = finder
+        if fullname in PUT_OFF and fullname not in self.loaded:
+            return ModuleSpec(fullname, self)
+        if fullname != BUILDER or PathFinder.find_spec('transformers') is None:
+            return None
+        spec = PathFinder.find_spec(fullname, path)
+        if spec is not None and spec.origin is not None:
+            spec.loader = _WithoutTransformers(fullname, spec.origin)
+        return spec
 
     def create_module(self, spec: ModuleSpec) -> None:
         """None: a plain module."""
 
     def exec_module(self, module: ModuleType) -> None:
-        fullname = module.__name__
-        name, registry_name = CLASSES[fullname]
+        """Fill the module with the stand-in class."""
+        name, registry_name = PUT_OFF[module.__name__]
         registry = getattr(importlib.import_module('mmengine.registry'), registry_name)
 
-        def load_module() -> ModuleType:
-            if fullname not in self.finder.used:
-                self.finder.used.add(fullname)
+        def load() -> Any:
+            if module.__name__ not in self.loaded:
+                self.loaded.add(module.__name__)
                 # The real module registers the real class under this name.
                 registry.module_dict.pop(name)
-                del sys.modules[fullname]
-            return importlib.import_module(fullname)
+                del sys.modules[module.__name__]
+            return getattr(importlib.import_module(module.__name__), name)
 
-        stand_in = StandIn(name, lambda: getattr(load_module(), name), lambda: fullname in self.finder.used)
-        registry.register_module(name=name, module=stand_in)
+        class StandIn:
+            def __new__(cls, *args: Any, **options: Any) -> Any:
+                return load()(*args, **options)
 
-        def lookup(attribute: str) -> Any:
-            if attribute.startswith('__'):
-                raise AttributeError(attribute)
-            return getattr(load_module(), attribute)
+            def __init_subclass__(cls) -> NoReturn:
+                raise TypeError(f'{name} is not loaded yet: import mmengine.model before rainrestore to inherit it')
 
-        vars(module).update({name: stand_in, '__getattr__': lookup})
+        registry.register_module(name=name, module=StandIn)
+        setattr(module, name, StandIn)
 
 
-class _WithoutPackage(Loader):
-    """Runs the module that registers optimisers with a stand-in for the package that it would import."""
-
-    def __init__(self, loader: Loader) -> None:
-        self.loader = loader
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self.loader.create_module(spec)
-
+class _WithoutTransformers(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
-        package = ModuleType(PACKAGE)
-        vars(package)[OPTIMISER] = StandIn(
-            OPTIMISER, lambda: getattr(importlib.import_module(PACKAGE), OPTIMISER), lambda: PACKAGE in sys.modules
-        )
-        sys.modules[PACKAGE] = package
+        """Run the module while ``import transformers`` fails, and register Adafactor as a function that imports it."""
+        hidden = sys.modules.setdefault('transformers', None)  # type: ignore[arg-type]  (None is how an import fails)
         try:
-            self.loader.exec_module(module)
+            super().exec_module(module)
         finally:
-            del sys.modules[PACKAGE]
+            if hidden is None:
+                del sys.modules['transformers']
+
+        def adafactor(*args: Any, **options: Any) -> Any:
+            return importlib.import_module('transformers').Adafactor(*args, **options)
+
+        if hidden is None:
+            module.OPTIMIZERS.register_module(name='Adafactor', module=adafactor)  # type: ignore[attr-defined]

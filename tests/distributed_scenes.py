@@ -22,7 +22,6 @@ from processes import free_port
 from torch import distributed, nn
 from toy import SIZE, toy_config
 
-from rainrestore import compat
 from rainrestore.datasets.sampling import ResumableSampler
 from rainrestore.engine import saving
 from rainrestore.engine.config import load_config
@@ -221,7 +220,6 @@ def faces(work_dir: Path, batch: int) -> Config:
 
 def main(folder: Path) -> None:
     """All scenes in one group of processes: starting is what costs."""
-    compat.apply()
     results: dict[str, Any] = {}
     with joined('pytorch', {}):
         real, fake = logits()
@@ -251,7 +249,6 @@ def main(folder: Path) -> None:
 
 def on_gpu(folder: Path) -> None:
     """NCCL and SyncBN; mmengine sends nothing where there is one process, so a message goes without it."""
-    compat.apply()
     with joined('pytorch', {}):
         assert distributed.get_backend() == 'nccl'
         message = torch.arange(3.0, device='cuda')
@@ -268,7 +265,6 @@ def on_gpu(folder: Path) -> None:
 
 def configs(folder: Path) -> None:
     """Every training of the repository, narrow: its replicas stay the same, whatever its slots and steps are."""
-    compat.apply()
     with joined('pytorch', {}):
         for path in [*sorted(CONFIGS.glob('*.py')), *sorted((CONFIGS / 'ablations').glob('*.py'))]:
             config = load_config(path)

@@ -21,13 +21,11 @@ from mmengine.runner import Runner
 from processes import HERE, run_together
 from test_engine_resume import assert_same, assert_same_end
 
-from rainrestore import compat
 from rainrestore.checkpoints import load_checkpoint
 from rainrestore.engine.processes import joined
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation import RestorationEvaluator
 
-compat.apply()
 Scenes = tuple[Path, list[dict[str, Any]]]
 
 

@@ -8,13 +8,11 @@ from mmengine.runner import Runner
 from test_engine_resume import assert_same
 from toy import SIZE, toy_config
 
-from rainrestore import compat
 from rainrestore.checkpoints import load_checkpoint
 from rainrestore.datasets.sampling import ResumableSampler
 from rainrestore.engine.guard import FiniteLossHook, batch_files, non_finite
 from rainrestore.errors import NonFiniteError
 
-compat.apply()
 ORDER = [int(index) for index, _ in zip(ResumableSampler(range(SIZE), seed=5), range(10), strict=False)]
 #: Seen in the third iteration first, of batches of two.
 BAD = ORDER[5]

@@ -10,13 +10,11 @@ from mmengine.runner import Runner
 from narrow import narrow
 from toy import SIZE, toy_config
 
-from rainrestore import compat
 from rainrestore.checkpoints import load_checkpoint
 from rainrestore.datasets.sampling import ResumableSampler, SeededSamples
 from rainrestore.engine.config import load_config
 
 ROOT = Path(__file__).parents[1]
-compat.apply()
 
 
 def assert_same(left: Any, right: Any, where: str = '') -> None:

@@ -16,14 +16,12 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors.torch import save_file
 from toy import toy_config
 
-from rainrestore import compat
 from rainrestore.checkpoints import load_checkpoint
 from rainrestore.cli.main import main
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.paths import file_inside
 from rainrestore.visualization import RestoredPicturesHook
 
-compat.apply()
 ROOT = Path(__file__).parents[1]
 
 

@@ -11,7 +11,6 @@ import torch
 from mmengine.runner import Runner
 from toy import toy_config
 
-from rainrestore import compat
 from rainrestore.checkpoints import load_checkpoint
 from rainrestore.engine import saving
 from rainrestore.engine.saving import is_whole, newest_checkpoint, write_whole
@@ -19,15 +18,12 @@ from rainrestore.errors import CheckpointError
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-compat.apply()
 
 # Saves iterations 1 and 2, keeping one, and is killed before the n-th step of the second save on the disk: half of
 # the bytes, fsync of the file, its renaming, fsync of the folder, the same four of last_checkpoint, the removal.
 KILLED = """
 import builtins, os, signal, sys
 from pathlib import Path
-from rainrestore import compat
-compat.apply()
 from mmengine.runner import Runner
 from rainrestore.engine import saving
 from toy import toy_config

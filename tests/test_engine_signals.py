@@ -16,13 +16,11 @@ from mmengine.runner import Runner
 from test_engine_resume import assert_same_end
 from toy import toy_config
 
-from rainrestore import compat
 from rainrestore.checkpoints import load_checkpoint
 from rainrestore.engine.saving import newest_checkpoint
 from rainrestore.engine.signals import exit_code
 
 HERE = Path(__file__).parent
-compat.apply()
 
 
 class Kill(Hook):

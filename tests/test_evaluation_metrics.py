@@ -5,7 +5,6 @@ import pytest
 import torch
 from mmengine.structures import BaseDataElement
 
-from rainrestore import compat
 from rainrestore.engine import PrepareMetricsHook
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation import MAE, PSNR, SSIM, ParsingMIoU, RestorationEvaluator, psnr, read_csv, ssim
@@ -32,7 +31,6 @@ def samples(pred, gt, **fields):
 @pytest.mark.parametrize('crop', [0, 4])
 @pytest.mark.parametrize('convert', [None, 'Y'])
 def test_psnr_and_ssim_equal_those_of_mmagic(crop, convert):
-    compat.apply()
     reference = pytest.importorskip('mmagic.evaluation')
     pred, gt = faces(3, 40)
     options = {'crop_border': crop, 'convert_to': convert}
@@ -192,7 +190,6 @@ def test_two_metrics_with_one_key_are_refused():
 
 
 def test_mmagic_metrics_run_beside_ours():
-    compat.apply()
     pytest.importorskip('mmagic.evaluation')
     pred, gt = faces(4, 32)
     evaluator = RestorationEvaluator([

@@ -11,11 +11,9 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch import nn
 
-from rainrestore import compat
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation import LPIPS, RestorationEvaluator
 
-compat.apply()
 lpips = pytest.importorskip('lpips')
 SIDE = 64
 

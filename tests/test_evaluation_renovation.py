@@ -13,7 +13,6 @@ from PIL import Image
 from scipy.linalg import sqrtm
 from scipy.signal import convolve2d
 
-from rainrestore import compat
 from rainrestore.datasets.image_io import list_images, read_image
 from rainrestore.errors import ConfigError, MissingPackageError
 from rainrestore.evaluation import (
@@ -88,7 +87,6 @@ def test_msssim_is_wangs(side: int, scales: int) -> None:
 
 
 def test_msssim_is_mmagics() -> None:
-    compat.apply()
     reference = pytest.importorskip('mmagic.evaluation.metrics.ms_ssim').ms_ssim
     pred, gt = pair(192)
     theirs = reference(*(side.permute(0, 2, 3, 1).numpy() for side in (pred, gt)), reduce_mean=False)
@@ -148,7 +146,6 @@ def degraded(faces: list[np.ndarray]) -> dict[str, torch.Tensor]:
 
 
 def test_niqe_is_mmagics_of_rgb(portrait_set: list[np.ndarray]) -> None:
-    compat.apply()
     pytest.importorskip('mmagic.evaluation')
     from mmagic.evaluation.metrics import niqe
 
@@ -322,7 +319,6 @@ def test_fid_is_unavailable_without_its_weights(tmp_path, monkeypatch: pytest.Mo
 @pytest.mark.slow
 def test_fid_of_the_network_with_other_weights(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole way with random weights in the place of the published ones, whose hash is set aside for that."""
-    compat.apply()
     reference = pytest.importorskip('mmagic.evaluation.functional.fid_inception')
     torch.manual_seed(0)
     source = reference.fid_inception_v3(load_ckpt=False)

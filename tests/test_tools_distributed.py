@@ -15,7 +15,6 @@ from narrow import narrow
 from processes import HERE, TIMEOUT, environment, run_command
 from toy import toy_config
 
-from rainrestore import compat
 from rainrestore.checkpoints import load_checkpoint, save_safetensors
 from rainrestore.cli.main import main
 from rainrestore.engine.config import load_config
@@ -33,7 +32,6 @@ SLURM_PROCID=0 SLURM_LOCALID=0 "$@" & first=$!
 SLURM_PROCID=1 SLURM_LOCALID=1 "$@" & second=$!
 wait $first && wait $second
 """
-compat.apply()
 
 
 @pytest.fixture

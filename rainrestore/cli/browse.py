@@ -36,7 +36,6 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.registry import init_default_scope
     from mmengine.runner import set_random_seed
 
-    from rainrestore import compat
     from rainrestore.engine.config import load_config
     from rainrestore.errors import ConfigError
     from rainrestore.registry import DATASETS, SCOPE
@@ -48,7 +47,6 @@ def run(args: argparse.Namespace) -> int:
     loader = config.get(f'{args.split}_dataloader')
     if not loader:
         raise ConfigError(f'{args.config}: no {args.split}_dataloader; choose another --split')
-    compat.apply()
     init_default_scope(config.get('default_scope', SCOPE))
     set_random_seed((config.get('randomness') or {}).get('seed') or 0)
     dataset = DATASETS.build(loader.dataset)

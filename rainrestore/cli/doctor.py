@@ -214,7 +214,7 @@ def check_mmagic(installed: Mapping[str, str]) -> Check:
     version = installed.get('mmagic')
     if version is None:
         return Check('mmagic', 'missing', 'not installed', _install())
-    program = 'from rainrestore import compat; compat.apply(); import mmagic.models, mmagic.evaluation'
+    program = 'import rainrestore, mmagic.models, mmagic.evaluation'
     path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get('PYTHONPATH')])])
     start = time.perf_counter()
     try:

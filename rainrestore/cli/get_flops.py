@@ -31,7 +31,6 @@ def run(args: argparse.Namespace) -> int:
     """Count and print."""
     from mmengine.registry import init_default_scope
 
-    from rainrestore import compat
     from rainrestore.engine.complexity import measure_complexity
     from rainrestore.engine.config import load_config
     from rainrestore.errors import ConfigError
@@ -42,7 +41,6 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config, args.cfg_options)
     if not config.get('model'):
         raise ConfigError(f'{args.config}: no model; only a whole experiment can be counted')
-    compat.apply()
     init_default_scope(config.get('default_scope', SCOPE))
     found = measure_complexity(MODELS.build(config.model), args.shape[0], args.shape[-1])
     rows = [(name, cost.parameters, cost.macs) for name, cost in found.slots.items()]

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import rainrestore
-from rainrestore import compat
 from rainrestore.errors import RainRestoreError
 
 #: Each is a module ``rainrestore.cli.NAME``; the first line of its docstring is its help.
@@ -32,7 +31,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     Exceptions that are not a :class:`~rainrestore.errors.RainRestoreError` are defects and pass through.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    compat.apply()
     # add_arguments stands inside as well: a default that it looks up may already be missing.
     try:
         args = build_parser(argv).parse_args(argv)

@@ -39,7 +39,6 @@ def run(args: argparse.Namespace) -> int:
     import torch
     from mmengine.registry import init_default_scope
 
-    from rainrestore import compat
     from rainrestore.checkpoints import load_weights
     from rainrestore.datasets.image_io import read_image
     from rainrestore.engine.config import load_config
@@ -50,7 +49,6 @@ def run(args: argparse.Namespace) -> int:
 
     config = load_config(args.config, args.cfg_options)
     device = find_device(args.device)
-    compat.apply()
     init_default_scope(config.get('default_scope', SCOPE))
     model: Any = MODELS.build(config.model) if config.get('model') else None
     network: Any = getattr(getattr(model, 'generator', None), 'network', object())

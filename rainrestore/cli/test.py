@@ -71,7 +71,6 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.dist import is_main_process
     from mmengine.runner import Runner
 
-    from rainrestore import compat
     from rainrestore.checkpoints import load_weights
     from rainrestore.engine.allocator import keep_freed_memory
     from rainrestore.engine.config import load_config
@@ -79,7 +78,6 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.engine.processes import joined
     from rainrestore.errors import ConfigError
 
-    compat.apply()
     keep_freed_memory()
     out = args.out or Path('work_dirs') / Path(args.config).stem / 'test'
     config = for_testing(

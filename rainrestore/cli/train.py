@@ -52,7 +52,6 @@ def run(args: argparse.Namespace) -> int:
     """
     from mmengine.dist import is_main_process
 
-    from rainrestore import compat
     from rainrestore.engine.allocator import keep_freed_memory
     from rainrestore.engine.config import load_config
     from rainrestore.engine.processes import from_first, joined
@@ -61,7 +60,6 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.errors import ConfigError
     from rainrestore.registry import RUNNERS
 
-    compat.apply()
     keep_freed_memory()
     config = load_config(args.config, args.cfg_options, args.data)
     if not config.get('train_cfg'):

@@ -12,7 +12,6 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 
-from rainrestore import compat
 from rainrestore.datasets.image_io import DatasetError, ImageFileError, read_image, read_mask, visible_files
 from rainrestore.datasets.labels import LABELS, NUM_LABELS, PALETTE
 from rainrestore.registry import DATASETS, TRANSFORMS
@@ -260,5 +259,4 @@ def build_transform(step: dict[str, Any] | Callable[[dict[str, Any]], Any]) -> C
     if not isinstance(step, dict):
         return step
     # The step may name a transform of mmagic or mmcv, which the registry imports here.
-    compat.apply()
     return TRANSFORMS.build(step)

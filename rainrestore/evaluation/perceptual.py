@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rainrestore import compat
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import PEAK
 from rainrestore.evaluation.metrics import PairMetric
@@ -72,7 +71,6 @@ class LPIPS(PairMetric):
 
 
 def _build(net: str, weights: str | None) -> nn.Module:
-    compat.apply()  # lpips imports torchvision
     try:
         import lpips
     except ModuleNotFoundError as error:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from rainrestore import compat
 from rainrestore.apis import Restorer, derain
 from rainrestore.benchmark.scenes import corner_error, crop_of, make_scene
 from rainrestore.cli.options import whole_number
@@ -39,7 +38,6 @@ def main() -> None:
     parser.add_argument('--model', default='fcg_gan_x4', help='what removes the rain')
     parser.add_argument('--device')
     args = parser.parse_args()
-    compat.apply()
     files = [file for split in ('test', 'val') for file in list_images(args.data / split / 'img')][: args.faces]
     faces = [read_image(file) for file in files]
     detector, restorer = build_detector(args.detector), Restorer(args.model, device=args.device)

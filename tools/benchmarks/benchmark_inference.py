@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from rainrestore import Restorer, compat
+from rainrestore import Restorer
 from rainrestore.apis.export import export
 from rainrestore.apis.restorer import build_restorer, find_model
 from rainrestore.benchmark.timing import Job, alternate, cost_apart
@@ -72,7 +72,6 @@ def eager(paths: list[Path], device: str, model: str) -> Job:
 
 def mmagic_inferencer(device: str) -> object:
     """mmagic's own, with random weights: what they are does not change the time."""
-    compat.apply()
     if 'controlnet_aux' not in sys.modules and importlib.util.find_spec('controlnet_aux') is None:
         # mmagic.apis imports all of its inferencers, one of which needs this package: not the one that is measured.
         sys.modules['controlnet_aux'] = types.ModuleType('controlnet_aux')

@@ -20,7 +20,6 @@ from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 
-from rainrestore import compat
 from rainrestore.benchmark.timing import Job, alternate, cost_apart
 from rainrestore.datasets import FaceDataset
 from rainrestore.datasets.transforms import PackFaceInputs, ParsingTarget, ScaleAwareHeavyRain
@@ -62,7 +61,6 @@ def batch_maker(side: int, batch: int, layers: int) -> Callable[[], dict[str, li
 def training_step(config: str, side: int, batch: int, layers: int, device: str) -> Job:
     """A training step of a config on such a batch, ready to run."""
     MMLogger.get_current_instance().setLevel(logging.ERROR)
-    compat.apply()
     init_default_scope(SCOPE)
     loaded = load_config(config)
     for critic in (loaded.model.get('local_discriminators') or {}).values():

@@ -35,7 +35,6 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from rainrestore import compat
 from rainrestore.benchmark.timing import Job, alternate, apart, cost_apart
 from rainrestore.engine.allocator import keep_freed_memory
 from rainrestore.engine.config import load_config
@@ -184,7 +183,6 @@ def _config(name: str) -> Config:
 @contextmanager
 def _vgg_without_download() -> Iterator[None]:
     """mmagic always downloads VGG's weights; random ones take the same time."""
-    compat.apply()
     import torchvision.models.vgg as vgg
 
     with ExitStack() as stack:
@@ -209,7 +207,6 @@ def build_reference(pair: str, channels: int = 64, blocks: int = 16) -> tuple[nn
             perceptual_loss=_vgg('vgg16', {'1': 1.0, '8': 1.0, '15': 1.0}, 1e-3, 'mse'),
         )
     grey = dict(type='mmagic.DataPreprocessor', mean=[0.0] * 3, std=[255.0] * 3)
-    compat.apply()
     import mmagic.models  # noqa: F401  (fills its registry)
 
     torch.manual_seed(0)
@@ -223,7 +220,6 @@ def build_reference(pair: str, channels: int = 64, blocks: int = 16) -> tuple[nn
 def build_ours(pair: str, channels: int = 64, blocks: int = 16) -> tuple[nn.Module, OptimWrapperDict]:
     """This package's restorer on the networks of a pair, and its optimisers as its configs have them."""
     config = _config('srgan_x4' if pair == 'msrresnet' else pair)
-    compat.apply()
     torch.manual_seed(0)
     with _vgg_without_download(), DefaultScope.overwrite_default_scope('rainrestore'):
         if pair == 'msrresnet':
@@ -256,7 +252,6 @@ def step_of(
     """A training step, ready to run."""
     MMLogger.get_current_instance().setLevel(logging.ERROR)
     if build is build_reference:
-        compat.apply()
         from mmagic.structures import DataSample
 
         data = faces(batch)

@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 
-from rainrestore import compat
 from rainrestore.apis import PhotoRestorer, Restorer, VideoSettings, restore_video
 from rainrestore.apis.video import FrameRestorer
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, write_part
@@ -49,7 +48,6 @@ def main() -> None:
     parser.add_argument('--model', default='fcg_gan_x4')
     parser.add_argument('--device')
     args = parser.parse_args()
-    compat.apply()
     faces = [read_image(file) for file in list_images(ROOT / 'data' / 'portraits128' / 'test' / 'img')[:2]]
     paths = [path(args.frames, args.side, x) for x in (0.28, 0.72)]
     clean = clean_frames(faces, paths)
