@@ -54,3 +54,27 @@ def test_reading_weights_needs_no_floor_above():
     # The bundled parser, by its name in the zoo.
     program = 'from rainrestore.evaluation.restored_parsing import RestoredParsingMIoU; RestoredParsingMIoU()'
     assert 'rainrestore.engine' not in run_python(f'import sys; {program}; {imported}')
+
+
+def test_restoring_imports_mmagic_only_for_a_network_of_mmagic():
+    """Losses and discriminators of mmagic, as in fcg_gan_plus_x4 and pix2pix, are not built for restoring."""
+    program = """
+import sys
+from rainrestore.apis.restorer import build_restorer, find_model
+from rainrestore.checkpoints import is_training_only
+from rainrestore.zoo.index import models
+
+named, built = [], []
+for name in models():
+    config = find_model(name, None)[0]
+    slots = config.model.to_dict()
+    if any('mmagic' in str(part) for slot, part in slots.items() if not is_training_only(slot)):
+        continue
+    named += [name] * any('mmagic' in str(part) for part in slots.values())
+    network = build_restorer(config, name, f'rainrestore://{name}')
+    assert not [part for part, _ in network.named_children() if is_training_only(part)]
+    built.append(name)
+assert len(named) >= 2 and len(built) > 8, (named, built)
+assert 'mmagic' not in sys.modules
+"""
+    run_python(program)
