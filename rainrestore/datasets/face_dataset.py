@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +12,15 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 
-from rainrestore.datasets.image_io import DatasetError, ImageFileError, read_image, read_mask, visible_files
+from rainrestore.datasets.image_io import (
+    DatasetError,
+    ImageFileError,
+    listed_names,
+    read_image,
+    read_mask,
+    remote_files,
+    visible_files,
+)
 from rainrestore.datasets.labels import LABELS, NUM_LABELS, PALETTE
 from rainrestore.registry import DATASETS, TRANSFORMS
 
@@ -85,6 +93,12 @@ class FaceDataset(BaseDataset):
     (size x size x 3 uint8 RGB), ``mask`` (size x size uint8), ``label_valid`` (19 bool: annotated labels),
     ``sample_idx``. The arrays are copies: a transform may write to them.
 
+    A data set may lie in any storage of mmengine's file client. ``backend_args`` names the storage; ``data_root`` is
+    then its URL or the prefix of its keys. http and lmdb cannot list folders, so ``names`` lists the files::
+
+        dict(data_root='https://host/faces', backend_args=dict(backend='http'), names='train.txt')
+        dict(data_root='', backend_args=dict(backend='lmdb', db_path='faces.lmdb'), names='train.txt')
+
     Args:
         data_root: folder of the data set; None for ``$RAINRESTORE_DATA``, or else the bundled portraits.
         split: ``train``, ``val`` or ``test`` (any sub-folder name works).
@@ -95,6 +109,9 @@ class FaceDataset(BaseDataset):
         labels: annotated labels, instead of ``data_root/labels.json`` (without either: all 19).
         limit: keep the first so many faces.
         require_masks: False accepts a split without a ``mask`` folder; its samples have no ``mask``.
+        backend_args: storage of the files, as for ``mmengine.fileio.get``; None for the local disk.
+        names: file names of the pictures, such as ``0001.jpg``, or a text file with one name a line. Needed for a
+            storage that cannot list its files; elsewhere it selects faces.
 
     Raises:
         DatasetError: a missing or empty folder, an image without its mask or the reverse, two files of one name.
@@ -115,12 +132,17 @@ class FaceDataset(BaseDataset):
         labels: Iterable[int] | None = None,
         limit: int | None = None,
         require_masks: bool = True,
+        backend_args: Mapping[str, Any] | None = None,
+        names: str | os.PathLike[str] | Sequence[str] | None = None,
     ) -> None:
         if on_bad_file not in ('raise', 'skip'):
             raise ValueError(f"FaceDataset: on_bad_file must be 'raise' or 'skip', got {on_bad_file!r}")
         if limit is not None and limit < 1:
             raise ValueError(f'FaceDataset: limit must be at least 1 or None, got {limit}')
-        root = resolve_data_root(data_root)
+        remote = backend_args is not None
+        root = str(data_root or '') if remote else str(resolve_data_root(data_root))
+        self.backend_args = backend_args
+        self.names = names
         self.split = split
         self.size = size
         self.on_bad_file = on_bad_file
@@ -129,15 +151,17 @@ class FaceDataset(BaseDataset):
         self.skipped: dict[str, str] = {}
         self._images: np.ndarray | None = None
         self._masks: np.ndarray | None = None
-        if not root.is_dir():
+        if not remote and not Path(root).is_dir():
             raise DatasetError(
                 f'{root}: no such data set. Set data_root or ${DATA_VARIABLE} to a folder of '
                 f'{{train,val,test}}/{{img,mask}}; the bundled faces ({BUNDLED_DATA}) come with a clone of the project'
             )
-        self.label_valid = annotated_labels(root, labels)
+        if remote and labels is None:
+            labels = range(NUM_LABELS)
+        self.label_valid = annotated_labels(Path(root), labels)
         # Built in this package's scope, so that a short name works without a running Runner; other scopes are named.
         super().__init__(
-            data_root=str(root),
+            data_root=root,
             data_prefix=dict(),
             pipeline=[build_transform(step) for step in pipeline],
             test_mode=split != 'train',
@@ -163,9 +187,9 @@ class FaceDataset(BaseDataset):
                 images[row] = gt
                 if mask is not None:
                     masks[row] = mask
-            info = dict(name=name, gt_path=str(image_path), row=row)
+            info = dict(name=name, gt_path=image_path, row=row)
             if mask_path is not None:
-                info['mask_path'] = str(mask_path)
+                info['mask_path'] = mask_path
             data_list.append(info)
         self._images, self._masks = images, masks
         if self.skipped:
@@ -185,7 +209,7 @@ class FaceDataset(BaseDataset):
             if mask_path is not None:
                 mask = self._masks[row].copy()
         else:
-            gt, mask = self._decode(Path(info['gt_path']), None if mask_path is None else Path(mask_path))
+            gt, mask = self._decode(info['gt_path'], mask_path)
         info['gt'] = gt
         if mask is not None:
             info['mask'] = mask
@@ -195,7 +219,31 @@ class FaceDataset(BaseDataset):
     def __repr__(self) -> str:
         return f'FaceDataset({self.data_root!r}, split={self.split!r}, {len(self)} faces of {self.size}x{self.size})'
 
-    def _find_pairs(self) -> list[tuple[str, Path, Path | None]]:
+    def _find_pairs(self) -> list[tuple[str, str, str | None]]:
+        """Name, picture and mask of each face, in order of names."""
+        if self.backend_args is not None:
+            return self._find_remote_pairs(self.backend_args)
+        pairs = self._find_local_pairs()
+        if self.names is None:
+            return pairs
+        by_file = {Path(image).name: (name, image, mask) for name, image, mask in pairs}
+        listed = listed_names(self.names)
+        missing = [name for name in listed if name not in by_file]
+        if missing:
+            raise DatasetError(f'names lists {missing[0]}, which {Path(self.data_root, self.split, "img")} lacks')
+        return [by_file[name] for name in listed]
+
+    def _find_remote_pairs(self, backend_args: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
+        folder = '/'.join(part for part in (self.data_root.rstrip('/'), self.split) if part)
+        listed = remote_files(f'{folder}/img', backend_args) if self.names is None else listed_names(self.names)
+        stems = [Path(name).stem for name in listed]
+        if len(set(stems)) < len(stems):
+            twice = next(stem for stem in stems if stems.count(stem) > 1)
+            raise DatasetError(f'{folder}/img: two files are named {twice!r}; rename or remove one of them')
+        masks = [f'{folder}/mask/{stem}.png' if self.require_masks else None for stem in stems]
+        return [(stem, f'{folder}/img/{name}', mask) for stem, name, mask in zip(stems, listed, masks, strict=True)]
+
+    def _find_local_pairs(self) -> list[tuple[str, str, str | None]]:
         folder = Path(self.data_root, self.split)
         image_folder, mask_folder = folder / 'img', folder / 'mask'
         if not image_folder.is_dir():
@@ -207,9 +255,9 @@ class FaceDataset(BaseDataset):
         if not mask_folder.is_dir():
             if self.require_masks:
                 raise DatasetError(f'{mask_folder}: no such folder; add the masks or set require_masks=False')
-            return [(name, path, None) for name, path in images.items()]
+            return [(name, str(path), None) for name, path in images.items()]
         masks = _by_stem(mask_folder)
-        pairs: list[tuple[str, Path, Path | None]] = []
+        pairs: list[tuple[str, str, str | None]] = []
         for name in sorted(images.keys() | masks.keys()):
             if name not in masks:
                 self._bad_file(
@@ -220,19 +268,19 @@ class FaceDataset(BaseDataset):
                     ImageFileError(masks[name], f'has no image {image_folder / name}.*; add it or remove the mask')
                 )
             else:
-                pairs.append((name, images[name], masks[name]))
+                pairs.append((name, str(images[name]), str(masks[name])))
         return pairs
 
-    def _decode(self, image_path: Path, mask_path: Path | None) -> tuple[np.ndarray, np.ndarray | None]:
-        gt = read_image(image_path)
+    def _decode(self, image_path: str, mask_path: str | None) -> tuple[np.ndarray, np.ndarray | None]:
+        gt = read_image(image_path, backend_args=self.backend_args)
         self._check_size(image_path, gt)
         if mask_path is None:
             return gt, None
-        mask = read_mask(mask_path)
+        mask = read_mask(mask_path, backend_args=self.backend_args)
         self._check_size(mask_path, mask)
         return gt, mask
 
-    def _check_size(self, path: Path, array: np.ndarray) -> None:
+    def _check_size(self, path: str, array: np.ndarray) -> None:
         height, width = array.shape[:2]
         if (height, width) != (self.size, self.size):
             raise ImageFileError(

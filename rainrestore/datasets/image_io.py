@@ -5,12 +5,14 @@ Pillow does the decoding: it checks lengths and checksums, and it refuses decomp
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import struct
 import zlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -62,11 +64,74 @@ def check_regular(path: str | os.PathLike[str]) -> None:
         raise ImageFileError(path, 'is not a file (but a folder, a pipe or a device)')
 
 
-def _open(path: str | os.PathLike[str], max_pixels: int | None = None) -> Image.Image:
-    """Open and fully decode ``path``; the returned picture no longer needs the file."""
-    check_regular(path)
+def read_bytes(path: str | os.PathLike[str], backend_args: Mapping[str, Any]) -> bytes:
+    """The content of a file in a storage that mmengine's file client knows: http, lmdb, petrel or one of the user's.
+
+    Args:
+        path: URL, key or path, as the storage names it.
+        backend_args: As for ``mmengine.fileio.get``, such as ``dict(backend='lmdb', db_path='faces.lmdb')``.
+
+    Raises:
+        ImageFileError: The storage does not have the file, or cannot be reached.
+    """
+    from mmengine import fileio
+
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        content = fileio.get(str(path), backend_args=dict(backend_args))
+    except (OSError, KeyError) as error:
+        raise ImageFileError(path, f'cannot be read from the storage {dict(backend_args)} ({error})') from error
+    if content is None:
+        raise ImageFileError(path, f'is not in the storage {dict(backend_args)}')
+    return bytes(content)
+
+
+def listed_names(names: str | os.PathLike[str] | Sequence[str]) -> list[str]:
+    """File names from a list or from a text file with one name a line, sorted.
+
+    Raises:
+        DatasetError: The file cannot be read, or there is no name.
+    """
+    listed = names
+    if isinstance(names, (str, os.PathLike)):
+        try:
+            listed = [line for line in Path(names).read_text(encoding='utf-8').splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatasetError(f'names: {names} cannot be read ({error})') from error
+    if not listed:
+        raise DatasetError(f'names: {names!r} lists no file; give one file name a line')
+    return sorted(listed)
+
+
+def remote_files(folder: str, backend_args: Mapping[str, Any]) -> list[str]:
+    """Names of the files directly in a folder of a storage, sorted.
+
+    Raises:
+        DatasetError: The storage cannot list its files, has no such folder or cannot be reached.
+    """
+    from mmengine import fileio
+
+    try:
+        return sorted(fileio.list_dir_or_file(folder, list_dir=False, backend_args=dict(backend_args)))
+    except (NotImplementedError, AttributeError) as error:
+        # mmengine's http and lmdb backends have no such method
+        raise DatasetError(
+            f'{folder}: the storage {dict(backend_args)} cannot list its files; list them in `names`'
+        ) from error
+    except OSError as error:
+        raise DatasetError(f'{folder}: cannot be listed ({error})') from error
+
+
+def _open(
+    path: str | os.PathLike[str], max_pixels: int | None = None, backend_args: Mapping[str, Any] | None = None
+) -> Image.Image:
+    """Open and fully decode ``path``; the returned picture no longer needs the file."""
+    source: str | os.PathLike[str] | io.BytesIO = path
+    if backend_args is None:
+        check_regular(path)
+    else:
+        source = io.BytesIO(read_bytes(path, backend_args))
+    try:
+        with Image.open(source, formats=_FORMATS) as image:
             # Pillow itself only warns between one and two times its limit.
             limit = Image.MAX_IMAGE_PIXELS if max_pixels is None else max_pixels
             if limit is not None and image.width * image.height > limit:
@@ -90,7 +155,9 @@ def _sixteen_to_eight(values: np.ndarray) -> np.ndarray:
     return ((values.astype(np.uint32) * 2 + 257) // 514).astype(np.uint8)
 
 
-def read_image(path: str | os.PathLike[str], max_pixels: int | None = None) -> np.ndarray:
+def read_image(
+    path: str | os.PathLike[str], max_pixels: int | None = None, backend_args: Mapping[str, Any] | None = None
+) -> np.ndarray:
     """Read a picture of any usual kind as 8-bit RGB: PNG, JPEG, BMP, WebP, TIFF, PPM, PGM or GIF, told by its content.
 
     Of an animation or a multi-page file the first picture is read. For the rest see :func:`to_rgb`.
@@ -98,6 +165,7 @@ def read_image(path: str | os.PathLike[str], max_pixels: int | None = None) -> n
     Args:
         path: the file.
         max_pixels: refuse more pixels than this before any is decoded; by default ``PIL.Image.MAX_IMAGE_PIXELS``.
+        backend_args: as for :func:`read_bytes`; None reads a local file.
 
     Returns:
         H x W x 3 uint8, RGB, contiguous and writable.
@@ -105,7 +173,7 @@ def read_image(path: str | os.PathLike[str], max_pixels: int | None = None) -> n
     Raises:
         ImageFileError: missing, truncated or not an image, too many pixels, or as :func:`to_rgb`.
     """
-    return to_rgb(_open(path, max_pixels), path)
+    return to_rgb(_open(path, max_pixels, backend_args), path)
 
 
 def to_rgb(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
@@ -146,7 +214,9 @@ def to_rgb(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
         raise ImageFileError(path, f'cannot be converted to RGB ({error}); save it as an 8-bit RGB PNG') from error
 
 
-def read_mask(path: str | os.PathLike[str], num_labels: int = NUM_LABELS) -> np.ndarray:
+def read_mask(
+    path: str | os.PathLike[str], num_labels: int = NUM_LABELS, backend_args: Mapping[str, Any] | None = None
+) -> np.ndarray:
     """Read a label map: one label index per pixel.
 
     Grey values and palette *indices* are the labels; a colour picture is accepted only if its channels are equal.
@@ -157,7 +227,7 @@ def read_mask(path: str | os.PathLike[str], num_labels: int = NUM_LABELS) -> np.
     Raises:
         ImageFileError: unreadable (as in :func:`read_image`), coloured, or a label is out of range.
     """
-    image = _open(path)
+    image = _open(path, backend_args=backend_args)
     values = np.array(image)
     if values.ndim == 3:
         colours = values[:, :, :1] if image.mode in ('LA', 'PA') else values[:, :, :3]

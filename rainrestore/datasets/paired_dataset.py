@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.dataset import BaseDataset
 
 from rainrestore.datasets.face_dataset import build_transform, resolve_data_root
-from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image
+from rainrestore.datasets.image_io import (
+    DatasetError,
+    ImageFileError,
+    list_images,
+    listed_names,
+    read_image,
+    remote_files,
+)
 from rainrestore.registry import DATASETS
 
 
@@ -34,6 +41,10 @@ class PairedDataset(BaseDataset):
         truth_suffix: the same of the clean ones.
         pipeline: transforms, as configs of any OpenMMLab scope or as callables.
         limit: keep the first so many pictures.
+        backend_args: storage of the files, as for ``mmengine.fileio.get``; ``data_root`` is its URL or the prefix of
+            its keys. None for the local disk.
+        names: file names of the clean pictures, or a text file with one name a line. Needed for a storage that cannot
+            list its files (http, lmdb).
 
     Raises:
         DatasetError: a missing or empty folder, a name without the suffix, two files of one name, or a picture without
@@ -51,16 +62,21 @@ class PairedDataset(BaseDataset):
         truth_suffix: str = '',
         pipeline: Sequence[dict[str, Any] | Callable[[dict[str, Any]], Any]] = (),
         limit: int | None = None,
+        backend_args: Mapping[str, Any] | None = None,
+        names: str | os.PathLike[str] | Sequence[str] | None = None,
     ) -> None:
         if limit is not None and limit < 1:
             raise ValueError(f'PairedDataset: limit must be at least 1 or None, got {limit}')
-        root = resolve_data_root(data_root)
-        self.folder = root / split
+        remote = backend_args is not None
+        root = str(data_root or '') if remote else str(resolve_data_root(data_root))
+        self.folder = '/'.join(part for part in (root.rstrip('/'), split) if part)
+        self.backend_args = backend_args
+        self.names = names
         self.given, self.given_suffix = given, given_suffix
         self.truth, self.truth_suffix = truth, truth_suffix
         self.limit = limit
         super().__init__(
-            data_root=str(root),
+            data_root=root,
             data_prefix=dict(),
             pipeline=[build_transform(step) for step in pipeline],
             test_mode=split != 'train',
@@ -68,28 +84,28 @@ class PairedDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Find the files and pair them; called once by ``full_init``."""
-        truths = self._by_name(self.folder / self.truth, self.truth_suffix)
-        pairs = {name: {'name': name, 'gt_path': str(path)} for name, path in truths.items()}
+        truths = self._by_name(self._path(self.truth), self.truth_suffix, self._truth_files())
+        pairs = {name: {'name': name, 'gt_path': path} for name, path in truths.items()}
         if self.given is not None:
-            folder = self.folder / self.given
-            given = self._by_name(folder, self.given_suffix)
+            folder = self._path(self.given)
+            given = self._by_name(folder, self.given_suffix, self._given_files(truths))
             alone = sorted(given.keys() ^ truths.keys())
             if alone:
                 has = given.get(alone[0]) or truths[alone[0]]
                 raise DatasetError(
                     f'{has}: its counterpart is missing, and {len(alone) - 1} more; add or remove them '
-                    f'({folder} and {self.folder / self.truth} must hold the same names)'
+                    f'({folder} and {self._path(self.truth)} must hold the same names)'
                 )
             for name, path in given.items():
-                pairs[name]['img_path'] = str(path)
+                pairs[name]['img_path'] = path
         return list(pairs.values())[: self.limit]
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """One sample before the pipeline (see the class)."""
         info = super().get_data_info(idx)
-        info['gt'] = read_image(info['gt_path'])
+        info['gt'] = read_image(info['gt_path'], backend_args=self.backend_args)
         if 'img_path' in info:
-            info['img'] = read_image(info['img_path'])
+            info['img'] = read_image(info['img_path'], backend_args=self.backend_args)
             (height, width), (h, w) = info['gt'].shape[:2], info['img'].shape[:2]
             if (height, width) != (h, w):
                 raise ImageFileError(
@@ -97,14 +113,34 @@ class PairedDataset(BaseDataset):
                 )
         return info
 
-    def _by_name(self, folder: Path, suffix: str) -> dict[str, Path]:
-        found: dict[str, Path] = {}
-        for path in list_images(folder):
-            if not path.stem.endswith(suffix):
+    def _path(self, name: str) -> str:
+        return '/'.join(part for part in (self.folder, name) if part)
+
+    def _truth_files(self) -> list[str]:
+        if self.names is not None:
+            return listed_names(self.names)
+        return self._files(self._path(self.truth))
+
+    def _given_files(self, truths: Mapping[str, str]) -> list[str]:
+        """Files of the degraded pictures; those that belong to ``names`` where the storage is not listed."""
+        if self.names is None:
+            return self._files(self._path(self.given or ''))
+        return [f'{name}{self.given_suffix}{Path(truths[name]).suffix}' for name in truths]
+
+    def _files(self, folder: str) -> list[str]:
+        if self.backend_args is not None:
+            return remote_files(folder, self.backend_args)
+        return [path.name for path in list_images(folder)]
+
+    def _by_name(self, folder: str, suffix: str, files: Sequence[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for file in files:
+            stem, path = Path(file).stem, f'{folder}/{file}' if folder else file
+            if not stem.endswith(suffix):
                 raise DatasetError(f'{path}: expected a name that ends in {suffix!r}; rename it or set the suffix')
-            name = path.stem.removesuffix(suffix)
+            name = stem.removesuffix(suffix)
             if name in found:
-                raise DatasetError(f'{path}: same name as {found[name].name}; rename or remove one of them')
+                raise DatasetError(f'{path}: same name as {Path(found[name]).name}; rename or remove one of them')
             found[name] = path
         if not found:
             raise DatasetError(f'{folder}: no pictures')
