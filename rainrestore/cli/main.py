@@ -14,7 +14,7 @@ from rainrestore.errors import RainRestoreError
 
 #: Each is a module ``rainrestore.cli.NAME``; the first line of its docstring is its help.
 SUBCOMMANDS = (
-    *('restore', 'export', 'web', 'zoo', 'train', 'test', 'compare', 'benchmark', 'synthesize', 'publish'),
+    *('restore', 'export', 'web', 'zoo', 'train', 'test', 'audit', 'compare', 'benchmark', 'synthesize', 'publish'),
     *('browse', 'print_config', 'get_flops', 'analyze_logs', 'mixed_guidance', 'doctor'),
 )
 

@@ -1,0 +1,20 @@
+"""Does each part of a trained model do anything? Above the engine, below the zoo."""
+
+from rainrestore.audit.ablation import Gain, SlotAudit
+from rainrestore.audit.core import Audit, audit, cheap_audit
+from rainrestore.audit.layers import LayersAudit
+from rainrestore.audit.maps import ComponentAudit, MapsAudit, RainMapAudit
+from rainrestore.audit.report import format_audit
+
+__all__ = [
+    'Audit',
+    'ComponentAudit',
+    'Gain',
+    'LayersAudit',
+    'MapsAudit',
+    'RainMapAudit',
+    'SlotAudit',
+    'audit',
+    'cheap_audit',
+    'format_audit',
+]

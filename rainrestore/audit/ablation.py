@@ -1,0 +1,210 @@
+"""What a slot earns: the scores that are lost when something simpler takes the place of its output."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rainrestore.audit.faces import Scorer, TestFaces, higher_is_better, predict, unit
+from rainrestore.audit.slots import TRUNK, find_slots, first_layer, recorded, replaced, shortened
+from rainrestore.evaluation import paired_bootstrap
+from rainrestore.models.inspection import CONSTANT_SPREAD, map_tensors, named_tensors
+
+MEAN, OTHER_FACE, FIRST_LAYER = 'mean', 'other face', 'first layer'
+#: Stand-in -> what a verdict says that the slot earns its gain over.
+STAND_INS = {
+    MEAN: 'its mean output',
+    OTHER_FACE: 'its output for another face',
+    FIRST_LAYER: 'the output of its first layer',
+}
+#: A gain below this is nothing to anyone, however narrow its interval.
+NEGLIGIBLE = {'PSNR': 0.01, 'SSIM': 1e-3, 'LPIPS': 1e-3, 'IoU': 1e-3}
+DIGITS = {'PSNR': 2}
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much better a score is with the slot than with a stand-in; positive is better, of LPIPS too.
+
+    Attributes:
+        mean: Over the faces.
+        low: Lower end of the 95 % interval of a paired bootstrap over the faces.
+        high: Its upper end.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    def says(self, key: str) -> str:
+        """Such as ``0.53 dB (0.41 to 0.66)``."""
+        places = digits(key)
+        return f'{self.mean:.{places}f} {unit(key)} ({self.low:.{places}f} to {self.high:.{places}f})'
+
+
+@dataclass(frozen=True)
+class SlotAudit:
+    """What one slot earns.
+
+    Attributes:
+        slot: Its name, such as ``generator.trunk``.
+        gains: Stand-in -> score -> gain.
+        constant: The outputs of the slot that are the same for all faces: ``airlight``; ``output`` where the slot
+            returns a single tensor.
+    """
+
+    slot: str
+    gains: dict[str, dict[str, Gain]] = field(default_factory=dict)
+    constant: list[str] = field(default_factory=list)
+
+    def weakest(self, key: str) -> tuple[str, Gain]:
+        """The stand-in that comes closest to the slot, and the gain over it."""
+        stand_in = min(self.gains, key=lambda name: self.gains[name][key].mean)
+        return stand_in, self.gains[stand_in][key]
+
+    def earns(self, key: str) -> bool:
+        """Whether the gain over the closest stand-in is more than chance and more than negligible."""
+        return self.weakest(key)[1].low > NEGLIGIBLE[family(key)]
+
+    @property
+    def verdict(self) -> str:
+        """In words; the first score decides, and another is named where that finds nothing."""
+        if not self.gains:
+            return ''
+        keys = list(next(iter(self.gains.values())))
+        earning = next((key for key in keys if self.earns(key)), None)
+        if earning is None:
+            stand_in, gain = self.weakest(keys[0])
+            return f'earns nothing: {gain.says(keys[0])} over {STAND_INS[stand_in]}'
+        stand_in, gain = self.weakest(earning)
+        so_far = '' if earning == keys[0] else f'nothing in {unit(keys[0])}, but '
+        return f'earns {so_far}{gain.says(earning)} over {STAND_INS[stand_in]}'
+
+
+def family(key: str) -> str:
+    """``PSNR`` of ``PSNR_lr_img``."""
+    return key.partition('_')[0]
+
+
+def digits(key: str) -> int:
+    """Places after the point of a score."""
+    return DIGITS.get(family(key), 4)
+
+
+class _OutputStatistics:
+    """Mean over the faces of a slot's outputs, call by call, and which of them do not differ between faces."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._sum: Any = None
+        self._first: Any = None
+        self._apart: dict[str, float] = {}
+        self._largest: dict[str, float] = {}
+
+    def add(self, calls: Sequence[Any], count: int) -> None:
+        """Outputs of a batch of ``count`` faces."""
+        outputs = list(calls)
+        sums = map_tensors(lambda x: _over_faces(x.double(), count), outputs)
+        self._sum = sums if self._count == 0 else map_tensors(torch.add, self._sum, sums)
+        if self._count == 0:
+            self._first = map_tensors(lambda x: x[:1] if x.dim() else x, outputs)
+        self._count += count
+        first = named_tensors(self._first)
+        for name, values in named_tensors(outputs).items():
+            apart = float((values - first[name]).abs().max())
+            self._apart[name] = max(apart, self._apart.get(name, 0.0))
+            self._largest[name] = max(float(values.abs().max()), self._largest.get(name, 0.0))
+
+    def mean(self) -> list[Any]:
+        """Call -> the mean output, with one sample."""
+        return map_tensors(lambda x: x / self._count, self._sum)
+
+    def constant(self) -> list[str]:
+        """Names of the outputs that differ by less than a thousandth of their largest value."""
+        names = [name for name, apart in self._apart.items() if apart <= CONSTANT_SPREAD * self._largest[name]]
+        # The first part is the number of the call.
+        return list(dict.fromkeys(name.partition('.')[2] or 'output' for name in names))
+
+
+def _over_faces(values: Tensor, count: int) -> Tensor:
+    """The sum over the faces; what has no sample for each face counts as the same for all."""
+    per_face = values.dim() > 0 and len(values) == count
+    return values.sum(0, keepdim=True) if per_face else values * count
+
+
+def audit_slots(
+    model: nn.Module, faces: TestFaces, scorer: Scorer, ablate: bool = True
+) -> tuple[dict[str, float], list[SlotAudit]]:
+    """Restore all faces, as the model does and with a stand-in for each slot in turn.
+
+    Args:
+        model: A restorer in evaluation mode.
+        faces: The test faces.
+        scorer: Their scores.
+        ablate: False only looks for constant outputs.
+
+    Returns:
+        The mean scores of the model, and what each slot earns.
+    """
+    probe = next(faces.batches())
+    slots = find_slots(model, lambda: predict(model, probe))
+    statistics = {name: _OutputStatistics() for name in slots}
+    own: dict[str, list[float]] = {key: [] for key in scorer.keys}
+    for batch in faces.batches():
+        with recorded(slots) as calls:
+            _extend(own, scorer(predict(model, batch)))
+        for name, outputs in calls.items():
+            statistics[name].add(outputs, len(batch['inputs']))
+    figures = {key: sum(values) / len(values) for key, values in own.items()}
+    audits = [SlotAudit(name, {}, statistics[name].constant()) for name in slots]
+    if ablate:
+        means = {name: statistics[name].mean() for name in slots}
+        trunks = {name: module for name, module in slots.items() if name.rpartition('.')[2] == TRUNK}
+        firsts = {name: first_layer(module, lambda: predict(model, probe)) for name, module in trunks.items()}
+        scores = _scores_of_stand_ins(model, faces, scorer, slots, means, firsts)
+        for audit in audits:
+            for stand_in, values in scores[audit.slot].items():
+                audit.gains[stand_in] = {key: _gain(key, own[key], values[key]) for key in scorer.keys}
+    return figures, audits
+
+
+def _scores_of_stand_ins(
+    model: nn.Module,
+    faces: TestFaces,
+    scorer: Scorer,
+    slots: Mapping[str, nn.Module],
+    means: Mapping[str, list[Any]],
+    firsts: Mapping[str, nn.Module | None],
+) -> dict[str, dict[str, dict[str, list[float]]]]:
+    """Slot -> stand-in -> score -> a value a face."""
+    scores: dict[str, dict[str, dict[str, list[float]]]] = {name: {} for name in slots}
+    for batch, donors in zip(faces.batches(), faces.batches(shift=1), strict=True):
+        with recorded(slots) as others:
+            predict(model, donors)
+        for name, module in slots.items():
+            stand_ins: dict[str, AbstractContextManager] = {
+                MEAN: replaced(module, means[name]),
+                OTHER_FACE: replaced(module, others[name]),
+            }
+            first = firsts.get(name)
+            if first is not None:
+                stand_ins[FIRST_LAYER] = shortened(module, first)
+            for stand_in, changed in stand_ins.items():
+                with changed:
+                    found = scorer(predict(model, batch))
+                _extend(scores[name].setdefault(stand_in, {key: [] for key in scorer.keys}), found)
+    return scores
+
+
+def _extend(values: dict[str, list[float]], more: Mapping[str, Sequence[float]]) -> None:
+    for key, column in values.items():
+        column.extend(more[key])
+
+
+def _gain(key: str, own: Sequence[float], other: Sequence[float]) -> Gain:
+    better, worse = (own, other) if higher_is_better(key) else (other, own)
+    result = paired_bootstrap(better, worse)
+    return Gain(result.difference, result.low, result.high)

@@ -1,0 +1,153 @@
+"""The audit of a trained model: does each part of it do anything?"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from torch import nn
+from torch.utils.data import Dataset
+
+from rainrestore import compat
+from rainrestore.audit.ablation import SlotAudit, audit_slots
+from rainrestore.audit.faces import Scorer, TestFaces, predict
+from rainrestore.audit.layers import LayersAudit, audit_layers
+from rainrestore.audit.maps import MapsAudit, audit_maps, predicts_maps, training_means
+from rainrestore.checkpoints import load_weights
+from rainrestore.datasets.face_dataset import resolve_data_root
+from rainrestore.engine.device import find_device
+from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.registry import DATASETS, MODELS, SCOPE
+
+#: So many faces tell whether an output is constant and whether a parser is above the mean map.
+CHEAP_FACES = 50
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What each part of a model is worth.
+
+    Attributes:
+        name: Of the model.
+        data: Folder of the faces.
+        faces: Number of test faces.
+        scores: Mean scores of the model.
+        slots: What each slot earns.
+        layers: Dead layers.
+        maps: Parsing and rain maps; None if it predicts none.
+        notes: What was not measured, and why.
+    """
+
+    name: str
+    data: str
+    faces: int
+    scores: dict[str, float]
+    slots: list[SlotAudit]
+    layers: LayersAudit
+    maps: MapsAudit | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; slots with their verdicts."""
+        found = asdict(self)
+        for entry, slot in zip(found['slots'], self.slots, strict=True):
+            entry['verdict'] = slot.verdict
+        return found
+
+
+def audit(
+    config: Config,
+    checkpoint: str | Path | None,
+    *,
+    name: str = '',
+    data_root: str | Path | None = None,
+    faces: int | None = None,
+    device: str | None = None,
+) -> Audit:
+    """Audit a trained model on its test faces.
+
+    Args:
+        config: A whole experiment: ``model`` and ``test_dataloader``. Any registered restorer, also a user's own.
+        checkpoint: Its weights, a file or ``rainrestore://NAME``; None for a method without weights.
+        name: What to call it; by default the config's file.
+        data_root: Folder ``{train,val,test}/{img,mask}``; by default the config's, or ``$RAINRESTORE_DATA``, or the
+            bundled portraits.
+        faces: The first so many test faces; None for all.
+        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``; by default a GPU if there is one.
+
+    Raises:
+        CheckpointError: Weights that are missing, damaged or another network's.
+        ConfigError: A config without a model or test data; a network that predicts nothing to score.
+        DatasetError: A folder that is no data set.
+    """
+    return _audit(config, checkpoint, name, data_root, faces, device, ablate=True)
+
+
+def cheap_audit(
+    config: Config,
+    checkpoint: str | Path | None,
+    *,
+    name: str = '',
+    data_root: str | Path | None = None,
+    faces: int | None = CHEAP_FACES,
+    device: str | None = None,
+) -> Audit:
+    """The part of :func:`audit` that restores each face once or twice: dead layers, constant outputs, the maps.
+
+    Takes and raises what :func:`audit` does; its slots have no gains.
+    """
+    return _audit(config, checkpoint, name, data_root, faces, device, ablate=False)
+
+
+def _audit(
+    config: Config,
+    checkpoint: str | Path | None,
+    name: str,
+    data_root: str | Path | None,
+    count: int | None,
+    device: str | None,
+    ablate: bool,
+) -> Audit:
+    name = name or str(config.filename or 'the network')
+    model = load_model(config, checkpoint, name).to(find_device(device))
+    faces = TestFaces(_dataset(config, name, data_root), count)
+    probe = predict(model, next(faces.batches()))[0]
+    scorer = Scorer(probe['output'])
+    scores, slots = audit_slots(model, faces, scorer, ablate)
+    maps = None
+    if predicts_maps(probe):
+        maps = audit_maps(model, faces, training_means(_dataset(config, name, data_root, split='train')))
+    return Audit(
+        name,
+        str(_folder(config, data_root)),
+        len(faces),
+        scores,
+        slots,
+        audit_layers(model, config.model),
+        maps,
+        [] if scorer.missing is None else [f'LPIPS is not measured: {scorer.missing}'],
+    )
+
+
+def load_model(config: Config, checkpoint: str | Path | None, name: str) -> nn.Module:
+    """The restorer of a config with its weights, in evaluation mode."""
+    if not config.get('model'):
+        raise ConfigError(f'{name}: a config of a network has a "model"')
+    compat.apply()
+    model = MODELS.build({'_scope_': SCOPE, **config.model})
+    if checkpoint is not None:
+        load_weights(model, checkpoint)
+    elif next(model.parameters(), None) is not None:
+        raise CheckpointError(f'{name} learns: give its checkpoint, a file or rainrestore://NAME')
+    return model.eval()
+
+
+def _dataset(config: Config, name: str, data_root: str | Path | None, **changes: Any) -> Dataset:
+    if not config.get('test_dataloader'):
+        raise ConfigError(f'{name}: no test_dataloader; add _base_/data.py to its _base_')
+    changes |= {} if data_root is None else {'data_root': str(data_root)}
+    return DATASETS.build({**config.test_dataloader.dataset, **changes})
+
+
+def _folder(config: Config, data_root: str | Path | None) -> Path:
+    return resolve_data_root(data_root or config.test_dataloader.dataset.get('data_root'))

@@ -1,0 +1,106 @@
+"""An audit as text."""
+
+import math
+from collections.abc import Sequence
+
+from rainrestore.audit.ablation import digits, unit
+from rainrestore.audit.core import Audit
+from rainrestore.audit.layers import LayersAudit
+from rainrestore.audit.maps import RAIN_MAPS, MapsAudit
+
+#: Dead layers that are listed by name; the JSON has all.
+LISTED = 20
+
+
+def format_audit(audit: Audit) -> str:
+    """Tables and sentences, a section for slots, maps and layers."""
+    scores = ', '.join(f'{key} {value:.{digits(key)}f}' for key, value in audit.scores.items())
+    parts = [f'{audit.name} on {audit.faces} faces of {audit.data}: {scores}', _slots(audit)]
+    if audit.maps is not None:
+        parts.append(_maps(audit.maps))
+    parts.append(_layers(audit.layers))
+    parts += audit.notes
+    return '\n\n'.join(part for part in parts if part)
+
+
+def _slots(audit: Audit) -> str:
+    keys = list(audit.scores)
+    rows = [['slot', 'stand-in', *(f'{key} gain' + (' in dB' if unit(key) == 'dB' else '') for key in keys)]]
+    for slot in audit.slots:
+        name = slot.slot
+        for stand_in, gains in slot.gains.items():
+            rows.append([name, stand_in, *(_interval(gains[key], digits(key)) for key in keys)])
+            name = ''
+    lines = []
+    if len(rows) > 1:
+        lines = ['Slots: what the model scores above itself with a stand-in for the output of one slot (mean, 95 % '
+                 'interval); positive: the slot helps', *table(rows), '']  # fmt: skip
+    lines += [f'{slot.slot}: {slot.verdict}' for slot in audit.slots if slot.gains]
+    for slot in audit.slots:
+        if slot.constant:
+            lines.append(f'{slot.slot}: the same for all faces: {", ".join(slot.constant)}')
+    return '\n'.join(lines)
+
+
+def _interval(gain: object, places: int) -> str:
+    mean, low, high = (f'{getattr(gain, end):+.{places}f}' for end in ('mean', 'low', 'high'))
+    return f'{mean} ({low} to {high})'
+
+
+def _maps(maps: MapsAudit) -> str:
+    sections = []
+    if maps.components:
+        keys = ('iou', 'mean_map', 'iou_full', 'bound_full')
+        rows = [['component', 'IoU', 'mean map', 'full size: IoU', 'upper bound', '']]
+        for part in maps.components:
+            verdict = '' if part.above_mean or math.isnan(part.iou) else 'not above the mean map'
+            rows.append([part.component, *(_number(getattr(part, key)) for key in keys), verdict])
+        rows.append(['mean', *(_number(maps.mean_iou(key)) for key in keys), ''])
+        above = sum(part.above_mean for part in maps.components)
+        sections.append(
+            '\n'.join(
+                [
+                    'Parsing: IoU beside that of the constant mean of the training masks; at full size, beside that of '
+                    'the low-resolution truth',
+                    *table(rows),
+                    f'{above} of {len(maps.components)} components are above the mean map',
+                ]
+            )
+        )
+    if maps.rain:
+        rows = [['map', 'MAE', 'training mean', '']]
+        for line in maps.rain:
+            verdict = '' if line.mae < line.mae_of_mean else 'not better than a constant'
+            rows.append(
+                [f'{RAIN_MAPS[line.name]} ({line.name})', f'{line.mae:.4f}', f'{line.mae_of_mean:.4f}', verdict]
+            )
+        found = [f'corr({name}) = {value:.2f}' for name, value in maps.correlations.items()]
+        sections.append(
+            '\n'.join(['Rain maps: mean absolute error in [0, 1]', *table(rows), ', '.join(found)]).rstrip()
+        )
+    return '\n\n'.join(sections)
+
+
+def _layers(layers: LayersAudit) -> str:
+    lines = [
+        f'Layers: {len(layers.dead)} of {layers.total} convolutions and linear layers have weights below 1/100 of '
+        'their initial size (mean absolute values)'
+    ]
+    for slot, (dead, total) in layers.dead_of_slot.items():
+        if dead:
+            lines.append(f'{slot}: {dead} of {total} dead')
+    listed = list(layers.dead.items())
+    lines += [f'  {name}  {ratio:.1e} of its initial size' for name, ratio in listed[:LISTED]]
+    if len(listed) > LISTED:
+        lines.append(f'  and {len(listed) - LISTED} more, all in the JSON')
+    return '\n'.join(lines)
+
+
+def _number(value: float) -> str:
+    return '-' if math.isnan(value) else f'{value:.3f}'
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of columns of equal width."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ['  '.join(f'{cell:{width}}' for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

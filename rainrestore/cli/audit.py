@@ -1,0 +1,57 @@
+"""Say what each part of a trained model is worth.
+
+MODEL is a zoo model, or a config with its CHECKPOINT. For each slot (rain_removal, face_parser, generator, its trunk,
+or those of your own network): the scores that are lost when its output is replaced by its mean over the test faces, by
+its output for another face and, for a trunk, by the output of its first layer. Also: parsing and rain maps beside
+constant predictors, and layers whose weights have fallen to zero. The last line is one JSON object.
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from rainrestore.cli.options import whole_number
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``rainrestore audit``."""
+    parser.add_argument('model', metavar='MODEL', help='a zoo model, such as fcg_gan_x4, or a config (.py)')
+    parser.add_argument('checkpoint', nargs='?', help='the weights of a config: a file or rainrestore://NAME')
+    parser.add_argument(
+        '--data',
+        type=Path,
+        metavar='DIR',
+        help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, else the bundled portraits)',
+    )
+    parser.add_argument('--faces', type=whole_number, metavar='N', help='the first N test faces (default: all)')
+    parser.add_argument('--plot', type=Path, metavar='FILE.png', help='draw gains, parsing and dead layers')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Audit, print and draw."""
+    from rainrestore.apis.restorer import find_model
+    from rainrestore.audit import audit, format_audit
+    from rainrestore.engine.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    config, name, checkpoint = find_model(args.model, args.checkpoint)
+    found = audit(config, checkpoint, name=name, data_root=args.data, faces=args.faces, device=args.device)
+    print(format_audit(found))
+    if args.plot is not None:
+        from rainrestore.audit.plot import plot_audit
+
+        print(f'\nplot: {plot_audit(found, args.plot)}')
+    print(json.dumps(_without_nan(found.to_dict())))
+    return 0
+
+
+def _without_nan(value: Any) -> Any:
+    """NaN as null, which JSON can hold."""
+    if isinstance(value, dict):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,126 @@
+"""Measurements inside a network: the size of its weights, the spread of its outputs, the gradients of its losses.
+
+The audit of a trained model (:mod:`rainrestore.audit`) and the hook that watches a training
+(:class:`rainrestore.engine.TrainingWatchHook`) share them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils.parametrize import is_parametrized
+
+#: Below this share of its initial mean absolute weight a layer counts as dead.
+DEAD_WEIGHT = 0.01
+#: Below this spread (:func:`relative_spread`) an output counts as constant. The resolution of bfloat16 is 0.004.
+CONSTANT_SPREAD = 1e-3
+
+
+def map_tensors(function: Callable[..., Any], first: Any, *others: Any) -> Any:
+    """Apply ``function`` to the tensors of nested values, and keep the nesting.
+
+    Args:
+        function: Takes the tensors at one place of each value.
+        first: A tensor, or any nesting of mappings, lists, tuples and named tuples; what is no tensor stays as it is.
+        *others: Values of the same nesting.
+    """
+    if isinstance(first, Tensor):
+        return function(first, *others)
+    if isinstance(first, Mapping):
+        return {key: map_tensors(function, value, *(other[key] for other in others)) for key, value in first.items()}
+    if isinstance(first, (list, tuple)):
+        mapped = [map_tensors(function, *values) for values in zip(first, *others, strict=True)]
+        return type(first)(*mapped) if hasattr(first, '_fields') else type(first)(mapped)
+    return first
+
+
+def named_tensors(value: Any, name: str = '') -> dict[str, Tensor]:
+    """The tensors of a nested value, by dotted names: fields of named tuples, keys of mappings, places in lists."""
+    if isinstance(value, Tensor):
+        return {name: value}
+    if isinstance(value, Mapping):
+        items = list(value.items())
+    elif hasattr(value, '_fields'):
+        items = list(value._asdict().items())
+    elif isinstance(value, (list, tuple)):
+        items = list(enumerate(value))
+    else:
+        return {}
+    found: dict[str, Tensor] = {}
+    for key, part in items:
+        found |= named_tensors(part, f'{name}.{key}' if name else str(key))
+    return found
+
+
+def weighted_layers(network: nn.Module) -> dict[str, nn.Module]:
+    """The convolutions and linear layers of a network, by name."""
+    return {name: part for name, part in network.named_modules() if isinstance(part, (_ConvNd, nn.Linear))}
+
+
+@torch.no_grad()
+def mean_weights(layers: Mapping[str, nn.Module]) -> dict[str, float]:
+    """Mean absolute weight of each layer (bias left out)."""
+    if not layers:
+        return {}
+    # One transfer from the device for all layers.
+    sizes = torch.stack([_stored_weight(layer).abs().mean(dtype=torch.float32) for layer in layers.values()])
+    return dict(zip(layers, sizes.tolist(), strict=True))
+
+
+def _stored_weight(layer: Any) -> Tensor:
+    """The weight, or what a parametrisation makes it of: reading a spectral norm's weight would iterate it once."""
+    if not is_parametrized(layer, 'weight'):
+        return layer.weight.detach()
+    parametrisation = layer.parametrizations['weight']
+    # A weight norm has two: the first is the length.
+    return getattr(parametrisation, 'original' if hasattr(parametrisation, 'original') else 'original0').detach()
+
+
+def relative_spread(values: Tensor) -> float:
+    """How much an output differs between the samples of a batch: ``max |x_n - x_1| / max |x|``; 0 if all are zero.
+
+    Args:
+        values: (N, ...), N samples of at least 2.
+    """
+    values = values.detach().float()
+    largest = values.abs().max()
+    return float((values[1:] - values[:1]).abs().max() / largest) if largest > 0 else 0.0
+
+
+def gradient_norms(
+    losses: Mapping[str, Tensor], targets: Mapping[str, Sequence[Tensor]]
+) -> dict[str, dict[str, float]]:
+    """L2 norm of the gradient of each loss, for each group of tensors.
+
+    The graph is kept and no ``.grad`` is written, so that a training step can go on with the same losses.
+
+    Args:
+        losses: Scalars by name.
+        targets: Groups of tensors by name: weights, or outputs inside the graph.
+
+    Returns:
+        Loss -> group -> norm; 0 where the loss does not depend on the group.
+    """
+    places = [(group, tensor) for group, members in targets.items() for tensor in members]
+    norms: dict[str, dict[str, float]] = {}
+    for name, loss in losses.items():
+        squares: dict[str, list[Tensor]] = {group: [] for group in targets}
+        if loss.requires_grad and places:
+            gradients = torch.autograd.grad(
+                loss, [tensor for _, tensor in places], retain_graph=True, allow_unused=True
+            )
+            for (group, _), gradient in zip(places, gradients, strict=True):
+                if gradient is not None:
+                    squares[group].append(gradient.float().square().sum())
+        norms[name] = {
+            group: float(torch.stack(values).sum().sqrt()) if values else 0.0 for group, values in squares.items()
+        }
+    return norms
+
+
+def gradient_shares(norms: Mapping[str, float]) -> dict[str, float]:
+    """Each norm divided by the sum of all norms; 0 for each if all are 0."""
+    total = sum(norms.values())
+    return {name: norm / total if total else 0.0 for name, norm in norms.items()}

@@ -1,0 +1,379 @@
+"""The audit says of parts whose worth is known what is known of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from PIL import Image
+from torch import Tensor, nn
+
+from rainrestore.audit import audit, cheap_audit, format_audit
+from rainrestore.audit.ablation import Gain, SlotAudit
+from rainrestore.audit.layers import fresh_model
+from rainrestore.audit.maps import correlation
+from rainrestore.audit.slots import find_slots, first_layer, recorded, replaced
+from rainrestore.checkpoints import save_safetensors
+from rainrestore.cli.main import main
+from rainrestore.engine.config import load_config
+from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.models.restorers import FCGGAN
+from rainrestore.registry import MODELS
+
+pytest.importorskip('mmagic')
+ROOT = Path(__file__).resolve().parents[1]
+PIPELINE = [
+    dict(type='ScaleAwareHeavyRain', seed=2022), dict(type='ParsingTarget'), dict(type='PackFaceInputs')
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_lpips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where its weights cannot be had."""
+    monkeypatch.setenv('RAINRESTORE_LPIPS_BACKBONE', 'missing.pth')
+
+
+@MODELS.register_module(force=True)
+class Same(nn.Module):
+    """Returns what it is given, times one weight of 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Conv2d(1, 1, 1)
+        nn.init.ones_(self.scale.weight)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return image * self.scale.weight
+
+
+@MODELS.register_module(force=True)
+class Reader(nn.Module):
+    """A named mapping of two maps, one of which is the same for all faces."""
+
+    def forward(self, image: Tensor) -> dict[str, Any]:
+        return {'mean': image.mean(1, keepdim=True), 'fixed': [torch.full_like(image, 0.3)]}
+
+
+@MODELS.register_module(force=True)
+class Painter(nn.Module):
+    """Enlarges what it is given by repetition; what the reader has read is ignored."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        first, second = (nn.Conv2d(3, 3, 1, bias=False) for _ in range(2))
+        self.trunk = nn.Sequential(first, nn.ReLU(inplace=True), second)
+        for layer in (first, second):
+            layer.weight.data.copy_(torch.eye(3)[..., None, None])
+
+    def forward(self, image: Tensor, read: Any) -> Tensor:
+        return self.trunk(image).repeat_interleave(4, 2).repeat_interleave(4, 3)
+
+
+@MODELS.register_module(force=True)
+class OwnRestorer(BaseModel):
+    """A restorer of somebody else, with slots of other names and no base class of this package."""
+
+    def __init__(self) -> None:
+        super().__init__(MODELS.build(dict(type='RestorationPreprocessor')))
+        self.cleaner = Same()
+        self.experts = nn.ModuleDict({'one': Reader(), 'unused': Same()})
+        self.painter = Painter()
+
+    def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor') -> Any:
+        clean = self.cleaner(inputs)
+        return FCGGAN.pack({'pred_img': self.painter(clean, self.experts['one'](inputs))}, data_samples, len(inputs))
+
+
+@MODELS.register_module(force=True)
+class MapsOfNothing(BaseModel):
+    """Predicts the same parsing and the same rain for every face."""
+
+    def __init__(self) -> None:
+        super().__init__(MODELS.build(dict(type='RestorationPreprocessor')))
+        self.parser = Same()
+
+    def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor') -> Any:
+        scores = torch.zeros(len(inputs), 19, *inputs.shape[-2:])
+        scores[:, 1] = 1
+        # Reads the input, so that the slot is called.
+        outputs = {'parsing': scores + 0 * self.parser(inputs)[:, :1], 'streak': inputs, 'transmission': scores[:, :1]}
+        return FCGGAN.pack(outputs, data_samples, len(inputs))
+
+
+def experiment(model: dict[str, Any], faces: Path) -> Config:
+    return Config(
+        dict(
+            model=model,
+            test_dataloader=dict(
+                dataset=dict(type='FaceDataset', data_root=str(faces), split='test', pipeline=PIPELINE)
+            ),
+        )
+    )
+
+
+def weights_of(model: nn.Module, folder: Path) -> Path:
+    return save_safetensors(model.state_dict(), folder / 'weights.safetensors')
+
+
+@pytest.fixture
+def own(face_folder: Path, tmp_path: Path) -> tuple[Config, Path]:
+    return experiment(dict(type='OwnRestorer'), face_folder), weights_of(OwnRestorer(), tmp_path)
+
+
+def pictures(faces: Path, kind: str, split: str) -> list[np.ndarray]:
+    return [np.asarray(Image.open(path)) for path in sorted((faces / split / kind).iterdir())]
+
+
+def inputs_of(config: Config) -> list[np.ndarray]:
+    from rainrestore.registry import DATASETS
+
+    dataset = DATASETS.build(config.test_dataloader.dataset)
+    return [dataset[index]['inputs'].numpy().astype(np.float64) for index in range(len(dataset))]
+
+
+def psnr(pred: np.ndarray, truth: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / np.mean((pred - truth) ** 2)))
+
+
+def test_slots_of_other_names_earn_what_numpy_says(own: tuple[Config, Path], face_folder: Path) -> None:
+    found = audit(*own)
+    slots = {slot.slot: slot for slot in found.slots}
+    assert list(slots) == ['cleaner', 'experts.one', 'painter', 'painter.trunk']
+    rainy, truths = inputs_of(own[0]), [face.transpose(2, 0, 1) for face in pictures(face_folder, 'img', 'test')]
+
+    def score(small: list[np.ndarray]) -> np.ndarray:
+        large = [face.repeat(4, 1).repeat(4, 2) for face in small]
+        return np.array([psnr(*pair) for pair in zip(large, truths, strict=True)])
+
+    assert found.scores['PSNR'] == pytest.approx(score(rainy).mean(), abs=1e-3)
+    mean = score(rainy) - score([np.mean(rainy, 0)] * len(rainy))
+    other = score(rainy) - score([*rainy[1:], rainy[0]])
+    for name in ('cleaner', 'painter.trunk', 'painter'):
+        assert slots[name].gains['mean']['PSNR'].mean == pytest.approx(mean.mean(), abs=1e-3)
+        assert slots[name].gains['other face']['PSNR'].mean == pytest.approx(other.mean(), abs=1e-3)
+        gain = slots[name].gains['mean']['PSNR']
+        assert mean.min() - 1e-3 <= gain.low <= gain.mean <= gain.high <= mean.max() + 1e-3
+
+
+def test_a_slot_that_the_generator_ignores_earns_nothing(own: tuple[Config, Path]) -> None:
+    found = audit(*own)
+    ignored = next(slot for slot in found.slots if slot.slot == 'experts.one')
+    assert all(gain == Gain(0, 0, 0) for gains in ignored.gains.values() for gain in gains.values())
+    assert ignored.verdict.startswith('earns nothing')
+    assert ignored.constant == ['fixed.0']
+    assert 'experts.one: earns nothing' in format_audit(found)
+    assert 'the same for all faces: fixed.0' in format_audit(found)
+
+
+def test_a_trunk_that_repeats_its_first_layer_earns_nothing(own: tuple[Config, Path]) -> None:
+    trunk = next(slot for slot in audit(*own).slots if slot.slot == 'painter.trunk')
+    assert list(trunk.gains) == ['mean', 'other face', 'first layer']
+    assert trunk.gains['first layer']['PSNR'].mean == pytest.approx(0, abs=1e-6)
+    assert trunk.verdict == 'earns nothing: 0.00 dB (0.00 to 0.00) over the output of its first layer'
+
+
+def test_without_lpips_the_audit_says_so(own: tuple[Config, Path]) -> None:
+    found = audit(*own)
+    assert list(found.scores) == ['PSNR', 'SSIM']
+    assert 'LPIPS is not measured' in format_audit(found)
+
+
+def test_cheap_audit_restores_nothing_twice(own: tuple[Config, Path]) -> None:
+    found = cheap_audit(*own)
+    assert all(not slot.gains for slot in found.slots)
+    assert [slot.constant for slot in found.slots if slot.constant] == [['fixed.0']]
+
+
+def joint_config(faces: Path) -> Config:
+    trunk = dict(type='SRResNetTrunk', channels=8, num_blocks=1)
+    generator = dict(type='FCGGenerator', trunk=trunk, channels=8)
+    return experiment(dict(type='FCGGAN', generator=generator, pixel_loss=dict(type='MSELoss')), faces)
+
+
+def test_zeroed_trunk_is_dead_and_earns_nothing(face_folder: Path, tmp_path: Path) -> None:
+    config = joint_config(face_folder)
+    model: Any = MODELS.build(config.model)
+    blocks = [name for name, part in model.generator.trunk.blocks.named_modules() if isinstance(part, nn.Conv2d)]
+    with torch.no_grad():
+        for name in blocks:
+            model.generator.trunk.blocks.get_submodule(name).weight.zero_()
+    found = audit(config, weights_of(model, tmp_path))
+    assert found.layers.dead == {f'generator.trunk.blocks.{name}': 0.0 for name in blocks}
+    assert found.layers.dead_of_slot == {'generator': (len(blocks), len(blocks) + 4)}
+    trunk = next(slot for slot in found.slots if slot.slot == 'generator.trunk')
+    # x + 0 is x, the output of the stem.
+    assert trunk.gains['first layer']['PSNR'].mean == pytest.approx(0, abs=1e-6)
+    assert 'earns nothing' in trunk.verdict
+    assert f'{len(blocks)} of {len(blocks) + 4} dead' in format_audit(found)
+
+
+@pytest.mark.parametrize(('factor', 'dead'), [(0.0099, True), (0.0101, False)])
+def test_dead_is_below_a_hundredth_of_the_initial_size(
+    face_folder: Path, tmp_path: Path, factor: float, dead: bool
+) -> None:
+    config = joint_config(face_folder)
+    model: Any = fresh_model(config.model)
+    with torch.no_grad():
+        model.generator.tail.weight.mul_(factor)
+    found = cheap_audit(config, weights_of(model, tmp_path)).layers
+    assert list(found.dead) == (['generator.tail'] if dead else [])
+    if dead:
+        assert found.dead['generator.tail'] == pytest.approx(factor, rel=1e-4)
+        assert found.share == pytest.approx(1 / found.total)
+
+
+def shares(mask: np.ndarray) -> np.ndarray:
+    """Area average of the one-hot map, 19 x 32 x 32."""
+    return np.eye(19)[mask].reshape(32, 4, 32, 4, 19).mean((1, 3)).transpose(2, 0, 1)
+
+
+def pooled_iou(predictions: list[np.ndarray], truths: list[np.ndarray], label: int) -> float:
+    both = sum(((p == label) & (t == label)).sum() for p, t in zip(predictions, truths, strict=True))
+    either = sum(((p == label) | (t == label)).sum() for p, t in zip(predictions, truths, strict=True))
+    return both / either
+
+
+def test_parsing_beside_the_mean_map_and_the_upper_bound(face_folder: Path, tmp_path: Path) -> None:
+    config = experiment(dict(type='MapsOfNothing'), face_folder)
+    found = audit(config, weights_of(MapsOfNothing(), tmp_path))
+    train, masks = pictures(face_folder, 'mask', 'train'), pictures(face_folder, 'mask', 'test')
+    mean_map = np.mean([shares(mask) for mask in train], 0).argmax(0)
+    truths = [shares(mask).argmax(0) for mask in masks]
+    large = [truth.repeat(4, 0).repeat(4, 1) for truth in truths]
+    parts = {part.component: part for part in found.maps.components}
+    for label, name in ((0, 'background'), (1, 'skin'), (2, 'nose'), (4, 'l_eye'), (13, 'hair')):
+        part = parts[name]
+        skin = [np.ones_like(truth) for truth in truths]
+        assert part.iou == pytest.approx(pooled_iou(skin, truths, label))
+        assert part.mean_map == pytest.approx(pooled_iou([mean_map] * len(truths), truths, label))
+        assert part.bound_full == pytest.approx(pooled_iou(large, masks, label))
+        assert part.iou_full == pytest.approx(pooled_iou([np.ones_like(mask) for mask in masks], masks, label))
+        assert not part.above_mean
+    assert 'l_eye' in parts
+    assert 'glasses' not in parts  # in no mask, and predicted nowhere
+    assert f'0 of {len(parts)} components are above the mean map' in format_audit(found)
+    # A network of parsing alone is judged by it.
+    assert list(found.scores) == ['IoU']
+
+
+def test_rain_maps_beside_training_means(face_folder: Path, tmp_path: Path) -> None:
+    from rainrestore.registry import DATASETS
+
+    config = experiment(dict(type='MapsOfNothing'), face_folder)
+    found = audit(config, weights_of(MapsOfNothing(), tmp_path)).maps
+    splits = {split: DATASETS.build(dict(config.test_dataloader.dataset, split=split)) for split in ('train', 'test')}
+    streaks = {
+        split: np.stack([data[index]['data_samples'].streak.numpy() for index in range(len(data))]).astype(np.float64)
+        for split, data in splits.items()
+    }
+    lines = {line.name: line for line in found.rain}
+    assert list(lines) == ['streak', 'transmission']
+    rainy = np.stack([splits['test'][index]['inputs'].numpy() / 255 for index in range(3)])
+    assert lines['streak'].mae == pytest.approx(np.abs(rainy - streaks['test']).mean(), abs=1e-5)
+    mean = streaks['train'].mean((0, 2, 3))[None, :, None, None]
+    assert lines['streak'].mae_of_mean == pytest.approx(np.abs(mean - streaks['test']).mean(), abs=1e-6)
+    expected = np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(rainy, streaks['test'], strict=True)])
+    assert found.correlations['S^,S'] == pytest.approx(expected, abs=1e-4)
+
+
+def test_correlation_of_known_series() -> None:
+    x = torch.tensor([1.0, 2.0, 4.0])
+    assert correlation(x, 3 - 2 * x) == pytest.approx(-1)
+    assert np.isnan(correlation(x, torch.ones(3)))
+
+
+def test_verdict_names_the_closest_stand_in_and_the_score_that_finds_something() -> None:
+    gains = {
+        'mean': {'PSNR': Gain(0.5, 0.4, 0.6), 'LPIPS': Gain(0.2, 0.1, 0.3)},
+        'other face': {'PSNR': Gain(0.0, -0.1, 0.1), 'LPIPS': Gain(0.02, 0.01, 0.03)},
+    }
+    slot = SlotAudit('parser', gains)
+    expected = 'nothing in dB, but 0.0200 LPIPS (0.0100 to 0.0300) over its output for another face'
+    assert slot.verdict == f'earns {expected}'
+    del gains['other face']
+    assert slot.verdict == 'earns 0.50 dB (0.40 to 0.60) over its mean output'
+
+
+def test_an_interval_above_zero_can_still_be_nothing() -> None:
+    slot = SlotAudit('parser', {'mean': {'PSNR': Gain(0.006, 0.004, 0.008)}})
+    assert slot.verdict.startswith('earns nothing')
+
+
+def test_replacing_leaves_no_trace() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True))
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    before = model(x)
+    with replaced(model[0], [torch.ones(1, 2)]):
+        assert torch.equal(model(x), torch.ones(2, 2))
+    with recorded({'first': model[0]}) as calls:
+        assert torch.equal(model(x), before)
+    # The in-place layer behind has not changed what was recorded.
+    assert torch.equal(calls['first'][0], nn.functional.linear(x, model[0].weight, model[0].bias))
+    assert torch.equal(model(x), before)
+    assert not any(part._forward_hooks for part in model.modules())
+
+
+def test_first_layer_looks_into_a_wrapper_and_minds_the_shape() -> None:
+    class Wrapper(nn.Module):
+        def __init__(self, body: nn.Module) -> None:
+            super().__init__()
+            self.body = body
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.body(x)
+
+    x = torch.zeros(2, 3)
+    same = Wrapper(nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4)))
+    assert first_layer(same, lambda: same(x)) is same.body[0]
+    other = Wrapper(nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 4)))
+    assert first_layer(other, lambda: other(x)) is None
+
+
+def test_discriminators_are_no_slots(face_folder: Path) -> None:
+    config = joint_config(face_folder)
+    config.model.update(
+        discriminator=dict(type='SRGANDiscriminator', base_channels=4),
+        adversarial_loss=dict(type='LinearAdversarialLoss'),
+    )
+    model = MODELS.build(config.model).eval()
+    slots = find_slots(model, lambda: model(torch.zeros(1, 3, 32, 32)))
+    assert list(slots) == ['generator', 'generator.trunk']
+
+
+def test_the_random_state_is_untouched(own: tuple[Config, Path]) -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    fresh_model(own[0].model)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_errors_say_what_to_do(own: tuple[Config, Path], face_folder: Path) -> None:
+    with pytest.raises(ConfigError, match='at least two'):
+        audit(*own, faces=1)
+    with pytest.raises(CheckpointError, match='give its checkpoint'):
+        audit(own[0], None)
+    with pytest.raises(ConfigError, match='no test_dataloader'):
+        audit(Config(dict(model=own[0].model)), own[1])
+
+
+def test_command(tmp_path: Path, face_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / 'mine.py'
+    config.write_text(f"""
+_base_ = {str(ROOT / 'configs' / 'srgan_x4.py')!r}
+model = dict(generator=dict(trunk=dict(channels=4, num_blocks=1), channels=4))
+""")
+    weights = weights_of(MODELS.build(load_config(config).model), tmp_path)
+    assert main(['audit', str(config), str(weights), '--data', str(face_folder), '--faces', '2']) == 0
+    printed = capsys.readouterr().out
+    summary = json.loads(printed.splitlines()[-1])
+    assert summary['faces'] == 2
+    assert summary['data'] == str(face_folder)
+    assert [slot['slot'] for slot in summary['slots']] == ['generator', 'generator.trunk']
+    assert all('earns' in slot['verdict'] for slot in summary['slots'])
+    assert summary['maps'] is None
+    assert main(['audit', str(config), str(weights), '--data', str(tmp_path / 'nowhere')]) == 2
