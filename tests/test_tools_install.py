@@ -28,7 +28,7 @@ def test_from_nothing_everything_pinned_comes():
     assert plain.startswith('install --no-deps ')
     assert set(plain.split()[2:]) == {
         f'{name}=={PINS[name]}'
-        for name in ('torchvision', 'onedl-mmengine', 'mmcv-lite', 'mmagic', 'lpips', 'facexlib')
+        for name in ('torchvision', 'onedl-mmengine', 'mmcv-lite', 'mmagic', 'lpips', 'facexlib', 'facenet-pytorch')
     }
     assert done[-1] == f'install --no-deps --no-build-isolation --editable {ROOT}'
 

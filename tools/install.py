@@ -23,8 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / 'requirements'
 
-# These ask pip for mmengine, torch or the GUI OpenCV by name, and would get what is not wanted.
-WITHOUT_THEIR_REQUIREMENTS = ('mmagic', 'lpips', 'facexlib')
+# These ask pip for mmengine, the GUI OpenCV or an older torch, numpy or pillow, and would get it.
+WITHOUT_THEIR_REQUIREMENTS = ('mmagic', 'lpips', 'facexlib', 'facenet-pytorch')
 # These for a huggingface-hub that diffusers 0.28 does not import with, and for an older pillow.
 WEB_WITHOUT_THEIR_REQUIREMENTS = ('gradio', 'gradio-client', 'hf-gradio')
 GUI_OPENCV = ('opencv-python', 'opencv-contrib-python')

@@ -82,7 +82,7 @@ class PhotoRestorer:
 
     Args:
         restorer: what restores a face.
-        detector: a registered name (``DlibDetector``, ``DlibCNNDetector``, ``RetinaFaceDetector``, your own), a config
+        detector: a registered name (``MTCNNDetector``, ``YuNetDetector``, ``RetinaFaceDetector``, your own), a config
             of one, a config file with ``detector = dict(...)``, or a :class:`~rainrestore.faces.FaceDetector`.
         background: ``'keep'`` the photo around the faces as it is, or ``'derain'`` it with the same network.
         boxes: photo's path -> its faces, as :func:`rainrestore.faces.read_boxes` gives them: then nothing is looked
@@ -99,7 +99,7 @@ class PhotoRestorer:
     def __init__(
         self,
         restorer: Restorer,
-        detector: str | Path | Mapping[str, Any] | FaceDetector = 'DlibDetector',
+        detector: str | Path | Mapping[str, Any] | FaceDetector = 'MTCNNDetector',
         *,
         background: Background = 'keep',
         boxes: Mapping[Path, Sequence[FaceCrop]] | None = None,

@@ -1,6 +1,7 @@
 """Photos with known faces: aligned portraits pasted into a generated background."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -18,14 +19,18 @@ def background(height: int, width: int, seed: int = 0) -> np.ndarray:
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def make_scene(height: int, width: int, faces: Sequence[tuple[np.ndarray, Place]], seed: int = 0) -> np.ndarray:
+def make_scene(
+    height: int, width: int, faces: Sequence[tuple[np.ndarray, Place]], seed: int = 0, pose: 'Pose | None' = None
+) -> np.ndarray:
     """A photo, H x W x 3 uint8, with each aligned face (uint8) brought to its side, cut off at the border."""
     photo = background(height, width, seed)
     for face, (left, top, side) in faces:
-        pixels = quantise(resize(face, side, side))
+        turned, shown = (face, np.full(face.shape[:2], True)) if pose is None else posed(face, pose)
+        pixels = quantise(resize(turned, side, side))
+        mask = cv2.resize(shown.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST).astype(bool)
         right, bottom = min(left + side, width), min(top + side, height)
-        inside = pixels[max(-top, 0) : bottom - top, max(-left, 0) : right - left]
-        photo[max(top, 0) : bottom, max(left, 0) : right] = inside
+        part = np.s_[max(-top, 0) : bottom - top, max(-left, 0) : right - left]
+        photo[max(top, 0) : bottom, max(left, 0) : right][mask[part]] = pixels[part][mask[part]]
     return photo
 
 
@@ -33,6 +38,52 @@ def crop_of(place: Place) -> FaceCrop:
     """The crop of a face of :func:`make_scene`."""
     left, top, side = place
     return FaceCrop(left + side / 2, top + side / 2, side)
+
+
+#: Middles of the eyes (left and right in the picture) and of the mouth in a crop of CelebA-HQ, in parts of its side.
+LANDMARKS = np.array([[0.375, 0.475], [0.625, 0.475], [0.5, 0.725]])
+#: Radius of the cylinder that stands for a head, in parts of the crop's side.
+HEAD = 0.42
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How a face is held: tilted clockwise, and turned to the picture's right, both in degrees."""
+
+    tilt: float = 0.0
+    yaw: float = 0.0
+
+
+def posed(face: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
+    """A frontal face (n x n x 3 uint8) in a pose, and where it shows the head, n x n bool.
+
+    A head that turns is a cylinder with the face on it: a point at x = sin(a) of its radius moves to sin(a + yaw).
+    """
+    size = face.shape[0]
+    steps = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
+    x, y = np.meshgrid(steps, steps)
+    tilt, yaw = np.radians([pose.tilt, pose.yaw])
+    x, y = np.cos(tilt) * x + np.sin(tilt) * y, np.cos(tilt) * y - np.sin(tilt) * x
+    shown = np.full(x.shape, True)
+    if yaw:
+        angle = np.arcsin(np.clip(x / HEAD, -1, 1)) - yaw
+        shown = (np.abs(x) < HEAD) & (np.abs(angle) < np.pi / 2)
+        x = HEAD * np.sin(angle)
+    shown &= (np.abs(x) < 0.5) & (np.abs(y) < 0.5)
+    source = [(axis + 0.5) * size - 0.5 for axis in (x, y)]
+    turned = cv2.remap(face, *(axis.astype(np.float32) for axis in source), cv2.INTER_CUBIC,
+                       borderMode=cv2.BORDER_REFLECT_101)  # fmt: skip
+    return turned, shown
+
+
+def crop_in_pose(place: Place, pose: Pose) -> FaceCrop:
+    """The crop of a face of :func:`make_scene` in a pose, from its landmarks."""
+    left, top, side = place
+    tilt, yaw = np.radians([pose.tilt, pose.yaw])
+    x, y = (LANDMARKS - 0.5).T
+    x = HEAD * np.sin(np.arcsin(x / HEAD) + yaw)
+    points = np.stack([np.cos(tilt) * x - np.sin(tilt) * y, np.sin(tilt) * x + np.cos(tilt) * y], 1)
+    return FaceCrop.from_landmarks(*((points + 0.5) * side + (left, top)))
 
 
 def corner_error(found: FaceCrop, truth: FaceCrop) -> float:

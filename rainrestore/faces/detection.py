@@ -14,7 +14,7 @@ from rainrestore.errors import ConfigError
 from rainrestore.faces.alignment import FaceCrop
 from rainrestore.registry import FACE_DETECTORS
 
-#: How a photo without an upright face is turned, in degrees: detectors know upright faces only.
+#: How a photo without an upright face is turned, in degrees: detectors know faces that are about upright.
 TURNS = (90, -90, 45, -45, 180)
 
 
@@ -108,6 +108,33 @@ def working_scale(width: int, height: int, smallest_face: int, needed: float, ma
     To no more than ``max_pixels`` in all; then only larger faces are found.
     """
     return min(needed / smallest_face, math.sqrt(max_pixels / (width * height)))
+
+
+def working_copy(photo: np.ndarray, scale: float, least_side: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """The photo scaled, with sides of at least ``least_side``; and the factors of x and y back to the photo."""
+    height, width = photo.shape[:2]
+    new_width, new_height = max(round(width * scale), least_side), max(round(height * scale), least_side)
+    how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+    large = cv2.resize(photo, (new_width, new_height), interpolation=how)
+    return large, np.array([width / new_width, height / new_height])
+
+
+def faces_of_landmarks(points: np.ndarray, scores: Sequence[float], photo: np.ndarray) -> list[DetectedFace]:
+    """The faces of five landmarks each; those whose landmarks fall on one point or lie far outside are dropped.
+
+    Args:
+        points: (n, 5, 2) coordinates in the photo: left eye, right eye, nose, left and right corner of the mouth.
+        scores: n of them.
+        photo: H x W x 3.
+    """
+    height, width = photo.shape[:2]
+    found = []
+    for (left_eye, right_eye, _, *mouth), score in zip(np.asarray(points, float), scores, strict=True):
+        if np.isfinite([left_eye, right_eye, *mouth]).all() and (left_eye != right_eye).any():
+            crop = FaceCrop.from_landmarks(left_eye, right_eye, np.mean(mouth, 0))
+            if math.hypot(crop.x - width / 2, crop.y - height / 2) < width + height:
+                found.append(DetectedFace(crop, float(score)))
+    return found
 
 
 def _find_turned(detector: FaceDetector, photo: np.ndarray, turn: float) -> list[DetectedFace]:

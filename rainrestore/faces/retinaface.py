@@ -1,6 +1,5 @@
 """RetinaFace as facexlib builds it, where its weights are to be had."""
 
-import math
 from pathlib import Path
 from typing import Any, Literal
 from urllib.error import URLError
@@ -12,8 +11,7 @@ import torch
 from rainrestore.checkpoints import read_torch_file
 from rainrestore.engine.device import find_device
 from rainrestore.errors import CheckpointError, ConfigError
-from rainrestore.faces.alignment import FaceCrop
-from rainrestore.faces.detection import DetectedFace, working_scale
+from rainrestore.faces.detection import DetectedFace, faces_of_landmarks, working_copy, working_scale
 from rainrestore.optional import optional_import
 from rainrestore.registry import FACE_DETECTORS
 
@@ -27,7 +25,7 @@ NEEDED = 64
 
 @FACE_DETECTORS.register_module()
 class RetinaFaceDetector:
-    """RetinaFace (Deng et al. 2020) of the package facexlib: finds turned and half covered faces that dlib misses.
+    """RetinaFace (Deng et al. 2020) of the package facexlib: finds turned and half covered faces.
 
     Eyes and mouth are the network's own, so the crop is CelebA-HQ's exactly.
 
@@ -70,19 +68,11 @@ class RetinaFaceDetector:
         height, width = photo.shape[:2]
         scale = working_scale(width, height, self.smallest_face, NEEDED, self.max_pixels)
         # The network has levels down to 1/32.
-        new_width, new_height = max(round(width * scale), 32), max(round(height * scale), 32)
-        how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
-        large = cv2.resize(photo, (new_width, new_height), interpolation=how)
+        large, back = working_copy(photo, scale, least_side=32)
         rows = self.network.detect_faces(cv2.cvtColor(large, cv2.COLOR_RGB2BGR), self.threshold)
-        back = np.array([width / new_width, height / new_height])
-        found = []
         # left, top, right, bottom, score; then left eye, right eye, nose, left and right corner of the mouth
-        for row in np.asarray(rows, float):
-            points = row[5:].reshape(5, 2) * back
-            crop = FaceCrop.from_landmarks(points[0], points[1], points[3:].mean(0))
-            if math.hypot(crop.x - width / 2, crop.y - height / 2) < width + height:
-                found.append(DetectedFace(crop, float(row[4])))
-        return found
+        rows = np.asarray(rows, float).reshape(-1, 15)
+        return faces_of_landmarks(rows[:, 5:].reshape(-1, 5, 2) * back, rows[:, 4].tolist(), photo)
 
 
 def _download(network: str) -> Path:

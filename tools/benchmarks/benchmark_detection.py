@@ -4,7 +4,8 @@ Aligned faces are pasted at known places, four to a generated photo, rain_v1 is 
 faces of that side, and the detector is run on the clean photo, the rainy one, the one that the network has de-rained,
 and as `rainrestore restore` does it (de-rained, then rainy). A face is found if the corners of its crop are within a
 quarter of its side, root mean square. Sides are those of the crop, with hair and chin; the face is about 0.6 of it.
-The last line is JSON.
+Poses: frontal; tilted by 20 degrees; turned to the side by 30 and 45 degrees, as a cylinder with the face on it. The
+last line is JSON.
 """
 
 import argparse
@@ -16,16 +17,18 @@ from pathlib import Path
 import numpy as np
 
 from rainrestore.apis import Restorer, derain
-from rainrestore.benchmark.scenes import corner_error, crop_of, make_scene
+from rainrestore.benchmark.scenes import Pose, corner_error, crop_in_pose, make_scene
 from rainrestore.cli.options import whole_number
 from rainrestore.datasets.image_io import list_images, read_image
-from rainrestore.faces import DetectedFace, FaceCrop, build_detector, find_faces
+from rainrestore.errors import ConfigError
+from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector, build_detector, find_faces
 from rainrestore.physics import RAIN_RANGES, draw_scene, quantise, seeded_rng
 
 ROOT = Path(__file__).resolve().parents[2]
 FACES_PER_PHOTO = 4
 SMALLEST_PHOTO = 256
 FOUND = 0.25
+POSES = {'frontal': Pose(), 'tilted 20': Pose(tilt=20), 'turned 30': Pose(yaw=30), 'turned 45': Pose(yaw=45)}
 
 
 def main() -> None:
@@ -34,48 +37,58 @@ def main() -> None:
     parser.add_argument('--data', type=Path, default=ROOT / 'data' / 'portraits128', help='folder {val,test}/img')
     parser.add_argument('--faces', type=whole_number, default=100, help='faces of each side (default 100)')
     parser.add_argument('--sides', type=whole_number, nargs='+', default=[24, 32, 48, 64, 96, 128])
-    parser.add_argument('--detector', default='DlibDetector', help='a registered detector or a config file')
+    parser.add_argument('--detector', default='MTCNNDetector', help='a registered detector or a config file')
+    parser.add_argument('--poses', choices=POSES, nargs='+', default=list(POSES))
     parser.add_argument('--model', default='fcg_gan_x4', help='what removes the rain')
     parser.add_argument('--device')
     args = parser.parse_args()
     files = [file for split in ('test', 'val') for file in list_images(args.data / split / 'img')][: args.faces]
     faces = [read_image(file) for file in files]
     detector, restorer = build_detector(args.detector), Restorer(args.model, device=args.device)
-    print(f'{"side":>4} {"photo":>12} {"found":>7} {"corner error":>13} {"false":>6} {"s a photo":>10}')
-    table = {}
-    for side in args.sides:
-        length = max(FACES_PER_PHOTO * side, SMALLEST_PHOTO)
-        gap = (length // 2 - side) // 2
-        places = [(x * length // 2 + gap, y * length // 2 + gap, side) for y in range(2) for x in range(2)]
-        tallies: dict[str, Tally] = defaultdict(Tally)
-        for start in range(0, len(faces), FACES_PER_PHOTO):
-            pasted = list(zip(faces[start : start + FACES_PER_PHOTO], places, strict=False))
-            clean = make_scene(length, length, pasted, seed=start)
-            rng = seeded_rng(0, f'detection-{side}-{start}')
-            rainy = quantise(draw_scene(clean / np.float32(255), RAIN_RANGES['rain_v1'], rng, face_side=side).I)
-            begin = time.perf_counter()
-            clear = derain(restorer, rainy)
-            spent = time.perf_counter() - begin
-            if clear is None:
-                parser.error(f'--model {args.model} predicts no picture without rain')
-            truths = [crop_of(place) for _, place in pasted]
-            for kind, photos, before in (
-                ('clean', [clean], 0.0), ('rainy', [rainy], 0.0), ('de-rained', [clear], spent),
-                ('both', [clear, rainy], spent),
-            ):  # fmt: skip
-                begin = time.perf_counter()
-                found = find_faces(detector, photos, turns=())
-                tallies[kind].add(found, truths, before + time.perf_counter() - begin)
-        table[side] = {kind: tally.summary() for kind, tally in tallies.items()}
-        for kind, row in table[side].items():
-            error = row['corner_error'] or 0
-            counts = f'{row["recall"]:7.1%} {error:13.3f} {row["false_per_photo"]:6.2f}'
-            print(f'{side:4} {kind:>12} {counts} {row["seconds_per_photo"]:10.2f}')
+    print(f'{"pose":>10} {"side":>4} {"photo":>12} {"found":>7} {"corner error":>13} {"false":>6} {"s a photo":>10}')
+    table: dict[str, dict[int, dict]] = defaultdict(dict)
+    for pose in args.poses:
+        for side in args.sides:
+            rows = measure(faces, side, POSES[pose], detector, restorer)
+            table[pose][side] = rows
+            for kind, row in rows.items():
+                error = row['corner_error'] or 0
+                counts = f'{row["recall"]:7.1%} {error:13.3f} {row["false_per_photo"]:6.2f}'
+                print(f'{pose:>10} {side:4} {kind:>12} {counts} {row["seconds_per_photo"]:10.2f}', flush=True)
     result = {
         'benchmark': 'faces found in rain_v1', 'detector': args.detector, 'model': args.model, 'faces': len(faces),
-        'device': str(restorer.device), 'data': args.data.name, 'sides': table,
+        'device': str(restorer.device), 'data': args.data.name, 'poses': table,
     }  # fmt: skip
     print(json.dumps(result))
+
+
+def measure(
+    faces: list[np.ndarray], side: int, pose: Pose, detector: FaceDetector, restorer: Restorer
+) -> dict[str, dict[str, float | None]]:
+    """Kind of photo -> what was found of faces of one side in one pose."""
+    length = max(FACES_PER_PHOTO * side, SMALLEST_PHOTO)
+    gap = (length // 2 - side) // 2
+    places = [(x * length // 2 + gap, y * length // 2 + gap, side) for y in range(2) for x in range(2)]
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    for start in range(0, len(faces), FACES_PER_PHOTO):
+        pasted = list(zip(faces[start : start + FACES_PER_PHOTO], places, strict=False))
+        clean = make_scene(length, length, pasted, seed=start, pose=pose)
+        rng = seeded_rng(0, f'detection-{side}-{start}')
+        rainy = quantise(draw_scene(clean / np.float32(255), RAIN_RANGES['rain_v1'], rng, face_side=side).I)
+        begin = time.perf_counter()
+        clear = derain(restorer, rainy)
+        spent = time.perf_counter() - begin
+        if clear is None:
+            raise ConfigError(f'--model {restorer.name} predicts no picture without rain')
+        truths = [crop_in_pose(place, pose) for _, place in pasted]
+        for kind, photos, before in (
+            ('clean', [clean], 0.0), ('rainy', [rainy], 0.0), ('de-rained', [clear], spent),
+            ('both', [clear, rainy], spent),
+        ):  # fmt: skip
+            begin = time.perf_counter()
+            found = find_faces(detector, photos, turns=())
+            tallies[kind].add(found, truths, before + time.perf_counter() - begin)
+    return {kind: tally.summary() for kind, tally in tallies.items()}
 
 
 class Tally:

@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument('--frames', type=whole_number, default=50)
     parser.add_argument('--side', type=whole_number, default=48, help="of the faces' crops (default 48)")
     parser.add_argument('--search-every', type=whole_number, default=VideoSettings().search_every)
-    parser.add_argument('--detector', default='DlibDetector', help='a registered detector or a config file')
+    parser.add_argument('--detector', default='MTCNNDetector', help='a registered detector or a config file')
     parser.add_argument('--model', default='fcg_gan_x4')
     parser.add_argument('--device')
     args = parser.parse_args()
