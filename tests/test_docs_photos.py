@@ -47,7 +47,11 @@ def test_benchmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     text = pages()['photos'].read_text(encoding='utf-8')
     assert re.search(r'(?m)^python tools/benchmarks/benchmark_detection.py --faces 40 --sides 24 32 64$', text)
     script = ROOT / 'tools' / 'benchmarks' / 'benchmark_detection.py'
-    monkeypatch.setattr(sys, 'argv', [str(script), '--faces', '3', '--sides', '64', '--device', 'cpu', '--poses', 'frontal', 'turned 30'])
+    monkeypatch.setattr(
+        sys,
+        'argv',
+        [str(script), '--faces', '3', '--sides', '64', '--device', 'cpu', '--poses', 'frontal', 'turned 30'],
+    )
     runpy.run_path(str(script), run_name='__main__')
     poses = json.loads(capsys.readouterr().out.splitlines()[-1])['poses']
     assert poses['frontal']['64']['clean']['recall'] == 1 and poses['frontal']['64']['both']['recall'] > 0.5
