@@ -60,8 +60,6 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(503)
         elif manner == 'to_file':
             self.redirect(f'file://{Path(__file__).resolve()}')
-        elif manner == 'to_ftp':
-            self.redirect('ftp://example.org/tiny.safetensors')
         elif manner == 'moved':
             self.redirect(self.path.replace('moved', 'whole'))
         elif manner == 'wrong':
@@ -143,7 +141,7 @@ def test_file_comes_whole(server, monkeypatch, capsys, manner, ranges):
 
 def test_interrupted_download_is_gone_on_with_by_the_next_call(server, monkeypatch):
     monkeypatch.setattr(fetching, 'ATTEMPTS', 1)
-    with pytest.raises(CheckpointError, match=r'ended after 150000 of 300000 bytes.*the same command goes on'):
+    with pytest.raises(CheckpointError, match=r'ended after 150000 of 300000 bytes.*again to resume'):
         get(server, monkeypatch, 'cut')
     assert left() == [f'{cached_file(NAME, SHA256).name}.part']
     assert get(server, monkeypatch, 'cut').read_bytes() == CONTENT
@@ -165,10 +163,9 @@ def test_line_that_is_cut_again_and_again_ends_with_an_error_and_keeps_what_came
     [
         ('absent', r'the server answers 404 Not Found; check RAINRESTORE_ZOO_URL'),
         ('wrong', r'is not the published file \(sha256 .*and is removed'),
-        ('longer', 'is longer than the published file'),
-        ('shorter', 'nothing from byte|ended after 150000 of 300000'),
+        ('longer', r'is not the published file'),
+        ('shorter', 'ended after 150000 of 300000'),
         ('to_file', 'the server answers 302'),
-        ('to_ftp', r'the server answers 302 to ftp://.*refused'),
     ],
 )
 def test_what_is_not_the_file_is_refused_and_removed(server, monkeypatch, manner, message):
@@ -252,7 +249,7 @@ def test_cache_that_cannot_be_written_is_named(monkeypatch, tmp_path):
     (tmp_path / 'cache').write_text('a file')
     monkeypatch.setenv('RAINRESTORE_CACHE', str(tmp_path / 'cache'))
     monkeypatch.setenv('RAINRESTORE_ZOO_URL', tmp_path.as_uri())
-    with pytest.raises(CheckpointError, match='set RAINRESTORE_CACHE to a folder that can be written'):
+    with pytest.raises(CheckpointError, match='set RAINRESTORE_CACHE to a writable folder'):
         fetch(NAME, SHA256, len(CONTENT))
 
 
