@@ -1,16 +1,20 @@
 import json
 
+import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from torch import nn
 from zoos import add_model, write_zoo
 
+from rainrestore.apis import Restorer
 from rainrestore.checkpoints import load_safetensors, load_weights, save_safetensors
 from rainrestore.cli.main import main
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.files import sha256_of
 from rainrestore.registry import MODELS
 from rainrestore.zoo import publish as publishing
+from rainrestore.zoo.figures import enter
 from rainrestore.zoo.files import load_by_name, zoo_file
 from rainrestore.zoo.index import Zoo, models, read_index, write_index
 from rainrestore.zoo.publish import publish
@@ -69,20 +73,23 @@ def test_published_model_holds_what_restores_and_nothing_else(training, zoo, joi
     assert entry['Bytes'] == (zoo.files / 'joint_x4.safetensors').stat().st_size
     parameters = sum(value.numel() for slot in SLOTS for value in getattr(model, slot).parameters())
     assert entry['Metadata'] == {**facts, 'Parameters': parameters}
-    assert (entry['Config'], entry['Licence']) == (joint, 'Apache-2.0')
+    assert (entry['Config'], entry['Licence']) == ('joint_x4.py', 'Apache-2.0')
+    assert Config.fromfile(zoo.config(entry)).model == Config.fromfile(joint).model
     weights, metadata = load_safetensors(zoo.files / 'joint_x4.safetensors')
     assert {name.partition('.')[0] for name in weights} == set(SLOTS)
     expected = model.generator[0].weight.half().float()
     assert torch.equal(weights['generator.0.weight'], expected)
     assert metadata['Training Data'] == 'drawn'
-    assert sorted(file.name for file in zoo.files.iterdir()) == ['joint_x4.safetensors', 'model-index.yml']
+    assert sorted(file.name for file in zoo.files.iterdir()) == [
+        *('joint_x4.py', 'joint_x4.safetensors', 'model-index.yml')
+    ]
 
 
 def test_chosen_slots_and_full_precision(tmp_path, training, zoo):
     model, path = training
     alone = config(tmp_path, 'alone', slots=['rain_removal'])
-    publish(path, 'hrrm_x4', alone, slots=['rain_removal'], half=False, zoo=zoo)
-    weights, _ = load_safetensors(zoo.files / 'hrrm_x4.safetensors')
+    publish(path, 'rain_x4', alone, slots=['rain_removal'], half=False, zoo=zoo)
+    weights, _ = load_safetensors(zoo.files / 'rain_x4.safetensors')
     assert {name.partition('.')[0] for name in weights} == {'rain_removal'}
     assert torch.equal(weights['rain_removal.0.weight'], model.rain_removal[0].weight)
 
@@ -194,9 +201,9 @@ def test_config_that_is_not_there_is_named(tmp_path, training, zoo, monkeypatch)
 def test_parts_of_other_models_are_left_out_of_the_file_and_put_in_at_loading(tmp_path, training, zoo, joint):
     model, path = training
     alone = config(tmp_path, 'alone', slots=['rain_removal'])
-    publish(path, 'hrrm_x4', alone, licence='CC-BY-NC-4.0', slots=['rain_removal'], zoo=zoo)
-    entry = publish(path, 'joint_x4', joint, parts={'rain_removal': 'hrrm_x4'}, zoo=zoo)
-    assert entry['Parts'] == {'rain_removal': 'hrrm_x4'}
+    publish(path, 'rain_x4', alone, licence='CC-BY-NC-4.0', slots=['rain_removal'], zoo=zoo)
+    entry = publish(path, 'joint_x4', joint, parts={'rain_removal': 'rain_x4'}, zoo=zoo)
+    assert entry['Parts'] == {'rain_removal': 'rain_x4'}
     assert entry['Licence'] == 'CC-BY-NC-4.0'
     weights, _ = load_safetensors(zoo.files / 'joint_x4.safetensors')
     assert {name.partition('.')[0] for name in weights} == {'face_parser', 'generator'}
@@ -208,20 +215,20 @@ def test_parts_of_other_models_are_left_out_of_the_file_and_put_in_at_loading(tm
     parameters = sum(value.numel() for slot in SLOTS for value in getattr(model, slot).parameters())
     assert entry['Metadata']['Parameters'] == parameters
     # A new version keeps to its parts.
-    assert publish(path, 'joint_x4', joint, zoo=zoo)['Parts'] == {'rain_removal': 'hrrm_x4'}
+    assert publish(path, 'joint_x4', joint, zoo=zoo)['Parts'] == {'rain_removal': 'rain_x4'}
 
 
 def test_part_that_the_training_has_changed_or_that_has_no_such_slot_is_refused(tmp_path, training, zoo, joint):
     _, path = training
-    publish(path, 'hrrm_x4', config(tmp_path, 'alone', slots=['rain_removal']), slots=['rain_removal'], zoo=zoo)
-    with pytest.raises(CheckpointError, match=r'hrrm_x4 cannot fill generator: it holds no generator'):
-        publish(path, 'joint_x4', joint, parts={'generator': 'hrrm_x4'}, zoo=zoo)
+    publish(path, 'rain_x4', config(tmp_path, 'alone', slots=['rain_removal']), slots=['rain_removal'], zoo=zoo)
+    with pytest.raises(CheckpointError, match=r'rain_x4 cannot fill generator: it holds no generator'):
+        publish(path, 'joint_x4', joint, parts={'generator': 'rain_x4'}, zoo=zoo)
     changed = torch.load(path)['state_dict']
     changed['rain_removal.1.running_mean'] += 1
     torch.save(changed, path)
     with pytest.raises(CheckpointError, match=r'cannot fill rain_removal: .*rain_removal\.1\.running_mean'):
-        publish(path, 'joint_x4', joint, parts={'rain_removal': 'hrrm_x4'}, zoo=zoo)
-    assert list(models(zoo)) == ['hrrm_x4']
+        publish(path, 'joint_x4', joint, parts={'rain_removal': 'rain_x4'}, zoo=zoo)
+    assert list(models(zoo)) == ['rain_x4']
 
 
 def test_log_of_a_training_goes_along(tmp_path, training, zoo, joint):
@@ -263,10 +270,20 @@ def test_command_line(tmp_path, training, zoo, joint, capsys):
     assert printed == models(zoo)['joint_x4']
     assert {'Faces': 12, 'Hours': 0.5, 'Hardware': 'an abacus'}.items() <= printed['Metadata'].items()
     alone = config(tmp_path, 'alone', slots=['face_parser'])
-    words = ['publish', str(training[1]), 'fpm_x4', '--config', alone, '--keep', 'face_parser', '--zoo', str(zoo.files)]
+    words = [
+        'publish',
+        str(training[1]),
+        'parser_x4',
+        '--config',
+        alone,
+        '--keep',
+        'face_parser',
+        '--zoo',
+        str(zoo.files),
+    ]
     assert main(words) == 0
-    assert main([*command, '--part', 'face_parser=fpm_x4']) == 0
-    assert models(zoo)['joint_x4']['Parts'] == {'face_parser': 'fpm_x4'}
+    assert main([*command, '--part', 'face_parser=parser_x4']) == 0
+    assert models(zoo)['joint_x4']['Parts'] == {'face_parser': 'parser_x4'}
 
 
 def test_published_weights_load_into_the_network_and_into_a_part_of_it(training, zoo, joint):
@@ -327,3 +344,40 @@ def test_parts_that_do_not_fit_together_are_refused_at_loading(tmp_path):
         load_by_name('twice', zoo=zoo)
     with pytest.raises(CheckpointError, match='empty: rainrestore://hrrm, which is to fill generator, holds none'):
         load_by_name('empty', zoo=zoo)
+
+
+def test_a_model_of_ones_own_zoo_is_restored_by_its_name_from_any_folder(tmp_path, monkeypatch, capsys):
+    folder, here = tmp_path / 'my zoo', tmp_path / 'empty'
+    own_config = tmp_path / 'mine.py'
+    own_config.write_text(Config.fromfile('configs/fcg_gan_x4.py').pretty_text)
+    here.mkdir()
+    words = ['publish', 'rainrestore://fcg_gan_x4', 'mine_x4', '--config', str(own_config), '--note', 'Faces=7']
+    assert main([*words, '--zoo', str(folder)]) == 0
+    assert f'export RAINRESTORE_ZOO={folder}' in capsys.readouterr().out
+    own_config.unlink()
+    monkeypatch.chdir(here)
+    with pytest.raises(CheckpointError, match="no zoo model is called 'mine_x4'"):
+        Restorer('mine_x4')
+    monkeypatch.setenv('RAINRESTORE_ZOO', str(folder))
+    face = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    assert np.array_equal(Restorer('mine_x4')(face), Restorer('fcg_gan_x4')(face))
+    assert main(['zoo', 'list']) == 0
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert listed[-1] == 'mine_x4' and 'fcg_gan_x4' in listed
+    # RAINRESTORE_ZOO is also where publish writes, and where measured figures go.
+    assert main([*words[:2], 'second_x4', '--config', 'configs/fcg_gan_x4.py']) == 0
+    enter('second_x4', {'portraits': {'PSNR': 20.123}})
+    assert models(Zoo.at(folder))['second_x4']['Results'] == [{'Dataset': 'portraits', 'Metrics': {'PSNR': 20.12}}]
+    assert 'second_x4' not in models(Zoo.bundled())
+
+
+def test_a_name_of_the_package_is_refused_in_ones_own_zoo(tmp_path, training, joint, monkeypatch):
+    with pytest.raises(ConfigError, match='fcg_gan_x4 is a model of the package'):
+        publish(training[1], 'fcg_gan_x4', joint, zoo=Zoo.at(tmp_path))
+    write_zoo(tmp_path, add_model(tmp_path, 'fcg_gan_x4', {'generator.weight': torch.zeros(1)}))
+    monkeypatch.setenv('RAINRESTORE_ZOO', str(tmp_path))
+    with pytest.raises(ZooIndexError, match='fcg_gan_x4 is also a model of the package'):
+        models()
+    monkeypatch.setenv('RAINRESTORE_ZOO', str(tmp_path / 'typo'))
+    with pytest.raises(CheckpointError, match=r'RAINRESTORE_ZOO is set, and there is no .*typo'):
+        zoo_file('mine_x4')

@@ -17,7 +17,7 @@ from rainrestore import __version__
 from rainrestore.apis.inputs import Picture, PictureError, named, split, to_picture
 from rainrestore.checkpoints import ZOO_SCHEME, is_training_only, load_weights
 from rainrestore.datasets.image_io import sixteen_bit
-from rainrestore.engine.config import bundled_config, load_config
+from rainrestore.engine.config import load_config
 from rainrestore.engine.device import find_device
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.models.folding import fold
@@ -26,7 +26,7 @@ from rainrestore.physics.resample import resize
 from rainrestore.registry import MODELS, SCOPE
 from rainrestore.visualization.rows import sample_pictures
 from rainrestore.visualization.sheets import picture_grid
-from rainrestore.zoo.index import zoo_entry
+from rainrestore.zoo.index import Zoo, zoo_entry
 
 #: Below this no face can be told, let alone restored.
 SMALLEST_SIDE = 8
@@ -289,7 +289,7 @@ def find_model(model: str | Path | Config, checkpoint: str | Path | None) -> tup
     if isinstance(model, Path) or model.endswith('.py'):
         return load_config(model), str(model), checkpoint
     name = model.removeprefix(ZOO_SCHEME)
-    config = load_config(bundled_config(zoo_entry(name)['Config']))
+    config = load_config(Zoo.of(name).config(zoo_entry(name)))
     return config, name, checkpoint or f'{ZOO_SCHEME}{name}'
 
 

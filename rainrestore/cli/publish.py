@@ -44,14 +44,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='RUN',
         help="work dirs of the training's stages, in order: keeps their curves, and reads seed, faces and hours",
     )
-    parser.add_argument('--zoo', type=Path, metavar='DIR', help="a zoo of your own (default: the package's)")
+    parser.add_argument(
+        '--zoo',
+        type=Path,
+        metavar='DIR',
+        help="the folder of a zoo of your own (default: RAINRESTORE_ZOO, else the package's zoo)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Publish and print the entry."""
-    from rainrestore.zoo.index import Zoo
+    from rainrestore.zoo.index import ZOO_VARIABLE, Zoo
     from rainrestore.zoo.publish import publish
 
+    zoo = Zoo.own() if args.zoo is None else Zoo.at(args.zoo)
     entry = publish(
         args.checkpoint,
         args.name,
@@ -63,10 +69,13 @@ def run(args: argparse.Namespace) -> int:
         allow_large=args.allow_large,
         metadata=dict(args.note),
         logs=args.log,
-        zoo=None if args.zoo is None else Zoo.at(args.zoo),
+        zoo=zoo,
     )
-    if args.zoo is None and 'Results' not in entry:
-        print(f'its figures: rainrestore zoo evaluate {args.name}, and rainrestore zoo page writes model_zoo.md')
+    if zoo is not None and zoo != Zoo.own():
+        print(f'to use it by its name: export {ZOO_VARIABLE}={zoo.files.resolve()}')
+    if 'Results' not in entry:
+        page = ', and rainrestore zoo page writes model_zoo.md' if zoo is None else ''
+        print(f'to measure it: rainrestore zoo evaluate {args.name}{page}')
     print(json.dumps(entry))
     return 0
 

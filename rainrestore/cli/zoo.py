@@ -1,7 +1,8 @@
 """List, show, download and check the models of the zoo.
 
-The models, what is known about them and their figures are those of model-index.yml. Their names are what restore, test,
-export and web take: rainrestore restore --model NAME, rainrestore://NAME.
+The models and their figures are those of the package's model-index.yml and, if RAINRESTORE_ZOO names a folder that
+rainrestore publish --zoo has made, of its model-index.yml. restore, test, export and web take their names: rainrestore
+restore --model NAME, rainrestore://NAME.
 """
 
 import argparse
@@ -59,12 +60,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     from rainrestore.zoo.files import file_state
-    from rainrestore.zoo.index import read_index
+    from rainrestore.zoo.index import models, read_index
 
-    index = read_index()
-    datasets = [data['Name'] for data in index.get('Datasets', [])]
+    datasets = [data['Name'] for data in read_index().get('Datasets', [])]
     rows = [['name', 'task', *datasets, 'size', 'file']]
-    for entry in index['Models']:
+    for entry in models().values():
         figures = {result['Dataset']: result['Metrics'] for result in entry.get('Results', [])}
         rows.append(
             [
@@ -94,10 +94,10 @@ def _show(args: argparse.Namespace) -> int:
     from rainrestore.zoo.files import file_state
     from rainrestore.zoo.index import Zoo, read_index, zoo_entry
 
-    entry, index = zoo_entry(args.name), read_index()
+    entry, zoo = zoo_entry(args.name), Zoo.of(args.name)
     state = file_state(entry)
     where = {
-        'bundled': str(Zoo.bundled().files / entry['Weights']),
+        'bundled': str(zoo.files / entry['Weights']),
         'cached': str(cached_file(entry['Weights'], entry['SHA256'])),
         'remote': f'not here; downloaded from {base_url() or "nowhere: set RAINRESTORE_ZOO_URL"}',
     }[state]
@@ -112,7 +112,7 @@ def _show(args: argparse.Namespace) -> int:
         'parts': ', '.join(f'{slot} of {part}' for slot, part in entry.get('Parts', {}).items()),
         **{key.lower(): ', '.join(value) if isinstance(value, list) else value
            for key, value in metadata.items() if key != 'Commands'},
-        'licence': f'{entry["Licence"]}. {index.get("Licences", {}).get(entry["Licence"], "")}',
+        'licence': f'{entry["Licence"]}. {read_index(zoo).get("Licences", {}).get(entry["Licence"], "")}',
         'training log': entry.get('Log'),
     }  # fmt: skip
     width = max(map(len, facts)) + 2
@@ -158,10 +158,9 @@ def _verify(args: argparse.Namespace) -> int:
         stated,
     )
     from rainrestore.zoo.files import with_parts, zoo_file
-    from rainrestore.zoo.index import read_index
 
-    index, data = read_index(), folders(args.data)
-    entries = [find_entry(name, index) for name in _chosen(args, measurable())]
+    data = folders(args.data)
+    entries = [find_entry(name) for name in _chosen(args, measurable())]
     with_lpips = any('LPIPS' in stated(entry, dataset) for entry in entries for dataset in data)
     problem = lpips_problem() if with_lpips else None
     metrics = [LPIPS] if with_lpips and problem is None else []
@@ -180,7 +179,7 @@ def _verify(args: argparse.Namespace) -> int:
             differing.append(f'{name} sha256')
             continue
         for dataset, folder in data.items():
-            measured = measure(entry, folder, faces_of(dataset, index), args.out / name / dataset, metrics)
+            measured = measure(entry, folder, faces_of(dataset), args.out / name / dataset, metrics)
             figures = compare(entry, dataset, measured)
             found[dataset] = {figure.key: [figure.stated, figure.measured] for figure in figures}
             if not figures:
@@ -205,26 +204,30 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _evaluate(args: argparse.Namespace) -> int:
     from rainrestore.zoo.figures import LPIPS, enter, faces_of, find_entry, folders, lpips_problem, measurable, measure
-    from rainrestore.zoo.index import Zoo, read_index
+    from rainrestore.zoo.index import Zoo
 
-    index, data = read_index(), folders(args.data)
+    data = folders(args.data)
     problem = lpips_problem()
     metrics = [] if problem else [LPIPS]
     entered: dict[str, dict[str, dict[str, float]]] = {}
+    written: set[Path] = set()
     for name in _chosen(args, measurable()):
-        entry = find_entry(name, index)
+        entry = find_entry(name)
         measured = {
-            dataset: measure(entry, folder, faces_of(dataset, index), args.out / entry['Name'] / dataset, metrics)
+            dataset: measure(entry, folder, faces_of(dataset), args.out / entry['Name'] / dataset, metrics)
             for dataset, folder in data.items()
         }
         # One after the other, so that an interruption loses one at most.
         enter(name, measured)
+        written.add(Zoo.of(name).index)
         entered[entry['Name']] = measured
         for dataset, figures in measured.items():
             print(f'{name} on {dataset}: ' + ', '.join(f'{key} {value:.4f}' for key, value in figures.items()))
     if problem:
         print(f'not measured: {problem}')
-    print(f'written to {Zoo.bundled().index}; rainrestore zoo page writes model_zoo.md from it')
+    for index in sorted(written):
+        page = '; rainrestore zoo page writes model_zoo.md from it' if index == Zoo.bundled().index else ''
+        print(f'written to {index}{page}')
     print(json.dumps(entered))
     return 0
 

@@ -122,8 +122,8 @@ def _download(url: str, target: Path, sha256: str, size: int) -> None:
         found = sha256_of(part)
         part.unlink()
         raise CheckpointError(
-            f'{url} is not the published file (sha256 {found[:16]}..., expected {sha256[:16]}...) and is removed; check '
-            f'{URL_VARIABLE}, or whether the address serves another version of rainrestore'
+            f'{url} is not the published file (sha256 {found[:16]}..., expected {sha256[:16]}...) and is removed; '
+            f'check {URL_VARIABLE}, or whether the address serves another version of rainrestore'
         )
     os.replace(part, target)
 

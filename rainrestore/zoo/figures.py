@@ -12,10 +12,10 @@ from typing import Any
 
 from rainrestore.checkpoints import ZOO_SCHEME
 from rainrestore.datasets.face_dataset import BUNDLED_DATA
-from rainrestore.engine.config import bundled_config, load_config
+from rainrestore.engine.config import load_config
 from rainrestore.errors import ConfigError, RainRestoreError
 from rainrestore.registry import METRICS
-from rainrestore.zoo.index import PACKAGE, Entry, Zoo, read_index, write_index
+from rainrestore.zoo.index import PACKAGE, Entry, Zoo, models, read_index, write_index
 
 #: The data set that comes with a checkout, and the one that the user names.
 PORTRAITS, OWN = 'portraits', 'CelebA'
@@ -67,17 +67,17 @@ def digits(key: str) -> int:
 
 def measurable(zoo: Zoo | None = None) -> list[str]:
     """Models, and the references that need no weights but the zoo's."""
-    document = read_index(zoo)
-    references = [entry for entry in document.get('References', []) if _is_at_hand(entry['Checkpoint'])]
-    return [entry['Name'] for entry in (*document['Models'], *references)]
+    references = [entry for entry in read_index(zoo).get('References', []) if _is_at_hand(entry['Checkpoint'])]
+    return [*models(zoo), *(entry['Name'] for entry in references)]
 
 
-def find_entry(name: str, document: Mapping[str, Any]) -> Entry:
-    """The entry of a model or a reference in an index.
+def find_entry(name: str, document: Mapping[str, Any] | None = None) -> Entry:
+    """The entry of a model or a reference in an index; without one, in the zoo that has the model.
 
     Raises:
         ConfigError: There is none of this name.
     """
+    document = read_index(Zoo.of(name)) if document is None else document
     entries = {entry['Name']: entry for entry in (*document['Models'], *document.get('References', []))}
     if name.removeprefix(ZOO_SCHEME) not in entries:
         raise ConfigError(f'no model or reference is called {name!r}; there are {", ".join(entries)}')
@@ -128,7 +128,7 @@ def measure(
         MeasuringError: The test ended with an error, or there are more or fewer faces.
     """
     out.mkdir(parents=True, exist_ok=True)
-    config = load_config(bundled_config(entry['Config']))
+    config = load_config(Zoo.of(entry['Name']).config(entry))
     own = config.get('test_evaluator') or []
     config.test_evaluator = [*([own] if isinstance(own, Mapping) else own), *metrics]
     config.dump(out / 'config.py')
@@ -164,9 +164,9 @@ def stated(entry: Entry, dataset: str) -> dict[str, float]:
     return next((result['Metrics'] for result in entry.get('Results', []) if result['Dataset'] == dataset), {})
 
 
-def faces_of(dataset: str, document: Mapping[str, Any]) -> int | None:
-    """How many test faces the index says that a data set has."""
-    return next((data['Faces'] for data in document.get('Datasets', []) if data['Name'] == dataset), None)
+def faces_of(dataset: str) -> int | None:
+    """The number of test faces of a data set, by the package's index."""
+    return next((data['Faces'] for data in read_index().get('Datasets', []) if data['Name'] == dataset), None)
 
 
 def enter(name: str, measured: Mapping[str, Mapping[str, float]], zoo: Zoo | None = None) -> None:
@@ -177,9 +177,9 @@ def enter(name: str, measured: Mapping[str, Mapping[str, float]], zoo: Zoo | Non
     Args:
         name: A model or a reference.
         measured: Data set -> figures.
-        zoo: None for the package's own.
+        zoo: None for the one that has the model.
     """
-    zoo = zoo or Zoo.bundled()
+    zoo = zoo or Zoo.of(name)
     document = copy.deepcopy(read_index(zoo))
     entry = find_entry(name, document)
     results = {result['Dataset']: result for result in entry.get('Results', [])}

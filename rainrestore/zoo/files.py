@@ -18,7 +18,7 @@ def file_state(entry: Entry, zoo: Zoo | None = None) -> State:
     """Whether the weights of a model came with the package, are in the user's cache, or are to be downloaded."""
     from rainrestore.zoo.fetch import cached_file
 
-    if ((zoo or Zoo.bundled()).files / entry['Weights']).is_file():
+    if ((zoo or Zoo.of(entry['Name'])).files / entry['Weights']).is_file():
         return 'bundled'
     return 'cached' if cached_file(entry['Weights'], entry['SHA256']).is_file() else 'remote'
 
@@ -26,13 +26,17 @@ def file_state(entry: Entry, zoo: Zoo | None = None) -> State:
 def zoo_file(name: str, zoo: Zoo | None = None) -> Path:
     """The file of a zoo model, checked against the index's SHA-256 before anyone reads it.
 
-    The package's own, else the one in the user's cache, else downloaded to there (:mod:`rainrestore.zoo.fetch`).
+    The zoo's own, else the one in the user's cache, else downloaded to there (:mod:`rainrestore.zoo.fetch`).
+
+    Args:
+        name: With or without ``rainrestore://``.
+        zoo: None for the package's, and the user's of ``RAINRESTORE_ZOO``.
 
     Raises:
         CheckpointError: An unknown name, a file that cannot be had, or one that differs from the published one.
     """
-    zoo = zoo or Zoo.bundled()
     entry = zoo_entry(name, zoo)
+    zoo = zoo or Zoo.of(name)
     path = zoo.files / entry['Weights']
     if not path.is_file():
         # Imports what only a download needs.

@@ -1,6 +1,7 @@
 """The zoo's single source: ``model-index.yml``, its models and what is known about each."""
 
 import difflib
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
@@ -16,6 +17,8 @@ from rainrestore.zoo.schema import ZooIndexError, check_index
 
 PACKAGE = Path(__file__).resolve().parents[1]
 INDEX_NAME = 'model-index.yml'
+#: A folder with a zoo of the user's own, as ``rainrestore publish --zoo`` makes one.
+ZOO_VARIABLE = 'RAINRESTORE_ZOO'
 
 Entry = dict[str, Any]
 
@@ -44,6 +47,30 @@ class Zoo:
     def at(folder: Path | str) -> 'Zoo':
         """A folder with an index of its own."""
         return Zoo(Path(folder) / INDEX_NAME, Path(folder))
+
+    @staticmethod
+    def own() -> 'Zoo | None':
+        """The folder that ``RAINRESTORE_ZOO`` names, if it is set."""
+        folder = os.environ.get(ZOO_VARIABLE)
+        return Zoo.at(Path(folder).expanduser()) if folder else None
+
+    @staticmethod
+    def of(name: str) -> 'Zoo':
+        """The user's zoo if it has a model of this name, else the package's."""
+        own = Zoo.own()
+        return own if own and name.removeprefix(ZOO_SCHEME) in models(own) else Zoo.bundled()
+
+    def config(self, entry: Entry) -> Path:
+        """The config file of a model: beside its weights, or one of the package.
+
+        Raises:
+            ConfigError: There is no such file.
+        """
+        # The engine is needed for configs only, not to find weights.
+        from rainrestore.engine.config import bundled_config
+
+        beside = self.files / entry['Config']
+        return beside if beside.is_file() else bundled_config(entry['Config'])
 
 
 def read_index(zoo: Zoo | None = None) -> dict[str, Any]:
@@ -108,8 +135,17 @@ def _is_short(value: Any) -> bool:
 
 
 def models(zoo: Zoo | None = None) -> dict[str, Entry]:
-    """The models of the zoo: name -> entry."""
-    return {entry['Name']: entry for entry in read_index(zoo)['Models']}
+    """The models of a zoo: name -> entry. Without a zoo, those of the package and of ``RAINRESTORE_ZOO``.
+
+    Raises:
+        ZooIndexError: Both have a model of one name.
+    """
+    found = {entry['Name']: entry for entry in read_index(zoo)['Models']}
+    own = Zoo.own() if zoo is None else None
+    added = {entry['Name']: entry for entry in read_index(own)['Models']} if own else {}
+    if own and (both := sorted(found.keys() & added.keys())):
+        raise ZooIndexError(f'{own.index}: {both[0]} is also a model of the package; publish yours under another name')
+    return found | added
 
 
 def zoo_entry(name: str, zoo: Zoo | None = None) -> Entry:
@@ -124,5 +160,7 @@ def zoo_entry(name: str, zoo: Zoo | None = None) -> Entry:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         guess = f', did you mean {ZOO_SCHEME}{near[0]}?' if near else '.'
         listed = ', '.join(sorted(known)) or 'none'
-        raise CheckpointError(f'no zoo model is called {name!r}{guess} Models: {listed}')
+        own = Zoo.own() if zoo is None else None
+        empty = f'. {ZOO_VARIABLE} is set, and there is no {own.index}' if own and not own.index.is_file() else ''
+        raise CheckpointError(f'no zoo model is called {name!r}{guess} Models: {listed}{empty}')
     return known[name]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from torch import Tensor, nn
 
 from rainrestore.checkpoints import (
@@ -25,7 +26,7 @@ from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.files import sha256_of
 from rainrestore.registry import MODELS, SCOPE
 from rainrestore.zoo.files import load_by_name, slot_weights
-from rainrestore.zoo.index import Entry, Zoo, read_index, write_index, zoo_entry
+from rainrestore.zoo.index import Entry, Zoo, models, read_index, write_index, zoo_entry
 from rainrestore.zoo.schema import NAME_PATTERN, check_index, check_metadata
 from rainrestore.zoo.training_log import keep_log
 
@@ -55,7 +56,8 @@ def publish(
     Args:
         source: A checkpoint of a training (or another zoo model).
         name: Name in the zoo, of lower-case letters, digits and ``_``.
-        config: Config that builds the network, such as ``configs/fcg_gan_x4.py``.
+        config: Config that builds the network, such as ``configs/fcg_gan_x4.py``. A zoo of the user's own keeps a
+            merged copy of a config that is not of the package.
         licence: SPDX name of the weights' licence; None for the older entry's, else that of its parts, else Apache-2.0.
         slots: Keep only these slots (``rain_removal``, ``face_parser``, ``generator``); None keeps all that are left.
         parts: Slot -> model of the same zoo that fills it in place of this file. None for those of the older entry.
@@ -64,7 +66,8 @@ def publish(
         metadata: What the user should know (``Training Data``, ``Hardware``); stored in the file and in the index.
         logs: The work dirs of the training's stages, in order; their curves go to ``NAME.log.json``, and seed, faces
             and hours into the metadata, where ``metadata`` does not say otherwise.
-        zoo: The zoo; None for the package's own.
+        zoo: The zoo; None for the package's own. A model of the user's own zoo is found by its name where
+            ``RAINRESTORE_ZOO`` names the folder.
 
     Returns:
         The index entry.
@@ -80,34 +83,44 @@ def publish(
     check_metadata(metadata or {}, f'{name}, Metadata')
     own = zoo is None
     zoo = zoo or Zoo.bundled()
+    if not own and name in models(Zoo.bundled()):
+        raise ConfigError(f'{name} is a model of the package; choose another name for yours')
     document = copy.deepcopy(read_index(zoo))
     older: Entry = next((entry for entry in document['Models'] if entry['Name'] == name), {})
     parts = dict(older.get('Parts', {}) if parts is None else parts)
     weights = _chosen(source, slots, parts, zoo)
-    network = _built(config, own)
+    path = _config_file(config, own)
+    settings = load_config(path)
+    network = _built(settings, config)
+    # A zoo of the user's own keeps a copy of the user's config, with its _base_ files merged.
+    copied = not own and path == Path(config)
+    config = f'{name}.py' if copied else config
     licence = licence or older.get('Licence') or _licence_of(parts, zoo)
     zoo.files.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=zoo.files) as folder:
         facts = keep_log(logs, Path(folder) / f'{name}.log.json') if logs else {}
         facts |= dict(metadata or {})
+        if copied:
+            settings.dump(Path(folder) / config)
         stored = {'name': name, 'config': config, 'licence': licence, **facts}
-        path = save_safetensors(weights, Path(folder) / f'{name}.safetensors', stored, half)
-        size = path.stat().st_size
+        file = save_safetensors(weights, Path(folder) / f'{name}.safetensors', stored, half)
+        size = file.stat().st_size
         if size > MAX_BYTES and not allow_large:
             raise CheckpointError(
                 f'{name} would be {size / 1e6:.1f} MB, over {MAX_BYTES / 1e6:.0f} MB; choose narrower '
                 'networks, or allow it'
             )
-        whole = _check_fit(network, path, parts, zoo, source)
-        same_weights = _keep_same(path, older, zoo)
+        whole = _check_fit(network, file, parts, zoo, source)
+        same_weights = _keep_same(file, older, zoo)
+        same_config = config == older.get('Config') and (not copied or _same_text(Path(folder), zoo.files, config))
         entry = {
             **{key: value for key, value in older.items() if key != 'Parts'},
             'Name': name,
             'Config': config,
             'Metadata': {**older.get('Metadata', {}), **facts, 'Parameters': _parameters(whole)},
-            'Weights': path.name,
-            'SHA256': sha256_of(path),
-            'Bytes': path.stat().st_size,
+            'Weights': file.name,
+            'SHA256': sha256_of(file),
+            'Bytes': file.stat().st_size,
             'Licence': licence,
             **({'Parts': parts} if parts else {}),
             **({'Log': f'{name}.log.json'} if logs else {}),
@@ -116,14 +129,14 @@ def publish(
             document['Models'][document['Models'].index(older)] = entry
         else:
             document['Models'].append(entry)
-        if not same_weights or (config, parts) != (older['Config'], older.get('Parts', {})):
+        if not (same_weights and same_config and parts == older.get('Parts', {})):
             _forget_figures(document, name)
         # The curves of other weights neither.
         old_log = None if same_weights or logs else entry.pop('Log', None)
         # Before anything is replaced: it may say what an index cannot.
         check_index(document, zoo.index)
-        for file in Path(folder).iterdir():
-            os.replace(file, zoo.files / file.name)
+        for made in Path(folder).iterdir():
+            os.replace(made, zoo.files / made.name)
         write_index(document, zoo)
         if old_log:
             (zoo.files / old_log).unlink(missing_ok=True)
@@ -170,8 +183,8 @@ def _check_same(weights: dict[str, Tensor], part: str, slot: str, source: Path |
         )
 
 
-def _built(config: str, own: bool) -> nn.Module:
-    """The network of the config, untrained; the package's own zoo finds its configs in whatever folder one is."""
+def _config_file(config: str, own: bool) -> Path:
+    """The file of a config; the package's own zoo takes only configs of the package, found from any folder."""
     path = Path(config)
     if own and path.is_absolute():
         raise ConfigError(
@@ -183,7 +196,12 @@ def _built(config: str, own: bool) -> nn.Module:
         except ConfigError as error:
             where = "of this package, such as 'configs/fcg_gan_x4.py'" if own else 'at this path or of this package'
             raise ConfigError(f'{config}: no such config {where}') from error
-    model = load_config(path).get('model')
+    return path
+
+
+def _built(settings: Config, config: str) -> nn.Module:
+    """The network of a config, untrained."""
+    model = settings.get('model')
     if not model:
         raise ConfigError(f'{config}: a config of a network has a "model"')
     return MODELS.build({'_scope_': SCOPE, **model})
@@ -206,6 +224,10 @@ def _check_fit(network: nn.Module, path: Path, parts: Mapping[str, str], zoo: Zo
         )
     fit_weights(network, weights, source)
     return weights
+
+
+def _same_text(first: Path, second: Path, name: str) -> bool:
+    return (second / name).is_file() and (first / name).read_bytes() == (second / name).read_bytes()
 
 
 def _parameters(weights: Mapping[str, Tensor]) -> int:
