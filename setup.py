@@ -11,16 +11,19 @@ VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'rainrestore/__init__.py').
 
 
 class BuildWithConfigs(build_py):
-    """Puts configs/ and the zoo's index into the built package, found there from any folder; and thins the zoo."""
+    """Puts configs/, benchmarks/ and the zoo's index into the built package, and leaves most of the zoo out."""
 
     def run(self) -> None:
         super().run()
         if self.editable_mode:
             return
-        for file in (ROOT / 'model-index.yml', *sorted((ROOT / 'configs').rglob('*.py'))):
-            target = Path(self.build_lib) / 'rainrestore' / file.relative_to(ROOT)
-            self.mkpath(str(target.parent))
-            self.copy_file(str(file), str(target))
+        package = Path(self.build_lib) / 'rainrestore'
+        self.copy_file(str(ROOT / 'model-index.yml'), str(package / 'model-index.yml'))
+        for folder in ('configs', 'benchmarks'):
+            for file in sorted((ROOT / folder).rglob('*.py')):
+                target = package / '.mim' / file.relative_to(ROOT)
+                self.mkpath(str(target.parent))
+                self.copy_file(str(file), str(target))
         # Of the zoo a wheel carries what is used without being asked for; the rest is downloaded when it is.
         import yaml
 
@@ -39,7 +42,7 @@ setup(
     cmdclass={'build_py': BuildWithConfigs},
     python_requires='>=3.11',
     packages=find_packages(include=['rainrestore', 'rainrestore.*']),
-    package_data={'rainrestore': ['py.typed', 'assets/**/*']},
+    package_data={'rainrestore': ['py.typed', 'assets/**/*', '.mim/model-index.yml']},
     # Only what pip can get right by itself. mmagic, mmcv and torchvision are the installer's: their own requirements
     # would replace the mmengine, the OpenCV or the torch that is there.
     install_requires=[

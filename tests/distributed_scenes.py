@@ -25,6 +25,7 @@ from toy import SIZE, toy_config
 from rainrestore.datasets.sampling import ResumableSampler
 from rainrestore.engine import saving
 from rainrestore.engine.config import load_config
+from rainrestore.engine.config_files import packaged_files
 from rainrestore.engine.data_parallel import RestorerDataParallel, average_gradients
 from rainrestore.engine.processes import from_first, joined
 from rainrestore.engine.signals import exit_code
@@ -266,7 +267,7 @@ def on_gpu(folder: Path) -> None:
 def configs(folder: Path) -> None:
     """Every training of the repository, narrow: its replicas stay the same, whatever its slots and steps are."""
     with joined('pytorch', {}):
-        for path in [*sorted(CONFIGS.glob('*.py')), *sorted((CONFIGS / 'ablations').glob('*.py'))]:
+        for path in sorted(packaged_files().values()):
             config = load_config(path)
             if not config.get('train_cfg'):
                 continue

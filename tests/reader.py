@@ -85,7 +85,7 @@ class Reader:
         self.monkeypatch = monkeypatch
         monkeypatch.chdir(folder)
         # copies, as a page may let one write a config beside ours
-        for name in ('configs', 'tools', 'requirements'):
+        for name in ('configs', 'benchmarks', 'tools', 'requirements'):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns('__pycache__'))
         (folder / 'data').mkdir()
         (folder / 'data' / 'portraits128').symlink_to(ROOT / 'data' / 'portraits128')
@@ -158,7 +158,8 @@ class Reader:
 
 def bundled() -> dict[Path, tuple[int, int]]:
     """The files of the repository that a command might write over, with their times and sizes."""
-    folders = (ROOT / 'rainrestore' / 'assets', ROOT / 'configs', ROOT / 'data', ROOT / 'docs' / 'images')
+    names = ('rainrestore/assets', 'configs', 'benchmarks', 'data', 'docs/images')
+    folders = [ROOT / name for name in names]
     files = [path for folder in folders for path in folder.rglob('*') if path.suffix != '.pyc' and path.is_file()]
     return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
 
@@ -272,7 +273,7 @@ def exported(path: Path, words: Sequence[str]) -> None:
     if path.suffix == '.onnx':
         pytest.importorskip('onnxruntime')
         pytest.importorskip('onnxscript')
-    base, own = ROOT / 'configs' / 'srgan_x4.py', path.with_name('exported.py')
+    base, own = ROOT / 'configs' / 'srgan' / 'srgan_x4.py', path.with_name('exported.py')
     own.write_text(f"_base_ = '{base}'\nmodel = {narrow(_load_config(base).model)!r}\n", encoding='utf-8')
     state = MODELS.build(_load_config(own).model).state_dict()
     saved = save_safetensors(state, path.with_suffix('.safetensors'))

@@ -18,6 +18,7 @@ from rainrestore.checkpoints import save_safetensors
 from rainrestore.cli.main import main
 from rainrestore.datasets.labels import LABELS
 from rainrestore.engine.config import load_config
+from rainrestore.engine.config_files import find_file
 from rainrestore.models.networks.layers import average_cells
 from rainrestore.registry import MODELS
 
@@ -29,8 +30,8 @@ SIZES = ((1, 32, 32), (2, 40, 24), (5, 17, 31), (1, 9, 64))
 
 def tiny(name: str, folder: Path) -> tuple[Path, Path, nn.Module]:
     """A config of narrow networks with random weights, its checkpoint, and the network as training builds it."""
-    config = load_config(ROOT / 'configs' / f'{name}.py')
-    (folder / 'tiny.py').write_text(f"_base_ = '{ROOT}/configs/{name}.py'\nmodel = {narrow(config.model)!r}\n")
+    config = load_config(name)
+    (folder / 'tiny.py').write_text(f"_base_ = '{find_file(name)}'\nmodel = {narrow(config.model)!r}\n")
     torch.manual_seed(0)
     network = MODELS.build(load_config(folder / 'tiny.py').model).eval()
     for part in network.modules():

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope='module')
 def bicubic() -> Restorer:
     """The quickest method; it removes no rain."""
-    return Restorer(ROOT / 'configs' / 'bicubic_x4.py', device='cpu')
+    return Restorer(ROOT / 'configs' / 'references' / 'bicubic_x4.py', device='cpu')
 
 
 @pytest.fixture(scope='module')

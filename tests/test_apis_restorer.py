@@ -21,13 +21,14 @@ from rainrestore.apis import restorer as module
 from rainrestore.checkpoints import load_weights
 from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
-from rainrestore.engine import config
-from rainrestore.engine.config import bundled_config, load_config
+from rainrestore.engine import config_files
+from rainrestore.engine.config import load_config
+from rainrestore.engine.config_files import bundled_config
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
-BICUBIC = ROOT / 'configs' / 'bicubic_x4.py'
+BICUBIC = ROOT / 'configs' / 'references' / 'bicubic_x4.py'
 
 
 @pytest.fixture(scope='module')
@@ -201,7 +202,7 @@ def test_names_configs_and_weights_that_do_not_fit(tmp_path):
     with pytest.raises(ConfigError, match='no such config'):
         Restorer(tmp_path / 'none.py')
     with pytest.raises(CheckpointError, match=r'srgan_x4\.py learns: give its checkpoint'):
-        Restorer(ROOT / 'configs' / 'srgan_x4.py')
+        Restorer(ROOT / 'configs' / 'srgan' / 'srgan_x4.py')
     with pytest.raises(ConfigError, match=r'hrrm_x4 restores no face, it predicts lr_img'):
         Restorer('rainrestore://hrrm_x4')
     with pytest.raises(CheckpointError, match='another network'):
@@ -218,11 +219,11 @@ def test_zoo_names_hold_in_any_folder_and_the_packages_own_configs_come_first(tm
     monkeypatch.chdir(tmp_path)
     assert bundled_config('configs/fcg_gan_x4.py') == ROOT / 'configs' / 'fcg_gan_x4.py'
     package = tmp_path / 'site-packages' / 'rainrestore'
-    for root in (package, package.parent):
+    for root in (package / '.mim', package.parent):
         (root / 'configs').mkdir(parents=True)
         (root / 'configs' / 'a.py').touch()
-    monkeypatch.setattr(config, 'PACKAGE', package)
-    assert bundled_config('configs/a.py') == package / 'configs' / 'a.py'
+    monkeypatch.setattr(config_files, 'PACKAGE', package)
+    assert bundled_config('configs/a.py') == package / '.mim' / 'configs' / 'a.py'
     with pytest.raises(ConfigError, match=r'configs/b\.py: this config of the zoo is missing'):
         bundled_config('configs/b.py')
 
@@ -230,7 +231,7 @@ def test_zoo_names_hold_in_any_folder_and_the_packages_own_configs_come_first(tm
 def test_fingerprint_tells_models_apart(restorer, bicubic):
     same = Restorer(load_config(ROOT / 'configs' / 'fcg_gan_x4.py'), 'rainrestore://fcg_gan_x4', device='cpu')
     assert same.fingerprint == restorer.fingerprint
-    stretch = Restorer(ROOT / 'configs' / 'stretch_x4.py', device='cpu')
+    stretch = Restorer(ROOT / 'configs' / 'references' / 'stretch_x4.py', device='cpu')
     kept = Restorer(BICUBIC, device='cpu', resize=False)
     with torch.no_grad():
         next(same.model.parameters())[0] += 1e-3
@@ -288,8 +289,8 @@ def test_installed_without_its_checkout_it_finds_its_models(tmp_path, rainy, res
     """Built from a copy, so that building writes nothing into the repository, which is then gone."""
     source = tmp_path / 'source'
     ignore = shutil.ignore_patterns('__pycache__', '*.pyc')
-    for folder in ('rainrestore', 'configs'):
-        shutil.copytree(ROOT / folder, source / folder, ignore=ignore)
+    for folder in ('rainrestore', 'configs', 'benchmarks'):
+        shutil.copytree(ROOT / folder, source / folder, symlinks=True, ignore=ignore)
     for file in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE', 'model-index.yml'):
         shutil.copy(ROOT / file, source)
     np.save(tmp_path / 'rainy.npy', rainy[0])
@@ -305,7 +306,7 @@ def test_installed_without_its_checkout_it_finds_its_models(tmp_path, rainy, res
     command = [sys.executable, '-W', 'ignore', '-c', program]
     subprocess.run(command, check=True, cwd=tmp_path, env=environment)
     assert close(np.load(tmp_path / 'face.npy'), restorer(rainy[0]))
-    installed = target / 'rainrestore' / 'configs'
+    installed = target / 'rainrestore' / '.mim' / 'configs'
     assert {path.relative_to(installed) for path in installed.rglob('*.py')} == {
         path.relative_to(ROOT / 'configs') for path in (ROOT / 'configs').rglob('*.py')
     }

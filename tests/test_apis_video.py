@@ -27,7 +27,7 @@ FACE = FaceCrop(60, 48, 56)
 
 @pytest.fixture(scope='module')
 def bicubic() -> Restorer:
-    return Restorer(ROOT / 'configs' / 'bicubic_x4.py', device='cpu')
+    return Restorer(ROOT / 'configs' / 'references' / 'bicubic_x4.py', device='cpu')
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from rainrestore.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
-SRGAN = CONFIGS / 'srgan_x4.py'
+SRGAN = CONFIGS / 'srgan' / 'srgan_x4.py'
 LOADERS = [
     *(f'{split}_dataloader.num_workers=0' for split in ('train', 'val', 'test')),
     *(f'{split}_dataloader.persistent_workers=False' for split in ('train', 'val')),
@@ -120,7 +120,7 @@ def test_renovation_warms_up_under_mse_alone() -> None:
 
 
 def test_degraded_row_is_the_input_as_it_is() -> None:
-    model = MODELS.build(load_config(CONFIGS / 'degraded_128.py').model)
+    model = MODELS.build(load_config(CONFIGS / 'references' / 'degraded_128.py').model)
     faces = torch.rand(2, 3, 128, 128)
     torch.testing.assert_close(model(faces, mode='tensor')['pred_img'], faces)
 
@@ -266,7 +266,7 @@ model = dict(
     discriminator=dict(base_channels=4), perceptual_loss=None,
 )
 """)
-    bicubic = f"bicubic=dict(label='Bicubic', config={str(CONFIGS / 'bicubic_x4.py')!r}, checkpoint='none')"
+    bicubic = "bicubic=dict(label='Bicubic', config='bicubic_x4', checkpoint='none')"
     srgan = (
         f"srgan=dict(label='SRGAN', config={str(narrow)!r}, warm_up=dict(discriminator=None, adversarial_loss=None))"
     )
@@ -297,8 +297,8 @@ model = dict(
 
 
 def test_given_weights_need_no_budget(face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    bicubic = f"bicubic=dict(label='Bicubic', config={str(CONFIGS / 'bicubic_x4.py')!r}, checkpoint='none')"
-    tasks = f"tasks = dict(small=dict(label='Small', config={str(CONFIGS / 'unseen' / 'smaller_x4.py')!r}))"
+    bicubic = "bicubic=dict(label='Bicubic', config='bicubic_x4', checkpoint='none')"
+    tasks = "tasks = dict(small=dict(label='Small', config='smaller_x4'))"
     words = ['benchmark', written(tmp_path, bicubic, tasks), '--data', str(face_folder), '--out', str(tmp_path / 'out')]
     assert main(words) == 0
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -313,8 +313,7 @@ def test_options_of_a_benchmark_reach_every_row(
 ) -> None:
     """Told to stretch, the bicubic row is the row that stretches."""
     rows = ', '.join(
-        f"{name}=dict(label='L', config={str(CONFIGS / f'{name}_x4.py')!r}, checkpoint='none')"
-        for name in ('bicubic', 'stretch')
+        f"{name}=dict(label='L', config='{name}_x4', checkpoint='none')" for name in ('bicubic', 'stretch')
     )
     spec = written(tmp_path, rows, "options = {'model.method': 'stretch'}")
     assert main(['benchmark', spec, '--data', str(face_folder), '--out', str(tmp_path / 'out')]) == 0
@@ -366,15 +365,15 @@ def test_renovation_has_a_table_for_each_task(
     pytest.importorskip('mmagic')
     monkeypatch.delenv('RAINRESTORE_INCEPTION', raising=False)
     monkeypatch.setenv('RAINRESTORE_LPIPS_BACKBONE', '/no/such.pth')
-    hifacegan = CONFIGS / 'hifacegan_128.py'
+    hifacegan = CONFIGS / 'hifacegan' / 'hifacegan_128.py'
     tiny = tmp_path / 'tiny.py'
     tiny.write_text(f'_base_ = {str(hifacegan)!r}\nmodel = {narrow(load_config(hifacegan).model)!r}\n')
-    text = (CONFIGS / 'benchmarks' / 'renovation.py').read_text(encoding='utf-8')
-    trained = "label='HiFaceGAN (reduced), each task',\n        config='../hifacegan_128.py'"
+    text = (ROOT / 'benchmarks' / 'renovation.py').read_text(encoding='utf-8')
+    trained = "label='HiFaceGAN (reduced), each task',\n        config='hifacegan_128'"
     text = text.replace(trained, f"label='T', config={str(tiny)!r}")
     assert str(tiny) in text
     spec = tmp_path / 'renovation.py'
-    spec.write_text(text.replace("'../", f"'{CONFIGS}/"), encoding='utf-8')
+    spec.write_text(text.replace("'../configs/", f"'{CONFIGS}/"), encoding='utf-8')
     out = tmp_path / 'out'
     words = ['benchmark', str(spec), '--tasks', 'noise', 'mosaic', '--faces', '4', '--batch', '4',
              '--methods', 'degraded', 'hifacegan', '--data', str(face_folder), '--out', str(out),

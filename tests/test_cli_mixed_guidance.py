@@ -16,7 +16,7 @@ from rainrestore.visualization.sheets import GAP
 
 pytest.importorskip('mmagic')
 ROOT = Path(__file__).parents[1]
-CONFIG = ROOT / 'configs' / 'hifacegan_128.py'
+CONFIG = ROOT / 'configs' / 'hifacegan' / 'hifacegan_128.py'
 PORTRAITS = ROOT / 'data' / 'portraits128' / 'test' / 'img'
 SIDE = 128
 COLUMNS = 2 + 4 + 2
@@ -98,7 +98,7 @@ def test_what_does_not_fit_is_named(network, tmp_path, capsys):
     for side in (16, 64):
         Image.open(face).resize((side, side)).save(tmp_path / f'{side}.png')
     out = ('--out', tmp_path / 'none.png')
-    assert 'levels to guide' in fails(capsys, ROOT / 'configs' / 'srgan_x4.py', 'none.pth', face, *out)
+    assert 'levels to guide' in fails(capsys, ROOT / 'configs' / 'srgan' / 'srgan_x4.py', 'none.pth', face, *out)
     assert 'levels to guide' in fails(capsys, ROOT / 'configs' / '_base_' / 'runtime.py', 'none.pth', face, *out)
     assert f'{tmp_path / "64.png"}: is 64x64, and {face} is not' in fails(
         capsys, *network, face, tmp_path / '64.png', *out

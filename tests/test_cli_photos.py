@@ -16,7 +16,7 @@ from rainrestore.faces import FaceCrop, read_boxes
 from rainrestore.registry import FACE_DETECTORS
 
 ROOT = Path(__file__).resolve().parents[1]
-BICUBIC = ROOT / 'configs' / 'bicubic_x4.py'
+BICUBIC = ROOT / 'configs' / 'references' / 'bicubic_x4.py'
 CROPS = (FaceCrop(50, 60, 70), FaceCrop(140, 50, 48))
 
 

@@ -21,7 +21,7 @@ from rainrestore.cli.main import main
 from rainrestore.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
-BICUBIC = ROOT / 'configs' / 'bicubic_x4.py'
+BICUBIC = ROOT / 'configs' / 'references' / 'bicubic_x4.py'
 
 
 def face(seed: int = 0, height: int = 32, width: int = 32) -> np.ndarray:

@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str]):
     def run(*words: object) -> tuple[int, dict, list[str]]:
-        options = ['--model', str(ROOT / 'configs' / 'bicubic_x4.py'), '--device', 'cpu']
+        options = ['--model', str(ROOT / 'configs' / 'references' / 'bicubic_x4.py'), '--device', 'cpu']
         detector = [] if '--aligned' in words else ['--detector', 'MarkerDetector']
         code = main(['restore', *map(str, words), *options, *detector])
         output = capsys.readouterr()

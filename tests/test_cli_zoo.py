@@ -37,8 +37,9 @@ def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
         Licence='LicenseRef-drawn',
     )
     metrics = [{'Dataset': 'portraits', 'Metrics': {'PSNR': 13.88}}]
-    enlarged = {'Name': 'bicubic', 'Title': 'enlarged', 'Config': 'configs/bicubic_x4.py', 'Checkpoint': 'none'}
-    away = {'Name': 'away', 'Title': 'away', 'Config': 'configs/srgan_x4.py', 'Checkpoint': 'work_dirs/a.pth'}
+    bicubic = 'configs/references/bicubic_x4.py'
+    enlarged = {'Name': 'bicubic', 'Title': 'enlarged', 'Config': bicubic, 'Checkpoint': 'none'}
+    away = {'Name': 'away', 'Title': 'away', 'Config': 'configs/srgan/srgan_x4.py', 'Checkpoint': 'work_dirs/a.pth'}
     sections = {'Datasets': DATASETS, 'Licences': LICENCES, 'References': [enlarged | {'Results': metrics}, away]}
     small = write_zoo(tmp_path, whole, part, **sections)
     monkeypatch.setattr(Zoo, 'bundled', lambda: small)

@@ -39,7 +39,7 @@ def test_training_pipeline(red_folder: Path) -> None:
 def test_test_command_and_sheet(red_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     config = tmp_path / 'clear.py'
     config.write_text(
-        f'_base_ = {str(ROOT / "configs/bicubic_x4.py")!r}\n'
+        f'_base_ = {str(ROOT / "configs/references/bicubic_x4.py")!r}\n'
         f"test_dataloader = dict(num_workers=0, dataset=dict(pipeline=[{CLEAR!r}, dict(type='PackFaceInputs')]))\n",
         encoding='utf-8',
     )

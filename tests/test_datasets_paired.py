@@ -1,7 +1,5 @@
 """Pairs by name, in the layout of the Raindrop set, and the crops that keep them aligned."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from narrow import narrow
@@ -92,8 +90,7 @@ def test_raindrop_set_trains(tmp_path):
                 Image.new('RGB', (272, 260), (90, 20 * number, 40)).save(
                     tmp_path / split / folder / f'{number}_{end}.png'
                 )
-    path = Path(__file__).parents[1] / 'configs' / 'raindrop_set' / 'raindrop_pix2pix.py'
-    config = load_config(path, data_root=tmp_path)
+    config = load_config('raindrop_pix2pix_qian', data_root=tmp_path)
     config.merge_from_dict({'model': narrow(config.model)})
     assert config.val_dataloader.dataset.split == 'test_a'
     data = DATASETS.build(config.train_dataloader.dataset)

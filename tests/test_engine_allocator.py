@@ -39,7 +39,7 @@ def test_kept_memory_is_not_mapped_again() -> None:
         assert int(kept) < int(given_back) / 20
 
 
-@pytest.mark.parametrize('command', [['train', 'configs/hrrm_x4.py'], ['test', 'configs/bicubic_x4.py', 'none']])
+@pytest.mark.parametrize('command', [['train', 'hrrm_x4'], ['test', 'bicubic_x4', 'none']])
 def test_commands_that_compute_for_long_keep_it(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     class AskedError(Exception):
         pass

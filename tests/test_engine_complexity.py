@@ -68,7 +68,7 @@ def test_command_line_counts_the_generator_as_by_hand(capsys):
     pytest.importorskip('mmagic')
     options = ['--cfg-options', 'model.generator.trunk.channels=8', 'model.generator.trunk.num_blocks=2',
                'model.generator.channels=4', 'model.perceptual_loss=None']  # fmt: skip
-    assert main(['get_flops', str(CONFIGS / 'srgan_x4.py'), '--shape', '8', '12', *options]) == 0
+    assert main(['get_flops', str(CONFIGS / 'srgan' / 'srgan_x4.py'), '--shape', '8', '12', *options]) == 0
     printed = capsys.readouterr().out
     summary = json.loads(printed.splitlines()[-1])
     small = 8 * 12
@@ -85,8 +85,8 @@ def test_command_line_counts_the_generator_as_by_hand(capsys):
     [
         (['none.py'], 'none.py: no such config'),
         ([CONFIGS / '_base_' / 'runtime.py'], 'no model'),
-        ([CONFIGS / 'srgan_x4.py', '--shape', '0'], '--shape: one or two sides of at least 1, not 0'),
-        ([CONFIGS / 'srgan_x4.py', '--shape', '1', '2', '3'], 'not 1 2 3'),
+        ([CONFIGS / 'srgan' / 'srgan_x4.py', '--shape', '0'], '--shape: one or two sides of at least 1, not 0'),
+        ([CONFIGS / 'srgan' / 'srgan_x4.py', '--shape', '1', '2', '3'], 'not 1 2 3'),
     ],
 )
 def test_wrong_input_is_one_line(words, message, capsys):

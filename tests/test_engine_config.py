@@ -10,13 +10,14 @@ from PIL import Image
 
 from rainrestore.cli.main import main
 from rainrestore.engine.config import load_config
+from rainrestore.engine.config_files import find_file, packaged_files
 from rainrestore.errors import ConfigError
 from rainrestore.registry import MODELS
 
 pytest.importorskip('mmagic')
 ROOT = Path(__file__).parents[1]
-CONFIGS = sorted((ROOT / 'configs').glob('*.py')) + sorted((ROOT / 'configs' / 'zoo').glob('*.py'))
 ABLATIONS = sorted((ROOT / 'configs' / 'ablations').glob('*.py'))
+CONFIGS = [path for path in packaged_files().values() if path not in ABLATIONS]
 TRAINED = [path for path in CONFIGS if load_config(path).get('train_cfg')]
 #: The side of the bundled faces.
 BUNDLED = 128
@@ -130,7 +131,7 @@ def test_amp_switch(tmp_path: Path) -> None:
 
 
 def test_hifacegan_at_512_is_the_published_one() -> None:
-    config = load_config(ROOT / 'configs' / 'hifacegan_512.py')
+    config = load_config(ROOT / 'configs' / 'hifacegan' / 'hifacegan_512.py')
     with torch.device('meta'):
         network = MODELS.build({**config.model.generator.network, 'in_channels': 3})
     assert [block.conv_1.out_channels for blocks in network.blocks for block in blocks] == [
@@ -140,7 +141,7 @@ def test_hifacegan_at_512_is_the_published_one() -> None:
     for split in ('train', 'val', 'test'):
         loader = config[f'{split}_dataloader']
         assert (loader.batch_size, loader.dataset.size) == (2, 512)
-    mixed = load_config(ROOT / 'configs' / 'hifacegan_128.py')
+    mixed = load_config(ROOT / 'configs' / 'hifacegan' / 'hifacegan_128.py')
     assert config.train_dataloader.dataset.pipeline == mixed.train_dataloader.dataset.pipeline
 
 
@@ -172,7 +173,7 @@ def test_missing_config_and_bad_option_are_named(tmp_path: Path) -> None:
 
 
 def test_defaults_are_the_papers() -> None:
-    modules, joint = (load_config(ROOT / f'configs/{name}.py') for name in ('hrrm_x4', 'fcg_gan_x4'))
+    modules, joint = (load_config(name) for name in ('hrrm_x4', 'fcg_gan_x4'))
     assert modules.train_cfg.max_iters == 200 * 18_000 // 64
     assert joint.train_cfg.max_iters == 80 * 18_000 // 16
     assert (modules.train_dataloader.batch_size, joint.train_dataloader.batch_size) == (64, 16)
@@ -187,7 +188,7 @@ def test_defaults_are_the_papers() -> None:
 
 def test_auto_resume_without_a_checkpoint_starts_from_load_from(tmp_path: Path) -> None:
     """--resume on a fresh work dir must not throw the config's load_from away."""
-    config = narrowed(ROOT / 'configs' / 'srgan_x4.py', tmp_path)
+    config = narrowed(ROOT / 'configs' / 'srgan' / 'srgan_x4.py', tmp_path)
     first = tmp_path / 'first'
     assert main(['train', str(config), '--work-dir', str(first)]) == 0
     options = [f'load_from={first / "iter_2.pth"}', 'train_cfg.max_iters=1', 'train_cfg.val_interval=1']
@@ -206,7 +207,7 @@ def test_face_sr_starts_from_a_parsing_module_of_ones_own(tmp_path: Path) -> Non
     for name in ('fpm_rainy_x4', 'face_sr_x4'):
         folder = tmp_path / name
         folder.mkdir()
-        stages[name] = narrowed(ROOT / 'configs' / f'{name}.py', folder)
+        stages[name] = narrowed(find_file(name), folder)
     parser = tmp_path / 'fpm_rainy_x4' / 'run'
     assert main(['train', str(stages['fpm_rainy_x4']), '--work-dir', str(parser)]) == 0
     options = [f'load_from={parser / "iter_2.pth"}', 'train_cfg.max_iters=1', 'train_cfg.val_interval=1']

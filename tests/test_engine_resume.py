@@ -149,7 +149,7 @@ def test_a_sample_leaves_the_generators_alone() -> None:
 def test_network_goes_on_exactly(tmp_path: Path, name: str, workers: int) -> None:
     """The paper's networks, with random rain, flips, several optimisers, EMA, a schedule, bfloat16 and validations."""
     pytest.importorskip('mmagic')
-    path, last = ROOT / 'configs' / f'{name}.py', 3
+    last = 3
 
     def run(folder: Path, **changes: Any) -> None:
         loader = dict(batch_size=2, num_workers=workers, persistent_workers=workers > 0, dataset=dict(limit=5))
@@ -160,7 +160,7 @@ def test_network_goes_on_exactly(tmp_path: Path, name: str, workers: int) -> Non
             default_hooks=dict(logger=dict(interval=1), checkpoint=dict(interval=1, max_keep_ckpts=9)),
             visualizer=dict(vis_backends=[dict(type='LocalVisBackend')]),
         )
-        config = load_config(path, options)
+        config = load_config(name, options)
         config.merge_from_dict(dict(model=narrow(config.model)))
         config.merge_from_dict(dict(work_dir=str(folder), experiment_name=f'{name}_{folder.name}', **changes))
         config.param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max=9)]

@@ -20,8 +20,8 @@ from rainrestore.models.folding import fold, fold_batch_norm
 from rainrestore.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = ('fcg_gan_x4', 'srgan_x4', 'hrrm_x4', 'fpm_x4', 'face_sr_x4', 'ablations/hrrm_resnet_x4',
-           'ablations/hrrm_vgg_x4', 'heavy_rain_removal_x4')  # fmt: skip
+CONFIGS = ('fcg_gan_x4', 'srgan_x4', 'hrrm_x4', 'fpm_x4', 'face_sr_x4', 'hrrm_resnet_x4',
+           'hrrm_vgg_x4', 'heavy_rain_removal_x4')  # fmt: skip
 
 
 def settle(network: nn.Module) -> nn.Module:
@@ -41,7 +41,7 @@ def settle(network: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize('name', CONFIGS)
 def test_folded_networks_are_the_same_functions(name):
-    config = load_config(ROOT / 'configs' / f'{name}.py')
+    config = load_config(name)
     config.merge_from_dict({'model': narrow(config.model)})
     network = settle(MODELS.build(config.model))
     inputs = torch.rand(2, 3, 20, 27, generator=torch.Generator().manual_seed(1))

@@ -22,7 +22,7 @@ from rainrestore.registry import MODELS
 
 pytest.importorskip('mmagic')
 ROOT = Path(__file__).parents[1]
-CONFIG = ROOT / 'configs' / 'hifacegan_128.py'
+CONFIG = ROOT / 'configs' / 'hifacegan' / 'hifacegan_128.py'
 
 
 def tiny() -> nn.Module:

@@ -31,7 +31,7 @@ GROUPS = ('generator', 'discriminator')
 def tiny(name: str) -> nn.Module:
     """The model of a config at tiny widths."""
     torch.manual_seed(0)
-    model = load_config(CONFIGS / f'{name}.py').model
+    model = load_config(name).model
     if name == 'pix2pix_x4':
         model.generator.network.base_channels = model.discriminator.base_channels = 4
     else:
@@ -43,7 +43,7 @@ def tiny(name: str) -> nn.Module:
 
 def wrappers(model: nn.Module, name: str):
     return SlotOptimWrapperConstructor(
-        {group: options for group, options in load_config(CONFIGS / f'{name}.py').optim_wrapper.items()
+        {group: options for group, options in load_config(name).optim_wrapper.items()
          if group in GROUPS}
     )(model)  # fmt: skip
 
@@ -83,7 +83,7 @@ def test_pix2pix_has_its_published_size() -> None:
     the authors' code prints."""
     from rainrestore.models.networks import ImageToImageGenerator
 
-    config = load_config(CONFIGS / 'pix2pix_x4.py').model
+    config = load_config('pix2pix_x4').model
     network = dict(config.generator.network, num_down=8, base_channels=64)
     with torch.device('meta'):
         generator = ImageToImageGenerator(network, multiple=256)
@@ -93,7 +93,7 @@ def test_pix2pix_has_its_published_size() -> None:
 
 
 def test_patch_sees_70_pixels() -> None:
-    critic = MODELS.build(dict(load_config(CONFIGS / 'pix2pix_x4.py').model.discriminator, base_channels=4)).eval()
+    critic = MODELS.build(dict(load_config('pix2pix_x4').model.discriminator, base_channels=4)).eval()
     image = torch.rand(1, 6, 256, 256, requires_grad=True)
     critic(image)[0, 0, 15, 15].backward()
     seen = image.grad[0].abs().sum(0).nonzero()
@@ -146,7 +146,7 @@ def test_pix2pix_losses_are_isolas(faces: dict) -> None:
 
 
 def test_contrastive_loss_is_of_the_restored_the_true_and_the_enlarged_face(faces: dict) -> None:
-    config = load_config(CONFIGS / 'pix2pix_x4.py').model
+    config = load_config('pix2pix_x4').model
     config.generator.network.base_channels = config.discriminator.base_channels = 4
     torch.manual_seed(0)
     model: ConditionalGAN = MODELS.build({**config, 'contrastive_loss': dict(type='ContrastiveLoss')})

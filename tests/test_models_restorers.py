@@ -39,7 +39,7 @@ GROUPS = dict(
 def tiny(config: str, **changes: object) -> nn.Module:
     """A model of ``configs/`` at tiny widths, its slots as the config has them."""
     torch.manual_seed(0)
-    model = load_config(CONFIGS / f'{config}.py').model
+    model = load_config(config).model
     model.update(changes)
     for slot, small in TINY.items():
         if model.get(slot) is not None:
@@ -196,7 +196,7 @@ def test_generator_may_step_more_often_than_the_discriminators(faces: dict, monk
     from mmengine.logging import MessageHub
 
     torch.manual_seed(0)
-    config = load_config(CONFIGS / 'srgan_x4.py')
+    config = load_config(CONFIGS / 'srgan' / 'srgan_x4.py')
     config.merge_from_dict({'model': {**narrow(config.model), 'generator_steps': 3}})
     model: FCGGAN = MODELS.build(config.model).train()
     wrappers = SlotOptimWrapperConstructor(GROUPS)(model)

@@ -92,7 +92,7 @@ def test_number_of_processes(tmp_path: Path) -> None:
 
 
 def test_device_is_for_one_process(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ['test', str(ROOT / 'configs' / 'bicubic_x4.py'), 'none', '--device', 'cpu', '--launcher', 'pytorch']
+    words = ['test', 'bicubic_x4', 'none', '--device', 'cpu', '--launcher', 'pytorch']
     assert main(words) == 2
     assert '--device is for one process' in capsys.readouterr().err
 

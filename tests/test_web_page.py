@@ -26,7 +26,7 @@ from rainrestore.errors import ConfigError
 from rainrestore.web.views import MAX_UPLOAD_BYTES, SLIDERS, Score, Studio, View, middle_of
 
 ROOT = Path(__file__).resolve().parents[1]
-BICUBIC = ROOT / 'configs' / 'bicubic_x4.py'
+BICUBIC = ROOT / 'configs' / 'references' / 'bicubic_x4.py'
 MIDDLE = {name: middle_of(name) for name in SLIDERS}
 
 

@@ -22,7 +22,7 @@ from rainrestore.web import views
 from rainrestore.web.views import SLIDERS, Studio, drawn_settings, label_names, middle_of, ranges_of, read_upload
 
 ROOT = Path(__file__).resolve().parents[1]
-BICUBIC = ROOT / 'configs' / 'bicubic_x4.py'
+BICUBIC = ROOT / 'configs' / 'references' / 'bicubic_x4.py'
 MIDDLE = {name: middle_of(name) for name in SLIDERS}
 
 

@@ -1,5 +1,5 @@
 # Test faces beyond what fcg_gan_blind_x4 is trained on: motion of 14 to 24 pixels of 512, or a blur of sigma 5.5 to 9.
-_base_ = '../fcg_gan_blind_x4.py'
+_base_ = '../fcg_gan/fcg_gan_blind_x4.py'
 
 _lens = dict(type='MotionOrDefocusBlur', length=(14, 24), sigma=(5.5, 9))
 _rain = dict(type='BlindHeavyRain', lens=[_lens], seed=2022)

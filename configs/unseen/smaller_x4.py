@@ -1,5 +1,5 @@
 # Test faces beyond what fcg_gan_blind_x4 is trained on: faces of 16 to 22 pixels.
-_base_ = '../fcg_gan_blind_x4.py'
+_base_ = '../fcg_gan/fcg_gan_blind_x4.py'
 
 _rain = dict(type='BlindHeavyRain', sides=(16, 22), seed=2022)
 test_dataloader = dict(dataset=dict(pipeline=[_rain, dict(type='ParsingTarget', scale=4), dict(type='PackFaceInputs')]))

@@ -1,5 +1,5 @@
 # Test faces beyond what fcg_gan_blind_x4 is trained on: more noise and harder JPEG.
-_base_ = '../fcg_gan_blind_x4.py'
+_base_ = '../fcg_gan/fcg_gan_blind_x4.py'
 
 _camera = [
     dict(type='AdditiveNoise', sigma=(14, 25), lam=(9, 16)),

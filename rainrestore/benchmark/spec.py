@@ -8,10 +8,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from rainrestore.engine.config_files import find_file
 from rainrestore.errors import ConfigError
-
-ROOT = Path(__file__).resolve().parents[2]
-BENCHMARKS = ROOT / 'configs' / 'benchmarks'
 
 
 @dataclass(frozen=True)
@@ -131,17 +129,14 @@ def load_benchmark(spec: str) -> Benchmark:
     """Read a benchmark.
 
     Args:
-        spec: A name in ``configs/benchmarks``, or the path of a file of that form: ``title``, ``methods`` (name ->
-            fields of :class:`Method`; paths are relative to the file) and optionally the others of
+        spec: A name in the folder ``benchmarks``, or the path of a file of that form: ``title``, ``methods`` (name ->
+            fields of :class:`Method`; a config is a path relative to the file, or a name) and optionally the others of
             :class:`Benchmark`.
 
     Raises:
         ConfigError: No such file, or an entry that does not fit; the message names it.
     """
-    path = Path(spec) if spec.endswith('.py') else BENCHMARKS / f'{spec}.py'
-    if not path.is_file():
-        known = ', '.join(sorted(file.stem for file in BENCHMARKS.glob('*.py'))) or 'none'
-        raise ConfigError(f'{path}: no such benchmark; by name there are {known}, others are given as a path to a .py')
+    path = find_file(spec, 'benchmarks')
     content = Config.fromfile(path).to_dict()
     missing = [key for key in ('title', 'methods') if not content.get(key)]
     if missing:
@@ -188,9 +183,11 @@ def _entry(kind: type[Method] | type[Task], name: str, entry: Mapping[str, Any],
     values = dict(entry, name=name)
     for key in ('config', 'first'):
         if key in values:
-            values[key] = (path.parent / values[key]).resolve()
-            if not values[key].is_file():
-                raise ConfigError(f'{path}: {name}: {key}: no file {values[key]}')
+            beside = (path.parent / values[key]).resolve()
+            try:
+                values[key] = beside if beside.is_file() else find_file(values[key])
+            except ConfigError as error:
+                raise ConfigError(f'{path}: {name}: {key}: {error}') from error
     for key in ('pretrained', 'paper', 'needs'):
         if key in values:
             values[key] = tuple(values[key])

@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.runner import set_random_seed
 
     from rainrestore.engine.config import load_config
+    from rainrestore.engine.config_files import default_work_dir
     from rainrestore.errors import ConfigError
     from rainrestore.registry import DATASETS, SCOPE
     from rainrestore.visualization import fed_rows, picture_sheet
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise ConfigError(f'{args.config}: {error}') from error
-    out = args.out or Path('work_dirs') / Path(args.config).stem / f'browse_{args.split}.png'
+    out = args.out or default_work_dir(args.config) / f'browse_{args.split}.png'
     print(f'sheet: {picture_sheet(rows, titles, out, names)}')
     if args.show:
         _show(out)

@@ -19,7 +19,7 @@ GREY = 0.5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore mixed_guidance``."""
-    parser.add_argument('config', help='a config of HiFaceGAN, e.g. configs/hifacegan_128.py')
+    parser.add_argument('config', help='a config of HiFaceGAN, e.g. configs/hifacegan/hifacegan_128.py')
     parser.add_argument('checkpoint', help='a .pth or .safetensors file, or rainrestore://NAME')
     parser.add_argument('first', metavar='FIRST', type=Path, help='the picture that guides the coarse levels')
     parser.add_argument(
@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.checkpoints import load_weights
     from rainrestore.datasets.image_io import read_image
     from rainrestore.engine.config import load_config
+    from rainrestore.engine.config_files import default_work_dir
     from rainrestore.engine.device import find_device
     from rainrestore.errors import ConfigError
     from rainrestore.registry import MODELS, SCOPE
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     network: Any = getattr(getattr(model, 'generator', None), 'network', object())
     if not (hasattr(model, 'mixed_guidance') and hasattr(network, 'mixed_guidance')):
         raise ConfigError(
-            f'{args.config}: its network has no levels to guide; HiFaceGAN has (configs/hifacegan_128.py)'
+            f'{args.config}: its network has no levels to guide; HiFaceGAN has (configs/hifacegan/hifacegan_128.py)'
         )
     pictures = [read_image(path) for path in (args.first, args.rest) if path is not None]
     height, width = pictures[0].shape[:2]
@@ -75,6 +76,6 @@ def run(args: argparse.Namespace) -> int:
     restored = [to_picture(model.mixed_guidance(first, rest, count)[0]) for count in counts]
     given = [to_picture(guide[0]) for guide in (first, rest)]
     titles = ['first', 'rest' if args.rest else 'grey', *(f'k = {count}' for count in counts)]
-    out = args.out or Path('work_dirs') / Path(args.config).stem / 'mixed_guidance.png'
+    out = args.out or default_work_dir(args.config) / 'mixed_guidance.png'
     print(f'sheet: {picture_sheet([[*given, *restored]], titles, out, cell=max(restored[0].shape))}')
     return 0

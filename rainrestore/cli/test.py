@@ -74,12 +74,13 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.checkpoints import load_weights
     from rainrestore.engine.allocator import keep_freed_memory
     from rainrestore.engine.config import load_config
+    from rainrestore.engine.config_files import default_work_dir
     from rainrestore.engine.device import find_device
     from rainrestore.engine.processes import joined
     from rainrestore.errors import ConfigError
 
     keep_freed_memory()
-    out = args.out or Path('work_dirs') / Path(args.config).stem / 'test'
+    out = args.out or default_work_dir(args.config) / 'test'
     config = for_testing(
         load_config(args.config, args.cfg_options, args.data), args.config, args.split, out, args.images
     )

@@ -5,7 +5,6 @@ weights as if it had not been interrupted.
 """
 
 import argparse
-from pathlib import Path
 
 from mmengine.config import DictAction
 
@@ -54,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     from rainrestore.engine.allocator import keep_freed_memory
     from rainrestore.engine.config import load_config
+    from rainrestore.engine.config_files import default_work_dir
     from rainrestore.engine.processes import from_first, joined
     from rainrestore.engine.saving import newest_checkpoint
     from rainrestore.engine.signals import exit_code
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config, args.cfg_options, args.data)
     if not config.get('train_cfg'):
         raise ConfigError(f'{args.config} has no train_cfg: it describes what is tested only (rainrestore test)')
-    config.work_dir = args.work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    config.work_dir = args.work_dir or config.get('work_dir') or str(default_work_dir(args.config))
     config.launcher = args.launcher
     if args.amp is not None:
         wrapper = config.optim_wrapper

@@ -1,14 +1,15 @@
 """Config files with the command line's changes."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from rainrestore.engine.config_files import find_file, moved
 from rainrestore.errors import ConfigError
 
-PACKAGE = Path(__file__).resolve().parents[1]
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -18,17 +19,15 @@ def load_config(
     """Read a Python config, merge ``--cfg-options`` and pass ``data_root`` on to the data sets.
 
     Args:
-        path: the config file.
-        options: dotted keys and their values; ``data_root`` among them is the folder of faces.
-        data_root: as that option, which it overrules.
+        path: The config file, or the name of a config of this package
+            (:func:`~rainrestore.engine.config_files.find_file`).
+        options: Dotted keys and their values; ``data_root`` among them is the folder of faces.
+        data_root: As that option, which it overrules.
 
     Raises:
-        ConfigError: no such file, or an option that names no place in the config.
+        ConfigError: No such file, or an option that names no place in the config.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError(f'{path}: no such config; the configs of this package are in the folder configs/')
-    config = Config.fromfile(path)
+    config = _read(find_file(path))
     try:
         config.merge_from_dict(dict(options or {}))
     except (KeyError, IndexError, TypeError) as error:
@@ -41,17 +40,18 @@ def load_config(
     return config
 
 
-def bundled_config(name: str) -> Path:
-    """The file of a config that the zoo's index names, such as ``configs/fcg_gan_x4.py``, from whatever folder.
-
-    An installed package has its own copy of ``configs/`` (setup.py puts it there); a checkout has it beside the
-    package.
-
-    Raises:
-        ConfigError: neither has it.
-    """
-    # The package's own first: beside an installed package, in site-packages, configs/ may be anybody's.
-    for root in (PACKAGE, PACKAGE.parent):
-        if (root / name).is_file():
-            return root / name
-    raise ConfigError(f'{name}: this config of the zoo is missing; install rainrestore again')
+def _read(path: Path) -> Config:
+    """The config without its private variables (``_NAME``), which only served to write it."""
+    try:
+        config = Config.fromfile(path)
+    except FileNotFoundError as error:
+        missing = re.search(r'file "(.+)" does not exist', str(error))
+        if missing is None:
+            raise
+        base = Path(missing[1])
+        place = moved(base)
+        hint = f'; it has moved to {place}' if place else ''
+        raise ConfigError(f'{path}: _base_: no file {base}{hint}') from error
+    for name in [name for name in config if name.startswith('_')]:
+        config.pop(name)
+    return config

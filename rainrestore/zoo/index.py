@@ -67,7 +67,7 @@ class Zoo:
             ConfigError: There is no such file.
         """
         # The engine is needed for configs only, not to find weights.
-        from rainrestore.engine.config import bundled_config
+        from rainrestore.engine.config_files import bundled_config
 
         beside = self.files / entry['Config']
         return beside if beside.is_file() else bundled_config(entry['Config'])

@@ -21,7 +21,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from pathlib import Path
 from statistics import median
 from typing import Any
 from unittest import mock
@@ -47,7 +46,6 @@ from rainrestore.models.restorers.base import Restorer
 from rainrestore.models.restorers.preprocessor import RestorationPreprocessor
 from rainrestore.registry import DATASETS, MODELS
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 PAIRS = ('msrresnet', 'srgan_x4', 'fcg_gan_x4')
 GOAL = {'cpu': 2.5, 'cuda': 1.5}
 DATA_GOAL = 0.02
@@ -177,7 +175,7 @@ def _foreign(channels: int, blocks: int) -> dict[str, dict[str, Any]]:
 
 
 def _config(name: str) -> Config:
-    return load_config(CONFIGS / f'{name}.py')
+    return load_config(name)
 
 
 @contextmanager

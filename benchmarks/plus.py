@@ -1,0 +1,29 @@
+# What lifts the network of the paper at its own cost, one change at a time.
+_base_ = '../configs/_base_/models/mse_alone.py'
+
+title = 'One change at a time'
+_trained = dict(warm_up=_base_._mse_alone, pretrained=('hrrm_x4', 'fpm_x4'))
+methods = dict(
+    fcg_gan=dict(label='FCG-GAN', config='fcg_gan_x4', **_trained),
+    mirrored=dict(
+        label='FCG-GAN and its mirror image',
+        config='fcg_gan_mirrored_x4',
+        checkpoint_of='fcg_gan',
+        pretrained=_trained['pretrained'],
+    ),
+    residual=dict(label='added to the enlarged J', config='fcg_gan_residual_x4', **_trained),
+    supervised=dict(label='S, T and A supervised', config='fcg_gan_supervised_x4', **_trained),
+    fixed_norms=dict(label='pre-trained statistics kept', config='fcg_gan_fixed_norms_x4', **_trained),
+    l1=dict(label='L1', config='fcg_gan_l1_x4', **_trained),
+    psnr_loss=dict(label='mean PSNR as a loss', config='fcg_gan_psnr_loss_x4', **_trained),
+    held_rate=dict(label='learning rate held', config='fcg_gan_x4', final_rate=1.0, **_trained),
+    no_decay=dict(label='no weight decay', config='fcg_gan_no_decay_x4', **_trained),
+    hinge=dict(label='hinge', config='fcg_gan_hinge_x4', **_trained),
+    relativistic=dict(label='relativistic', config='fcg_gan_relativistic_x4', **_trained),
+    cross_entropy=dict(label='parsing by cross-entropy', config='fcg_gan_cross_entropy_x4', **_trained),
+    attention=dict(label='attention', config='fcg_gan_attention_x4', **_trained),
+    direct=dict(label='drawn at low resolution, larger trunk', config='fcg_gan_direct_x4', **_trained),
+    ema=dict(label='moving average', config='fcg_gan_ema_x4', **_trained),
+)
+reference = 'fcg_gan'
+metrics = [dict(type='LPIPS')]

@@ -1,0 +1,21 @@
+# What brings J nearer to the truth, one change at a time; every row is the J of a module, enlarged.
+title = 'Rain removal'
+options = {'model.type': 'RainRemoverThenBicubic'}
+methods = dict(
+    hrrm=dict(label='HRRM', config='hrrm_x4'),
+    supervised=dict(label='S, T and A supervised', config='hrrm_supervised_x4'),
+    inverse=dict(label='J mixed with the solved rain model', config='hrrm_inverse_x4'),
+    no_vgg=dict(label='without VGG', config='hrrm_no_vgg_x4'),
+    plus=dict(label='all three', config='hrrm_plus_x4'),
+    no_decay=dict(label='without weight decay', config='hrrm_no_decay_x4'),
+)
+reference = 'hrrm'
+metrics = [dict(type='PSNR', pred_key='lr_img')]
+columns = dict(
+    PSNR_lr_img=('PSNR of J', 2),
+    MAE_streak=('error of S', 3),
+    MAE_transmission=('of T', 3),
+    MAE_airlight=('of A', 3),
+    PSNR=('PSNR of J enlarged', 2),
+    SSIM=('SSIM of it', 4),
+)

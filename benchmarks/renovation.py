@@ -1,0 +1,50 @@
+# HiFaceGAN's table: rainrestore benchmark renovation --data DIR --faces N. One row is trained for each task on its own,
+# one is the network of the zoo, trained for the mixture; all are tested on the same faces. A method of your own is one
+# more entry.
+_base_ = '../configs/_base_/models/hifacegan_mse_alone.py'
+
+title = 'Face renovation'
+methods = dict(
+    degraded=dict(label='Degraded input', config='degraded_128', checkpoint='none'),
+    hifacegan_mixed=dict(
+        label='HiFaceGAN (reduced), mixture',
+        config='hifacegan_128',
+        checkpoint='rainrestore://hifacegan_128',
+        pretrained=('hifacegan_128',),
+    ),
+    hifacegan=dict(
+        label='HiFaceGAN (reduced), each task',
+        config='hifacegan_128',
+        warm_up=_base_._hifacegan_mse_alone,
+    ),
+)
+tasks = dict(
+    downsample=dict(label='Super-resolution', config='hifacegan_downsample_128'),
+    mosaic=dict(label='Hallucination from mosaics', config='hifacegan_mosaic_128'),
+    noise=dict(label='Denoising', config='hifacegan_noise_128'),
+    blur=dict(label='Deblurring', config='hifacegan_blur_128'),
+    jpeg=dict(label='JPEG artefact removal', config='hifacegan_jpeg_128'),
+    mixed=dict(label='Renovation of mixed degradations', config='hifacegan_128'),
+)
+reference = 'degraded'
+side = 128
+# At 128 pixels five scales of MS-SSIM do not fit, and of blocks of 96 pixels NIQE would have one. FED, the face
+# embedding distance, is IdentityDistance: dlib's embedding, Euclidean distance.
+metrics = [
+    dict(type='MSSSIM', scales=4),
+    dict(type='LPIPS'),
+    dict(type='FID'),
+    dict(type='NIQE', block=64),
+    dict(type='IdentityDistance'),
+    dict(type='LLE'),
+]
+columns = dict(
+    PSNR=('PSNR ↑', 2),
+    SSIM=('SSIM ↑', 4),
+    MSSSIM_4scales=('MS-SSIM, 4 scales ↑', 4),
+    LPIPS=('LPIPS ↓', 4),
+    FID=('FID ↓', 2),
+    NIQE_block64=('NIQE, blocks of 64 ↓', 2),
+    identity_distance=('FED ↓', 3),
+    LLE=('LLE ↓', 2),
+)

@@ -1,0 +1,14 @@
+# ESRGAN on the rainy image directly: its trunk (reduced, see rrdb_trunk.py) and its relativistic average loss. The
+# upsampling and the weights of the losses are those of srgan_x4.py, so that the two differ in what ESRGAN is about.
+_base_ = [
+    '../_base_/models/srgan.py',
+    '../_base_/data/rain_x4.py',
+    '../_base_/models/rrdb_trunk.py',
+    '../_base_/schedules/joint.py',
+    '../_base_/runtime.py',
+]
+
+model = dict(
+    generator=dict(trunk=dict(_base_._rrdb, _delete_=True)),
+    adversarial_loss=dict(type='RelativisticAdversarialLoss'),
+)

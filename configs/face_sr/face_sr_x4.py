@@ -1,0 +1,15 @@
+# Face SR (Song et al. 2019) as the paper compares with it: the rainy image and its parsed face at the input layer of
+# SRGAN's generator. The paper does not say where F comes from without rain removal: here from I alone, learned from
+# scratch with the rest. To start from a parsing module of fpm_rainy_x4.py: --cfg-options load_from=CHECKPOINT
+_base_ = [
+    '../_base_/models/srgan.py',
+    '../_base_/data/rain_x4.py',
+    '../_base_/schedules/joint.py',
+    '../_base_/runtime.py',
+]
+
+model = dict(
+    face_parser=dict(type='FaceParsingUNet', base_channels=16, out_channels=19),
+    generator=dict(parsing_at='input'),
+    parsing_loss=dict(type='ParsingLoss'),
+)

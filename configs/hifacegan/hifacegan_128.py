@@ -1,0 +1,18 @@
+# HiFaceGAN (Yang et al. 2020): renovation of faces of 128 pixels that were blurred, made noisy, compressed and shrunk,
+# in random order.
+_base_ = [
+    '../_base_/models/hifacegan.py',
+    '../_base_/data/rain_x4.py',
+    '../_base_/data/renovation.py',
+    '../_base_/schedules/joint.py',
+    '../_base_/runtime.py',
+]
+
+# two time scales, as SPADE: half and twice 2e-4
+_adam = dict(betas=(0.0, 0.9), weight_decay=0)
+optim_wrapper = dict(
+    generator=dict(optimizer=dict(lr=1e-4, **_adam)), discriminator=dict(optimizer=dict(lr=4e-4, **_adam))
+)
+train_dataloader = dict(dataset=dict(pipeline=_base_._renovation_train['mixed']))
+val_dataloader = dict(dataset=dict(pipeline=_base_._renovation_test['mixed']))
+test_dataloader = dict(dataset=dict(pipeline=_base_._renovation_test['mixed']))

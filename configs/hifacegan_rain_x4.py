@@ -1,7 +1,0 @@
-# HiFaceGAN on the heavy-rain task beside FCG-GAN: the rainy image enlarged to 128 pixels, neither physics nor parsing.
-_base_ = 'hifacegan_128.py'
-
-model = dict(generator=dict(scale=4))
-train_dataloader = dict(dataset=dict(pipeline=_base_.rain_training))
-val_dataloader = dict(dataset=dict(pipeline=_base_.rain_testing))
-test_dataloader = dict(dataset=dict(pipeline=_base_.rain_testing))

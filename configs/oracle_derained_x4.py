@@ -1,5 +1,0 @@
-# The true J in the place of the predicted one. tools/test.py configs/oracle_derained_x4.py rainrestore://fcg_gan_x4
-_base_ = 'fcg_gan_x4.py'
-
-model = dict(type='OracleFCGGAN', oracle='derained')
-train_dataloader = train_cfg = optim_wrapper = None

@@ -1,5 +1,0 @@
-# The true F in the place of the predicted one. tools/test.py configs/oracle_parsing_x4.py rainrestore://fcg_gan_x4
-_base_ = 'fcg_gan_x4.py'
-
-model = dict(type='OracleFCGGAN', oracle='parsing')
-train_dataloader = train_cfg = optim_wrapper = None

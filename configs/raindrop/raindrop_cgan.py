@@ -1,0 +1,19 @@
+# Raindrops on glass, a conditional GAN: one rate for both players, 20 epochs of the Raindrop set's 861 pictures in
+# batches of 8. Here: drops rendered over faces (data_root); raindrop_pix2pix_qian.py has the Raindrop set.
+_base_ = [
+    '../_base_/models/raindrop_cgan.py',
+    '../_base_/data/rain_x4.py',
+    '../_base_/data/raindrops.py',
+    '../_base_/schedules/joint.py',
+    '../_base_/runtime.py',
+]
+
+optim_wrapper = dict(
+    generator=dict(optimizer=dict(lr=1e-3, weight_decay=0)),
+    discriminator=dict(optimizer=dict(lr=1e-3, weight_decay=0)),
+)
+train_cfg = dict(max_iters=2150, val_interval=215)
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline=_base_._raindrops_train))
+val_dataloader = dict(dataset=dict(pipeline=_base_._raindrops_test))
+test_dataloader = dict(dataset=dict(pipeline=_base_._raindrops_test))
+default_hooks = dict(checkpoint=dict(interval=215))

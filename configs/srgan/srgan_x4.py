@@ -1,0 +1,7 @@
+# SRGAN on the rainy image directly: neither rain removal nor parsing nor local discriminators.
+_base_ = [
+    '../_base_/models/srgan.py',
+    '../_base_/data/rain_x4.py',
+    '../_base_/schedules/joint.py',
+    '../_base_/runtime.py',
+]

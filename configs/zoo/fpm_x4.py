@@ -1,7 +1,0 @@
-# The bundled parsing module: a schedule for a CPU, decayed to zero.
-_base_ = '../fpm_x4.py'
-
-max_iters = 800
-train_cfg = dict(max_iters=max_iters, val_interval=200)
-param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max=max_iters, end=max_iters, eta_min=1e-5)]
-default_hooks = dict(checkpoint=dict(interval=50))
