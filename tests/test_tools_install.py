@@ -114,3 +114,37 @@ def test_dry_run_prints_the_commands_and_runs_none():
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert 'python -m pip install' in done.stdout
     assert 'installed in' not in done.stdout
+
+
+def fake_python(folder: Path, code: int) -> str:
+    """A Python whose pip says a lot and ends with ``code``."""
+    path = folder / 'python'
+    path.write_text(f'#!/bin/sh\necho "Collecting numpy==2.4.6"\necho "ERROR: a conflict" >&2\nexit {code}\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_pip_is_quiet_and_shown_in_full_when_it_fails(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['install.py'])
+    monkeypatch.setattr(install, 'installed_distributions', dict)
+    monkeypatch.setattr(sys, 'executable', fake_python(tmp_path, 0))
+    assert install.main() == 0
+    printed = capsys.readouterr()
+    assert [line.split(':')[0] for line in printed.out.splitlines()[:-1]] == [
+        *('[1/4] torch', '[2/4] packages with their own requirements'),
+        *('[3/4] mmagic and other packages without their own requirements', '[4/4] rainrestore itself'),
+    ]
+    assert printed.err == ''
+    monkeypatch.setattr(sys, 'executable', fake_python(tmp_path, 3))
+    assert install.main() == 3
+    printed = capsys.readouterr()
+    assert '[1/4] torch: failed after 0 s' in printed.out and '[2/4]' not in printed.out
+    assert 'Collecting numpy==2.4.6' in printed.err and 'ERROR: a conflict' in printed.err
+    assert 'python -m pip install torch==' in printed.err.splitlines()[-1]
+
+
+def test_on_a_terminal_the_package_is_named_on_the_same_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'executable', fake_python(tmp_path, 0))
+    monkeypatch.setattr(sys.stdout, 'isatty', lambda: True)
+    assert install.run_pip(('install', 'x'), tmp_path / 'constraints.txt', '[1/2] x')[0] == 0
+    assert '\r\033[K[1/2] x: Collecting numpy==2.4.6' in capsys.readouterr().out

@@ -37,7 +37,7 @@ class InstallError(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """One pip command, and why it is run."""
+    """One pip command, and what it installs or removes."""
 
     why: str
     pip: tuple[str, ...]
@@ -64,15 +64,20 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / 'constraints.txt'
         constraints.write_text('\n'.join(constraint_lines(pins, installed)) + '\n', encoding='utf-8')
-        for step in steps:
-            print(f'# {step.why}\n{shlex.join(["python", "-m", "pip", *step.pip])}', flush=True)
-            if not args.dry_run:
-                code = run_pip(step.pip, constraints)
-                if code:
-                    print('install: error: the pip command above failed; mend that and run this again', file=sys.stderr)
-                    return code
+        for number, step in enumerate(steps, 1):
+            command = shlex.join(['python', '-m', 'pip', *step.pip])
+            if args.dry_run:
+                print(f'# {step.why}\n{command}')
+                continue
+            code, output = run_pip(step.pip, constraints, f'[{number}/{len(steps)}] {step.why}')
+            if code:
+                print(output, file=sys.stderr)
+                print(
+                    f'install: error: {command} failed as shown above; correct it and run this again', file=sys.stderr
+                )
+                return code
     if not args.dry_run:
-        print(f'installed in {time.monotonic() - start:.0f} s; `rainrestore doctor` tells how it stands')
+        print(f'installed in {time.monotonic() - start:.0f} s; `rainrestore doctor` checks the installation')
     return 0
 
 
@@ -96,22 +101,22 @@ def plan(
     if 'torch' in installed:
         kept.append(f'torch {installed["torch"]} stays')
     else:
-        steps.append(Step('torch is not there', ('install', f'torch=={pins["torch"]}')))
+        steps.append(Step('torch', ('install', f'torch=={pins["torch"]}')))
 
     gui = [name for name in GUI_OPENCV if name in installed]
     if gui:
         # Both builds own the folder cv2: removing one takes files of the other, so the headless one is laid anew.
-        steps.append(Step('the GUI build of OpenCV needs libGL, which servers lack', ('uninstall', '-y', *gui)))
+        steps.append(Step('remove the GUI build of OpenCV, which needs libGL', ('uninstall', '-y', *gui)))
         steps.append(
             Step(
-                'the headless build of OpenCV takes its place',
+                'the headless build of OpenCV',
                 ('install', '--no-deps', '--force-reinstall', f'{HEADLESS_OPENCV}=={pins[HEADLESS_OPENCV]}'),
             )
         )
 
     wanted = {'stack.txt': True, 'web.txt': web, 'dev.txt': dev}
     files = [word for name, needed in wanted.items() if needed for word in ('-r', str(REQUIREMENTS / name))]
-    steps.append(Step('packages whose own requirements are welcome', ('install', *files)))
+    steps.append(Step('packages with their own requirements', ('install', *files)))
 
     if 'torchvision' in installed:
         kept.append(f'torchvision {installed["torchvision"]} stays')
@@ -121,15 +126,15 @@ def plan(
     fork, upstream = installed.get('onedl-mmengine'), installed.get('mmengine')
     fork_pinned = f'onedl-mmengine=={pins["onedl-mmengine"]}'
     if fork and upstream:
-        steps.append(Step('mmengine was laid over its fork, in the same folder', ('uninstall', '-y', 'mmengine')))
-        steps.append(Step('the fork is laid anew', ('install', '--no-deps', '--force-reinstall', fork_pinned)))
+        steps.append(Step('remove mmengine, which overwrote files of its fork', ('uninstall', '-y', 'mmengine')))
+        steps.append(Step('the fork of mmengine again', ('install', '--no-deps', '--force-reinstall', fork_pinned)))
     elif fork:
         kept.append(f'onedl-mmengine {fork} stays')
     elif upstream and (0, 10, 7) <= numbers(upstream) < (1,):
         kept.append(f'mmengine {upstream} stays')
     else:
         if upstream:
-            steps.append(Step(f'mmengine {upstream} is older than 0.10.7', ('uninstall', '-y', 'mmengine')))
+            steps.append(Step(f'remove mmengine {upstream}, older than 0.10.7', ('uninstall', '-y', 'mmengine')))
         plain.append(fork_pinned)
 
     mmcv = next((name for name in ('mmcv', 'mmcv-lite') if name in installed), None)
@@ -144,10 +149,8 @@ def plan(
 
     plain_names = WITHOUT_THEIR_REQUIREMENTS + (WEB_WITHOUT_THEIR_REQUIREMENTS if web else ())
     plain += [f'{name}=={pins[name]}' for name in plain_names]
-    steps.append(
-        Step('packages whose own requirements would replace what was just chosen', ('install', '--no-deps', *plain))
-    )
-    steps.append(Step('this package', ('install', '--no-deps', '--no-build-isolation', '--editable', str(ROOT))))
+    steps.append(Step('mmagic and other packages without their own requirements', ('install', '--no-deps', *plain)))
+    steps.append(Step('rainrestore itself', ('install', '--no-deps', '--no-build-isolation', '--editable', str(ROOT))))
     return kept, steps
 
 
@@ -165,14 +168,28 @@ def constraint_lines(pins: Mapping[str, str], installed: Mapping[str, str]) -> l
     return [f'{name}=={version}' for name, version in bound.items() if name != 'torchvision']
 
 
-def run_pip(arguments: tuple[str, ...], constraints: Path) -> int:
-    """Run pip of this Python quietly."""
-    command = [sys.executable, '-m', 'pip', '--disable-pip-version-check', *arguments, '--quiet']
+def run_pip(arguments: tuple[str, ...], constraints: Path, title: str) -> tuple[int, str]:
+    """Run pip of this Python; its exit code and its output.
+
+    The screen shows one line: the title, on a terminal also the package that pip is at, and the seconds at the end.
+    """
+    command = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '--no-color', *arguments]
     if arguments[0] == 'install':
         # Compiling 2 GB of Python to bytecode takes two thirds of the time, and Python does it by itself for the few
         # files that it imports.
-        command += ['--constraint', str(constraints), '--no-compile']
-    return subprocess.run(command, check=False).returncode
+        command += ['--constraint', str(constraints), '--no-compile', '--progress-bar', 'off']
+    terminal = sys.stdout.isatty()
+    start, lines = time.monotonic(), []
+    print(title, end='', flush=True)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
+        for line in pip.stdout or ():
+            lines.append(line)
+            found = re.match(r'\s*(?:Collecting|Downloading|Installing)\b.{,50}', line)
+            if terminal and found:
+                print(f'\r\033[K{title}: {found[0].strip()}', end='', flush=True)
+    ending = f'failed after {time.monotonic() - start:.0f} s' if pip.returncode else f'{time.monotonic() - start:.0f} s'
+    print(f'\r\033[K{title}: {ending}' if terminal else f': {ending}', flush=True)
+    return pip.returncode, ''.join(lines)
 
 
 def installed_distributions() -> dict[str, str]:

@@ -298,7 +298,7 @@ def build_restorer(config: Mapping[str, Any], name: str, checkpoint: str | Path 
     if not config.get('model'):
         raise ConfigError(f'{name}: a config of a network has a "model"')
     # Whatever scope another package has made the default one, as mmagic's inferencers do.
-    network = MODELS.build({'_scope_': SCOPE, **_without_training(config['model'])})
+    network = MODELS.build({'_scope_': SCOPE, **without_training(config['model'])})
     if checkpoint is not None:
         load_weights(network, checkpoint)
     for part in [part for part, _ in network.named_children() if is_training_only(part)]:
@@ -308,7 +308,7 @@ def build_restorer(config: Mapping[str, Any], name: str, checkpoint: str | Path 
     return network.eval().requires_grad_(False)
 
 
-def _without_training(model: Mapping[str, Any]) -> dict[str, Any]:
+def without_training(model: Mapping[str, Any]) -> dict[str, Any]:
     """The config of a network in which nothing is built that only training needs: discriminators and losses.
 
     A slot whose default is None is left out; any other slot gets an ``nn.Identity``. Their classes, of whatever

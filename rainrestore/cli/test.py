@@ -69,7 +69,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Test, write the results and print the summary."""
     from mmengine.dist import is_main_process
-    from mmengine.runner import Runner
 
     from rainrestore.checkpoints import load_weights
     from rainrestore.engine.allocator import keep_freed_memory
@@ -77,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.engine.config_files import default_work_dir
     from rainrestore.engine.device import find_device
     from rainrestore.engine.processes import joined
+    from rainrestore.engine.screen import ScreenHook, ScreenRunner, warnings_in_log
     from rainrestore.errors import ConfigError
 
     keep_freed_memory()
@@ -93,8 +93,9 @@ def run(args: argparse.Namespace) -> int:
             'CUDA_VISIBLE_DEVICES is empty'
         )
     config.launcher = args.launcher
-    with joined(args.launcher, config):
-        runner = Runner.from_cfg(config)
+    with warnings_in_log(), joined(args.launcher, config):
+        runner = ScreenRunner.from_cfg(config)
+        runner.register_hook(ScreenHook(args.config, args.checkpoint))
         if args.checkpoint != NO_CHECKPOINT:
             # several processes wrap it
             load_weights(getattr(runner.model, 'module', runner.model), args.checkpoint)
@@ -132,6 +133,7 @@ def for_testing(config: Config, path: str | Path, split: str, out: Path, images:
     Raises:
         ConfigError: It has no test data.
     """
+    from rainrestore.apis.restorer import without_training
     from rainrestore.errors import ConfigError
 
     if not config.get('test_dataloader'):
@@ -139,6 +141,8 @@ def for_testing(config: Config, path: str | Path, split: str, out: Path, images:
     for name in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'val_dataloader', 'val_cfg',
                  'val_evaluator', 'load_from'):  # fmt: skip
         config[name] = None
+    if config.get('model'):
+        config.model = without_training(config.model)
     config.resume = False
     config.test_dataloader.dataset.split = split
     config.test_cfg = config.get('test_cfg') or {}
@@ -149,7 +153,6 @@ def for_testing(config: Config, path: str | Path, split: str, out: Path, images:
         'per_image': str(out / 'per_image.csv'),
     }
     config.work_dir = str(out / 'log')
-    config.log_level = 'WARNING'
     config.default_hooks = {**config.get('default_hooks', {}), 'checkpoint': None}
     others = [hook for hook in config.get('custom_hooks') or [] if hook['type'] != 'RestorationSheetHook']
     sheet = {'type': 'RestorationSheetHook', 'images': images, 'path': str(out / 'sheet.png')}

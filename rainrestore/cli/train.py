@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.engine.config_files import default_work_dir
     from rainrestore.engine.processes import from_first, joined
     from rainrestore.engine.saving import newest_checkpoint
+    from rainrestore.engine.screen import ScreenHook, ScreenRunner, warnings_in_log
     from rainrestore.engine.signals import exit_code
     from rainrestore.errors import ConfigError
     from rainrestore.registry import RUNNERS
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f'--amp: {args.config} does not use AutocastOptimWrapper')
         for group in groups:
             group['enabled'] = args.amp
-    with joined(args.launcher, config):
+    with warnings_in_log(), joined(args.launcher, config):
         if args.resume == 'auto':
             # without a checkpoint to go on from, the run starts as the config says, load_from included
             newest = from_first(newest_checkpoint(config.work_dir) if is_main_process() else None)
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         elif args.resume:
             config.resume = True
             config.load_from = args.resume
-        # mmengine's Runner, unless runner_type names another
-        runner = RUNNERS.build(config)
+        runner = RUNNERS.build(config) if config.get('runner_type') else ScreenRunner.from_cfg(config)
+        runner.register_hook(ScreenHook(args.config))
         runner.train()
         return exit_code(runner)

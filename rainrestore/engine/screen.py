@@ -1,0 +1,173 @@
+"""The screen of a training or a test: what runs, a progress bar, results; everything else goes to the log file."""
+
+import contextlib
+import logging
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+PACKAGE = Path(__file__).resolve().parents[1]
+#: Modules of mmengine whose messages are of use while a training runs: losses, validations, checkpoints.
+SHOWN = ('logger_hook', 'checkpoint_hook')
+#: Warnings of mmengine about its own parts, and messages that the table of a test repeats.
+HIDDEN = re.compile(r'will be deprecated|save_param_scheduler|Iter\(test\)|Exp name|Checkpoints will be saved')
+
+
+class ScreenRunner(Runner):
+    """mmengine's Runner whose environment, config and initialisation go to the log file alone."""
+
+    def build_logger(self, *args: Any, **options: Any) -> MMLogger:
+        """As mmengine's, with a filter on what goes to the screen."""
+        logger = super().build_logger(*args, **options)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+                handler.addFilter(_is_for_screen)
+                handler.setStream(_BesideBar())
+        return logger
+
+    def _init_model_weights(self) -> None:
+        # mmengine prints where it loads weights from, and logs it as well.
+        with contextlib.redirect_stdout(None):
+            super()._init_model_weights()
+
+
+class ScreenHook(Hook):
+    """Say what runs before it starts, and show a progress bar on a terminal.
+
+    Where the output is no terminal there is no bar, and the losses are logged line by line.
+
+    Args:
+        config: Path of the config.
+        weights: Checkpoint of a test.
+    """
+
+    priority = 'VERY_LOW'
+
+    def __init__(self, config: str, weights: str | None = None) -> None:
+        self.config = config
+        self.weights = weights
+        self._bar: Any = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Say what runs, and open the bar."""
+        steps = f'{runner.iter:,} to {runner.max_iters:,}'
+        loader = runner.train_dataloader
+        data = [f'{_faces(loader)} to train, batches of {loader.batch_size}']
+        if runner.val_loop is not None:
+            data.append(f'{_faces(runner.val_dataloader)} to validate')
+        self._open(runner, data, runner.max_iters, runner.iter, 'iteration', {'iterations': steps})
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Move the bar on."""
+        if self._bar is not None:
+            loss = (outputs or {}).get('loss')
+            if loss is not None and not self._bar.disable and self._bar.n % 10 == 0:
+                self._bar.set_postfix(loss=f'{float(loss.detach()):.4g}', refresh=False)
+            self._bar.update()
+
+    def leave_train(self, runner: Runner) -> None:
+        """Close the bar, however the training ended."""
+        self._close()
+
+    after_train = leave_train
+
+    def before_test(self, runner: Runner) -> None:
+        """Say what runs, and open the bar."""
+        facts = {'weights': self.weights or 'none'}
+        loader = runner.test_dataloader
+        self._open(runner, [f'{_faces(loader)} to test'], len(loader), 0, 'batch', facts)
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Move the bar on."""
+        if self._bar is not None:
+            self._bar.update()
+
+    def after_test(self, runner: Runner) -> None:
+        """Close the bar."""
+        self._close()
+
+    def _open(
+        self, runner: Runner, data: list[str], total: int, initial: int, unit: str, facts: dict[str, str]
+    ) -> None:
+        if not is_main_process():
+            return
+        model = getattr(runner.model, 'module', runner.model)
+        device = next((value.device for value in model.parameters()), torch.device('cpu'))
+        facts = {
+            'model': f'{type(model).__name__}, {self.config}',
+            **facts,
+            'data': '; '.join(data),
+            'parameters': slot_parameters(model) or 'none',
+            'device': f'{device}, {torch.get_num_threads()} threads' if device.type == 'cpu' else str(device),
+            'writes to': f'{runner.work_dir} (log: {runner.log_dir})',
+        }
+        for key, value in facts.items():
+            print(f'{key:<12}{value}')
+        sys.stdout.flush()
+        # No bar in a log file: disable=None asks whether a terminal is there.
+        self._bar = tqdm(total=total, initial=initial, unit=f' {unit}', disable=None, dynamic_ncols=True)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def slot_parameters(model: torch.nn.Module) -> str:
+    """The parameters of each slot in millions, such as ``generator 0.94 M, discriminator 0.70 M``."""
+    counts = {name: sum(value.numel() for value in part.parameters()) for name, part in model.named_children()}
+    return ', '.join(f'{name} {count / 1e6:.2f} M' for name, count in counts.items() if count)
+
+
+@contextlib.contextmanager
+def warnings_in_log() -> Iterator[None]:
+    """Write the warnings of other packages to the log file, those of this package to the screen."""
+
+    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
+        level = logging.WARNING if Path(filename).is_relative_to(PACKAGE) else logging.INFO
+        MMLogger.get_current_instance().log(level, '%s:%d: %s', filename, lineno, message)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
+
+
+def _faces(loader: DataLoader) -> str:
+    dataset: Any = loader.dataset
+    dataset = getattr(dataset, 'dataset', dataset)
+    root = getattr(dataset, 'data_root', None)
+    if root and Path(root).is_relative_to(Path.cwd()):
+        root = Path(root).relative_to(Path.cwd())
+    return f'{len(dataset):,} faces' + (f' of {root}' if root else '')
+
+
+def _is_for_screen(record: logging.LogRecord) -> bool:
+    if HIDDEN.search(record.getMessage()):
+        return False
+    if record.levelno >= logging.WARNING:
+        return True
+    if record.module == 'logger_hook' and 'Iter(train)' in record.getMessage() and sys.stderr.isatty():
+        return False
+    own = Path(record.pathname).is_relative_to(PACKAGE) and record.module != 'screen'
+    return own or record.module in SHOWN
+
+
+class _BesideBar:
+    """Standard output above the bar."""
+
+    def write(self, text: str) -> None:
+        tqdm.write(text, file=sys.stdout, end='')
+
+    def flush(self) -> None:
+        sys.stdout.flush()

@@ -1,0 +1,89 @@
+"""The screen of a training and of a test: what runs, then progress; the rest is in the log file."""
+
+import io
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.logging import MMLogger
+from toy import toy_config
+
+from rainrestore.cli.main import main
+from rainrestore.engine.screen import ScreenHook, ScreenRunner, slot_parameters, warnings_in_log
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def trained(work_dir: Path, **changes) -> ScreenRunner:
+    runner = ScreenRunner.from_cfg(toy_config(work_dir, 4, log_level='INFO', **changes))
+    runner.register_hook(ScreenHook('configs/toy.py'))
+    runner.train()
+    return runner
+
+
+def log_text(runner: ScreenRunner) -> str:
+    return Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
+
+
+def test_the_first_lines_say_what_runs_and_the_rest_is_in_the_log_file(tmp_path, capsys):
+    runner = trained(tmp_path / 'run')
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split(maxsplit=1)[0] for line in printed[:6]] == [
+        *('model', 'iterations', 'data', 'parameters', 'device', 'writes')
+    ]
+    assert printed[0].split() == ['model', 'ToyModel,', 'configs/toy.py']
+    assert '0 to 4' in printed[1] and '7 faces to train, batches of 2' in printed[2]
+    assert str(tmp_path / 'run') in printed[5]
+    assert any('Iter(train) [4/4]' in line for line in printed[6:])
+    unwanted = ('Config:', 'System environment', 'Hooks will be executed', 'initialized', 'deprecated')
+    assert not [line for line in printed for words in unwanted if words in line]
+    log = log_text(runner)
+    assert all(words in log for words in ('Config:', 'System environment', 'Hooks will be executed'))
+    assert len(printed) < 30 < len(log.splitlines())
+
+
+def test_on_a_terminal_a_bar_takes_the_place_of_the_losses(tmp_path, monkeypatch, capsys):
+    screen = Terminal()
+    monkeypatch.setattr(sys, 'stderr', screen)
+    runner = trained(tmp_path / 'run')
+    assert '4/4' in screen.getvalue() and 'loss=' in screen.getvalue()
+    printed = capsys.readouterr().out
+    assert 'Iter(train)' not in printed
+    assert 'Iter(train) [4/4]' in log_text(runner)
+
+
+def test_parameters_of_each_slot():
+    model = torch.nn.ModuleDict({'generator': torch.nn.Linear(1000, 1000), 'pixel_loss': torch.nn.MSELoss()})
+    assert slot_parameters(model) == 'generator 1.00 M'
+
+
+def test_warnings_of_other_packages_go_to_the_log_file_and_ours_to_the_screen(tmp_path, capsys):
+    log = tmp_path / 'a.log'
+    logger = MMLogger.get_instance('screen_test', log_file=str(log))
+    screen = next(handler for handler in logger.handlers if not isinstance(handler, logging.FileHandler))
+    from rainrestore.engine import screen as module
+
+    screen.addFilter(module._is_for_screen)
+    with warnings_in_log():
+        warnings.warn_explicit('old API', UserWarning, '/site-packages/diffusers/utils.py', 3)
+        warnings.warn_explicit('odd face', UserWarning, module.__file__, 4)
+    printed = capsys.readouterr().out
+    assert 'odd face' in printed and 'old API' not in printed
+    assert 'old API' in log.read_text() and 'odd face' in log.read_text()
+
+
+@pytest.mark.slow
+def test_a_test_names_its_weights_and_builds_no_discriminator(tmp_path, capsys):
+    pytest.importorskip('mmagic')
+    words = ['test', 'configs/fcg_gan_x4.py', 'rainrestore://fcg_gan_x4', '--out', str(tmp_path)]
+    assert main([*words, '--cfg-options', 'test_dataloader.num_workers=0']) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1].split() == ['weights', 'rainrestore://fcg_gan_x4']
+    assert 'generator' in printed[3] and 'discriminator' not in printed[3]
+    assert len(printed) < 25
