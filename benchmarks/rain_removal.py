@@ -7,7 +7,8 @@ methods = dict(
     inverse=dict(label='J mixed with the solved rain model', config='hrrm_inverse_x4'),
     no_vgg=dict(label='without VGG', config='hrrm_no_vgg_x4'),
     plus=dict(label='all three', config='hrrm_plus_x4'),
-    no_decay=dict(label='without weight decay', config='hrrm_no_decay_x4'),
+    literal_decay=dict(label='Adam with weight decay 1e-4', config='hrrm_literal_decay_x4'),
+    grey_streak=dict(label='one channel for S', config='hrrm_grey_streak_x4'),
 )
 reference = 'hrrm'
 metrics = [dict(type='PSNR', pred_key='lr_img')]

@@ -90,19 +90,31 @@ ABLATIONS = {
 #: Ablations that change how the network learns or what it is, not which slots it has -> the options.
 CHANGES: dict[str, str | tuple[str, ...]] = {
     'fcg_gan_attention_x4': 'model.generator.attention',
-    'fcg_gan_cross_entropy_x4': 'model.parsing_loss',
     'fcg_gan_direct_x4': ('model.generator.direct', 'model.generator.trunk.num_blocks'),
     'fcg_gan_ema_x4': 'custom_hooks',
     'fcg_gan_fixed_norms_x4': 'model.fixed_norms',
     'fcg_gan_hinge_x4': ('model.adversarial_loss.type', 'model.local_adversarial_loss.type'),
     'fcg_gan_l1_x4': 'model.pixel_loss',
-    'fcg_gan_no_decay_x4': 'optim_wrapper.generator.optimizer.weight_decay',
+    'fcg_gan_literal_decay_x4': tuple(f'optim_wrapper.{group}.optimizer.weight_decay' for group in GROUPS),
     'fcg_gan_psnr_loss_x4': 'model.pixel_loss',
     'fcg_gan_relativistic_x4': ('model.adversarial_loss.type', 'model.local_adversarial_loss.type'),
     'fcg_gan_residual_x4': 'model.generator.residual',
+    'fcg_gan_squared_parsing_x4': 'model.parsing_loss',
+    'fcg_gan_strong_locals_x4': ('model.adversarial_loss.loss_weight', 'model.local_adversarial_loss.loss_weight'),
+    'fpm_palette_x4': (
+        'default_hooks.checkpoint',
+        'model.face_parser',
+        'model.parsing_loss',
+        'test_dataloader.dataset.pipeline',
+        'test_evaluator',
+        'train_dataloader.dataset.pipeline',
+        'val_dataloader.dataset.pipeline',
+        'val_evaluator',
+    ),
+    'fpm_squared_error_x4': 'model.parsing_loss',
     'hrrm_grey_streak_x4': 'model.rain_removal.streak_channels',
     'hrrm_inverse_x4': 'model.rain_removal.inverse',
-    'hrrm_no_decay_x4': 'optim_wrapper.optimizer.weight_decay',
+    'hrrm_literal_decay_x4': 'optim_wrapper.optimizer.weight_decay',
 }
 ENCODERS = {'hrrm_vgg_x4': 'VGGEncoder', 'hrrm_resnet_x4': 'ResNetEncoder'}
 
@@ -183,7 +195,8 @@ def test_config_differs_in_its_option_alone(name: str) -> None:
     if name in ABLATIONS:
         base, options = ABLATIONS[name][:2]
     elif name in CHANGES:
-        base, options = 'hrrm_x4' if name.startswith('hrrm') else 'fcg_gan_x4', CHANGES[name]
+        family = name.partition('_')[0]
+        base, options = f'{"fcg_gan" if family == "fcg" else family}_x4', CHANGES[name]
     else:
         base, options = 'hrrm_x4', 'model.rain_removal.encoder'
     options = (options,) if isinstance(options, str) else options

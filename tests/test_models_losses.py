@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from rainrestore.datasets.labels import LABEL_SHARES, NUM_LABELS
 from rainrestore.errors import CheckpointError
 from rainrestore.models.losses import (
     ContrastiveLoss,
@@ -154,6 +155,17 @@ def test_parsing_by_cross_entropy_leaves_faces_without_masks_out() -> None:
 def test_shares_that_are_none_are_refused(shares: list[float]) -> None:
     with pytest.raises(ValueError, match='label_shares'):
         ParsingCrossEntropyLoss(label_shares=shares)
+
+
+def test_shares_of_a_known_data_set_have_a_name() -> None:
+    shares = LABEL_SHARES['celebamask_hq']
+    assert len(shares) == NUM_LABELS and sum(shares) == pytest.approx(1, abs=1e-5)
+    named, given = (ParsingCrossEntropyLoss(label_shares=each).weights for each in ('celebamask_hq', shares))
+    assert torch.equal(named, given)
+    # the eyes, 0.4 % of the pixels, weigh ten times as much as the background
+    assert named[4] / named[0] == pytest.approx(((shares[0] + 1e-3) / (shares[4] + 1e-3)) ** 0.5, rel=1e-5)
+    with pytest.raises(ValueError, match=r"one of .'celebamask_hq'., got 'ffhq'"):
+        ParsingCrossEntropyLoss(label_shares='ffhq')
 
 
 def test_linear_adversarial_losses() -> None:

@@ -11,5 +11,5 @@ _base_ = [
 model = dict(
     face_parser=dict(type='FaceParsingUNet', base_channels=16, out_channels=19),
     generator=dict(parsing_at='input'),
-    parsing_loss=dict(type='ParsingLoss'),
+    parsing_loss=dict(type='ParsingCrossEntropyLoss', label_shares='celebamask_hq', loss_weight=0.01),
 )

@@ -32,6 +32,17 @@ PALETTE: np.ndarray = np.array(
 PALETTE.setflags(write=False)
 
 
+#: Data set -> mean share of each label over the pixels of its train split
+#: (``tools/dataset_converters/label_shares.py``).
+LABEL_SHARES: dict[str, tuple[float, ...]] = {
+    # the subset of 4,636 faces that the zoo's models are trained on
+    'celebamask_hq': (
+        0.284394, 0.254374, 0.020299, 0.002545, 0.002148, 0.002134, 0.004062, 0.003957, 0.004584, 0.003667,
+        0.003082, 0.004069, 0.006654, 0.317911, 0.010028, 0.002306, 0.000155, 0.041185, 0.032447,
+    ),
+}  # fmt: skip
+
+
 def _flip_table() -> np.ndarray:
     table = np.arange(256, dtype=np.uint8)
     for left, right in FLIP_PAIRS:

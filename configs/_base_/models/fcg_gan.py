@@ -31,5 +31,5 @@ model = dict(
     adversarial_loss=dict(type='LinearAdversarialLoss', loss_weight=1e-3),
     local_adversarial_loss=dict(type='LinearAdversarialLoss', loss_weight=1e-4),
     rain_loss=dict(type='RainReconstructionLoss'),
-    parsing_loss=dict(type='ParsingLoss'),
+    parsing_loss=dict(type='ParsingCrossEntropyLoss', label_shares='celebamask_hq', loss_weight=0.01),
 )

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rainrestore.datasets.labels import LABEL_SHARES
 from rainrestore.models.networks.hrrm import RainEstimate
 from rainrestore.physics import forward as rain_forward
 from rainrestore.registry import MODELS
@@ -136,18 +137,23 @@ class ParsingCrossEntropyLoss(ParsingLoss):
 
     Args:
         loss_weight: Factor of the loss.
-        label_shares: Mean share f_c of each label over the pixels of the training set, C values in [0, 1]
-            (``tools/dataset_converters/label_shares.py``). None weighs all labels by 1.
+        label_shares: Mean share f_c of each label over the pixels of the training set: C values in [0, 1]
+            (``tools/dataset_converters/label_shares.py`` computes them), or ``'celebamask_hq'``. None weighs all labels
+            by 1.
 
     Raises:
-        ValueError: ``label_shares`` holds a value outside [0, 1], or only zeros.
+        ValueError: ``label_shares`` is an unknown name, holds a value outside [0, 1], or only zeros.
     """
 
     weights: Tensor | None
 
-    def __init__(self, loss_weight: float = 1.0, label_shares: Sequence[float] | None = None) -> None:
+    def __init__(self, loss_weight: float = 1.0, label_shares: Sequence[float] | str | None = None) -> None:
         super().__init__(loss_weight)
         weights = None
+        if isinstance(label_shares, str):
+            if label_shares not in LABEL_SHARES:
+                raise ValueError(f'label_shares must be numbers or one of {list(LABEL_SHARES)}, got {label_shares!r}')
+            label_shares = LABEL_SHARES[label_shares]
         if label_shares is not None:
             shares = torch.tensor(label_shares, dtype=torch.float64)
             if shares.min() < 0 or shares.max() > 1 or not shares.any():

@@ -1,0 +1,6 @@
+# The paper's optimiser to the letter: Adam with weight decay 1e-4, which here outweighs the losses.
+_base_ = '../fcg_gan_x4.py'
+
+optim_wrapper = dict(
+    generator=dict(optimizer=dict(weight_decay=1e-4)), discriminator=dict(optimizer=dict(weight_decay=1e-4))
+)

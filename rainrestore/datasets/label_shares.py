@@ -1,0 +1,33 @@
+"""How much of a face each label covers, for the weights of the parser's loss."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from tqdm import tqdm
+
+from rainrestore.datasets.image_io import DatasetError, list_images, read_mask
+from rainrestore.datasets.labels import NUM_LABELS
+
+
+def label_shares(folder: str | os.PathLike[str], progress: bool = False) -> list[float]:
+    """Mean share f_c of each label over all pixels of a folder of masks.
+
+    Args:
+        folder: Label maps of any size.
+        progress: Whether to show a bar.
+
+    Returns:
+        19 shares that sum to 1.
+
+    Raises:
+        DatasetError: No folder, or no mask in it.
+    """
+    paths = list_images(folder)
+    if not paths:
+        raise DatasetError(f'{folder}: holds no mask')
+    counts = np.zeros(NUM_LABELS, dtype=np.int64)
+    for path in tqdm(paths, unit='mask', desc='shares', disable=not progress):
+        counts += np.bincount(read_mask(path).ravel(), minlength=NUM_LABELS)
+    return (counts / counts.sum()).tolist()
