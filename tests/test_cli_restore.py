@@ -142,7 +142,7 @@ def test_equal_names_never_share_a_result(tmp_path, command):
         np.testing.assert_array_equal(restored, restorer(line['source']))
     # from two folders, and one of them twice
     assert command(tmp_path / 'in' / 'y', tmp_path / 'in' / 'x' / 'a.png', tmp_path / 'in' / 'x', '-o', out / '2') == 0
-    assert tree(out / '2' / 'restored') == ['x/a.png', 'y/a.png']
+    assert tree(out / '2' / 'restored') == ['x/a.png', 'x/c.png', 'y/a.png']
 
 
 def test_second_run_does_what_is_not_done(faces, tmp_path):

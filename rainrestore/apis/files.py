@@ -4,25 +4,25 @@ import errno
 import glob
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO
 
 import numpy as np
 
 from rainrestore.apis.inputs import PictureError
+from rainrestore.apis.kinds import VIDEO_SUFFIXES, find_inputs, kind_of, video_suffix
 from rainrestore.apis.photos import PhotoRestorer
 from rainrestore.apis.video import restore_video
-from rainrestore.apis.video_files import VIDEO_SUFFIXES
 from rainrestore.datasets.image_io import (
     IMAGE_SUFFIXES,
     ImageFileError,
     check_regular,
     encode_png,
-    find_images,
     read_image,
 )
 from rainrestore.errors import ConfigError
@@ -73,11 +73,13 @@ class FilePlan:
         out: the folder for the results.
         sources: path below ``out/restored`` -> the picture.
         unlisted: folder or file that cannot be looked into -> why.
+        others: Files of the folders that are neither pictures nor clips.
     """
 
     out: Path
     sources: dict[str, Path]
     unlisted: dict[Path, str] = field(default_factory=dict)
+    others: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,12 @@ class FileOutcome:
 
 
 def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = False) -> FilePlan:
-    """Find the pictures, and with ``videos`` the clips (``VIDEO_SUFFIXES``), and give each its name.
+    """Find the pictures, and with ``videos`` the clips, and give each its name.
 
-    A folder stands for all pictures in it and in its sub-folders (by suffix; hidden ones and linked sub-folders are
-    left out, and so is ``out``); a name with ``*``, ``?`` or ``[`` that is no file, for what it matches. ``DIR/a.jpg``
-    becomes ``a.png`` in the same place below ``out/restored`` as it has below the folder that all inputs share, or
-    ``a.jpg.png`` where ``a.png`` would stand for more than one; ``a.webm`` becomes ``a.mkv``.
+    A folder stands for all pictures in it and in its sub-folders (by suffix, by content if that tells nothing; hidden
+    ones and linked sub-folders are left out, and so is ``out``); a name with ``*``, ``?`` or ``[`` that is no file, for
+    what it matches. ``DIR/a.jpg`` becomes ``a.png`` in the same place below ``out/restored`` as it has below the folder
+    that all inputs share, or ``a.jpg.png`` where ``a.png`` would stand for more than one; ``a.webm`` becomes ``a.mkv``.
 
     Raises:
         ConfigError: an input that does not exist, no picture at all, ``out`` is a file or looks like one, or a result
@@ -135,12 +137,14 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = Fal
         unlisted[Path(error.filename)] = f'cannot be listed ({error.strerror})'
 
     found: dict[Path, Path] = {}
+    others: list[Path] = []
     tops = []
     for name in _expanded(inputs):
         if os.path.isdir(name):
             if os.path.realpath(name) == os.path.realpath(out):
                 raise ConfigError(f'{out}: is an input itself; choose another folder for results')
-            paths = find_images(name, skip=[out], onerror=unlistable, suffixes=suffixes)
+            paths, neither = find_inputs(name, videos, [out], unlistable)
+            others += neither
             tops.append(Path(os.path.realpath(name)))
         else:
             paths = [name]
@@ -149,8 +153,8 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = Fal
     if not found and not unlisted:
         raise ConfigError(f'{", ".join(map(str, inputs))}: no pictures there ({", ".join(suffixes)})')
     top = Path(os.path.commonpath(tops))
-    plan = FilePlan(out, _result_names({path: place.relative_to(top).as_posix() for place, path in found.items()},
-                                        videos), unlisted)  # fmt: skip
+    names = _result_names({path: place.relative_to(top).as_posix() for place, path in found.items()}, videos)
+    plan = FilePlan(out, names, unlisted, tuple(others))
     _spare_inputs(plan)
     return plan
 
@@ -198,16 +202,22 @@ def restore_files(
         for name, source in plan.sources.items():
             clip = not name.endswith('.png')
             try:
-                digest = _source_digest(source)
-                if _is_done(done.get(name), plan.out, (RESTORED,) if clip else kinds, digest, restorer.fingerprint):
-                    yield FileOutcome(source, 'done', notes=tuple(done[name].get('notes', ())))
-                    continue
-                if clip:
-                    yield _restore_clip(restorer, _Read(name, source, digest), results, log, on_frame)
-                    continue
-                waiting.append(_Read(name, source, digest, read_image(source)))
+                read = _Read(name, source, _source_digest(source))
+                finished = _is_done(
+                    done.get(name), plan.out, (RESTORED,) if clip else kinds, read.digest, restorer.fingerprint
+                )
+                if not finished and not clip:
+                    waiting.append(replace(read, picture=read_image(source)))
             except ImageFileError as error:
                 yield FileOutcome(source, 'failed', error.reason)
+                continue
+            except Exception as error:  # noqa: BLE001
+                yield FileOutcome(source, 'failed', _defect(source, error))
+                continue
+            if finished:
+                yield FileOutcome(source, 'done', notes=tuple(done[name].get('notes', ())))
+            elif clip:
+                yield _restore_clip(restorer, read, results, log, on_frame)
             if len(waiting) == batch or sum(read.picture.size for read in waiting) > MAX_VALUES:
                 yield from _restore_and_write(restorer, waiting, results, log)
                 waiting = []
@@ -229,6 +239,8 @@ def _restore_and_write(
             if error.errno in HOPELESS:
                 raise _unwritable(results.out, error) from error
             yield FileOutcome(read.source, 'failed', f'its result cannot be written ({error.strerror or error})')
+        except Exception as error:  # noqa: BLE001
+            yield FileOutcome(read.source, 'failed', _defect(read.source, error))
         else:
             faces = len(record.get('faces', (read.source,)))
             yield FileOutcome(read.source, 'restored', notes=tuple(record.get('notes', ())), faces=faces)
@@ -252,12 +264,14 @@ def _restore_clip(
             os.removedirs((results.out / parts).parent)
         digest = sha256_of(results.out / target)
         _vouch(log, read, restorer, (RESTORED,), {target: digest}, result.record())
-    except PictureError as error:
+    except (PictureError, ImageFileError) as error:
         return FileOutcome(read.source, 'failed', error.reason)
     except OSError as error:
         if error.errno in HOPELESS:
             raise _unwritable(results.out, error) from error
         return FileOutcome(read.source, 'failed', f'its result cannot be written ({error.strerror or error})')
+    except Exception as error:  # noqa: BLE001
+        return FileOutcome(read.source, 'failed', _defect(read.source, error))
     return FileOutcome(read.source, 'restored', notes=result.notes, faces=result.faces)
 
 
@@ -295,7 +309,7 @@ def _location(path: Path) -> Path:
 
 def _result_names(named: Mapping[Path, str], videos: bool) -> dict[str, Path]:
     """Picture -> its path to result -> picture; no two results share a path, on file systems without case either."""
-    suffixes = {path: (videos and VIDEO_SUFFIXES.get(path.suffix.lower())) or '.png' for path in named}
+    suffixes = {path: video_suffix(path) if videos and kind_of(path) == 'clip' else '.png' for path in named}
     long = {path: f'{name}{suffixes[path]}' for path, name in named.items()}
     short = {path: f'{os.path.splitext(name)[0]}{suffixes[path]}' for path, name in named.items()}
     wanted: dict[str, set[Path]] = {}
@@ -384,6 +398,9 @@ def _restore_each(restorer: PictureRestorer, reads: Sequence[_Read]) -> list[Pic
     except PictureError as error:
         if len(reads) == 1:
             return [error]
+    except Exception as error:  # noqa: BLE001
+        if len(reads) == 1:
+            return [PictureError(str(reads[0].source), _defect(reads[0].source, error))]
     return [result for read in reads for result in _restore_each(restorer, [read])]
 
 
@@ -418,6 +435,12 @@ def _write_picture(pixels: np.ndarray, path: Path) -> str:
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
+
+
+def _defect(source: Path, error: Exception) -> str:
+    """The reason of an error that nobody foresaw: it fails one file, never the others; its traceback is for the log."""
+    logging.getLogger(__name__).debug('%s', source, exc_info=error)
+    return f'{type(error).__name__}: {error}'
 
 
 def _unwritable(out: Path, error: OSError) -> ConfigError:

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from rainrestore.datasets.image_io import IMAGE_SUFFIXES, DatasetError, find_images, read_image, to_rgb
+from rainrestore.apis.kinds import find_inputs
+from rainrestore.datasets.image_io import IMAGE_SUFFIXES, DatasetError, read_image, to_rgb
 from rainrestore.errors import RainRestoreError
 
 #: One picture.
@@ -41,10 +42,10 @@ def split(source: Any) -> tuple[list[Any], bool]:
         DatasetError: a folder without pictures.
     """
     if isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
-        found = find_images(source)
+        found, _ = find_inputs(source, clips=False)
         if not found:
             raise DatasetError(f'{source}: no pictures in this folder ({", ".join(IMAGE_SUFFIXES)})')
-        return list(found), False
+        return found, False
     if isinstance(source, (list, tuple)) or (isinstance(source, Tensor) and source.ndim == 4):
         return list(source), False
     return [source], True

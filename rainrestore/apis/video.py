@@ -15,6 +15,7 @@ import numpy as np
 from rainrestore.apis.inputs import PictureError
 from rainrestore.apis.photos import PhotoRestorer
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
+from rainrestore.datasets.image_io import ImageFileError
 from rainrestore.faces import DetectedFace, FaceCrop
 from rainrestore.faces.tracking import FaceTracker
 from rainrestore.files import sha256_of, whole_file
@@ -211,14 +212,15 @@ def restore_video(
             part = itertools.chain([frame], itertools.islice(frames, settings.part_frames - 1))
             parts.add(restorer, _counted(part, reader.frames, progress), reader.format)
         result = parts.result()
+        if not result.frames:
+            shutil.rmtree(work)
+            raise ImageFileError(source, 'none of its frames can be decoded')
         if not result.faces:
             shutil.rmtree(work)
             reason = f'no face found in any of its {result.frames} frames; mark them with --boxes FILE'
             raise PictureError(str(source), reason)
-        join_parts(parts.files_with_times(), source, target, reader.format)
-        if result.frames < reader.frames:
-            lost = f'the file says that it has {reader.frames} frames, and {result.frames} could be decoded'
-            result = replace(result, notes=(*result.notes, lost))
+        others = join_parts(parts.files_with_times(), source, target, reader.format)
+        result = replace(result, notes=(*result.notes, *reader.notes(), *others))
     shutil.rmtree(work)
     return result
 

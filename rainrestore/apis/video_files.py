@@ -3,32 +3,36 @@
 import heapq
 import itertools
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
+from rainrestore.apis.video_streams import CONTAINERS, OtherStreams, main_video
 from rainrestore.datasets.image_io import ImageFileError, check_regular
 from rainrestore.errors import ConfigError
 from rainrestore.files import whole_file
 from rainrestore.optional import optional_import
 
-#: What a folder stands for besides pictures -> the suffix of its result: the same container where it takes H.264, so
-#: that the audio can be copied as it is.
-VIDEO_SUFFIXES = {
-    '.mp4': '.mp4', '.m4v': '.mp4', '.mov': '.mov', '.mkv': '.mkv', '.webm': '.mkv', '.avi': '.mkv', '.mpg': '.mkv',
-    '.mpeg': '.mkv', '.ts': '.mkv', '.wmv': '.mkv', '.flv': '.mkv', '.3gp': '.mp4',
-}  # fmt: skip
 INSTALL = 'pip install av'
 #: Beyond this nothing is decoded, as of pictures.
 MAX_PIXELS = 89_000_000
 #: H.264 that hardly differs from what it is given. No B-frames: then packets come in the order of the frames.
 CODEC = 'libx264'
 OPTIONS = {'crf': '16', 'preset': 'medium', 'bf': '0'}
+#: FFmpeg's number of a colour space -> that of its scaler's matrix. Others are stored as BT.709.
+_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+BT709, UNSPECIFIED = 1, 2
+#: In seconds: a longer gap between two frames is a pause of the recorder; less at the end of a clip is no loss.
+LONGEST_GAP, LEAST_LOSS = 5, 0.3
+#: In a clip of one rate more than this part of the steps from frame to frame are equal.
+REGULAR = 0.8
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,10 @@ class VideoFrame:
 
 @dataclass(frozen=True)
 class VideoFormat:
-    """How frames are stored: the stream's unit of time, its rate, and FFmpeg's numbers for its colours."""
+    """How frames are stored: the stream's unit of time, its rate, and FFmpeg's numbers for its colours.
+
+    ``aspect``: Width of a pixel of an upright frame, divided by its height.
+    """
 
     time_base: Fraction
     rate: Fraction
@@ -58,6 +65,7 @@ class VideoFormat:
     color_range: int
     color_primaries: int
     color_trc: int
+    aspect: Fraction = Fraction(1)
 
     @property
     def frame_seconds(self) -> float:
@@ -68,9 +76,13 @@ class VideoFormat:
 class VideoReader:
     """The frames of a file's first video stream; used in a ``with``.
 
+    A damaged place does not end the reading: the frames that can be decoded are given, and :meth:`notes` says how many
+    are missing. FFmpeg tells damage by broken syntax; codecs keep no checksum of the pictures.
+
     Attributes:
-        format: how they are stored.
-        frames: how many there are, as the file says; 0 if it does not.
+        format: How the frames are stored; its ``aspect`` is known after the first frame.
+        frames: How many there are, as the file says; 0 if it does not.
+        decoded: How many were decoded so far.
 
     Raises:
         ImageFileError: no such file, or no video in it.
@@ -80,15 +92,22 @@ class VideoReader:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.av: Any = optional_import('av', 'reading a video', INSTALL)
+        self.decoded = 0
+        self._packets = self._failed = self._flawed = self._steps = self._gaps = 0
+        self._flaw_at: float | None = None
+        self._gap_at = self._end = 0.0
+        self._cut_off: str | None = None
+        self._size = (0, 0)
+        self._sizes: dict[tuple[int, int], float] = {}
 
     def __enter__(self) -> 'VideoReader':
         check_regular(self.path)
         with _readable(self.path, self.av):
-            self.container = self.av.open(str(self.path))
-        if not self.container.streams.video:
+            self.container = self.av.open(str(self.path), metadata_errors='replace')
+        self.stream = main_video(self.container)
+        if self.stream is None:
             self.container.close()
             raise ImageFileError(self.path, 'has no video stream')
-        self.stream = self.container.streams.video[0]
         context = self.stream.codec_context
         if context is None or not context.width or context.width * context.height > MAX_PIXELS:
             self.container.close()
@@ -96,9 +115,10 @@ class VideoReader:
         self.stream.thread_type = 'AUTO'
         self.frames: int = self.stream.frames
         rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
+        colorspace = context.colorspace if context.colorspace in (*_MATRICES, UNSPECIFIED) else BT709
         self.format = VideoFormat(
-            self.stream.time_base, rate,
-            *(int(getattr(context, name)) for name in ('colorspace', 'color_range', 'color_primaries', 'color_trc')),
+            self.stream.time_base, rate, colorspace,
+            *(int(getattr(context, name)) for name in ('color_range', 'color_primaries', 'color_trc')),
         )  # fmt: skip
         return self
 
@@ -106,22 +126,119 @@ class VideoReader:
         self.container.close()
 
     def read(self, skip: int = 0) -> Iterator[VideoFrame]:
-        """The frames after the first ``skip``, one at a time."""
+        """The frames after the first ``skip``, one at a time, all of the first one's size."""
         last = -math.inf
+        step = max(round(1 / (self.format.rate * self.format.time_base)), 1)
         with _readable(self.path, self.av):
-            for number, frame in enumerate(self.container.decode(self.stream)):
+            for number, frame in enumerate(self._decode()):
                 pts = frame.pts
                 # Files without times, or with some that run backwards, exist; players go by the order.
                 if pts is None or pts <= last:
-                    step = 1 / (self.format.rate * self.format.time_base)
-                    pts = 0 if last == -math.inf else int(last) + max(round(step), 1)
+                    pts = 0 if last == -math.inf else int(last) + step
+                time = float(pts * self.format.time_base)
+                if number:
+                    self._measure(pts - int(last), step, time)
                 last = pts
-                if number < skip:
-                    continue
-                pixels = frame.to_ndarray(format='rgb24')
-                if frame.rotation:
-                    pixels = np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
-                yield VideoFrame(number, float(pts * self.format.time_base), pts, pixels)
+                self._end = float((pts + max(frame.duration or 0, step)) * self.format.time_base)
+                if frame.is_corrupt:
+                    self._flaw(time)
+                    self._flawed += 1
+                self.decoded = number + 1
+                matrix = _display_matrix(frame)
+                size = (frame.width, frame.height) if _turns_over(matrix) else (frame.height, frame.width)
+                if not number:
+                    aspect = self.stream.sample_aspect_ratio or Fraction(1)
+                    aspect = 1 / aspect if _turns_over(matrix) else aspect
+                    self.format = replace(self.format, aspect=aspect.limit_denominator(1 << 15))
+                    self._size = size
+                if size != self._size:
+                    self._sizes.setdefault(size, time)
+                if number >= skip:
+                    yield VideoFrame(number, time, pts, self._pixels(frame, matrix, time))
+
+    def _decode(self) -> Iterator[Any]:
+        """The decoder's frames; its errors are counted."""
+        packets = self.container.demux(self.stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except self.av.FFmpegError as error:
+                if _is_of_system(error):
+                    raise
+                self._cut_off, packet = error.strerror or str(error), None
+            whole = packet is not None and packet.size > 0
+            self._packets += whole and not packet.is_discard
+            try:
+                yield from self.stream.decode(packet if whole else None)
+            except self.av.EOFError:
+                return
+            except self.av.FFmpegError as error:
+                if _is_of_system(error):
+                    raise
+                self._failed += 1
+                self._flaw(float((packet.pts or packet.dts or 0) * packet.time_base) if whole else None)
+            if packet is None:
+                return
+
+    def _measure(self, interval: int, step: int, time: float) -> None:
+        """Count regular steps from frame to frame, and the frames for which longer ones leave room."""
+        self._steps += abs(interval - step) < 0.1 * step + 1
+        if interval > 1.5 * step and interval * self.format.time_base < LONGEST_GAP:
+            self._gap_at = self._gap_at if self._gaps else time
+            self._gaps += round(interval / step) - 1
+
+    def _flaw(self, time: float | None) -> None:
+        if time is not None:
+            self._flaw_at = time if self._flaw_at is None else min(self._flaw_at, time)
+
+    def _pixels(self, frame: Any, matrix: np.ndarray | None, time: float) -> np.ndarray:
+        if frame.width * frame.height > MAX_PIXELS:
+            raise ImageFileError(self.path, f'its frames at {time:.2f} s exceed {MAX_PIXELS} pixels')
+        pixels = frame.to_ndarray(format='rgb24')
+        if matrix is not None:
+            pixels = np.ascontiguousarray(_shown(pixels, matrix))
+        return pixels if pixels.shape[:2] == self._size else _fitted(pixels, *self._size)
+
+    def notes(self) -> tuple[str, ...]:
+        """What became of damage and of changes of the size, in words; complete after :meth:`read`."""
+        notes = []
+        missing = max(self._packets, self.frames) - self.decoded
+        gaps = self._gaps if self._steps > REGULAR * (self.decoded - 1) else 0
+        damaged = self._failed or self._flawed or self._cut_off or self.frames > self.decoded
+        if damaged and (missing := max(missing, gaps)) > 0:
+            total = self.decoded + missing
+            notes.append(f'{missing} of {total} frames could not be decoded and are left out{self._first_flaw()}')
+        elif gaps and not self.frames:
+            notes.append(f'{gaps} frames seem to be missing: the times of the others leave room for them, first at '
+                         f'{self._gap_at:.2f} s')  # fmt: skip
+        lasts = self._declared_end()
+        if not self.frames and lasts - self._end > LEAST_LOSS:
+            notes.append(f'the file lasts {lasts:.2f} s, and its frames can be decoded up to {self._end:.2f} s')
+        if self._flawed:
+            notes.append(f'{self._flawed} of {self.decoded} frames are damaged and were decoded as far as '
+                         f'possible{self._first_flaw()}')  # fmt: skip
+        if self._cut_off:
+            notes.append(f'the file cannot be read to its end ({self._cut_off})')
+        for (height, width), time in self._sizes.items():
+            first = f'{self._size[1]}x{self._size[0]}'
+            notes.append(f'frames from {time:.2f} s on have {width}x{height} pixels and were fitted into {first}')
+        return tuple(notes)
+
+    def _declared_end(self) -> float:
+        """When the video ends in seconds, as the file says; 0 if it does not."""
+        start = float((self.stream.start_time or 0) * self.stream.time_base)
+        if self.stream.duration:
+            return start + float(self.stream.duration * self.stream.time_base)
+        clock = re.match(r'(\d+):(\d+):(\d+\.\d+)', self.stream.metadata.get('DURATION', ''))
+        if clock:
+            hours, minutes, seconds = map(float, clock.groups())
+            return 3600 * hours + 60 * minutes + seconds
+        if len(self.container.streams) == 1 and self.container.duration:
+            return start + self.container.duration / self.av.time_base
+        return 0.0
+
+    def _first_flaw(self) -> str:
+        return '' if self._flaw_at is None else f', the first near {self._flaw_at:.2f} s'
 
 
 def write_part(path: Path, frames: Iterable[VideoFrame], style: VideoFormat) -> None:
@@ -151,39 +268,45 @@ def write_part(path: Path, frames: Iterable[VideoFrame], style: VideoFormat) -> 
             container.mux(stream.encode())
 
 
-def join_parts(parts: Iterable[tuple[Path, Sequence[int]]], source: Path, target: Path, style: VideoFormat) -> None:
-    """Put parts together without encoding again, with the audio of ``source``, copied.
+def join_parts(
+    parts: Iterable[tuple[Path, Sequence[int]]], source: Path, target: Path, style: VideoFormat
+) -> tuple[str, ...]:
+    """Put parts together without encoding again, with the sound and the subtitles of ``source``.
 
     Args:
         parts: files of :func:`write_part` with the times of their frames, ascending, in units of ``style``.
-        source: where the audio is.
+        source: where the other streams are.
         target: what to write: ``.mp4``, ``.mov`` or ``.mkv``.
         style: as the parts were written.
 
+    Returns:
+        Notes on streams that are not copied as they are.
+
     Raises:
         OSError: it cannot be written.
-        ImageFileError: the audio cannot be read.
+        ImageFileError: the source cannot be read.
     """
     av: Any = optional_import('av', 'writing a video', INSTALL)
     with (
         whole_file(target) as temporary,
-        _readable(source, av), av.open(str(source)) as heard,
-        av.open(str(temporary), 'w', format=_MUXERS[target.suffix]) as container,
+        _readable(source, av), av.open(str(source), metadata_errors='replace') as heard,
+        av.open(str(temporary), 'w', format=CONTAINERS[target.suffix][0]) as container,
     ):  # fmt: skip
         parts = iter(parts)
         head = next(parts)
         with av.open(str(head[0])) as first:
             video = container.add_stream_from_template(first.streams.video[0])
         video.time_base = style.time_base
-        sounds = {sound.index: container.add_stream_from_template(sound) for sound in heard.streams.audio}
-        streams = [_video_packets(av, itertools.chain([head], parts), video, style)]
-        if sounds:
-            streams.append(_audio_packets(heard, sounds))
+        others = OtherStreams(av, heard, container, target.suffix)
+        streams = [_video_packets(av, itertools.chain([head], parts), video, style), others.packets()]
         for _, packet in heapq.merge(*streams, key=lambda item: item[0]):
-            container.mux(packet)
-
-
-_MUXERS = {'.mp4': 'mp4', '.mov': 'mov', '.mkv': 'matroska'}
+            try:
+                container.mux(packet)
+            except av.FFmpegError as error:
+                if packet.stream == video or _is_of_system(error):
+                    raise
+                others.refused(packet)
+    return tuple(others.notes)
 
 
 def _video_packets(
@@ -202,14 +325,6 @@ def _video_packets(
                 yield float(pts * style.time_base), packet
 
 
-def _audio_packets(heard: Any, sounds: dict[int, Any]) -> Iterator[tuple[float, Any]]:
-    for packet in heard.demux([heard.streams[index] for index in sounds]):
-        if packet.dts is not None:
-            seconds = float(packet.dts * packet.time_base)
-            packet.stream = sounds[packet.stream.index]
-            yield seconds, packet
-
-
 def _add_stream(container: Any, pixels: np.ndarray, style: VideoFormat) -> Any:
     height, width = pixels.shape[:2]
     rate = style.rate.limit_denominator(1 << 16)
@@ -219,14 +334,54 @@ def _add_stream(container: Any, pixels: np.ndarray, style: VideoFormat) -> Any:
     stream.pix_fmt = 'yuv420p' if width % 2 == height % 2 == 0 else 'yuv444p'
     context = stream.codec_context
     context.time_base = 1 / rate
+    context.sample_aspect_ratio = style.aspect
     for name in ('colorspace', 'color_range', 'color_primaries', 'color_trc'):
         setattr(context, name, getattr(style, name))
     return stream
 
 
 def _matrix(colorspace: int) -> int:
-    """The matrix to RGB that FFmpeg's scaler takes for a stream's colour space: BT.709, or BT.601 if it names none."""
-    return 1 if colorspace == 1 else 5
+    """The matrix to RGB that FFmpeg's scaler takes for a stream's colour space."""
+    return _MATRICES.get(colorspace, 5)
+
+
+def _display_matrix(frame: Any) -> np.ndarray | None:
+    """How players turn and mirror a frame: 2 x 2, from x, y of the stored picture to x, y of the shown one."""
+    data = frame.side_data.get('DISPLAYMATRIX')
+    if data is None:
+        return None
+    entries = np.frombuffer(bytes(data), np.int32).reshape(3, 3)
+    return entries[:2, :2].T
+
+
+def _turns_over(matrix: np.ndarray | None) -> bool:
+    """Whether rows become columns."""
+    return matrix is not None and abs(int(matrix[0, 1])) > abs(int(matrix[0, 0]))
+
+
+def _shown(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """The stored picture as players show it, to the nearest quarter turn."""
+    if _turns_over(matrix):
+        pixels, matrix = pixels.swapaxes(0, 1), matrix[:, ::-1]
+    if matrix[0, 0] < 0:
+        pixels = pixels[:, ::-1]
+    return pixels[::-1] if matrix[1, 1] < 0 else pixels
+
+
+def _fitted(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A picture as large as fits into height x width, on black."""
+    scale = min(height / pixels.shape[0], width / pixels.shape[1])
+    tall, wide = (max(round(side * scale), 1) for side in pixels.shape[:2])
+    top, left = (height - tall) // 2, (width - wide) // 2
+    result = np.zeros((height, width, 3), np.uint8)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    result[top : top + tall, left : left + wide] = cv2.resize(pixels, (wide, tall), interpolation=how)
+    return result
+
+
+def _is_of_system(error: Exception) -> bool:
+    """Whether an error of FFmpeg is one of the disk or the system, not of the file's content."""
+    return isinstance(error, OSError) and not isinstance(error, ValueError)
 
 
 @contextmanager
@@ -234,6 +389,6 @@ def _readable(path: Path, av: Any) -> Iterator[None]:
     try:
         yield
     except av.FFmpegError as error:
-        if isinstance(error, OSError) and not isinstance(error, ValueError):
+        if _is_of_system(error):
             raise
         raise ImageFileError(path, f'cannot be decoded as a video ({error.strerror or error})') from error

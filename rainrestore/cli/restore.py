@@ -126,6 +126,10 @@ def run(args: argparse.Namespace) -> int:
             return EXIT_INTERRUPTED
     seconds = time.monotonic() - start
     lines = [('note', path, note) for path, kept in notes.items() for note in kept]
+    if plan.others:
+        kinds = 'no picture' if args.aligned else 'neither a picture nor a video'
+        more = f', with {len(plan.others) - 1} more files' if len(plan.others) > 1 else ''
+        lines.append(('note', str(plan.others[0]), f'is {kinds} and is passed over{more}'))
     for kind, path, text in [*lines, *(('failed', path, reason) for path, reason in failed.items())]:
         print(f'rainrestore: {kind}: {" ".join(f"{path}: {text}".split())}', file=sys.stderr)
     print(f'{states["restored"]} restored, {states["done"]} done before, {states["failed"]} failed')
@@ -134,6 +138,7 @@ def run(args: argparse.Namespace) -> int:
         'done_before': states['done'],
         'failed': failed,
         'notes': notes,
+        'passed_over': list(map(str, plan.others)),
         'faces': faces,
         'faces_per_second': round(faces / seconds, 2),
         'model': restorer.name,

@@ -21,10 +21,11 @@ from PIL import Image, ImageOps
 from rainrestore.datasets.labels import NUM_LABELS
 from rainrestore.errors import RainRestoreError
 
-IMAGE_SUFFIXES: tuple[str, ...] = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
+IMAGE_SUFFIXES: tuple[str, ...] = ('.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.bmp', '.dib', '.webp', '.tif', '.tiff',
+                                   '.ppm', '.pgm', '.pnm', '.gif', '.avif')  # fmt: skip
 
 # What is decoded, told by its content. Not all that Pillow knows: for EPS it would start another program.
-_FORMATS = ('PNG', 'JPEG', 'BMP', 'DIB', 'WEBP', 'TIFF', 'PPM', 'GIF')
+_FORMATS = ('PNG', 'JPEG', 'BMP', 'DIB', 'WEBP', 'TIFF', 'PPM', 'GIF', 'AVIF')
 
 # What Pillow's decoders raise on damaged input.
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, zlib.error,
@@ -158,7 +159,7 @@ def _sixteen_to_eight(values: np.ndarray) -> np.ndarray:
 def read_image(
     path: str | os.PathLike[str], max_pixels: int | None = None, backend_args: Mapping[str, Any] | None = None
 ) -> np.ndarray:
-    """Read a picture of any usual kind as 8-bit RGB: PNG, JPEG, BMP, WebP, TIFF, PPM, PGM or GIF, told by its content.
+    """Read a picture of any usual kind as 8-bit RGB, told by its content: PNG, JPEG, BMP, WebP, TIFF, PPM, GIF, AVIF.
 
     Of an animation or a multi-page file the first picture is read. For the rest see :func:`to_rgb`.
 
@@ -274,7 +275,7 @@ def find_images(
     folder: str | os.PathLike[str],
     skip: Iterable[str | os.PathLike[str]] = (),
     onerror: Callable[[OSError], object] | None = None,
-    suffixes: Collection[str] = IMAGE_SUFFIXES,
+    suffixes: Collection[str] | None = IMAGE_SUFFIXES,
 ) -> list[Path]:
     """The pictures in ``folder`` and its sub-folders (by suffix, see ``IMAGE_SUFFIXES``), sorted by path.
 
@@ -285,7 +286,7 @@ def find_images(
         folder: where to look.
         skip: sub-folders not to enter.
         onerror: called with the error of a sub-folder that cannot be listed; by default it is raised.
-        suffixes: of other files than pictures, in lower case.
+        suffixes: Those of the files, in lower case; None for all files.
 
     Raises:
         DatasetError: the folder does not exist, or a sub-folder cannot be listed.
@@ -304,7 +305,9 @@ def find_images(
             if not name.startswith('.') and os.path.realpath(os.path.join(place, name)) not in closed
         ]  # fmt: skip
         found += [
-            Path(place, name) for name in files if not name.startswith('.') and Path(name).suffix.lower() in suffixes
+            Path(place, name)
+            for name in files
+            if not name.startswith('.') and (suffixes is None or Path(name).suffix.lower() in suffixes)
         ]
     return sorted(found)
 

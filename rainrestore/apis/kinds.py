@@ -1,0 +1,85 @@
+"""Which files are pictures and which are clips: by suffix, and by content where the suffix tells nothing."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from rainrestore.datasets.image_io import IMAGE_SUFFIXES, find_images
+
+Kind = Literal['picture', 'clip']
+
+#: Suffix of a clip -> suffix of its result: the same container where it takes H.264, else Matroska, which takes nearly
+#: any sound as it is.
+VIDEO_SUFFIXES = {
+    '.mp4': '.mp4', '.m4v': '.mp4', '.mov': '.mov', '.3gp': '.mp4', '.3g2': '.mp4', '.mkv': '.mkv', '.webm': '.mkv',
+    '.avi': '.mkv', '.mpg': '.mkv', '.mpeg': '.mkv', '.ts': '.mkv', '.mts': '.mkv', '.m2ts': '.mkv', '.wmv': '.mkv',
+    '.asf': '.mkv', '.flv': '.mkv', '.vob': '.mkv', '.ogv': '.mkv', '.mxf': '.mkv', '.h264': '.mkv', '.264': '.mkv',
+    '.h265': '.mkv', '.265': '.mkv', '.hevc': '.mkv', '.dav': '.mkv',
+}  # fmt: skip
+#: Sound alone is in containers of clips.
+AUDIO_SUFFIXES = ('.aac', '.flac', '.m4a', '.mka', '.mp3', '.oga', '.ogg', '.opus', '.wav', '.wma')
+#: First bytes that are read.
+HEAD = 600
+
+_PICTURE = re.compile(
+    rb'\xff\xd8\xff|\x89PNG\r\n|GIF8|BM.{4}\0{4}|RIFF.{4}WEBP|II\*\0|MM\0\*|P[1-6]\s|.{4}ftyp(avi[fs]|hei[cfsx]|mif1)',
+    re.DOTALL,
+)
+_MP4 = re.compile(rb'.{4}(ftyp|moov|mdat|wide)', re.DOTALL)
+_CLIP = re.compile(
+    rb'\x1a\x45\xdf\xa3|RIFF.{4}AVI |FLV\x01|\x30\x26\xb2\x75\x8e\x66\xcf\x11|OggS|\x06\x0e\x2b\x34|DHAV|DKIF'
+    rb'|\0\0\x01[\xba\xb3]'  # MPEG program stream, MPEG-1 and MPEG-2 video
+    rb'|\0?\0\0\x01([\x09\x27\x47\x67]|[\x40\x42\x46]\x01)'  # H.264 and H.265 as raw streams
+    rb'|\x47.{187}\x47.{187}\x47|.{4}\x47.{191}\x47.{191}\x47',  # MPEG transport stream, of a camcorder too
+    re.DOTALL,
+)
+
+
+def kind_of(path: Path) -> Kind | None:
+    """Whether a file is a picture or a clip; None if neither its suffix nor its content tells."""
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return 'picture'
+    if suffix in VIDEO_SUFFIXES:
+        return 'clip'
+    if suffix in AUDIO_SUFFIXES:
+        return None
+    head = _head(path)
+    if _PICTURE.match(head):
+        return 'picture'
+    return 'clip' if _MP4.match(head) or _CLIP.match(head) else None
+
+
+def video_suffix(path: Path) -> str:
+    """The suffix of a clip's result."""
+    known = VIDEO_SUFFIXES.get(path.suffix.lower())
+    return known or ('.mp4' if _MP4.match(_head(path)) else '.mkv')
+
+
+def find_inputs(
+    folder: str | Path,
+    clips: bool,
+    skip: Sequence[str | Path] = (),
+    onerror: Callable[[OSError], object] | None = None,
+) -> tuple[list[Path], list[Path]]:
+    """The pictures of a folder and its sub-folders, with ``clips`` the clips as well, and the files that are neither.
+
+    For ``skip``, ``onerror`` and errors see :func:`~rainrestore.datasets.image_io.find_images`.
+    """
+    wanted, others = [], []
+    for path in find_images(folder, skip, onerror, suffixes=None):
+        kind = kind_of(path)
+        (wanted if kind == 'picture' or (kind == 'clip' and clips) else others).append(path)
+    return wanted, others
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes; none of what is no file, or cannot be read."""
+    try:
+        if not path.is_file():
+            return b''
+        with path.open('rb') as file:
+            return file.read(HEAD)
+    except OSError:
+        return b''

@@ -1,0 +1,143 @@
+"""Pictures and clips by content, and files that fail by name and alone."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rainrestore.apis import PhotoRestorer, Restorer, plan_files, restore_files
+from rainrestore.apis.kinds import find_inputs, kind_of, video_suffix
+from rainrestore.benchmark.scenes import background
+from rainrestore.cli.main import main
+from rainrestore.faces import FaceCrop
+
+ROOT = Path(__file__).resolve().parents[1]
+BICUBIC = ROOT / 'configs' / 'bicubic_x4.py'
+FACE = FaceCrop(40, 40, 40)
+
+
+@pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM', 'AVIF'])
+def test_pictures_without_a_suffix(tmp_path, kind) -> None:
+    path = tmp_path / f'shot_{kind}'
+    Image.fromarray(background(40, 40)).save(path, kind)
+    assert kind_of(path) == 'picture'
+    assert find_inputs(tmp_path, clips=True) == ([path], [])
+
+
+@pytest.mark.parametrize(
+    ('container', 'result'),
+    [('mp4', '.mp4'), ('mov', '.mp4'), ('matroska', '.mkv'), ('avi', '.mkv'), ('flv', '.mkv'), ('asf', '.mkv'),
+     ('mpegts', '.mkv'), ('mpeg', '.mkv'), ('h264', '.mkv'), ('hevc', '.mkv'), ('mxf', '.mkv'), ('m2ts', '.mkv')],
+)  # fmt: skip
+def test_clips_without_a_suffix(tmp_path, container, result) -> None:
+    av = pytest.importorskip('av')
+    path = tmp_path / 'recording'
+    codec = {'hevc': 'libx265', 'mpeg': 'mpeg2video', 'mxf': 'mpeg2video', 'asf': 'wmv2'}.get(container, 'libx264')
+    options = {'mpegts_m2ts_mode': '1'} if container == 'm2ts' else {}
+    options |= {'x265-params': 'log-level=none'} if codec == 'libx265' else {}
+    with av.open(str(path), 'w', format={'m2ts': 'mpegts'}.get(container, container), options=options) as file:
+        stream = file.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, 'yuv420p'
+        for number in range(8):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(background(64, 64, number), format='rgb24')))
+        file.mux(stream.encode())
+    assert kind_of(path) == 'clip' and video_suffix(path) == result
+    assert find_inputs(tmp_path, clips=False) == ([], [path])
+    assert list(plan_files([path], tmp_path / 'out', videos=True).sources) == [f'recording{result}']
+
+
+def test_what_is_neither(tmp_path) -> None:
+    for name, content in {
+        'notes.txt': b'rain', 'empty': b'', 'boxes.csv': b'file,x,y', 'song.ogg': b'OggS', 'BMX': b'BM, said the note',
+        'Pages': b'Pages of text',
+    }.items():  # fmt: skip
+        (tmp_path / name).write_bytes(content)
+        assert kind_of(tmp_path / name) is None
+    assert kind_of(tmp_path / 'gone') is None and kind_of(tmp_path) is None
+    # A suffix is believed, so that what is damaged is named.
+    (tmp_path / 'empty.png').write_bytes(b'')
+    assert kind_of(tmp_path / 'empty.png') == 'picture' and kind_of(Path('x.MTS')) == 'clip'
+
+
+def test_folder_names_what_it_passes_over(tmp_path, capsys) -> None:
+    place = tmp_path / 'in'
+    (place / 'Night').mkdir(parents=True)
+    picture = Image.fromarray(background(40, 40))
+    for name in ('a.jfif', 'b.GIF', 'Night/c.AVIF', 'd', 'e.png'):
+        kind = {'a.jfif': 'JPEG', 'b.GIF': 'GIF', 'Night/c.AVIF': 'AVIF'}.get(name, 'PNG')
+        picture.save(place / name, kind)
+    (place / 'notes.txt').write_text('rain')
+    (place / 'readme.md').write_text('rain')
+    words = [
+        'restore',
+        str(place),
+        '--aligned',
+        '-o',
+        str(tmp_path / 'out'),
+        '--model',
+        str(BICUBIC),
+        '--device',
+        'cpu',
+    ]
+    assert main(words) == 0
+    output = capsys.readouterr()
+    assert f'rainrestore: note: {place}/notes.txt: is no picture and is passed over, with 1 more files' in output.err
+    summary = json.loads(output.out.splitlines()[-1])
+    assert summary['restored'] == 5 and summary['passed_over'] == [f'{place}/notes.txt', f'{place}/readme.md']
+
+
+def test_error_that_nobody_foresaw_fails_one_file(tmp_path, monkeypatch) -> None:
+    """In the network, in reading and in writing; pictures, photos and clips."""
+    for name in ('a', 'b', 'c', 'd'):
+        Image.fromarray(background(40, 40)).save(tmp_path / f'{name}.png')
+    restorer = Restorer(BICUBIC, device='cpu')
+    original = Restorer.restore
+
+    def failing(self, pictures, names=None):
+        if any(str(name).endswith('b.png') for name in names):
+            raise RuntimeError('a network of another day')
+        return original(self, pictures, names)
+
+    monkeypatch.setattr(Restorer, 'restore', failing)
+
+    def reading(path):
+        if path.name == 'c.png':
+            raise MemoryError('80 GB')
+        return np.asarray(Image.open(path).convert('RGB'))
+
+    monkeypatch.setattr('rainrestore.apis.files.read_image', reading)
+    plan = plan_files([tmp_path], tmp_path / 'out')
+    outcomes = {outcome.source.name: outcome for outcome in restore_files(restorer, plan)}
+    assert {name: outcome.state for name, outcome in outcomes.items()} == {
+        'a.png': 'restored', 'b.png': 'failed', 'c.png': 'failed', 'd.png': 'restored',
+    }  # fmt: skip
+    assert outcomes['b.png'].reason == 'RuntimeError: a network of another day'
+    assert outcomes['c.png'].reason == 'MemoryError: 80 GB'
+
+
+def test_clip_that_raises_anything_leaves_the_others(tmp_path, monkeypatch) -> None:
+    clips = pytest.importorskip('clips')
+    for name in ('a.mp4', 'b.mp4'):
+        clips.write_clip(tmp_path / name, [background(64, 64, seed) for seed in range(3)])
+    boxes = {(tmp_path / name).resolve(): [FACE] for name in ('a.mp4', 'b.mp4')}
+    photos = PhotoRestorer(Restorer(BICUBIC, device='cpu'), boxes=boxes)
+    monkeypatch.setattr('rainrestore.apis.video.join_parts', _failing_once(ValueError('template stream')))
+    plan = plan_files([tmp_path / 'a.mp4', tmp_path / 'b.mp4'], tmp_path / 'out', videos=True)
+    assert [(outcome.state, outcome.reason) for outcome in restore_files(photos, plan)] == [
+        ('failed', 'ValueError: template stream'), ('restored', ''),
+    ]  # fmt: skip
+
+
+def _failing_once(error: Exception):
+    from rainrestore.apis.video_files import join_parts
+
+    calls = iter((error,))
+
+    def join(*arguments):
+        if (failure := next(calls, None)) is not None:
+            raise failure
+        return join_parts(*arguments)
+
+    return join
