@@ -14,7 +14,7 @@ from rainrestore.cli.main import main
 from rainrestore.faces import FaceCrop
 
 ROOT = Path(__file__).resolve().parents[1]
-BICUBIC = ROOT / 'configs' / 'bicubic_x4.py'
+BICUBIC = ROOT / 'configs' / 'references' / 'bicubic_x4.py'
 FACE = FaceCrop(40, 40, 40)
 
 
