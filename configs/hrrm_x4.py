@@ -6,6 +6,7 @@ _base_ = [
     '_base_/runtime.py',
 ]
 
+restoration = dict(task='rain')
 train_dataloader = dict(batch_size=64)
 default_hooks = dict(checkpoint=dict(save_best='PSNR_lr_img'))
 val_evaluator = [dict(type='PSNR', pred_key='lr_img')]

@@ -1,7 +1,6 @@
 """Whole photos: what is restored is the network's, all else is untouched, and what cannot be done is said."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -132,20 +131,17 @@ def test_several_photos_in_any_form(bicubic, tmp_path) -> None:
 class KnownVeil:
     """A network for which T and A are known: it inverts a veil exactly."""
 
-    device = torch.device('cpu')
-    precision = 'float32'
+    predicts = frozenset({'J', 'T'})
 
     def __init__(self, transmission: float = 0.4, airlight: float = 0.8) -> None:
         self.transmission, self.airlight = transmission, airlight
         self.sizes: set = set()
-        self.model = SimpleNamespace(remove_rain=self.remove_rain)
 
-    def remove_rain(self, inputs):
-        self.sizes.add(tuple(inputs.shape[-2:]))
-        assert len(inputs) <= derain_room.__globals__['BATCH']
-        transmission = torch.full_like(inputs[:, :1], self.transmission)
-        return {'lr_img': (inputs - (1 - self.transmission) * self.airlight) / self.transmission,
-                'transmission': transmission}  # fmt: skip
+    def remove_rain(self, tiles):
+        self.sizes.add(tiles.shape[1:3])
+        assert len(tiles) <= derain_room.__globals__['BATCH']
+        return {'J': (tiles - (1 - self.transmission) * self.airlight) / self.transmission,
+                'T': np.full_like(tiles[..., :1], self.transmission)}  # fmt: skip
 
 
 @pytest.mark.parametrize(('height', 'width'), [(100, 130), (32, 32), (33, 57), (9, 200)])

@@ -161,8 +161,8 @@ def test_what_is_no_picture_is_refused_by_its_place(bicubic):
         (np.full((32, 32, 3), np.nan), r'in \[0, 1\]'),
         (np.full((32, 32, 3), -np.inf), r'in \[0, 1\]'),
         (torch.zeros(32, 32, 3), r'\(3, h, w\)'),
-        (np.zeros((1, 1, 3), np.uint8), r'1x1 pixels cannot show a face'),
-        (np.zeros((8, 70_000, 3), np.uint8), r'more than the network takes'),
+        (np.zeros((1, 1, 3), np.uint8), r'1x1 pixels are too few to restore'),
+        (np.zeros((8, 70_000, 3), np.uint8), r'more than a face'),
         (7, 'got int'),
     ):
         with pytest.raises(PictureError, match=message) as caught:
@@ -203,8 +203,8 @@ def test_names_configs_and_weights_that_do_not_fit(tmp_path):
         Restorer(tmp_path / 'none.py')
     with pytest.raises(CheckpointError, match=r'srgan_x4\.py learns: give its checkpoint'):
         Restorer(ROOT / 'configs' / 'srgan' / 'srgan_x4.py')
-    with pytest.raises(ConfigError, match=r'hrrm_x4 restores no face, it predicts lr_img'):
-        Restorer('rainrestore://hrrm_x4')
+    with pytest.raises(ConfigError, match=r'fpm_x4 restores no picture, it predicts parsing'):
+        Restorer('rainrestore://fpm_x4')
     with pytest.raises(CheckpointError, match='another network'):
         Restorer('fcg_gan_x4', 'rainrestore://hrrm_x4')
     with pytest.raises(ConfigError, match="'abacus' is no device"):

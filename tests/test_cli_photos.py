@@ -73,6 +73,33 @@ def test_folder_of_photos(photos, tmp_path, command) -> None:
     assert [face['side'] for face in line['faces']] == pytest.approx([70, 48], abs=2)
 
 
+def test_preview_marks_the_faces_and_restores_nothing(photos, tmp_path, command) -> None:
+    out = tmp_path / 'out'
+    code, summary, errors = command(photos, '-o', out, '--preview')
+    assert code == 3 and tree(out) == ['manifest.jsonl', 'preview/sub/one.png', 'preview/two.png']
+    assert {Path(path).name: count for path, count in summary['found'].items()} == {'two.png': 2, 'one.png': 1}
+    assert len(errors) == 1 and 'none.png: no face found' in errors[0]
+    before, marked = read(photos / 'two.png'), read(out / 'preview' / 'two.png')
+    changed = (before != marked).any(-1)
+    for crop in CROPS:
+        corners = np.rint(crop.corners()).astype(int)
+        assert all(changed[y - 2 : y + 2, x - 2 : x + 2].any() for x, y in corners)
+        # Away from the lines and the number, in the middle, all is as it was.
+        assert not changed[int(crop.y) - 5 : int(crop.y) + 5, int(crop.x) - 5 : int(crop.x) + 5].any()
+    assert command(photos, '-o', out, '--preview')[1]['done_before'] == 2
+    # A preview is no result.
+    assert command(photos, '-o', out)[1]['restored'] == 2
+
+
+def test_faces_of_each_photo_are_counted(photos, tmp_path, command, capsys) -> None:
+    code = main(['restore', str(photos), '-o', str(tmp_path / 'out'), '--model', str(BICUBIC), '--device', 'cpu',
+                 '--detector', 'MarkerDetector'])  # fmt: skip
+    lines = capsys.readouterr().out.splitlines()
+    assert code == 3
+    assert any(line.endswith('two.png: 2 faces found') for line in lines)
+    assert any(line.endswith('one.png: 1 face found') for line in lines)
+
+
 def test_second_run_does_what_is_not_done(photos, tmp_path, command) -> None:
     out = tmp_path / 'out'
     command(photos, '-o', out)
@@ -123,6 +150,8 @@ def test_physics_of_each_face(photos, tmp_path, command) -> None:
         (['--background', 'derain'], 'predicts no picture without rain'),
         (['--detector', 'Eyes'], "'Eyes' is no registered face detector"),
         (['--boxes', 'none.csv'], 'none.csv: cannot be read'),
+        (['--aligned', '--preview'], 'has no background; leave out --preview'),
+        (['--preview', '--sheet'], '--preview restores nothing; leave out --save-physics and --sheet'),
         (['--aligned', '--background', 'derain'], 'a picture that is a face has no background'),
     ],
 )

@@ -190,7 +190,7 @@ def test_unreadable_ones_are_named_and_the_rest_goes_on(faces, tmp_path, command
     assert command.counts == (3, 0, 4)
     assert [Path(path).name for path in command.summary['failed']] == ['0a.png', '1a.jpg', '2a.png', 'dot.png']
     assert len(command.errors) == 4 and all(line.startswith('rainrestore: failed: ') for line in command.errors)
-    assert 'dot.png: 1x1 pixels cannot show a face' in command.errors[3]
+    assert 'dot.png: 1x1 pixels are too few to restore' in command.errors[3]
     assert tree(tmp_path / 'out' / 'restored') == ['0.png', '1.png', '2.png']
     assert command(faces, '-o', tmp_path / 'out') == 3
     assert command.counts == (0, 3, 4)

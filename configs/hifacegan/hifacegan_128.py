@@ -8,6 +8,7 @@ _base_ = [
     '../_base_/runtime.py',
 ]
 
+restoration = dict(task='renovate', size=128)
 # two time scales, as SPADE: half and twice 2e-4
 _adam = dict(betas=(0.0, 0.9), weight_decay=0)
 optim_wrapper = dict(

@@ -4,6 +4,7 @@
 # tools/dataset_converters/celebamask_hq.py --size 512 makes one.
 _base_ = 'hifacegan_128.py'
 
+restoration = dict(size=512)
 _faces = dict(size=512, require_masks=False)
 
 model = dict(

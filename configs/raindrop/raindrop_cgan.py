@@ -8,6 +8,7 @@ _base_ = [
     '../_base_/runtime.py',
 ]
 
+restoration = dict(task='raindrops', size=128)
 optim_wrapper = dict(
     generator=dict(optimizer=dict(lr=1e-3, weight_decay=0)),
     discriminator=dict(optimizer=dict(lr=1e-3, weight_decay=0)),

@@ -2,6 +2,7 @@
 # with data/N_rain.png and gt/N_clean.png. Crops of 256 pixels; validated and tested on test_a.
 _base_ = 'raindrop_pix2pix.py'
 
+restoration = dict(size=256)
 _pairs = dict(type='PairedDataset', given_suffix='_rain', truth_suffix='_clean')
 _fed = [dict(type='CropPair', size=256), dict(type='FlipPair'), dict(type='PackFaceInputs')]
 _seen = [dict(type='CropPair', size=256, random=False), dict(type='PackFaceInputs')]

@@ -4,25 +4,32 @@ from rainrestore.apis.derain import derain
 from rainrestore.apis.files import FileOutcome, FilePlan, PictureRestorer, PictureResult, plan_files, restore_files
 from rainrestore.apis.inferencer import RestorationInferencer
 from rainrestore.apis.inputs import PictureError
-from rainrestore.apis.photos import PhotoRestoration, PhotoRestorer, RestoredFace
+from rainrestore.apis.photos import FacePreview, PhotoPreview, PhotoRestoration, PhotoRestorer, RestoredFace, draw_faces
+from rainrestore.apis.purpose import TASKS, Purpose, Task
 from rainrestore.apis.restorer import Restoration, Restorer
 from rainrestore.apis.video import VideoResult, VideoSettings, restore_video
 
 __all__ = [
+    'TASKS',
+    'FacePreview',
     'FileOutcome',
     'FilePlan',
+    'PhotoPreview',
     'PhotoRestoration',
     'PhotoRestorer',
     'PictureError',
     'PictureRestorer',
     'PictureResult',
+    'Purpose',
     'Restoration',
     'RestorationInferencer',
     'RestoredFace',
     'Restorer',
+    'Task',
     'VideoResult',
     'VideoSettings',
     'derain',
+    'draw_faces',
     'plan_files',
     'restore_files',
     'restore_video',

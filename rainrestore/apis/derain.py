@@ -1,14 +1,11 @@
 """A whole photo without rain: the network's J, in overlapping tiles of the size that it was trained on."""
 
-import itertools
 import math
-from typing import Any
+from typing import Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from rainrestore.apis.restorer import Restorer
+from rainrestore.apis.tiles import blend_tiles
 from rainrestore.physics import quantise, resize
 from rainrestore.physics.rain import REFERENCE_SIDE
 
@@ -23,7 +20,20 @@ MAX_PIXELS = 2_000_000
 FLOOR = 0.1
 
 
-def derain(restorer: Restorer, photo: np.ndarray) -> np.ndarray | None:
+class RainRemoval(Protocol):
+    """The part of a :class:`~rainrestore.apis.Restorer` that removes rain.
+
+    Attributes:
+        predicts: the maps that it predicts, by the paper's letters.
+    """
+
+    predicts: frozenset[str]
+
+    def remove_rain(self, tiles: np.ndarray) -> dict[str, np.ndarray]:
+        """N x h x w x 3 float32 in [0, 1] -> the maps that are predicted, N x h x w x c float32."""
+
+
+def derain(restorer: RainRemoval, photo: np.ndarray) -> np.ndarray | None:
     """J of a whole photo, the scene without rain and veil (paper eq. 2).
 
     The networks know pictures of 32x32, and A as one colour for each of them: the photo is cut into such tiles, and
@@ -35,7 +45,7 @@ def derain(restorer: Restorer, photo: np.ndarray) -> np.ndarray | None:
 
     Args:
         restorer: the network.
-        photo: H x W x 3 uint8.
+        photo: H x W x 3, uint8 or float32 in [0, 1].
 
     Returns:
         H x W x 3 uint8; None if the network predicts no J.
@@ -43,56 +53,33 @@ def derain(restorer: Restorer, photo: np.ndarray) -> np.ndarray | None:
     height, width = photo.shape[:2]
     shrink = max(1.0, math.sqrt(height * width / MAX_PIXELS))
     size = max(round(height / shrink), 1), max(round(width / shrink), 1)
-    seen = resize(photo, *size)
-    maps = _blended(restorer, seen)
-    if maps is None:
+    if not removes_rain(restorer):
         return None
-    lr, transmission = maps
+    seen = resize(photo, *size)
+    lr, transmission = rain_maps(restorer, seen, 'J', 'T')
     if shrink > 1:
-        detail = photo / np.float32(255) - resize(seen, height, width)
+        fine = photo / np.float32(255) if photo.dtype == np.uint8 else photo
+        detail = fine - resize(seen, height, width)
         lr = resize(lr, height, width) + detail / resize(transmission, height, width).clip(min=FLOOR)
     return quantise(lr)
 
 
-def _blended(restorer: Restorer, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """J (h x w x 3) and T (h x w x 1) of a picture in [0, 1], weighted towards the middle of each tile."""
-    height, width = seen.shape[:2]
-    tall, wide = min(TILE, height), min(TILE, width)
-    weight = (_ramp(tall)[:, None] * _ramp(wide))[..., None]
-    lr = np.zeros((height, width, 3), np.float32)
-    transmission, total = np.zeros((2, height, width, 1), np.float32)
-    places = itertools.product(_starts(height, tall), _starts(width, wide))
-    while batch := list(itertools.islice(places, BATCH)):
-        tiles = np.stack([seen[top : top + tall, left : left + wide] for top, left in batch])
-        maps = _remove_rain(restorer, tiles)
-        if maps is None:
-            return None
-        for place, (top, left) in enumerate(batch):
-            at = np.s_[top : top + tall, left : left + wide]
-            lr[at] += weight * maps[0][place]
-            transmission[at] += weight * maps[1][place]
-            total[at] += weight
-    return lr / total, transmission / total
+def removes_rain(restorer: RainRemoval) -> bool:
+    """Whether the network predicts J and T."""
+    return {'J', 'T'} <= restorer.predicts
 
 
-@torch.inference_mode()
-def _remove_rain(restorer: Restorer, tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """J and T of N x h x w x 3 tiles."""
-    inputs = torch.from_numpy(tiles).to(restorer.device).permute(0, 3, 1, 2)
-    network: Any = restorer.model
-    with torch.autocast(restorer.device.type, torch.bfloat16, enabled=restorer.precision == 'bfloat16'):
-        outputs: dict[str, Tensor] = network.remove_rain(inputs)
-    if not {'lr_img', 'transmission'} <= outputs.keys():
-        return None
-    lr, transmission = (outputs[key].float().permute(0, 2, 3, 1).cpu().numpy() for key in ('lr_img', 'transmission'))
-    return lr, transmission
+def rain_maps(restorer: RainRemoval, picture: np.ndarray, *names: str) -> list[np.ndarray]:
+    """Maps of the rain over a whole picture, by their letters (paper eq. 2), each H x W x c.
 
+    Args:
+        restorer: A network that predicts them.
+        picture: H x W x 3 float32 in [0, 1].
+        names: Such as ``'J'`` and ``'T'``.
+    """
 
-def _starts(length: int, tile: int) -> list[int]:
-    """Where tiles begin so that they cover all, the last flush with the end."""
-    return [*range(0, length - tile, STEP), length - tile]
+    def predict(tiles: np.ndarray) -> list[np.ndarray]:
+        found = restorer.remove_rain(tiles)
+        return [found[name] for name in names]
 
-
-def _ramp(length: int) -> np.ndarray:
-    steps = np.arange(length, dtype=np.float32) + 0.5
-    return np.minimum(steps, length - steps)
+    return blend_tiles(predict, picture, TILE, STEP, BATCH)

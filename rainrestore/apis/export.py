@@ -13,6 +13,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from rainrestore import __version__
+from rainrestore.apis.purpose import Purpose
 from rainrestore.apis.restorer import SMALLEST_SIDE, build_restorer, find_model
 from rainrestore.checkpoints import ZOO_SCHEME, load_checkpoint
 from rainrestore.datasets.labels import LABELS
@@ -20,7 +21,6 @@ from rainrestore.errors import RainRestoreError
 from rainrestore.files import whole_file
 from rainrestore.models.folding import fold
 from rainrestore.optional import optional_import
-from rainrestore.physics.rain import REFERENCE_SIDE
 from rainrestore.zoo.index import zoo_entry
 
 Format = Literal['onnx', 'torchscript']
@@ -121,7 +121,9 @@ def export(
     keys = ['pred_img'] if 'pred_img' in expected[0] and not physics else list(expected[0])
     names = [NAMES.get(key, key) for key in keys]
     recorded = _Recorded(fold(network), keys).eval()
-    metadata = _metadata(name, weights, dict(zip(names, (expected[0][key] for key in keys), strict=True)))
+    metadata = _metadata(
+        name, weights, Purpose.of(config, name).size, dict(zip(names, (expected[0][key] for key in keys), strict=True))
+    )
     with whole_file(path) as temporary:
         write, load = (_write_onnx, _load_onnx) if format == 'onnx' else (_write_torchscript, _load_torchscript)
         write(recorded, names, temporary, metadata)
@@ -155,13 +157,13 @@ def _pictures(count: int, height: int, width: int) -> Tensor:
     return (0.9 * F.interpolate(coarse, (height, width), mode='bilinear') + 0.1 * noise).clamp(0, 1)
 
 
-def _metadata(name: str, weights: Path | str | None, outputs: dict[str, Tensor]) -> dict[str, Any]:
+def _metadata(name: str, weights: Path | str | None, size: int, outputs: dict[str, Tensor]) -> dict[str, Any]:
     scale = next((value.shape[-1] // CHECKS[0][-1] for key, value in outputs.items() if key == 'image'), 1)
     return {
         'rainrestore': __version__,
         'name': name,
         'scale': scale,
-        'trained_side': REFERENCE_SIDE,
+        'trained_side': size,
         'smallest_side': SMALLEST_SIDE,
         'colour_order': 'RGB',
         'range': [0, 1],

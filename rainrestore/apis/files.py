@@ -31,6 +31,8 @@ from rainrestore.files import sha256_of, whole_file
 RESTORED = 'restored'
 #: The faces of a photo, at the network's size.
 FACES = 'faces'
+#: The photo with its faces marked, and nothing restored.
+PREVIEW = 'preview'
 SHEETS = 'sheets'
 PHYSICS = ('J', 'S', 'T', 'A')
 #: What is done of a clip that is not.
@@ -49,7 +51,8 @@ class PictureResult(Protocol):
         """What follows the picture's name -> its pixels, or None for what is not predicted; as ``Restoration``'s."""
 
     def record(self) -> dict[str, Any]:
-        """What the manifest says of it beside the files, JSON-able; ``notes`` are shown, ``faces`` counted."""
+        """What the manifest says of it beside the files, JSON-able; ``notes`` are shown, ``faces`` counted, and
+        ``found`` is the number of faces in the photo."""
 
 
 class PictureRestorer(Protocol):
@@ -105,7 +108,7 @@ class _Results:
 class FileOutcome:
     """What became of one picture; ``reason`` says why it failed, ``notes`` what to know of a result.
 
-    ``faces``: how many were restored, now.
+    ``faces``: how many were restored, now. ``found``: how many the photo shows, None for what is no photo.
     """
 
     source: Path
@@ -113,6 +116,7 @@ class FileOutcome:
     reason: str = ''
     notes: tuple[str, ...] = ()
     faces: int = 0
+    found: int | None = None
 
 
 def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = False) -> FilePlan:
@@ -164,6 +168,7 @@ def restore_files(
     plan: FilePlan,
     *,
     batch: int = 16,
+    kinds: Sequence[str] = (RESTORED, FACES),
     physics: bool = False,
     sheets: bool = False,
     on_frame: Callable[[int, int], object] | None = None,
@@ -173,9 +178,11 @@ def restore_files(
     Below ``plan.out``, each for a picture NAME: ``restored/NAME.png``; with ``physics`` ``J/NAME.png`` (8 bits),
     ``S/``, ``T/`` and ``A/`` (16 bits, value / 65535); with ``sheets`` ``sheets/NAME.png``, a row of input, face and
     maps. Of a whole photo, ``restored`` is the photo, its faces are ``faces/NAME/0.png`` and so on, and so are their
-    maps. Each file is written under another name and then renamed. When all files of a picture are there,
-    ``manifest.jsonl`` gets a line: its source, the fingerprint of the model, and SHA-256 of the source and of each
-    file. A picture is done if such a line fits source, files and model as they are now; nothing else counts.
+    maps. ``kinds`` chooses other results, ``(PREVIEW,)`` with a :class:`~rainrestore.apis.PhotoPreview`; the first of
+    them is what makes a picture done. Each file is written under another name and then renamed. When all files of a
+    picture are there, ``manifest.jsonl`` gets a line: its source, the fingerprint of the model, and SHA-256 of the
+    source and of each file. A picture is done if such a line fits source, files and model as they are now; nothing else
+    counts.
 
     A picture that cannot be read or restored fails alone, and nothing is written for it.
 
@@ -185,7 +192,7 @@ def restore_files(
     Raises:
         ConfigError: the folder cannot be written: it is read-only, or the disk is full. What is written stays done.
     """
-    kinds = (RESTORED, FACES, *(PHYSICS if physics else ()), *((SHEETS,) if sheets else ()))
+    kinds = (*kinds, *(PHYSICS if physics else ()), *((SHEETS,) if sheets else ()))
     inputs = frozenset(identity for source in plan.sources.values() if (identity := _identity(source)))
     results = _Results(plan.out, kinds, inputs)
     for path, reason in plan.unlisted.items():
@@ -215,7 +222,8 @@ def restore_files(
                 yield FileOutcome(source, 'failed', _defect(source, error))
                 continue
             if finished:
-                yield FileOutcome(source, 'done', notes=tuple(done[name].get('notes', ())))
+                entry = done[name]
+                yield FileOutcome(source, 'done', notes=tuple(entry.get('notes', ())), found=entry.get('found'))
             elif clip:
                 yield _restore_clip(restorer, read, results, log, on_frame)
             if len(waiting) == batch or sum(read.picture.size for read in waiting) > MAX_VALUES:
@@ -243,7 +251,8 @@ def _restore_and_write(
             yield FileOutcome(read.source, 'failed', _defect(read.source, error))
         else:
             faces = len(record.get('faces', (read.source,)))
-            yield FileOutcome(read.source, 'restored', notes=tuple(record.get('notes', ())), faces=faces)
+            notes = tuple(record.get('notes', ()))
+            yield FileOutcome(read.source, 'restored', notes=notes, faces=faces, found=record.get('found'))
 
 
 def _restore_clip(
@@ -322,7 +331,7 @@ def _result_names(named: Mapping[Path, str], videos: bool) -> dict[str, Path]:
 def _spare_inputs(plan: FilePlan) -> None:
     """Refuse a plan in which a result would be written over an input, whatever links lead there."""
     inputs = {identity: source for source in plan.sources.values() if (identity := _identity(source))}
-    results = [plan.out / kind / name for name in plan.sources for kind in (RESTORED, *PHYSICS, SHEETS)]
+    results = [plan.out / kind / name for name in plan.sources for kind in (RESTORED, PREVIEW, *PHYSICS, SHEETS)]
     for result in (plan.out / MANIFEST, *results):
         source = inputs.get(_identity(result) or (0, 0))
         if source is not None:
@@ -386,7 +395,7 @@ def _is_done(
                 return False
         except OSError:
             return False
-    return f'{RESTORED}/{entry["name"]}' in files
+    return f'{kinds[0]}/{entry["name"]}' in files
 
 
 def _restore_each(restorer: PictureRestorer, reads: Sequence[_Read]) -> list[PictureResult | PictureError]:

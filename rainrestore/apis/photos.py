@@ -7,10 +7,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 
 from rainrestore import __version__
-from rainrestore.apis.derain import derain
+from rainrestore.apis.derain import derain, removes_rain
 from rainrestore.apis.inputs import PictureError, named, split, to_picture
 from rainrestore.apis.restorer import SMALLEST_SIDE, Restoration, Restorer
 from rainrestore.errors import ConfigError
@@ -21,6 +22,9 @@ from rainrestore.visualization.sheets import picture_grid
 
 Background = Literal['keep', 'derain']
 
+#: Colours of a preview.
+MARK = (255, 220, 0)
+OUTLINE = (0, 0, 0)
 #: A crop of which less than this lies in the photo gets a note.
 MOSTLY_INSIDE = 0.75
 #: A restored face that is shown larger than this many times gets one as well.
@@ -50,11 +54,13 @@ class PhotoRestoration:
         photo: H x W x 3 uint8 RGB, the size of the input; equal to it outside of the faces, or without rain there.
         faces: the restored ones, the largest first; at least one.
         notes: what was left as it is, or has less to show than it seems, in words.
+        found: how many faces the photo shows.
     """
 
     photo: np.ndarray
     faces: tuple[RestoredFace, ...]
     notes: tuple[str, ...] = ()
+    found: int = 0
 
     def files(self, kind: str) -> dict[str, np.ndarray | None]:
         """As :meth:`Restoration.files`: the photo, and of each face what :class:`Restoration` has, numbered."""
@@ -68,8 +74,7 @@ class PhotoRestoration:
 
     def record(self) -> dict[str, Any]:
         """What a manifest keeps beside the files, JSON-able."""
-        faces = [{**vars(face.crop), 'score': round(face.score, 4)} for face in self.faces]
-        return {'faces': faces, 'notes': list(self.notes)}
+        return {'faces': _described(self.faces), 'found': self.found, 'notes': list(self.notes)}
 
 
 class PhotoRestorer:
@@ -115,7 +120,7 @@ class PhotoRestorer:
         if boxes is None:
             named_config = isinstance(detector, (str, Path, Mapping))
             self.detector = build_detector(detector) if named_config else detector  # type: ignore[arg-type,assignment]
-        self.removes_rain = derain(restorer, np.zeros((SMALLEST_SIDE, SMALLEST_SIDE, 3), np.uint8)) is not None
+        self.removes_rain = removes_rain(restorer)
         if background == 'derain' and not self.removes_rain:
             raise ConfigError(
                 f'{restorer.name} predicts no picture without rain; keep the background, or choose a model with rain '
@@ -153,6 +158,20 @@ class PhotoRestorer:
     ) -> PhotoRestoration:
         """Restore one H x W x 3 photo, uint8 or floating point in [0, 1]; for the rest see :meth:`__call__`."""
         photo = picture if picture.dtype == np.uint8 else quantise(picture)
+        faces, clear = self.found_in(photo, name, crops)
+        result = self.restore_faces(photo, faces, clear, name)
+        if not result.faces:
+            raise PictureError(name, f'none of its faces can be restored: {"; ".join(result.notes)}')
+        return result
+
+    def found_in(
+        self, photo: np.ndarray, name: str = 'the photo', crops: Sequence[FaceCrop] | None = None
+    ) -> tuple[list[DetectedFace], np.ndarray | None]:
+        """The faces of an H x W x 3 uint8 photo, at least one, and the photo without rain if that was needed.
+
+        Raises:
+            PictureError: no face is found.
+        """
         if crops is None and self.boxes is not None:
             crops = self.boxes.get(Path(name).resolve())
             if not crops:
@@ -162,10 +181,7 @@ class PhotoRestorer:
         faces = self.find(photo, clear) if crops is None else [DetectedFace(crop) for crop in crops]
         if not faces:
             raise PictureError(name, self._none_found())
-        result = self.restore_faces(photo, faces, clear, name)
-        if not result.faces:
-            raise PictureError(name, f'none of its faces can be restored: {"; ".join(result.notes)}')
-        return result
+        return faces, clear
 
     def restore_faces(
         self,
@@ -198,7 +214,7 @@ class PhotoRestorer:
             if enlarged > ENLARGED:
                 notes.append(f'{_place(face.crop)} is shown {enlarged:.1f} times larger than the network restores it, '
                              'softer than the photo around it')  # fmt: skip
-        return PhotoRestoration(result, tuple(restored), tuple(notes))
+        return PhotoRestoration(result, tuple(restored), tuple(notes), len(faces))
 
     def clear(self, photo: np.ndarray) -> np.ndarray | None:
         """An H x W x 3 uint8 photo without rain, if the network predicts it."""
@@ -239,6 +255,69 @@ class PhotoRestorer:
             'turns': self.turns, 'version': __version__,
         }  # fmt: skip
         return sha256(json.dumps(made_by, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class FacePreview:
+    """A photo with its faces marked: the square that is restored of each, and its number.
+
+    Attributes:
+        photo: H x W x 3 uint8 RGB.
+        faces: the largest first.
+        notes: as of :class:`PhotoRestoration`.
+    """
+
+    photo: np.ndarray
+    faces: tuple[DetectedFace, ...]
+    notes: tuple[str, ...] = ()
+
+    def files(self, kind: str) -> dict[str, np.ndarray | None]:
+        """The photo, of the kind ``preview``."""
+        return {'': self.photo} if kind == 'preview' else {}
+
+    def record(self) -> dict[str, Any]:
+        """What a manifest keeps beside the files, JSON-able."""
+        return {'faces': _described(self.faces), 'found': len(self.faces), 'notes': list(self.notes)}
+
+
+class PhotoPreview:
+    """Marks the faces that a :class:`PhotoRestorer` would restore, and restores nothing."""
+
+    def __init__(self, photos: PhotoRestorer) -> None:
+        self.photos = photos
+        self.fingerprint = photos.fingerprint
+
+    def restore(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> list[FacePreview]:
+        """As :func:`~rainrestore.apis.restore_files` calls it."""
+        return [self.preview(picture, name) for picture, name in zip(pictures, names, strict=True)]
+
+    def preview(self, photo: np.ndarray, name: str = 'the photo') -> FacePreview:
+        """Mark the faces of one H x W x 3 uint8 photo.
+
+        Raises:
+            PictureError: no face is found.
+        """
+        faces, _ = self.photos.found_in(photo, name)
+        notes, _ = _sorted_out(faces, photo)
+        return FacePreview(draw_faces(photo, faces), tuple(faces), tuple(notes))
+
+
+def draw_faces(photo: np.ndarray, faces: Sequence[DetectedFace]) -> np.ndarray:
+    """A copy of an H x W x 3 uint8 photo with the square of each face and its number."""
+    marked = photo.copy()
+    thickness = max(round(max(photo.shape[:2]) / 600), 1)
+    for number, face in enumerate(faces):
+        corners = np.rint(face.crop.corners() - 0.5).astype(np.int32)
+        place = tuple((corners[0] + (2 * thickness, 14 * thickness)).tolist())
+        for colour, width in ((OUTLINE, 3 * thickness), (MARK, thickness)):
+            cv2.polylines(marked, [corners], isClosed=True, color=colour, thickness=width, lineType=cv2.LINE_AA)
+            cv2.putText(marked, str(number), place, cv2.FONT_HERSHEY_SIMPLEX, 0.5 * thickness, colour, width,
+                        cv2.LINE_AA)  # fmt: skip
+    return marked
+
+
+def _described(faces: Sequence[DetectedFace | RestoredFace]) -> list[dict[str, float]]:
+    return [{**vars(face.crop), 'score': round(face.score, 4)} for face in faces]
 
 
 def _sorted_out(faces: Sequence[DetectedFace], photo: np.ndarray) -> tuple[list[str], list[DetectedFace]]:

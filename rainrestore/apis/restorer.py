@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,24 +14,30 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from rainrestore import __version__
+from rainrestore.apis.derain import derain, removes_rain
 from rainrestore.apis.inputs import Picture, PictureError, named, split, to_picture
+from rainrestore.apis.purpose import TASKS, Purpose
+from rainrestore.apis.tiles import blend_tiles
 from rainrestore.checkpoints import ZOO_SCHEME, is_training_only, load_weights
 from rainrestore.datasets.image_io import sixteen_bit
 from rainrestore.engine.config import load_config
 from rainrestore.engine.device import find_device
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.models.folding import fold
-from rainrestore.physics.rain import REFERENCE_SIDE, quantise
+from rainrestore.physics.rain import quantise
 from rainrestore.physics.resample import resize
 from rainrestore.registry import MODELS, SCOPE
 from rainrestore.visualization.rows import sample_pictures
 from rainrestore.visualization.sheets import picture_grid
 from rainrestore.zoo.index import Zoo, zoo_entry
 
-#: Below this no face can be told, let alone restored.
+#: Below this nothing can be told, let alone restored.
 SMALLEST_SIDE = 8
+#: Side of the tiles of a whole picture, and by how much they overlap.
+TILE = 512
+OVERLAP = 64
 #: What goes through the network at a time, in pixels of I: more would need gigabytes.
-MAX_PIXELS = 512 * 512
+MAX_PIXELS = TILE**2
 
 Precision = Literal['float32', 'bfloat16']
 
@@ -101,16 +107,21 @@ MAPS = {'J': 'lr_img', 'S': 'streak', 'T': 'transmission', 'A': 'airlight', 'par
 
 
 class Restorer:
-    """Restores faces: ``Restorer('fcg_gan_x4')(x)``.
+    """Restores pictures: ``Restorer('fcg_gan_x4')(face)``, ``Restorer('raindrop_pix2pix')('window.jpg')``.
 
-    A picture **is** a face: cropped and aligned as CelebA's are, eyes level, from chin to hair. For whole photos there
-    is :class:`~rainrestore.apis.PhotoRestorer`, which calls :meth:`restore` with its crops and pastes ``face`` back.
+    The config of a model states its task and the size that it was trained on (:class:`~rainrestore.apis.Purpose`).
 
-    **Sizes.** The bundled networks were trained on faces of 32x32, restored to 128x128. A picture whose sides are both
-    larger is therefore brought down until the shorter one has 32 pixels (bicubic with antialiasing, as eq. 2 makes
-    small faces), and the result has four times *that*: a large picture comes back smaller than it was. With
-    ``resize=False`` it stays as it is: the networks are fully convolutional and take any size, but they have never seen
-    a face that fills more than 32 pixels, and restore it worse. Pictures of less than 32 pixels are never enlarged.
+    **Faces** (the tasks ``faces`` and ``renovate``). A picture **is** a face: cropped and aligned as CelebA's are, eyes
+    level, from chin to hair. For whole photos there is :class:`~rainrestore.apis.PhotoRestorer`, which calls
+    :meth:`restore` with its crops and pastes ``face`` back. A picture whose sides are both larger than the network's
+    size is brought down until the shorter one has it (bicubic with antialiasing, as eq. 2 makes small faces). With a
+    size of 32 and a scale of 4 the result has 128 pixels: a large picture comes back smaller than it was. A smaller
+    picture is enlarged to the size only for a network that does not enlarge itself (scale 1), which was trained on
+    faces that were shrunk and enlarged again. ``resize=False`` leaves each picture as it is: the networks take any
+    size, and restore a face of another size worse.
+
+    **Whole pictures** (the tasks ``rain`` and ``raindrops``). They keep their size; a picture of more than 512x512
+    pixels goes through the network in overlapping tiles.
 
     **Precision** is float32 by default, on a GPU as well: the result then hardly depends on the processor. bfloat16 is
     about twice as fast on CPUs that compute in it, and slower on others. On the bundled test faces it changes the
@@ -125,9 +136,15 @@ class Restorer:
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``; by default a GPU if there is one.
         precision: ``'float32'`` or ``'bfloat16'``.
         batch_size: pictures of one size that go through the network at once.
-        resize: bring larger pictures down to the size that the network was trained on.
+        resize: bring faces to the size that the network was trained on.
+        task: ``'rain'`` takes the rain removal of a network for faces, and restores whole pictures with it. None is the
+            task that the config states.
 
     Attributes:
+        task: the name of its task, a key of :data:`~rainrestore.apis.TASKS`.
+        size: side in pixels of the pictures that the network was trained on.
+        scale: how many times larger than its input the result is.
+        predicts: the maps that the network predicts, by the names of :class:`Restoration`'s fields.
         model: the network, without what only training needs, and folded (:mod:`rainrestore.models.folding`).
         config: its config.
         fingerprint: SHA-256 over weights, config of the network, precision, resizing and version of this package: what
@@ -135,7 +152,8 @@ class Restorer:
 
     Raises:
         CheckpointError: no such zoo model, or weights that are damaged, missing or another network's.
-        ConfigError: no such config or device, or a network that restores no face, as the bundled ``hrrm_x4``.
+        ConfigError: no such config or device, a network that restores no picture, as the bundled ``fpm_x4``, or one
+            that is not for the task.
         ValueError: ``batch_size`` below 1, or an unknown precision.
     """
 
@@ -148,24 +166,50 @@ class Restorer:
         precision: Precision = 'float32',
         batch_size: int = 16,
         resize: bool = True,
+        task: str | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, got {batch_size}')
         if precision not in ('float32', 'bfloat16'):
             raise ValueError(f"precision must be 'float32' or 'bfloat16', got {precision!r}")
         self.config, self.name, weights = find_model(model, checkpoint)
+        purpose = Purpose.of(self.config, self.name)
         self.device = find_device(device)
         self.precision = precision
         self.batch_size = batch_size
         self.resize = resize
         self.model = build_restorer(self.config, self.name, weights)
+        self.size = purpose.size
+        self.model.to(self.device)
+        self.predicts, self.scale, stated = self._probe(purpose.task)
+        self.task = self._chosen(stated, task)
         # Of the weights as they are published: folded, their last bits would depend on the processor.
         self.fingerprint = self._fingerprint()
         fold(self.model).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _probe(self, stated: str) -> tuple[frozenset[str], int, str]:
+        """The maps that the network predicts, its scale, and its task: rain for one that predicts J and no picture."""
         with torch.inference_mode():
-            outputs = self.model(torch.zeros(1, 3, REFERENCE_SIDE, REFERENCE_SIDE, device=self.device), mode='tensor')
-        if 'pred_img' not in outputs:
-            raise ConfigError(f'{self.name} restores no face, it predicts {", ".join(outputs)}; choose another model')
+            outputs = self.model(torch.zeros(1, 3, self.size, self.size, device=self.device), mode='tensor')
+        predicts = frozenset(field for field, key in MAPS.items() if key in outputs)
+        if 'pred_img' in outputs:
+            return predicts, outputs['pred_img'].shape[-1] // self.size, stated
+        if not {'J', 'T'} <= predicts:
+            raise ConfigError(
+                f'{self.name} restores no picture, it predicts {", ".join(outputs)}; choose another model'
+            )
+        return predicts, 1, 'rain'
+
+    def _chosen(self, stated: str, wanted: str | None) -> str:
+        """The task, if the network is for it."""
+        if wanted is not None and wanted not in TASKS:
+            raise ConfigError(f'task is one of {", ".join(TASKS)}, got {wanted!r}')
+        if wanted in (None, stated) or (wanted == 'rain' and {'J', 'T'} <= self.predicts):
+            return wanted or stated
+        raise ConfigError(
+            f'{self.name} is for the task {stated}, not for {wanted}; the default model for that is '
+            f'{TASKS[wanted].model}'
+        )
 
     def __call__(self, source: Any, maps: bool = False) -> Any:
         """Restore one picture, or each of several.
@@ -209,27 +253,86 @@ class Restorer:
         picture = to_picture(item, name)
         height, width = picture.shape[:2]
         if min(height, width) < SMALLEST_SIDE:
-            raise PictureError(name, f'{width}x{height} pixels cannot show a face; {SMALLEST_SIDE} a side at least')
-        ratio = REFERENCE_SIDE / min(height, width)
-        if self.resize and ratio < 1:
-            height, width = round(height * ratio), round(width * ratio)
-        if height * width > MAX_PIXELS:
-            raise PictureError(name, f'{width}x{height} pixels are more than the network takes; cut the face out first')
+            raise PictureError(name, f'{width}x{height} pixels are too few to restore; {SMALLEST_SIDE} a side at least')
+        if TASKS[self.task].finds_faces:
+            ratio = self.size / min(height, width)
+            if self.resize and (ratio < 1 or self.scale == 1):
+                height, width = round(height * ratio), round(width * ratio)
+            if height * width > MAX_PIXELS:
+                raise PictureError(name, f'{width}x{height} pixels are more than a face; cut the face out first')
         if (height, width) != picture.shape[:2]:
             return resize(picture, height, width)
         return picture.astype(np.float32) / np.float32(255) if picture.dtype == np.uint8 else picture
 
     def restore_prepared(self, prepared: Sequence[np.ndarray], names: Sequence[str]) -> list[Restoration]:
-        """Restore what :meth:`prepare` returned; equal sizes go through the network together.
+        """Restore what :meth:`prepare` returned; faces of equal sizes go through the network together.
 
         Raises:
-            PictureError: the network's face has values that are not numbers.
+            PictureError: the network's picture has values that are not numbers.
         """
+        if not TASKS[self.task].finds_faces:
+            return [self._restore_whole(picture, name) for picture, name in zip(prepared, names, strict=True)]
         results: dict[int, Restoration] = {}
         for places in self._batches(prepared):
-            batch = self._forward([prepared[place] for place in places], [names[place] for place in places])
+            batch = self._restore_faces([prepared[place] for place in places], [names[place] for place in places])
             results.update(zip(places, batch, strict=True))
         return [results[place] for place in range(len(prepared))]
+
+    def remove_rain(self, tiles: np.ndarray) -> dict[str, np.ndarray]:
+        """J, S, T and A, as far as they are predicted, of N x h x w x 3 float32 pictures in [0, 1]; each N x h x w x c.
+
+        The rest of the network is not run.
+        """
+        network: Any = self.model
+        return self._run(network.remove_rain, tiles)
+
+    def _restore_whole(self, picture: np.ndarray, name: str) -> Restoration:
+        """Restore an h x w x 3 float32 picture of any size, in tiles if it is large."""
+        if self.task == 'rain' and removes_rain(self):
+            # Networks for faces, and those that predict J alone, know pictures of their size only.
+            return Restoration(face=derain(self, picture), I=picture)
+
+        def predict(tiles: np.ndarray) -> list[np.ndarray]:
+            return [self._checked(self._run(self.model, tiles)['face'], name)]
+
+        (restored,) = blend_tiles(predict, picture, TILE, TILE - OVERLAP, 1)
+        return Restoration(face=quantise(restored), I=picture)
+
+    def _restore_faces(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> list[Restoration]:
+        """Restore pictures of one size."""
+        inputs = np.stack(pictures)
+        try:
+            found = self._run(self.model, inputs)
+        except torch.OutOfMemoryError as error:
+            reason = f'{len(pictures)} pictures at once need more memory than {self.device} has; use a smaller batch'
+            raise PictureError(names[0], reason) from error
+        for face, name in zip(found['face'], names, strict=True):
+            self._checked(face, name)
+        found['face'] = quantise(found['face'])
+        return [
+            Restoration(I=picture, **{field: np.ascontiguousarray(value[place]) for field, value in found.items()})
+            for place, picture in enumerate(pictures)
+        ]
+
+    def _checked(self, restored: np.ndarray, name: str) -> np.ndarray:
+        if not np.isfinite(restored).all():
+            raise PictureError(name, f'the network {self.name} gives values that are not numbers')
+        return restored
+
+    # The mode belongs to the thread that enters it, so each call enters its own.
+    @torch.inference_mode()
+    def _run(self, network: Callable[[Tensor], dict[str, Tensor]], pictures: np.ndarray) -> dict[str, np.ndarray]:
+        """N x h x w x 3 float32 in [0, 1] -> field of a restoration -> its values in float32, N x h x w x c."""
+        # (N, h, w, 3) seen as (N, 3, h, w): the memory layout channels_last, the fastest for convolutions.
+        inputs = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == 'bfloat16'):
+            outputs = network(inputs)
+        height, width = inputs.shape[-2:]
+        found = {field: outputs[key].float().expand(-1, -1, height, width) for field, key in MAPS.items()
+                 if key in outputs}  # fmt: skip
+        if 'pred_img' in outputs:
+            found['face'] = outputs['pred_img'].float()
+        return {field: np.ascontiguousarray(value.cpu().permute(0, 2, 3, 1).numpy()) for field, value in found.items()}
 
     def _batches(self, prepared: Sequence[np.ndarray]) -> Iterable[list[int]]:
         """Places of pictures of equal size, no more than the batch size and the limit of pixels allow."""
@@ -241,45 +344,16 @@ class Restorer:
             for start in range(0, len(places), step):
                 yield places[start : start + step]
 
-    # The mode belongs to the thread that enters it, so each call enters its own.
-    @torch.inference_mode()
-    def _forward(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> list[Restoration]:
-        # (N, h, w, 3) seen as (N, 3, h, w): the memory layout channels_last, the fastest for convolutions.
-        inputs = torch.from_numpy(np.stack(pictures)).to(self.device).permute(0, 3, 1, 2)
-        try:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == 'bfloat16'):
-                outputs: dict[str, Tensor] = self.model(inputs, mode='tensor')
-        except torch.OutOfMemoryError as error:
-            reason = f'{len(pictures)} pictures at once need more memory than {self.device} has; use a smaller batch'
-            raise PictureError(names[0], reason) from error
-        faces = outputs['pred_img'].float()
-        for face, name in zip(faces, names, strict=True):
-            if not torch.isfinite(face).all():
-                raise PictureError(name, f'the network {self.name} gives values that are not numbers')
-        faces = (faces.clamp(0, 1) * 255).round().to(torch.uint8)
-        height, width = inputs.shape[-2:]
-        found = {field: outputs[key].float().expand(-1, -1, height, width) for field, key in MAPS.items()
-                 if key in outputs}  # fmt: skip
-        arrays = {field: _images(value) for field, value in {'face': faces, 'I': inputs, **found}.items()}
-        return [
-            Restoration(**{field: value[place] for field, value in arrays.items()}) for place in range(len(pictures))
-        ]
-
     def _fingerprint(self) -> str:
         made_by = {
             'network': self.config.model.to_dict(), 'precision': self.precision, 'resize': self.resize,
-            'version': __version__,
+            'size': self.size, 'task': self.task, 'version': __version__,
         }  # fmt: skip
         digest = sha256(json.dumps(made_by, sort_keys=True, default=str).encode())
         for name, value in sorted(self.model.state_dict().items()):
             digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
-
-
-def _images(values: Tensor) -> np.ndarray:
-    """(N, C, h, w) to an N x h x w x C array of its own."""
-    return np.ascontiguousarray(values.cpu().permute(0, 2, 3, 1).numpy())
 
 
 def find_model(model: str | Path | Config, checkpoint: str | Path | None) -> tuple[Config, str, str | Path | None]:

@@ -1,11 +1,12 @@
-"""Restore the faces in photos and videos, or pictures of faces, into a folder.
+"""Restore the faces in photos and videos, pictures of faces, or whole pictures, into a folder.
 
 Each INPUT is a photo, a video, a folder (all of these in it and in its sub-folders) or a pattern such as "in/*.jpg".
-Faces are looked for, cut out, restored and pasted back; with --aligned each picture is itself a face, cropped and
-aligned. OUT receives restored/NAME.png, of a photo also its faces, faces/NAME/0.png (with --save-physics and --sheet
-more beside it), of a video restored/NAME.mp4 with its audio, each file whole or not at all, and manifest.jsonl, which
-says what was restored from what and by which model: run again, the command does what is not done yet, and a video goes
-on where it stopped.
+The model, or --task, says what is restored: faces (in rain), renovate (blurred, noisy, compressed faces), rain (removed
+from the whole picture) or raindrops (on the lens or a window, likewise). Faces are looked for, cut out, restored and
+pasted back; with --aligned each picture is itself a face, cropped and aligned. OUT receives restored/NAME.png, of a
+photo also its faces, faces/NAME/0.png (with --save-physics and --sheet more beside it), of a video restored/NAME.mp4
+with its audio, each file whole or not at all, and manifest.jsonl, which says what was restored from what and by which
+model: run again, the command does what is not done yet, and a video goes on where it stopped.
 
 The last line printed is one JSON object. Exit codes: 0 every picture is restored; 2 nothing could be done, or no more
 (a wrong option, no such file, a full disk); 3 some pictures failed, as those without a face: each is named with the
@@ -30,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore restore``."""
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help='a photo, a video, a folder, or a pattern')
     parser.add_argument('-o', '--out', type=Path, required=True, help='folder for the results')
+    parser.add_argument(
+        '--task', choices=('faces', 'renovate', 'rain', 'raindrops'),
+        help="what to restore, with the task's own model unless --model names one (default: the model's task; "
+        'without --model: faces)',
+    )  # fmt: skip
     where = parser.add_mutually_exclusive_group()
     where.add_argument('--aligned', action='store_true', help='each picture is a face, cropped and aligned')
     where.add_argument('--boxes', type=Path, metavar='FILE', help='where the faces are, a CSV file (docs/photos.md)')
@@ -41,8 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--background', choices=('keep', 'derain'), default='keep', help='what to do around the faces (default: keep)'
     )
+    parser.add_argument('--model', help='a model of the zoo, or a config with --checkpoint (default: that of the task)')
     parser.add_argument(
-        '--model', default='fcg_gan_x4', help='a model of the zoo, or a config with --checkpoint (default: fcg_gan_x4)'
+        '--preview',
+        action='store_true',
+        help='write preview/NAME.png, the faces marked, and restore nothing',
     )
     parser.add_argument('--checkpoint', help="other weights than the zoo model's: a .pth or .safetensors file")
     parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
@@ -66,7 +75,16 @@ def run(args: argparse.Namespace) -> int:
     from PIL import Image
     from tqdm import tqdm
 
-    from rainrestore.apis import PhotoRestorer, PictureRestorer, Restorer, plan_files, restore_files
+    from rainrestore.apis import (
+        TASKS,
+        PhotoPreview,
+        PhotoRestorer,
+        PictureRestorer,
+        Restorer,
+        plan_files,
+        restore_files,
+    )
+    from rainrestore.apis.files import FACES, PREVIEW, RESTORED
     from rainrestore.engine.device import limit_threads
     from rainrestore.errors import ConfigError
     from rainrestore.faces import read_boxes
@@ -74,22 +92,37 @@ def run(args: argparse.Namespace) -> int:
     # Pillow warns of large pictures that the reader then refuses by name.
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)
     limit_threads()
-    if args.aligned and args.background != 'keep':
-        raise ConfigError('--aligned: a picture that is a face has no background; leave out --background')
-    plan = plan_files(args.inputs, args.out, videos=not args.aligned)
+    if args.aligned and (args.background != 'keep' or args.preview):
+        option = '--preview' if args.preview else '--background'
+        raise ConfigError(f'--aligned: a picture that is a face has no background; leave out {option}')
+    if args.preview and (args.save_physics or args.sheet):
+        raise ConfigError('--preview restores nothing; leave out --save-physics and --sheet')
     boxes = read_boxes(args.boxes) if args.boxes else None
     restorer = Restorer(
-        args.model, args.checkpoint, device=args.device, precision=args.precision, batch_size=args.batch
-    )
+        args.model or TASKS[args.task or 'faces'].model, args.checkpoint, device=args.device,
+        precision=args.precision, batch_size=args.batch, task=args.task,
+    )  # fmt: skip
+    finds_faces = TASKS[restorer.task].finds_faces and not args.aligned
+    if not TASKS[restorer.task].finds_faces:
+        for option in ('aligned', 'boxes', 'preview'):
+            if getattr(args, option):
+                raise ConfigError(f'--{option}: the task {restorer.task} restores whole pictures, not faces')
+    plan = plan_files(args.inputs, args.out, videos=finds_faces and not args.preview)
     pictures: PictureRestorer = restorer
     # The faces of one photo make a batch; those of an aligned picture are one.
-    batch = args.batch
-    if not args.aligned:
-        pictures, batch = PhotoRestorer(restorer, args.detector, background=args.background, boxes=boxes), 1
+    batch, kinds = args.batch, (RESTORED, FACES)
+    if finds_faces:
+        photos = PhotoRestorer(restorer, args.detector, background=args.background, boxes=boxes)
+        pictures, batch = photos, 1
+        if args.preview:
+            pictures, kinds = PhotoPreview(photos), (PREVIEW,)
+    elif not args.aligned:
+        batch = 1
     states: Counter[str] = Counter()
     faces = 0
     failed: dict[str, str] = {}
     notes: dict[str, tuple[str, ...]] = {}
+    found: dict[str, int] = {}
     start = time.monotonic()
     # No bar in a log file: disable=None asks whether a terminal is there.
     with (
@@ -104,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
             frames.update(done - frames.n)
 
         outcomes = restore_files(
-            pictures, plan, batch=batch, physics=args.save_physics, sheets=args.sheet, on_frame=on_frame
+            pictures, plan, batch=batch, kinds=kinds, physics=args.save_physics, sheets=args.sheet, on_frame=on_frame
         )
         try:
             for outcome in outcomes:
@@ -116,6 +149,10 @@ def run(args: argparse.Namespace) -> int:
                     # What takes no time is left out of the rate and of the time that is left.
                     bar.total -= 1
                     bar.refresh()
+                if outcome.found is not None:
+                    found[str(outcome.source)] = outcome.found
+                    count = f'{outcome.found} face{"" if outcome.found == 1 else "s"}'
+                    bar.write(f'{outcome.source}: {count} found', file=sys.stdout)
                 if outcome.state == 'failed':
                     failed[str(outcome.source)] = outcome.reason
                 if outcome.notes:
@@ -132,13 +169,15 @@ def run(args: argparse.Namespace) -> int:
         lines.append(('note', str(plan.others[0]), f'is {kinds} and is passed over{more}'))
     for kind, path, text in [*lines, *(('failed', path, reason) for path, reason in failed.items())]:
         print(f'rainrestore: {kind}: {" ".join(f"{path}: {text}".split())}', file=sys.stderr)
-    print(f'{states["restored"]} restored, {states["done"]} done before, {states["failed"]} failed')
+    did = 'marked' if args.preview else 'restored'
+    print(f'{states["restored"]} {did}, {states["done"]} done before, {states["failed"]} failed')
     summary = {
         'restored': states['restored'],
         'done_before': states['done'],
         'failed': failed,
         'notes': notes,
         'passed_over': list(map(str, plan.others)),
+        'found': found,
         'faces': faces,
         'faces_per_second': round(faces / seconds, 2),
         'model': restorer.name,

@@ -259,12 +259,13 @@ def _data_uri(picture: np.ndarray) -> str:
 
 
 def _head(studio: Studio) -> str:
-    side = 32 * studio.scale
+    size = studio.restorer.size
+    side = size * studio.scale
     return f"""<div class="rr-head"><h1>rainrestore</h1><p>Faces seen in heavy rain, restored {studio.scale} times
 larger by inverting I = T &middot; (J + &Sigma; S<sub>i</sub>) + (1 &minus; T) &middot; A. A picture is one face,
-cropped and aligned, eyes level, from chin to hair; larger ones are brought down to 32 pixels and come back with {side}.
-Pictures stay on the computer that serves this page. A restored face is what the network holds for likely, not evidence
-of who it was.</p></div>"""
+cropped and aligned, eyes level, from chin to hair; larger ones are brought down to {size} pixels and come back with
+{side}. Pictures stay on the computer that serves this page. A restored face is what the network holds for likely, not
+evidence of who it was.</p></div>"""
 
 
 def _picker(label: str, result: list[Any]) -> gr.Image:

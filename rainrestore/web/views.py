@@ -16,7 +16,6 @@ from rainrestore.datasets.labels import LABELS, NUM_LABELS
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import psnr, ssim
 from rainrestore.physics import RAIN_RANGES, RainRanges, RainScene, draw_scene, enlarge, quantise, seeded_rng, shrink
-from rainrestore.physics.rain import REFERENCE_SIDE
 from rainrestore.physics.resample import resize
 from rainrestore.visualization.rows import sample_pictures
 
@@ -175,8 +174,7 @@ class Studio:
 
     def __init__(self, restorer: Restorer) -> None:
         self.restorer = restorer
-        side = REFERENCE_SIDE
-        self.scale: int = restorer(np.zeros((side, side, 3), np.uint8)).shape[0] // side
+        self.scale: int = restorer.scale
 
     def restore(self, path: str | os.PathLike[str]) -> View:
         """Restore an uploaded face, cropped and aligned, whose truth nobody knows.
@@ -188,7 +186,7 @@ class Studio:
         picture = read_upload(path)
         result, notes = self._restored(picture, Path(path).name)
         if picture.shape != result.I.shape:
-            brought = f'{_size(picture)} pixels, brought down to {_size(result.I)}: what the network was trained on.'
+            brought = f'{_size(picture)} pixels, brought to {_size(result.I)}: what the network was trained on.'
             notes = [brought, *notes]
         return self._view(Path(path).stem, result, notes)
 
@@ -238,7 +236,7 @@ class Studio:
         least = SMALLEST_SIDE * self.scale
         if min(height, width) < least:
             raise PictureError(name, f'{width}x{height} pixels are too few to make rain on; {least} a side at least')
-        ratio = min(1.0, REFERENCE_SIDE * self.scale / min(height, width)) / self.scale
+        ratio = min(1.0, self.restorer.size * self.scale / min(height, width)) / self.scale
         height, width = (round(side * ratio) * self.scale for side in (height, width))
         return picture if (height, width) == picture.shape[:2] else quantise(resize(picture, height, width))
 

@@ -2,6 +2,9 @@
 # of rain_v1: new rain at every look in training, the same rain for every method in val and test.
 data_root = None
 
+# for restoring: the task, and the size of the network's input
+restoration = dict(task='faces', size=32)
+
 _observe = [dict(type='ParsingTarget', scale=4), dict(type='PackFaceInputs')]
 _rain_train = [dict(type='FlipFace'), dict(type='ScaleAwareHeavyRain', scale=4), *_observe]
 _rain_test = [dict(type='ScaleAwareHeavyRain', scale=4, seed=2022), *_observe]

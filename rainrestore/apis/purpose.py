@@ -1,0 +1,63 @@
+"""What a model is for: its task, and the size of the pictures that it was trained on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from rainrestore.errors import ConfigError
+from rainrestore.physics.rain import REFERENCE_SIDE
+
+
+@dataclass(frozen=True)
+class Task:
+    """A kind of restoration.
+
+    Attributes:
+        help: What it does, for a person.
+        model: The model of the zoo that does it by default.
+        finds_faces: Whether it works on faces, which are first to be found in a photo; otherwise on the whole picture.
+    """
+
+    help: str
+    model: str
+    finds_faces: bool
+
+
+TASKS = {
+    'faces': Task('restore the faces in rain', 'fcg_gan_x4', finds_faces=True),
+    'renovate': Task('restore blurred, noisy, compressed faces', 'hifacegan_128', finds_faces=True),
+    'rain': Task('remove rain and veil from the whole picture', 'hrrm_plus_x4', finds_faces=False),
+    'raindrops': Task('remove drops on the lens or a window from the whole picture', 'raindrop_pix2pix',
+                      finds_faces=False),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What the key ``restoration = dict(task=..., size=...)`` of a config says.
+
+    Attributes:
+        task: One of :data:`TASKS`.
+        size: Side in pixels of the pictures that the network was trained on.
+    """
+
+    task: str = 'faces'
+    size: int = REFERENCE_SIDE
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], name: str) -> 'Purpose':
+        """Read it from a config; without the key it is faces of 32 pixels.
+
+        Raises:
+            ConfigError: A key, task or size that does not exist; ``name`` is what it calls the model.
+        """
+        declared = dict(config.get('restoration') or {})
+        known = [field.name for field in fields(cls)]
+        if unknown := set(declared) - set(known):
+            raise ConfigError(f'{name}: restoration has {", ".join(known)}, got {", ".join(sorted(unknown))}')
+        purpose = cls(**declared)
+        if purpose.task not in TASKS:
+            raise ConfigError(f'{name}: restoration.task is one of {", ".join(TASKS)}, got {purpose.task!r}')
+        if not isinstance(purpose.size, int) or purpose.size < 1:
+            raise ConfigError(f'{name}: restoration.size is a side in pixels, got {purpose.size!r}')
+        return purpose

@@ -1,0 +1,125 @@
+"""Any task on any picture: models say what they are for and at which size, and are fed that."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from PIL import Image
+from scenes import portrait
+
+from rainrestore.apis import TASKS, Purpose, Restorer, derain
+from rainrestore.apis.tiles import blend_tiles
+from rainrestore.benchmark.scenes import background
+from rainrestore.cli.main import main
+from rainrestore.engine.config import load_config
+from rainrestore.errors import ConfigError
+from rainrestore.registry import DATASETS
+from rainrestore.zoo.index import Zoo, models
+
+ROOT = Path(__file__).resolve().parents[1]
+ENTRIES = models(Zoo.bundled())
+
+
+def identity(task: str = 'raindrops', size: int = 128) -> Restorer:
+    """A method that learns nothing and returns its input."""
+    config = load_config(ROOT / 'configs' / 'references' / 'raindrops_128.py')
+    config.restoration = dict(task=task, size=size)
+    return Restorer(config, device='cpu')
+
+
+@pytest.mark.parametrize('name', ENTRIES)
+def test_declared_size_is_that_of_the_test_data(name) -> None:
+    config = load_config(Zoo.bundled().config(ENTRIES[name]))
+    purpose = Purpose.of(config, name)
+    sample = DATASETS.build(config.test_dataloader.dataset)[0]
+    assert min(sample['inputs'].shape[-2:]) == purpose.size
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_default_model_of_each_task_is_for_it(task) -> None:
+    config = load_config(Zoo.bundled().config(ENTRIES[TASKS[task].model]))
+    assert Purpose.of(config, TASKS[task].model).task == task
+
+
+@pytest.mark.parametrize(
+    ('declared', 'message'),
+    [
+        (dict(task='windows'), r"mine: restoration.task is one of faces, .*got 'windows'"),
+        (dict(size=0), 'restoration.size is a side in pixels, got 0'),
+        (dict(side=3), 'restoration has task, size, got side'),
+    ],
+)
+def test_declarations_that_are_none(declared, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Purpose.of(Config(dict(restoration=declared)), 'mine')
+    assert Purpose.of(Config(), 'mine') == Purpose('faces', 32)
+
+
+@pytest.mark.parametrize(('height', 'width'), [(100, 130), (64, 64), (65, 40), (9, 200), (300, 64)])
+@pytest.mark.parametrize('scale', [1, 4])
+def test_tiles_of_a_local_function_blend_to_the_whole(height, width, scale) -> None:
+    picture = np.random.default_rng(0).random((height, width, 3), np.float32)
+
+    def predict(tiles):
+        assert len(tiles) <= 5 and max(tiles.shape[1:3]) <= 64
+        return [tiles.repeat(scale, 1).repeat(scale, 2), tiles[..., :1] ** 2]
+
+    large, squares = blend_tiles(predict, picture, tile=64, step=48, batch=5)
+    np.testing.assert_allclose(large, picture.repeat(scale, 0).repeat(scale, 1), atol=1e-6)
+    np.testing.assert_allclose(squares, picture[..., :1] ** 2, atol=1e-6)
+
+
+@pytest.mark.parametrize('shape', [(8, 8), (40, 70), (700, 530), (9, 2000)])
+def test_whole_pictures_keep_their_size(shape) -> None:
+    picture = background(*shape)
+    np.testing.assert_array_equal(identity()(picture), picture)
+
+
+def test_faces_are_brought_to_the_size_of_the_network() -> None:
+    renovate = identity('renovate')
+    for height, width in ((8, 8), (40, 50), (128, 128), (256, 300)):
+        seen = renovate(background(height, width), maps=True).I
+        assert min(seen.shape[:2]) == 128
+    # Networks that enlarge restore a small face as it is.
+    enlarging = Restorer(ROOT / 'configs' / 'references' / 'bicubic_x4.py', device='cpu')
+    assert (enlarging.size, enlarging.scale) == (32, 4)
+    assert enlarging(background(20, 20), maps=True).I.shape[:2] == (20, 20)
+    assert enlarging(background(90, 64), maps=True).I.shape[:2] == (45, 32)
+
+
+def test_tasks_that_a_model_is_not_for() -> None:
+    assert Restorer('fcg_gan_x4', device='cpu', task='rain').task == 'rain'
+    with pytest.raises(ConfigError, match=r'is for the task faces, not for raindrops; .* raindrop_'):
+        Restorer('fcg_gan_x4', device='cpu', task='raindrops')
+    with pytest.raises(ConfigError, match='is for the task faces, not for rain'):
+        Restorer(ROOT / 'configs' / 'references' / 'bicubic_x4.py', device='cpu', task='rain')
+    with pytest.raises(ConfigError, match="task is one of faces, renovate, rain, raindrops, got 'snow'"):
+        Restorer('fcg_gan_x4', device='cpu', task='snow')
+
+
+def test_rain_is_removed_from_whole_pictures() -> None:
+    picture = background(50, 70)
+    faces = Restorer('fcg_gan_x4', device='cpu')
+    np.testing.assert_array_equal(Restorer('fcg_gan_x4', device='cpu', task='rain')(picture), derain(faces, picture))
+    alone = Restorer('hrrm_x4', device='cpu')
+    assert (alone.task, alone.scale) == ('rain', 1) and alone(picture).shape == picture.shape
+
+
+def test_command_takes_any_task(tmp_path, capsys) -> None:
+    (tmp_path / 'in').mkdir()
+    picture = np.kron(portrait(0), np.ones((2, 2, 1), np.uint8))
+    Image.fromarray(picture).save(tmp_path / 'in' / 'window.png')
+    command = ['restore', str(tmp_path / 'in'), '--device', 'cpu', '-o', str(tmp_path / 'out')]
+    assert main([*command, '--task', 'raindrops']) == 0
+    assert '"model": "raindrop_' in capsys.readouterr().out
+    restored = np.asarray(Image.open(tmp_path / 'out' / 'restored' / 'window.png'))
+    np.testing.assert_array_equal(restored, Restorer(TASKS['raindrops'].model, device='cpu')(picture))
+    # Another task is another result, the same one is done.
+    assert main([*command, '--task', 'raindrops']) == 0
+    assert '"done_before": 1' in capsys.readouterr().out
+    assert main([*command, '--model', 'hrrm_x4']) == 0
+    assert '"restored": 1' in capsys.readouterr().out
+    for option in ('--aligned', '--preview'):
+        assert main([*command, '--task', 'rain', option]) == 2
+        assert 'restores whole pictures, not faces' in capsys.readouterr().err
