@@ -15,6 +15,7 @@ custom_hooks = [
     dict(type='RestorationSheetHook'),
     dict(type='FiniteLossHook'),
     dict(type='StopSignalHook'),
+    dict(type='TrainingWatchHook'),
 ]
 # where several processes train (docs/distributed.md); mmengine looks for it without the default scope
 model_wrapper_cfg = dict(type='rainrestore.RestorerDataParallel')

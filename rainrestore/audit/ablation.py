@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from rainrestore.audit.faces import Scorer, TestFaces, higher_is_better, predict, unit
-from rainrestore.audit.slots import TRUNK, find_slots, first_layer, recorded, replaced, shortened
+from rainrestore.audit.slots import find_slots, first_layer, recorded, replaced, shortened
 from rainrestore.evaluation import paired_bootstrap
-from rainrestore.models.inspection import CONSTANT_SPREAD, map_tensors, named_tensors
+from rainrestore.models.inspection import CONSTANT_SPREAD, TRUNK, map_tensors, named_tensors
 
 MEAN, OTHER_FACE, FIRST_LAYER = 'mean', 'other face', 'first layer'
 #: Stand-in -> what a verdict says that the slot earns its gain over.

@@ -5,41 +5,26 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 
 from rainrestore.checkpoints import is_training_only
-from rainrestore.models.inspection import map_tensors
-
-#: The one slot inside a slot: what ``FCGGenerator(trunk=...)`` and every generator like it is built around.
-TRUNK = 'trunk'
+from rainrestore.models.inspection import map_tensors, slot_modules
 
 #: Runs the restorer on some faces and returns what it predicts.
 Run = Callable[[], Any]
 
 
 def find_slots(model: nn.Module, run: Run) -> dict[str, nn.Module]:
-    """The child modules that a restoration calls, in the order of their definition, and the ``trunk`` of each.
+    """Those of :func:`rainrestore.models.inspection.slot_modules` that a restoration calls, in their order.
 
-    The items of a ``ModuleDict`` or ``ModuleList`` count as children: ``experts.0``. What restores nothing, such as a
-    discriminator, is not called and so no slot.
+    What restores nothing, such as a discriminator, is not called and so no slot.
 
     Args:
         model: A restorer.
         run: Restores a batch.
     """
-    candidates: dict[str, nn.Module] = {}
-    for name, child in model.named_children():
-        if isinstance(child, BaseDataPreprocessor):
-            continue
-        items = child.named_children() if isinstance(child, (nn.ModuleDict, nn.ModuleList)) else [('', child)]
-        for key, part in items:
-            slot = f'{name}.{key}' if key else name
-            candidates[slot] = part
-            trunk = getattr(part, TRUNK, None)
-            if isinstance(trunk, nn.Module):
-                candidates[f'{slot}.{TRUNK}'] = trunk
-    with recorded({name: part for name, part in candidates.items() if not is_training_only(name)}) as calls:
+    candidates = {name: part for name, part in slot_modules(model).items() if not is_training_only(name)}
+    with recorded(candidates) as calls:
         run()
     return {name: candidates[name] for name, outputs in calls.items() if outputs}
 

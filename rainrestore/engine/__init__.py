@@ -9,6 +9,7 @@ from rainrestore.engine.metric_hook import PrepareMetricsHook
 from rainrestore.engine.optim import AutocastOptimWrapper, SlotOptimWrapperConstructor
 from rainrestore.engine.saving import WholeCheckpointHook
 from rainrestore.engine.signals import StopSignalHook
+from rainrestore.engine.watch import TrainingWatchHook
 
 # Registered among the hooks with the other parts of a run.
 from rainrestore.visualization import RestorationSheetHook
@@ -22,6 +23,7 @@ __all__ = [
     'ResumableTrainLoop',
     'SlotOptimWrapperConstructor',
     'StopSignalHook',
+    'TrainingWatchHook',
     'WholeCheckpointHook',
     'checkpoints',
 ]

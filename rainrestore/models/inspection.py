@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.parametrize import is_parametrized
@@ -16,6 +17,27 @@ from torch.nn.utils.parametrize import is_parametrized
 DEAD_WEIGHT = 0.01
 #: Below this spread (:func:`relative_spread`) an output counts as constant. The resolution of bfloat16 is 0.004.
 CONSTANT_SPREAD = 1e-3
+#: The one slot inside a slot: what ``FCGGenerator(trunk=...)`` and every generator like it is built around.
+TRUNK = 'trunk'
+
+
+def slot_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """The child modules of a model and the ``trunk`` of each, by name; not its data preprocessor.
+
+    The items of a ``ModuleDict`` or ``ModuleList`` count as children: ``local_discriminators.eyes``.
+    """
+    found: dict[str, nn.Module] = {}
+    for name, child in model.named_children():
+        if isinstance(child, BaseDataPreprocessor):
+            continue
+        items = child.named_children() if isinstance(child, (nn.ModuleDict, nn.ModuleList)) else [('', child)]
+        for key, part in items:
+            slot = f'{name}.{key}' if key else name
+            found[slot] = part
+            trunk = getattr(part, TRUNK, None)
+            if isinstance(trunk, nn.Module):
+                found[f'{slot}.{TRUNK}'] = trunk
+    return found
 
 
 def map_tensors(function: Callable[..., Any], first: Any, *others: Any) -> Any:
