@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rainrestore.audit import audit, cheap_audit, format_audit
 from rainrestore.audit.ablation import Gain, SlotAudit
+from rainrestore.audit.faces import TestFaces
 from rainrestore.audit.layers import fresh_model
 from rainrestore.audit.maps import correlation
 from rainrestore.audit.slots import find_slots, first_layer, recorded, replaced
@@ -22,7 +23,7 @@ from rainrestore.cli.main import main
 from rainrestore.engine.config import load_config
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.models.restorers import FCGGAN
-from rainrestore.registry import MODELS
+from rainrestore.registry import DATASETS, MODELS
 
 pytest.importorskip('mmagic')
 ROOT = Path(__file__).resolve().parents[1]
@@ -129,7 +130,6 @@ def pictures(faces: Path, kind: str, split: str) -> list[np.ndarray]:
 
 
 def inputs_of(config: Config) -> list[np.ndarray]:
-    from rainrestore.registry import DATASETS
 
     dataset = DATASETS.build(config.test_dataloader.dataset)
     return [dataset[index]['inputs'].numpy().astype(np.float64) for index in range(len(dataset))]
@@ -261,7 +261,6 @@ def test_parsing_beside_the_mean_map_and_the_upper_bound(face_folder: Path, tmp_
 
 
 def test_rain_maps_beside_training_means(face_folder: Path, tmp_path: Path) -> None:
-    from rainrestore.registry import DATASETS
 
     config = experiment(dict(type='MapsOfNothing'), face_folder)
     found = audit(config, weights_of(MapsOfNothing(), tmp_path)).maps
@@ -364,11 +363,13 @@ def test_errors_say_what_to_do(own: tuple[Config, Path], face_folder: Path) -> N
 def test_command(tmp_path: Path, face_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / 'mine.py'
     config.write_text(f"""
-_base_ = {str(ROOT / 'configs' / 'srgan_x4.py')!r}
+_base_ = {str(ROOT / 'configs' / 'srgan' / 'srgan_x4.py')!r}
 model = dict(generator=dict(trunk=dict(channels=4, num_blocks=1), channels=4))
 """)
     weights = weights_of(MODELS.build(load_config(config).model), tmp_path)
-    assert main(['audit', str(config), str(weights), '--data', str(face_folder), '--faces', '2']) == 0
+    plot = tmp_path / 'plot.png'
+    words = ['--data', str(face_folder), '--faces', '2', '--plot', str(plot)]
+    assert main(['audit', str(config), str(weights), *words]) == 0
     printed = capsys.readouterr().out
     summary = json.loads(printed.splitlines()[-1])
     assert summary['faces'] == 2
@@ -376,4 +377,76 @@ model = dict(generator=dict(trunk=dict(channels=4, num_blocks=1), channels=4))
     assert [slot['slot'] for slot in summary['slots']] == ['generator', 'generator.trunk']
     assert all('earns' in slot['verdict'] for slot in summary['slots'])
     assert summary['maps'] is None
+    with Image.open(plot) as drawn:
+        assert drawn.width > 400
     assert main(['audit', str(config), str(weights), '--data', str(tmp_path / 'nowhere')]) == 2
+
+
+def gan_config(faces: Path, **changes: Any) -> Config:
+    config = joint_config(faces)
+    config.model.update(
+        discriminator=dict(type='SRGANDiscriminator', base_channels=4),
+        adversarial_loss=dict(type='LinearAdversarialLoss', loss_weight=1e-3),
+        **changes,
+    )
+    return config
+
+
+def test_discriminators_of_a_checkpoint(face_folder: Path, tmp_path: Path) -> None:
+    config = gan_config(face_folder)
+    model: Any = MODELS.build(config.model)
+    # A logit of 1 for everything: every true face is told, no restored one.
+    nn.init.zeros_(model.discriminator.head[2].weight)
+    nn.init.ones_(model.discriminator.head[2].bias)
+    path = tmp_path / 'all.pth'
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, path)
+    found = audit(config, path)
+    probability = 1 / (1 + np.exp(-1))
+    assert found.discriminators.discriminators == {
+        'global': pytest.approx(
+            dict(
+                accuracy=0.5, slope=probability * (1 - probability), prob_real=probability, prob_fake=probability
+            ),
+            rel=1e-5,
+        )
+    }  # fmt: skip
+    norms = found.discriminators.gradient_norms
+    # A discriminator that says the same of everything gives no gradient.
+    assert norms['loss_adv_global'] == {'picture': 0, 'generator': 0, 'all': 0}
+    batch = next(TestFaces(DATASETS.build(config.test_dataloader.dataset)).batches())
+    with torch.no_grad():
+        face = model.train()(model.data_preprocessor(batch)['inputs'])['pred_img'].double()
+    truth = torch.stack([sample.gt_img for sample in batch['data_samples']]).double() / 255
+    # d/dx mean (x - y)^2 = 2 (x - y) / n
+    expected = float(2 * (face - truth).norm() / face.numel())
+    assert norms['loss_pixel']['picture'] == pytest.approx(expected, rel=1e-3)
+    assert norms['loss_pixel']['generator'] == pytest.approx(norms['loss_pixel']['all'])
+    assert found.discriminators.shares('picture') == {'loss_pixel': 1.0, 'loss_adv_global': 0.0}
+    text = format_audit(found)
+    assert 'Discriminators, in training mode' in text
+    assert 'loss_adv_global  0.0e+00' in text
+    json.dumps(found.to_dict())
+
+
+def test_shares_follow_the_weights_of_the_losses(face_folder: Path, tmp_path: Path) -> None:
+    ratios = []
+    for weight in (1e-3, 2e-3):
+        config = gan_config(face_folder)
+        config.model.adversarial_loss.loss_weight = weight
+        torch.manual_seed(3)
+        model = MODELS.build(config.model)
+        path = tmp_path / f'{weight}.pth'
+        torch.save({'state_dict': model.state_dict(), 'meta': {}}, path)
+        shares = audit(config, path).discriminators.shares('all')
+        assert sum(shares.values()) == pytest.approx(1)
+        ratios.append(shares['loss_adv_global'] / shares['loss_pixel'])
+    assert ratios[1] == pytest.approx(2 * ratios[0], rel=1e-3)
+
+
+def test_a_checkpoint_without_discriminators_is_said_to_have_none(face_folder: Path, tmp_path: Path) -> None:
+    config = gan_config(face_folder)
+    model = MODELS.build(config.model)
+    weights = {name: value for name, value in model.state_dict().items() if not name.startswith('discriminator')}
+    found = audit(config, save_safetensors(weights, tmp_path / 'published.safetensors'))
+    assert found.discriminators is None
+    assert 'Discriminators: not in this checkpoint' in format_audit(found)

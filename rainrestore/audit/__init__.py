@@ -2,6 +2,7 @@
 
 from rainrestore.audit.ablation import Gain, SlotAudit
 from rainrestore.audit.core import Audit, audit, cheap_audit
+from rainrestore.audit.discriminators import DiscriminatorsAudit
 from rainrestore.audit.layers import LayersAudit
 from rainrestore.audit.maps import ComponentAudit, MapsAudit, RainMapAudit
 from rainrestore.audit.report import format_audit
@@ -9,6 +10,7 @@ from rainrestore.audit.report import format_audit
 __all__ = [
     'Audit',
     'ComponentAudit',
+    'DiscriminatorsAudit',
     'Gain',
     'LayersAudit',
     'MapsAudit',

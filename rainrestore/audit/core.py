@@ -10,10 +10,18 @@ from torch.utils.data import Dataset
 
 from rainrestore import compat
 from rainrestore.audit.ablation import SlotAudit, audit_slots
+from rainrestore.audit.discriminators import (
+    ALL,
+    GENERATOR,
+    PICTURE,
+    DiscriminatorsAudit,
+    audit_discriminators,
+    has_discriminators,
+)
 from rainrestore.audit.faces import Scorer, TestFaces, predict
 from rainrestore.audit.layers import LayersAudit, audit_layers
 from rainrestore.audit.maps import MapsAudit, audit_maps, predicts_maps, training_means
-from rainrestore.checkpoints import load_weights
+from rainrestore.checkpoints import load_checkpoint, load_weights
 from rainrestore.datasets.face_dataset import resolve_data_root
 from rainrestore.engine.device import find_device
 from rainrestore.errors import CheckpointError, ConfigError
@@ -35,6 +43,7 @@ class Audit:
         slots: What each slot earns.
         layers: Dead layers.
         maps: Parsing and rain maps; None if it predicts none.
+        discriminators: Their accuracy and their gradients; None if the model or the checkpoint has none.
         notes: What was not measured, and why.
     """
 
@@ -45,6 +54,7 @@ class Audit:
     slots: list[SlotAudit]
     layers: LayersAudit
     maps: MapsAudit | None = None
+    discriminators: DiscriminatorsAudit | None = None
     notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -52,6 +62,9 @@ class Audit:
         found = asdict(self)
         for entry, slot in zip(found['slots'], self.slots, strict=True):
             entry['verdict'] = slot.verdict
+        if self.discriminators is not None:
+            targets = (PICTURE, GENERATOR, ALL)
+            found['discriminators']['shares'] = {target: self.discriminators.shares(target) for target in targets}
         return found
 
 
@@ -114,9 +127,14 @@ def _audit(
     probe = predict(model, next(faces.batches()))[0]
     scorer = Scorer(probe['output'])
     scores, slots = audit_slots(model, faces, scorer, ablate)
-    maps = None
+    maps, discriminators = None, None
+    notes = [] if scorer.missing is None else [f'LPIPS is not measured: {scorer.missing}']
     if predicts_maps(probe):
         maps = audit_maps(model, faces, training_means(_dataset(config, name, data_root, split='train')))
+    if ablate and checkpoint is not None and has_discriminators(model):
+        discriminators = audit_discriminators(model, load_checkpoint(checkpoint)['state_dict'], faces)
+        if discriminators is None:
+            notes.append('Discriminators: not in this checkpoint')
     return Audit(
         name,
         str(_folder(config, data_root)),
@@ -125,7 +143,8 @@ def _audit(
         slots,
         audit_layers(model, config.model),
         maps,
-        [] if scorer.missing is None else [f'LPIPS is not measured: {scorer.missing}'],
+        discriminators,
+        notes,
     )
 
 

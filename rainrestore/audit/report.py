@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from rainrestore.audit.ablation import digits, unit
 from rainrestore.audit.core import Audit
+from rainrestore.audit.discriminators import ALL, GENERATOR, LOGGED, PICTURE, DiscriminatorsAudit
 from rainrestore.audit.layers import LayersAudit
 from rainrestore.audit.maps import RAIN_MAPS, MapsAudit
 
@@ -19,6 +20,8 @@ def format_audit(audit: Audit) -> str:
     if audit.maps is not None:
         parts.append(_maps(audit.maps))
     parts.append(_layers(audit.layers))
+    if audit.discriminators is not None:
+        parts.append(_discriminators(audit.discriminators))
     parts += audit.notes
     return '\n\n'.join(part for part in parts if part)
 
@@ -94,6 +97,21 @@ def _layers(layers: LayersAudit) -> str:
     if len(listed) > LISTED:
         lines.append(f'  and {len(listed) - LISTED} more, all in the JSON')
     return '\n'.join(lines)
+
+
+def _discriminators(found: DiscriminatorsAudit) -> str:
+    rows = [['discriminator', *LOGGED]]
+    for name, values in found.discriminators.items():
+        rows.append([name, *(f'{values[key]:.3f}' for key in LOGGED)])
+    targets = {PICTURE: 'of the picture', GENERATOR: "of the generator's weights", ALL: 'of all weights'}
+    shares = {target: found.shares(target) for target in targets}
+    gradients = [['loss term', *targets.values()]]
+    for name in found.gradient_norms:
+        gradients.append([name, *(f'{shares[target][name]:.1e}' for target in targets)])
+    return '\n'.join(
+        ['Discriminators, in training mode', *table(rows), '', 'Shares of the gradient norm, on one batch',
+         *table(gradients)]
+    )  # fmt: skip
 
 
 def _number(value: float) -> str:

@@ -1,0 +1,136 @@
+"""The discriminators of a checkpoint: how well they tell, and how much the generator hears of it."""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+import torch
+from torch import Tensor, nn
+
+from rainrestore.audit.faces import TestFaces
+from rainrestore.checkpoints import is_training_only
+from rainrestore.models.inspection import gradient_norms, gradient_shares, slot_modules
+from rainrestore.models.restorers import FCGGAN
+
+PICTURE, GENERATOR, ALL = 'picture', 'generator', 'all'
+#: What is reported of each discriminator, of what ``FCGGAN`` logs in training.
+LOGGED = ('accuracy', 'slope', 'prob_real', 'prob_fake')
+
+
+@dataclass(frozen=True)
+class DiscriminatorsAudit:
+    """The discriminators in training mode, where they normalise by batch as they do in a training.
+
+    Attributes:
+        discriminators: Name -> ``accuracy`` (share of true and restored faces told rightly), ``slope`` (of the
+            adversarial loss; near 0 the generator gets no gradient), ``prob_real`` and ``prob_fake``; means over the
+            batches.
+        gradient_norms: Loss term -> L2 norm of its gradient for the restored ``picture``, for the weights of the
+            ``generator`` and for ``all`` weights that it trains; of one batch.
+    """
+
+    discriminators: dict[str, dict[str, float]]
+    gradient_norms: dict[str, dict[str, float]]
+
+    def shares(self, target: str) -> dict[str, float]:
+        """Loss term -> its share of the sum of the norms for one target."""
+        return gradient_shares({name: norms[target] for name, norms in self.gradient_norms.items()})
+
+
+class _NoOptimiser:
+    """In the place of an optimiser wrapper: a discriminator's step that changes nothing."""
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        yield
+
+    def update_params(self, loss: Tensor) -> None:
+        pass
+
+
+def has_discriminators(model: nn.Module) -> TypeGuard[FCGGAN]:
+    """Whether a restorer has discriminators of the kind that can be audited."""
+    return isinstance(model, FCGGAN) and bool(_weights(model.state_dict()))
+
+
+def audit_discriminators(
+    model: FCGGAN, state_dict: Mapping[str, Tensor], faces: TestFaces
+) -> DiscriminatorsAudit | None:
+    """Judge the true and the restored faces.
+
+    Args:
+        model: A restorer with discriminators; it stays as it is.
+        state_dict: The checkpoint's weights.
+        faces: The test faces.
+
+    Returns:
+        None if the checkpoint lacks discriminators: those of the zoo are published without.
+    """
+    own, weights = _weights(model.state_dict()), _weights(state_dict)
+    if not own.keys() <= weights.keys():
+        return None
+    # Batch norms would note the statistics of the test faces.
+    model = copy.deepcopy(model)
+    model.load_state_dict(weights, strict=False)
+    model.train()
+    for name, part in model.named_children():
+        if is_training_only(name):
+            part.requires_grad_(False)
+    found: dict[str, list[float]] = {}
+    norms: dict[str, dict[str, float]] = {}
+    for batch in faces.batches():
+        if len(batch['inputs']) == 1:
+            # No batch to normalise by.
+            continue
+        data = model.data_preprocessor(batch, training=True)
+        losses, face, truth, picture = _generator_losses(model, data)
+        if not norms:
+            norms = _gradient_norms(model, losses, *picture)
+        with torch.no_grad():
+            log = model.discriminator_step(face, truth, data['inputs'], _NoOptimiser())
+        for key, value in log.items():
+            found.setdefault(key, []).append(float(value))
+    means = {key: sum(values) / len(values) for key, values in found.items()}
+    names = [key.removeprefix('accuracy_') for key in means if key.startswith('accuracy_')]
+    return DiscriminatorsAudit({name: {key: means[f'{key}_{name}'] for key in LOGGED} for name in names}, norms)
+
+
+def _weights(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of discriminators."""
+    return {
+        name: value
+        for name, value in state_dict.items()
+        if name.partition('.')[0].endswith(('discriminator', 'discriminators'))
+    }
+
+
+def _generator_losses(
+    model: FCGGAN, data: dict[str, Any]
+) -> tuple[dict[str, Tensor], Tensor, Tensor, tuple[str, Tensor]]:
+    """The losses, H^ and H, and the slot that gives H^ with H^ as a part of the graph."""
+    outputs: list[tuple[str, Any]] = []
+
+    def keep(name: str) -> Callable[..., None]:
+        return lambda module, given, output: outputs.append((name, output))
+
+    with ExitStack() as stack:
+        for name, module in slot_modules(model).items():
+            if not is_training_only(name):
+                stack.enter_context(module.register_forward_hook(keep(name)))
+        losses, face, truth = model.generator_losses(data['inputs'], data['data_samples'])
+    # The last slot that is called returns the face.
+    return losses, face, truth, outputs[-1]
+
+
+def _gradient_norms(
+    model: FCGGAN, losses: Mapping[str, Tensor], slot: str, picture: Tensor
+) -> dict[str, dict[str, float]]:
+    trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    targets = {
+        PICTURE: [picture],
+        GENERATOR: [weight for name, weight in trained.items() if name.partition('.')[0] == slot],
+        ALL: list(trained.values()),
+    }
+    return gradient_norms(losses, targets)

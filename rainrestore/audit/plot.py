@@ -1,0 +1,91 @@
+"""An audit as a picture."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from rainrestore.audit.ablation import STAND_INS, unit
+from rainrestore.audit.core import Audit
+from rainrestore.errors import ConfigError
+
+#: What is drawn of the parsing, and the label of each.
+COLUMNS = {'iou': 'parser', 'mean_map': 'mean map of the training masks'}
+BAR = 0.8
+
+
+def plot_audit(audit: Audit, path: Path | str) -> Path:
+    """Draw the gain of each slot over each stand-in, the parsing beside the mean map, and the dead layers.
+
+    Args:
+        audit: What to draw; a panel for what it has.
+        path: The picture; its suffix chooses the format. Folders are made.
+
+    Returns:
+        The path.
+
+    Raises:
+        ConfigError: matplotlib is not installed, or cannot write this format.
+    """
+    try:
+        figures = importlib.import_module('matplotlib.figure')
+    except ModuleNotFoundError as error:
+        raise ConfigError('audits are drawn by matplotlib, which is not installed: pip install matplotlib') from error
+    panels = []
+    if any(slot.gains for slot in audit.slots):
+        panels.append(_draw_gains)
+    if audit.maps is not None and audit.maps.components:
+        panels.append(_draw_parsing)
+    panels.append(_draw_layers)
+    path = Path(path)
+    # A figure of its own: pyplot would choose a window system.
+    figure = figures.Figure(figsize=(7, 3 * len(panels)), dpi=120, layout='constrained')
+    figure.suptitle(f'{audit.name}, {audit.faces} faces')
+    for draw, axes in zip(panels, figure.subplots(len(panels), squeeze=False)[:, 0], strict=True):
+        draw(axes, audit)
+        axes.grid(alpha=0.3, axis='y')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        figure.savefig(path)
+    except ValueError as error:
+        raise ConfigError(f'{path}: {error}') from error
+    return path
+
+
+def _draw_gains(axes: Any, audit: Audit) -> None:
+    key = next(iter(audit.scores))
+    slots = [slot for slot in audit.slots if slot.gains]
+    width = BAR / len(STAND_INS)
+    for number, (stand_in, words) in enumerate(STAND_INS.items()):
+        places = [place for place, slot in enumerate(slots) if stand_in in slot.gains]
+        gains = [slots[place].gains[stand_in][key] for place in places]
+        if gains:
+            axes.bar(
+                [place + (number - 1) * width for place in places],
+                [gain.mean for gain in gains],
+                width,
+                yerr=[[gain.mean - gain.low for gain in gains], [gain.high - gain.mean for gain in gains]],
+                label=f'over {words}',
+                capsize=2,
+            )
+    axes.set_xticks(range(len(slots)), [slot.slot for slot in slots])
+    axes.set_ylabel(f'gain in {unit(key)}')
+    # Above the panel: the bars fill it.
+    axes.legend(fontsize='small', loc='lower center', bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+
+
+def _draw_parsing(axes: Any, audit: Audit) -> None:
+    components = audit.maps.components if audit.maps is not None else []
+    width = BAR / len(COLUMNS)
+    for number, (key, label) in enumerate(COLUMNS.items()):
+        places = [place + (number - 0.5) * width for place in range(len(components))]
+        axes.bar(places, [getattr(part, key) for part in components], width, label=label)
+    axes.set_xticks(range(len(components)), [part.component for part in components], rotation=45, ha='right')
+    axes.set_ylabel('IoU')
+    axes.legend(fontsize='small', loc='lower center', bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+
+
+def _draw_layers(axes: Any, audit: Audit) -> None:
+    slots = audit.layers.dead_of_slot
+    axes.bar(list(slots), [100 * dead / total for dead, total in slots.values()])
+    axes.set_ylim(0, 100)
+    axes.set_ylabel('dead layers in %')
