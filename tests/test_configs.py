@@ -236,3 +236,17 @@ def test_encoder_is_the_named_one(name: str) -> None:
     inside = 'rain_removal.encoder.'
     own = {key for key, _ in model.named_parameters() if not key.startswith(inside)}
     assert own == {key for key in shapes if not key.startswith(inside)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('path', sorted((CONFIGS / 'paper').glob('*.py')), ids=lambda path: path.stem)
+def test_published_size_is_built_and_stepped(path: Path) -> None:
+    config = load_config(path)
+    torch.manual_seed(0)
+    model = MODELS.build(config.model).train()
+    weight = next(parameter for parameter in model.parameters() if parameter.requires_grad)
+    before = weight.detach().clone()
+    wrappers = SlotOptimWrapperConstructor(GROUPS)(model)
+    log = model.train_step(faces(), wrappers if hasattr(model, 'generator') else wrappers['generator'])
+    assert all(value.isfinite().all() for value in log.values())
+    assert not torch.equal(before, weight)
