@@ -111,11 +111,14 @@ CHANGES: dict[str, str | tuple[str, ...]] = {
         'val_dataloader.dataset.pipeline',
         'val_evaluator',
     ),
+    'fpm_equal_weights_x4': 'model.parsing_loss.label_shares',
     'fpm_squared_error_x4': 'model.parsing_loss',
     'hrrm_grey_streak_x4': 'model.rain_removal.streak_channels',
     'hrrm_inverse_x4': 'model.rain_removal.inverse',
     'hrrm_literal_decay_x4': 'optim_wrapper.optimizer.weight_decay',
 }
+#: Family of such an ablation -> its base.
+CHANGED = {'fcg': 'fcg_gan_x4', 'hrrm': 'hrrm_x4', 'fpm': 'fpm_x4_short'}
 ENCODERS = {'hrrm_vgg_x4': 'VGGEncoder', 'hrrm_resnet_x4': 'ResNetEncoder'}
 
 
@@ -196,7 +199,7 @@ def test_config_differs_in_its_option_alone(name: str) -> None:
         base, options = ABLATIONS[name][:2]
     elif name in CHANGES:
         family = name.partition('_')[0]
-        base, options = f'{"fcg_gan" if family == "fcg" else family}_x4', CHANGES[name]
+        base, options = CHANGED[family], CHANGES[name]
     else:
         base, options = 'hrrm_x4', 'model.rain_removal.encoder'
     options = (options,) if isinstance(options, str) else options

@@ -1,5 +1,5 @@
 # F as a colour picture, as the paper's Fig. 6 shows it, learned by squared error.
-_base_ = '../fpm_x4.py'
+_base_ = '../fpm/fpm_x4_short.py'
 
 _observe = [dict(type='ParsingTarget', scale=4, kind='palette'), dict(type='PackFaceInputs')]
 _test = [dict(type='ScaleAwareHeavyRain', scale=4, seed=2022), *_observe]
