@@ -13,7 +13,7 @@ methods = dict(
     ),
     residual=dict(label='added to the enlarged J', config='fcg_gan_residual_x4', **_trained),
     supervised=dict(label='S, T and A supervised', config='fcg_gan_supervised_x4', **_trained),
-    fixed_norms=dict(label='pre-trained statistics kept', config='fcg_gan_fixed_norms_x4', **_trained),
+    freeze_bn=dict(label='pre-trained statistics kept', config='fcg_gan_fixed_norms_x4', **_trained),
     l1=dict(label='L1', config='fcg_gan_l1_x4', **_trained),
     psnr_loss=dict(label='mean PSNR as a loss', config='fcg_gan_psnr_loss_x4', **_trained),
     held_rate=dict(label='learning rate held', config='fcg_gan_x4', final_rate=1.0, **_trained),
@@ -23,7 +23,7 @@ methods = dict(
     squared_parsing=dict(label='parsing by squared error', config='fcg_gan_squared_parsing_x4', **_trained),
     strong_locals=dict(label='discriminators that matter', config='fcg_gan_strong_locals_x4', **_trained),
     attention=dict(label='attention', config='fcg_gan_attention_x4', **_trained),
-    direct=dict(label='drawn at low resolution, larger trunk', config='fcg_gan_direct_x4', **_trained),
+    subpixel_head=dict(label='drawn at low resolution, larger trunk', config='fcg_gan_direct_x4', **_trained),
     ema=dict(label='moving average', config='fcg_gan_ema_x4', **_trained),
 )
 reference = 'fcg_gan'

@@ -49,6 +49,6 @@ def narrow(model: Mapping[str, Any]) -> dict[str, Any]:
     parts = {slot: part for slot, part in model.items() if isinstance(part, Mapping)}
     changes = {slot: tiny for slot, part in parts.items() if (tiny := narrow_part(part))}
     if model.get('local_discriminators'):
-        critic = dict(discriminator=dict(base_channels=4))
-        changes['local_discriminators'] = dict.fromkeys(model['local_discriminators'], critic)
+        discriminator = dict(discriminator=dict(base_channels=4))
+        changes['local_discriminators'] = dict.fromkeys(model['local_discriminators'], discriminator)
     return changes

@@ -97,14 +97,14 @@ from mmagic.models.archs import PatchDiscriminator
 class Model(BaseModel):
     def __init__(self):
         super().__init__()
-        self.critic = PatchDiscriminator(3, base_channels=32, init_cfg=dict(type='normal', gain=0.05))
+        self.discriminator = PatchDiscriminator(3, base_channels=32, init_cfg=dict(type='normal', gain=0.05))
     def forward(self):
         pass
 
 model = Model()
 model.init_weights()
-weight = model.critic.model[2].conv.weight
-print(round(weight.std().item(), 3), model.critic.is_init, hasattr(weight, '_params_init_info'))
+weight = model.discriminator.model[2].conv.weight
+print(round(weight.std().item(), 3), model.discriminator.is_init, hasattr(weight, '_params_init_info'))
 """
     assert last_line_with('mmagic', program) == if_installed('mmagic', '0.05 True False')
 

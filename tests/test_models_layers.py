@@ -27,11 +27,11 @@ def test_generator_trains_what_it_restores_with(scale: int) -> None:
     trunk = dict(type='SRResNetTrunk', channels=6, num_blocks=1)
     trained = FCGGenerator(trunk, scale, channels=5, derained=False, parsing_channels=2).double().train()
     plain = copy.deepcopy(trained)
-    plain.paint = lambda features: plain.tail(plain.upsampler(features))
+    plain.reconstruct = lambda features: plain.tail(plain.upsampler(features))
     rainy, parsing = torch.rand(2, 3, 5, 7).double(), torch.rand(2, 2, 5, 7).double()
     for network in (trained, plain):
         network(rainy, parsing=parsing).square().sum().backward()
     for (name, found), wanted in zip(trained.named_parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(found.grad, wanted.grad, msg=name)
     features = torch.rand(2, 8, 5, 7, dtype=torch.float64)
-    torch.testing.assert_close(trained.paint(features), trained.eval().paint(features))
+    torch.testing.assert_close(trained.reconstruct(features), trained.eval().reconstruct(features))

@@ -58,7 +58,7 @@ ARGUMENTS: dict[str, dict] = {
     'SRResNetTrunk': dict(in_channels=3, channels=8, num_blocks=1),
     'FCGGenerator-face_sr': dict(trunk=TINY_TRUNK, channels=8, parsing_at='input'),
     'FCGGenerator-residual': dict(trunk=TINY_TRUNK, channels=8, residual=True),
-    'FCGGenerator-direct': dict(trunk=TINY_TRUNK, direct=True),
+    'FCGGenerator-subpixel_head': dict(trunk=TINY_TRUNK, subpixel_head=True),
     'FCGGenerator-attention': dict(trunk=TINY_TRUNK, channels=8, attention=True),
     'NetworkTrunk-rrdb': dict(in_channels=3, **TINY_RRDB),
     'NetworkTrunk-swinir': dict(in_channels=3, **TINY_SWINIR),
@@ -84,7 +84,7 @@ CHANNELS = {
     'FCGGenerator': (3, 3, 19),
     'FCGGenerator-face_sr': (3, 3, 19),
     'FCGGenerator-residual': (3, 3, 19),
-    'FCGGenerator-direct': (3, 3, 19),
+    'FCGGenerator-subpixel_head': (3, 3, 19),
     'FCGGenerator-attention': (3, 3, 19),
     'RefinementUNet': (3, 3),
 }
@@ -393,7 +393,7 @@ def test_residual_generator_adds_to_the_enlarged_face(derained: bool) -> None:
 
 def test_direct_generator_draws_each_block_from_one_place() -> None:
     """With a last convolution that copies feature 4 y + x to pixel (y, x) of a block, in all three colours."""
-    generator = FCGGenerator(TINY_TRUNK, derained=False, parsing_channels=16, direct=True).eval()
+    generator = FCGGenerator(TINY_TRUNK, derained=False, parsing_channels=16, subpixel_head=True).eval()
     last = generator.tail[0]
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)

@@ -87,15 +87,15 @@ def test_pix2pix_has_its_published_size() -> None:
     network = dict(config.generator.network, num_down=8, base_channels=64)
     with torch.device('meta'):
         generator = ImageToImageGenerator(network, multiple=256)
-        critic = MODELS.build(dict(config.discriminator, base_channels=64))
+        discriminator = MODELS.build(dict(config.discriminator, base_channels=64))
     assert round(sum(p.numel() for p in generator.parameters()) / 1e6, 3) == 54.414
-    assert round(sum(p.numel() for p in critic.parameters()) / 1e6, 3) == 2.769
+    assert round(sum(p.numel() for p in discriminator.parameters()) / 1e6, 3) == 2.769
 
 
 def test_patch_sees_70_pixels() -> None:
-    critic = MODELS.build(dict(load_config('pix2pix_x4').model.discriminator, base_channels=4)).eval()
+    discriminator = MODELS.build(dict(load_config('pix2pix_x4').model.discriminator, base_channels=4)).eval()
     image = torch.rand(1, 6, 256, 256, requires_grad=True)
-    critic(image)[0, 0, 15, 15].backward()
+    discriminator(image)[0, 0, 15, 15].backward()
     seen = image.grad[0].abs().sum(0).nonzero()
     assert (seen.amax(0) - seen.amin(0) + 1).tolist() == [70, 70]
 
@@ -134,7 +134,7 @@ def test_pix2pix_losses_are_isolas(faces: dict) -> None:
     # 100 times the mean difference of pictures in [-1, 1]
     wanted = 100 * ((2 * face - 1) - (2 * truth - 1)).abs().mean()
     torch.testing.assert_close(losses['loss_pixel'].detach(), wanted)
-    real, fake = (model.judge(model.discriminator, image, data['inputs']) for image in (truth, face))
+    real, fake = (model.discriminate(model.discriminator, image, data['inputs']) for image in (truth, face))
     assert real.shape == (2, 1, 14, 14)
     torch.testing.assert_close(losses['loss_adv_global'], -fake.sigmoid().log().mean())
     loss = model.discriminator_loss(model.adversarial_loss, real, fake, data['inputs'])
@@ -161,7 +161,7 @@ def test_contrastive_loss_is_of_the_restored_the_true_and_the_enlarged_face(face
 def test_discriminator_is_conditional() -> None:
     model: ConditionalGAN = tiny('pix2pix_x4').eval()
     face, rainy = torch.rand(1, 3, 128, 128), torch.rand(2, 3, 32, 32)
-    first, second = (model.judge(model.discriminator, face, rainy[i : i + 1]) for i in range(2))
+    first, second = (model.discriminate(model.discriminator, face, rainy[i : i + 1]) for i in range(2))
     assert not torch.allclose(first, second)
     pair = model.pair(rainy, torch.rand(2, 3, 128, 128))
     torch.testing.assert_close((pair[:, :3] + 1) / 2, enlarge(rainy, (128, 128)))
@@ -262,24 +262,24 @@ def test_map_of_depth_learns_the_veil(faces: dict) -> None:
     model: HeavyRainGAN = tiny('heavy_rain_removal_x4').eval()
     data = model.data_preprocessor(faces, training=True)
     face, truth = torch.rand(2, 3, 128, 128), torch.rand(2, 3, 128, 128)
-    critic: DepthGuidedDiscriminator = model.discriminator
-    said = [model.judge(critic, image, data['inputs']) for image in (truth, face)]
+    discriminator: DepthGuidedDiscriminator = model.discriminator
+    said = [model.discriminate(discriminator, image, data['inputs']) for image in (truth, face)]
     loss = model.discriminator_loss(model.adversarial_loss, *said, data['inputs'])
-    maps = [verdict[1] for verdict in said]
+    maps = [output[1] for output in said]
     veil = 1 - model.rain_removal(data['inputs']).transmission
     veil = veil.unfold(2, 4, 4).unfold(3, 4, 4).mean((-1, -2))
     wanted = 0.5 * (maps[0].square().mean() + (maps[1] - veil).square().mean())
-    real, fake = (model.logits(verdict) for verdict in said)
+    real, fake = (model.logits(output) for output in said)
     torch.testing.assert_close(loss - model.adversarial_loss.discriminator_loss(real, fake), wanted)
     loss.backward()
-    assert gradients(critic) > 0
+    assert gradients(discriminator) > 0
     assert gradients(model.rain_removal) == gradients(model.generator) == 0
 
 
 def test_map_of_depth_weighs_the_features() -> None:
-    critic = DepthGuidedDiscriminator(base_channels=4).eval()
-    nn.init.constant_(critic.depth.bias, -100)  # nothing is far away
-    logits, depth = critic(torch.rand(2, 6, 64, 64))
+    discriminator = DepthGuidedDiscriminator(base_channels=4).eval()
+    nn.init.constant_(discriminator.depth.bias, -100)  # nothing is far away
+    logits, depth = discriminator(torch.rand(2, 6, 64, 64))
     assert depth.max() < 1e-20
     assert torch.equal(logits[0], logits[1])
 

@@ -44,8 +44,8 @@ def tiny(config: str, **changes: object) -> nn.Module:
     for slot, small in TINY.items():
         if model.get(slot) is not None:
             model[slot] = small
-    for critic in (model.get('local_discriminators') or {}).values():
-        critic['discriminator'] = TINY['discriminator']
+    for discriminator in (model.get('local_discriminators') or {}).values():
+        discriminator['discriminator'] = TINY['discriminator']
     return MODELS.build(model)
 
 
@@ -127,8 +127,8 @@ def test_face_parser_leaves_rain_removal_untouched(faces: dict) -> None:
 def test_generator_step_reaches_all_but_the_discriminators(faces: dict) -> None:
     model: FCGGAN = tiny('fcg_gan_x4')
     data = model.data_preprocessor(faces, training=True)
-    for _, critic, _ in model.critics():
-        critic.requires_grad_(False)
+    for _, discriminator, _ in model.discriminators():
+        discriminator.requires_grad_(False)
     losses, face, truth = model.generator_losses(**data)
     sum(losses.values()).backward()
     for slot in ('generator', 'rain_removal', 'face_parser'):
@@ -157,11 +157,11 @@ def test_discriminator_step_moves_the_discriminators_alone(faces: dict) -> None:
     wrappers = SlotOptimWrapperConstructor(GROUPS)(model)
     slots = ('generator', 'rain_removal', 'face_parser')
     before = {slot: snapshot(getattr(model, slot)) for slot in slots}
-    critics = {name: snapshot(critic) for name, critic, _ in model.critics()}
+    discriminators = {name: snapshot(discriminator) for name, discriminator, _ in model.discriminators()}
     face, truth = torch.rand(2, 3, 128, 128), torch.rand(2, 3, 128, 128)
     log = model.discriminator_step(face, truth, torch.rand(2, 3, 32, 32), wrappers['discriminator'])
     assert not any(moved(getattr(model, slot), before[slot]) for slot in slots)
-    assert all(moved(critic, critics[name]) for name, critic, _ in model.critics())
+    assert all(moved(discriminator, discriminators[name]) for name, discriminator, _ in model.discriminators())
     assert 0 <= log['slope_global'] <= 0.25
 
 
@@ -178,7 +178,7 @@ def test_train_step_updates_generator_first_then_each_discriminator(
     log = model.train_step(faces, wrappers)
     assert order == ['generator', 'discriminator']
     assert all(not torch.equal(a, b) for a, b in zip(model.parameters(), before, strict=True) if a.requires_grad)
-    assert all(p.requires_grad for _, critic, _ in model.critics() for p in critic.parameters())
+    assert all(p.requires_grad for _, discriminator, _ in model.discriminators() for p in discriminator.parameters())
     assert {'loss', 'loss_disc_global', 'prob_real_eyes', 'prob_fake_lips', 'slope_nose'} <= set(log)
 
 
@@ -213,9 +213,9 @@ def test_generator_may_step_more_often_than_the_discriminators(faces: dict, monk
         FCGGAN(generator=dict(config.model.generator), pixel_loss=None, generator_steps=0)
 
 
-def test_fixed_norms_keep_the_statistics_of_the_pre_training(faces: dict) -> None:
+def test_freeze_bn_keep_the_statistics_of_the_pre_training(faces: dict) -> None:
     """In training such a slot predicts what it does in use, and learns; the other slots go by the batch."""
-    model = tiny('fcg_gan_x4', fixed_norms=('rain_removal',))
+    model = tiny('fcg_gan_x4', freeze_bn=('rain_removal',))
     inputs = model.data_preprocessor(faces, training=True)['inputs']
     in_use = model.eval().rain_removal(inputs).lr
     model.train()
@@ -231,16 +231,16 @@ def test_fixed_norms_keep_the_statistics_of_the_pre_training(faces: dict) -> Non
 
 
 def test_rain_removal_trains_as_it_is_used_where_its_norms_are_fixed(faces: dict) -> None:
-    model = tiny('hrrm_x4', fixed_norms=('rain_removal',))
+    model = tiny('hrrm_x4', freeze_bn=('rain_removal',))
     inputs = model.data_preprocessor(faces, training=True)['inputs']
     in_use = model.eval().rain_removal(inputs).lr
     torch.testing.assert_close(model.train().rain_removal(inputs).lr, in_use)
     assert model.rain_removal.training
 
 
-def test_fixed_norms_of_an_empty_slot_are_refused() -> None:
-    with pytest.raises(ValueError, match="fixed_norms names 'rain_removal', which is no filled slot"):
-        tiny('srgan_x4', fixed_norms=('rain_removal',))
+def test_freeze_bn_of_an_empty_slot_are_refused() -> None:
+    with pytest.raises(ValueError, match="freeze_bn names 'rain_removal', which is no filled slot"):
+        tiny('srgan_x4', freeze_bn=('rain_removal',))
 
 
 def test_log_has_psnr_and_the_discriminators_accuracy(faces: dict) -> None:
@@ -339,21 +339,21 @@ def test_missing_truth_is_named(faces: dict) -> None:
 
 
 def test_box_must_lie_in_the_face() -> None:
-    critic = LocalDiscriminator(TINY['discriminator'], (37, 41, 91, 73))
+    discriminator = LocalDiscriminator(TINY['discriminator'], (37, 41, 91, 73))
     with pytest.raises(ValueError, match='leaves the face of 64x64'):
-        critic(torch.rand(1, 3, 64, 64))
+        discriminator(torch.rand(1, 3, 64, 64))
     with pytest.raises(ValueError, match='box must be x0, y0, x1, y1'):
         LocalDiscriminator(TINY['discriminator'], (5, 5, 5, 9))
 
 
 def test_local_discriminator_sees_its_box_alone() -> None:
-    critic = LocalDiscriminator(TINY['discriminator'], (40, 40, 80, 72)).eval()
+    discriminator = LocalDiscriminator(TINY['discriminator'], (40, 40, 80, 72)).eval()
     face = torch.rand(1, 3, 128, 128)
     outside, inside = face.clone(), face.clone()
     outside[..., :40, :] = 0
     inside[..., 50:60, 50:60] = 0
-    assert torch.equal(critic(outside), critic(face))
-    assert not torch.equal(critic(inside), critic(face))
+    assert torch.equal(discriminator(outside), discriminator(face))
+    assert not torch.equal(discriminator(inside), discriminator(face))
 
 
 @pytest.mark.parametrize('missing', ['adversarial_loss', 'local_adversarial_loss'])

@@ -25,11 +25,11 @@ SLOTS = ('rain_removal', 'face_parser', 'generator')
 
 @MODELS.register_module(name='PublishedJoint', force=True)
 class Joint(nn.Module):
-    def __init__(self, width=4, slots=SLOTS, critic=True):
+    def __init__(self, width=4, slots=SLOTS, discriminator=True):
         super().__init__()
         for name in slots:
             self.add_module(name, nn.Sequential(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width)))
-        if critic:
+        if discriminator:
             self.discriminator = nn.Linear(2, 2)
             self.local_discriminators = nn.ModuleDict({'eyes': nn.Linear(2, 2)})
         self.perceptual_loss = nn.Conv2d(3, 3, 1)
@@ -160,9 +160,9 @@ def test_bad_names_facts_and_absent_slots_are_named(tmp_path, training, zoo, joi
         publish(training[1], 'joint', joint, metadata={'Faces': 'many'}, zoo=zoo)
     with pytest.raises(CheckpointError, match='no slot tail; it holds face_parser, generator, rain_removal'):
         publish(training[1], 'joint', joint, slots=['generator', 'tail'], zoo=zoo)
-    torch.save({'discriminator.weight': torch.zeros(1)}, tmp_path / 'critic.pth')
+    torch.save({'discriminator.weight': torch.zeros(1)}, tmp_path / 'discriminator.pth')
     with pytest.raises(CheckpointError, match='nothing to restore with'):
-        publish(tmp_path / 'critic.pth', 'joint', joint, zoo=zoo)
+        publish(tmp_path / 'discriminator.pth', 'joint', joint, zoo=zoo)
     assert not zoo.index.exists()
 
 
@@ -290,7 +290,7 @@ def test_published_weights_load_into_the_network_and_into_a_part_of_it(training,
     model, path = training
     publish(path, 'joint_x4', joint, zoo=zoo)
     file = zoo.files / 'joint_x4.safetensors'
-    for other in (Joint(), Joint(slots=('rain_removal',), critic=False)):
+    for other in (Joint(), Joint(slots=('rain_removal',), discriminator=False)):
         assert load_weights(other, file)['name'] == 'joint_x4'
         assert torch.equal(other.rain_removal[0].weight, model.rain_removal[0].weight.half().float())
 
@@ -298,7 +298,7 @@ def test_published_weights_load_into_the_network_and_into_a_part_of_it(training,
 def test_slot_that_the_file_lacks_comes_from_the_file_its_init_cfg_names(tmp_path, training, zoo, joint):
     model, path = training
     publish(path, 'joint_x4', joint, zoo=zoo)
-    other = Joint(slots=('generator', 'rain_removal'), critic=False)
+    other = Joint(slots=('generator', 'rain_removal'), discriminator=False)
     without_rain = tmp_path / 'generator.safetensors'
     own = {name: value + 1 for name, value in model.state_dict().items() if name.startswith('generator.')}
     save_safetensors(own, without_rain)

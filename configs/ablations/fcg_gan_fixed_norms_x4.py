@@ -1,4 +1,4 @@
 # The pre-trained modules keep the statistics of their batch normalisations.
 _base_ = '../fcg_gan_x4.py'
 
-model = dict(fixed_norms=('rain_removal', 'face_parser'))
+model = dict(freeze_bn=('rain_removal', 'face_parser'))

@@ -8,7 +8,7 @@ model = dict(
     rain_removal=dict(inverse=True, init_cfg=dict(checkpoint='rainrestore://hrrm_plus_x4')),
     face_parser=dict(init_cfg=dict(_faithful, prefix='face_parser')),
     generator=dict(init_cfg=dict(_faithful, prefix='generator')),
-    fixed_norms=('rain_removal', 'face_parser', 'generator'),
+    freeze_bn=('rain_removal', 'face_parser', 'generator'),
     parameter_loss=dict(type='RainParameterLoss'),
     # where the error is what it is here, as heavy as MSELoss
     pixel_loss=dict(_delete_=True, type='mmagic.PSNRLoss', loss_weight=1e-3),

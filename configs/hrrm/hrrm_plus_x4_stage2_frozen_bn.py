@@ -1,7 +1,7 @@
 # hrrm_plus_x4, stage 2 of 4: from stage 1's weights (load_from), with the batch-norm statistics of stage 1.
 _base_ = ['hrrm_plus_x4.py', '../_base_/schedules/cosine.py']
 
-model = dict(fixed_norms=('rain_removal',))
+model = dict(freeze_bn=('rain_removal',))
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 train_dataloader = dict(batch_size=16)
 train_cfg = dict(max_iters=12000, val_interval=1000)

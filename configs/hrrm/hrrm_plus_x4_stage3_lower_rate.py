@@ -1,7 +1,7 @@
 # hrrm_plus_x4, stage 3 of 4: from stage 2's weights (load_from), at a lower learning rate.
 _base_ = ['hrrm_plus_x4.py', '../_base_/schedules/cosine.py']
 
-model = dict(fixed_norms=('rain_removal',))
+model = dict(freeze_bn=('rain_removal',))
 optim_wrapper = dict(optimizer=dict(lr=3e-4))
 train_dataloader = dict(batch_size=16)
 train_cfg = dict(max_iters=6500, val_interval=6500)

@@ -1,7 +1,7 @@
 # hrrm_plus_x4, stage 4 of 4: from stage 3's weights (load_from), without weight decay.
 _base_ = ['hrrm_plus_x4.py', '../_base_/schedules/cosine.py']
 
-model = dict(fixed_norms=('rain_removal',))
+model = dict(freeze_bn=('rain_removal',))
 optim_wrapper = dict(optimizer=dict(lr=4e-4, weight_decay=0))
 train_dataloader = dict(batch_size=16)
 train_cfg = dict(max_iters=12000, val_interval=3000)

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     set_random_seed((config.get('randomness') or {}).get('seed') or 0)
     dataset = DATASETS.build(loader.dataset)
     local = (config.get('model') or {}).get('local_discriminators') or {}
-    boxes = {name: tuple(critic['box']) for name, critic in local.items()}
+    boxes = {name: tuple(discriminator['box']) for name, discriminator in local.items()}
     fed = [dataset[index] for index in range(min(args.images, len(dataset)))]
     try:
         rows, titles, names = fed_rows(

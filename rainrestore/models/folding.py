@@ -27,7 +27,11 @@ def fold(network: nn.Module) -> nn.Module:
     fold_batch_norm(network)
     for part in network.modules():
         # A subclass may paint in another way.
-        if isinstance(part, FCGGenerator) and type(part).paint is FCGGenerator.paint and not part.direct:
+        if (
+            isinstance(part, FCGGenerator)
+            and type(part).reconstruct is FCGGenerator.reconstruct
+            and not part.subpixel_head
+        ):
             fold_pixel_shuffle(part)
     return network
 
@@ -66,7 +70,7 @@ def fold_batch_norm(network: nn.Module) -> int:
 
 
 def fold_pixel_shuffle(generator: FCGGenerator) -> None:
-    """Give the last convolution for good the form that it has in training (:meth:`FCGGenerator.paint`).
+    """Give the last convolution for good the form that it has in training (:meth:`FCGGenerator.reconstruct`).
 
     A 9x9 convolution to 3 channels fills 3 of a vector unit's 16 lanes, and takes 40 % of the network's time. As a 5x5
     convolution to 12 channels it reads what the last pixel shuffle would have shuffled, and the shuffle comes last.

@@ -63,8 +63,8 @@ def training_step(config: str, side: int, batch: int, layers: int, device: str) 
     MMLogger.get_current_instance().setLevel(logging.ERROR)
     init_default_scope(SCOPE)
     loaded = load_config(config)
-    for critic in (loaded.model.get('local_discriminators') or {}).values():
-        critic.box = [place * side // SIDE for place in critic.box]
+    for discriminator in (loaded.model.get('local_discriminators') or {}).values():
+        discriminator.box = [place * side // SIDE for place in discriminator.box]
     torch.manual_seed(0)
     model = MODELS.build(loaded.model).to(device).train()
     wrappers = build_optim_wrapper(model, loaded.optim_wrapper)

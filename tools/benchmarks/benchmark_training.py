@@ -42,7 +42,7 @@ from rainrestore.engine.optim import AutocastOptimWrapper
 from rainrestore.models.losses.perceptual import MeanSquare
 from rainrestore.models.networks.generator import FCGGenerator
 from rainrestore.models.restorers import FCGGAN
-from rainrestore.models.restorers.base import Restorer
+from rainrestore.models.restorers.base import BaseRestorer
 from rainrestore.models.restorers.preprocessor import RestorationPreprocessor
 from rainrestore.registry import DATASETS, MODELS
 
@@ -66,7 +66,7 @@ class WholeNetwork(nn.Module):
         super().__init__()
         model = _own(config)
         self.rain_removal, self.face_parser, self.generator = model.rain_removal, model.face_parser, model.generator
-        self.generator.paint = lambda features: self.generator.tail(self.generator.upsampler(features))
+        self.generator.reconstruct = lambda features: self.generator.tail(self.generator.upsampler(features))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, 3, h, w) -> (N, 3, s h, s w)."""
@@ -79,11 +79,11 @@ class AllCritics(nn.Module):
 
     def __init__(self, config: dict) -> None:
         super().__init__()
-        self.critics = nn.ModuleList(critic for _, critic, _ in _own(config).critics())
+        self.discriminators = nn.ModuleList(discriminator for _, discriminator, _ in _own(config).discriminators())
 
     def forward(self, face: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, number of discriminators)."""
-        return torch.stack([critic(face) for critic in self.critics], 1)
+        return torch.stack([discriminator(face) for discriminator in self.discriminators], 1)
 
 
 @MODELS.register_module()
@@ -268,7 +268,7 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
         yield
 
 
-def _truth_channels_first(model: Restorer, samples: Sequence[Any], key: str) -> Tensor:
+def _truth_channels_first(model: BaseRestorer, samples: Sequence[Any], key: str) -> Tensor:
     stacked = torch.stack([getattr(sample, key) for sample in samples])
     return stacked.float() / 255 if stacked.dtype == torch.uint8 else stacked
 
@@ -286,13 +286,13 @@ def _mean_square(x: Tensor, y: Tensor) -> Tensor:
 LEVERS: dict[str, Callable[[], AbstractContextManager]] = {
     'bfloat16': lambda: _replaced(AutocastOptimWrapper, 'optim_context', AutocastOptimWrapper.__mro__[1].optim_context),  # type: ignore[attr-defined]
     'channels last': lambda: _both(
-        _replaced(Restorer, 'truth', _truth_channels_first),
+        _replaced(BaseRestorer, 'truth', _truth_channels_first),
         _replaced(RestorationPreprocessor, 'forward', _inputs_channels_first),
     ),
     'features compared in their own precision': lambda: _replaced(MeanSquare, 'apply', _mean_square),
-    'frozen discriminators': lambda: _replaced(FCGGAN, 'frozen_critics', lambda model: nullcontext()),
+    'frozen discriminators': lambda: _replaced(FCGGAN, 'frozen_discriminators', lambda model: nullcontext()),
     'pixel shuffle after the last convolution': lambda: _replaced(
-        FCGGenerator, 'paint', lambda model, features: model.tail(model.upsampler(features))
+        FCGGenerator, 'reconstruct', lambda model, features: model.tail(model.upsampler(features))
     ),
 }
 

@@ -26,7 +26,7 @@ class FCGGenerator(BaseModule):
     With ``residual``, which is not the paper's, H = bicubic(J) + tanh: the network has only to draw what the enlarged J
     lacks, and begins near it. In training H may leave [0, 1], where a clamp would have no gradient.
 
-    Nor is ``direct`` the paper's: one 3x3 convolution to 3 scale^2 channels and one pixel shuffle (Shi et al. 2016)
+    Nor is ``subpixel_head`` the paper's: one 3x3 convolution to 3 scale^2 channels and one pixel shuffle (Shi et al. 2016)
     take the place of the stages and the 9x9 convolution, which cost as much as the trunk; what is saved can go there.
     Nor ``attention``: before F is concatenated to them, the features are weighed by gates in (0, 2), which a 1x1
     convolution reads from both (after the gates of Oktay et al. 2018); fresh gates are 1.
@@ -39,7 +39,7 @@ class FCGGenerator(BaseModule):
         parsing_channels: channels of F; 0 where there is no parsing.
         parsing_at: where F enters, 'features' or 'input'.
         residual: whether H is added to the enlarged J; to the enlarged I where there is no J.
-        direct: whether H is drawn at low resolution; ``channels`` has no meaning then.
+        subpixel_head: whether H is drawn at low resolution; ``channels`` has no meaning then.
         attention: whether features and F weigh the features; F must enter there.
         init_cfg: where weights come from.
 
@@ -56,7 +56,7 @@ class FCGGenerator(BaseModule):
         parsing_channels: int = 19,
         parsing_at: str = 'features',
         residual: bool = False,
-        direct: bool = False,
+        subpixel_head: bool = False,
         attention: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
@@ -70,7 +70,7 @@ class FCGGenerator(BaseModule):
         self.parsing_channels = parsing_channels
         self.parsing_at = parsing_at
         self.residual = residual
-        self.direct = direct
+        self.subpixel_head = subpixel_head
         early, late = (parsing_channels, 0) if parsing_at == 'input' else (0, parsing_channels)
         self.trunk = MODELS.build(dict(trunk, in_channels=(6 if derained else 3) + early))
         features = self.trunk.out_channels
@@ -82,15 +82,15 @@ class FCGGenerator(BaseModule):
             nn.init.zeros_(cast(Tensor, self.gates.bias))
         width = features + late
         stages: list[nn.Module] = []
-        for _ in range(0 if direct else scale.bit_length() - 1):
+        for _ in range(0 if subpixel_head else scale.bit_length() - 1):
             stages += [nn.Conv2d(width, 4 * channels, 3, padding=1), nn.PixelShuffle(2), nn.PReLU()]
             width = channels
         self.upsampler = nn.Sequential(*stages)
-        last = nn.Conv2d(width, 3 * scale**2, 3, padding=1) if direct else nn.Conv2d(width, 3, 9, padding=4)
+        last = nn.Conv2d(width, 3 * scale**2, 3, padding=1) if subpixel_head else nn.Conv2d(width, 3, 9, padding=4)
         if residual:
             with torch.no_grad():
                 last.weight.mul_(RESIDUAL_START)
-        self.tail: nn.Module = nn.Sequential(last, nn.PixelShuffle(scale)) if direct else last
+        self.tail: nn.Module = nn.Sequential(last, nn.PixelShuffle(scale)) if subpixel_head else last
 
     def forward(self, rainy: Tensor, derained: Tensor | None = None, parsing: Tensor | None = None) -> Tensor:
         """I (N, 3, h, w), J (N, 3, h, w), F (N, parsing_channels, h, w), all in [0, 1] -> H (N, 3, s h, s w) in [0, 1].
@@ -112,7 +112,7 @@ class FCGGenerator(BaseModule):
             if self.gates is not None:
                 guided = torch.cat((features * 2 * self.gates(guided).sigmoid(), guided[:, features.shape[1] :]), 1)
             features = guided
-        painted = self.paint(features).float().tanh()
+        painted = self.reconstruct(features).float().tanh()
         if not self.residual:
             return (painted + 1) / 2
         face = painted + F.interpolate(
@@ -120,9 +120,9 @@ class FCGGenerator(BaseModule):
         )
         return face if self.training else face.clamp(0, 1)
 
-    def paint(self, features: Tensor) -> Tensor:
+    def reconstruct(self, features: Tensor) -> Tensor:
         """Trunk's features (N, C, h, w) -> RGB before the tanh (N, 3, s h, s w)."""
-        if self.direct or not self.training:
+        if self.subpixel_head or not self.training:
             return self.tail(self.upsampler(features))
         # The same function, two to three times as fast forwards and backwards on a CPU: the last pixel shuffle is left
         # to the picture, whose three channels would fill 3 of a vector unit's 16 lanes (a PReLU of one slope does not

@@ -1,6 +1,6 @@
 """What is trained: one learning scheme a file."""
 
-from rainrestore.models.restorers.base import Restorer
+from rainrestore.models.restorers.base import BaseRestorer
 from rainrestore.models.restorers.baselines import ClassicRestorer
 from rainrestore.models.restorers.conditional_gan import ConditionalGAN
 from rainrestore.models.restorers.face_parsing import FaceParser
@@ -14,6 +14,7 @@ from rainrestore.models.restorers.references import MirroredFCGGAN, OracleFCGGAN
 
 __all__ = [
     'FCGGAN',
+    'BaseRestorer',
     'ClassicRestorer',
     'ConditionalGAN',
     'FaceParser',
@@ -26,5 +27,4 @@ __all__ = [
     'RainRemoverThenBicubic',
     'RealESRGAN',
     'RestorationPreprocessor',
-    'Restorer',
 ]

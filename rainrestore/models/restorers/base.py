@@ -21,7 +21,7 @@ def build_slot(config: dict | None, **defaults: Any) -> Any:
     return None if config is None else MODELS.build({**defaults, **config})
 
 
-class Restorer(BaseModel):
+class BaseRestorer(BaseModel):
     """A learning scheme on mmengine's BaseModel.
 
     ``mode='tensor'`` gives the dict of :meth:`restore`; ``'loss'`` the losses; ``'predict'`` the data samples with an
@@ -30,12 +30,12 @@ class Restorer(BaseModel):
     [0, 1].
     """
 
-    fixed_norms: tuple[str, ...] = ()
+    frozen_bn: tuple[str, ...] = ()
 
     def __init__(self, data_preprocessor: dict | None = None, init_cfg: dict | None = None) -> None:
         super().__init__(MODELS.build(data_preprocessor or {'type': 'RestorationPreprocessor'}), init_cfg)
 
-    def fix_norms(self, slots: Sequence[str]) -> None:
+    def freeze_bn(self, slots: Sequence[str]) -> None:
         """Let the batch normalisations of pre-trained slots keep their statistics in training, as in use.
 
         Those of a batch of faces behind different veils are others, and what the module then predicts is worse.
@@ -45,13 +45,13 @@ class Restorer(BaseModel):
         """
         for name in slots:
             if not isinstance(getattr(self, name, None), nn.Module):
-                raise ValueError(f'fixed_norms names {name!r}, which is no filled slot')
-        self.fixed_norms = tuple(slots)
+                raise ValueError(f'freeze_bn names {name!r}, which is no filled slot')
+        self.frozen_bn = tuple(slots)
 
-    def train(self, mode: bool = True) -> 'Restorer':
-        """As ``nn.Module.train``, but for :meth:`fix_norms`."""
+    def train(self, mode: bool = True) -> 'BaseRestorer':
+        """As ``nn.Module.train``, but for :meth:`freeze_bn`."""
         super().train(mode)
-        for name in self.fixed_norms:
+        for name in self.frozen_bn:
             for module in getattr(self, name).modules():
                 if isinstance(module, _BatchNorm):
                     module.eval()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rainrestore.models.networks.layers import enlarge
-from rainrestore.models.restorers.base import Restorer
+from rainrestore.models.restorers.base import BaseRestorer
 from rainrestore.registry import MODELS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ DARKEST_RANGE = 1 / 255
 
 
 @MODELS.register_module()
-class ClassicRestorer(Restorer):
+class ClassicRestorer(BaseRestorer):
     """Enlarge I, as it is or with its contrast stretched; nothing is learned and no checkpoint is read.
 
     ``bicubic`` is the enlarged observation. ``stretch`` maps, image by image, two percentiles of all values of I (the
@@ -30,7 +30,7 @@ class ClassicRestorer(Restorer):
         method: ``'bicubic'`` or ``'stretch'``.
         scale: Enlargement.
         percentiles: The lower and the upper one, in percent.
-        data_preprocessor: See :class:`Restorer`.
+        data_preprocessor: See :class:`BaseRestorer`.
 
     Raises:
         ValueError: An unknown method, or percentiles that are not 0 <= lower < upper <= 100.

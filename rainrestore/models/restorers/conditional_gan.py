@@ -34,9 +34,9 @@ class ConditionalGAN(FCGGAN):
             losses['loss_contrastive'] = self.contrastive_loss(face, truth, degraded)
         return losses
 
-    def judge(self, critic: nn.Module, face: Tensor, inputs: Tensor) -> Any:
+    def discriminate(self, discriminator: nn.Module, face: Tensor, inputs: Tensor) -> Any:
         """What D says of concat(I, H) (N, 6, H, W) in [-1, 1]."""
-        return critic(self.pair(inputs, face))
+        return discriminator(self.pair(inputs, face))
 
     @staticmethod
     def pair(inputs: Tensor, face: Tensor) -> Tensor:

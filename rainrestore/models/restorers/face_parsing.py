@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from rainrestore.models.restorers.base import Restorer, build_slot
+from rainrestore.models.restorers.base import BaseRestorer, build_slot
 from rainrestore.models.restorers.rain_removal import estimate_outputs
 from rainrestore.registry import MODELS
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 @MODELS.register_module()
-class FaceParser(Restorer):
+class FaceParser(BaseRestorer):
     """Learn the parsed face F = P(I, J^) by L_F (paper eq. 22), the pre-trained rain removal module held fixed.
 
     Args:
         face_parser: the FPM slot.
         parsing_loss: L_F, a :class:`~rainrestore.models.losses.ParsingLoss`.
         rain_removal: the HRRM slot that makes J^; None parses I alone.
-        data_preprocessor: see :class:`Restorer`.
+        data_preprocessor: see :class:`BaseRestorer`.
         init_cfg: where weights come from.
     """
 
@@ -40,7 +40,7 @@ class FaceParser(Restorer):
         self.parsing_loss = MODELS.build(parsing_loss)
         if self.rain_removal is not None:
             self.rain_removal.requires_grad_(False)
-            self.fix_norms(('rain_removal',))
+            self.freeze_bn(('rain_removal',))
 
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
         """I (N, 3, h, w) -> ``parsing`` (N, C, h, w), and what the rain removal module predicts."""

@@ -10,7 +10,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
 from rainrestore.models.networks.hrrm import RainEstimate
-from rainrestore.models.restorers.base import Restorer, build_slot
+from rainrestore.models.restorers.base import BaseRestorer, build_slot
 from rainrestore.models.restorers.rain_removal import estimate_outputs
 from rainrestore.registry import MODELS
 
@@ -54,7 +54,7 @@ class LocalDiscriminator(nn.Module):
 
 
 @MODELS.register_module()
-class FCGGAN(Restorer):
+class FCGGAN(BaseRestorer):
     """H^ = G(J^, F^, I): rain removal, parsing and super-resolution trained together (paper eqs. 23-32).
 
     Each iteration first minimises, over generator, rain removal and parsing,
@@ -83,8 +83,8 @@ class FCGGAN(Restorer):
         parsing_loss: L_F.
         generator_steps: steps of the generator to one of the discriminators, 1 as in the paper; more hold back
             discriminators that win too easily.
-        fixed_norms: slots of which :meth:`~Restorer.fix_norms` keeps the statistics.
-        data_preprocessor: see :class:`Restorer`.
+        freeze_bn: slots of which :meth:`~BaseRestorer.freeze_bn` keeps the statistics.
+        data_preprocessor: see :class:`BaseRestorer`.
         init_cfg: where weights come from.
     """
 
@@ -103,7 +103,7 @@ class FCGGAN(Restorer):
         parameter_loss: dict | None = None,
         parsing_loss: dict | None = None,
         generator_steps: int = 1,
-        fixed_norms: Sequence[str] = (),
+        freeze_bn: Sequence[str] = (),
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -125,7 +125,7 @@ class FCGGAN(Restorer):
         if generator_steps < 1:
             raise ValueError(f'generator_steps must be at least 1, got {generator_steps}')
         self.generator_steps = generator_steps
-        self.fix_norms(fixed_norms)
+        self.freeze_bn(freeze_bn)
         if discriminator is not None and adversarial_loss is None:
             raise ValueError(
                 'a discriminator without adversarial_loss is never trained: give the loss or drop the slot'
@@ -138,20 +138,20 @@ class FCGGAN(Restorer):
         parsing_channels = 0 if self.face_parser is None else self.face_parser.out_channels
         return build_slot(config, derained=self.rain_removal is not None, parsing_channels=parsing_channels)
 
-    def critics(self) -> Iterator[tuple[str, nn.Module, Any]]:
+    def discriminators(self) -> Iterator[tuple[str, nn.Module, Any]]:
         """Name, discriminator and adversarial loss of each filled slot, the global one first."""
         if self.discriminator is not None:
             yield 'global', self.discriminator, self.adversarial_loss
-        for name, critic in self.local_discriminators.items():
-            yield name, critic, self.local_adversarial_loss
+        for name, discriminator in self.local_discriminators.items():
+            yield name, discriminator, self.local_adversarial_loss
 
-    def judge(self, critic: nn.Module, face: Tensor, inputs: Tensor) -> Any:
+    def discriminate(self, discriminator: nn.Module, face: Tensor, inputs: Tensor) -> Any:
         """What a discriminator says of faces (N, 3, H, W); a conditional one overrides this to look at I as well."""
-        return critic(face)
+        return discriminator(face)
 
-    def logits(self, verdict: Any) -> Tensor:
-        """The logits in what :meth:`judge` returns; where that is more than logits, this is overridden."""
-        return verdict
+    def logits(self, output: Any) -> Tensor:
+        """The logits in what :meth:`discriminate` returns; where that is more than logits, this is overridden."""
+        return output
 
     def generate(self, inputs: Tensor) -> tuple[Tensor, RainEstimate | None, Tensor | None]:
         """I (N, 3, h, w) -> H^ (N, 3, s h, s w), the rain estimate and F^, the latter two if their slots are filled."""
@@ -191,12 +191,12 @@ class FCGGAN(Restorer):
         truth = self.truth(data_samples, 'gt_img')
         face, estimate, parsing = self.generate(inputs)
         losses = self.picture_losses(face, truth, inputs)
-        for name, critic, adversarial in self.critics():
+        for name, discriminator, adversarial in self.discriminators():
             real = None
-            if self.compares(adversarial):
+            if self.needs_real_logits(adversarial):
                 with torch.no_grad():
-                    real = self.judge(critic, truth, inputs)
-            terms = self.generator_terms(adversarial, self.judge(critic, face, inputs), real)
+                    real = self.discriminate(discriminator, truth, inputs)
+            terms = self.generator_terms(adversarial, self.discriminate(discriminator, face, inputs), real)
             losses |= {f'loss_{term}_{name}': value for term, value in terms.items()}
         if self.rain_loss is not None:
             losses |= self.rain_losses(estimate, inputs, data_samples)
@@ -216,24 +216,24 @@ class FCGGAN(Restorer):
             losses['loss_vgg'] = self.perceptual_loss(face, truth)
         return losses
 
-    def compares(self, adversarial: Any) -> bool:
+    def needs_real_logits(self, adversarial: Any) -> bool:
         """Whether the generator's terms need what the discriminator says of H."""
         return adversarial.relativistic
 
     def generator_terms(self, adversarial: Any, fake: Any, real: Any) -> dict[str, Tensor]:
-        """Name -> term, from what a discriminator said of H^ and, where :meth:`compares`, of H."""
+        """Name -> term, from what a discriminator said of H^ and, where :meth:`needs_real_logits`, of H."""
         return {'adv': adversarial.generator_loss(self.logits(fake), None if real is None else self.logits(real))}
 
     @contextmanager
-    def frozen_critics(self) -> Iterator[None]:
+    def frozen_discriminators(self) -> Iterator[None]:
         """No gradients for the discriminators' weights, which the generator's step has no use for."""
-        for _, critic, _ in self.critics():
-            critic.requires_grad_(False)
+        for _, discriminator, _ in self.discriminators():
+            discriminator.requires_grad_(False)
         try:
             yield
         finally:
-            for _, critic, _ in self.critics():
-                critic.requires_grad_(True)
+            for _, discriminator, _ in self.discriminators():
+                discriminator.requires_grad_(True)
 
     def train_step(
         self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict | dict[str, OptimWrapper]
@@ -241,12 +241,12 @@ class FCGGAN(Restorer):
         """The generator's step, then, every ``generator_steps`` iterations, each discriminator's.
 
         Returns the losses for the log, ``psnr_train`` in dB (RGB, no crop, the mean error of the batch), and per
-        discriminator its mean probabilities on true and restored faces, the part of both that it tells rightly
+        discriminator its mean probabilities on true and restored faces, its accuracy on both
         (``accuracy``) and the slope of its sigmoid, which is what is left of the generator's gradient.
         """
         batch = self.data_preprocessor(data, training=True)
         wrappers: Any = optim_wrapper
-        with self.frozen_critics():
+        with self.frozen_discriminators():
             with wrappers['generator'].optim_context(self):
                 losses, face, truth = self.generator_losses(batch['inputs'], batch['data_samples'])
             total, log = self.parse_losses(losses)
@@ -254,12 +254,12 @@ class FCGGAN(Restorer):
         log['psnr_train'] = -10 * (face - truth).square().mean().log10()
         # The runner's counter, which a resumed run takes up; outside a runner each step is the first.
         iteration = MessageHub.get_current_instance().runtime_info.get('iter', 0)
-        if any(self.critics()) and iteration % self.generator_steps == 0:
+        if any(self.discriminators()) and iteration % self.generator_steps == 0:
             log |= self.discriminator_step(face, truth, batch['inputs'], wrappers['discriminator'])
         return log
 
     def discriminator_loss(self, adversarial: Any, real: Any, fake: Any, inputs: Tensor) -> Tensor:
-        """What one discriminator minimises, from what it said of H and of H^ (see :meth:`judge`)."""
+        """What one discriminator minimises, from what it said of H and of H^ (see :meth:`discriminate`)."""
         return adversarial.discriminator_loss(self.logits(real), self.logits(fake))
 
     def discriminator_step(
@@ -269,8 +269,8 @@ class FCGGAN(Restorer):
         losses: dict[str, Tensor] = {}
         log: dict[str, Tensor] = {}
         with optim_wrapper.optim_context(self):
-            for name, critic, adversarial in self.critics():
-                of_truth, of_face = (self.judge(critic, picture, inputs) for picture in (truth, face))
+            for name, discriminator, adversarial in self.discriminators():
+                of_truth, of_face = (self.discriminate(discriminator, picture, inputs) for picture in (truth, face))
                 losses[f'loss_disc_{name}'] = self.discriminator_loss(adversarial, of_truth, of_face, inputs)
                 real, fake = self.logits(of_truth), self.logits(of_face)
                 if adversarial.relativistic:
@@ -283,7 +283,7 @@ class FCGGAN(Restorer):
         total, parsed = self.parse_losses(losses)
         optim_wrapper.update_params(total)
         parsed.pop('loss')
-        for name, _, _ in self.critics():
+        for name, _, _ in self.discriminators():
             if log[f'slope_{name}'] < SATURATED_SLOPE:
                 MMLogger.get_current_instance().warning(
                     'the %s discriminator is saturated (sigmoid slope %.1e): it gives the generator no gradient',

@@ -11,7 +11,7 @@ from rainrestore.models.losses.adversarial import LinearAdversarialLoss
 from rainrestore.models.losses.pixel import RainParameterLoss
 from rainrestore.models.networks.hrrm import RainEstimate
 from rainrestore.models.networks.layers import enlarge
-from rainrestore.models.restorers.base import Restorer
+from rainrestore.models.restorers.base import BaseRestorer
 from rainrestore.models.restorers.conditional_gan import ConditionalGAN
 from rainrestore.models.restorers.rain_removal import estimate_outputs
 from rainrestore.registry import MODELS
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def parameter_losses(
-    restorer: Restorer, loss: RainParameterLoss, estimate: RainEstimate, data_samples: 'Sequence[DataSample]'
+    restorer: BaseRestorer, loss: RainParameterLoss, estimate: RainEstimate, data_samples: 'Sequence[DataSample]'
 ) -> dict[str, Tensor]:
     """Losses of S^, T^ and A^ against the true maps, enlarged as the input is; see ``HeavyRainEstimator`` for why."""
     size = estimate.streak.shape[-2:]
@@ -31,13 +31,13 @@ def parameter_losses(
 
 
 @MODELS.register_module()
-class HeavyRainRemover(Restorer):
+class HeavyRainRemover(BaseRestorer):
     """Stage 1: learn S, T and A by their mean squared errors and a gradient term on T.
 
     Args:
         rain_removal: a ``HeavyRainEstimator``.
         parameter_loss: a :class:`~rainrestore.models.losses.RainParameterLoss`.
-        data_preprocessor: see :class:`Restorer`.
+        data_preprocessor: see :class:`BaseRestorer`.
         init_cfg: where weights come from.
     """
 
@@ -98,13 +98,13 @@ class HeavyRainGAN(ConditionalGAN):
         """The losses of stage 1."""
         return parameter_losses(self, self.rain_loss, estimate, data_samples)
 
-    def judge(self, critic: nn.Module, face: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    def discriminate(self, discriminator: nn.Module, face: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and map of depth of D on concat(I, H)."""
-        return critic(self.pair(inputs, face))
+        return discriminator(self.pair(inputs, face))
 
-    def logits(self, verdict: tuple[Tensor, Tensor]) -> Tensor:
+    def logits(self, output: tuple[Tensor, Tensor]) -> Tensor:
         """The first of the two."""
-        return verdict[0]
+        return output[0]
 
     def discriminator_loss(self, adversarial: LinearAdversarialLoss, real: Any, fake: Any, inputs: Tensor) -> Tensor:
         """The adversarial loss and that of the map of depth."""

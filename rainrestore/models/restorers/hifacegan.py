@@ -30,9 +30,9 @@ class HiFaceGAN(ConditionalGAN):
         super().__init__(**slots)
         self.feature_loss = build_slot(feature_loss if self.discriminator is not None else None)
 
-    def compares(self, adversarial: Any) -> bool:
+    def needs_real_logits(self, adversarial: Any) -> bool:
         """For feature matching, too."""
-        return self.feature_loss is not None or super().compares(adversarial)
+        return self.feature_loss is not None or super().needs_real_logits(adversarial)
 
     def generator_terms(self, adversarial: Any, fake: Any, real: Any) -> dict[str, Tensor]:
         """The adversarial loss, averaged over the scales, and feature matching."""
@@ -43,9 +43,9 @@ class HiFaceGAN(ConditionalGAN):
             terms['feature'] = self.feature_loss(fake, real)
         return terms
 
-    def logits(self, verdict: Any) -> Tensor:
+    def logits(self, output: Any) -> Tensor:
         """Those of the finest scale, for the log."""
-        return verdict[0][-1]
+        return output[0][-1]
 
     def discriminator_loss(self, adversarial: Any, real: Any, fake: Any, inputs: Tensor) -> Tensor:
         """The adversarial loss, averaged over the scales."""

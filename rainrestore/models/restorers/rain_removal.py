@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from rainrestore.models.networks.hrrm import RainEstimate
-from rainrestore.models.restorers.base import Restorer, build_slot
+from rainrestore.models.restorers.base import BaseRestorer, build_slot
 from rainrestore.registry import MODELS
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def estimate_outputs(estimate: RainEstimate) -> dict[str, Tensor]:
 
 
 @MODELS.register_module()
-class RainRemover(Restorer):
+class RainRemover(BaseRestorer):
     """Learn J, S, T and A by ``L = L_R + 0.1 L_vgg`` (paper eqs. 17-20).
 
     L_vgg compares the same two pairs as L_R: (J^, J) and (I^, I).
@@ -30,8 +30,8 @@ class RainRemover(Restorer):
         rain_loss: L_R, a :class:`~rainrestore.models.losses.RainReconstructionLoss`.
         perceptual_loss: L_vgg with its weight 0.1, or None.
         parameter_loss: losses on S, T and A themselves, or None as in the paper.
-        fixed_norms: slots of which :meth:`~Restorer.fix_norms` keeps the statistics.
-        data_preprocessor: see :class:`Restorer`.
+        freeze_bn: slots of which :meth:`~BaseRestorer.freeze_bn` keeps the statistics.
+        data_preprocessor: see :class:`BaseRestorer`.
         init_cfg: where weights come from.
     """
 
@@ -41,7 +41,7 @@ class RainRemover(Restorer):
         rain_loss: dict,
         perceptual_loss: dict | None = None,
         parameter_loss: dict | None = None,
-        fixed_norms: Sequence[str] = (),
+        freeze_bn: Sequence[str] = (),
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -50,7 +50,7 @@ class RainRemover(Restorer):
         self.rain_loss = MODELS.build(rain_loss)
         self.perceptual_loss = build_slot(perceptual_loss)
         self.parameter_loss = build_slot(parameter_loss)
-        self.fix_norms(fixed_norms)
+        self.freeze_bn(freeze_bn)
 
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
         """I (N, 3, h, w) -> ``lr_img``, ``streak``, ``transmission``, ``airlight``."""

