@@ -23,13 +23,14 @@ class FCGGenerator(BaseModule):
     log2(scale) times {3x3 convolution to 4 times the width, pixel shuffle by 2, PReLU}, a 9x9 convolution to RGB and
     (tanh + 1) / 2.
 
-    With ``residual``, which is not the paper's, H = bicubic(J) + tanh: the network has only to draw what the enlarged J
-    lacks, and begins near it. In training H may leave [0, 1], where a clamp would have no gradient.
+    Three options are not in the paper:
 
-    Nor is ``subpixel_head`` the paper's: one 3x3 convolution to 3 scale^2 channels and one pixel shuffle (Shi et al. 2016)
-    take the place of the stages and the 9x9 convolution, which cost as much as the trunk; what is saved can go there.
-    Nor ``attention``: before F is concatenated to them, the features are weighed by gates in (0, 2), which a 1x1
-    convolution reads from both (after the gates of Oktay et al. 2018); fresh gates are 1.
+    - ``residual``: H = bicubic(J) + tanh. The network predicts only what the enlarged J lacks. In training H may leave
+      [0, 1], since a clamp would stop the gradient there.
+    - ``subpixel_head``: one 3x3 convolution to 3 scale^2 channels and one pixel shuffle (ESPCN, Shi et al. 2016)
+      replace the upsampling stages and the 9x9 convolution, which cost as much as the trunk.
+    - ``attention``: a 1x1 convolution of features and F gives gates in (0, 2) that scale the features before F is
+      concatenated (after Oktay et al. 2018). New gates are 1.
 
     Args:
         trunk: config of the trunk slot, without ``in_channels``.
@@ -39,7 +40,7 @@ class FCGGenerator(BaseModule):
         parsing_channels: channels of F; 0 where there is no parsing.
         parsing_at: where F enters, 'features' or 'input'.
         residual: whether H is added to the enlarged J; to the enlarged I where there is no J.
-        subpixel_head: whether H is drawn at low resolution; ``channels`` has no meaning then.
+        subpixel_head: Whether the output layer is a sub-pixel convolution (ESPCN); ``channels`` is then unused.
         attention: whether features and F weigh the features; F must enter there.
         init_cfg: where weights come from.
 
