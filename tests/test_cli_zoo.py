@@ -9,8 +9,9 @@ import pytest
 import torch
 from zoos import add_model, write_zoo
 
+from rainrestore.audit import Audit, Gain, LayersAudit, SlotAudit
 from rainrestore.cli.main import main
-from rainrestore.zoo import figures
+from rainrestore.zoo import audits, figures, page
 from rainrestore.zoo.index import Zoo, models, read_index
 
 DATASETS = [{'Name': 'CelebA', 'Faces': 4}, {'Name': 'portraits', 'Faces': 50}]
@@ -59,7 +60,15 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, dict[
 
     monkeypatch.setattr(figures, 'measure', measure)
     monkeypatch.setattr(figures, 'lpips_problem', lambda: 'LPIPS needs a package')
+    monkeypatch.setattr(audits, 'measure_audit', measure_audit)
     return given
+
+
+def measure_audit(entry, data, cheap=False):
+    """In place of an audit: a parser that earns something where it is ablated, and a dead layer of two."""
+    gains = {} if cheap else {'mean': {'PSNR': Gain(0.5, 0.4, 0.6)}}
+    layers = LayersAudit(2, {'generator.tail': 0.0}, {'generator': (1, 2)})
+    return Audit(entry['Name'], str(data), 4, {'PSNR': 20.0}, [SlotAudit('parser', gains)], layers)
 
 
 def test_list_and_show(zoo, capsys):
@@ -144,6 +153,29 @@ def test_evaluate_writes_what_it_measures_and_nothing_else(zoo, measured, capsys
     assert 'not measured: LPIPS needs a package' in capsys.readouterr().out
     assert main(['zoo', 'evaluate', 'hrrm', '--data', 'faces/celeba']) == 0
     assert [result['Dataset'] for result in models(zoo)['hrrm']['Results']] == ['CelebA', 'portraits']
+
+
+def test_audit_is_written_stated_and_verified(zoo, measured, capsys, monkeypatch):
+    before = read_index(zoo)
+    assert main(['zoo', 'audit', 'whole', '--data', 'faces/celeba']) == 0
+    verdicts = {
+        'parser': 'earns 0.50 dB (0.40 to 0.60) over its mean output',
+        'layers': '1 of 2 dead: 1 of 2 in generator',
+    }
+    printed = capsys.readouterr().out
+    assert json.loads(printed.splitlines()[-1]) == {'data': 'CelebA', 'audits': {'whole': verdicts}}
+    assert models(zoo)['whole']['Audit'] == {'Dataset': 'CelebA', 'Verdicts': verdicts}
+    assert {**models(zoo)['whole'], 'Audit': None} == {**before['Models'][0], 'Audit': None}
+    assert '- audit on CelebA:\n  - `parser`: earns 0.50 dB' in page._entry(models(zoo)['whole'])
+    verify = ['zoo', 'verify', 'whole', '--data', 'faces/celeba']
+    assert main(verify) == 0
+    printed = capsys.readouterr().out
+    assert 'whole layers: 1 of 2 dead: 1 of 2 in generator' in printed
+    assert json.loads(printed.splitlines()[-1])['audits'] == {'whole': {'layers': verdicts['layers']}}
+    living = LayersAudit(2, {}, {'generator': (0, 2)})
+    monkeypatch.setattr(audits, 'measure_audit', lambda *_, **__: Audit('whole', '', 4, {'PSNR': 20.0}, [], living))
+    assert main(verify) == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])['differing'] == ['whole audit']
 
 
 def test_faces_that_are_not_those_of_the_index_are_refused(zoo, face_folder, tmp_path):

@@ -110,7 +110,11 @@ def test_what_the_publisher_wrote_by_hand_stays_but_not_the_figures_of_other_wei
     document = read_index(zoo) | {'Datasets': [{'Name': 'drawn', 'Faces': 3}]}
     first, second = document['Models']
     results = [{'Dataset': 'drawn', 'Metrics': {'PSNR': 20.0}}]
-    document['Models'] = [first | {'Task': 'Drawing', 'Results': results}, second | {'Results': results}]
+    audit = {'Dataset': 'drawn', 'Verdicts': {'layers': '0 of 2 dead'}}
+    document['Models'] = [
+        first | {'Task': 'Drawing', 'Results': results, 'Audit': audit},
+        second | {'Results': results},
+    ]
     document['Models'][0]['Metadata'] = {'Hardware': 'an abacus', **first['Metadata']}
     compared = {'Model': 'a_x4', 'Reference': 'b_x4', 'Dataset': 'drawn', 'PSNR': [0.1, 0.0, 0.2]}
     document['Comparisons'] = [compared]
@@ -138,7 +142,7 @@ def test_what_the_publisher_wrote_by_hand_stays_but_not_the_figures_of_other_wei
     other = publish(training[1], 'a_x4', joint, metadata={'Faces': 15}, zoo=zoo)
     assert (other['Licence'], other['Task'], other['Metadata']['Hardware']) == ('MIT', 'Drawing', 'an abacus')
     assert other['Metadata']['Faces'] == 15
-    assert 'Results' not in other
+    assert 'Results' not in other and 'Audit' not in other
     assert models(zoo)['b_x4']['Results'] == results
     assert read_index(zoo)['Comparisons'] == []
     assert 'Results' not in read_index(zoo)['References'][0]

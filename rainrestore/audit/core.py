@@ -125,7 +125,7 @@ def _audit(
     model = load_model(config, checkpoint, name).to(find_device(device))
     faces = TestFaces(_dataset(config, name, data_root), count)
     probe = predict(model, next(faces.batches()))[0]
-    scorer = Scorer(probe['output'])
+    scorer = Scorer(probe['output'], perceptual=ablate)
     scores, slots = audit_slots(model, faces, scorer, ablate)
     maps, discriminators = None, None
     notes = [] if scorer.missing is None else [f'LPIPS is not measured: {scorer.missing}']

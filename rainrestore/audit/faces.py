@@ -73,6 +73,7 @@ class Scorer:
 
     Args:
         output: What the restorer predicts, by name.
+        perceptual: Whether LPIPS is wanted, which takes longer than the others.
 
     Attributes:
         keys: The scores; the first is the one by which a slot is judged.
@@ -82,7 +83,7 @@ class Scorer:
         ConfigError: The restorer predicts none of these.
     """
 
-    def __init__(self, output: dict[str, Any]) -> None:
+    def __init__(self, output: dict[str, Any], perceptual: bool = True) -> None:
         self.missing: str | None = None
         self._metrics: list[PairMetric] = []
         picture = next((key for key in ('pred_img', 'lr_img') if key in output), None)
@@ -93,7 +94,7 @@ class Scorer:
                 f'an audit needs a restored picture, a small picture without rain or a parsing of {NUM_LABELS} labels; '
                 f'the network predicts {", ".join(output) or "nothing"}'
             )
-        if picture == 'pred_img':
+        if picture == 'pred_img' and perceptual:
             try:
                 self._metrics.append(LPIPS())
             except ConfigError as error:

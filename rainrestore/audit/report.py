@@ -26,6 +26,34 @@ def format_audit(audit: Audit) -> str:
     return '\n\n'.join(part for part in parts if part)
 
 
+def statements(audit: Audit) -> dict[str, str]:
+    """The verdicts, a line a part: each slot, ``parsing``, ``rain maps`` and ``layers``; those that the audit has."""
+    found: dict[str, str] = {}
+    for slot in audit.slots:
+        constant = f'the same for all faces: {", ".join(slot.constant)}' if slot.constant else ''
+        said = '; '.join(part for part in (slot.verdict, constant) if part)
+        found |= {slot.slot: said} if said else {}
+    maps = audit.maps
+    if maps is not None and maps.components:
+        above = sum(part.above_mean for part in maps.components)
+        found['parsing'] = (
+            f'{above} of {len(maps.components)} components above the mean map; mIoU {maps.mean_iou("iou"):.3f}, of the '
+            f'mean map {maps.mean_iou("mean_map"):.3f}'
+        )
+    if maps is not None and maps.rain:
+        errors = [f'{RAIN_MAPS[line.name]} {line.mae:.3f} (constant {line.mae_of_mean:.3f})' for line in maps.rain]
+        found['rain maps'] = '; '.join([f'MAE {", ".join(errors)}', *_correlations(maps)])
+    dead = [f'{dead} of {total} in {slot}' for slot, (dead, total) in audit.layers.dead_of_slot.items() if dead]
+    found['layers'] = f'{len(audit.layers.dead)} of {audit.layers.total} dead' + (
+        f': {", ".join(dead)}' if dead else ''
+    )
+    return found
+
+
+def _correlations(maps: MapsAudit) -> list[str]:
+    return [f'corr({name}) = {value:.2f}' for name, value in maps.correlations.items()]
+
+
 def _slots(audit: Audit) -> str:
     keys = list(audit.scores)
     rows = [['slot', 'stand-in', *(f'{key} gain' + (' in dB' if unit(key) == 'dB' else '') for key in keys)]]
@@ -77,9 +105,10 @@ def _maps(maps: MapsAudit) -> str:
             rows.append(
                 [f'{RAIN_MAPS[line.name]} ({line.name})', f'{line.mae:.4f}', f'{line.mae_of_mean:.4f}', verdict]
             )
-        found = [f'corr({name}) = {value:.2f}' for name, value in maps.correlations.items()]
         sections.append(
-            '\n'.join(['Rain maps: mean absolute error in [0, 1]', *table(rows), ', '.join(found)]).rstrip()
+            '\n'.join(
+                ['Rain maps: mean absolute error in [0, 1]', *table(rows), ', '.join(_correlations(maps))]
+            ).rstrip()
         )
     return '\n\n'.join(sections)
 

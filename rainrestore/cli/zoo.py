@@ -28,8 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown.add_argument('name', metavar='NAME', help='a model, such as fcg_gan_x4')
     for name, run_command, said in (
         ('download', _download, 'bring files into the cache, to restore without a network later'),
-        ('verify', _verify, 'check the files, measure the figures anew and compare them; exit code 1 if any differs'),
+        (
+            'verify',
+            _verify,
+            'check the files, measure figures and dead layers anew and compare them; exit code 1 if any differs',
+        ),
         ('evaluate', _evaluate, 'measure the figures and write them into the index'),
+        ('audit', _audit, 'measure what each part of a model is worth and write it into the index'),
     ):
         added = command(name, run_command, said)
         added.add_argument('names', nargs='*', metavar='NAME', help='models' + ', or references' * (name != 'download'))
@@ -141,10 +146,13 @@ def _download(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    from rainrestore.audit import statements
     from rainrestore.checkpoints import ZOO_SCHEME
     from rainrestore.errors import CheckpointError
+    from rainrestore.zoo.audits import LAYERS, measure_audit, stated_audit
     from rainrestore.zoo.figures import (
         LPIPS,
+        PORTRAITS,
         TOLERANCE,
         checkpoint_of,
         compare,
@@ -166,6 +174,7 @@ def _verify(args: argparse.Namespace) -> int:
     metrics = [LPIPS] if with_lpips and problem is None else []
     rows = [['model', 'data', 'figure', 'stated', 'measured', '']]
     models: dict[str, dict[str, Any]] = {}
+    audits: dict[str, dict[str, str]] = {}
     differing, unmeasured = [], []
     for entry in entries:
         name = entry['Name']
@@ -194,11 +203,17 @@ def _verify(args: argparse.Namespace) -> int:
                 elif figure.differs:
                     differing.append(where)
                 rows.append([name, dataset, figure.key, f'{figure.stated:.{places}f}', value, verdict])
+        if weights.startswith(ZOO_SCHEME):
+            audits[name] = statements(measure_audit(entry, data[PORTRAITS], cheap=True))
+            if audits[name][LAYERS] != stated_audit(entry).get(LAYERS, audits[name][LAYERS]):
+                differing.append(f'{name} audit')
     _print_table(rows)
+    for name, verdicts in audits.items():
+        print('\n'.join(f'{name} {part}: {verdict}' for part, verdict in verdicts.items()))
     print('allowed: ' + ', '.join(f'{key} {value:g}' for key, value in TOLERANCE.items()))
     if problem:
         print(f'not measured: {problem}')
-    print(json.dumps({'models': models, 'differing': differing, 'not_measured': unmeasured}))
+    print(json.dumps({'models': models, 'audits': audits, 'differing': differing, 'not_measured': unmeasured}))
     return 1 if differing else 0
 
 
@@ -229,6 +244,24 @@ def _evaluate(args: argparse.Namespace) -> int:
         page = '; rainrestore zoo page writes model_zoo.md from it' if index == Zoo.bundled().index else ''
         print(f'written to {index}{page}')
     print(json.dumps(entered))
+    return 0
+
+
+def _audit(args: argparse.Namespace) -> int:
+    from rainrestore.audit import statements
+    from rainrestore.zoo.audits import enter_audit, measure_audit
+    from rainrestore.zoo.figures import find_entry, folders
+    from rainrestore.zoo.index import models
+
+    # On the faces that the user names, else on the portraits.
+    dataset, folder = list(folders(args.data).items())[-1]
+    entered = {}
+    for name in _chosen(args, list(models())):
+        entry = find_entry(name)
+        verdicts = entered[entry['Name']] = statements(measure_audit(entry, folder))
+        enter_audit(name, dataset, verdicts)
+        print('\n'.join([f'{name} on {dataset}', *(f'  {part}: {verdict}' for part, verdict in verdicts.items())]))
+    print(json.dumps({'data': dataset, 'audits': entered}))
     return 0
 
 

@@ -269,6 +269,9 @@ def _entry(entry: Entry) -> str:
         'file': f'`{entry["Weights"]}`, sha256 `{entry["SHA256"]}`',
     }
     lines = [f'### {name}', '', *(f'- {key}: {value}' for key, value in facts.items() if value)]
+    if 'Audit' in entry:
+        lines.append(f'- audit on {entry["Audit"]["Dataset"]}:')
+        lines += [f'  - `{part}`: {verdict}' for part, verdict in entry['Audit']['Verdicts'].items()]
     if 'Log' in entry:
         lines += [f'- training log: `{entry["Log"]}` beside it', '', f'![Curves of its training]({CURVES}/{name}.png)']
     return '\n'.join(lines)

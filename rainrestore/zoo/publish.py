@@ -263,6 +263,7 @@ def _forget_figures(document: dict[str, Any], name: str) -> None:
     references = [entry for entry in document.get('References', []) if entry['Checkpoint'] in checkpoints]
     for entry in (*(models[other] for other in changed), *references):
         entry.pop('Results', None)
+        entry.pop('Audit', None)
         changed.add(entry['Name'])
     if 'Comparisons' in document:
         document['Comparisons'] = [

@@ -106,6 +106,7 @@ MODEL = {
     'Config': Key(CONFIG, required=True),
     'Metadata': Key(MAPPING, required=True),
     'Results': Key(MAPPINGS),
+    'Audit': Key(MAPPING),
     'Weights': Key(WEIGHTS, required=True),
     'SHA256': Key(SHA256, required=True),
     'Bytes': Key(COUNT, required=True),
@@ -126,6 +127,8 @@ REFERENCE = {
     'Metadata': Key(MAPPING),
     'Results': Key(MAPPINGS),
 }
+#: What each part of a model is worth, in words.
+AUDIT = {'Dataset': Key(TEXT, required=True), 'Verdicts': Key(TEXTS_BY_NAME, required=True)}
 RESULT = {'Task': Key(TEXT), 'Dataset': Key(TEXT, required=True), 'Metrics': Key(METRICS, required=True)}
 COMPARISON = {
     'Model': Key(NAME, required=True),
@@ -204,6 +207,10 @@ def _check_entries(document: Mapping[str, Any], origin: object) -> None:
             _among(entry['In Collection'], collections, f'{where}: In Collection', 'collection')
         for part in entry.get('Parts', {}).values():
             _among(part, models, f'{where}: Parts', 'model')
+        if 'Audit' in entry:
+            _check(entry['Audit'], AUDIT, f'{where}: Audit')
+            if datasets:
+                _among(entry['Audit']['Dataset'], datasets, f'{where}: Audit', 'data set')
         measured = set()
         for result in entry.get('Results', []):
             _check(result, RESULT, f'{where}: Results')
