@@ -17,13 +17,11 @@ class BuildWithConfigs(build_py):
         super().run()
         if self.editable_mode:
             return
-        package = Path(self.build_lib) / 'rainrestore'
-        self.copy_file(str(ROOT / 'model-index.yml'), str(package / 'model-index.yml'))
-        for folder in ('configs', 'benchmarks'):
-            for file in sorted((ROOT / folder).rglob('*.py')):
-                target = package / '.mim' / file.relative_to(ROOT)
-                self.mkpath(str(target.parent))
-                self.copy_file(str(file), str(target))
+        folders = [ROOT / 'configs', ROOT / 'benchmarks']
+        for file in (ROOT / 'model-index.yml', *sorted(file for folder in folders for file in folder.rglob('*.py'))):
+            target = Path(self.build_lib) / 'rainrestore' / file.relative_to(ROOT)
+            self.mkpath(str(target.parent))
+            self.copy_file(str(file), str(target))
         # Of the zoo a wheel carries what is used without being asked for; the rest is downloaded when it is.
         import yaml
 
@@ -42,7 +40,7 @@ setup(
     cmdclass={'build_py': BuildWithConfigs},
     python_requires='>=3.11',
     packages=find_packages(include=['rainrestore', 'rainrestore.*']),
-    package_data={'rainrestore': ['py.typed', 'assets/**/*', '.mim/model-index.yml']},
+    package_data={'rainrestore': ['py.typed', 'assets/**/*']},
     # Only what pip can get right by itself. mmagic, mmcv and torchvision are the installer's: their own requirements
     # would replace the mmengine, the OpenCV or the torch that is there.
     install_requires=[

@@ -75,9 +75,11 @@ class Command(NamedTuple):
 
 @cache
 def pages() -> dict[str, Path]:
-    """Every page by its name: the README, the model zoo and what lies under docs/, whoever wrote it."""
+    """Every page by its name: the README, the model zoo, what lies under docs/, and those of the configs."""
     written = sorted((ROOT / 'docs').glob('*.md'))
-    return {path.stem: path for path in (ROOT / 'README.md', ROOT / 'model_zoo.md', *written) if _is_source(path)}
+    families = {f'configs/{path.parent.name}': path for path in sorted((ROOT / 'configs').glob('*/README.md'))}
+    others = (ROOT / 'README.md', ROOT / 'model_zoo.md', *written)
+    return {path.stem: path for path in others if _is_source(path)} | families
 
 
 def _is_source(path: Path) -> bool:

@@ -219,11 +219,11 @@ def test_zoo_names_hold_in_any_folder_and_the_packages_own_configs_come_first(tm
     monkeypatch.chdir(tmp_path)
     assert bundled_config('configs/fcg_gan_x4.py') == ROOT / 'configs' / 'fcg_gan_x4.py'
     package = tmp_path / 'site-packages' / 'rainrestore'
-    for root in (package / '.mim', package.parent):
+    for root in (package, package.parent):
         (root / 'configs').mkdir(parents=True)
         (root / 'configs' / 'a.py').touch()
     monkeypatch.setattr(config_files, 'PACKAGE', package)
-    assert bundled_config('configs/a.py') == package / '.mim' / 'configs' / 'a.py'
+    assert bundled_config('configs/a.py') == package / 'configs' / 'a.py'
     with pytest.raises(ConfigError, match=r'configs/b\.py: this config of the zoo is missing'):
         bundled_config('configs/b.py')
 
@@ -290,7 +290,7 @@ def test_installed_without_its_checkout_it_finds_its_models(tmp_path, rainy, res
     source = tmp_path / 'source'
     ignore = shutil.ignore_patterns('__pycache__', '*.pyc')
     for folder in ('rainrestore', 'configs', 'benchmarks'):
-        shutil.copytree(ROOT / folder, source / folder, symlinks=True, ignore=ignore)
+        shutil.copytree(ROOT / folder, source / folder, ignore=ignore)
     for file in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE', 'model-index.yml'):
         shutil.copy(ROOT / file, source)
     np.save(tmp_path / 'rainy.npy', rainy[0])
@@ -306,7 +306,7 @@ def test_installed_without_its_checkout_it_finds_its_models(tmp_path, rainy, res
     command = [sys.executable, '-W', 'ignore', '-c', program]
     subprocess.run(command, check=True, cwd=tmp_path, env=environment)
     assert close(np.load(tmp_path / 'face.npy'), restorer(rainy[0]))
-    installed = target / 'rainrestore' / '.mim' / 'configs'
+    installed = target / 'rainrestore' / 'configs'
     assert {path.relative_to(installed) for path in installed.rglob('*.py')} == {
         path.relative_to(ROOT / 'configs') for path in (ROOT / 'configs').rglob('*.py')
     }

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-
-from rainrestore.engine.config_files import find_file
+from rainrestore.engine.config_files import find_file, read_config
 from rainrestore.errors import ConfigError
 
 
@@ -137,7 +135,7 @@ def load_benchmark(spec: str) -> Benchmark:
         ConfigError: No such file, or an entry that does not fit; the message names it.
     """
     path = find_file(spec, 'benchmarks')
-    content = Config.fromfile(path).to_dict()
+    content = read_config(path).to_dict()
     missing = [key for key in ('title', 'methods') if not content.get(key)]
     if missing:
         raise ConfigError(f'{path} lacks {missing[0]!r}')

@@ -1,13 +1,12 @@
 """Config files with the command line's changes."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from rainrestore.engine.config_files import find_file, moved
+from rainrestore.engine.config_files import find_file, read_config
 from rainrestore.errors import ConfigError
 
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -27,7 +26,7 @@ def load_config(
     Raises:
         ConfigError: No such file, or an option that names no place in the config.
     """
-    config = _read(find_file(path))
+    config = read_config(find_file(path))
     try:
         config.merge_from_dict(dict(options or {}))
     except (KeyError, IndexError, TypeError) as error:
@@ -37,21 +36,4 @@ def load_config(
         for name in DATALOADERS:
             if config.get(name):
                 config[name].dataset.data_root = str(root)
-    return config
-
-
-def _read(path: Path) -> Config:
-    """The config without its private variables (``_NAME``), which only served to write it."""
-    try:
-        config = Config.fromfile(path)
-    except FileNotFoundError as error:
-        missing = re.search(r'file "(.+)" does not exist', str(error))
-        if missing is None:
-            raise
-        base = Path(missing[1])
-        place = moved(base)
-        hint = f'; it has moved to {place}' if place else ''
-        raise ConfigError(f'{path}: _base_: no file {base}{hint}') from error
-    for name in [name for name in config if name.startswith('_')]:
-        config.pop(name)
     return config

@@ -1,12 +1,22 @@
 """Config files: the one that a name means, the names that configs had before, and the default work dir of each."""
 
+import re
 from functools import cache
 from pathlib import Path, PurePath
 
-from rainrestore.errors import ConfigError
+from mmengine.config import Config
+
+from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.suggest import did_you_mean
 
 PACKAGE = Path(__file__).resolve().parents[1]
+#: What a config, which is Python, raises when it is read.
+_FAULTS_OF_A_FILE = (
+    *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError),
+    *(SyntaxError, TypeError, ValueError),
+)
+#: What mmengine's Runner puts behind the stem of the config in the name of a run.
+_STARTED = re.compile(r'_?\d{8}_\d{6}$')
 
 #: Path below configs/ before the configs were grouped by method -> path now; both without .py. Configs that kept their
 #: name are found by it.
@@ -54,16 +64,15 @@ RENAMED = {
 def package_folder(name: str) -> Path:
     """The folder ``configs`` or ``benchmarks`` of this package, from whatever folder it is called.
 
-    An installed package has its own copy in ``.mim`` (setup.py puts it there), where mmengine looks for
-    ``rainrestore::CONFIG`` as well; a clone has it beside the package.
+    An installed package has its own copy (setup.py puts it there); a clone has it beside the package.
 
     Raises:
         ConfigError: Neither has it.
     """
     # The package's own first: beside an installed package, in site-packages, configs/ may be anybody's.
-    for root in (PACKAGE / '.mim', PACKAGE.parent):
+    for root in (PACKAGE, PACKAGE.parent):
         if (root / name).is_dir():
-            return (root / name).resolve()
+            return root / name
     raise ConfigError(f'the folder {name}/ of the package is missing; install rainrestore again')
 
 
@@ -93,13 +102,10 @@ def find_file(name: str | Path, kind: str = 'configs') -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    own = packaged_files(kind)
-    if path.name == str(name) and not path.suffix and path.name in own:
-        return own[path.name]
     packaged = _packaged(path, kind)
-    if packaged is not None:
-        return packaged
-    raise ConfigError(f'{name}: no such {kind[:-1]}{_hint(path, kind)}')
+    if packaged is None:
+        raise ConfigError(f'{name}: no such {kind[:-1]}{_hint(path, kind)}')
+    return packaged
 
 
 def bundled_config(name: str) -> Path:
@@ -115,11 +121,55 @@ def bundled_config(name: str) -> Path:
 
 
 def _packaged(path: Path, kind: str) -> Path | None:
-    """The package's own file at a path such as ``configs/fcg_gan_x4.py``, if there is one."""
+    """The package's own file of a name, or at a path such as ``configs/fcg_gan_x4.py``, if there is one."""
+    if path.parts == (path.stem,):
+        return packaged_files(kind).get(path.stem)
     if path.parts[:1] != (kind,) or '..' in path.parts:
         return None
     file = package_folder(kind).joinpath(*path.parts[1:])
     return file if file.is_file() else None
+
+
+_path_of_base = Config._get_cfg_path
+
+
+def _find_base(name: str, config: str) -> tuple[str, str | None]:
+    """The file of a ``_base_`` and its scope, as mmengine's ``Config._get_cfg_path``, whose place it takes.
+
+    mmengine reads ``package::folder/file.py`` for the packages that it knows; ``rainrestore::NAME`` is a config of this
+    package, by its name or its path below ``configs``.
+    """
+    package, separator, below = name.partition('::')
+    if package != PACKAGE.name or not separator:
+        return _path_of_base(name, config)
+    path = _packaged(Path(below), 'configs') or _packaged(Path('configs', below), 'configs')
+    if path is None:
+        raise ConfigError(f'{config}: _base_: {name}: no such config{_hint(Path(below), "configs")}')
+    return str(path), None
+
+
+Config._get_cfg_path = staticmethod(_find_base)
+
+
+def read_config(path: Path) -> Config:
+    """A config with all of its ``_base_``, without its private variables (``_NAME``), which only served to write it.
+
+    Raises:
+        ConfigError: It cannot be read: a base is missing, or a statement of it fails.
+    """
+    try:
+        config = Config.fromfile(path)
+    except FileNotFoundError as error:
+        named = re.search(r'file "(.+)" does not exist', str(error))
+        base = Path(error.filename or (named[1] if named else path))
+        place = moved(base)
+        hint = f'it has moved to {place}' if place else "one of this package is 'rainrestore::fcg_gan_x4.py'"
+        raise ConfigError(f'{path}: _base_: no file {base}; {hint}') from error
+    except _FAULTS_OF_A_FILE as error:
+        raise ConfigError(f'{path} cannot be read: {type(error).__name__}: {error}') from error
+    for name in [name for name in config if name.startswith('_')]:
+        config.pop(name)
+    return config
 
 
 def _hint(path: Path, kind: str) -> str:
@@ -146,6 +196,25 @@ def moved(path: PurePath) -> str | None:
     if path.stem in own:
         return f'configs/{own[path.stem].relative_to(package_folder("configs")).as_posix()}'
     return None
+
+
+def check_same_config(stored: str, current: str) -> None:
+    """Compare the config of a checkpoint with the one that is to go on with it.
+
+    Args:
+        stored: The checkpoint's ``meta['experiment_name']``: the stem of its config and the time of its start.
+        current: That of this run. A run that was made without a config file has no stem and is not compared.
+
+    Raises:
+        CheckpointError: They are two configs; neither is the former name of the other.
+    """
+    before, now = (_STARTED.sub('', name) for name in (stored, current))
+    renamed = ((PurePath(old).name, PurePath(new).name) for old, new in RENAMED.items())
+    if before and now and before != now and (before, now) not in renamed:
+        raise CheckpointError(
+            f'the checkpoint belongs to a run of the config {before!r}, not {now!r}: resume with that config, choose '
+            'another --work-dir, or start from its weights with --cfg-options load_from=FILE'
+        )
 
 
 def default_work_dir(path: str | Path) -> Path:

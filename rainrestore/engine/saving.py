@@ -16,6 +16,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
+from rainrestore.engine.config_files import check_same_config
 from rainrestore.engine.processes import failing_together
 from rainrestore.errors import CheckpointError
 from rainrestore.registry import HOOKS
@@ -95,11 +96,13 @@ class WholeCheckpointHook(CheckpointHook):
                 part.unlink(missing_ok=True)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Refuse to resume from what holds weights alone.
+        """Refuse to resume from what holds weights alone, or from a run of another config.
 
         Raises:
-            CheckpointError: There is no optimiser in it, although this hook saves one.
+            CheckpointError: There is no optimiser in it, although this hook saves one; or it belongs to another config.
         """
+        if runner._resume:
+            check_same_config(checkpoint.get('meta', {}).get('experiment_name', ''), runner.experiment_name)
         if runner._resume and self.save_optimizer and 'optimizer' not in checkpoint:
             raise CheckpointError(
                 'this checkpoint holds weights without their optimiser, as the best_*.pth do: a training can start '

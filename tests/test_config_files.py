@@ -1,0 +1,219 @@
+"""The folder of the configs: a place for each, names that are found from any folder, and former names."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import torch
+from narrow import narrow
+
+from rainrestore.cli.main import main
+from rainrestore.engine.config import load_config
+from rainrestore.engine.config_files import (
+    RENAMED,
+    check_same_config,
+    default_work_dir,
+    find_file,
+    moved,
+    packaged_files,
+)
+from rainrestore.errors import CheckpointError, ConfigError
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = ROOT / 'configs'
+FILES = sorted(CONFIGS.rglob('*.py'))
+
+
+def bases(path: Path) -> list[Path]:
+    """The files that a config names in ``_base_``."""
+    for statement in ast.parse(path.read_text(encoding='utf-8')).body:
+        if isinstance(statement, ast.Assign) and statement.targets[0].id == '_base_':
+            named = ast.literal_eval(statement.value)
+            return [(path.parent / name).resolve() for name in ([named] if isinstance(named, str) else named)]
+    return []
+
+
+def depth(path: Path) -> int:
+    return 1 + max(map(depth, bases(path)), default=0)
+
+
+def test_no_two_configs_have_the_same_name() -> None:
+    stems = [path.stem for path in FILES if '_base_' not in path.parts]
+    assert len(stems) == len(set(stems)) > 80
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
+def test_a_config_is_read_in_at_most_four_files(path: Path) -> None:
+    assert depth(path) <= 4
+
+
+def test_a_family_has_a_page_that_names_each_of_its_configs() -> None:
+    """Only the three that users start with stand outside of a family."""
+    assert {path.stem for path in CONFIGS.glob('*.py')} == {'fcg_gan_x4', 'hrrm_x4', 'fpm_x4'}
+    for folder in [path for path in CONFIGS.iterdir() if path.is_dir() and path.name not in ('_base_', '__pycache__')]:
+        text = (folder / 'README.md').read_text(encoding='utf-8')
+        assert [path.name for path in folder.glob('*.py') if f'`{path.stem}`' not in text] == []
+        assert len(text.splitlines()) <= 40
+
+
+def test_models_agree_on_the_modules_that_they_share() -> None:
+    """Each file in ``_base_/models`` shows a whole network, so some modules stand in several."""
+    fcg_gan, hrrm, fpm, srgan, stage_1, stage_2 = (
+        load_config(name).model
+        for name in ('fcg_gan_x4', 'hrrm_x4', 'fpm_x4', 'srgan_x4', 'heavy_rain_removal_stage1_x4',
+                     'heavy_rain_removal_x4')
+    )  # fmt: skip
+    assert fcg_gan.rain_removal == fpm.rain_removal == {**hrrm.rain_removal, 'init_cfg': fpm.rain_removal.init_cfg}
+    assert {**fpm.face_parser, 'init_cfg': fcg_gan.face_parser.init_cfg} == fcg_gan.face_parser
+    assert all(srgan[key] == fcg_gan[key] for key in srgan)
+    assert stage_1.rain_removal == stage_2.rain_removal
+    assert stage_1.parameter_loss == stage_2.rain_loss
+
+
+@pytest.mark.parametrize('name', [name for name in packaged_files() if load_config(name).get('param_scheduler')])
+def test_a_schedule_ends_with_the_training(name: str) -> None:
+    """The cosine takes its length from train_cfg; one that says where it ends ends there."""
+    config = load_config(name)
+    schedules = config.param_scheduler if isinstance(config.param_scheduler, list) else [config.param_scheduler]
+    assert {schedule.get('end', config.train_cfg.max_iters) for schedule in schedules} == {config.train_cfg.max_iters}
+
+
+def test_a_cosine_falls_to_its_part_at_the_last_iteration() -> None:
+    from mmengine.optim.scheduler import CosineAnnealingLR
+
+    schedule = load_config('hrrm_x4_short').param_scheduler
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
+    options = {key: value for key, value in schedule.items() if key != 'type'}
+    cosine = CosineAnnealingLR(optimizer, **options, end=600)
+    rates = []
+    for _ in range(600):
+        rates.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        cosine.step()
+    assert rates[0] == 1e-3 and rates == sorted(rates, reverse=True)
+    assert optimizer.param_groups[0]['lr'] == pytest.approx(1e-5, rel=1e-3)
+
+
+@pytest.mark.parametrize('kind', ['configs', 'benchmarks'])
+def test_a_name_is_found_from_any_folder(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, path in packaged_files(kind).items():
+        below = path.relative_to(ROOT).as_posix()
+        assert find_file(name, kind) == find_file(below, kind) == path
+        # a file that is here comes first
+        Path(name).touch()
+        assert find_file(name, kind) == Path(name)
+
+
+@pytest.mark.parametrize('old', [*RENAMED, 'srgan_x4', 'hifacegan_noise_128', 'benchmarks/table1'])
+def test_a_former_name_leads_to_the_new_one(old: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in (Path(f'configs/{old}.py'), Path(f'/some/clone/configs/{old}.py')):
+        place = moved(path)
+        assert place is not None and (ROOT / place).is_file()
+        with pytest.raises(ConfigError) as error:
+            find_file(path)
+        assert str(error.value) == f'{path}: no such config; it has moved to {place}'
+
+
+def test_a_base_that_moved_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / 'mine.py').write_text("_base_ = 'configs/srgan_x4.py'\n")
+    assert main(['train', str(tmp_path / 'mine.py')]) == 2
+    error = capsys.readouterr().err
+    assert 'it has moved to configs/srgan/srgan_x4.py' in error and error.count('\n') == 1
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ("_base_ = 'none.py'", "none.py; one of this package is 'rainrestore::fcg_gan_x4.py'"),
+        ("_base_ = 'rainrestore::none.py'", '_base_: rainrestore::none.py: no such config'),
+        ("_base_ = 'no_such_package::a/none.py'", 'mmengine does not support to load no_such_package'),
+        ("_base_ = ['rainrestore::fcg_gan_x4.py', 'rainrestore::srgan_x4']", 'Duplicate key'),
+        ("_base_ = 'rainrestore::fcg_gan_x4.py'\nmodel = _base_.modle", 'modle'),
+        ('model = dict(', 'SyntaxError'),
+        ('model = missing', "name 'missing' is not defined"),
+        ("custom_imports = dict(imports=['no_such_module'])", 'no_such_module'),
+        ('rate = 1 / 0', 'division by zero'),
+    ],
+)
+def test_a_config_that_cannot_be_read_gets_one_line(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / 'mine.py').write_text(text + '\n')
+    assert main(['train', str(tmp_path / 'mine.py')]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert 'mine.py' in error and message in error
+
+
+@pytest.mark.parametrize('name', ['srgan_x4', 'srgan/srgan_x4.py', 'fcg_gan_x4.py'])
+def test_a_config_of_the_package_is_inherited_by_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / 'mine.py').write_text(f"_base_ = 'rainrestore::{name}'\nmodel = dict(perceptual_loss=None)\n")
+    expected = load_config(CONFIGS / 'fcg_gan_x4.py' if name.startswith('fcg') else 'srgan_x4')
+    expected.model.perceptual_loss = None
+    found = load_config(tmp_path / 'mine.py')
+    assert found.to_dict() == expected.to_dict()
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('fcg_gna_x4', "no such config (did you mean 'fcg_gan_x4'?)"),
+        ('configs/srgan/srgan_x8.py', "(did you mean 'srgan_x4'?)"),
+        ('quite_another', 'neither a file nor one of the configs of this package'),
+    ],
+)
+def test_an_unknown_name_gets_one_line(name: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['train', name]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count('\n') == 1
+
+
+def test_the_default_work_dir_follows_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    expected = {
+        CONFIGS / 'fcg_gan_x4.py': 'fcg_gan_x4',
+        CONFIGS / 'srgan' / 'srgan_x4.py': 'srgan/srgan_x4',
+        tmp_path / 'mine' / 'my_x4.py': 'mine/my_x4',
+        Path('my_x4.py'): 'my_x4',
+        tmp_path.parent / 'elsewhere' / 'my_x4.py': 'my_x4',
+    }
+    assert {path: default_work_dir(path).as_posix() for path in expected} == {
+        path: f'work_dirs/{folder}' for path, folder in expected.items()
+    }
+    folders = [default_work_dir(path) for path in packaged_files().values()]
+    assert len(set(folders)) == len(folders)
+
+
+def test_a_run_of_another_config_is_not_resumed() -> None:
+    start, later = '20260101_120000', '20260102_120000'
+    for stored, current in (('a_x4', 'a_x4'), ('srgan_mse_x4', 'srgan_x4_stage1_mse'), ('srgan_x4', 'srgan_x4')):
+        check_same_config(f'{stored}_{start}', f'{current}_{later}')
+    # runs without a config file
+    check_same_config(start, f'a_x4_{later}')
+    check_same_config(f'a_x4_{start}', later)
+    with pytest.raises(CheckpointError, match="'srgan_x4', not 'srgan_x4_stage1_mse'"):
+        check_same_config(f'srgan_x4_{start}', f'srgan_x4_stage1_mse_{later}')
+
+
+def test_resume_in_the_work_dir_of_another_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip('mmagic')
+    for name in ('first', 'second'):
+        (tmp_path / f'{name}.py').write_text(
+            f"""
+_base_ = {str(find_file('hrrm_x4'))!r}
+model = {narrow(load_config('hrrm_x4').model)!r}
+train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False, dataset=dict(limit=2))
+val_dataloader = val_cfg = val_evaluator = None
+default_hooks = dict(checkpoint=dict(save_best=None))
+train_cfg = dict(max_iters=1)
+""",
+            encoding='utf-8',
+        )
+    words = ['--work-dir', str(tmp_path / 'run'), '--resume']
+    assert main(['train', str(tmp_path / 'first.py'), *words]) == 0
+    capsys.readouterr()
+    assert main(['train', str(tmp_path / 'second.py'), *words]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "belongs to a run of the config 'first', not 'second'" in error
+    assert main(['train', str(tmp_path / 'first.py'), *words, '--cfg-options', 'train_cfg.max_iters=2']) == 0
