@@ -8,17 +8,22 @@ from types import ModuleType
 
 from rainrestore.errors import MissingPackageError
 
-INSTALLER = 'python tools/install.py'
+
+def installer(*options: str) -> str:
+    """The command that installs the packages of ``requirements/``: of a clone, which a wheel does not carry."""
+    command = ' '.join(('python tools/install.py', *options))
+    in_clone = Path(__file__).resolve().parents[1].joinpath('tools', 'install.py').is_file()
+    return command if in_clone else f'{command} in a clone of rainrestore'
 
 
 @cache
-def optional_import(module: str, need: str, command: str = INSTALLER) -> ModuleType:
+def optional_import(module: str, need: str, command: str | None = None) -> ModuleType:
     """Import ``module`` on the stack as :mod:`rainrestore.compat` mends it.
 
     Args:
         module: full name, such as ``'mmagic.structures'``.
         need: what asks for it, the subject of the error message.
-        command: what installs it.
+        command: What installs it; None for :func:`installer`.
 
     Raises:
         MissingPackageError: it, or a package that it imports, is not installed.
@@ -27,12 +32,12 @@ def optional_import(module: str, need: str, command: str = INSTALLER) -> ModuleT
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise MissingPackageError(
-            f'{need} needs {module.partition(".")[0]}, and {error.name} is not installed: {command} '
+            f'{need} needs {module.partition(".")[0]}, and {error.name} is not installed: {command or installer()} '
             '(rainrestore doctor says what else is missing)'
         ) from error
 
 
-def packaged_file(package: str, file: str, need: str, command: str = INSTALLER) -> Path:
+def packaged_file(package: str, file: str, need: str, command: str | None = None) -> Path:
     """A file that an installed package brings along, without importing the package.
 
     Args:
@@ -46,8 +51,8 @@ def packaged_file(package: str, file: str, need: str, command: str = INSTALLER) 
     """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise MissingPackageError(f'{need} needs {package}, which is not installed: {command}')
+        raise MissingPackageError(f'{need} needs {package}, which is not installed: {command or installer()}')
     path = Path(spec.origin).parent / file
     if not path.is_file():
-        raise MissingPackageError(f'{need} needs {file} of {package}, and there is no {path}: {command}')
+        raise MissingPackageError(f'{need} needs {file} of {package}, and there is no {path}: {command or installer()}')
     return path

@@ -30,7 +30,7 @@ def fails(capsys, *words) -> str:
 
 def test_printed_config_is_the_merged_one(tmp_path, capsys):
     config = CONFIGS / 'fcg_gan' / 'fcg_srgan_x4.py'
-    assert main(['print_config', str(config), '--cfg-options', 'train_cfg.max_iters=7', 'model.generator.scale=2']) == 0
+    assert main(['config', str(config), '--cfg-options', 'train_cfg.max_iters=7', 'model.generator.scale=2']) == 0
     (tmp_path / 'printed.py').write_text(capsys.readouterr().out)
     expected = load_config(config, {'train_cfg.max_iters': 7, 'model.generator.scale': 2})
     assert Config.fromfile(tmp_path / 'printed.py').to_dict() == expected.to_dict()
@@ -38,8 +38,8 @@ def test_printed_config_is_the_merged_one(tmp_path, capsys):
 
 
 def test_printing_what_is_none(tmp_path, capsys):
-    assert 'no_such.py: no such config' in fails(capsys, 'print_config', 'no_such.py')
-    words = ('print_config', CONFIGS / 'hrrm_x4.py', '--cfg-options', 'model.rain_removal.type.name=3')
+    assert 'no_such.py: no such config' in fails(capsys, 'config', 'no_such.py')
+    words = ('config', CONFIGS / 'hrrm_x4.py', '--cfg-options', 'model.rain_removal.type.name=3')
     assert '--cfg-options' in fails(capsys, *words)
 
 
@@ -200,7 +200,7 @@ def test_logs_that_are_none_are_named(runs, tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ('tool', 'command'),
     [
-        ('analysis_tools/print_config', 'print_config'),
+        ('analysis_tools/print_config', 'config'),
         ('analysis_tools/get_flops', 'get_flops'),
         ('analysis_tools/browse_dataset', 'browse'),
         ('analysis_tools/analyze_logs', 'analyze_logs'),

@@ -1,6 +1,6 @@
 """Train every method of a benchmark for one budget, test all on the same degraded faces, and write one table.
 
-SPEC is a name in configs/benchmarks (table1: the methods of the paper's Table 1; renovation: the six subtasks of face
+SPEC is a name (table1: the methods of the paper's Table 1; renovation: the six subtasks of face
 renovation; plus: changes to the paper's network, one at a time; blind: rain of any kind; raindrops) or a file of that
 form, in which a method of your own is one more line. Runs are resumed and finished ones are not repeated, so the same
 command goes on where it stopped. OUT receives SPEC.md and SPEC.json, and for each set of test faces and each task a bar

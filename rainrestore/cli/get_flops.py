@@ -13,7 +13,7 @@ from mmengine.config import DictAction
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore get_flops``."""
-    parser.add_argument('config', help='a config, e.g. configs/fcg_gan_x4.py')
+    parser.add_argument('config', help='a config file, or the name of one, e.g. fcg_gan_x4')
     parser.add_argument(
         '--shape',
         type=int,

@@ -15,7 +15,7 @@ from rainrestore.errors import RainRestoreError
 #: Each is a module ``rainrestore.cli.NAME``; the first line of its docstring is its help.
 SUBCOMMANDS = (
     *('restore', 'export', 'web', 'zoo', 'train', 'test', 'audit', 'compare', 'benchmark', 'synthesize', 'publish'),
-    *('list', 'browse', 'print_config', 'get_flops', 'analyze_logs', 'mixed_guidance', 'doctor'),
+    *('list', 'browse', 'config', 'get_flops', 'analyze_logs', 'mixed_guidance', 'doctor'),
 )
 
 #: The exit code of an error that the person who typed the command can mend, as argparse uses for a wrong option.

@@ -19,7 +19,7 @@ GREY = 0.5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore mixed_guidance``."""
-    parser.add_argument('config', help='a config of HiFaceGAN, e.g. configs/hifacegan/hifacegan_128.py')
+    parser.add_argument('config', help='a config of HiFaceGAN, e.g. hifacegan_128')
     parser.add_argument('checkpoint', help='a .pth or .safetensors file, or rainrestore://NAME')
     parser.add_argument('first', metavar='FIRST', type=Path, help='the picture that guides the coarse levels')
     parser.add_argument(

@@ -9,7 +9,7 @@ def add_launcher(parser: argparse.ArgumentParser) -> None:
         '--launcher',
         choices=('none', 'pytorch', 'slurm', 'mpi'),
         default='none',
-        help='what started this process beside others: torchrun, srun or mpirun (default: none; docs/distributed.md)',
+        help='what started this process beside others: torchrun, srun or mpirun (default: none)',
     )
 
 

@@ -38,7 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     where = parser.add_mutually_exclusive_group()
     where.add_argument('--aligned', action='store_true', help='each picture is a face, cropped and aligned')
-    where.add_argument('--boxes', type=Path, metavar='FILE', help='where the faces are, a CSV file (docs/photos.md)')
+    where.add_argument(
+        '--boxes',
+        type=Path,
+        metavar='FILE',
+        help='where the faces are: CSV, file,left,top,right,bottom',
+    )
     where.add_argument(
         '--detector',
         default='MTCNNDetector',

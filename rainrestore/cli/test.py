@@ -8,7 +8,7 @@ Conventions: PSNR and SSIM are on RGB without a border crop, on unrounded values
 SSIM_crop4 leave out the four outer pixels; PSNR_Y and SSIM_Y are on the luma of BT.601; PSNR_lr_img is the de-rained
 small face J; MAE_streak, MAE_transmission and MAE_airlight are of S, T and A in 0..1; mIoU is of the parsing over the
 annotated labels. A config's test_evaluator adds others: MSSSIM, LPIPS, NIQE, FID, IdentityDistance, LLE and
-RestoredParsingMIoU (docs/tools.md).
+RestoredParsingMIoU.
 """
 
 import argparse
@@ -44,7 +44,7 @@ STANDARD_METRICS: tuple[dict[str, Any], ...] = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore test``."""
-    parser.add_argument('config', help='a config, e.g. configs/fcg_gan_x4.py')
+    parser.add_argument('config', help='a config file, or the name of one, e.g. fcg_gan_x4')
     parser.add_argument('checkpoint', help=f'a .pth or .safetensors file, rainrestore://NAME, or {NO_CHECKPOINT}')
     parser.add_argument(
         '--data',

@@ -3,15 +3,13 @@
 The page is for the user of this computer: it listens at 127.0.0.1, fetches nothing and sends nothing. With another
 --host whoever reaches that address can use it, without a password.
 
-Needs Gradio: python tools/install.py --web
+Needs Gradio, which `python tools/install.py --web` in a clone of rainrestore installs.
 """
 
 import argparse
 import sys
 
-from rainrestore.optional import optional_import
-
-INSTALL = 'python tools/install.py --web'
+from rainrestore.optional import installer, optional_import
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve the page until Ctrl+C."""
-    optional_import('gradio', 'rainrestore web', INSTALL)
+    optional_import('gradio', 'rainrestore web', installer('--web'))
     from rainrestore.apis import Restorer
     from rainrestore.web.server import LOCAL_HOSTS, create_app, open_port, own_temporary_files, serve
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import PEAK
 from rainrestore.evaluation.metrics import PairMetric
+from rainrestore.optional import installer
 from rainrestore.registry import METRICS
 
 BACKBONE_VARIABLE = 'RAINRESTORE_LPIPS_BACKBONE'
@@ -75,7 +76,7 @@ def _build(net: str, weights: str | None) -> nn.Module:
         import lpips
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f'LPIPS needs the package lpips, of which {error.name!r} is not installed: python tools/install.py'
+            f'LPIPS needs the package lpips, of which {error.name!r} is not installed: {installer()}'
         ) from error
     origin, state = _weights(net, weights)
     with warnings.catch_warnings():

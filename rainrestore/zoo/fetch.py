@@ -88,8 +88,8 @@ def _address(file: str) -> str:
     base = base_url()
     if base is None:
         raise CheckpointError(
-            f'{file} is not part of this installation, and no address is known for it: set {URL_VARIABLE} to the '
-            'folder that holds it, such as https://example.org/zoo or file:///mnt/zoo'
+            f'{file} is not part of this installation; it is in rainrestore/assets/zoo of a clone of rainrestore: set '
+            f'{URL_VARIABLE} to that folder (file:///PATH/rainrestore/assets/zoo) or to an address that serves it'
         )
     if urlsplit(base).scheme not in SCHEMES:
         raise CheckpointError(f'{URL_VARIABLE}={base} is no address beginning with {", ".join(SCHEMES)}')

@@ -1,0 +1,65 @@
+"""Print a config as it is used, or write it to a file: every _base_ merged, with the command line's changes.
+
+Without CONFIG, or with --list, the configs of this package are listed. To start a config of your own, write
+_base_ = 'rainrestore::fcg_gan_x4.py' in it.
+"""
+
+import argparse
+import re
+import textwrap
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+#: Characters of what the list says of a config.
+SENTENCE = 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``rainrestore config``."""
+    parser.add_argument('config', nargs='?', help='a config file, or the name of one of this package, e.g. srgan_x4')
+    parser.add_argument('-o', '--out', type=Path, metavar='FILE', help='write it to FILE, which must not exist yet')
+    parser.add_argument('--list', action='store_true', help='list the configs of this package')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to the config'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """List, print or write."""
+    from rainrestore.engine.config import load_config
+    from rainrestore.errors import ConfigError
+    from rainrestore.files import whole_file
+
+    if args.list or args.config is None:
+        print('\n'.join(_listed()))
+        return 0
+    text = load_config(args.config, args.cfg_options).pretty_text
+    if args.out is None:
+        print(text)
+        return 0
+    if args.out.exists():
+        raise ConfigError(f'--out: {args.out} exists already; choose another name')
+    with whole_file(args.out) as part:
+        part.write_text(text, encoding='utf-8')
+    print(f'written: {args.out}')
+    return 0
+
+
+def _listed() -> list[str]:
+    """Every config of the package with the first sentence of the comment at its top, in the order of its folders."""
+    from rainrestore.engine.config_files import package_folder, packaged_files
+
+    root = package_folder('configs')
+    files = sorted(packaged_files().values(), key=lambda path: (len(path.relative_to(root).parts), path))
+    width = max(len(path.stem) for path in files)
+    lines, family = [], Path()
+    for path in files:
+        folder = path.parent.relative_to(root)
+        if folder != family:
+            lines += ['', f'{folder}/']
+            family = folder
+        comment = ' '.join(path.read_text(encoding='utf-8').partition('\n_base_')[0].replace('#', '').split())
+        sentence = re.split(r'\.(?: (?=[A-Z])|$)', comment)[0]
+        lines.append(f'{path.stem:{width}}  {textwrap.shorten(sentence, SENTENCE, placeholder=" ...")}')
+    return lines
