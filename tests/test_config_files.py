@@ -53,7 +53,7 @@ def test_a_family_has_a_page_that_names_each_of_its_configs() -> None:
     for folder in [path for path in CONFIGS.iterdir() if path.is_dir() and path.name not in ('_base_', '__pycache__')]:
         text = (folder / 'README.md').read_text(encoding='utf-8')
         assert [path.name for path in folder.glob('*.py') if f'`{path.stem}`' not in text] == []
-        assert len(text.splitlines()) <= 40
+        assert len(text.splitlines()) <= 50
 
 
 def test_models_agree_on_the_modules_that_they_share() -> None:

@@ -32,6 +32,7 @@ NOT_RUN = {
     r'rainrestore web( .*)?': 'serves until it is told to end; tests/test_web_page.py and test_web_browser.py run it',
     r'python tools/benchmarks/benchmark_(inference|startup|training|scaling)\.py .*': 'takes minutes; tested apart',
     r'python tools/benchmarks/benchmark_(detection|video)\.py .*': 'takes minutes; tested apart',
+    r'rainrestore train configs/paper/.*': 'needs a GPU and the checkpoint before it; a slow test steps each once',
     r'rainrestore zoo verify .*': 'measures 50 faces or 150; tests/test_zoo_bundled.py runs it on the default model',
     r'(\.venv/bin/)?pip install .*': 'needs the network; that the extra it names exists is tested',
 }
