@@ -9,10 +9,11 @@ from narrow import narrow
 from PIL import Image
 
 from rainrestore.cli.main import main
+from rainrestore.datasets import collate_in_one_piece
 from rainrestore.engine.config import load_config
 from rainrestore.engine.config_files import find_file, packaged_files
 from rainrestore.errors import ConfigError
-from rainrestore.registry import MODELS
+from rainrestore.registry import DATASETS, MODELS
 
 pytest.importorskip('mmagic')
 ROOT = Path(__file__).parents[1]
@@ -224,3 +225,20 @@ def test_face_sr_starts_from_a_parsing_module_of_ones_own(tmp_path: Path) -> Non
         if 'running' not in key and 'num_batches' not in key
     )
     assert after['generator.trunk.stem.0.weight'].shape[1] == 3 + 19
+
+
+def test_more_data_adds_training_faces_without_masks(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    further = enlarged_faces(tmp_path / 'further', BUNDLED)
+    config = load_config('fcg_gan_x4', more_data=[further, further])
+    dataset = DATASETS.build({**config.train_dataloader.dataset, '_scope_': 'rainrestore'})
+    alone = DATASETS.build({**load_config('fcg_gan_x4').train_dataloader.dataset, '_scope_': 'rainrestore'})
+    assert len(dataset) == len(alone) + 2 * 2
+    batch = collate_in_one_piece([dataset[0], dataset[len(alone)]])
+    annotated = [sample.parsing_labels.any().item() for sample in batch['data_samples']]
+    assert annotated == [True, False]
+    assert config.val_dataloader == load_config('fcg_gan_x4').val_dataloader
+    path = narrowed(find_file('fcg_gan_x4'), tmp_path, train_cfg=dict(max_iters=1, val_interval=1))
+    words = ['train', str(path), '--work-dir', str(tmp_path / 'run'), '--more-data', str(further)]
+    assert main(words) == 0
+    assert main(['train', 'hifacegan_scenes', '--more-data', str(further)]) == 2
+    assert 'does not train on a FaceDataset' in capsys.readouterr().err

@@ -19,6 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, else the bundled faces)',
     )
+    parser.add_argument(
+        '--more-data',
+        metavar='DIR',
+        action='append',
+        default=[],
+        help='a further folder of training faces, with or without masks; may be given again',
+    )
     parser.add_argument('--work-dir', metavar='DIR', help='where logs and checkpoints go (default: work_dirs/<config>)')
     parser.add_argument(
         '--resume',
@@ -62,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.registry import RUNNERS
 
     keep_freed_memory()
-    config = load_config(args.config, args.cfg_options, args.data)
+    config = load_config(args.config, args.cfg_options, args.data, args.more_data)
     if not config.get('train_cfg'):
         raise ConfigError(f'{args.config} has no train_cfg: it describes what is tested only (rainrestore test)')
     config.work_dir = args.work_dir or config.get('work_dir') or str(default_work_dir(args.config))

@@ -1,6 +1,6 @@
 """Config files with the command line's changes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def load_config(
-    path: str | Path, options: Mapping[str, Any] | None = None, data_root: str | Path | None = None
+    path: str | Path,
+    options: Mapping[str, Any] | None = None,
+    data_root: str | Path | None = None,
+    more_data: Sequence[str | Path] = (),
 ) -> Config:
     """Read a Python config, merge ``--cfg-options`` and pass ``data_root`` on to the data sets.
 
@@ -22,9 +25,11 @@ def load_config(
             (:func:`~rainrestore.engine.config_files.find_file`).
         options: Dotted keys and their values; ``data_root`` among them is the folder of faces.
         data_root: As that option, which it overrules.
+        more_data: Further folders of training faces, with or without masks.
 
     Raises:
-        ConfigError: No such file, or an option that names no place in the config.
+        ConfigError: No such file, an option that names no place in the config, or further faces for a config that does
+            not train on faces.
     """
     config = read_config(find_file(path))
     try:
@@ -36,4 +41,19 @@ def load_config(
         for name in DATALOADERS:
             if config.get(name):
                 config[name].dataset.data_root = str(root)
+    if more_data:
+        _add_training_faces(config, more_data, path)
     return config
+
+
+def _add_training_faces(config: Config, folders: Sequence[str | Path], path: str | Path) -> None:
+    """Train on the config's faces and those of ``folders``; validation and test keep the config's alone."""
+    dataset = config.get('train_dataloader', {}).get('dataset', {})
+    if dataset.get('type') != 'FaceDataset':
+        raise ConfigError(f'--more-data: {path} does not train on a FaceDataset')
+    # a face without a mask gets an unannotated parsing, which the parsing loss leaves out
+    pipeline = [{**step, 'fill': True} if step['type'] == 'ParsingTarget' else step for step in dataset.pipeline]
+    further = [
+        {**dataset, 'data_root': str(folder), 'require_masks': False, 'pipeline': pipeline} for folder in folders
+    ]
+    config.train_dataloader.dataset = {'type': 'ConcatDataset', 'datasets': [dataset, *further]}
