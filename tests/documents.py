@@ -76,7 +76,7 @@ class Command(NamedTuple):
 @cache
 def pages() -> dict[str, Path]:
     """Every page by its name: the README, the model zoo, what lies under docs/, and those of the configs."""
-    written = sorted((ROOT / 'docs').glob('*.md'))
+    written = sorted((ROOT / 'docs').rglob('*.md'))
     families = {f'configs/{path.parent.name}': path for path in sorted((ROOT / 'configs').glob('*/README.md'))}
     others = (ROOT / 'README.md', ROOT / 'model_zoo.md', *written)
     return {path.stem: path for path in others if _is_source(path)} | families
