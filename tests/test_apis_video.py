@@ -200,25 +200,77 @@ def test_stopped_run_goes_on_and_gives_the_same(bicubic, tmp_path) -> None:
 
 
 def test_memory_does_not_grow_with_the_clip(photos, tmp_path, monkeypatch) -> None:
-    write_clip(tmp_path / 'in.mp4', marked_frames([FACE] * 30))
+    """Frames wait between the stages, as many as their queues and batches hold, however long the clip is."""
+    monkeypatch.setattr(video_room, 'BATCH', 3)
     frames: list[weakref.ref] = []
     alive: list[int] = []
-    original = FrameRestorer.__call__
+    original = FrameRestorer.follow
 
     def watched(self, frame):
         frames.append(weakref.ref(frame))
         alive.append(sum(reference() is not None for reference in frames))
         return original(self, frame)
 
-    monkeypatch.setattr(FrameRestorer, '__call__', watched)
-    restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'out.mp4', VideoSettings(part_frames=12))
-    assert len(alive) == 30 and max(alive) <= 3
+    monkeypatch.setattr(FrameRestorer, 'follow', watched)
+    for length in (30, 90):
+        write_clip(tmp_path / 'in.mp4', marked_frames([FACE] * length))
+        restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'out.mp4', VideoSettings(part_frames=25))
+        assert len(alive) == length and max(alive) <= 5 * 3
+        frames.clear()
+        alive.clear()
     restorer = FrameRestorer(photos)
     sizes = []
     for number, pixels in enumerate(marked_frames([FACE] * 6)):
         restorer(VideoFrame(number, number / 25, number, pixels))
         sizes.append(len(json.dumps(restorer.state())))
     assert max(sizes) - min(sizes) < 100
+
+
+def test_batches_give_what_single_frames_give(photos) -> None:
+    pictures = marked_frames([FaceCrop(60 + step, 48, 56) for step in range(6)])
+    frames = [VideoFrame(number, number / 25, number, pixels) for number, pixels in enumerate(pictures)]
+    single, together = FrameRestorer(photos), FrameRestorer(photos)
+    expected = [single(frame) for frame in frames]
+    found = together.restore([together.follow(frame) for frame in frames])
+    for (before, crops), (after, same) in zip(expected, found, strict=True):
+        assert crops == same and np.abs(before.astype(int) - after).max() <= 1
+
+
+@pytest.mark.parametrize('aspect', [Fraction(2), Fraction(1, 2)])
+def test_face_of_oblong_pixels_is_restored_in_its_shape(photos, aspect) -> None:
+    """It is found and restored where pixels are square, and what is around it stays bit by bit."""
+    (square,) = marked_frames([FACE])
+    stored = np.ascontiguousarray(square[:, ::2] if aspect > 1 else square[::2])
+    (restored, (crop,)) = FrameRestorer(photos)(VideoFrame(0, 0, 0, stored, aspect))
+    assert (crop.x, crop.y, crop.side) == pytest.approx((FACE.x, FACE.y, FACE.side), abs=3)
+    expected, _ = FrameRestorer(photos)(VideoFrame(0, 0, 0, square))
+    expected = expected[:, ::2] if aspect > 1 else expected[::2]
+    x, y = np.meshgrid(np.arange(128), np.arange(96))
+    far = np.hypot(x - 60, y - 48) > 36
+    far = far[:, ::2] if aspect > 1 else far[::2]
+    np.testing.assert_array_equal(restored[far], stored[far])
+    error, change = (np.abs(restored.astype(int) - other)[~far].mean() for other in (expected, stored))
+    assert error < change
+
+
+def test_rain_is_not_removed_where_the_detector_sees_through_it(bicubic) -> None:
+    class Counting(PhotoRestorer):
+        cleared = 0
+
+        def clear(self, photo):
+            self.cleared += 1
+            return photo
+
+    (frame,) = marked_frames([FACE])
+    empty = background(96, 128)
+    photos = Counting(bicubic, MarkerDetector())
+    restorer = FrameRestorer(photos, VideoSettings(search_every=2, hold=0))
+    for number in range(7):
+        restorer(VideoFrame(number, number / 25, number, frame))
+    assert photos.cleared == 1  # of the first frame, in which nothing is known yet
+    for number in range(7, 9):
+        restorer(VideoFrame(number, number / 25, number, empty))
+    assert photos.cleared > 1
 
 
 def test_clip_without_a_face_is_not_handed_out(photos, tmp_path) -> None:

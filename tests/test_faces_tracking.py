@@ -7,7 +7,7 @@ import pytest
 from scenes import portrait
 
 from rainrestore.faces import DetectedFace, FaceCrop, cut
-from rainrestore.faces.tracking import FaceTracker
+from rainrestore.faces.tracking import FaceAverage, FaceTracker
 
 FRAME = 1 / 25
 
@@ -72,14 +72,9 @@ def test_lost_face_is_held_and_then_given_up() -> None:
     assert tracker.faces() == []
 
 
-def shown(tracker: FaceTracker, pictures: list[np.ndarray]) -> np.ndarray:
-    """What is shown of one resting face."""
-    found = []
-    for picture in pictures:
-        tracker.update([DetectedFace(FaceCrop(50, 50, 40))], FRAME)
-        (face,) = tracker.faces()
-        found.append(tracker.steady(face, picture).astype(float))
-    return np.array(found)
+def shown(average: FaceAverage, pictures: list[np.ndarray]) -> np.ndarray:
+    """What is shown of one face."""
+    return np.array([average(0, picture, FRAME).astype(float) for picture in pictures])
 
 
 def test_noise_of_restored_faces_is_averaged_over_time() -> None:
@@ -89,10 +84,10 @@ def test_noise_of_restored_faces_is_averaged_over_time() -> None:
     noisy = [np.clip(face + rng.normal(0, 12, face.shape), 0, 255).astype(np.uint8) for _ in range(40)]
     weight = 1 - np.exp(-FRAME / 0.12)
     inner = np.s_[:, 32:96, 32:96]
-    error = (shown(FaceTracker(blend=0.12), noisy)[15:] - face)[inner]
+    error = (shown(FaceAverage(blend=0.12), noisy)[15:] - face)[inner]
     single = (np.array(noisy[15:], float) - face)[inner]
     assert error.std() == pytest.approx(single.std() * np.sqrt(weight / (2 - weight)), rel=0.15)
-    np.testing.assert_array_equal(shown(FaceTracker(blend=0), noisy), noisy)
+    np.testing.assert_array_equal(shown(FaceAverage(blend=0), noisy), noisy)
 
 
 def test_average_follows_a_face_that_drifts_in_its_crop() -> None:
@@ -102,7 +97,7 @@ def test_average_follows_a_face_that_drifts_in_its_crop() -> None:
              for step in range(25)]  # fmt: skip
     drifting = [cut(face, move) for move in moves]
     inner = np.s_[:, 32:96, 32:96]
-    error = np.abs(shown(FaceTracker(blend=0.12), drifting) - drifting)[inner][5:].mean()
+    error = np.abs(shown(FaceAverage(blend=0.12), drifting) - drifting)[inner][5:].mean()
     weight = 1 - np.exp(-FRAME / 0.12)
     still = [drifting[0].astype(float)]
     for picture in drifting[1:]:
@@ -112,9 +107,15 @@ def test_average_follows_a_face_that_drifts_in_its_crop() -> None:
 
 def test_what_is_another_face_begins_anew() -> None:
     pictures = [portrait(0), 255 - portrait(0), np.full((128, 128, 3), 255, np.uint8), portrait(2)[:96, :96]]
-    tracker = FaceTracker(blend=0.12)
+    average = FaceAverage(blend=0.12)
     for picture in pictures:
-        np.testing.assert_array_equal(shown(tracker, [picture])[0], picture)
+        np.testing.assert_array_equal(shown(average, [picture])[0], picture)
+    # So does a face of another number, and one that was gone.
+    average = FaceAverage(blend=5)
+    average(0, portrait(0), FRAME)
+    np.testing.assert_array_equal(average(1, portrait(1), FRAME), portrait(1))
+    average.keep([1])
+    np.testing.assert_array_equal(average(0, portrait(2), FRAME), portrait(2))
 
 
 def test_state_goes_on_exactly() -> None:
@@ -124,17 +125,22 @@ def test_state_goes_on_exactly() -> None:
     first = FaceTracker()
     expected = follow(whole, crops)
     follow(first, crops[:9])
-    picture = portrait(0), portrait(0)[:126, :126]
-    first.steady(first.faces()[0], picture[0])
     first.update([], FRAME)
     second = FaceTracker()
     second.restore_state(json.loads(json.dumps(first.state())))
-    assert second.faces() == first.faces()
+    assert second.faces() == first.faces() and second.numbers() == first.numbers() == [0]
     for tracker in (first, second):
         tracker.update([], FRAME)
-    expected_face, found_face = (tracker.steady(tracker.faces()[0], picture[1]) for tracker in (first, second))
-    np.testing.assert_array_equal(found_face, expected_face)
     assert follow(second, crops[9:]) == follow(first, crops[9:])
     fresh = FaceTracker()
     fresh.restore_state(json.loads(json.dumps(FaceTracker().state())))
     assert follow(fresh, crops) == expected
+
+
+def test_averages_go_on_exactly() -> None:
+    first, second = FaceAverage(), FaceAverage()
+    first(3, portrait(0), FRAME)
+    second.restore_state(json.loads(json.dumps(first.state())))
+    smaller = portrait(0)[:126, :126]
+    np.testing.assert_array_equal(second(3, smaller, FRAME), first(3, smaller, FRAME))
+    assert second.state() == first.state()

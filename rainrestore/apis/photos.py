@@ -1,5 +1,6 @@
 """Whole photos: find the faces, restore each, paste them back."""
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -190,6 +191,7 @@ class PhotoRestorer:
         clear: np.ndarray | None = None,
         name: str = 'the photo',
         steady: Callable[[DetectedFace, np.ndarray], np.ndarray] | None = None,
+        restorations: Sequence[Restoration] | None = None,
     ) -> PhotoRestoration:
         """Restore these faces of an H x W x 3 uint8 photo, as far as that can be done: there may be none of them.
 
@@ -199,10 +201,11 @@ class PhotoRestorer:
             clear: the photo without rain, where that is to be the background.
             name: what errors call it.
             steady: what makes of each restored face the one that is shown.
+            restorations: What :meth:`restore_crops` made of these faces of this photo.
         """
         notes, kept = _sorted_out(faces, photo)
-        names = [f'{name}, face {number}' for number in range(len(kept))]
-        restorations = self.restorer.restore([cut(photo, face.crop) for face in kept], names)
+        if restorations is None:
+            (restorations,) = self.restore_crops([photo], [faces], [name])
         result = photo.copy() if self.background == 'keep' or clear is None else clear
         restored = []
         for face, restoration in zip(kept, restorations, strict=True):
@@ -215,6 +218,17 @@ class PhotoRestorer:
                 notes.append(f'{_place(face.crop)} is shown {enlarged:.1f} times larger than the network restores it, '
                              'softer than the photo around it')  # fmt: skip
         return PhotoRestoration(result, tuple(restored), tuple(notes), len(faces))
+
+    def restore_crops(
+        self, photos: Sequence[np.ndarray], faces: Sequence[Sequence[DetectedFace]], names: Sequence[str]
+    ) -> list[list[Restoration]]:
+        """What the network makes of the faces of each photo that can be restored, all in the same batches."""
+        kept = [_sorted_out(found, photo)[1] for photo, found in zip(photos, faces, strict=True)]
+        crops = [cut(photo, face.crop) for photo, found in zip(photos, kept, strict=True) for face in found]
+        called = [f'{name}, face {number}' for name, found in zip(names, kept, strict=True)
+                  for number in range(len(found))]  # fmt: skip
+        restored = iter(self.restorer.restore(crops, called))
+        return [list(itertools.islice(restored, len(found))) for found in kept]
 
     def clear(self, photo: np.ndarray) -> np.ndarray | None:
         """An H x W x 3 uint8 photo without rain, if the network predicts it."""

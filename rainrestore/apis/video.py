@@ -5,19 +5,24 @@ import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from rainrestore.apis.ahead import ahead
 from rainrestore.apis.inputs import PictureError
 from rainrestore.apis.photos import PhotoRestorer
+from rainrestore.apis.restorer import Restoration
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
 from rainrestore.datasets.image_io import ImageFileError
+from rainrestore.engine.device import divided_threads
 from rainrestore.faces import DetectedFace, FaceCrop
-from rainrestore.faces.tracking import FaceTracker
+from rainrestore.faces.tracking import FaceAverage, FaceTracker
 from rainrestore.files import sha256_of, whole_file
 
 #: Side of the copy of a frame by which cuts are told, and the mean difference (of 1) between two that is one: rain
@@ -26,6 +31,9 @@ THUMBNAIL = 16
 CUT = 0.12
 #: A face that is followed is looked for within this many sides around the last crop.
 AROUND = 0.5
+#: Frames that are restored together and wait between two stages, and their pixels, which bound it for large ones.
+BATCH = 8
+BATCH_PIXELS = 24_000_000
 #: A head that is tilted by more than this, in degrees, is turned upright to be found again.
 TILTED = 20
 
@@ -73,10 +81,33 @@ class VideoResult:
         return {**vars(self), 'notes': list(self.notes)}
 
 
+@dataclass(frozen=True, eq=False)
+class FollowedFrame:
+    """A frame whose faces are found and not restored yet.
+
+    Attributes:
+        frame: It.
+        photo: Its pixels, stretched to square ones if they are not.
+        clear: The photo without rain, where that is to be the background.
+        faces: Of the photo.
+        numbers: What tells each face from the others of the clip.
+        seconds: Since the frame before.
+    """
+
+    frame: VideoFrame
+    photo: np.ndarray
+    clear: np.ndarray | None
+    faces: tuple[DetectedFace, ...]
+    numbers: tuple[int, ...]
+    seconds: float
+
+
 class FrameRestorer:
     """Restores the frames of one clip, one after the other, with the faces followed and smoothed.
 
-    Memory does not grow with the clip: from frame to frame there are the tracks and a thumbnail.
+    Two stages, which may run in two threads: :meth:`follow` finds the faces, :meth:`restore` restores those of several
+    frames together. Memory does not grow with the clip: from frame to frame there are the tracks, their averages and a
+    thumbnail.
 
     Args:
         photos: finds and restores faces.
@@ -90,7 +121,8 @@ class FrameRestorer:
         self.photos = photos
         self.settings = settings or VideoSettings()
         self.fixed = fixed
-        self.tracker = FaceTracker(self.settings.hold, self.settings.blend)
+        self.tracker = FaceTracker(self.settings.hold)
+        self.average = FaceAverage(self.settings.blend)
         self.thumbnail: np.ndarray | None = None
         self.time = 0.0
         self.searched = 0
@@ -100,34 +132,65 @@ class FrameRestorer:
 
         (Or without rain, if that is asked for.)
         """
-        clear = self._follow(frame)
-        wanted = clear if self.photos.background == 'derain' else None
-        result = self.photos.restore_faces(
-            frame.pixels, self.tracker.faces(), wanted, f'frame {frame.number}', self.tracker.steady
-        )
-        return result.photo, [face.crop for face in result.faces]
+        return self.restore([self.follow(frame)])[0]
 
-    def _follow(self, frame: VideoFrame) -> np.ndarray | None:
-        """Bring the tracks up to this frame; the frame without rain, if it was needed as a whole."""
-        photo = frame.pixels
+    def restore(self, followed: Sequence[FollowedFrame]) -> list[tuple[np.ndarray, list[FaceCrop]]]:
+        """The next frames as of :meth:`__call__`, their faces in the same batches of the network."""
+        names = [f'frame {entry.frame.number}' for entry in followed]
+        restorations = self.photos.restore_crops(
+            [entry.photo for entry in followed], [entry.faces for entry in followed], names
+        )
+        return [self._paste(*entry) for entry in zip(followed, restorations, names, strict=True)]
+
+    def _paste(
+        self, followed: FollowedFrame, restorations: Sequence[Restoration], name: str
+    ) -> tuple[np.ndarray, list[FaceCrop]]:
+        numbers = {face.crop: number for face, number in zip(followed.faces, followed.numbers, strict=True)}
+        self.average.keep(followed.numbers)
+
+        def steady(face: DetectedFace, restored: np.ndarray) -> np.ndarray:
+            return self.average(numbers[face.crop], restored, followed.seconds)
+
+        result = self.photos.restore_faces(followed.photo, followed.faces, followed.clear, name, steady, restorations)
+        pixels = result.photo
+        if followed.photo is not followed.frame.pixels:
+            pixels = _changed(followed.frame.pixels, followed.photo, pixels)
+        return pixels, [face.crop for face in result.faces]
+
+    def follow(self, frame: VideoFrame) -> FollowedFrame:
+        """Bring the tracks up to the next frame."""
+        photo = _square(frame.pixels, frame.aspect)
         small = cv2.resize(photo, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
         first = self.thumbnail is None
         changed = 0.0 if first else float(np.abs(small.astype(float) - self.thumbnail).mean()) / 255
         if changed > CUT:
             self.tracker.forget()
-        due = frame.number - self.searched >= self.settings.search_every
-        whole = self.fixed is None and (first or changed > CUT or due)
-        clear = self.photos.clear(photo) if whole or self.photos.background == 'derain' else None
+        clear = self.photos.clear(photo) if self.photos.background == 'derain' else None
         if self.fixed is not None:
             found = [DetectedFace(crop) for crop in self.fixed]
-        elif whole:
-            found = self.photos.find(photo, clear, turns=self.photos.turns if first else self._turns())
+        elif first or changed > CUT or frame.number - self.searched >= self.settings.search_every:
+            found = self._search(photo, clear, self.photos.turns if first else self._turns())
             self.searched = frame.number
         else:
             found = [face for track in self.tracker.faces() for face in self._near(photo, track.crop)]
-        self.tracker.update(found, max(frame.time - self.time, 1e-3))
+        seconds = max(frame.time - self.time, 1e-3)
+        self.tracker.update(found, seconds)
         self.thumbnail, self.time = small, frame.time
-        return clear
+        faces, numbers = self.tracker.faces(), self.tracker.numbers()
+        return FollowedFrame(frame, photo, clear, tuple(faces), tuple(numbers), seconds)
+
+    def _search(self, photo: np.ndarray, clear: np.ndarray | None, turns: Sequence[float]) -> list[DetectedFace]:
+        """The faces of the whole photo.
+
+        To remove the rain from all of it takes longer than anything else. It is not done where the detector sees every
+        face that is followed through the rain, and so would see a new one.
+        """
+        followed = [face.crop for face in self.tracker.faces()]
+        if followed and clear is None:
+            found = self.photos.find(photo, None, turns)
+            if all(any(_same(face.crop, crop) for face in found) for crop in followed):
+                return found
+        return self.photos.find(photo, self.photos.clear(photo) if clear is None else clear, turns)
 
     def _turns(self) -> tuple[float, ...]:
         return tuple({round(face.crop.angle) for face in self.tracker.faces() if abs(face.crop.angle) > TILTED})
@@ -140,7 +203,7 @@ class FrameRestorer:
         if not part.size:
             return []
         turns = (round(crop.angle),) if abs(crop.angle) > TILTED else ()
-        found = self.photos.find(part, self.photos.clear(part), turns)
+        found = self.photos.find(part, None, turns) or self.photos.find(part, self.photos.clear(part), turns)
         moved = [
             DetectedFace(FaceCrop(face.crop.x + left, face.crop.y + top, face.crop.side, face.crop.angle), face.score)
             for face in found
@@ -151,13 +214,15 @@ class FrameRestorer:
     def state(self) -> dict[str, Any]:
         """All that later frames depend on, JSON-able."""
         return {
-            'tracks': self.tracker.state(), 'time': self.time, 'searched': self.searched,
+            'tracks': self.tracker.state(), 'averages': self.average.state(), 'time': self.time,
+            'searched': self.searched,
             'thumbnail': None if self.thumbnail is None else self.thumbnail.tobytes().hex(),
         }  # fmt: skip
 
     def restore_state(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state` gave."""
         self.tracker.restore_state(state['tracks'])
+        self.average.restore_state(state['averages'])
         self.time, self.searched = state['time'], state['searched']
         if state['thumbnail'] is not None:
             pixels = np.frombuffer(bytes.fromhex(state['thumbnail']), np.uint8)
@@ -207,10 +272,12 @@ def restore_video(
         parts = _Parts(work, hashlib.sha256(identity.encode()).hexdigest())
         if parts.state is not None:
             restorer.restore_state(parts.state)
-        frames = reader.read(skip=parts.frames)
-        for frame in frames:
-            part = itertools.chain([frame], itertools.islice(frames, settings.part_frames - 1))
-            parts.add(restorer, _counted(part, reader.frames, progress), reader.format)
+        batch = max(min(BATCH, BATCH_PIXELS // reader.pixels), 1)
+        with closing(ahead(reader.read(skip=parts.frames), batch)) as frames, _threads(photos):
+            for frame in frames:
+                part = itertools.chain([frame], itertools.islice(frames, settings.part_frames - 1))
+                restored = _restored(restorer, part, batch)
+                parts.add(restorer, _counted(restored, reader.frames, progress), reader.format)
         result = parts.result()
         if not result.frames:
             shutil.rmtree(work)
@@ -225,13 +292,54 @@ def restore_video(
     return result
 
 
+def _restored(
+    restorer: FrameRestorer, frames: Iterator[VideoFrame], batch: int
+) -> Iterator[tuple[VideoFrame, list[FaceCrop]]]:
+    """The restored frames and their faces: one thread finds the faces, another restores them, this one takes them."""
+
+    def in_batches() -> Iterator[tuple[VideoFrame, list[FaceCrop]]]:
+        with closing(ahead(map(restorer.follow, frames), batch)) as followed:
+            while entries := list(itertools.islice(followed, batch)):
+                for entry, (pixels, crops) in zip(entries, restorer.restore(entries), strict=True):
+                    yield replace(entry.frame, pixels=pixels), crops
+
+    with closing(ahead(in_batches(), batch)) as restored:
+        yield from restored
+
+
 def _counted(
-    frames: Iterator[VideoFrame], total: int, progress: Callable[[int, int], object] | None
-) -> Iterator[VideoFrame]:
-    for frame in frames:
-        yield frame
-        if progress is not None:
-            progress(frame.number + 1, total)
+    restored: Iterator[tuple[VideoFrame, list[FaceCrop]]], total: int, progress: Callable[[int, int], object] | None
+) -> Iterator[tuple[VideoFrame, list[FaceCrop]]]:
+    with closing(restored):
+        for frame, crops in restored:
+            yield frame, crops
+            if progress is not None:
+                progress(frame.number + 1, total)
+
+
+def _threads(photos: PhotoRestorer) -> AbstractContextManager[None]:
+    """On a CPU finding and restoring share its cores."""
+    return divided_threads(2) if photos.restorer.device.type == 'cpu' else nullcontext()
+
+
+def _same(first: FaceCrop, second: FaceCrop) -> bool:
+    return float(np.hypot(first.x - second.x, first.y - second.y)) < max(first.side, second.side) / 2
+
+
+def _square(pixels: np.ndarray, aspect: Fraction) -> np.ndarray:
+    """A picture stretched to square pixels, in which faces have their shape; the same array if they are."""
+    if aspect == 1:
+        return pixels
+    height, width = pixels.shape[:2]
+    size = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC)
+
+
+def _changed(pixels: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """The picture with the difference of two stretched ones; it is the same where these are."""
+    size = pixels.shape[1::-1]
+    old, new = (cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.int16) for part in (before, after))
+    return (pixels + new - old).clip(0, 255).astype(np.uint8)
 
 
 class _Parts:
@@ -249,24 +357,26 @@ class _Parts:
         while (entry := self._entry(self.count)) is not None:
             self._sum_up(entry)
 
-    def add(self, restorer: FrameRestorer, frames: Iterator[VideoFrame], style: VideoFormat) -> None:
-        """Restore and keep one part."""
+    def add(
+        self, restorer: FrameRestorer, frames: Iterator[tuple[VideoFrame, list[FaceCrop]]], style: VideoFormat
+    ) -> None:
+        """Keep one part, and the state in which it leaves ``restorer``."""
         times: list[int] = []
         faces = 0
         bare: list[float] = []
 
         def restored() -> Iterator[VideoFrame]:
             nonlocal faces
-            for frame in frames:
-                pixels, crops = restorer(frame)
+            for frame, crops in frames:
                 times.append(frame.pts)
                 faces += len(crops)
                 if not crops:
                     bare.append(frame.time)
-                yield VideoFrame(frame.number, frame.time, frame.pts, pixels)
+                yield frame
 
         file = self._file(self.count)
-        write_part(file, restored(), style)
+        with closing(frames):
+            write_part(file, restored(), style)
         entry = {
             'identity': self.identity, 'sha256': sha256_of(file), 'times': times, 'faces': faces, 'bare': bare,
             'state': restorer.state(),

@@ -44,12 +44,14 @@ class VideoFrame:
         time: in seconds from the stream's zero.
         pts: the same in the stream's units.
         pixels: H x W x 3 uint8 RGB, upright.
+        aspect: Width of a pixel divided by its height.
     """
 
     number: int
     time: float
     pts: int
     pixels: np.ndarray
+    aspect: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class VideoReader:
     Attributes:
         format: How the frames are stored; its ``aspect`` is known after the first frame.
         frames: How many there are, as the file says; 0 if it does not.
+        pixels: Of the first frame.
         decoded: How many were decoded so far.
 
     Raises:
@@ -114,6 +117,7 @@ class VideoReader:
             raise ImageFileError(self.path, f'its video cannot be decoded, or its frames exceed {MAX_PIXELS} pixels')
         self.stream.thread_type = 'AUTO'
         self.frames: int = self.stream.frames
+        self.pixels: int = context.width * context.height
         rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
         colorspace = context.colorspace if context.colorspace in (*_MATRICES, UNSPECIFIED) else BT709
         self.format = VideoFormat(
@@ -154,7 +158,7 @@ class VideoReader:
                 if size != self._size:
                     self._sizes.setdefault(size, time)
                 if number >= skip:
-                    yield VideoFrame(number, time, pts, self._pixels(frame, matrix, time))
+                    yield VideoFrame(number, time, pts, self._pixels(frame, matrix, time), self.format.aspect)
 
     def _decode(self) -> Iterator[Any]:
         """The decoder's frames; its errors are counted."""

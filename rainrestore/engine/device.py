@@ -1,6 +1,8 @@
 """Where a network computes."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -37,6 +39,17 @@ def limit_threads() -> None:
     quota = _container_quota()
     if quota is not None and 'OMP_NUM_THREADS' not in os.environ:
         torch.set_num_threads(max(1, min(torch.get_num_threads(), quota)))
+
+
+@contextmanager
+def divided_threads(parts: int) -> Iterator[None]:
+    """Give each of several Python threads that begin within the block its share of torch's threads."""
+    count = torch.get_num_threads()
+    torch.set_num_threads(max(count // parts, 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(count)
 
 
 def _container_quota() -> int | None:

@@ -2,7 +2,7 @@
 
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import cv2
@@ -33,20 +33,13 @@ class FaceTracker:
     Centre, log of the side and angle pass an exponential average whose cutoff rises with speed: a face at rest does not
     jitter, one that moves is not left behind. A face that is not found keeps its place for ``hold`` seconds.
 
-    Restored faces pass an exponential average over ``blend`` seconds: drops of rain, and with them the errors of the
-    network, change from frame to frame, the aligned face hardly does. What of the landmarks' error is left is taken out
-    by registering the average to each new face (ECC, Evangelidis & Psarakis 2008; turned and shifted); without that,
-    the average blurs.
-
     Args:
-        hold: seconds.
-        blend: seconds, 0 for none.
+        hold: Seconds.
     """
 
-    def __init__(self, hold: float = 0.3, blend: float = 0.12) -> None:
+    def __init__(self, hold: float = 0.3) -> None:
         self.hold = hold
-        self.blend = blend
-        self.seconds = 0.0
+        self.count = 0
         self.tracks: list[_Track] = []
 
     def update(self, found: Sequence[DetectedFace], seconds: float) -> None:
@@ -54,7 +47,6 @@ class FaceTracker:
 
         Each track takes the nearest face that can be it, nearest pairs first; the other faces begin tracks.
         """
-        self.seconds = seconds
         pairs = sorted(
             (distance, place, number)
             for place, track in enumerate(self.tracks)
@@ -71,56 +63,94 @@ class FaceTracker:
             else:
                 track.missed += seconds
         self.tracks = [track for track in self.tracks if track.missed <= self.hold]
-        self.tracks += [_Track(face) for number, face in enumerate(found) if number not in matched.values()]
+        for number, face in enumerate(found):
+            if number not in matched.values():
+                self.tracks.append(_Track(face, self.count))
+                self.count += 1
 
     def faces(self) -> list[DetectedFace]:
         """The smoothed faces of the present frame, in the order in which they first appeared."""
         return [DetectedFace(track.crop, track.score) for track in self.tracks]
 
-    def steady(self, face: DetectedFace, restored: np.ndarray) -> np.ndarray:
-        """The restored face (n x n x 3 uint8) of one of :meth:`faces`, averaged with those before; once a frame."""
-        track = next(track for track in self.tracks if track.crop == face.crop)
-        pixels = restored / np.float32(255)
-        if track.shown is not None and self.blend > 0:
-            # A small crop that grows by a pixel is restored to a few more.
-            before = track.shown if track.shown.shape == pixels.shape else resize(track.shown, *pixels.shape[:2])
-            before = _registered(before, pixels)
-            pixels = before + np.float32(1 - math.exp(-self.seconds / self.blend)) * (pixels - before)
-        track.shown = pixels
-        return quantise(pixels)
+    def numbers(self) -> list[int]:
+        """What tells each of :meth:`faces` from all others of the clip."""
+        return [track.number for track in self.tracks]
 
     def forget(self) -> None:
         """Begin anew, as after a cut."""
         self.tracks = []
 
-    def state(self) -> list[dict[str, Any]]:
+    def state(self) -> dict[str, Any]:
         """All that later frames depend on, JSON-able and exact."""
-        return [
+        tracks = [
             {'values': track.values.tolist(), 'speed': track.speed.tolist(), 'missed': track.missed,
-             'score': track.score, 'shown': None if track.shown is None else _to_text(track.shown)}
+             'score': track.score, 'number': track.number}
             for track in self.tracks
         ]  # fmt: skip
+        return {'tracks': tracks, 'count': self.count}
 
-    def restore_state(self, state: Sequence[dict[str, Any]]) -> None:
+    def restore_state(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state` gave."""
-        self.tracks = []
-        for entry in state:
-            track = _Track(DetectedFace(FaceCrop(0, 0, 1), entry['score']))
+        self.tracks, self.count = [], state['count']
+        for entry in state['tracks']:
+            track = _Track(DetectedFace(FaceCrop(0, 0, 1), entry['score']), entry['number'])
             track.values, track.speed = np.array(entry['values']), np.array(entry['speed'])
             track.missed = entry['missed']
-            track.shown = None if entry['shown'] is None else _from_text(entry['shown'])
             self.tracks.append(track)
 
 
-class _Track:
-    """One face: x, y, log side and angle in radians, their smoothed speeds, for how long it was missed, its average."""
+class FaceAverage:
+    """Restored faces in an exponential average over ``blend`` seconds.
 
-    def __init__(self, face: DetectedFace) -> None:
+    Drops of rain, and with them the errors of the network, change from frame to frame, the aligned face hardly does.
+    What of the landmarks' error is left is taken out by registering the average to each new face (ECC, Evangelidis &
+    Psarakis 2008; turned and shifted); without that, the average blurs.
+
+    Args:
+        blend: Seconds, 0 for none.
+    """
+
+    def __init__(self, blend: float = 0.12) -> None:
+        self.blend = blend
+        self.shown: dict[int, np.ndarray] = {}
+
+    def keep(self, numbers: Collection[int]) -> None:
+        """Forget the averages of all other faces."""
+        self.shown = {number: pixels for number, pixels in self.shown.items() if number in numbers}
+
+    def __call__(self, number: int, restored: np.ndarray, seconds: float) -> np.ndarray:
+        """The restored face (n x n x 3 uint8) of a number, averaged with those before; once a frame.
+
+        ``seconds``: Since the frame before.
+        """
+        pixels = restored / np.float32(255)
+        before = self.shown.get(number)
+        if before is not None and self.blend > 0:
+            # A small crop that grows by a pixel is restored to a few more.
+            before = before if before.shape == pixels.shape else resize(before, *pixels.shape[:2])
+            before = _registered(before, pixels)
+            pixels = before + np.float32(1 - math.exp(-seconds / self.blend)) * (pixels - before)
+        self.shown[number] = pixels
+        return quantise(pixels)
+
+    def state(self) -> dict[str, Any]:
+        """All that later frames depend on, JSON-able and exact."""
+        return {str(number): _to_text(pixels) for number, pixels in self.shown.items()}
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` gave."""
+        self.shown = {int(number): _from_text(text) for number, text in state.items()}
+
+
+class _Track:
+    """One face: x, y, log side and angle in radians, their smoothed speeds, and for how long it was missed."""
+
+    def __init__(self, face: DetectedFace, number: int) -> None:
+        self.number = number
         self.values = _values(face.crop)
         self.speed = np.zeros(4)
         self.missed = 0.0
         self.score = face.score
-        self.shown: np.ndarray | None = None
 
     @property
     def crop(self) -> FaceCrop:
