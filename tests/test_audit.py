@@ -102,6 +102,7 @@ class MapsOfNothing(BaseModel):
         scores[:, 1] = 1
         # Reads the input, so that the slot is called.
         outputs = {'parsing': scores + 0 * self.parser(inputs)[:, :1], 'streak': inputs, 'transmission': scores[:, :1]}
+        outputs['lr_img'] = inputs
         return FCGGAN.pack(outputs, data_samples, len(inputs))
 
 
@@ -256,8 +257,10 @@ def test_parsing_beside_the_mean_map_and_the_upper_bound(face_folder: Path, tmp_
     assert 'l_eye' in parts
     assert 'glasses' not in parts  # in no mask, and predicted nowhere
     assert f'0 of {len(parts)} components are above the mean map' in format_audit(found)
-    # A network of parsing alone is judged by it.
+    # A network of parsing is judged by it, although it removes rain before.
     assert list(found.scores) == ['IoU']
+    own = [np.mean([pooled_iou([skin[0]], [truth], label) for label in {1, *np.unique(truth)}]) for truth in truths]
+    assert found.scores['IoU'] == pytest.approx(np.mean(own))
 
 
 def test_rain_maps_beside_training_means(face_folder: Path, tmp_path: Path) -> None:

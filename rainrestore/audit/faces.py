@@ -67,9 +67,9 @@ def predict(model: nn.Module, batch: dict[str, Any]) -> list[dict[str, Any]]:
 class Scorer:
     """The scores of a restorer, face by face: of the picture that it restores, or else of what it predicts instead.
 
-    ``PSNR`` (dB, at most 100), ``SSIM`` and, where it is installed, ``LPIPS`` of ``pred_img``; without that,
-    ``PSNR_lr_img`` and ``SSIM_lr_img``; without both, ``IoU``: the mean over the annotated labels that the truth or the
-    parsing of the face shows.
+    ``PSNR`` (dB, at most 100), ``SSIM`` and, where it is installed, ``LPIPS`` of ``pred_img``. Without ``pred_img``,
+    ``IoU`` of ``parsing``: the mean over the annotated labels that the truth or the parsing of the face shows. Without
+    both, ``PSNR_lr_img`` and ``SSIM_lr_img``.
 
     Args:
         output: What the restorer predicts, by name.
@@ -86,12 +86,13 @@ class Scorer:
     def __init__(self, output: dict[str, Any], perceptual: bool = True) -> None:
         self.missing: str | None = None
         self._metrics: list[PairMetric] = []
-        picture = next((key for key in ('pred_img', 'lr_img') if key in output), None)
+        parsed = len(output.get('parsing', ())) == NUM_LABELS
+        picture = next((key for key in ('pred_img', *(() if parsed else ('lr_img',))) if key in output), None)
         if picture is not None:
             self._metrics = [PSNR(pred_key=picture), SSIM(pred_key=picture)]
-        elif len(output.get('parsing', ())) != NUM_LABELS:
+        elif not parsed:
             raise ConfigError(
-                f'an audit needs a restored picture, a small picture without rain or a parsing of {NUM_LABELS} labels; '
+                f'an audit needs a restored picture, a parsing of {NUM_LABELS} labels or a small picture without rain; '
                 f'the network predicts {", ".join(output) or "nothing"}'
             )
         if picture == 'pred_img' and perceptual:

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from rainrestore.audit.faces import TestFaces, predict
 from rainrestore.datasets.labels import LABELS, NUM_LABELS
 from rainrestore.evaluation.metrics import Sample, annotated, label_overlap
+from rainrestore.models.inspection import map_tensors
 
 #: Maps of the rain model, and the letter of the paper for each.
 RAIN_MAPS = {'streak': 'S', 'transmission': 'T', 'airlight': 'A'}
@@ -126,8 +127,9 @@ def audit_maps(model: nn.Module, faces: TestFaces, means: Mapping[str, Tensor]) 
     errors: dict[str, list[tuple[float, float]]] = {key: [] for key in RAIN_MAPS}
     correlations: dict[str, list[float]] = {'S^,S': [], 'S^,J': []}
     for batch in faces.batches():
-        for sample in predict(model, batch):
-            output = {key: value.cpu() for key, value in sample['output'].items() if isinstance(value, Tensor)}
+        for given in predict(model, batch):
+            sample = map_tensors(Tensor.cpu, given)
+            output = sample['output']
             if len(output.get('parsing', ())) == NUM_LABELS and 'parsing' in sample:
                 valid |= annotated(sample, NUM_LABELS)
                 for key, overlap in _overlaps(output['parsing'], sample, means['parsing']).items():
