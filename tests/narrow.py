@@ -12,6 +12,7 @@ NETWORKS = {
 PARTS: dict[str | None, dict[str, Any]] = {
     'FaceParsingUNet': dict(base_channels=4, init_cfg=None),
     'SRGANDiscriminator': dict(base_channels=4),
+    'RaindropUNet': dict(base_channels=4),
     'ImageToImageGenerator': dict(network=dict(base_channels=4)),
     'MultiScalePatchDiscriminator': dict(base_channels=4),
     'mmagic.PatchDiscriminator': dict(base_channels=4),

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from mmengine.optim import OptimWrapper
 from narrow import narrow
 from PIL import Image
 
@@ -81,7 +83,8 @@ def test_a_picture_smaller_than_the_crop_is_named(root):
         TRANSFORMS.build(dict(type='FlipPair', prob=2))
 
 
-def test_raindrop_set_trains(tmp_path):
+@pytest.mark.parametrize('method', ['cgan', 'pix2pix', 'plus'])
+def test_raindrop_set_trains(tmp_path, method):
     pytest.importorskip('mmagic')
     for split in ('train', 'test_a'):
         for folder, end in (('data', 'rain'), ('gt', 'clean')):
@@ -90,13 +93,18 @@ def test_raindrop_set_trains(tmp_path):
                 Image.new('RGB', (272, 260), (90, 20 * number, 40)).save(
                     tmp_path / split / folder / f'{number}_{end}.png'
                 )
-    config = load_config('raindrop_pix2pix_qian', data_root=tmp_path)
+    config = load_config(f'raindrop_{method}_qian', data_root=tmp_path)
     config.merge_from_dict({'model': narrow(config.model)})
     assert config.val_dataloader.dataset.split == 'test_a'
     data = DATASETS.build(config.train_dataloader.dataset)
     batch = {key: [data[0][key], data[1][key]] for key in ('inputs', 'data_samples')}
     assert batch['inputs'][0].shape == (3, 256, 256)
     model = MODELS.build(config.model)
+    if method == 'plus':
+        wrapper = OptimWrapper(torch.optim.Adam(model.parameters()))
+        assert {'loss_pixel', 'loss_vgg'} <= set(model.train_step(batch, wrapper))
+        return
     groups = {key: value for key, value in config.optim_wrapper.items() if key != 'constructor'}
     log = model.train_step(batch, SlotOptimWrapperConstructor(groups)(model))
-    assert {'loss_pixel', 'loss_adv_global', 'loss_disc_global'} <= set(log)
+    assert {'loss_adv_global', 'loss_disc_global'} <= set(log)
+    assert ('loss_pixel' in log) == (config.model.pixel_loss is not None)

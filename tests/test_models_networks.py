@@ -76,6 +76,8 @@ ARGUMENTS: dict[str, dict] = {
     'DepthGuidedDiscriminator': dict(in_channels=3, base_channels=4),
     'EncoderDecoder': dict(base_channels=4, latent_channels=8),
     'EncoderDecoder-skips': dict(base_channels=4, latent_channels=8, skips=True),
+    'EncoderDecoder-residual': dict(base_channels=4, latent_channels=8, residual=True),
+    'RaindropUNet': dict(base_channels=4, levels=3),
     'HiFaceNet': dict(base_channels=4, levels=3, hidden=4),
     'MultiScalePatchDiscriminator': dict(base_channels=4),
 }

@@ -1,18 +1,17 @@
-"""Drops on glass: what a drop shows, where, how strong, and what stays untouched."""
+"""Drops on glass: what a drop shows, where, how strong, in and out of focus, and what stays untouched."""
 
 import numpy as np
 import pytest
 
-from rainrestore.datasets.transforms.raindrops import REFRACTIVITY, RaindropsOnGlass
+from rainrestore.datasets.transforms import PackFaceInputs
+from rainrestore.datasets.transforms.raindrops import REFRACTIVITY, Drops, RaindropsOnGlass, render_drops
 from rainrestore.errors import ConfigError
 from rainrestore.registry import TRANSFORMS
 
-ONE = dict(radius=(60, 60), blur=(0.05, 0.05), highlight=(0, 0))
 
-
-def drops(image, name='a', **options):
-    transform = TRANSFORMS.build(dict(type='RaindropsOnGlass', seed=0, **options))
-    return transform({'gt': image, 'name': name})['img']
+def drops(image, name='a', seed=0, **options):
+    transform = TRANSFORMS.build(dict(type='RaindropsOnGlass', seed=seed, **options))
+    return transform({'gt': image, 'name': name})
 
 
 def ramp(side=512):
@@ -23,28 +22,20 @@ def ramp(side=512):
     )
 
 
-def one_drop(image, contact, distance):
-    """One round drop in the middle, its random parts set."""
-    transform = RaindropsOnGlass(count=(1, 1), contact=(contact, contact), distance=(distance, distance), seed=0, **ONE)
-
-    class Fixed:
-        @staticmethod
-        def integers(low, high):
-            return low
-
-        @staticmethod
-        def uniform(low, high):
-            # centres are drawn from 0 to the side; the drop's stretch, waves and phases are at their least
-            return 256.0 if (low, high) == (0, 512) else low
-
-    return transform.degrade(image, Fixed())[0]
+def round_drop(side=512, radius=60.0, contact=50.0, distance=6.0, brightness=0.0, sharp=True):
+    """One round drop in the middle."""
+    values = dict(
+        x=side / 2, y=side / 2, radius=radius, stretch=1.0, amplitude=np.zeros(3), phase=np.zeros(3),
+        sine=np.sin(np.radians(contact)), distance=distance, brightness=brightness, highlight=0.0, sharp=sharp,
+    )  # fmt: skip
+    return Drops(**{name: np.array([value]) for name, value in values.items()})
 
 
 @pytest.mark.parametrize('distance', [1.0, 6.0])
 def test_drop_shows_what_the_prism_of_its_surface_turns_to(distance):
     """Snell's law for thin prisms, recomputed for pixels of the horizontal axis."""
     contact, image = 50.0, ramp()
-    seen = one_drop(image, contact, distance)
+    seen, _ = render_drops(image, round_drop(contact=contact, distance=distance), defocus=0)
     sine = np.sin(np.radians(contact))
     for offset in (-40, -20, 20, 40):
         rho = abs(offset) / 60
@@ -57,36 +48,88 @@ def test_drop_shows_what_the_prism_of_its_surface_turns_to(distance):
         assert seen[230, 256, 1] > seen[282, 256, 1]
 
 
-def test_the_scene_beside_the_drops_is_untouched():
+def test_the_scene_beside_a_drop_in_focus_is_untouched():
     image = ramp()
-    seen = one_drop(image, 50.0, 6.0)
+    seen, mask = render_drops(image, round_drop(), defocus=0)
     rows, columns = np.mgrid[:512, :512]
-    beyond = np.hypot(rows - 256, columns - 256) > 64
-    np.testing.assert_array_equal(seen[beyond], image[beyond])
-    assert (seen[~beyond] != image[~beyond]).any(1).mean() > 0.8
+    away = np.hypot(rows - 256, columns - 256)
+    np.testing.assert_array_equal(seen[away > 61], image[away > 61])
+    np.testing.assert_allclose(mask, np.clip(60.5 - away, 0, 1), atol=1e-5)
 
 
-def test_one_colour_stays_but_for_the_reflections():
+@pytest.mark.parametrize('radius', [4.0, 30.0])
+def test_out_of_focus_mask_is_that_in_focus_averaged_over_the_aperture(radius):
+    """The convolution with a disc, recomputed as the mean of the mask shifted to each point of the aperture."""
+    aperture = 10
+    image = np.full((128, 128, 3), 100, np.uint8)
+    _, sharp = render_drops(image, round_drop(128, radius), defocus=0)
+    _, soft = render_drops(image, round_drop(128, radius, sharp=False), defocus=aperture)
+    shifts = [(a, b) for a in range(-11, 12) for b in range(-11, 12) if np.hypot(a, b) <= aperture]
+    mean = np.mean([np.roll(sharp, shift, (0, 1)) for shift in shifts], 0)
+    np.testing.assert_allclose(soft, mean, atol=0.04)
+    assert soft.sum() == pytest.approx(sharp.sum(), rel=1e-4)
+    # smaller than the aperture, a drop is a faint disc of the share (r / c)^2; larger, it is opaque in the middle
+    assert soft[64, 64] == pytest.approx(min((radius / aperture) ** 2, 1), abs=0.03)
+
+
+@pytest.mark.parametrize('defocus', [0.0, 6.0])
+def test_scene_of_one_colour_changes_only_by_light(defocus):
+    """I = (1 - M) B + R with R = M B where nothing is lifted; what is lifted is lifted more at the bottom."""
     grey = np.full((128, 128, 3), 100, dtype=np.uint8)
-    np.testing.assert_allclose(drops(grey, highlight=(0, 0)), 100, atol=1)
-    bright = drops(grey, highlight=(0.5, 0.5)).astype(int) - 100
-    assert bright.min() >= -1
-    assert 60 < bright.max() <= 128
-    # they are in the upper halves of the drops: on average above where the drops lie
-    assert (bright > 20).any()
+    one = {'side': 128, 'radius': 25.0, 'sharp': False}
+    plain, _ = render_drops(grey, round_drop(**one), defocus)
+    np.testing.assert_allclose(plain, 100, atol=1e-3)
+    lifted, mask = render_drops(grey, round_drop(**one, brightness=0.5), defocus)
+    added = lifted[..., 0] - 100
+    assert added.min() > -1e-3
+    assert added[80, 64] > 1.5 * added[48, 64] > 10
+    assert added.max() <= 0.5 * 155
+    assert (added[mask == 0] == 0).all()
 
 
-def test_more_drops_hide_more_and_add_to_those_that_are_there():
-    image = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (256, 256, 3), dtype=np.uint8)
-    hidden = [(drops(image, count=(n, n)) != image).any(2).mean() for n in (0, 10, 60)]
-    assert hidden[0] == 0
-    assert 0 < hidden[1] < hidden[2]
-    sample = {'gt': image, 'img': drops(image, count=(10, 10)), 'name': 'b'}
-    twice = RaindropsOnGlass(count=(10, 10), seed=0).transform(dict(sample))['img']
-    assert (twice != image).any(2).mean() > (sample['img'] != image).any(2).mean()
+@pytest.mark.parametrize('part', [0.05, 0.3, 0.5])
+def test_drops_cover_the_part_that_is_asked_for_at_any_size(part):
+    """The mean over pictures, before defocus; lengths scale with the side, so that the number of drops does not."""
+    counts = {}
+    for side in (128, 256):
+        image = np.zeros((side, side, 3), np.uint8)
+        made = [
+            drops(image, seed=seed, coverage=(part, part), defocus=(0, 0), blur=(0, 0), radius=(6, 30))
+            for seed in range(40)
+        ]
+        assert np.mean([sample['drop_mask'].mean() / 255 for sample in made]) == pytest.approx(part, abs=0.04)
+        counts[side] = np.mean([sample['degradations'][0]['count'] for sample in made])
+    assert counts[128] == pytest.approx(counts[256], rel=0.15)
 
 
-@pytest.mark.parametrize('options', [dict(contact=(40, 90)), dict(count=(5, 2)), dict(radius=(0, 4)), dict(blur=3)])
+def test_no_coverage_is_no_drop_and_more_drops_add_to_those_that_are_there():
+    image = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (256, 200, 3), dtype=np.uint8)
+    none = drops(image, coverage=(0, 0))
+    np.testing.assert_array_equal(none['img'], image)
+    assert not none['drop_mask'].any()
+    once = drops(image, coverage=(0.1, 0.1))
+    assert once['drop_mask'].shape == image.shape[:2]
+    assert np.abs(once['img'].astype(int) - image)[once['drop_mask'] == 0].max() <= 1
+    second = drops(image, name='b', coverage=(0.2, 0.2))['drop_mask']
+    twice = RaindropsOnGlass(coverage=(0.2, 0.2), seed=0).transform({**once, 'name': 'b'})
+    left = (1 - once['drop_mask'] / 255) * (1 - second / 255)
+    np.testing.assert_allclose(twice['drop_mask'] / 255, 1 - left, atol=0.5 / 255 + 1e-6)
+    assert len(twice['degradations']) == 2
+
+
+def test_mask_is_packed_for_the_loss():
+    sample = drops(ramp(64))
+    packed = PackFaceInputs().transform(sample)['data_samples']
+    np.testing.assert_array_equal(packed.drop_mask.numpy(), sample['drop_mask'][None])
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(contact=(40, 90)), dict(coverage=(0.5, 0.2)), dict(coverage=(0, 1)), dict(radius=(0, 4)), dict(blur=3),
+        dict(sharp=(0, 2)), dict(brightness=(0, 1.5)), dict(defocus=(-1, 2)),
+    ],
+)  # fmt: skip
 def test_impossible_options_are_named(options):
     with pytest.raises(ConfigError, match=f'RaindropsOnGlass: {next(iter(options))}'):
         RaindropsOnGlass(**options)

@@ -1,7 +1,8 @@
 """Show what a config's pipeline really feeds, as a sheet of faces.
 
-A row holds I, the true face with the boxes of the local discriminators, J, S, T, A and the parsing F, after all steps
-of the pipeline of --split: in training flipped at random, in rain of its own. --show opens a window too.
+A row holds I, the true face with the boxes of the local discriminators, J, S, T, A, the parsing F and the drop mask M,
+after all steps of the pipeline of --split: in training flipped at random, in rain of its own. --show opens a window
+too.
 """
 
 import argparse

@@ -21,6 +21,7 @@ COLUMNS: dict[str, str] = {
     'transmission T': 'transmission',
     'airlight A': 'airlight',
     'parsing F': 'parsing',
+    'drop mask M': 'drop_mask',
 }
 
 #: As :data:`COLUMNS`, of what a pipeline feeds: the key in the data sample, or ``input``.
@@ -32,6 +33,7 @@ FED_COLUMNS: dict[str, str] = {
     'transmission T': 'transmission',
     'airlight A': 'airlight',
     'parsing F': 'parsing',
+    'drop mask M': 'drop_mask',
 }
 BOX_COLOURS = ((255, 220, 0), (0, 230, 255), (255, 80, 200), (120, 255, 90))
 

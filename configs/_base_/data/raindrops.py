@@ -1,3 +1,17 @@
-# Pipelines: raindrops rendered on the glass before the face.
-_raindrops_train = [dict(type='FlipFace'), dict(type='RaindropsOnGlass'), dict(type='PackFaceInputs')]
-_raindrops_test = [dict(type='RaindropsOnGlass', seed=2022), dict(type='PackFaceInputs')]
+# Pipelines: raindrops rendered on the glass before the face. The ranges are those of the Raindrop set (Qian et al. 2018)
+# to the eye: drops of 5 to 60 pixels at 720x480, most of them out of focus, on up to half of the picture. Lengths are
+# in pixels of a 512-pixel picture.
+_drops = dict(
+    type='RaindropsOnGlass',
+    coverage=(0.02, 0.5),
+    radius=(2.7, 32),
+    contact=(40, 75),
+    distance=(6, 16),
+    sharp=(0, 0.15),
+    defocus=(3, 10),
+    blur=(0.3, 1.2),
+    brightness=(0.05, 0.55),
+    highlight=(0, 0.4),
+)
+_raindrops_train = [dict(type='FlipFace'), _drops, dict(type='PackFaceInputs')]
+_raindrops_test = [dict(_drops, seed=2022), dict(type='PackFaceInputs')]

@@ -58,16 +58,20 @@ class Degradation(FaceTransform):
         self.seed = check_seed(seed, type(self).__name__)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        image, rng = self.source(results)
+        results['img'], drawn = self.degrade(image, rng)
+        results['degradations'] = [*results.get('degradations', ()), *drawn]
+        return results
+
+    def source(self, results: Mapping[str, Any]) -> tuple[np.ndarray, np.random.Generator]:
+        """The picture of a sample that is to be degraded, and the generator that its degradation is drawn from."""
         caller = type(self).__name__
         image = results.get('img', results.get('gt'))
         if image is None or (self.seed is not None and 'name' not in results):
             raise KeyError(
                 f"{caller}: the sample needs 'img' or 'gt' and, with a seed, 'name' (FaceDataset writes them)"
             )
-        rng = sample_rng(self.seed, f'{caller}:{results.get("name", "")}')
-        results['img'], drawn = self.degrade(image, rng)
-        results['degradations'] = [*results.get('degradations', ()), *drawn]
-        return results
+        return image, sample_rng(self.seed, f'{caller}:{results.get("name", "")}')
 
     @abstractmethod
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:

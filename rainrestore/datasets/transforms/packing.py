@@ -27,8 +27,8 @@ class PackFaceInputs(FaceTransform):
     ``inputs`` is ``img`` as 3 x h x w uint8. ``data_samples`` is an ``mmagic.structures.DataSample`` with what the
     sample holds of: ``gt_img`` (3,H,W) uint8; ``lr_img`` (3,h,w), ``streak`` (3,h,w), ``transmission`` (1,h,w) and
     ``airlight`` (3,1,1), float32 in [0, 1]; ``parsing`` (C,h,w) float32 and ``parsing_labels`` (C,) bool, true where
-    the data set annotates that label (always true for the palette); ``mask`` (1,H,W) uint8. Metainfo: ``name``,
-    ``gt_path``, ``mask_path``, ``flip``, ``rain``, ``degradations``.
+    the data set annotates that label (always true for the palette); ``mask`` (1,H,W) uint8; ``drop_mask`` (1,H,W)
+    uint8, 255 M. Metainfo: ``name``, ``gt_path``, ``mask_path``, ``flip``, ``rain``, ``degradations``.
 
     Raises:
         KeyError: the sample has no ``img``.
@@ -56,6 +56,8 @@ class PackFaceInputs(FaceTransform):
             )
         if 'mask' in results:
             fields['mask'] = torch.from_numpy(results['mask'][None].copy())
+        if 'drop_mask' in results:
+            fields['drop_mask'] = torch.from_numpy(results['drop_mask'][None].copy())
         metainfo = {key: results[key] for key in _META_KEYS if key in results}
         data_sample = optional_import('mmagic.structures', 'PackFaceInputs').DataSample
         sample = data_sample(metainfo=metainfo, **fields)

@@ -1,9 +1,9 @@
-"""Drops of water on a pane of glass in front of the camera, which looks through it at the scene."""
+"""Raindrops on a pane of glass between the camera and the scene, in focus and out of focus."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,105 +15,267 @@ from rainrestore.registry import TRANSFORMS
 #: n - 1 of water.
 REFRACTIVITY = 0.333
 #: Waves around a drop's contour, which keep it from being a circle.
-CONTOUR_WAVES = (2, 3, 5)
+CONTOUR_WAVES = np.array([2, 3, 5])
+#: Largest amplitude of a wave, times its number; their sum is below 0.31 of the radius.
+WAVINESS = 0.3
+#: No drop reaches further than this from its centre, in radii: waves times the longest stretch.
+REACH = 1.31 * 1.5
+#: Part of the brightness that the top edge of a drop has; it rises to 1 at the bottom edge, where the sky is seen.
+TOP_LIGHT = 0.3
+
+
+class Drops(NamedTuple):
+    """Drops on the pane, one entry a drop; lengths in pixels of the picture.
+
+    Attributes:
+        x, y: Centres.
+        radius: Radii, before stretch and waves.
+        stretch: Height by width.
+        amplitude, phase: (n, 3) of the waves in :data:`CONTOUR_WAVES`.
+        sine: Sine of the contact angle.
+        distance: Distance of the scene in radii of the drop.
+        brightness: Part of the way to white that a drop's bottom edge is lifted.
+        highlight: Brightness of the reflection at its centre, as a part of white.
+        sharp: Whether the drop is in focus.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    radius: np.ndarray
+    stretch: np.ndarray
+    amplitude: np.ndarray
+    phase: np.ndarray
+    sine: np.ndarray
+    distance: np.ndarray
+    brightness: np.ndarray
+    highlight: np.ndarray
+    sharp: np.ndarray
+
+
+def _rho(drops: Drops, which: np.ndarray, across: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """Distance from the centre in units of the contour's, of points at (across, down) from it, down unstretched."""
+    direction = np.arctan2(down, across)
+    rim = np.ones_like(across)
+    for number, wave in enumerate(CONTOUR_WAVES):
+        rim += drops.amplitude[which, number] * np.cos(wave * direction + drops.phase[which, number])
+    return np.hypot(across, down) / (drops.radius[which] * rim)
+
+
+def _owners(drops: Drops, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pixels under drops: their flat index, the drop that each belongs to, and its rho there.
+
+    Where drops overlap, the last in the list has the pixel.
+    """
+    half = np.ceil(REACH * drops.radius).astype(int) + 1
+    size = np.ceil(np.log2(half)).astype(int)
+    pixels, owners, depths = [], [], []
+    # All drops of about one size at once: hundreds of small drops would spend the time in the interpreter.
+    for exponent in np.unique(size):
+        which = np.flatnonzero(size == exponent)[:, None, None]
+        window = half[which].max()
+        steps = np.arange(-window, window + 1)
+        columns = np.floor(drops.x[which]).astype(int) + steps[None, None, :]
+        rows = np.floor(drops.y[which]).astype(int) + steps[None, :, None]
+        across = (columns - drops.x[which]).astype(np.float32)
+        down = ((rows - drops.y[which]) / drops.stretch[which]).astype(np.float32)
+        # half a pixel more than the drop, for the antialiased edge
+        reach = REACH / 1.5 * drops.radius[which] + 1
+        near = (across**2 + down**2 < reach**2) & (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+        drop, row, column = np.nonzero(near)
+        owner = which[drop, 0, 0]
+        rho = _rho(drops, owner, across[drop, 0, column], down[drop, row, 0])
+        inside = (1 - rho) * drops.radius[owner] > -0.5
+        pixels.append((rows[drop, row, 0] * width + columns[drop, 0, column])[inside])
+        owners.append(owner[inside])
+        depths.append(rho[inside])
+    pixel, owner, rho = (np.concatenate(parts) for parts in (pixels, owners, depths))
+    last = np.full(height * width, -1)
+    np.maximum.at(last, pixel, owner)
+    visible = owner == last[pixel]
+    return pixel[visible], owner[visible], rho[visible]
+
+
+def _disc(radius: float) -> np.ndarray:
+    """The lens's aperture as a filter: a disc with antialiased edge, of unit sum, k x k float32."""
+    half = math.ceil(radius)
+    steps = np.arange(-half, half + 1, dtype=np.float32)
+    disc = np.clip(radius + 0.5 - np.hypot(steps[:, None], steps[None, :]), 0, 1)
+    return disc / disc.sum()
+
+
+def render_drops(scene: np.ndarray, drops: Drops, defocus: float, blur: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """What a camera sees that is focused on the scene behind the drops.
+
+    Args:
+        scene: B, H x W x 3 uint8.
+        drops: The drops.
+        defocus: Radius in pixels of the circle of confusion of the drops that are out of focus.
+        blur: Standard deviation in pixels of the blur of the others.
+
+    Returns:
+        I = (1 - M) B + R, H x W x 3 float32 in 0..255, and the mask M, H x W float32 in [0, 1].
+    """
+    height, width = scene.shape[:2]
+    background = scene.astype(np.float32)
+    covered = np.zeros((height, width), np.float32)
+    if not len(drops.x):
+        return background, covered
+    pixel, owner, rho = _owners(drops, height, width)
+    row, column = np.divmod(pixel, width)
+    across, below = column - drops.x[owner], row - drops.y[owner]
+    away = np.hypot(across, below / drops.stretch[owner])
+    radius = drops.radius[owner]
+    inside = np.minimum(rho, 1)
+    slope = inside * drops.sine[owner]
+    turn = drops.distance[owner] * radius * REFRACTIVITY * slope / np.sqrt(1 - slope**2) / np.maximum(away, 1e-3)
+    source = np.zeros((2, height * width), np.float32)
+    source[:, pixel] = column - turn * across, row - turn * below
+    maps = source.reshape(2, height, width)
+    refracted = cv2.remap(background, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    seen = refracted.reshape(-1, 3)[pixel]
+    light = drops.brightness[owner] * (TOP_LIGHT + (1 - TOP_LIGHT) * (below / (drops.stretch[owner] * radius) + 1) / 2)
+    seen += (np.clip(light, 0, 1)[:, None] * (255 - seen)).astype(np.float32)
+    spot = np.exp(-((across / (0.35 * radius)) ** 2) - ((below + 0.45 * radius) / (0.25 * radius)) ** 2)
+    seen += (255 * drops.highlight[owner] * spot)[:, None].astype(np.float32)
+    alpha = np.clip((1 - rho) * radius + 0.5, 0, 1).astype(np.float32)
+    picture = background
+    for sharp in (False, True):
+        chosen = drops.sharp[owner] == sharp
+        if not chosen.any():
+            continue
+        layer = np.zeros((height * width, 4), np.float32)
+        layer[pixel[chosen], :3] = seen[chosen] * alpha[chosen, None]
+        layer[pixel[chosen], 3] = alpha[chosen]
+        layer = layer.reshape(height, width, 4)
+        # R is blurred with its mask, so that no scene from beyond the rim leaks into it.
+        if not sharp and defocus > 0.5:
+            layer = cv2.filter2D(layer, -1, _disc(defocus), borderType=cv2.BORDER_REFLECT_101)
+        elif sharp and blur > 0:
+            layer = cv2.GaussianBlur(layer, (0, 0), blur)
+        mask = np.clip(layer[..., 3], 0, 1)
+        picture = (1 - mask[..., None]) * picture + layer[..., :3]
+        covered = 1 - (1 - covered) * (1 - mask)
+    return picture, covered
 
 
 @TRANSFORMS.register_module()
 class RaindropsOnGlass(Degradation):
-    """``img = (1 - M) img + M R(img)``: where a drop lies (M), one sees what it refracts (Qian et al., CVPR 2018).
+    """``I = (1 - M) B + R``: drops of mask M before the scene B add the light R that they refract (Qian et al., 2018).
 
-    A drop is a spherical cap with the contact angle theta on the pane (Roser & Geiger, ICCV workshops 2009), its rim
-    drawn out downwards and uneven. At the relative radius rho its surface is inclined by alpha, ``tan alpha = rho sin
-    theta / sqrt(1 - rho^2 sin^2 theta)``. A thin prism of that angle turns a ray by ``(n - 1) tan alpha`` towards the
-    drop's axis, n = 1.333, so that at a distance of d pixels the pixel p shows the scene at ``p - d (n - 1) tan alpha``
-    times the direction from the drop's centre: a wide, inverted, small picture of the scene, squeezed at the rim.
-    The camera is focused on the scene: drop and rim are blurred. The sky's reflection is a bright spot in the upper
-    half.
+    **Shape.** A drop is a spherical cap with the contact angle theta on the pane (Roser & Geiger, ICCV workshops 2009),
+    its rim drawn out downwards and uneven. Drops are placed until they cover the part ``coverage`` of the picture.
+
+    **Refraction.** At the relative radius rho the surface is inclined by alpha, ``tan alpha = rho sin theta / sqrt(1 -
+    rho^2 sin^2 theta)``. A thin prism of that angle turns a ray by ``(n - 1) tan alpha`` towards the drop's axis, n =
+    1.333. At a distance of d pixels the pixel p therefore shows the scene at ``p - d (n - 1) tan alpha`` times the
+    direction from the drop's centre: a wide-angle picture of the scene, upside down. A drop gathers light from the sky,
+    which it shows at its bottom: it is brighter than the scene. The reflection of the sky is a spot in the upper half.
+
+    **Focus.** The camera is focused on the scene. All drops but the part ``sharp`` are out of focus: R and M are
+    convolved with the disc of the lens's aperture, whose radius is ``defocus``. A drop smaller than that becomes a
+    faint disc; a larger one keeps its size and has soft edges.
 
     Lengths are in pixels of a 512-pixel picture, see :mod:`.degradations`. On a picture that already has drops it adds
-    more.
+    more. Beside ``img`` it writes ``drop_mask``, H x W uint8, 255 M.
 
     Args:
-        count: (low, high) of the number of drops.
+        coverage: (low, high) of the part of the picture that lies behind drops, before defocus; below 1.
         radius: (low, high) of a drop's radius; small ones are more frequent (the draw is uniform in its logarithm).
         contact: (low, high) of theta in degrees, below 90.
         distance: (low, high) of d in radii of the drop.
-        blur: (low, high) of the standard deviation of the defocus.
+        sharp: (low, high) of the part of the drops that are in focus, at most 1.
+        defocus: (low, high) of the radius of the circle of confusion; one value a picture.
+        blur: (low, high) of the standard deviation of the blur of drops in focus; one value a picture.
+        brightness: (low, high) of the part of the way to white that the bottom edge of a drop is lifted, at most 1.
         highlight: (low, high) of the brightness that the reflection adds at its centre, as a part of white.
         seed: see :class:`Degradation`.
     """
 
     def __init__(
         self,
-        count: tuple[int, int] = (15, 60),
-        radius: Range = (6, 36),
+        coverage: Range = (0.02, 0.5),
+        radius: Range = (2.7, 32),
         contact: Range = (40, 75),
         distance: Range = (6, 16),
-        blur: Range = (1, 4),
+        sharp: Range = (0, 0.15),
+        defocus: Range = (3, 10),
+        blur: Range = (0.3, 1.2),
+        brightness: Range = (0.05, 0.55),
         highlight: Range = (0, 0.4),
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
         name = 'RaindropsOnGlass'
-        self.count = tuple(int(bound) for bound in checked_range(count, name, 'count', 0))
+        self.coverage = checked_range(coverage, name, 'coverage', 0)
         self.radius = checked_range(radius, name, 'radius', 0.1)
         self.contact = checked_range(contact, name, 'contact', 1)
         self.distance = checked_range(distance, name, 'distance', 0)
-        self.blur = checked_range(blur, name, 'blur', 0.05)
+        self.sharp = checked_range(sharp, name, 'sharp', 0)
+        self.defocus = checked_range(defocus, name, 'defocus', 0)
+        self.blur = checked_range(blur, name, 'blur', 0)
+        self.brightness = checked_range(brightness, name, 'brightness', 0)
         self.highlight = checked_range(highlight, name, 'highlight', 0)
-        if self.contact[1] >= 90:
-            raise ConfigError(f'{name}: contact is below 90 degrees, got {self.contact[1]:g}')
+        for option, (_, high), below in (('coverage', self.coverage, 1), ('contact', self.contact, 90)):
+            if high >= below:
+                raise ConfigError(f'{name}: {option} must be below {below}, got {high:g}')
+        for option, (_, high) in (('sharp', self.sharp), ('brightness', self.brightness)):
+            if high > 1:
+                raise ConfigError(f'{name}: {option} must be at most 1, got {high:g}')
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """See :class:`Degradation`; writes ``drop_mask`` as well."""
+        image, rng = self.source(results)
+        results['img'], mask, drawn = self.render(image, rng)
+        earlier = results.get('drop_mask', np.zeros_like(mask))
+        results['drop_mask'] = np.rint(255 - (255.0 - earlier) * (255.0 - mask) / 255).astype(np.uint8)
+        results['degradations'] = [*results.get('degradations', ()), drawn]
+        return results
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""
-        scale = min(image.shape[:2]) / REFERENCE_SIDE
-        height, width = image.shape[:2]
-        scene = image.astype(np.float32)
-        seen = scene.copy()
-        count = int(rng.integers(self.count[0], self.count[1] + 1))
-        sigma = rng.uniform(*self.blur) * scale
-        for _ in range(count):
-            radius = max(math.exp(rng.uniform(*np.log(self.radius))) * scale, 1.0)
-            centre = rng.uniform(0, width), rng.uniform(0, height)
-            self._drop(scene, seen, radius, centre, sigma, rng)
-        drawn = {'degradation': 'raindrops', 'count': count, 'blur': sigma / scale}
-        return np.clip(np.rint(seen), 0, 255).astype(np.uint8), [drawn]
+        rainy, _, drawn = self.render(image, rng)
+        return rainy, [drawn]
 
-    def _drop(
-        self,
-        scene: np.ndarray,
-        seen: np.ndarray,
-        radius: float,
-        centre: tuple[float, float],
-        sigma: float,
-        rng: np.random.Generator,
-    ) -> None:
-        """Draw one drop into ``seen``, H x W x 3 float32 in 0..255."""
-        sine = math.sin(math.radians(rng.uniform(*self.contact)))
-        distance = rng.uniform(*self.distance) * radius
-        stretch = rng.uniform(1.0, 1.5)
-        waves = [(wave, rng.uniform(0, 0.3 / wave), rng.uniform(0, 2 * math.pi)) for wave in CONTOUR_WAVES]
-        glint = rng.uniform(*self.highlight) * 255
-        reach = math.ceil(1.7 * radius * stretch + 3 * sigma) + 1
-        (x, y), (height, width) = centre, scene.shape[:2]
-        left, right = max(int(x) - reach, 0), min(int(x) + reach + 1, width)
-        top, bottom = max(int(y) - reach, 0), min(int(y) + reach + 1, height)
-        rows, columns = np.mgrid[top:bottom, left:right].astype(np.float32)
-        across, down = columns - np.float32(x), (rows - np.float32(y)) / np.float32(stretch)
-        away = np.hypot(across, down)
-        direction = np.arctan2(down, across)
-        rim = radius * (1 + sum(size * np.cos(wave * direction + phase) for wave, size, phase in waves))
-        rho = away / rim
-        inside = np.minimum(rho, 1)
-        incline = inside * sine / np.sqrt(1 - (inside * sine) ** 2)
-        turn = distance * REFRACTIVITY * incline / np.maximum(away, 1e-3)
-        source = (columns - turn * across).astype(np.float32), (rows - turn * down * stretch).astype(np.float32)
-        refracted = cv2.remap(scene, *source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        spot = np.exp(-((across / (0.35 * radius)) ** 2) - ((down + 0.45 * radius) / (0.25 * radius)) ** 2)
-        refracted += (glint * spot)[..., None].astype(np.float32)
-        mask = np.clip((1 - rho) * radius + 0.5, 0, 1).astype(np.float32)
-        # The colours are blurred under the mask and divided by it, so that no scene from beyond the rim leaks in.
-        soft = cv2.GaussianBlur(mask, (0, 0), sigma)
-        colour = cv2.GaussianBlur(refracted * mask[..., None], (0, 0), sigma) / np.maximum(soft, 1e-4)[..., None]
-        area = seen[top:bottom, left:right]
-        area += soft[..., None] * (colour - area)
+    def render(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """H x W x 3 uint8 -> the same behind drops, the mask H x W uint8, and what was drawn, JSON-able."""
+        scale = min(image.shape[:2]) / REFERENCE_SIDE
+        coverage, defocus, blur, sharp = (
+            rng.uniform(*bounds) for bounds in (self.coverage, self.defocus, self.blur, self.sharp)
+        )
+        drops = self.draw(*image.shape[:2], coverage, sharp, rng)
+        rainy, mask = render_drops(image, drops, defocus * scale, blur * scale)
+        drawn = {
+            'degradation': 'raindrops', 'count': len(drops.x), 'coverage': coverage, 'defocus': defocus, 'blur': blur,
+            'sharp': sharp,
+        }  # fmt: skip
+        rounded = [np.clip(np.rint(values), 0, 255).astype(np.uint8) for values in (rainy, 255 * mask)]
+        return rounded[0], rounded[1], drawn
+
+    def draw(self, height: int, width: int, coverage: float, sharp: float, rng: np.random.Generator) -> Drops:
+        """Drops for a picture of this size."""
+        scale = min(height, width) / REFERENCE_SIDE
+        low, high = (math.log(bound) for bound in self.radius)
+        # Discs of total area a that lie anywhere cover 1 - exp(-a) of a unit square.
+        wanted = -math.log1p(-coverage) * height * width
+        mean_area = math.pi * 1.25 * (scale * math.exp(low)) ** 2
+        radius = scale * np.exp(rng.uniform(low, high, math.ceil(wanted / mean_area)))
+        stretch = rng.uniform(1.0, 1.5, len(radius))
+        area = np.cumsum(math.pi * stretch * radius**2)
+        count = int(np.searchsorted(area, wanted))
+        sharp_drop = rng.random(count) < sharp
+        # A large drop absorbs the small ones that it touches.
+        order = np.lexsort((radius[:count], sharp_drop))
+        radius, stretch, sharp_drop = radius[order], stretch[order], sharp_drop[order]
+        return Drops(
+            x=rng.uniform(0, width, count),
+            y=rng.uniform(0, height, count),
+            radius=radius,
+            stretch=stretch,
+            amplitude=rng.uniform(0, 1, (count, 3)) * WAVINESS / CONTOUR_WAVES,
+            phase=rng.uniform(0, 2 * math.pi, (count, 3)),
+            sine=np.sin(np.radians(rng.uniform(*self.contact, count))),
+            distance=rng.uniform(*self.distance, count),
+            brightness=rng.uniform(*self.brightness, count),
+            highlight=rng.uniform(*self.highlight, count),
+            sharp=sharp_drop,
+        )

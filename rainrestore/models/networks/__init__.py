@@ -17,6 +17,7 @@ from rainrestore.models.networks.hifacegan import HiFaceNet
 from rainrestore.models.networks.hrrm import HRRM, RainEstimate
 from rainrestore.models.networks.image_to_image import ImageToImageGenerator
 from rainrestore.models.networks.patch_discriminator import MultiScalePatchDiscriminator
+from rainrestore.models.networks.raindrops import RaindropUNet
 from rainrestore.models.networks.torchvision_encoder import TorchvisionEncoder
 from rainrestore.models.networks.trunks import NetworkTrunk, SRResNetTrunk
 from rainrestore.models.networks.unet import UNet
@@ -36,6 +37,7 @@ __all__ = [
     'MultiScalePatchDiscriminator',
     'NetworkTrunk',
     'RainEstimate',
+    'RaindropUNet',
     'RefinementUNet',
     'ResNetEncoder',
     'SRGANDiscriminator',

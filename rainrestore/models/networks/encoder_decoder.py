@@ -16,7 +16,8 @@ class EncoderDecoder(BaseModule):
 
     ``levels`` 4x4 convolutions with stride 2, of widths b, 2b, 4b, ... and at last ``latent_channels``, and as many
     transposed ones back; batch normalised but at the ends, LeakyReLU 0.2 going down and ReLU coming up; tanh. With
-    skips it is pix2pix' U-Net: what comes up is concatenated to what went down.
+    skips it is pix2pix' U-Net: what comes up is concatenated to what went down. With ``residual`` the waist passes the
+    change alone: 2 tanh is added to the picture, and the sum is clipped.
 
     Args:
         in_channels: channels of the image.
@@ -24,6 +25,7 @@ class EncoderDecoder(BaseModule):
         latent_channels: channels of the waist.
         levels: halvings; other sides are padded.
         skips: whether details go around the waist.
+        residual: Whether the output is the picture and a change; needs ``in_channels=3``.
         init_cfg: where weights come from.
     """
 
@@ -34,10 +36,14 @@ class EncoderDecoder(BaseModule):
         latent_channels: int = 128,
         levels: int = 4,
         skips: bool = False,
+        residual: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if residual and in_channels != 3:
+            raise ValueError(f'EncoderDecoder: residual=True adds to a picture of 3 channels, got {in_channels}')
         self.skips = skips
+        self.residual = residual
         widths = [*(base_channels * 2**level for level in range(levels - 1)), latent_channels]
         self.down = nn.ModuleList()
         for level, (a, b) in enumerate(pairwise([in_channels, *widths])):
@@ -61,4 +67,5 @@ class EncoderDecoder(BaseModule):
             x = stage(x)
             if self.skips:
                 x = torch.cat((x, beside), 1)
-        return crop_to(torch.tanh(self.to_rgb(x).float()), image)
+        out = crop_to(torch.tanh(self.to_rgb(x).float()), image)
+        return (image + 2 * out).clamp(-1, 1) if self.residual else out

@@ -9,6 +9,7 @@ from rainrestore.models.restorers.heavy_rain import HeavyRainGAN, HeavyRainRemov
 from rainrestore.models.restorers.hifacegan import HiFaceGAN
 from rainrestore.models.restorers.preprocessor import RestorationPreprocessor
 from rainrestore.models.restorers.rain_removal import RainRemover
+from rainrestore.models.restorers.raindrops import RaindropRemover
 from rainrestore.models.restorers.real_esrgan import RealESRGAN
 from rainrestore.models.restorers.references import MirroredFCGGAN, OracleFCGGAN, RainRemoverThenBicubic
 
@@ -25,6 +26,7 @@ __all__ = [
     'OracleFCGGAN',
     'RainRemover',
     'RainRemoverThenBicubic',
+    'RaindropRemover',
     'RealESRGAN',
     'RestorationPreprocessor',
 ]

@@ -100,7 +100,7 @@ class BaseRestorer(BaseModel):
         if missing or not data_samples:
             raise KeyError(
                 f'{type(self).__name__} trains on {key!r}, which the samples {missing[:3]} lack: the pipeline needs '
-                'ScaleAwareHeavyRain, and ParsingTarget where faces are parsed'
+                'ScaleAwareHeavyRain, ParsingTarget where faces are parsed, RaindropsOnGlass where drops are removed'
             )
         stacked = torch.stack([getattr(sample, key) for sample in data_samples])
         if stacked.dim() == 4:

@@ -1,0 +1,76 @@
+"""Removal of raindrops on glass, supervised by the drop mask, without a discriminator."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from rainrestore.models.restorers.base import BaseRestorer, build_slot
+from rainrestore.registry import MODELS
+
+if TYPE_CHECKING:
+    from mmagic.structures import DataSample
+
+
+@MODELS.register_module()
+class RaindropRemover(BaseRestorer):
+    """``L = L_pixel(H^, H) + L_pixel(I + M D^, H) + L_vgg(H^, H) + w BCE(M^, M)`` with ``H^ = I + M^ D^``.
+
+    The second term teaches D^ where the drops are, before M^ is right. w must be small: with w = 0.1 the shared layers
+    learn the mask alone, and the picture stays as it is. The mask M of the drops comes with rendered drops
+    (:class:`~rainrestore.datasets.transforms.RaindropsOnGlass`). Pairs of photographs have none: set ``mask_weight=0``,
+    and the second and the last term are left out.
+
+    Args:
+        generator: Config of a network that maps I to a :class:`~rainrestore.models.networks.raindrops.DropEstimate`.
+        pixel_loss: Loss of a picture and H.
+        perceptual_loss: L_vgg with its weight, or None.
+        mask_weight: Factor w of the binary cross-entropy between M^ and M; 0 trains without M.
+        data_preprocessor: See :class:`BaseRestorer`.
+        init_cfg: Where weights come from.
+    """
+
+    def __init__(
+        self,
+        generator: dict,
+        pixel_loss: dict,
+        perceptual_loss: dict | None = None,
+        mask_weight: float = 0.01,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.generator = MODELS.build(generator)
+        self.pixel_loss = MODELS.build(pixel_loss)
+        self.perceptual_loss = build_slot(perceptual_loss)
+        self.mask_weight = mask_weight
+
+    def restore(self, inputs: Tensor) -> dict[str, Tensor]:
+        """I (N, 3, H, W) in [0, 1] -> ``pred_img`` of the same shape, and ``drop_mask`` (N, 1, H, W) in (0, 1)."""
+        estimate = self.generator(inputs)
+        return {'pred_img': estimate.picture.clamp(0, 1), 'drop_mask': estimate.mask_logits.sigmoid()}
+
+    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+        """``loss_pixel``, ``loss_drops`` (the second term), ``loss_vgg`` and ``loss_mask``."""
+        truth = self.truth(data_samples, 'gt_img')
+        estimate = self.generator(inputs)
+        losses = {'loss_pixel': self.pixel_loss(estimate.picture, truth)}
+        if self.perceptual_loss is not None:
+            losses['loss_vgg'] = self.perceptual_loss(estimate.picture, truth)
+        if self.mask_weight:
+            mask = self.drop_masks(data_samples)
+            losses['loss_drops'] = self.pixel_loss(inputs + mask * estimate.difference, truth)
+            losses['loss_mask'] = self.mask_weight * F.binary_cross_entropy_with_logits(estimate.mask_logits, mask)
+        return losses
+
+    def drop_masks(self, data_samples: 'Sequence[DataSample]') -> Tensor:
+        """M (N, 1, H, W) in [0, 1].
+
+        Raises:
+            KeyError: A sample has none.
+        """
+        try:
+            return self.truth(data_samples, 'drop_mask')
+        except KeyError as error:
+            raise KeyError(f'{error.args[0]}; pairs of photographs have no mask: set mask_weight=0') from error
