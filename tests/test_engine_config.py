@@ -1,6 +1,7 @@
 """The configs of the repository: each builds, and each trains a few steps on the bundled faces."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -242,3 +243,19 @@ def test_more_data_adds_training_faces_without_masks(tmp_path: Path, capsys: pyt
     assert main(words) == 0
     assert main(['train', 'hifacegan_scenes', '--more-data', str(further)]) == 2
     assert 'does not train on a FaceDataset' in capsys.readouterr().err
+
+
+def test_custom_imports_find_the_file_beside_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, 'path', list(sys.path))
+    monkeypatch.delitem(sys.modules, 'trunk_beside_its_config', raising=False)
+    (tmp_path / 'trunk_beside_its_config.py').write_text('WIDTH = 7\n', encoding='utf-8')
+    path = tmp_path / 'my_x4.py'
+    path.write_text(
+        f"_base_ = {str(find_file('fcg_gan_x4'))!r}\ncustom_imports = dict(imports=['trunk_beside_its_config'])\n",
+        encoding='utf-8',
+    )
+    assert load_config(path).custom_imports.imports == ['trunk_beside_its_config']
+    assert sys.modules.pop('trunk_beside_its_config').WIDTH == 7
+    (tmp_path / 'trunk_beside_its_config.py').unlink()
+    with pytest.raises(ConfigError, match='trunk_beside_its_config'):
+        load_config(path)

@@ -1,10 +1,12 @@
 """Config files: the one that a name means, the names that configs had before, and the default work dir of each."""
 
 import re
+import sys
 from functools import cache
 from pathlib import Path, PurePath
 
 from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
 
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.suggest import did_you_mean
@@ -31,6 +33,9 @@ RENAMED = {
     '_base_/rrdb': '_base_/models/rrdb_trunk',
     '_base_/schedule_joint': '_base_/schedules/joint',
     '_base_/schedule_pretrain': '_base_/schedules/pretrain',
+    'ablations/fcg_gan_cross_entropy_x4': 'fcg_gan_x4',
+    'ablations/fcg_gan_no_decay_x4': 'fcg_gan_x4',
+    'ablations/hrrm_no_decay_x4': 'hrrm_x4',
     'raindrop_set/raindrop_pix2pix': 'raindrop/raindrop_pix2pix_qian',
     'zoo/esrgan_mse_x4': 'esrgan/esrgan_x4_stage1_mse',
     'zoo/esrgan_x4': 'esrgan/esrgan_x4_stage2_full',
@@ -154,11 +159,18 @@ Config._get_cfg_path = staticmethod(_find_base)
 def read_config(path: Path) -> Config:
     """A config with all of its ``_base_``, without its private variables (``_NAME``), which only served to write it.
 
+    ``custom_imports`` finds modules beside the config, too: its folder is then the last on the Python path.
+
     Raises:
         ConfigError: It cannot be read: a base is missing, or a statement of it fails.
     """
     try:
-        config = Config.fromfile(path)
+        config = Config.fromfile(path, import_custom_modules=False)
+        if config.get('custom_imports'):
+            folder = str(path.resolve().parent)
+            if folder not in sys.path:
+                sys.path.append(folder)
+            import_modules_from_strings(**config.custom_imports)
     except FileNotFoundError as error:
         named = re.search(r'file "(.+)" does not exist', str(error))
         base = Path(error.filename or (named[1] if named else path))
