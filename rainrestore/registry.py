@@ -5,14 +5,77 @@ Each is a child of mmengine's registry of the same kind, so that a config may na
 A registry imports the rooms that hold its parts (``locations``) at the first build, not at ``import rainrestore``.
 """
 
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
 from mmengine import registry as _root
 
+from rainrestore.errors import ConfigError
+from rainrestore.suggest import did_you_mean
+
 SCOPE = 'rainrestore'
+#: Old option of a component -> its name today.
+RENAMED = {'fixed_norms': 'freeze_bn', 'direct': 'subpixel_head'}
+
+
+def check_component(config: Mapping[str, Any], registry: _root.Registry) -> None:
+    """Check that ``config['type']`` exists and takes the other keys of ``config`` as options.
+
+    Raises:
+        ConfigError: No component has this name, or it has no such option; the message has the nearest name.
+    """
+    name = config.get('type')
+    component = registry.get(name) if isinstance(name, str) else name
+    if component is None:
+        if name is None:
+            return
+        known = sorted({*registry.module_dict, *(registry.parent.module_dict if registry.parent else ())})
+        raise ConfigError(
+            f'type={name!r}: no {registry.name} has this name{did_you_mean(str(name), known)}; '
+            'rainrestore list shows all, and custom_imports loads components of your own'
+        )
+    options = _options(component)
+    if options is None:
+        return
+    for option in config:
+        if option in options or option in ('type', '_scope_'):
+            continue
+        title = getattr(component, '__name__', str(component))
+        if option in RENAMED:
+            raise ConfigError(f'{title}: {option!r} was renamed to {RENAMED[option]!r}')
+        raise ConfigError(f'{title} has no option {option!r}{did_you_mean(option, options)}')
+
+
+def _options(component: Any) -> set[str] | None:
+    """The keyword arguments of a class or a function; None where it takes any."""
+    calls = [component]
+    if inspect.isclass(component):
+        if component.__new__ is not object.__new__:
+            return None
+        calls = [kind.__init__ for kind in component.__mro__ if '__init__' in vars(kind)]
+    names: set[str] = set()
+    for call in calls:
+        try:
+            parameters = inspect.signature(call).parameters.values()
+        except (TypeError, ValueError):
+            return None
+        names |= {parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD}
+        # A class that takes any keyword passes it on to the class it inherits from.
+        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters):
+            return names
+    return None
 
 
 def _child(parent: _root.Registry, *rooms: str) -> _root.Registry:
     locations = [f'rainrestore.{room}' for room in rooms]
-    return _root.Registry(parent.name, parent=parent, scope=SCOPE, locations=locations)
+
+    def build(config: Any, *args: Any, registry: _root.Registry, **options: Any) -> Any:
+        if isinstance(config, Mapping):
+            check_component(config, registry)
+        return parent.build_func(config, *args, registry=registry, **options)
+
+    return _root.Registry(parent.name, build_func=build, parent=parent, scope=SCOPE, locations=locations)
 
 
 MODELS = _child(_root.MODELS, 'models')
@@ -38,3 +101,25 @@ WEIGHT_INITIALIZERS = _child(_root.WEIGHT_INITIALIZERS, 'models')
 STRATEGIES = _child(_root.STRATEGIES, 'engine')
 #: What finds faces in photos. mmengine has no registry of this kind.
 FACE_DETECTORS = _root.Registry('face detector', scope=SCOPE, locations=['rainrestore.faces'])
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Check the names and options of the model, data sets, metrics and hooks of a config before they are built.
+
+    mmengine's Runner builds these with its own registries, whose errors neither suggest a name nor fit on a line.
+
+    Raises:
+        ConfigError: As :func:`check_component`.
+    """
+    places: list[tuple[_root.Registry, Any]] = [(MODELS, config.get('model'))]
+    for phase in ('train', 'val', 'test'):
+        dataset = (config.get(f'{phase}_dataloader') or {}).get('dataset')
+        places += [(DATASETS, dataset), *((TRANSFORMS, step) for step in (dataset or {}).get('pipeline') or ())]
+        metrics = config.get(f'{phase}_evaluator')
+        if isinstance(metrics, Mapping):
+            metrics = metrics.get('metrics') or ([] if 'Evaluator' in str(metrics.get('type')) else [metrics])
+        places += [(METRICS, metric) for metric in metrics or ()]
+    places += [(HOOKS, hook) for hook in config.get('custom_hooks') or ()]
+    for registry, component in places:
+        if isinstance(component, Mapping):
+            check_component(component, registry)

@@ -78,12 +78,14 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.engine.processes import joined
     from rainrestore.engine.screen import ScreenHook, ScreenRunner, warnings_in_log
     from rainrestore.errors import ConfigError
+    from rainrestore.registry import check_config
 
     keep_freed_memory()
     out = args.out or default_work_dir(args.config) / 'test'
     config = for_testing(
         load_config(args.config, args.cfg_options, args.data), args.config, args.split, out, args.images
     )
+    check_config(config)
     if args.pictures:
         config.custom_hooks.append({'type': 'RestoredPicturesHook', 'folder': str(out / 'restored')})
     device = None if args.device is None else find_device(args.device)

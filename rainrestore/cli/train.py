@@ -66,12 +66,13 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.engine.screen import ScreenHook, ScreenRunner, warnings_in_log
     from rainrestore.engine.signals import exit_code
     from rainrestore.errors import ConfigError
-    from rainrestore.registry import RUNNERS
+    from rainrestore.registry import RUNNERS, check_config
 
     keep_freed_memory()
     config = load_config(args.config, args.cfg_options, args.data, args.more_data)
     if not config.get('train_cfg'):
         raise ConfigError(f'{args.config} has no train_cfg: it describes what is tested only (rainrestore test)')
+    check_config(config)
     config.work_dir = args.work_dir or config.get('work_dir') or str(default_work_dir(args.config))
     config.launcher = args.launcher
     if args.amp is not None:

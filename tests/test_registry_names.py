@@ -1,0 +1,46 @@
+"""A misspelt component or option is named together with the nearest one that exists."""
+
+import pytest
+
+from rainrestore.errors import ConfigError
+from rainrestore.registry import HOOKS, MODELS, check_component, check_config
+
+
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        ({'type': 'FCGGAM'}, "type='FCGGAM': no model has this name .did you mean 'FCGGAN'"),
+        ({'type': 'FCGGAN', 'generatr': {}}, "FCGGAN has no option 'generatr' .did you mean 'generator'"),
+        # An option of a class that the component inherits from.
+        ({'type': 'HiFaceGAN', 'discriminater': {}}, "HiFaceGAN has no option 'discriminater' .did you mean 'discrim"),
+        ({'type': 'FCGGAN', 'fixed_norms': ()}, "FCGGAN: 'fixed_norms' was renamed to 'freeze_bn'"),
+        ({'type': 'FCGGenerator', 'direct': True}, "FCGGenerator: 'direct' was renamed to 'subpixel_head'"),
+        # Parts of mmengine and torch are checked as well.
+        ({'type': 'BaseDataPreprocessor', 'non_blockin': 1}, "BaseDataPreprocessor has no option 'non_blockin'"),
+    ],
+)
+def test_wrong_names(config: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        MODELS.build(config)
+    with pytest.raises(ConfigError, match=message):
+        check_config({'model': config})
+
+
+def test_right_names() -> None:
+    check_component({'type': 'FCGGAN', 'generator': {}, 'freeze_bn': (), '_scope_': 'rainrestore'}, MODELS)
+    check_component({'type': 'HiFaceGAN', 'feature_loss': None, 'contrastive_loss': None, 'generator': {}}, MODELS)
+    check_component({'type': 'CheckpointHook', 'interval': 1, 'save_best': 'PSNR'}, HOOKS)
+
+
+def test_every_place_of_a_config() -> None:
+    check_config({})
+    check_config({'test_evaluator': {'type': 'RestorationEvaluator', 'metrics': [{'type': 'PSNR'}]}})
+    for config, message in (
+        ({'val_evaluator': [{'type': 'PSNRR'}]}, "'PSNR'"),
+        ({'test_evaluator': {'type': 'PSNRR'}}, "'PSNR'"),
+        ({'custom_hooks': [{'type': 'EMAHok'}]}, "'EMAHook'"),
+        ({'train_dataloader': {'dataset': {'type': 'FaceDatset'}}}, 'no dataset has this name'),
+        ({'test_dataloader': {'dataset': {'pipeline': [{'type': 'FlipFaec'}]}}}, "'FlipFace'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            check_config(config)
