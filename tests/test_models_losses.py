@@ -24,7 +24,7 @@ from rainrestore.models.losses import (
     VGG16Features,
     perceptual,
 )
-from rainrestore.models.networks import RainEstimate
+from rainrestore.physics import RainEstimate
 
 GENERATOR = torch.Generator().manual_seed(7)
 

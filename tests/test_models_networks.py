@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from rainrestore.errors import ConfigError, MissingPackageError
 from rainrestore.models.networks import HRRM, FaceParsingUNet, FCGGenerator, NetworkTrunk, SRGANDiscriminator
-from rainrestore.models.networks.hrrm import RainEstimate
 from rainrestore.optional import optional_import
+from rainrestore.physics import RainEstimate
 from rainrestore.registry import MODELS
 
 MODELS.import_from_location()

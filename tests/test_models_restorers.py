@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from rainrestore.datasets import FaceDataset
 from rainrestore.engine.config import load_config
 from rainrestore.engine.optim import SlotOptimWrapperConstructor
-from rainrestore.models.networks import RainEstimate
 from rainrestore.models.restorers import FCGGAN, FaceParser, RainRemover
 from rainrestore.models.restorers.fcg_gan import LocalDiscriminator
+from rainrestore.physics import RainEstimate
 from rainrestore.physics import forward as rain_forward
 from rainrestore.registry import MODELS
 

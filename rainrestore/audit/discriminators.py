@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from rainrestore.audit.faces import TestFaces
 from rainrestore.checkpoints import is_training_only
 from rainrestore.models.inspection import gradient_norms, gradient_shares, slot_modules
-from rainrestore.models.restorers import FCGGAN
+from rainrestore.models.restorers import AdversarialRestorer
 
 PICTURE, GENERATOR, ALL = 'picture', 'generator', 'all'
-#: What is reported of each discriminator, of what ``FCGGAN`` logs in training.
+#: What is reported of each discriminator, of what ``AdversarialRestorer`` logs in training.
 LOGGED = ('accuracy', 'slope', 'prob_real', 'prob_fake')
 
 
@@ -50,13 +50,13 @@ class _NoOptimiser:
         pass
 
 
-def has_discriminators(model: nn.Module) -> TypeGuard[FCGGAN]:
+def has_discriminators(model: nn.Module) -> TypeGuard[AdversarialRestorer]:
     """Whether a restorer has discriminators of the kind that can be audited."""
-    return isinstance(model, FCGGAN) and bool(_weights(model.state_dict()))
+    return isinstance(model, AdversarialRestorer) and bool(_weights(model.state_dict()))
 
 
 def audit_discriminators(
-    model: FCGGAN, state_dict: Mapping[str, Tensor], faces: TestFaces
+    model: AdversarialRestorer, state_dict: Mapping[str, Tensor], faces: TestFaces
 ) -> DiscriminatorsAudit | None:
     """Judge the true and the restored faces.
 
@@ -107,7 +107,7 @@ def _weights(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _generator_losses(
-    model: FCGGAN, data: dict[str, Any]
+    model: AdversarialRestorer, data: dict[str, Any]
 ) -> tuple[dict[str, Tensor], Tensor, Tensor, tuple[str, Tensor]]:
     """The losses, H^ and H, and the slot that gives H^ with H^ as a part of the graph."""
     outputs: list[tuple[str, Any]] = []
@@ -125,7 +125,7 @@ def _generator_losses(
 
 
 def _gradient_norms(
-    model: FCGGAN, losses: Mapping[str, Tensor], slot: str, picture: Tensor
+    model: AdversarialRestorer, losses: Mapping[str, Tensor], slot: str, picture: Tensor
 ) -> dict[str, dict[str, float]]:
     trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     targets = {

@@ -37,8 +37,8 @@ class RestorerDataParallel(nn.Module):
     So N processes take the same step as one with N times the batch, for losses that are means over the batch. In
     difference to torch's ``DistributedDataParallel``, forward is not involved: slots may be called several times a
     step, by any of their methods, with some of them frozen or unused, as
-    :class:`~rainrestore.models.restorers.FCGGAN` does in its alternating steps, and there is nothing to say about
-    unused parameters or static graphs. The gradients travel after the backward pass instead of during it.
+    :class:`~rainrestore.models.restorers.AdversarialRestorer` does in its alternating steps, and nothing has to be
+    said about unused parameters or static graphs. The gradients travel after the backward pass instead of during it.
 
     - Where gradients are accumulated, they are averaged once, when the optimiser steps.
     - The returned log is the mean over the processes as well.

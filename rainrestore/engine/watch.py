@@ -35,8 +35,8 @@ class TrainingWatchHook(Hook):
     - A layer (convolution or linear) whose mean absolute weight has fallen below 1/100 of that at the start of the run.
     - An output of a slot that is the same for all samples of the batch (:func:`~rainrestore.models.inspection.
       relative_spread` at most 1e-3).
-    - A discriminator that wins: its ``accuracy_NAME``, as :class:`~rainrestore.models.restorers.FCGGAN` logs it, is 1.0
-      for ``wins`` of its steps in a row.
+    - A discriminator that wins: its ``accuracy_NAME``, as logged by
+      :class:`~rainrestore.models.restorers.AdversarialRestorer`, is 1.0 for ``wins`` of its steps in a row.
     - A loss term whose gradient, for all weights that the step trains, has less than 1/1000 of the sum of the terms'
       L2 norms.
 

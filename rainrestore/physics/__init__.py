@@ -1,6 +1,6 @@
 """The heavy rain model as pure functions on arrays and tensors; knows nothing of mmengine."""
 
-from rainrestore.physics.inverse import invert
+from rainrestore.physics.inverse import RainEstimate, invert
 from rainrestore.physics.rain import (
     RAIN_RANGES,
     REFERENCE_SIDE,
@@ -18,6 +18,7 @@ from rainrestore.physics.resample import enlarge, resize, shrink
 __all__ = [
     'RAIN_RANGES',
     'REFERENCE_SIDE',
+    'RainEstimate',
     'RainRanges',
     'RainRangesError',
     'RainScene',

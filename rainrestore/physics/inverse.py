@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 from rainrestore.physics.rain import Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class RainEstimate(NamedTuple):
+    """The terms of eq. 2 as estimated from N rainy images of h x w.
+
+    Attributes:
+        lr: J, the image without rain, (N, 3, h, w) in [0, 1].
+        streak: S, the sum of the rain layers, (N, 3, h, w) in [0, 1].
+        transmission: T, (N, 1, h, w) in (0, 1].
+        airlight: A, (N, 3, 1, 1) in [0, 1].
+    """
+
+    lr: Tensor
+    streak: Tensor
+    transmission: Tensor
+    airlight: Tensor
 
 
 def invert(I: Array, S: Array, T: Array, A: Array, floor: float = 0.1) -> Array:  # noqa: E741 (the paper's name)

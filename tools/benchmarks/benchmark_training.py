@@ -41,7 +41,7 @@ from rainrestore.engine.device import find_device
 from rainrestore.engine.optim import AutocastOptimWrapper
 from rainrestore.models.losses.perceptual import MeanSquare
 from rainrestore.models.networks.generator import FCGGenerator
-from rainrestore.models.restorers import FCGGAN
+from rainrestore.models.restorers import FCGGAN, AdversarialRestorer
 from rainrestore.models.restorers.base import BaseRestorer
 from rainrestore.models.restorers.preprocessor import RestorationPreprocessor
 from rainrestore.registry import DATASETS, MODELS
@@ -74,7 +74,7 @@ class WholeNetwork(nn.Module):
 
 
 @MODELS.register_module()
-class AllCritics(nn.Module):
+class AllDiscriminators(nn.Module):
     """The discriminators of a config as one: H -> the logits of all."""
 
     def __init__(self, config: dict) -> None:
@@ -200,7 +200,7 @@ def build_reference(pair: str, channels: int = 64, blocks: int = 16) -> tuple[nn
         parts = dict(
             _foreign(channels, blocks),
             generator=dict(type='rainrestore.WholeNetwork', config=bare),
-            discriminator=dict(type='rainrestore.AllCritics', config=bare),
+            discriminator=dict(type='rainrestore.AllDiscriminators', config=bare),
             pixel_loss=dict(type='mmagic.MSELoss', loss_weight=1.0),
             perceptual_loss=_vgg('vgg16', {'1': 1.0, '8': 1.0, '15': 1.0}, 1e-3, 'mse'),
         )
@@ -290,7 +290,9 @@ LEVERS: dict[str, Callable[[], AbstractContextManager]] = {
         _replaced(RestorationPreprocessor, 'forward', _inputs_channels_first),
     ),
     'features compared in their own precision': lambda: _replaced(MeanSquare, 'apply', _mean_square),
-    'frozen discriminators': lambda: _replaced(FCGGAN, 'frozen_discriminators', lambda model: nullcontext()),
+    'frozen discriminators': lambda: _replaced(
+        AdversarialRestorer, 'frozen_discriminators', lambda model: nullcontext()
+    ),
     'pixel shuffle after the last convolution': lambda: _replaced(
         FCGGenerator, 'reconstruct', lambda model, features: model.tail(model.upsampler(features))
     ),

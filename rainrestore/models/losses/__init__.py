@@ -1,13 +1,15 @@
-"""What is minimised: losses, each a registered component with its equation."""
+"""Losses, each a registered component with its equation."""
 
 from rainrestore.models.losses.adversarial import (
     AdversarialLoss,
+    CrossEntropyAdversarialLoss,
+    HingeAdversarialLoss,
+    LeastSquaresAdversarialLoss,
     LinearAdversarialLoss,
     RelativisticAdversarialLoss,
 )
 from rainrestore.models.losses.contrastive import ContrastiveLoss
-from rainrestore.models.losses.cross_entropy import CrossEntropyAdversarialLoss
-from rainrestore.models.losses.patch import FeatureMatchingLoss, HingeAdversarialLoss, LeastSquaresAdversarialLoss
+from rainrestore.models.losses.feature_matching import FeatureMatchingLoss
 from rainrestore.models.losses.perceptual import PerceptualLoss, VGG16Features
 from rainrestore.models.losses.pixel import (
     MSELoss,

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rainrestore.datasets.labels import LABEL_SHARES
-from rainrestore.models.networks.hrrm import RainEstimate
+from rainrestore.physics import RainEstimate
 from rainrestore.physics import forward as rain_forward
 from rainrestore.registry import MODELS
 

@@ -14,7 +14,7 @@ from rainrestore.models.networks.heavy_rain import (
     StreakNet,
 )
 from rainrestore.models.networks.hifacegan import HiFaceNet
-from rainrestore.models.networks.hrrm import HRRM, RainEstimate
+from rainrestore.models.networks.hrrm import HRRM
 from rainrestore.models.networks.image_to_image import ImageToImageGenerator
 from rainrestore.models.networks.patch_discriminator import MultiScalePatchDiscriminator
 from rainrestore.models.networks.raindrops import RaindropUNet
@@ -36,7 +36,6 @@ __all__ = [
     'ImageToImageGenerator',
     'MultiScalePatchDiscriminator',
     'NetworkTrunk',
-    'RainEstimate',
     'RaindropUNet',
     'RefinementUNet',
     'ResNetEncoder',

@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from rainrestore.models.networks.hrrm import RainEstimate
 from rainrestore.models.networks.layers import enlarge
 from rainrestore.models.networks.unet import UNet
-from rainrestore.physics import invert
+from rainrestore.physics import RainEstimate, invert
 from rainrestore.registry import MODELS
 
 

@@ -1,7 +1,7 @@
 """HRRM: the interpretable heavy rain removal module (paper section 3.3)."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -9,24 +9,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from rainrestore.models.networks.layers import DenseLayer, Transition, average_cells, crop_to, pad_to_multiple
-from rainrestore.physics.inverse import invert
+from rainrestore.physics import RainEstimate, invert
 from rainrestore.registry import MODELS
-
-
-class RainEstimate(NamedTuple):
-    """What the module reads from a rainy image I; N images of h x w.
-
-    Attributes:
-        lr: J, the image without rain, (N, 3, h, w) in [0, 1].
-        streak: S, the sum of the rain layers, (N, 3, h, w) in [0, 1].
-        transmission: T, (N, 1, h, w) in (0, 1].
-        airlight: A, (N, 3, 1, 1) in [0, 1].
-    """
-
-    lr: Tensor
-    streak: Tensor
-    transmission: Tensor
-    airlight: Tensor
 
 
 class DenseDecoder(nn.Module):

@@ -1,5 +1,6 @@
-"""What is trained: one learning scheme a file."""
+"""Restorers: one learning scheme for each file."""
 
+from rainrestore.models.restorers.adversarial import AdversarialRestorer
 from rainrestore.models.restorers.base import BaseRestorer
 from rainrestore.models.restorers.baselines import ClassicRestorer
 from rainrestore.models.restorers.conditional_gan import ConditionalGAN
@@ -15,6 +16,7 @@ from rainrestore.models.restorers.references import MirroredFCGGAN, OracleFCGGAN
 
 __all__ = [
     'FCGGAN',
+    'AdversarialRestorer',
     'BaseRestorer',
     'ClassicRestorer',
     'ConditionalGAN',

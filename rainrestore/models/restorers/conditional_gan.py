@@ -1,4 +1,4 @@
-"""An image-to-image GAN: the discriminators see what was restored beside what it was restored from."""
+"""An image-to-image GAN, whose discriminator sees the restored picture and the input."""
 
 from typing import Any
 
@@ -6,20 +6,20 @@ import torch
 from torch import Tensor, nn
 
 from rainrestore.models.networks.layers import enlarge
+from rainrestore.models.restorers.adversarial import AdversarialRestorer
 from rainrestore.models.restorers.base import build_slot
-from rainrestore.models.restorers.fcg_gan import FCGGAN
 from rainrestore.registry import MODELS
 
 
 @MODELS.register_module()
-class ConditionalGAN(FCGGAN):
-    """:class:`FCGGAN` whose discriminators judge D(I, H), I enlarged to the size of H (pix2pix, Isola et al. 2017).
+class ConditionalGAN(AdversarialRestorer):
+    """The discriminator computes D(I, H), with I enlarged to the size of H (pix2pix, Isola et al. 2017).
 
-    The generator steps first; pix2pix lets the discriminator step first, which is the same but for the very first step.
+    The generator steps first. Pix2pix steps the discriminator first; only the very first step differs.
 
     Args:
-        contrastive_loss: config of a loss of H^, H and I, which pushes H^ away from I; None as in pix2pix.
-        **slots: see :class:`FCGGAN`.
+        contrastive_loss: Config of a loss of H^, H and I that pushes H^ away from I; None as in pix2pix.
+        **slots: As :class:`AdversarialRestorer`.
     """
 
     def __init__(self, contrastive_loss: dict | None = None, **slots: Any) -> None:
@@ -27,15 +27,14 @@ class ConditionalGAN(FCGGAN):
         self.contrastive_loss = build_slot(contrastive_loss)
 
     def picture_losses(self, face: Tensor, truth: Tensor, inputs: Tensor) -> dict[str, Tensor]:
-        """As :class:`FCGGAN`'s, and the contrastive loss."""
+        """As :class:`AdversarialRestorer`, and ``loss_contrastive``."""
         losses = super().picture_losses(face, truth, inputs)
         if self.contrastive_loss is not None:
-            degraded = enlarge(inputs, face.shape[-2:])
-            losses['loss_contrastive'] = self.contrastive_loss(face, truth, degraded)
+            losses['loss_contrastive'] = self.contrastive_loss(face, truth, enlarge(inputs, face.shape[-2:]))
         return losses
 
     def discriminate(self, discriminator: nn.Module, face: Tensor, inputs: Tensor) -> Any:
-        """What D says of concat(I, H) (N, 6, H, W) in [-1, 1]."""
+        """The discriminator's output for concat(I, H) (N, 6, H, W) in [-1, 1]."""
         return discriminator(self.pair(inputs, face))
 
     @staticmethod

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from rainrestore.models.losses.adversarial import LinearAdversarialLoss
+from rainrestore.models.losses.adversarial import AdversarialLoss
 from rainrestore.models.losses.pixel import RainParameterLoss
-from rainrestore.models.networks.hrrm import RainEstimate
 from rainrestore.models.networks.layers import enlarge
-from rainrestore.models.restorers.base import BaseRestorer
+from rainrestore.models.restorers.base import BaseRestorer, build_slot
 from rainrestore.models.restorers.conditional_gan import ConditionalGAN
 from rainrestore.models.restorers.rain_removal import estimate_outputs
+from rainrestore.physics import RainEstimate
 from rainrestore.registry import MODELS
 
 if TYPE_CHECKING:
@@ -65,49 +65,55 @@ class HeavyRainRemover(BaseRestorer):
 class HeavyRainGAN(ConditionalGAN):
     """Stage 2: H^ = G(J0, A), with a depth-guided discriminator of concat(I, H^).
 
-    The loop is :class:`FCGGAN`'s, with J0 = the estimator's inverse in the place of J^. Beside its adversarial loss the
-    discriminator minimises (f_MSE(M(H^), 1 - T^) + f_MSE(M(H), 0)) / 2, M its map of depth and T^ the estimate of the
-    physics. The faces of ``rain_v1`` have one depth, so that the map is a flat one here and guides little.
+    J0 is the estimator's inverse of the rain model. Beside its adversarial loss the discriminator minimises
+    ``(f_MSE(M(H^), 1 - T^) + f_MSE(M(H), 0)) / 2``, with its depth map M and the estimated transmission T^. The faces
+    of ``rain_v1`` have one depth each, so the map is flat here and guides little.
 
-    The original holds the estimator fixed in this stage. Here ``rain_loss`` (that of stage 1) stays, so that the stage
-    also trains from nothing and S, T and A remain what they are named after while the whole is tuned.
+    The original freezes the estimator in this stage. Here the loss of stage 1 stays (``rain_loss``): the stage can
+    train from scratch, and S, T and A keep their meaning.
 
     Args:
-        **slots: as for :class:`FCGGAN`; ``rain_removal`` is a ``HeavyRainEstimator``, ``generator`` a
-            ``RefinementUNet``, ``rain_loss`` a :class:`~rainrestore.models.losses.RainParameterLoss`, and each
-            discriminator a ``DepthGuidedDiscriminator``.
+        rain_removal: Config of a ``HeavyRainEstimator``.
+        rain_loss: Config of a :class:`~rainrestore.models.losses.RainParameterLoss`, or None.
+        **slots: As :class:`ConditionalGAN`; ``generator`` is a ``RefinementUNet`` and ``discriminator`` a
+            ``DepthGuidedDiscriminator``.
     """
 
-    def build_generator(self, config: dict) -> nn.Module:
-        """The refinement network; it is given J0 and A whatever the other slots hold."""
-        return MODELS.build(config)
+    def __init__(self, rain_removal: dict, rain_loss: dict | None = None, **slots: Any) -> None:
+        super().__init__(priors={'rain_removal': MODELS.build(rain_removal)}, **slots)
+        self.rain_loss = build_slot(rain_loss)
 
-    def generate(self, inputs: Tensor) -> tuple[Tensor, RainEstimate, None]:
+    def generate(self, inputs: Tensor) -> tuple[Tensor, RainEstimate]:
         """I (N, 3, h, w) -> H^ (N, 3, s h, s w), and the estimate at that size."""
         estimate = self.rain_removal(inputs)
-        return self.generator(estimate.lr, estimate.airlight), estimate, None
+        return self.generator(estimate.lr, estimate.airlight), estimate
 
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
         """I (N, 3, h, w) -> ``pred_img`` (N, 3, s h, s w); ``lr_img``, ``streak``, ``transmission``, ``airlight``."""
-        face, estimate, _ = self.generate(inputs)
+        face, estimate = self.generate(inputs)
         return {'pred_img': face, **estimate_outputs(self.rain_removal.at_low_resolution(estimate, inputs))}
 
-    def rain_losses(
-        self, estimate: RainEstimate, inputs: Tensor, data_samples: 'Sequence[DataSample]'
-    ) -> dict[str, Tensor]:
-        """The losses of stage 1."""
-        return parameter_losses(self, self.rain_loss, estimate, data_samples)
+    def remove_rain(self, inputs: Tensor) -> dict[str, Tensor]:
+        """I (N, 3, h, w) -> ``lr_img``, ``streak``, ``transmission``, ``airlight``, at h x w."""
+        return estimate_outputs(self.rain_removal.at_low_resolution(self.rain_removal(inputs), inputs))
 
-    def discriminate(self, discriminator: nn.Module, face: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and map of depth of D on concat(I, H)."""
-        return discriminator(self.pair(inputs, face))
+    def supervised_losses(
+        self, inputs: Tensor, data_samples: 'Sequence[DataSample]'
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """The losses of H^, and those of stage 1."""
+        truth = self.truth(data_samples, 'gt_img')
+        face, estimate = self.generate(inputs)
+        losses = self.picture_losses(face, truth, inputs)
+        if self.rain_loss is not None:
+            losses |= parameter_losses(self, self.rain_loss, estimate, data_samples)
+        return losses, face, truth
 
     def logits(self, output: tuple[Tensor, Tensor]) -> Tensor:
-        """The first of the two."""
+        """The first of logits (N,) and depth map."""
         return output[0]
 
-    def discriminator_loss(self, adversarial: LinearAdversarialLoss, real: Any, fake: Any, inputs: Tensor) -> Tensor:
-        """The adversarial loss and that of the map of depth."""
+    def discriminator_loss(self, adversarial: AdversarialLoss, real: Any, fake: Any, inputs: Tensor) -> Tensor:
+        """The adversarial loss and the loss of the depth map."""
         (_, real_map), (_, fake_map) = real, fake
         with torch.no_grad():
             depth = F.adaptive_avg_pool2d(1 - self.rain_removal.transmission_of(inputs), fake_map.shape[-2:])

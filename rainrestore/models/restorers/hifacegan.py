@@ -22,8 +22,8 @@ class HiFaceGAN(ConditionalGAN):
     and the discriminator its adversarial loss, hinge as published. It has no ``pixel_loss``.
 
     Args:
-        feature_loss: feature matching, or None.
-        **slots: see :class:`FCGGAN`.
+        feature_loss: Feature matching, or None.
+        **slots: As :class:`ConditionalGAN`.
     """
 
     def __init__(self, feature_loss: dict | None = None, **slots: Any) -> None:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from rainrestore.models.networks.hrrm import RainEstimate
 from rainrestore.models.restorers.base import BaseRestorer, build_slot
+from rainrestore.physics import RainEstimate
 from rainrestore.registry import MODELS
 
 if TYPE_CHECKING:

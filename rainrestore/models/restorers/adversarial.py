@@ -1,0 +1,211 @@
+"""Adversarial training of a generator against any number of discriminators."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import Tensor, nn
+
+from rainrestore.models.losses.adversarial import AdversarialLoss
+from rainrestore.models.restorers.base import BaseRestorer, build_slot
+
+if TYPE_CHECKING:
+    from mmagic.structures import DataSample
+
+#: Below this mean slope of an adversarial loss a warning says that the generator gets no gradient.
+SATURATED_SLOPE = 1e-4
+
+
+class AdversarialRestorer(BaseRestorer):
+    """A generator and its discriminators, trained in turns.
+
+    Each iteration first minimises the generator's losses, with the weights of the discriminators frozen, and then each
+    discriminator's loss on the true face H and on the same restored face H^, detached. H and H^ are separate batches,
+    so batch norm in a discriminator never mixes them.
+
+    Optimised by :class:`~rainrestore.engine.SlotOptimWrapperConstructor` with the groups ``generator`` and
+    ``discriminator``.
+
+    A subclass overrides as few of these as it needs:
+
+    - :meth:`supervised_losses`: the generator's other losses;
+    - :meth:`discriminators`: which discriminators there are;
+    - :meth:`discriminate`: the input of a discriminator;
+    - :meth:`logits`, :meth:`generator_terms`, :meth:`needs_real_logits` and :meth:`discriminator_loss`: the losses of a
+      discriminator whose output is more than logits.
+
+    Args:
+        generator: Config of the generator.
+        pixel_loss: Loss between H^ and H, or None.
+        discriminator: Config of the global discriminator, or None.
+        perceptual_loss: Perceptual loss between H^ and H, or None.
+        adversarial_loss: Config of the loss of the global discriminator.
+        generator_steps: Generator steps for each discriminator step; 1 or more. More steps hold back discriminators
+            that win too easily.
+        freeze_bn: Slots whose batch norms keep their statistics; see :meth:`~BaseRestorer.freeze_bn`.
+        priors: Attribute name -> module whose output the generator takes, in the order of the parameters.
+        data_preprocessor: See :class:`BaseRestorer`.
+        init_cfg: Initialization config of mmengine.
+
+    Raises:
+        ValueError: A discriminator without a loss, or ``generator_steps`` below 1.
+    """
+
+    def __init__(
+        self,
+        generator: dict,
+        pixel_loss: dict | None,
+        discriminator: dict | None = None,
+        perceptual_loss: dict | None = None,
+        adversarial_loss: dict | None = None,
+        generator_steps: int = 1,
+        freeze_bn: Sequence[str] = (),
+        priors: Mapping[str, nn.Module | None] | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        if generator_steps < 1:
+            raise ValueError(f'generator_steps must be at least 1, got {generator_steps}')
+        if discriminator is not None and adversarial_loss is None:
+            raise ValueError('discriminator needs adversarial_loss: give the loss or drop the slot')
+        for name, module in (priors or {}).items():
+            setattr(self, name, module)
+        self.generator = build_slot(generator)
+        self.discriminator = build_slot(discriminator)
+        self.pixel_loss = build_slot(pixel_loss)
+        self.perceptual_loss = build_slot(perceptual_loss)
+        self.adversarial_loss = build_slot(adversarial_loss if discriminator is not None else None)
+        self.generator_steps = generator_steps
+        self.freeze_bn(freeze_bn)
+
+    def restore(self, inputs: Tensor) -> dict[str, Tensor]:
+        """I (N, 3, h, w) -> ``pred_img`` (N, 3, s h, s w), both in [0, 1]."""
+        return {'pred_img': self.generator(inputs)}
+
+    def remove_rain(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Nothing: the generator alone has no estimate of the rain."""
+        return {}
+
+    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+        """The generator's losses; see :meth:`generator_losses`."""
+        return self.generator_losses(inputs, data_samples)[0]
+
+    def supervised_losses(
+        self, inputs: Tensor, data_samples: 'Sequence[DataSample]'
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """The generator's losses without the adversarial ones, H^ and H, both (N, 3, H, W)."""
+        truth = self.truth(data_samples, 'gt_img')
+        face = self.generator(inputs)
+        return self.picture_losses(face, truth, inputs), face, truth
+
+    def picture_losses(self, face: Tensor, truth: Tensor, inputs: Tensor) -> dict[str, Tensor]:
+        """The losses between H^ and H: ``loss_pixel`` and ``loss_vgg``, where their slots are filled."""
+        slots = {'loss_pixel': self.pixel_loss, 'loss_vgg': self.perceptual_loss}
+        return {name: loss(face, truth) for name, loss in slots.items() if loss is not None}
+
+    def discriminators(self) -> Iterator[tuple[str, nn.Module, Any]]:
+        """Name, network and adversarial loss of each discriminator."""
+        if self.discriminator is not None:
+            yield 'global', self.discriminator, self.adversarial_loss
+
+    def discriminate(self, discriminator: nn.Module, face: Tensor, inputs: Tensor) -> Any:
+        """The output of a discriminator for faces (N, 3, H, W); a conditional one also sees I (N, 3, h, w)."""
+        return discriminator(face)
+
+    def logits(self, output: Any) -> Tensor:
+        """The logits in the output of :meth:`discriminate`."""
+        return output
+
+    def needs_real_logits(self, adversarial: AdversarialLoss) -> bool:
+        """Whether :meth:`generator_terms` needs the discriminator's output for H."""
+        return adversarial.relativistic
+
+    def generator_terms(self, adversarial: AdversarialLoss, fake: Any, real: Any) -> dict[str, Tensor]:
+        """Name -> loss of the generator, from a discriminator's outputs for H^ and H (None if not needed)."""
+        return {'adv': adversarial.generator_loss(self.logits(fake), None if real is None else self.logits(real))}
+
+    def discriminator_loss(self, adversarial: AdversarialLoss, real: Any, fake: Any, inputs: Tensor) -> Tensor:
+        """Loss of one discriminator, from its outputs for H and H^."""
+        return adversarial.discriminator_loss(self.logits(real), self.logits(fake))
+
+    def generator_losses(
+        self, inputs: Tensor, data_samples: 'Sequence[DataSample]'
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """All losses of the generator, the restored face H^ (detached) and the truth H."""
+        losses, face, truth = self.supervised_losses(inputs, data_samples)
+        for name, discriminator, adversarial in self.discriminators():
+            real = None
+            if self.needs_real_logits(adversarial):
+                with torch.no_grad():
+                    real = self.discriminate(discriminator, truth, inputs)
+            terms = self.generator_terms(adversarial, self.discriminate(discriminator, face, inputs), real)
+            losses |= {f'loss_{term}_{name}': value for term, value in terms.items()}
+        return losses, face.detach(), truth
+
+    @contextmanager
+    def frozen_discriminators(self) -> Iterator[None]:
+        """No gradients of the discriminators' weights, which the generator's step does not use."""
+        for _, discriminator, _ in self.discriminators():
+            discriminator.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for _, discriminator, _ in self.discriminators():
+                discriminator.requires_grad_(True)
+
+    def train_step(
+        self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict | dict[str, OptimWrapper]
+    ) -> dict[str, Tensor]:
+        """Step the generator and then, every ``generator_steps`` iterations, each discriminator.
+
+        Returns:
+            The losses; ``psnr_train`` in dB (RGB, no crop, of the batch's mean squared error); and for each
+            discriminator the mean probabilities ``prob_real`` and ``prob_fake``, its ``accuracy`` on both and the
+            ``slope`` of its loss, near 0 where the generator gets no gradient.
+        """
+        batch = self.data_preprocessor(data, training=True)
+        wrappers: Any = optim_wrapper
+        with self.frozen_discriminators():
+            with wrappers['generator'].optim_context(self):
+                losses, face, truth = self.generator_losses(batch['inputs'], batch['data_samples'])
+            total, log = self.parse_losses(losses)
+            wrappers['generator'].update_params(total)
+        log['psnr_train'] = -10 * (face - truth).square().mean().log10()
+        # The runner's counter continues in a resumed run; outside a runner every step is the first.
+        iteration = MessageHub.get_current_instance().runtime_info.get('iter', 0)
+        if any(self.discriminators()) and iteration % self.generator_steps == 0:
+            log |= self.discriminator_step(face, truth, batch['inputs'], wrappers['discriminator'])
+        return log
+
+    def discriminator_step(
+        self, face: Tensor, truth: Tensor, inputs: Tensor, optim_wrapper: OptimWrapper
+    ) -> dict[str, Tensor]:
+        """Step every discriminator on H^ (detached) and H, (N, 3, H, W), restored from I; returns the log."""
+        losses: dict[str, Tensor] = {}
+        log: dict[str, Tensor] = {}
+        with optim_wrapper.optim_context(self):
+            for name, discriminator, adversarial in self.discriminators():
+                of_truth, of_face = (self.discriminate(discriminator, picture, inputs) for picture in (truth, face))
+                losses[f'loss_disc_{name}'] = self.discriminator_loss(adversarial, of_truth, of_face, inputs)
+                real, fake = self.logits(of_truth), self.logits(of_face)
+                if adversarial.relativistic:
+                    # A common offset of all logits has no meaning in a relativistic loss.
+                    real, fake = real - fake.mean(), fake - real.mean()
+                log[f'prob_real_{name}'] = real.detach().sigmoid().mean()
+                log[f'prob_fake_{name}'] = fake.detach().sigmoid().mean()
+                log[f'accuracy_{name}'] = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
+                log[f'slope_{name}'] = adversarial.slope(fake)
+        total, parsed = self.parse_losses(losses)
+        optim_wrapper.update_params(total)
+        parsed.pop('loss')
+        for name, _, _ in self.discriminators():
+            if log[f'slope_{name}'] < SATURATED_SLOPE:
+                MMLogger.get_current_instance().warning(
+                    'the %s discriminator is saturated (slope %.1e): it gives the generator no gradient',
+                    name, log[f'slope_{name}'],
+                )  # fmt: skip
+        return parsed | log
