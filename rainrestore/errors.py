@@ -4,6 +4,8 @@ The command line turns any of them into one line and exit code 2; every other ex
 keeps its traceback.
 """
 
+import os
+
 
 class RainRestoreError(Exception):
     """Base of every error of this package whose message says what was wrong and what to do about it."""
@@ -23,3 +25,20 @@ class NonFiniteError(RainRestoreError):
 
 class MissingPackageError(RainRestoreError):
     """A package that only some uses need is not installed."""
+
+
+class DatasetError(RainRestoreError, ValueError):
+    """A data set that cannot be used as it is; the message names the folder or file and says what to do."""
+
+
+class ImageFileError(DatasetError):
+    """One file that cannot be used as a picture or a label map; ``path`` is the file, ``reason`` the cause."""
+
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
+        self.path = str(path)
+        self.reason = reason
+        super().__init__(f'{self.path}: {reason}')
+
+    def __reduce__(self) -> tuple[type['ImageFileError'], tuple[str, str]]:
+        # The default would call __init__ with the message alone, and the error would be lost between processes.
+        return type(self), (self.path, self.reason)

@@ -19,12 +19,12 @@ import rainrestore
 from rainrestore.apis import PictureError, Restorer
 from rainrestore.apis import restorer as module
 from rainrestore.checkpoints import load_weights
-from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
 from rainrestore.engine import config_files
 from rainrestore.engine.config import load_config
 from rainrestore.engine.config_files import bundled_config
-from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.errors import CheckpointError, ConfigError, DatasetError, ImageFileError
+from rainrestore.image_io import list_images, read_image
 from rainrestore.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -17,7 +17,7 @@ from rainrestore.apis import video as video_room
 from rainrestore.apis.video import FrameRestorer
 from rainrestore.apis.video_files import VideoFrame, VideoReader, join_parts, write_part
 from rainrestore.benchmark.scenes import background
-from rainrestore.datasets.image_io import ImageFileError
+from rainrestore.errors import ImageFileError
 from rainrestore.faces import FaceCrop
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -56,7 +56,7 @@ def test_a_users_error_becomes_one_line(doctor, capsys, kind):
 def test_an_error_in_a_loading_process_becomes_one_line(doctor, capsys):
     doctor.outcome = RuntimeError(
         'Caught ImageFileError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n'
-        '  File "fetch.py", line 3, in fetch\nrainrestore.datasets.image_io.ImageFileError: a.png: cut short\n'
+        '  File "fetch.py", line 3, in fetch\nrainrestore.errors.ImageFileError: a.png: cut short\n'
     )
     assert cli.main(['doctor']) == 2
     assert capsys.readouterr().err == 'rainrestore: error: a.png: cut short\n'

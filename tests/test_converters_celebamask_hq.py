@@ -15,7 +15,6 @@ from PIL import Image
 from rainrestore.datasets import LABELS, DatasetError, FaceDataset, ImageFileError
 from rainrestore.datasets.converters.celebamask_hq import (
     convert,
-    main,
     merge_parts,
     shrink_labels,
     split_counts,
@@ -159,6 +158,6 @@ def test_the_tool_prints_json_last_and_fails_in_one_line(release, tmp_path, caps
     assert json.loads(captured.out.splitlines()[-1]) == dict(train=4, val=1, test=1, skipped={})
     assert '6/6' in captured.err  # the progress bar
     with pytest.raises(SystemExit) as stop:
-        main([str(tmp_path / 'nowhere'), str(tmp_path / 'other')])
+        runpy.run_path(str(tool))['main']([str(tmp_path / 'nowhere'), str(tmp_path / 'other')])
     assert stop.value.code == 2
     assert capsys.readouterr().err.startswith('error: ')

@@ -13,11 +13,13 @@ import pytest
 from PIL import Image
 
 from rainrestore.datasets import DatasetError, ImageFileError, PairedDataset
-from rainrestore.datasets.converters.raindrop import convert, corners, main, overlap, shift_between
+from rainrestore.datasets.converters.raindrop import convert, corners, overlap, shift_between
 
 #: Split and name -> how far the wet picture lies right of and below the dry one.
 SHIFTS = {('train', '0'): (0, 0), ('train', '1'): (3, -2), ('test_a', '0'): (-4, 1)}
 DROP = (slice(60, 72), slice(80, 92))
+
+SCRIPT = Path(__file__).parents[1] / 'tools' / 'dataset_converters' / 'raindrop.py'
 
 
 def scene(seed: int) -> np.ndarray:
@@ -96,16 +98,15 @@ def test_what_is_wrong_is_said(release: Path, tmp_path: Path, capsys: pytest.Cap
         convert(release, tmp_path / 'out', size=64, progress=False)
     (release / 'train' / 'gt' / '0_clean.png').unlink()
     with pytest.raises(SystemExit) as stopped:
-        main([str(release), str(tmp_path / 'other')])
+        runpy.run_path(str(SCRIPT))['main']([str(release), str(tmp_path / 'other')])
     assert stopped.value.code == 2 and 'counterpart is missing' in capsys.readouterr().err
 
 
 def test_as_a_script(
     release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script = Path(__file__).parents[1] / 'tools' / 'dataset_converters' / 'raindrop.py'
-    monkeypatch.setattr(sys, 'argv', [script.name, str(release), str(tmp_path / 'out'), '--size', '90'])
+    monkeypatch.setattr(sys, 'argv', [SCRIPT.name, str(release), str(tmp_path / 'out'), '--size', '90'])
     with pytest.raises(SystemExit) as stopped:
-        runpy.run_path(str(script), run_name='__main__')
+        runpy.run_path(str(SCRIPT), run_name='__main__')
     assert stopped.value.code == 0
     assert json.loads(capsys.readouterr().out)['train'] == 12

@@ -11,7 +11,7 @@ from PIL import Image
 from rainrestore.datasets import DatasetError
 from rainrestore.datasets.face_dataset import BUNDLED_DATA
 from rainrestore.datasets.label_shares import label_shares
-from rainrestore.datasets.labels import NUM_LABELS, PORTRAIT_LABELS
+from rainrestore.labels import NUM_LABELS, PORTRAIT_LABELS
 
 TOOL = Path(__file__).parents[1] / 'tools' / 'dataset_converters' / 'label_shares.py'
 

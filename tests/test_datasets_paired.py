@@ -8,9 +8,9 @@ from narrow import narrow
 from PIL import Image
 
 from rainrestore.datasets import PairedDataset
-from rainrestore.datasets.image_io import DatasetError, ImageFileError
 from rainrestore.engine.config import load_config
 from rainrestore.engine.optim import SlotOptimWrapperConstructor
+from rainrestore.errors import DatasetError, ImageFileError
 from rainrestore.registry import DATASETS, MODELS, TRANSFORMS
 
 RAINDROP = dict(type='PairedDataset', given_suffix='_rain', truth_suffix='_clean')

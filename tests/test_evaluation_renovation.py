@@ -13,7 +13,6 @@ from PIL import Image
 from scipy.linalg import sqrtm
 from scipy.signal import convolve2d
 
-from rainrestore.datasets.image_io import list_images, read_image
 from rainrestore.errors import ConfigError, MissingPackageError
 from rainrestore.evaluation import (
     FID,
@@ -29,6 +28,7 @@ from rainrestore.evaluation import (
 )
 from rainrestore.evaluation.functional import MSSSIM_WEIGHTS
 from rainrestore.faces.alignment import BOX_BELOW, BOX_SIDE
+from rainrestore.image_io import list_images, read_image
 from rainrestore.physics import enlarge, shrink
 from rainrestore.registry import METRICS, MODELS
 

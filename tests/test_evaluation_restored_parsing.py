@@ -6,9 +6,9 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 
 from rainrestore.checkpoints import save_safetensors
-from rainrestore.datasets.image_io import list_images, read_image
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.evaluation import RestorationEvaluator, RestoredParsingMIoU
+from rainrestore.image_io import list_images, read_image
 from rainrestore.models.networks import FaceParsingUNet
 from rainrestore.physics import shrink
 from rainrestore.registry import MODELS

@@ -6,8 +6,8 @@ from PIL import Image
 from scenes import portrait, scene
 
 from rainrestore.benchmark.scenes import background, crop_of
-from rainrestore.datasets.image_io import read_mask
 from rainrestore.faces import FaceCrop, cut, paste, soft_mask
+from rainrestore.image_io import read_mask
 
 
 def test_formula_is_celeba_hqs() -> None:

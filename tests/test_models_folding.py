@@ -12,10 +12,10 @@ from torch import nn
 
 from rainrestore.apis import Restorer
 from rainrestore.checkpoints import load_weights
-from rainrestore.datasets.image_io import list_images, read_image
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
 from rainrestore.engine.config import load_config
 from rainrestore.evaluation.functional import psnr
+from rainrestore.image_io import list_images, read_image
 from rainrestore.models.folding import fold, fold_batch_norm
 from rainrestore.registry import MODELS
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from rainrestore.datasets.labels import LABEL_SHARES, NUM_LABELS
 from rainrestore.errors import CheckpointError
+from rainrestore.labels import LABEL_SHARES, NUM_LABELS
 from rainrestore.models.losses import (
     ContrastiveLoss,
     CrossEntropyAdversarialLoss,

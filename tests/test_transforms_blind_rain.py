@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rainrestore.datasets.image_io import DatasetError
-from rainrestore.errors import ConfigError
+from rainrestore.errors import ConfigError, DatasetError
 from rainrestore.physics import forward, quantise, shrink
 from rainrestore.registry import TRANSFORMS
 

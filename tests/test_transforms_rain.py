@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
-from rainrestore.datasets.image_io import DatasetError
+from rainrestore.errors import DatasetError
 from rainrestore.physics import RainRanges, RainRangesError, draw_scene, forward, quantise, seeded_rng, shrink
 from rainrestore.registry import TRANSFORMS
 

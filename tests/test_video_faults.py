@@ -17,7 +17,7 @@ from PIL import Image
 from rainrestore.apis.video_files import VideoReader, join_parts, write_part
 from rainrestore.apis.video_streams import OtherStreams
 from rainrestore.benchmark.scenes import background
-from rainrestore.datasets.image_io import ImageFileError
+from rainrestore.errors import ImageFileError
 
 RATE = 8000
 

@@ -6,7 +6,7 @@ import torch
 from mmengine.structures import BaseDataElement
 from PIL import Image
 
-from rainrestore.datasets.labels import PALETTE
+from rainrestore.labels import PALETTE
 from rainrestore.visualization import (
     RestorationSheetHook,
     parsing_picture,

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from rainrestore.apis import PictureError, Restorer
-from rainrestore.datasets.image_io import ImageFileError, read_image
-from rainrestore.datasets.labels import LABELS
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
-from rainrestore.errors import ConfigError
+from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.evaluation.functional import ssim
+from rainrestore.image_io import read_image
+from rainrestore.labels import LABELS
 from rainrestore.physics import RAIN_RANGES, RainRanges
 from rainrestore.web import views
 from rainrestore.web.views import SLIDERS, Studio, drawn_settings, label_names, middle_of, ranges_of, read_upload

@@ -16,9 +16,9 @@ from rainrestore import __version__
 from rainrestore.apis.purpose import Purpose
 from rainrestore.apis.restorer import SMALLEST_SIDE, build_restorer, find_model
 from rainrestore.checkpoints import ZOO_SCHEME, load_checkpoint
-from rainrestore.datasets.labels import LABELS
 from rainrestore.errors import RainRestoreError
 from rainrestore.files import whole_file
+from rainrestore.labels import LABELS
 from rainrestore.models.folding import fold
 from rainrestore.optional import optional_import
 from rainrestore.zoo.index import zoo_entry

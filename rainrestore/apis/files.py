@@ -18,15 +18,9 @@ from rainrestore.apis.inputs import PictureError
 from rainrestore.apis.kinds import VIDEO_SUFFIXES, find_inputs, kind_of, video_suffix
 from rainrestore.apis.photos import PhotoRestorer
 from rainrestore.apis.video import restore_video
-from rainrestore.datasets.image_io import (
-    IMAGE_SUFFIXES,
-    ImageFileError,
-    check_regular,
-    encode_png,
-    read_image,
-)
-from rainrestore.errors import ConfigError
+from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.files import sha256_of, whole_file
+from rainrestore.image_io import IMAGE_SUFFIXES, check_regular, encode_png, read_image
 
 RESTORED = 'restored'
 #: The faces of a photo, at the network's size.

@@ -9,8 +9,8 @@ from PIL import Image
 from torch import Tensor
 
 from rainrestore.apis.kinds import find_inputs
-from rainrestore.datasets.image_io import IMAGE_SUFFIXES, DatasetError, read_image, to_rgb
-from rainrestore.errors import RainRestoreError
+from rainrestore.errors import DatasetError, RainRestoreError
+from rainrestore.image_io import IMAGE_SUFFIXES, read_image, to_rgb
 
 #: One picture.
 Picture: TypeAlias = str | os.PathLike[str] | np.ndarray | Tensor | Image.Image

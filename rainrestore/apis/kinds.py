@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from rainrestore.datasets.image_io import IMAGE_SUFFIXES, find_images
+from rainrestore.image_io import IMAGE_SUFFIXES, find_images
 
 Kind = Literal['picture', 'clip']
 
@@ -65,7 +65,7 @@ def find_inputs(
 ) -> tuple[list[Path], list[Path]]:
     """The pictures of a folder and its sub-folders, with ``clips`` the clips as well, and the files that are neither.
 
-    For ``skip``, ``onerror`` and errors see :func:`~rainrestore.datasets.image_io.find_images`.
+    For ``skip``, ``onerror`` and errors see :func:`~rainrestore.image_io.find_images`.
     """
     wanted, others = [], []
     for path in find_images(folder, skip, onerror, suffixes=None):

@@ -19,10 +19,10 @@ from rainrestore.apis.inputs import Picture, PictureError, named, split, to_pict
 from rainrestore.apis.purpose import TASKS, Purpose
 from rainrestore.apis.tiles import blend_tiles
 from rainrestore.checkpoints import ZOO_SCHEME, is_training_only, load_weights
-from rainrestore.datasets.image_io import sixteen_bit
+from rainrestore.device import find_device
 from rainrestore.engine.config import load_config
-from rainrestore.engine.device import find_device
 from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.image_io import sixteen_bit
 from rainrestore.models.folding import fold
 from rainrestore.physics.rain import quantise
 from rainrestore.physics.resample import resize

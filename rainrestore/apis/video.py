@@ -19,8 +19,8 @@ from rainrestore.apis.inputs import PictureError
 from rainrestore.apis.photos import PhotoRestorer
 from rainrestore.apis.restorer import Restoration
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
-from rainrestore.datasets.image_io import ImageFileError
-from rainrestore.engine.device import divided_threads
+from rainrestore.device import divided_threads
+from rainrestore.errors import ImageFileError
 from rainrestore.faces import DetectedFace, FaceCrop
 from rainrestore.faces.tracking import FaceAverage, FaceTracker
 from rainrestore.files import sha256_of, whole_file

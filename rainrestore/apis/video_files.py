@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from rainrestore.apis.video_streams import CONTAINERS, OtherStreams, main_video
-from rainrestore.datasets.image_io import ImageFileError, check_regular
-from rainrestore.errors import ConfigError
+from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.files import whole_file
+from rainrestore.image_io import check_regular
 from rainrestore.optional import optional_import
 
 INSTALL = 'pip install av'

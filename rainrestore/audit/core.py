@@ -23,7 +23,7 @@ from rainrestore.audit.layers import LayersAudit, audit_layers
 from rainrestore.audit.maps import MapsAudit, audit_maps, predicts_maps, training_means
 from rainrestore.checkpoints import load_checkpoint, load_weights
 from rainrestore.datasets.face_dataset import resolve_data_root
-from rainrestore.engine.device import find_device
+from rainrestore.device import find_device
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.registry import DATASETS, MODELS, SCOPE
 

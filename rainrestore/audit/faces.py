@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from rainrestore.datasets.labels import NUM_LABELS
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation import LPIPS, PSNR, SSIM
 from rainrestore.evaluation.metrics import PairMetric, Sample, annotated, label_overlap
+from rainrestore.labels import NUM_LABELS
 
 BATCH = 16
 #: The PSNR of a picture without any error, which would be infinite.

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from rainrestore.audit.faces import TestFaces, predict
-from rainrestore.datasets.labels import LABELS, NUM_LABELS
 from rainrestore.evaluation.metrics import Sample, annotated, label_overlap
+from rainrestore.labels import LABELS, NUM_LABELS
 from rainrestore.models.inspection import map_tensors
 
 #: Maps of the rain model, and the letter of the paper for each.

@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         restore_files,
     )
     from rainrestore.apis.files import FACES, PREVIEW, RESTORED
-    from rainrestore.engine.device import limit_threads
+    from rainrestore.device import limit_threads
     from rainrestore.errors import ConfigError
     from rainrestore.faces import read_boxes
 

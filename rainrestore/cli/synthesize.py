@@ -28,9 +28,9 @@ from tqdm import tqdm
 
 from rainrestore import __version__
 from rainrestore.cli.options import whole_number
-from rainrestore.datasets.image_io import DatasetError, encode_png, list_images, read_image, sixteen_bit
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
-from rainrestore.errors import ConfigError
+from rainrestore.errors import ConfigError, DatasetError
+from rainrestore.image_io import encode_png, list_images, read_image, sixteen_bit
 from rainrestore.paths import file_inside
 from rainrestore.physics import RAIN_RANGES, RainRanges, RainRangesError, quantise
 from rainrestore.visualization.sheets import picture_sheet

@@ -71,10 +71,10 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.dist import is_main_process
 
     from rainrestore.checkpoints import load_weights
+    from rainrestore.device import find_device
     from rainrestore.engine.allocator import keep_freed_memory
     from rainrestore.engine.config import load_config
     from rainrestore.engine.config_files import default_work_dir
-    from rainrestore.engine.device import find_device
     from rainrestore.engine.processes import joined
     from rainrestore.engine.screen import ScreenHook, ScreenRunner, warnings_in_log
     from rainrestore.errors import ConfigError

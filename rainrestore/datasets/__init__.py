@@ -2,11 +2,12 @@
 
 from rainrestore.datasets.collate import collate_in_one_piece
 from rainrestore.datasets.face_dataset import FaceDataset
-from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_image, read_mask
-from rainrestore.datasets.labels import FLIP_PAIRS, LABELS, NUM_LABELS, PALETTE, PORTRAIT_LABELS, flip_labels
 from rainrestore.datasets.paired_dataset import PairedDataset
 from rainrestore.datasets.sampling import ResumableSampler, SeededSamples
 from rainrestore.datasets.transforms import FlipFace, PackFaceInputs, ParsingTarget, ScaleAwareHeavyRain
+from rainrestore.errors import DatasetError, ImageFileError
+from rainrestore.image_io import list_images, read_image, read_mask
+from rainrestore.labels import FLIP_PAIRS, LABELS, NUM_LABELS, PALETTE, PORTRAIT_LABELS, flip_labels
 
 __all__ = [
     'FLIP_PAIRS', 'LABELS', 'NUM_LABELS', 'PALETTE', 'PORTRAIT_LABELS', 'DatasetError', 'FaceDataset', 'FlipFace',

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from rainrestore.datasets.face_dataset import resolve_data_root
-from rainrestore.datasets.image_io import DatasetError, ImageFileError, list_images, read_mask
+from rainrestore.errors import DatasetError, ImageFileError
+from rainrestore.image_io import list_images, read_mask
 
 Box = tuple[int, int, int, int]
 
@@ -102,23 +99,3 @@ def component_boxes(
         mean = np.mean(np.array(tight, dtype=np.float64), axis=0)
         boxes[name] = fit_box(mean.tolist(), shape[0], shape[1], min_height, min_width)
     return boxes
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line of ``tools/dataset_converters/component_boxes.py``."""
-    parser = argparse.ArgumentParser(
-        description='Average boxes of eyes, nose and lips over the masks of a split; the last line is JSON that a '
-        'config can hold: half-open x0, y0, x1, y1.'
-    )
-    parser.add_argument('data', nargs='?', help='data set folder (default: $RAINRESTORE_DATA or the bundled faces)')
-    parser.add_argument('--split', default='train', help='default: train')
-    parser.add_argument('--min-height', type=int, default=32, help='in pixels (default: 32)')
-    parser.add_argument('--min-width', type=int, default=40, help='in pixels (default: 40)')
-    options = parser.parse_args(argv)
-    folder = Path(resolve_data_root(options.data), options.split, 'mask')
-    try:
-        boxes = component_boxes(folder, options.min_height, options.min_width, progress=True)
-    except (DatasetError, ValueError) as error:
-        parser.exit(2, f'error: {error}\n')
-    print(json.dumps(boxes))
-    return 0

@@ -12,16 +12,9 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 
-from rainrestore.datasets.image_io import (
-    DatasetError,
-    ImageFileError,
-    listed_names,
-    read_image,
-    read_mask,
-    remote_files,
-    visible_files,
-)
-from rainrestore.datasets.labels import LABELS, NUM_LABELS, PALETTE
+from rainrestore.errors import DatasetError, ImageFileError
+from rainrestore.image_io import listed_names, read_image, read_mask, remote_files, visible_files
+from rainrestore.labels import LABELS, NUM_LABELS, PALETTE
 from rainrestore.registry import DATASETS, TRANSFORMS
 
 DATA_VARIABLE = 'RAINRESTORE_DATA'
@@ -85,7 +78,7 @@ class FaceDataset(BaseDataset):
     """Aligned faces and their label maps, checked once at the start and kept decoded in memory.
 
     Layout: ``data_root/split/img/NAME.jpg|png|...`` and ``data_root/split/mask/NAME.png`` (labels of
-    :mod:`rainrestore.datasets.labels`), in order of names. Every file is decoded when the data set is built, so a
+    :mod:`rainrestore.labels`), in order of names. Every file is decoded when the data set is built, so a
     bad one shows before a training starts. The decoded pictures are two arrays that forked workers share; a split
     over ``MEMORY_LIMIT`` bytes is decoded at each access instead.
 

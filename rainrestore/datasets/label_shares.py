@@ -7,8 +7,9 @@ import os
 import numpy as np
 from tqdm import tqdm
 
-from rainrestore.datasets.image_io import DatasetError, list_images, read_mask
-from rainrestore.datasets.labels import NUM_LABELS
+from rainrestore.errors import DatasetError
+from rainrestore.image_io import list_images, read_mask
+from rainrestore.labels import NUM_LABELS
 
 
 def label_shares(folder: str | os.PathLike[str], progress: bool = False) -> list[float]:

@@ -10,14 +10,8 @@ from typing import Any
 from mmengine.dataset import BaseDataset
 
 from rainrestore.datasets.face_dataset import build_transform, resolve_data_root
-from rainrestore.datasets.image_io import (
-    DatasetError,
-    ImageFileError,
-    list_images,
-    listed_names,
-    read_image,
-    remote_files,
-)
+from rainrestore.errors import DatasetError, ImageFileError
+from rainrestore.image_io import list_images, listed_names, read_image, remote_files
 from rainrestore.registry import DATASETS
 
 

@@ -15,10 +15,10 @@ import torch
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
-from rainrestore.datasets.labels import NUM_LABELS
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import MSSSIM_WEIGHTS, PEAK, check_scales, msssim, psnr, ssim
 from rainrestore.files import whole_file
+from rainrestore.labels import NUM_LABELS
 from rainrestore.registry import METRICS, MODELS
 
 Sample = Mapping[str, Any]

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rainrestore.checkpoints import load_weights
-from rainrestore.datasets.labels import NUM_LABELS
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import PEAK
 from rainrestore.evaluation.metrics import Sample, SampleMetric, annotated, label_overlap
+from rainrestore.labels import NUM_LABELS
 from rainrestore.registry import METRICS, MODELS
 
 BUNDLED_PARSER: dict[str, Any] = {'type': 'FaceParsingUNet', 'base_channels': 16, 'out_channels': NUM_LABELS}

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rainrestore.engine.device import find_device
+from rainrestore.device import find_device
 from rainrestore.errors import ConfigError
 from rainrestore.faces.detection import DetectedFace, faces_of_landmarks, working_copy, working_scale
 from rainrestore.optional import optional_import

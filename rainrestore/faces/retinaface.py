@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rainrestore.checkpoints import read_torch_file
-from rainrestore.engine.device import find_device
+from rainrestore.device import find_device
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.faces.detection import DetectedFace, faces_of_landmarks, working_copy, working_scale
 from rainrestore.optional import optional_import

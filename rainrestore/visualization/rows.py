@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from rainrestore.datasets.labels import NUM_LABELS, PALETTE
+from rainrestore.labels import NUM_LABELS, PALETTE
 
 Sample = Mapping[str, Any]
 

@@ -14,10 +14,10 @@ import gradio as gr
 import numpy as np
 
 from rainrestore.datasets.face_dataset import BUNDLED_DATA
-from rainrestore.datasets.image_io import encode_png, read_image
-from rainrestore.datasets.labels import PALETTE
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
 from rainrestore.errors import ConfigError, RainRestoreError
+from rainrestore.image_io import encode_png, read_image
+from rainrestore.labels import PALETTE
 from rainrestore.web.views import (
     CONVENTION,
     MAX_SEED,

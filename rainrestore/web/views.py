@@ -11,10 +11,10 @@ import torch
 
 from rainrestore.apis import PictureError, Restoration, Restorer
 from rainrestore.apis.restorer import SMALLEST_SIDE
-from rainrestore.datasets.image_io import ImageFileError, read_image
-from rainrestore.datasets.labels import LABELS, NUM_LABELS
-from rainrestore.errors import ConfigError
+from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.evaluation.functional import psnr, ssim
+from rainrestore.image_io import read_image
+from rainrestore.labels import LABELS, NUM_LABELS
 from rainrestore.physics import RAIN_RANGES, RainRanges, RainScene, draw_scene, enlarge, quantise, seeded_rng, shrink
 from rainrestore.physics.resample import resize
 from rainrestore.visualization.rows import sample_pictures

@@ -19,9 +19,9 @@ import numpy as np
 from rainrestore.apis import Restorer, derain
 from rainrestore.benchmark.scenes import Pose, corner_error, crop_in_pose, make_scene
 from rainrestore.cli.options import whole_number
-from rainrestore.datasets.image_io import list_images, read_image
 from rainrestore.errors import ConfigError
 from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector, build_detector, find_faces
+from rainrestore.image_io import list_images, read_image
 from rainrestore.physics import RAIN_RANGES, draw_scene, quantise, seeded_rng
 
 ROOT = Path(__file__).resolve().parents[2]

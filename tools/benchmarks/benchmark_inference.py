@@ -35,9 +35,9 @@ from rainrestore import Restorer
 from rainrestore.apis.export import export
 from rainrestore.apis.restorer import build_restorer, find_model
 from rainrestore.benchmark.timing import Job, alternate, cost_apart
-from rainrestore.datasets.image_io import read_image
+from rainrestore.device import find_device
 from rainrestore.engine.complexity import measure_complexity
-from rainrestore.engine.device import find_device
+from rainrestore.image_io import read_image
 
 SIDE = 32
 GOAL = 3.0

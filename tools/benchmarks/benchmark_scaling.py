@@ -23,8 +23,8 @@ from mmengine.registry import init_default_scope
 from rainrestore.benchmark.timing import Job, alternate, cost_apart
 from rainrestore.datasets import FaceDataset
 from rainrestore.datasets.transforms import PackFaceInputs, ParsingTarget, ScaleAwareHeavyRain
+from rainrestore.device import find_device
 from rainrestore.engine.config import load_config
-from rainrestore.engine.device import find_device
 from rainrestore.files import whole_file
 from rainrestore.physics.resample import resize
 from rainrestore.registry import MODELS, SCOPE

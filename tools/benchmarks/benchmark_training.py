@@ -35,9 +35,9 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from rainrestore.benchmark.timing import Job, alternate, apart, cost_apart
+from rainrestore.device import find_device
 from rainrestore.engine.allocator import keep_freed_memory
 from rainrestore.engine.config import load_config
-from rainrestore.engine.device import find_device
 from rainrestore.engine.optim import AutocastOptimWrapper
 from rainrestore.models.losses.perceptual import MeanSquare
 from rainrestore.models.networks.generator import FCGGenerator

@@ -27,8 +27,8 @@ from rainrestore.apis.video import FrameRestorer
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, write_part
 from rainrestore.benchmark.scenes import background
 from rainrestore.cli.options import whole_number
-from rainrestore.datasets.image_io import list_images, read_image
 from rainrestore.faces import FaceCrop, cut, paste, soft_mask
+from rainrestore.image_io import list_images, read_image
 from rainrestore.physics import RAIN_RANGES, draw_scene, quantise, resize, seeded_rng
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rainrestore.datasets.face_dataset import resolve_data_root
-from rainrestore.datasets.image_io import DatasetError
 from rainrestore.datasets.label_shares import label_shares
+from rainrestore.errors import DatasetError
 
 
 def main(argv: Sequence[str] | None = None) -> int:

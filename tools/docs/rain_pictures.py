@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rainrestore.datasets.image_io import read_image
+from rainrestore.image_io import read_image
 from rainrestore.physics import RainRanges, RainScene, draw_scene, quantise, seeded_rng
 from rainrestore.physics.resample import shrink
 from rainrestore.visualization.sheets import picture_sheet

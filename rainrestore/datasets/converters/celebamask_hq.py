@@ -8,7 +8,6 @@ does not say which pictures show one person.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -22,10 +21,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from rainrestore.datasets.image_io import DatasetError, ImageFileError, read_image
-from rainrestore.datasets.labels import NUM_LABELS
 from rainrestore.datasets.transforms.parsing import area_average
+from rainrestore.errors import DatasetError, ImageFileError
 from rainrestore.files import whole_file
+from rainrestore.image_io import read_image
+from rainrestore.labels import NUM_LABELS
 
 IMAGE_FOLDER = 'CelebA-HQ-img'
 MASK_FOLDER = 'CelebAMask-HQ-mask-anno'
@@ -251,23 +251,3 @@ def convert(
                 raise
     (target / 'labels.json').write_text(json.dumps(dict(labels=list(range(NUM_LABELS)))) + '\n', encoding='utf-8')
     return dict(written, skipped=skipped)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line of ``tools/dataset_converters/celebamask_hq.py``."""
-    parser = argparse.ArgumentParser(description=(__doc__ or '').split('\n', 1)[0])
-    parser.add_argument('source', help=f'unpacked release, the folder of {IMAGE_FOLDER} and {MASK_FOLDER}')
-    parser.add_argument('target', help='folder to write {train,val,test}/{img,mask} to')
-    parser.add_argument('--size', type=int, default=128, help='side of the written pictures (default: 128)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the split (default: 0)')
-    parser.add_argument('--on-bad-file', choices=('raise', 'skip'), default='raise', help='default: raise')
-    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes (default: all cores)')
-    options = parser.parse_args(argv)
-    try:
-        outcome = convert(
-            options.source, options.target, options.size, options.seed, options.on_bad_file, options.workers
-        )
-    except (DatasetError, ValueError) as error:
-        parser.exit(2, f'error: {error}\n')
-    print(json.dumps(outcome))
-    return 0

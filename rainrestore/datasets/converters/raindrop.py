@@ -7,11 +7,8 @@ punishes as if the network had erred. Crops also load many times faster than who
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +17,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from rainrestore.datasets.image_io import DatasetError, ImageFileError
 from rainrestore.datasets.paired_dataset import PairedDataset
+from rainrestore.errors import DatasetError, ImageFileError
 from rainrestore.files import whole_file
 
 SPLITS = ('train', 'test_a', 'test_b')
@@ -150,22 +147,3 @@ def _aligned(info: dict[str, Any], size: int, max_shift: int) -> tuple[np.ndarra
             Path(info['img_path']), f'shows {truth.shape[1]}x{truth.shape[0]} of its truth; choose crops below {size}'
         )
     return image, truth, any(shift)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line of ``tools/dataset_converters/raindrop.py``."""
-    parser = argparse.ArgumentParser(description=(__doc__ or '').split('\n', 1)[0])
-    parser.add_argument('source', help=f'the unpacked set, the folder of {", ".join(SPLITS)}')
-    parser.add_argument('target', help='folder to write the crops to')
-    parser.add_argument('--size', type=int, default=256, help='side of the crops (default: 256)')
-    parser.add_argument(
-        '--max-shift', type=int, default=8, help='pixels that two pictures of a pair may lie apart (default: 8)'
-    )
-    parser.add_argument('--on-bad-pair', choices=('raise', 'skip'), default='raise', help='default: raise')
-    options = parser.parse_args(argv)
-    try:
-        outcome = convert(options.source, options.target, options.size, options.max_shift, options.on_bad_pair)
-    except (DatasetError, ValueError) as error:
-        parser.exit(2, f'error: {error}\n')
-    print(json.dumps(outcome))
-    return 0

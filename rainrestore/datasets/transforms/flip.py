@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rainrestore.datasets.labels import flip_labels
 from rainrestore.datasets.transforms.base import FaceTransform
+from rainrestore.labels import flip_labels
 from rainrestore.registry import TRANSFORMS
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from rainrestore.datasets.labels import NUM_LABELS
 from rainrestore.datasets.transforms.base import FaceTransform
+from rainrestore.labels import NUM_LABELS
 from rainrestore.optional import optional_import
 from rainrestore.registry import TRANSFORMS
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rainrestore.datasets.image_io import DatasetError
 from rainrestore.datasets.transforms.base import FaceTransform
+from rainrestore.errors import DatasetError
 from rainrestore.registry import TRANSFORMS
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rainrestore.datasets.labels import NUM_LABELS, PALETTE
 from rainrestore.datasets.transforms.base import FaceTransform
+from rainrestore.labels import NUM_LABELS, PALETTE
 from rainrestore.registry import TRANSFORMS
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rainrestore.datasets.image_io import DatasetError
 from rainrestore.datasets.transforms.base import FaceTransform, check_keys, check_seed, sample_rng
+from rainrestore.errors import DatasetError
 from rainrestore.physics import RAIN_RANGES, RainRanges, draw_scene, quantise, shrink
 from rainrestore.registry import TRANSFORMS
 

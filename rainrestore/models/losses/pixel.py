@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rainrestore.datasets.labels import LABEL_SHARES
+from rainrestore.labels import LABEL_SHARES
 from rainrestore.physics import RainEstimate
 from rainrestore.physics import forward as rain_forward
 from rainrestore.registry import MODELS

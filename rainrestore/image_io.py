@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from rainrestore.datasets.labels import NUM_LABELS
-from rainrestore.errors import RainRestoreError
+from rainrestore.errors import DatasetError, ImageFileError
+from rainrestore.labels import NUM_LABELS
 
 IMAGE_SUFFIXES: tuple[str, ...] = ('.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.bmp', '.dib', '.webp', '.tif', '.tiff',
                                    '.ppm', '.pgm', '.pnm', '.gif', '.avif')  # fmt: skip
@@ -30,23 +30,6 @@ _FORMATS = ('PNG', 'JPEG', 'BMP', 'DIB', 'WEBP', 'TIFF', 'PPM', 'GIF', 'AVIF')
 # What Pillow's decoders raise on damaged input.
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, zlib.error,
                   Image.DecompressionBombError)  # fmt: skip
-
-
-class DatasetError(RainRestoreError, ValueError):
-    """A data set that cannot be used as it is; the message names the folder or file and says what to do."""
-
-
-class ImageFileError(DatasetError):
-    """One file that cannot be used as a picture or a label map; ``path`` is the file, ``reason`` the cause."""
-
-    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
-        self.path = str(path)
-        self.reason = reason
-        super().__init__(f'{self.path}: {reason}')
-
-    def __reduce__(self) -> tuple[type[ImageFileError], tuple[str, str]]:
-        # The default would call __init__ with the message alone, and the error would be lost between processes.
-        return type(self), (self.path, self.reason)
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:

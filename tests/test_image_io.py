@@ -14,16 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rainrestore.datasets.image_io import (
-    DatasetError,
-    ImageFileError,
-    encode_png,
-    find_images,
-    list_images,
-    read_image,
-    read_mask,
-    sixteen_bit,
-)
+from rainrestore.errors import DatasetError, ImageFileError
+from rainrestore.image_io import encode_png, find_images, list_images, read_image, read_mask, sixteen_bit
 
 
 @pytest.fixture

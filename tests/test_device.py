@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rainrestore.engine import device
+from rainrestore import device
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rainrestore.datasets.labels import FLIP_PAIRS, LABELS, PALETTE, PORTRAIT_LABELS, flip_labels
+from rainrestore.labels import FLIP_PAIRS, LABELS, PALETTE, PORTRAIT_LABELS, flip_labels
 
 
 def test_flip_pairs_are_all_the_left_right_names():
