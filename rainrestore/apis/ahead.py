@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar('T')
@@ -11,7 +11,7 @@ T = TypeVar('T')
 LOOK = 0.1
 
 
-def ahead(source: Iterable[T], size: int) -> Iterator[T]:
+def ahead(source: Iterable[T], size: int) -> Generator[T, None, None]:
     """The items of ``source``, made in a thread that is at most ``size`` items ahead.
 
     An error of ``source`` is raised where its item would have been. When the iterator is closed, the thread ends and

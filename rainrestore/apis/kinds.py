@@ -1,5 +1,6 @@
 """Which files are pictures and which are clips: by suffix, and by content where the suffix tells nothing."""
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -58,7 +59,7 @@ def video_suffix(path: Path) -> str:
 
 
 def find_inputs(
-    folder: str | Path,
+    folder: str | os.PathLike[str],
     clips: bool,
     skip: Sequence[str | Path] = (),
     onerror: Callable[[OSError], object] | None = None,
@@ -67,7 +68,8 @@ def find_inputs(
 
     For ``skip``, ``onerror`` and errors see :func:`~rainrestore.image_io.find_images`.
     """
-    wanted, others = [], []
+    wanted: list[Path] = []
+    others: list[Path] = []
     for path in find_images(folder, skip, onerror, suffixes=None):
         kind = kind_of(path)
         (wanted if kind == 'picture' or (kind == 'clip' and clips) else others).append(path)

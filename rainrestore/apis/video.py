@@ -4,12 +4,12 @@ import hashlib
 import itertools
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -24,6 +24,9 @@ from rainrestore.errors import ImageFileError
 from rainrestore.faces import DetectedFace, FaceCrop
 from rainrestore.faces.tracking import FaceAverage, FaceTracker
 from rainrestore.files import sha256_of, whole_file
+
+#: Frames as they are stored, and the crops of their faces.
+Restored: TypeAlias = Generator[tuple[VideoFrame, list[FaceCrop]], None, None]
 
 #: Side of the copy of a frame by which cuts are told, and the mean difference (of 1) between two that is one: rain
 #: averages out at this size.
@@ -292,12 +295,10 @@ def restore_video(
     return result
 
 
-def _restored(
-    restorer: FrameRestorer, frames: Iterator[VideoFrame], batch: int
-) -> Iterator[tuple[VideoFrame, list[FaceCrop]]]:
+def _restored(restorer: FrameRestorer, frames: Iterator[VideoFrame], batch: int) -> Restored:
     """The restored frames and their faces: one thread finds the faces, another restores them, this one takes them."""
 
-    def in_batches() -> Iterator[tuple[VideoFrame, list[FaceCrop]]]:
+    def in_batches() -> Restored:
         with closing(ahead(map(restorer.follow, frames), batch)) as followed:
             while entries := list(itertools.islice(followed, batch)):
                 for entry, (pixels, crops) in zip(entries, restorer.restore(entries), strict=True):
@@ -307,9 +308,7 @@ def _restored(
         yield from restored
 
 
-def _counted(
-    restored: Iterator[tuple[VideoFrame, list[FaceCrop]]], total: int, progress: Callable[[int, int], object] | None
-) -> Iterator[tuple[VideoFrame, list[FaceCrop]]]:
+def _counted(restored: Restored, total: int, progress: Callable[[int, int], object] | None) -> Restored:
     with closing(restored):
         for frame, crops in restored:
             yield frame, crops
@@ -357,9 +356,7 @@ class _Parts:
         while (entry := self._entry(self.count)) is not None:
             self._sum_up(entry)
 
-    def add(
-        self, restorer: FrameRestorer, frames: Iterator[tuple[VideoFrame, list[FaceCrop]]], style: VideoFormat
-    ) -> None:
+    def add(self, restorer: FrameRestorer, frames: Restored, style: VideoFormat) -> None:
         """Keep one part, and the state in which it leaves ``restorer``."""
         times: list[int] = []
         faces = 0

@@ -121,8 +121,8 @@ class VideoReader:
         rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
         colorspace = context.colorspace if context.colorspace in (*_MATRICES, UNSPECIFIED) else BT709
         self.format = VideoFormat(
-            self.stream.time_base, rate, colorspace,
-            *(int(getattr(context, name)) for name in ('color_range', 'color_primaries', 'color_trc')),
+            self.stream.time_base, rate, colorspace, int(context.color_range), int(context.color_primaries),
+            int(context.color_trc),
         )  # fmt: skip
         return self
 
@@ -170,17 +170,20 @@ class VideoReader:
                 if _is_of_system(error):
                     raise
                 self._cut_off, packet = error.strerror or str(error), None
-            whole = packet is not None and packet.size > 0
-            self._packets += whole and not packet.is_discard
+            if packet is not None and not packet.size:
+                if packet.dts is not None:  # AVI: the frame before is shown again
+                    continue
+                packet = None
+            self._packets += packet is not None and not packet.is_discard
             try:
-                yield from self.stream.decode(packet if whole else None)
+                yield from self.stream.decode(packet)
             except self.av.EOFError:
                 return
             except self.av.FFmpegError as error:
                 if _is_of_system(error):
                     raise
                 self._failed += 1
-                self._flaw(float((packet.pts or packet.dts or 0) * packet.time_base) if whole else None)
+                self._flaw(None if packet is None else float((packet.pts or packet.dts or 0) * packet.time_base))
             if packet is None:
                 return
 
