@@ -12,7 +12,7 @@ from mmengine.logging import MMLogger
 from toy import toy_config
 
 from rainrestore.cli.main import main
-from rainrestore.engine.screen import ScreenHook, ScreenRunner, slot_parameters, warnings_in_log
+from rainrestore.engine.screen import RestorationRunner, ScreenHook, slot_parameters, warnings_in_log
 
 
 class Terminal(io.StringIO):
@@ -20,14 +20,14 @@ class Terminal(io.StringIO):
         return True
 
 
-def trained(work_dir: Path, **changes) -> ScreenRunner:
-    runner = ScreenRunner.from_cfg(toy_config(work_dir, 4, log_level='INFO', **changes))
+def trained(work_dir: Path, **changes) -> RestorationRunner:
+    runner = RestorationRunner.from_cfg(toy_config(work_dir, 4, log_level='INFO', **changes))
     runner.register_hook(ScreenHook('configs/toy.py'))
     runner.train()
     return runner
 
 
-def log_text(runner: ScreenRunner) -> str:
+def log_text(runner: RestorationRunner) -> str:
     return Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
 
 

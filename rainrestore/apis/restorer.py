@@ -1,6 +1,5 @@
 """A network with its weights on a device: pictures in, restored faces out."""
 
-import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.model import ImgDataPreprocessor
 from torch import Tensor, nn
 
 from rainrestore import __version__
@@ -377,6 +377,8 @@ def build_restorer(config: Mapping[str, Any], name: str, checkpoint: str | Path 
         load_weights(network, checkpoint)
     for part in [part for part, _ in network.named_children() if is_training_only(part)]:
         delattr(network, part)
+    if isinstance(getattr(network, 'data_preprocessor', None), ImgDataPreprocessor):
+        network = _ImageModel(network)
     if checkpoint is None and next(network.parameters(), None) is not None:
         raise CheckpointError(f'{name} learns: give its checkpoint, a file or {ZOO_SCHEME}NAME')
     return network.eval().requires_grad_(False)
@@ -385,16 +387,32 @@ def build_restorer(config: Mapping[str, Any], name: str, checkpoint: str | Path 
 def without_training(model: Mapping[str, Any]) -> dict[str, Any]:
     """The config of a network in which nothing is built that only training needs: discriminators and losses.
 
-    A slot whose default is None is left out; any other slot gets an ``nn.Identity``. Their classes, of whatever
-    package, are not imported.
+    In their slots stands ``nn.Identity``; their classes, of whatever package, are not imported.
     """
-    restorer = MODELS.get(model.get('type', ''))
-    options = inspect.signature(restorer).parameters if inspect.isclass(restorer) else {}
-    found = dict(model)
-    for slot, part in model.items():
-        if is_training_only(slot) and part is not None:
-            if slot in options and options[slot].default is None:
-                del found[slot]
-            elif isinstance(part, Mapping) and 'type' in part:
-                found[slot] = {'type': nn.Identity}
-    return found
+
+    def emptied(part: Any) -> Any:
+        if not isinstance(part, Mapping):
+            return part
+        return {'type': nn.Identity} if 'type' in part else {}
+
+    return {slot: emptied(part) if is_training_only(slot) else part for slot, part in model.items()}
+
+
+class _ImageModel(nn.Module):
+    """A whole model of mmagic behind the interface of this package's restorers.
+
+    Args:
+        model: An mmengine model whose ``data_preprocessor`` normalises pictures of [0, 255], and whose ``tensor`` mode
+            gives the restored picture in the same normalisation.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Tensor, mode: str = 'tensor') -> dict[str, Tensor]:
+        """I (N, 3, h, w) in [0, 1] -> ``pred_img`` in [0, 1]."""
+        preprocessor = self.model.data_preprocessor
+        mean, std = getattr(preprocessor, 'mean', 0.0), getattr(preprocessor, 'std', 1.0)
+        restored = self.model((inputs * 255 - mean) / std, mode=mode)
+        return {'pred_img': (restored * std + mean) / 255}

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Exceptions that are not a :class:`~rainrestore.errors.RainRestoreError` are defects and pass through.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    # diffusers, which mmagic imports, warns about itself.
+    warnings.filterwarnings('ignore', category=FutureWarning, module='diffusers')
     # add_arguments stands inside as well: a default that it looks up may already be missing.
     try:
         args = build_parser(argv).parse_args(argv)

@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.engine.config import load_config
     from rainrestore.engine.config_files import default_work_dir
     from rainrestore.engine.processes import joined
-    from rainrestore.engine.screen import ScreenHook, ScreenRunner, warnings_in_log
+    from rainrestore.engine.screen import RestorationRunner, ScreenHook, warnings_in_log
     from rainrestore.errors import ConfigError
     from rainrestore.registry import check_config
 
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         )
     config.launcher = args.launcher
     with warnings_in_log(), joined(args.launcher, config):
-        runner = ScreenRunner.from_cfg(config)
+        runner = RestorationRunner.from_cfg(config)
         runner.register_hook(ScreenHook(args.config, args.checkpoint))
         if args.checkpoint != NO_CHECKPOINT:
             # several processes wrap it
@@ -158,9 +158,11 @@ def for_testing(config: Config, path: str | Path, split: str, out: Path, images:
     config.default_hooks = {**config.get('default_hooks', {}), 'checkpoint': None}
     others = [hook for hook in config.get('custom_hooks') or [] if hook['type'] != 'RestorationSheetHook']
     sheet = {'type': 'RestorationSheetHook', 'images': images, 'path': str(out / 'sheet.png')}
-    config.custom_hooks = [*others, {'type': 'PrepareMetricsHook'}, sheet]
-    # Nothing is drawn but the sheet: no TensorBoard file for a test.
-    config.visualizer = {'type': 'Visualizer'}
+    config.custom_hooks = [*others, sheet]
+    # Nothing is drawn but the sheet, unless a hook of mmagic draws with a visualizer of mmagic; no TensorBoard file.
+    visualizer = config.get('visualizer') or {}
+    own = visualizer if visualizer.get('type') not in (None, 'Visualizer') else {'type': 'Visualizer'}
+    config.visualizer = {**own, 'vis_backends': [{'type': 'LocalVisBackend'}] if own is visualizer else []}
     return config
 
 

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.engine.config_files import default_work_dir
     from rainrestore.engine.processes import from_first, joined
     from rainrestore.engine.saving import newest_checkpoint
-    from rainrestore.engine.screen import ScreenHook, ScreenRunner, warnings_in_log
+    from rainrestore.engine.screen import RestorationRunner, ScreenHook, warnings_in_log
     from rainrestore.engine.signals import exit_code
     from rainrestore.errors import ConfigError
     from rainrestore.registry import RUNNERS, check_config
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         elif args.resume:
             config.resume = True
             config.load_from = args.resume
-        runner = RUNNERS.build(config) if config.get('runner_type') else ScreenRunner.from_cfg(config)
+        runner = RUNNERS.build(config) if config.get('runner_type') else RestorationRunner.from_cfg(config)
         runner.register_hook(ScreenHook(args.config))
         runner.train()
         return exit_code(runner)

@@ -5,27 +5,49 @@ import logging
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.dist import is_main_process
+from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from rainrestore.engine.metric_hook import PrepareMetricsHook
+from rainrestore.registry import EVALUATOR
+
 PACKAGE = Path(__file__).resolve().parents[1]
 #: Modules of mmengine whose messages are of use while a training runs: losses, validations, checkpoints.
 SHOWN = ('logger_hook', 'checkpoint_hook')
 #: Warnings of mmengine about its own parts, and messages that the table of a test repeats.
-HIDDEN = re.compile(r'will be deprecated|save_param_scheduler|Iter\(test\)|Exp name|Checkpoints will be saved')
+HIDDEN = re.compile(
+    r'will be deprecated|save_param_scheduler|Iter\(test\)|Exp name|Checkpoints will be saved|prefix is not set'
+)
 
 
-class ScreenRunner(Runner):
-    """mmengine's Runner whose environment, config and initialisation go to the log file alone."""
+class RestorationRunner(Runner):
+    """mmengine's Runner with a quiet screen, and with metrics of this package and of mmagic side by side.
+
+    The environment, the config and the initialisation go to the log file alone. ``val_evaluator`` and
+    ``test_evaluator`` given as a metric or a list of metrics are a
+    :class:`~rainrestore.evaluation.RestorationEvaluator`.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.register_hook(PrepareMetricsHook())
+
+    def build_evaluator(self, evaluator: Any) -> Evaluator:
+        """As mmengine's, with another evaluator by default."""
+        if isinstance(evaluator, Evaluator):
+            return evaluator
+        options = evaluator if isinstance(evaluator, Mapping) and 'metrics' in evaluator else {'metrics': evaluator}
+        return EVALUATOR.build({'type': 'rainrestore.RestorationEvaluator', **options})
 
     def build_logger(self, *args: Any, **options: Any) -> MMLogger:
         """As mmengine's, with a filter on what goes to the screen."""
@@ -140,6 +162,7 @@ def warnings_in_log() -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.showwarning = show  # type: ignore[assignment]
+        warnings.filterwarnings('default', category=FutureWarning)
         yield
 
 

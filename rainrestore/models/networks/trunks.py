@@ -74,6 +74,17 @@ class NetworkTrunk(nn.Module):
             multiple=8,
         )
 
+    and SRGAN's own (``x = body(first(image))``)::
+
+        trunk=dict(
+            type='NetworkTrunk',
+            network=dict(type='mmagic.MSRResNet', out_channels=3, mid_channels=64, num_blocks=16),
+            first=('conv_first', 'lrelu'),
+            body='trunk_net',
+            after=None,
+            tail=['upsample1', 'upsample2', 'conv_hr', 'conv_last'],
+        )
+
     What else the network's own ``forward`` does is not done: SwinIR's mean and ``img_range`` stay out, so that the
     trunk sees the images as every other trunk does, in [0, 1]. The network initialises itself as its constructor does,
     and from its ``init_cfg`` if it has one.
@@ -82,9 +93,9 @@ class NetworkTrunk(nn.Module):
         in_channels: channels of the stacked images.
         network: config of the network, without its number of input channels.
         in_option: what the network calls that number.
-        first: name of the first convolution.
+        first: Name of the first convolution, or of several layers, the convolution first.
         body: name of the body, a module or a method.
-        after: name of the last layer of the residual branch.
+        after: Name of the last layer of the residual branch; None for a body without a skip around it.
         tail: names of the modules to delete.
         multiple: the sides must be multiples of it (a window, a halving); others are padded by reflection and the
             features cropped back.
@@ -99,9 +110,9 @@ class NetworkTrunk(nn.Module):
         in_channels: int,
         network: dict,
         in_option: str = 'in_channels',
-        first: str = 'conv_first',
+        first: str | Sequence[str] = 'conv_first',
         body: str = 'body',
-        after: str = 'conv_after_body',
+        after: str | None = 'conv_after_body',
         tail: Sequence[str] = (),
         multiple: int = 1,
     ) -> None:
@@ -114,24 +125,30 @@ class NetworkTrunk(nn.Module):
         if getattr(self.network, 'init_cfg', None):
             # now: what follows may miss a layer that the network's own initialisation touches
             self.network.init_weights()
-        missing = [part for part in (first, body, after, *tail) if not hasattr(self.network, part)]
+        self.first = (first,) if isinstance(first, str) else tuple(first)
+        self.body, self.after = body, after
+        used = [*self.first, body, *([] if after is None else [after]), *tail]
+        missing = [part for part in used if not hasattr(self.network, part)]
         if missing:
             parts = ', '.join(key for key, _ in self.network.named_children())
             raise ConfigError(f'NetworkTrunk: {name} has no {missing[0]!r}; its modules are {parts}')
-        self.first, self.body, self.after = first, body, after
         self.multiple = multiple
-        convolution = getattr(self.network, first)
+        convolution = getattr(self.network, self.first[0])
         self.out_channels: int = convolution.out_channels
         if convolution.in_channels != in_channels:
             raise ConfigError(
-                f'NetworkTrunk: {first!r} of {name} takes {convolution.in_channels} channels instead of {in_channels}: '
-                f'{in_option!r} is not what the network calls them (in_option), or it rearranges its input'
+                f'NetworkTrunk: {self.first[0]!r} of {name} takes {convolution.in_channels} channels instead of '
+                f'{in_channels}: {in_option!r} is not what the network calls them (in_option), or rearranges its input'
             )
         for part in tail:
             delattr(self.network, part)
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, in_channels, h, w) -> (N, out_channels, h, w). Any sides."""
-        x = getattr(self.network, self.first)(pad_to_multiple(image, self.multiple, reflect=True))
-        x = x + getattr(self.network, self.after)(getattr(self.network, self.body)(x))
-        return crop_to(x, image)
+        x = pad_to_multiple(image, self.multiple, reflect=True)
+        for layer in self.first:
+            x = getattr(self.network, layer)(x)
+        features = getattr(self.network, self.body)(x)
+        if self.after is not None:
+            features = x + getattr(self.network, self.after)(features)
+        return crop_to(features, image)
