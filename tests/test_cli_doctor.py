@@ -26,20 +26,20 @@ def without(*names: str, **more: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize('check, installed, state, said', [
-    (doctor.check_mmengine, HEALTHY, 'ok', 'fork'),
-    (doctor.check_mmengine, without('onedl-mmengine', mmengine='0.10.7'), 'ok', 'upstream'),
-    (doctor.check_mmengine, without(mmengine='0.10.7'), 'warning', 'same folder'),
-    (doctor.check_mmengine, without('onedl-mmengine', mmengine='0.9.1'), 'missing', '>=0.10.7'),
-    (doctor.check_mmengine, without('onedl-mmengine'), 'missing', 'not installed'),
-    (doctor.check_opencv, HEALTHY, 'ok', 'headless'),
-    (doctor.check_opencv, without('opencv-python-headless', opencv_python='5.0.0.93'), 'warning', 'libGL'),
-    (doctor.check_opencv, without(opencv_python='5.0.0.93'), 'warning', 'same folder'),
-    (doctor.check_opencv, without('opencv-python-headless'), 'missing', 'not installed'),
-    (doctor.check_mmcv, HEALTHY, 'ok', 'lite'),
-    (doctor.check_mmcv, without('mmcv-lite', mmcv='2.1.0'), 'ok', 'with compiled operators'),
-    (doctor.check_mmcv, without('mmcv-lite', mmcv='2.2.0'), 'missing', '<2.2'),
-    (doctor.check_mmcv, without(mmcv='2.1.0'), 'warning', 'same folder'),
-    (doctor.check_mmcv, without('mmcv-lite'), 'missing', 'not installed'),
+    ('mmengine', HEALTHY, 'ok', 'onedl-mmengine 0.10.12'),
+    ('mmengine', without('onedl-mmengine', mmengine='0.10.7'), 'ok', 'mmengine 0.10.7'),
+    ('mmengine', without(mmengine='0.10.7'), 'warning', 'same folder'),
+    ('mmengine', without('onedl-mmengine', mmengine='0.9.1'), 'missing', '>=0.10.7'),
+    ('mmengine', without('onedl-mmengine'), 'missing', 'not installed'),
+    ('opencv', HEALTHY, 'ok', 'headless'),
+    ('opencv', without('opencv-python-headless', opencv_python='5.0.0.93'), 'warning', 'libGL'),
+    ('opencv', without(opencv_python='5.0.0.93'), 'warning', 'same folder'),
+    ('opencv', without('opencv-python-headless'), 'missing', 'not installed'),
+    ('mmcv', HEALTHY, 'ok', 'mmcv-lite 2.1.0'),
+    ('mmcv', without('mmcv-lite', mmcv='2.1.0'), 'ok', 'mmcv 2.1.0'),
+    ('mmcv', without('mmcv-lite', mmcv='2.2.0'), 'missing', '<2.2'),
+    ('mmcv', without(mmcv='2.1.0'), 'warning', 'same folder'),
+    ('mmcv', without('mmcv-lite'), 'missing', 'not installed'),
     (doctor.check_mmagic, without('mmagic'), 'missing', 'not installed'),
     (doctor.check_gradio, without(gradio='6.31.0'), 'ok', '6.31.0'),
     (doctor.check_gradio, without(gradio='5.50.0'), 'warning', '>=6.31'),
@@ -48,7 +48,7 @@ def without(*names: str, **more: str) -> dict[str, str]:
     (doctor.check_torchvision, without('torchvision', torchvision='0.20.1'), 'warning', '0.28'),
 ])  # fmt: skip
 def test_what_a_check_makes_of_what_is_installed(check, installed, state, said):
-    found = check(installed)
+    found = doctor.check_builds(check, installed) if isinstance(check, str) else check(installed)
     assert (found.state, bool(found.mend)) == (state, state != 'ok')
     assert said in found.detail
 

