@@ -5,39 +5,49 @@ mmengine reads neither. Importing this module registers a loader for each with m
 ``.safetensors`` file or a zoo name alike.
 
 It also replaces mmengine's own reading of ``.pth`` files: no file runs code, whichever way it comes in
-(:func:`read_torch_file`).
+(:func:`rainrestore.torch_files.read_torch_file`).
 """
 
+import difflib
 import json
 import os
-import pickle
 import pkgutil
-import struct
-import zipfile
+import re
 from collections.abc import Mapping
+from http.client import HTTPException
+from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import torch
+from mmengine.logging import print_log
+from mmengine.model.weight_init import PretrainedInit, update_init_info
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from rainrestore import compat
 from rainrestore.errors import CheckpointError
-from rainrestore.files import whole_file
+from rainrestore.files import sha256_of, whole_file
+from rainrestore.registry import WEIGHT_INITIALIZERS
+from rainrestore.torch_files import read_torch_file, without_config_text
 
 ZOO_SCHEME = 'rainrestore://'
 #: Imported when the first name is loaded, as registry.py imports the rooms that hold a registry's parts.
 ZOO_LOADER = 'rainrestore.zoo.files:load_by_name'
 METADATA_KEY = 'rainrestore'
-# What zipfile and torch's unpickler, which is written in Python, raise on damaged archives.
-_UNPICKLING_ERRORS = (
-    *(pickle.UnpicklingError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError, TypeError, LookupError),
-    *(AttributeError, AssertionError, OverflowError, MemoryError, struct.error),
-)
+#: Under which libraries put the weights in a file, the first that is there counts.
+CONTAINERS = ('state_dict', 'params_ema', 'params', 'model_state_dict', 'model')
+#: What torch's wrappers (DataParallel, compile) put before every name.
+WRAPPERS = ('module.', '_orig_mod.')
+#: Of the tensors of a file so many have to fit a network, lest it trains from scratch unnoticed.
+LEAST_SHARE = 0.5
+#: By so many names of a file its slot is looked for.
+_NAMES_TRIED = 8
+_DIGEST = re.compile('[0-9a-f]{8,64}')
+_NAMED_DIGEST = re.compile(r'-([0-9a-f]{8,64})\.\w+$')
 HALF_DTYPES = (torch.float16, torch.bfloat16)
 
 
@@ -109,69 +119,193 @@ def load_safetensors(
     return weights, metadata
 
 
-def read_torch_file(file: Any, map_location: Any = None) -> Any:
-    """Read what ``torch.save`` wrote without running anything that stands in it.
-
-    Only tensors, plain Python values and the types of :func:`rainrestore.compat.checkpoint_types` are admitted; and
-    ``meta.config``, which mmengine's ``Runner.resume`` would run as Python, is left out.
-
-    Args:
-        file: path, or an open file.
-        map_location: as ``torch.load``.
-
-    Raises:
-        CheckpointError: A missing or damaged file, or one that holds other objects.
-    """
-    if isinstance(file, (str, os.PathLike)):
-        file = os.path.expanduser(file)
-        if not os.path.isfile(file):
-            raise CheckpointError(f'no checkpoint at {file}; give a file or {ZOO_SCHEME}NAME')
-    try:
-        # torch writes zip archives, whose directory is at the end: a file cut short is no zip file any more. Asked
-        # first, because unpickling arbitrary bytes fails in arbitrary ways.
-        if isinstance(file, str) and not zipfile.is_zipfile(file):
-            raise CheckpointError(f'{file} is cut short or was not written by torch.save')
-        with torch.serialization.safe_globals(compat.checkpoint_types()):
-            checkpoint = torch.load(file, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        # torch goes on to say how to admit the object, which is no advice for a file of somebody else's
-        reason = (str(error).partition('WeightsUnpickler error:')[2] or str(error)).partition(' Please use')[0]
-        raise CheckpointError(
-            f'{file} holds more than weights and is refused, as it could run code, or is damaged '
-            f'({" ".join(reason.split())[:200]})'
-        ) from error
-    except _UNPICKLING_ERRORS as error:
-        raise CheckpointError(f'{file} is damaged or not a checkpoint ({error})') from error
-    return _without_config_text(checkpoint)
-
-
-def _without_config_text(checkpoint: Any) -> Any:
-    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
-    if isinstance(meta, dict):
-        meta.pop('config', None)
-    return checkpoint
-
-
 def load_checkpoint(source: Path | str, map_location: str | torch.device | None = 'cpu') -> dict[str, Any]:
     """Read a zoo name, a ``.safetensors`` or a ``.pth`` file as ``dict(state_dict=..., meta=..., ...)``.
 
-    A bare state dict is wrapped.
+    The forms of other libraries are unwrapped (:func:`unwrapped`).
 
     Raises:
         CheckpointError: Unknown name, no such file, a damaged file, or a file without weights.
     """
     source = os.path.expanduser(source)
     checkpoint = CheckpointLoader.load_checkpoint(source, map_location=map_location, logger='silent')
+    return unwrapped(checkpoint, source)
+
+
+def unwrapped(checkpoint: Any, source: object) -> dict[str, Any]:
+    """A checkpoint with its weights under ``state_dict``, whichever library wrote it.
+
+    The weights may be the file itself, or stand under ``state_dict``, ``params_ema`` or ``params`` (BasicSR and its
+    descendants, the moving average first), ``model_state_dict`` or ``model``. ``module.`` and ``_orig_mod.``, which
+    torch's wrappers put before every name, are taken off.
+
+    Args:
+        checkpoint: What a file holds.
+        source: Where it is from, for messages.
+
+    Raises:
+        CheckpointError: It holds no weights.
+    """
     if not isinstance(checkpoint, dict) or not checkpoint:
-        raise CheckpointError(f'{source} holds no weights')
-    if 'state_dict' not in checkpoint:
-        checkpoint = {'state_dict': checkpoint, 'meta': {}}
-    weights = checkpoint['state_dict']
-    if not isinstance(weights, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()
-    ):
-        raise CheckpointError(f'{source} holds something else than weights by name')
-    return checkpoint
+        raise CheckpointError(f'{source} holds no weights (it holds {described(checkpoint)})')
+    key = next((key for key in CONTAINERS if isinstance(checkpoint.get(key), dict)), None)
+    weights = checkpoint[key] if key is not None else checkpoint
+    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
+        raise CheckpointError(f'{source} holds something else than weights by name (it holds {described(weights)})')
+    for wrapper in WRAPPERS:
+        if weights and all(name.startswith(wrapper) for name in weights):
+            weights = {name.removeprefix(wrapper): value for name, value in weights.items()}
+    rest = {} if key is None else {name: value for name, value in checkpoint.items() if name not in CONTAINERS}
+    return {'meta': {}, **rest, 'state_dict': weights}
+
+
+def described(held: Any) -> str:
+    """In words what a file holds: ``a list``, ``a dict of meta, state_dict``."""
+    if isinstance(held, dict):
+        names = [str(name) for name in held]
+        return (
+            f'a dict of {", ".join(names[:5])}{" and others" if len(names) > 5 else ""}' if names else 'an empty dict'
+        )
+    kind = type(held).__name__
+    return f'{"an" if kind[0] in "aeiou" else "a"} {kind}'
+
+
+def placed(state: Mapping[str, Tensor], own: Mapping[str, Tensor], source: object) -> dict[str, Tensor]:
+    """Weights under the names of a network, where a file of one slot lacks the name of the slot.
+
+    A file whose names fit as they are is returned as it is; else the slot, or part of a slot, in which most tensors
+    fit by name and shape, gives its name to all of them.
+
+    Args:
+        state: Names to weights.
+        own: The network's.
+        source: Where the weights are from, for messages.
+
+    Raises:
+        CheckpointError: Several slots fit alike.
+    """
+    if any(name in own for name in state):
+        return dict(state)
+    prefixes = {
+        name.removesuffix(stored)
+        for stored in islice(state, _NAMES_TRIED)
+        for name in own
+        if name.endswith('.' + stored)
+    }
+    fits = {
+        prefix: sum(prefix + name in own and own[prefix + name].shape == value.shape for name, value in state.items())
+        for prefix in prefixes
+    }
+    most = max(fits.values(), default=0)
+    best = sorted(prefix for prefix, count in fits.items() if count == most)
+    if not most:
+        return dict(state)
+    if len(best) > 1:
+        raise CheckpointError(
+            f'{source} fits {" and ".join(prefix.rstrip(".") for prefix in best)} alike: name the file in the init_cfg '
+            "of the slot that is meant (dict(type='Pretrained', checkpoint=FILE))"
+        )
+    return {best[0] + name: value for name, value in state.items()}
+
+
+def load_fitting(
+    module: nn.Module, state: Mapping[str, Tensor], source: object, least: float = LEAST_SHARE
+) -> tuple[int, int]:
+    """Load the tensors of a file that fit a network by name and shape; the others of the network stay as they are.
+
+    Args:
+        module: The network.
+        state: Names to weights; a slot's name is added where it lacks (:func:`placed`).
+        source: Where they are from, for messages.
+        least: The share of the file's tensors that has to fit, 0 to 1.
+
+    Returns:
+        How many tensors were loaded, of how many of the network.
+
+    Raises:
+        CheckpointError: None fits, or less than ``least``; the network is as it was.
+    """
+    own = module.state_dict()
+    fitting = fitting_weights(placed(state, own, source), own, source, least)
+    module.load_state_dict(fitting, strict=False)
+    return len(fitting), len(own)
+
+
+def fitting_weights(
+    state: Mapping[str, Tensor], own: Mapping[str, Tensor], source: object, least: float = LEAST_SHARE
+) -> dict[str, Tensor]:
+    """The tensors that fit by name and shape; see :func:`load_fitting`."""
+    fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    if fitting and len(fitting) >= least * len(state):
+        return fitting
+    if not fitting and not least:
+        return {}
+    misfit = next((name for name in state if name not in fitting), None)
+    if misfit is None:
+        why = 'it is empty'
+    elif misfit in own:
+        why = f'{misfit} is {tuple(state[misfit].shape)} instead of {tuple(own[misfit].shape)}'
+    else:
+        why = f'{misfit} has no place'
+    raise CheckpointError(
+        f'{source} belongs to another network: {len(fitting)} of its {len(state)} tensors fit ({why}). Nothing was '
+        'loaded'
+    )
+
+
+@WEIGHT_INITIALIZERS.register_module(name='Pretrained', force=True)
+class Pretrained(PretrainedInit):
+    """mmengine's ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix=...)``, which stops where nothing fits.
+
+    Args:
+        checkpoint: A file or ``rainrestore://NAME``.
+        prefix: Of the names in it; None takes all.
+        map_location: As ``torch.load``.
+
+    Raises:
+        CheckpointError: No name has the prefix, or less than half of the weights under it fit.
+    """
+
+    def __call__(self, module: nn.Module) -> None:
+        state = load_checkpoint(self.checkpoint, self.map_location)['state_dict']
+        slot = type(module).__name__
+        taken = with_prefix(state, self.prefix, f'init_cfg of {slot}: {self.checkpoint}')
+        try:
+            loaded, of = load_fitting(module, taken, self.checkpoint)
+        except CheckpointError as error:
+            raise CheckpointError(f'init_cfg of {slot}: {error}{_other_prefix(state, module)}') from error
+        print_log(f'{slot}: {loaded} of {of} tensors loaded from {self.checkpoint}', logger='current')
+        if hasattr(module, '_params_init_info'):
+            update_init_info(module, init_info=self._get_init_info())
+
+
+def with_prefix(state: Mapping[str, Tensor], prefix: str | None, source: object) -> dict[str, Tensor]:
+    """The weights whose names begin with a prefix, without it; all if there is none.
+
+    Raises:
+        CheckpointError: There are none.
+    """
+    if not prefix:
+        return dict(state)
+    prefix = prefix.rstrip('.') + '.'
+    taken = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    if not taken:
+        slots = sorted({name.partition('.')[0] for name in state})
+        near = difflib.get_close_matches(prefix.rstrip('.'), slots, 1)
+        guess = f'; did you mean {near[0]!r}?' if near else ''
+        raise CheckpointError(f'{source} holds nothing under {prefix!r}{guess} It holds {", ".join(slots[:12])}')
+    return taken
+
+
+def _other_prefix(state: Mapping[str, Tensor], module: nn.Module) -> str:
+    """The first part of a file's names that fits a network, as advice; empty if none does."""
+    own = module.state_dict()
+    fitting = {
+        name.partition('.')[0]
+        for name, value in state.items()
+        if (key := name.partition('.')[2]) in own and own[key].shape == value.shape
+    }
+    return f'; prefix={min(fitting)!r} fits' if len(fitting) == 1 else ''
 
 
 def is_training_only(name: str) -> bool:
@@ -208,8 +342,9 @@ def fit_weights(model: nn.Module, state_dict: Mapping[str, Tensor], source: obje
     Raises:
         CheckpointError: The weights belong to another network, which is left as it was.
     """
-    weights = {name: value for name, value in state_dict.items() if not is_training_only(name)}
     own = model.state_dict()
+    weights = placed(state_dict, own, source)
+    weights = {name: value for name, value in weights.items() if not is_training_only(name)}
     slots = {name.partition('.')[0] for name in own}
     for slot in slots - {name.partition('.')[0] for name in weights}:
         weights |= _initial_weights(slot, getattr(model, slot))
@@ -237,9 +372,9 @@ def _initial_weights(slot: str, module: nn.Module | Tensor) -> dict[str, Tensor]
     config = getattr(module, 'init_cfg', None) or {}
     if config.get('type') != 'Pretrained':
         return {}
-    prefix = config['prefix'].rstrip('.') + '.' if config.get('prefix') else ''
-    state = load_checkpoint(config['checkpoint'])['state_dict']
-    return {f'{slot}.{name.removeprefix(prefix)}': value for name, value in state.items() if name.startswith(prefix)}
+    source = config['checkpoint']
+    state = with_prefix(load_checkpoint(source)['state_dict'], config.get('prefix'), f'init_cfg of {slot}: {source}')
+    return {f'{slot}.{name}': value for name, value in state.items()}
 
 
 @CheckpointLoader.register_scheme(prefixes=ZOO_SCHEME, force=True)
@@ -248,12 +383,42 @@ def load_from_zoo(filename: str, map_location: str | torch.device | None = None)
     return pkgutil.resolve_name(ZOO_LOADER)(filename, map_location)
 
 
+@CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
+def load_from_url(filename: str, map_location: Any = None, **_: Any) -> Any:
+    """mmengine's loader for an address, which fetches nothing without a SHA-256 to compare it with.
+
+    The digest is that of the name, as torchvision has it (``NAME-0123abcd.pth``, its first 8 digits or more), or stands
+    behind the address, as pip has it (``ADDRESS#sha256=DIGEST``). The file stays in torch's cache.
+
+    Raises:
+        CheckpointError: No digest, another one than that of the file, or no such file there.
+    """
+    address, _, digest = filename.partition('#sha256=')
+    name = Path(urlsplit(address).path).name
+    if not digest and (match := _NAMED_DIGEST.search(name)):
+        digest = match[1]
+    if not _DIGEST.fullmatch(digest):
+        raise CheckpointError(
+            f'{filename} is not fetched, as nothing says which file it should be: put its SHA-256 behind it '
+            '(ADDRESS#sha256=DIGEST), or download and check it, and give the file'
+        )
+    path = Path(torch.hub.get_dir(), 'checkpoints', f'{digest[:16]}-{name}')
+    if not path.is_file() or not sha256_of(path).startswith(digest):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(address, str(path), digest, progress=os.isatty(2))
+        # RuntimeError: another digest.
+        except (OSError, HTTPException, RuntimeError, ValueError) as error:
+            raise CheckpointError(f'{address} cannot be had ({error})') from error
+    return CheckpointLoader.load_checkpoint(str(path), map_location=map_location, logger='silent')
+
+
 # mmengine matches a scheme as a regular expression at the start of the name, and tries '' (any local file) last.
 @CheckpointLoader.register_scheme(prefixes=r'(?!\w+://).*\.safetensors$', force=True)
 def load_from_safetensors(filename: str, map_location: str | torch.device | None = None) -> dict[str, Any]:
     """mmengine's loader for local ``*.safetensors`` files."""
     weights, metadata = load_safetensors(filename, map_location)
-    return _without_config_text({'state_dict': weights, 'meta': metadata})
+    return without_config_text({'state_dict': weights, 'meta': metadata})
 
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)
@@ -269,3 +434,5 @@ def _read_for_mmengine(file: Any, map_location: Any = None, weights_only: bool |
 
 if hasattr(mmengine_checkpoint, '_safe_torch_load'):
     mmengine_checkpoint._safe_torch_load = _read_for_mmengine
+# By which mmengine resolves torchvision:// and open-mmlab://, whose names carry the digest.
+mmengine_checkpoint.load_from_http = load_from_url

@@ -1,4 +1,7 @@
 import contextlib
+import functools
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from zoos import add_model, write_zoo
 
 from rainrestore.checkpoints import load_checkpoint, load_safetensors, save_safetensors
 from rainrestore.errors import CheckpointError
+from rainrestore.files import sha256_of
 from rainrestore.zoo.files import zoo_file
 from rainrestore.zoo.index import Zoo
 
@@ -72,9 +76,64 @@ def test_pretrained_init_takes_a_prefix_of_a_zoo_model(zoo, weights):
     assert torch.equal(tiny.weight, weights['a.weight'].half().float())
 
 
-def test_url_of_a_safetensors_file_is_left_to_mmengine():
-    loader = CheckpointLoader._get_checkpoint_loader('https://example.org/w.safetensors')
-    assert loader.__name__ == 'load_from_http'
+@pytest.fixture
+def served(tmp_path, weights, monkeypatch):
+    """A weight file behind an http address, with its digest; torch's cache is empty."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    (tmp_path / 'site').mkdir()
+    path = save_safetensors(weights, tmp_path / 'site' / 'w.safetensors')
+    handler = functools.partial(QuietHandler, directory=tmp_path / 'site')
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}/', path, sha256_of(path)
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+def test_address_with_its_digest_is_fetched_once(served, weights):
+    site, path, digest = served
+    loaded = load_checkpoint(f'{site}w.safetensors#sha256={digest}')
+    assert torch.equal(loaded['state_dict']['a.weight'], weights['a.weight'])
+    path.unlink()
+    assert torch.equal(
+        load_checkpoint(f'{site}w.safetensors#sha256={digest}')['state_dict']['a.weight'], weights['a.weight']
+    )
+
+
+def test_digest_in_the_name_counts(served, weights):
+    site, path, digest = served
+    path.rename(path.with_name(f'w-{digest[:8]}.safetensors'))
+    assert load_checkpoint(f'{site}w-{digest[:8]}.safetensors')['state_dict'].keys() == weights.keys()
+
+
+@pytest.mark.parametrize(
+    ('behind', 'match'),
+    [
+        ('w.safetensors', 'is not fetched, as nothing says which file'),
+        ('w.safetensors#sha256=abc', 'is not fetched'),
+        ('w.safetensors#sha256=' + 64 * '0', 'cannot be had .*hash'),
+        ('gone.safetensors#sha256=' + 64 * '0', 'cannot be had .*404'),
+    ],
+)
+def test_address_without_the_right_digest_is_refused(served, tmp_path, behind, match):
+    with pytest.raises(CheckpointError, match=match):
+        load_checkpoint(served[0] + behind)
+    assert not [path for path in (tmp_path / 'cache').rglob('*') if path.is_file()]
+
+
+def test_names_of_other_packages_end_in_the_same_loader(monkeypatch):
+    """torchvision:// and open-mmlab:// are addresses with a digest in their name."""
+    from mmengine.runner import checkpoint
+
+    asked = []
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', lambda url, path, digest, **_: asked.append((url, digest)))
+    with pytest.raises(CheckpointError):
+        checkpoint.load_from_http('https://download.pytorch.org/models/resnet18-f37072fd.pth')
+    assert asked == [('https://download.pytorch.org/models/resnet18-f37072fd.pth', 'f37072fd')]
 
 
 def test_unknown_name_suggests_and_lists(zoo):

@@ -1,11 +1,16 @@
 """No moment of a save is without a whole checkpoint, and the newest whole one is found."""
 
+import contextlib
 import errno
+import io
 import os
 import subprocess
 import sys
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.runner import Runner
@@ -15,6 +20,7 @@ from rainrestore.checkpoints import load_checkpoint
 from rainrestore.engine import saving
 from rainrestore.engine.saving import is_whole, newest_checkpoint, write_whole
 from rainrestore.errors import CheckpointError
+from rainrestore.torch_files import read_torch_file, sealed
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -148,6 +154,7 @@ import resource
 import sys
 from rainrestore.engine.saving import write_whole
 from rainrestore.errors import CheckpointError
+from rainrestore.torch_files import read_torch_file, sealed
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
 write_whole(sys.argv[1], b'old')
 try:
@@ -189,11 +196,20 @@ def test_old_best_goes_only_after_the_new_one_is_whole(tmp_path: Path, monkeypat
     assert is_whole(Path(hook.best_ckpt_path))
 
 
+def save(path: Path, step: int) -> None:
+    """The least that a training goes on from, as the hook writes it."""
+    file = io.BytesIO()
+    hub = {'log_scalars': {}, 'runtime_info': {}, 'resumed_keys': {}}
+    weights = {'a': torch.arange(5000.0)}
+    torch.save({'state_dict': weights, 'meta': {'iter': step, 'epoch': 0}, 'message_hub': hub}, file)
+    path.write_bytes(sealed(file.getvalue()))
+
+
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
     """A work dir with checkpoints of iterations 900 and 1000, the pointer on the latter."""
     for step in (900, 1000):
-        torch.save({'state_dict': {'a': torch.arange(5000.0)}, 'meta': {'iter': step}}, tmp_path / f'iter_{step}.pth')
+        save(tmp_path / f'iter_{step}.pth', step)
     write_whole(tmp_path / 'last_checkpoint', str(tmp_path / 'iter_1000.pth').encode())
     return tmp_path
 
@@ -238,11 +254,11 @@ def test_damaged_checkpoint_that_is_named_is_refused(tmp_path: Path, damage) -> 
 
 def test_newest_is_the_pointers_unless_a_later_one_was_finished(run_dir: Path) -> None:
     # the files of a longer run before: higher numbers, older than the pointer
-    torch.save({'state_dict': {}}, run_dir / 'iter_9000.pth')
+    save(run_dir / 'iter_9000.pth', 9000)
     os.utime(run_dir / 'iter_9000.pth', (1, 1))
     assert newest_checkpoint(run_dir) == str(run_dir / 'iter_1000.pth')
     # killed between the checkpoint and the pointer
-    torch.save({'state_dict': {}}, run_dir / 'iter_1100.pth')
+    save(run_dir / 'iter_1100.pth', 1100)
     later = (run_dir / 'last_checkpoint').stat().st_mtime + 5
     os.utime(run_dir / 'iter_1100.pth', (later, later))
     assert newest_checkpoint(run_dir) == str(run_dir / 'iter_1100.pth')
@@ -258,10 +274,85 @@ def test_pointer_to_nowhere_and_none_at_all(run_dir: Path) -> None:
     assert newest_checkpoint(copied / 'no such run') is None
 
 
-def test_weights_alone_are_not_resumed(tmp_path: Path) -> None:
-    Runner.from_cfg(toy_config(tmp_path, 1)).train()
-    checkpoint = torch.load(tmp_path / 'iter_1.pth', weights_only=False)
-    del checkpoint['optimizer']
-    torch.save(checkpoint, tmp_path / 'best.pth')
-    with pytest.raises(CheckpointError, match='load_from=FILE'):
-        Runner.from_cfg(toy_config(tmp_path / 'more', 2, resume=True, load_from=str(tmp_path / 'best.pth'))).train()
+def mutations(content: bytes, count: int, seed: int) -> Iterator[bytes]:
+    """Damaged copies: changed, zeroed, cut, inserted, removed or repeated bytes, at any offset."""
+    rng = np.random.default_rng(seed)
+    while count:
+        at, length = int(rng.integers(len(content))), int(rng.integers(1, 64))
+        drawn = rng.integers(0, 256, length, dtype=np.uint8).tobytes()
+        flipped = bytes([content[at] ^ (1 << int(rng.integers(8)))])
+        changed = [
+            content[:at] + flipped + content[at + 1 :],
+            content[:at] + drawn + content[at + length :],
+            content[:at] + bytes(length) + content[at + length :],
+            content[:at],
+            content[:at] + drawn + content[at:],
+            content[:at] + content[at + length :],
+            content[:at] + content[at : at + length] + content[at:],
+            # where the directory, the end record and the digest are
+            content[: -length - 1] + bytes([content[-length - 1] ^ 0xFF]) + content[len(content) - length :],
+        ][count % 8]
+        if changed != content:
+            count -= 1
+            yield changed
+
+
+def test_every_damage_of_the_end_is_found(tmp_path: Path) -> None:
+    """Each of the last 600 bytes, where the zip directory and the digest are, changed to 0xff."""
+    save(tmp_path / 'iter_1.pth', 1)
+    content = (tmp_path / 'iter_1.pth').read_bytes()
+    assert is_whole(tmp_path / 'iter_1.pth')
+    for offset in range(len(content) - 600, len(content)):
+        (tmp_path / 'a.pth').write_bytes(content[:offset] + b'\xff' + content[offset + 1 :])
+        assert not is_whole(tmp_path / 'a.pth'), offset
+
+
+@pytest.mark.slow
+def test_two_thousand_damaged_checkpoints_are_passed_over(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saving, '_warn', lambda message, *values: None)
+    newest = run_dir / 'iter_1000.pth'
+    for changed in mutations(newest.read_bytes(), 2000, seed=2022):
+        newest.write_bytes(changed)
+        assert newest_checkpoint(run_dir) == str(run_dir / 'iter_900.pth')
+
+
+@pytest.mark.slow
+def test_damage_without_a_digest_raises_nothing_else(tmp_path: Path) -> None:
+    """A file of plain torch.save has the checksums of its members alone: none that is taken has other weights."""
+    weights = {'a': torch.arange(5000.0)}
+    torch.save(weights, tmp_path / 'w.pth')
+    for changed in mutations((tmp_path / 'w.pth').read_bytes(), 500, seed=7):
+        (tmp_path / 'w.pth').write_bytes(changed)
+        with contextlib.suppress(CheckpointError):
+            assert torch.equal(read_torch_file(tmp_path / 'w.pth')['a'], weights['a'])
+
+
+def test_digest_leaves_the_file_readable(tmp_path: Path) -> None:
+    save(tmp_path / 'iter_1.pth', 1)
+    for options in ({}, {'mmap': True}):
+        held = torch.load(tmp_path / 'iter_1.pth', weights_only=True, **options)
+        assert torch.equal(held['state_dict']['a'], torch.arange(5000.0))
+    with zipfile.ZipFile(tmp_path / 'iter_1.pth') as archive:
+        assert archive.testzip() is None
+
+
+def test_legacy_format_is_read_and_its_damage_refused(tmp_path: Path) -> None:
+    path = tmp_path / 'legacy.pth'
+    torch.save({'a': torch.arange(5000.0)}, path, _use_new_zipfile_serialization=False)
+    assert torch.equal(load_checkpoint(path)['state_dict']['a'], torch.arange(5000.0))
+    cut(path)
+    with pytest.raises(CheckpointError, match=r'legacy\.pth'):
+        load_checkpoint(path)
+
+
+def test_compressed_archive_is_refused(tmp_path: Path) -> None:
+    """torch would unpack it, whatever it unpacks to."""
+    save(tmp_path / 'plain.pth', 1)
+    with (
+        zipfile.ZipFile(tmp_path / 'plain.pth') as plain,
+        zipfile.ZipFile(tmp_path / 'bomb.pth', 'w', zipfile.ZIP_DEFLATED) as bomb,
+    ):
+        for name in plain.namelist():
+            bomb.writestr(name, plain.read(name))
+    with pytest.raises(CheckpointError, match='it is compressed'):
+        read_torch_file(tmp_path / 'bomb.pth')

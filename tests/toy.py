@@ -42,8 +42,8 @@ class ToySample:
 class ToyModel(BaseModel):
     """A line behind batch normalisation and dropout."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, init_cfg: Any = None) -> None:
+        super().__init__(init_cfg=init_cfg)
         self.body = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5), nn.Linear(3, 2))
 
     def forward(self, inputs: Any, data_samples: Any = None, mode: str = 'tensor') -> Any:

@@ -7,6 +7,7 @@ from rainrestore.engine.guard import FiniteLossHook
 from rainrestore.engine.loop import ResumableTrainLoop
 from rainrestore.engine.metric_hook import PrepareMetricsHook
 from rainrestore.engine.optim import AutocastOptimWrapper, SlotOptimWrapperConstructor
+from rainrestore.engine.resuming import CompareCheckpointHook
 from rainrestore.engine.saving import WholeCheckpointHook
 from rainrestore.engine.signals import StopSignalHook
 from rainrestore.engine.watch import TrainingWatchHook
@@ -16,6 +17,7 @@ from rainrestore.visualization import RestorationSheetHook
 
 __all__ = [
     'AutocastOptimWrapper',
+    'CompareCheckpointHook',
     'FiniteLossHook',
     'PrepareMetricsHook',
     'RestorationSheetHook',

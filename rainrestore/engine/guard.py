@@ -9,12 +9,11 @@ import torch
 from mmengine.dist import all_gather_object, all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import Tensor
 
+from rainrestore.engine.resuming import SKIPPED, non_finite_tensor
 from rainrestore.errors import NonFiniteError
 from rainrestore.registry import HOOKS
 
-SKIPPED = 'skipped_batches'
 _NAMES_SHOWN = 64
 
 
@@ -96,13 +95,13 @@ class FiniteLossHook(Hook):
         )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Look at the weights."""
-        for name, value in checkpoint['state_dict'].items():
-            if isinstance(value, Tensor) and value.is_floating_point() and not bool(torch.isfinite(value).all()):
-                raise NonFiniteError(
-                    f'weight {name} is infinite or NaN and is not saved; {self._batch()}. The checkpoint before is '
-                    'untouched: lower the learning rate, and go on with --resume'
-                )
+        """Look at the weights and moments."""
+        bad = non_finite_tensor(checkpoint)
+        if bad is not None:
+            raise NonFiniteError(
+                f'{bad} is infinite or NaN and is not saved; {self._batch()}. The checkpoint before is untouched: '
+                'lower the learning rate, and go on with --resume'
+            )
 
     def _met_by_any(self, bad: dict[str, float]) -> dict[str, float]:
         """The bad losses of all processes, whose files then make the batch."""

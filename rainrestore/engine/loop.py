@@ -10,11 +10,10 @@ from mmengine.runner.base_loop import BaseLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
+from rainrestore.checkpoints import LEAST_SHARE
 from rainrestore.datasets.sampling import ResumableSampler, derive_seed, seed_generators
+from rainrestore.engine.resuming import STREAM, VALIDATED, CompareCheckpointHook
 from rainrestore.registry import LOOPS
-
-#: What the loop keeps in the message hub, and so in every checkpoint.
-STREAM, VALIDATED = 'data_stream', 'validated_iter'
 
 
 @LOOPS.register_module()
@@ -29,6 +28,7 @@ class ResumableTrainLoop(BaseLoop):
     - with :class:`~rainrestore.datasets.ResumableSampler` a resumed run starts at its position and reads nothing before
       it. Another sampler's batches are read again, and random transforms draw anew;
     - a validation that was due at the checkpoint's iteration but not finished there is made up for;
+    - a checkpoint is compared with the run before it is loaded (:class:`~rainrestore.engine.CompareCheckpointHook`);
     - hooks may have a method ``leave_train``, which is called however the training ends.
 
     Args:
@@ -37,6 +37,7 @@ class ResumableTrainLoop(BaseLoop):
         max_iters: where the training ends.
         val_interval: iterations between two validations; one more comes at the end.
         val_begin: no validation before this iteration.
+        min_loaded: of a file that ``load_from`` names, the share of its tensors that has to fit the model, 0 to 1.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class ResumableTrainLoop(BaseLoop):
         max_iters: int,
         val_interval: int = 1000,
         val_begin: int = 1,
+        min_loaded: float = LEAST_SHARE,
     ) -> None:
         if isinstance(dataloader, dict):
             dataloader = {
@@ -58,6 +60,7 @@ class ResumableTrainLoop(BaseLoop):
         #: Set by hooks to end the training after this iteration.
         self.stop_training = False
         self._max_iters = max_iters
+        runner.register_hook(CompareCheckpointHook(min_loaded))
         # mmengine's Runner sets both when it resumes.
         self._iter = 0
         self._epoch = 0

@@ -3,8 +3,6 @@
 import contextlib
 import os
 import re
-import zipfile
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +14,11 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
-from rainrestore.engine.config_files import check_same_config
 from rainrestore.engine.processes import failing_together
+from rainrestore.engine.resuming import check_is_run
 from rainrestore.errors import CheckpointError
 from rainrestore.registry import HOOKS
+from rainrestore.torch_files import read_torch_file, sealed
 
 POINTER = 'last_checkpoint'
 PART = '.part'
@@ -44,11 +43,13 @@ def write_whole(path: Path | str, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        # Windows has no such flag, and opens no folder.
+        if hasattr(os, 'O_DIRECTORY'):
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     except OSError as error:
         # If the disk is gone, the first error says so.
         with contextlib.suppress(OSError):
@@ -60,10 +61,10 @@ def write_whole(path: Path | str, content: bytes) -> None:
 
 
 class WholeFileBackend(LocalBackend):
-    """mmengine's backend of the local disk, with :func:`write_whole`."""
+    """mmengine's backend of the local disk, with :func:`write_whole` and the digest of :func:`sealed`."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        write_whole(filepath, obj)
+        write_whole(filepath, sealed(obj))
 
 
 register_backend('rainrestore_whole_files', WholeFileBackend, force=True)
@@ -94,20 +95,6 @@ class WholeCheckpointHook(CheckpointHook):
         if is_main_process() and Path(self.out_dir).is_dir():
             for part in Path(self.out_dir).glob(f'*.pth{PART}'):
                 part.unlink(missing_ok=True)
-
-    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Refuse to resume from what holds weights alone, or from a run of another config.
-
-        Raises:
-            CheckpointError: There is no optimiser in it, although this hook saves one; or it belongs to another config.
-        """
-        if runner._resume:
-            check_same_config(checkpoint.get('meta', {}).get('experiment_name', ''), runner.experiment_name)
-        if runner._resume and self.save_optimizer and 'optimizer' not in checkpoint:
-            raise CheckpointError(
-                'this checkpoint holds weights without their optimiser, as the best_*.pth do: a training can start '
-                'from it (--cfg-options load_from=FILE), not resume'
-            )
 
     def save(self, runner: Runner) -> str:
         """Save the present state, between two iterations, as the newest checkpoint; returns its path."""
@@ -184,14 +171,13 @@ class WholeCheckpointHook(CheckpointHook):
             self.file_backend.remove(path)
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a file is an archive as ``torch.save`` writes it, complete, and of the checksums that it names."""
+def is_whole(path: Path | str) -> bool:
+    """Whether a file is a checkpoint of ``torch.save`` whose bytes are those that were written."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None and any(name.endswith('/data.pkl') for name in archive.namelist())
-    # What zipfile raises on damaged bytes: RuntimeError where they name a compression or a lock that it does not know.
-    except (OSError, zipfile.BadZipFile, EOFError, RuntimeError, zlib.error):
+        read_torch_file(path, 'cpu')
+    except CheckpointError:
         return False
+    return True
 
 
 def newest_checkpoint(work_dir: Path | str) -> str | None:
@@ -227,11 +213,14 @@ def newest_checkpoint(work_dir: Path | str) -> str | None:
     if pointed is not None and pointed not in found:
         _warn('%s names %s, which is not there', pointer, named)
     for path in candidates:
-        if is_whole(path):
+        try:
+            check_is_run(read_torch_file(path, 'cpu'), path)
+        except CheckpointError as error:
+            _warn('passed over: %s', error)
+        else:
             return str(path)
-        _warn('%s is damaged (cut short, or not what was written): passed over', path)
     if candidates:
-        _warn('%s: no checkpoint is whole: the training begins anew', work_dir)
+        _warn('%s: there is no whole checkpoint: the training begins anew', work_dir)
     return None
 
 

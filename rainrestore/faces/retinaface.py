@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import torch
 
-from rainrestore.checkpoints import read_torch_file
 from rainrestore.device import find_device
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.faces.detection import DetectedFace, faces_of_landmarks, working_copy, working_scale
 from rainrestore.optional import optional_import
 from rainrestore.registry import FACE_DETECTORS
+from rainrestore.torch_files import read_torch_file
 
 #: The file of the weights, and where facexlib publishes it.
 FILES = {'resnet50': 'detection_Resnet50_Final.pth', 'mobile0.25': 'detection_mobilenet0.25_Final.pth'}

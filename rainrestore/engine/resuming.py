@@ -1,0 +1,535 @@
+"""What a checkpoint must hold for a run to go on from it, and what of the checkpoint the run believes.
+
+A file may be of another network, of another library, or made by somebody else. All of it is compared with the run
+before anything is loaded: mmengine loads the weights of one network and the moments of another side by side.
+"""
+
+import copy
+import inspect
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.hooks import CheckpointHook, EMAHook, Hook
+from mmengine.logging import HistoryBuffer
+from mmengine.optim import OptimWrapperDict, _ParamScheduler
+from mmengine.optim.scheduler.param_scheduler import ReduceOnPlateauParamScheduler
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from rainrestore.checkpoints import LEAST_SHARE, described, fitting_weights, placed, unwrapped
+from rainrestore.engine.config_files import check_same_config
+from rainrestore.errors import CheckpointError
+from rainrestore.registry import HOOKS
+
+#: What the loop and the guard keep in the message hub, and so in every checkpoint.
+STREAM, VALIDATED, SKIPPED = 'data_stream', 'validated_iter', 'skipped_batches'
+_HUB_PARTS = ('log_scalars', 'runtime_info', 'resumed_keys')
+_BEST = re.compile(r'best_[^/\\]+\.pth')
+#: Options of an optimiser that decide which moments it keeps.
+_KEEP_MOMENTS = ('amsgrad', 'centered')
+
+
+@HOOKS.register_module()
+class CompareCheckpointHook(Hook):
+    """Compare a checkpoint with the run before anything of it is loaded.
+
+    ``--resume``: the file has to hold a whole run of the same network and optimisers, without infinite or NaN values.
+    The settings of the config hold where they differ from the stored ones (learning rate, weight decay, schedule), and
+    the log says so. Of the files that the checkpoint names only checkpoints in the folder of this run are believed,
+    and only if the checkpoint lies there itself.
+
+    ``load_from``: the weights of other libraries are unwrapped, the log says how many were loaded, and the run stops
+    where none or few fit.
+
+    :class:`~rainrestore.engine.ResumableTrainLoop` registers it.
+
+    Args:
+        least: Of a file that ``load_from`` names, the share of its tensors that has to fit the model, 0 to 1.
+
+    Raises:
+        CheckpointError: As said; nothing was loaded.
+    """
+
+    # Before EMAHook, which loads its part of the checkpoint in the same place.
+    priority = 'HIGHEST'
+
+    def __init__(self, least: float = LEAST_SHARE) -> None:
+        self.least = least
+        self._replay = False
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: Any) -> None:
+        """Compare, before mmengine loads."""
+        source = str(runner._load_from or 'the checkpoint')
+        if runner._resume:
+            self._replay = resume_checked(checkpoint, runner, source)
+        else:
+            start_from(checkpoint, runner, source, self.least)
+
+    def before_train(self, runner: Runner) -> None:
+        """Bring a schedule that the config has changed to the present iteration."""
+        if self._replay:
+            self._replay = False
+            replay(runner)
+
+
+def resume_checked(checkpoint: Any, runner: Runner, source: str) -> bool:
+    """Refuse a checkpoint that this run cannot go on from, and take out of it what it may not decide.
+
+    Args:
+        checkpoint: What the file holds; changed in place.
+        runner: The run, with its networks and optimisers built.
+        source: The file, for messages.
+
+    Returns:
+        Whether the schedules are the config's, at their beginning.
+
+    Raises:
+        CheckpointError: It holds no whole run, another network or optimiser, or infinite or NaN values.
+    """
+    check_is_run(checkpoint, source)
+    check_same_config(str(checkpoint['meta'].get('experiment_name', '')), runner.experiment_name)
+    if 'optimizer' not in checkpoint and _saves_optimizer(runner):
+        raise _no_run(source, 'it holds weights without their optimiser, as the best_*.pth do')
+    problems = list(differences(checkpoint, runner))
+    if problems:
+        more = f', and {len(problems) - 1} more' if len(problems) > 1 else ''
+        raise CheckpointError(
+            f'{source} cannot be resumed from, as it belongs to another config: {problems[0]}{more}. Give the config '
+            f'that it was trained with; to start a new training from its weights, --cfg-options load_from={source}'
+        )
+    bad = non_finite_tensor(checkpoint)
+    if bad is not None:
+        raise CheckpointError(f'{source} cannot be resumed from: {bad} is infinite or NaN. Resume from one before it')
+    confine_files(checkpoint['message_hub'], runner, source)
+    changes = apply_optimizer_settings(checkpoint, runner)
+    scheduled = apply_schedules(checkpoint, runner)
+    if changes or scheduled:
+        runner.logger.warning(
+            'resume: the config differs from the checkpoint, and the config holds: %s', '; '.join(changes + scheduled)
+        )
+    return bool(scheduled)
+
+
+def check_is_run(checkpoint: Any, source: object) -> None:
+    """Refuse what is no checkpoint of a training.
+
+    Raises:
+        CheckpointError: With what the file is, and what it lacks.
+    """
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get('state_dict'), dict):
+        raise _no_run(source, f'it holds {described(checkpoint)}, and no state_dict')
+    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in checkpoint['state_dict'].items()):
+        raise _no_run(source, 'its state_dict holds something else than weights by name')
+    meta, hub = checkpoint.get('meta'), checkpoint.get('message_hub')
+    if not isinstance(meta, dict):
+        raise _no_run(source, 'it holds weights without meta, where the iteration stands')
+    for key in ('iter', 'epoch'):
+        if not _is_count(meta.get(key)):
+            raise _no_run(source, f'its meta.{key} is {meta.get(key)!r}, no count')
+    if meta.get('seed') is not None and not _is_count(meta['seed']):
+        raise _no_run(source, f'its meta.seed is {meta["seed"]!r}, no count')
+    if not isinstance(hub, dict):
+        raise _no_run(source, 'it has no message_hub')
+    for part in _HUB_PARTS:
+        if not isinstance(hub.get(part), dict):
+            raise _no_run(source, f'its message_hub has no {part}')
+    _check_hub(hub, source)
+
+
+def _check_hub(hub: dict[str, Any], source: object) -> None:
+    info = hub['runtime_info']
+    stream = info.get(STREAM)
+    if stream is not None and not (
+        isinstance(stream, dict) and stream.keys() == {'seed', 'drawn'} and all(map(_is_count, stream.values()))
+    ):
+        raise _no_run(source, f'its position in the data is {stream!r}')
+    for key in (VALIDATED, SKIPPED):
+        if info.get(key) is not None and not _is_count(info[key]):
+            raise _no_run(source, f'its {key} is {info[key]!r}, no count')
+    for key, value in info.items():
+        if str(key).startswith('best_score') and not isinstance(value, (Real, np.number)):
+            raise _no_run(source, f'its {key} is {value!r}, no number')
+    for key, value in hub['log_scalars'].items():
+        if not isinstance(value, HistoryBuffer) or not _is_history(value):
+            raise _no_run(source, f'its log of {key!r} is damaged')
+
+
+def _is_history(buffer: HistoryBuffer) -> bool:
+    arrays = [vars(buffer).get(name) for name in ('_log_history', '_count_history')]
+    return all(isinstance(array, np.ndarray) and array.ndim == 1 and array.dtype.kind in 'fiu' for array in arrays)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 0
+
+
+def _no_run(source: object, why: str) -> CheckpointError:
+    return CheckpointError(
+        f'{source} cannot be resumed from: {why}. A training goes on from the iter_*.pth of its work dir; to start one '
+        f'from the weights of a file, --cfg-options load_from={source}'
+    )
+
+
+def _saves_optimizer(runner: Runner) -> bool:
+    return all(hook.save_optimizer for hook in runner.hooks if isinstance(hook, CheckpointHook))
+
+
+def differences(checkpoint: Mapping[str, Any], runner: Runner) -> Iterator[str]:
+    """In what a checkpoint differs from the networks, moving averages and optimisers of a run, each in a few words."""
+    model = bare(runner.model)
+    stored = {name.removeprefix('module.'): value for name, value in checkpoint['state_dict'].items()}
+    yield from _tensor_differences(stored, model.state_dict(), 'weight ')
+    averages = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
+    if 'ema_state_dict' in checkpoint:
+        average = checkpoint['ema_state_dict']
+        if not averages:
+            yield 'it holds a moving average (ema_state_dict), and the config has no EMAHook'
+        elif not isinstance(average, dict):
+            yield f'its ema_state_dict is {described(average)}'
+        else:
+            yield from _tensor_differences(average, averages[0].ema_model.state_dict(), 'moving average of ')
+    if 'optimizer' in checkpoint:
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        yield from _optimizer_differences(checkpoint['optimizer'], runner.optim_wrapper, names)
+
+
+def _tensor_differences(stored: Mapping[str, Any], own: Mapping[str, Any], what: str) -> Iterator[str]:
+    for name, value in own.items():
+        if name not in stored:
+            yield f'{what}{name} is missing'
+        elif isinstance(value, Tensor) and not isinstance(stored[name], Tensor):
+            yield f'{what}{name} is {described(stored[name])}'
+        elif isinstance(value, Tensor) and stored[name].shape != value.shape:
+            yield f'{what}{name} is {_shape(stored[name])} instead of {_shape(value)}'
+    yield from (f'{what}{name} has no place' for name in stored if name not in own)
+
+
+def _shape(tensor: Tensor) -> str:
+    return ' x '.join(map(str, tensor.shape)) or 'a single value'
+
+
+def _optimizer_differences(stored: Any, wrapper: Any, names: Mapping[int, str]) -> Iterator[str]:
+    if not isinstance(stored, dict):
+        yield f'its optimizer is {described(stored)}'
+        return
+    if isinstance(wrapper, OptimWrapperDict):
+        if set(stored) != set(wrapper.keys()):
+            yield f'its optimizers are {_listed(stored)} instead of {_listed(wrapper.keys())}'
+            return
+        for name, part in wrapper.items():
+            yield from _one_optimizer(stored[name], part.optimizer, names, f'optimizer {name}')
+    else:
+        yield from _one_optimizer(stored, wrapper.optimizer, names, 'optimizer')
+
+
+def _listed(names: Any) -> str:
+    return ', '.join(sorted(map(str, names))[:5]) or 'none'
+
+
+def _one_optimizer(stored: Any, optimizer: torch.optim.Optimizer, names: Mapping[int, str], what: str) -> Iterator[str]:
+    groups = stored.get('param_groups') if isinstance(stored, dict) else None
+    state = stored.get('state') if isinstance(stored, dict) else None
+    if not isinstance(state, dict) or not isinstance(groups, list) or not all(isinstance(one, dict) for one in groups):
+        yield f'its {what} is no state of an optimizer'
+        return
+    if len(groups) != len(optimizer.param_groups):
+        yield f'{what} has {len(groups)} groups of parameters instead of {len(optimizer.param_groups)}'
+        return
+    places: dict[Any, Tensor] = {}
+    for number, (group, own) in enumerate(zip(groups, optimizer.param_groups, strict=True)):
+        yield from _group_differences(group, own, f'{what}, group {number}', type(optimizer).__name__)
+        numbers = group.get('params')
+        if not isinstance(numbers, list) or len(numbers) != len(own['params']):
+            held = len(numbers) if isinstance(numbers, list) else 'no list of'
+            yield f'{what}, group {number}: {held} parameters instead of {len(own["params"])}'
+            return
+        places.update(zip(map(str, numbers), own['params'], strict=True))
+    for place, moments in state.items():
+        if str(place) not in places or not isinstance(moments, dict):
+            yield f'{what}: the state {place!r} belongs to no parameter'
+            continue
+        parameter = places[str(place)]
+        for key, value in moments.items():
+            if not _is_moment_of(value, parameter):
+                shown = _shape(value) if isinstance(value, Tensor) else described(value)
+                name = names.get(id(parameter), f'parameter {place}')
+                yield f'{what}: {key} of {name} is {shown} instead of {_shape(parameter)}'
+
+
+def _is_moment_of(value: Any, parameter: Tensor) -> bool:
+    """A number, a tensor of the parameter's shape, or one with sides of 1 in their place, as factored moments have."""
+    if not isinstance(value, Tensor):
+        return value is None or isinstance(value, Real)
+    if value.numel() == 1:
+        return True
+    return value.dim() == parameter.dim() and all(
+        side in (1, own) for side, own in zip(value.shape, parameter.shape, strict=True)
+    )
+
+
+def _group_differences(stored: Mapping[str, Any], own: Mapping[str, Any], what: str, kind: str) -> Iterator[str]:
+    strange = [key for key in stored if key not in own and not str(key).startswith('initial_')]
+    if strange:
+        yield f'{what}: {kind} has no option {strange[0]}'
+    for key in _KEEP_MOMENTS:
+        if key in own and key in stored and bool(stored[key]) != bool(own[key]):
+            yield f'{what}: {key} is {stored[key]!r} instead of {own[key]!r}'
+    for key, value in own.items():
+        if isinstance(value, Real) and key in stored and not isinstance(stored[key], (Real, Tensor)):
+            yield f'{what}: {key} is {stored[key]!r}, no number'
+
+
+def non_finite_tensor(checkpoint: Mapping[str, Any]) -> str | None:
+    """The first infinite or NaN tensor among weights, moving averages and moments, in words; None if there is none."""
+    for part, what in (('state_dict', 'weight'), ('ema_state_dict', 'moving average'), ('optimizer', 'optimizer')):
+        for name, value in _tensors(checkpoint.get(part, {}), ''):
+            if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+                return f'{what} {name}'
+    return None
+
+
+def _tensors(held: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(held, Tensor):
+        yield name, held
+    elif isinstance(held, Mapping):
+        for key, value in held.items():
+            yield from _tensors(value, f'{name}.{key}' if name else str(key))
+
+
+def confine_files(hub: dict[str, Any], runner: Runner, source: str) -> None:
+    """Leave of the files that a checkpoint names only checkpoints of this run's folder.
+
+    The names decide what is deleted later: the oldest checkpoint when there are too many, the best one when a better
+    one is there. A checkpoint of another folder names files of that folder, and none here.
+
+    Args:
+        hub: The state of the message hub; changed in place.
+        runner: The run.
+        source: The file of the checkpoint.
+    """
+    info = hub['runtime_info']
+    listed = {key: info.pop(key) for key in list(info) if _names_files(key)}
+    for hook in runner.hooks:
+        if isinstance(hook, CheckpointHook):
+            folder = checkpoint_folder(hook, runner)
+            if Path(source).resolve().parent != folder.resolve():
+                continue
+            for key, value in listed.items():
+                if key == 'keep_ckpt_ids' and isinstance(value, list):
+                    info[key] = [
+                        step
+                        for step in value
+                        if _is_count(step) and (folder / hook.filename_tmpl.format(step)).is_file()
+                    ]
+                elif str(key).startswith('best_ckpt') and isinstance(value, str):
+                    name = re.split(r'[/\\]', value)[-1]
+                    if _BEST.fullmatch(name) and (folder / name).is_file():
+                        info[key] = str(folder / name)
+    for key in listed.keys() - info.keys():
+        hub['resumed_keys'].pop(key, None)
+
+
+def _names_files(key: object) -> bool:
+    return key in ('last_ckpt', 'keep_ckpt_ids') or str(key).startswith('best_ckpt')
+
+
+def checkpoint_folder(hook: CheckpointHook, runner: Runner) -> Path:
+    """Where a hook saves: the work dir, or the folder of its name in ``out_dir``."""
+    if hook.out_dir is None or hook.out_dir == runner.work_dir:
+        return Path(runner.work_dir)
+    return Path(hook.out_dir, Path(runner.work_dir).name)
+
+
+def apply_optimizer_settings(checkpoint: dict[str, Any], runner: Runner) -> list[str]:
+    """Put the config's options of the optimisers in place of the stored ones; returns what has changed, in words.
+
+    Options that a schedule moves, such as ``lr``, are left to :func:`apply_schedules`.
+    """
+    changes = []
+    for what, stored, own in _groups(checkpoint, runner):
+        moved = {key.removeprefix('initial_') for key in own if key.startswith('initial_')}
+        moved |= {f'initial_{key}' for key in moved} | {'params'}
+        for key, value in own.items():
+            if key not in moved and key in stored and _plain(stored[key]) != _plain(value):
+                changes.append(f'{what}: {key} {_short(stored[key])} -> {_short(value)}')
+            if key not in moved:
+                stored[key] = value
+    return changes
+
+
+def _groups(checkpoint: Mapping[str, Any], runner: Runner) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Each group of options of the optimisers: its name, the stored one, and the run's."""
+    if 'optimizer' not in checkpoint:
+        return
+    wrapper, stored = runner.optim_wrapper, checkpoint['optimizer']
+    pairs = (
+        [(f'optimizer {name}', stored[name], part) for name, part in wrapper.items()]
+        if isinstance(wrapper, OptimWrapperDict)
+        else [('optimizer', stored, wrapper)]
+    )
+    for what, state, part in pairs:
+        held = list(state['param_groups'])
+        if isinstance(state.get('base_param_settings'), dict):
+            held.append(state['base_param_settings'])
+        # mmengine counts the settings of no parameters as a group more where there are several.
+        several = len(part.param_groups) > 1
+        for number, (group, own) in enumerate(zip(held, part.param_groups, strict=False)):
+            yield f'{what}, group {number}' if several else what, group, own
+
+
+def apply_schedules(checkpoint: dict[str, Any], runner: Runner) -> list[str]:
+    """Where the config's schedules differ from the stored ones, put them at their beginning; returns the differences.
+
+    :func:`replay` then brings them to the iteration.
+    """
+    own = _named_schedules(runner.param_schedulers)
+    held = checkpoint.get('param_schedulers')
+    stored = _named_states(held) if isinstance(held, (list, dict)) else {}
+    changes = [f'{name} is new' for name in own if name not in stored]
+    changes += [f'{name} is gone' for name in stored if name not in own]
+    for name, scheduler in own.items():
+        if name in stored:
+            changes += [f'{name}: {change}' for change in _schedule_differences(stored[name], scheduler)]
+    if not changes:
+        return []
+    if runner.param_schedulers is not None:
+        checkpoint['param_schedulers'] = (
+            {name: [copy.deepcopy(one.state_dict()) for one in part] for name, part in runner.param_schedulers.items()}
+            if isinstance(runner.param_schedulers, dict)
+            else [copy.deepcopy(one.state_dict()) for one in runner.param_schedulers]
+        )
+    for _, group, settings in _groups(checkpoint, runner):
+        for key in [key for key in group if str(key).startswith('initial_')]:
+            del group[key]
+        group.update({key: value for key, value in settings.items() if key != 'params'})
+    return changes
+
+
+def _named_schedules(schedulers: Any) -> dict[str, _ParamScheduler]:
+    if isinstance(schedulers, dict):
+        return {
+            f'param_scheduler {name}.{number}': one
+            for name, part in schedulers.items()
+            for number, one in enumerate(part)
+        }
+    return {f'param_scheduler {number}': one for number, one in enumerate(schedulers or ())}
+
+
+def _named_states(states: list[Any] | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(states, dict):
+        return {
+            f'param_scheduler {name}.{number}': one
+            for name, part in states.items()
+            if isinstance(part, list)
+            for number, one in enumerate(part)
+        }
+    return {f'param_scheduler {number}': one for number, one in enumerate(states)}
+
+
+def _schedule_differences(stored: Any, scheduler: _ParamScheduler) -> list[str]:
+    own = scheduler.state_dict()
+    if not isinstance(stored, dict) or stored.keys() != own.keys():
+        return [f'it is a {type(scheduler).__name__} now']
+    # What a config says, unlike what moves with the steps, are the arguments of the class.
+    said = {name for kind in type(scheduler).__mro__ for name in inspect.signature(kind).parameters}
+    said = (said | {'base_values'}) - {'last_step', 'verbose'}
+    changes = [
+        f'{key} {_short(stored[key])} -> {_short(value)}'
+        for key, value in own.items()
+        if key in said and _plain(stored[key]) != _plain(value)
+    ]
+    if not changes and not all(_same_kind(stored[key], value) for key, value in own.items()):
+        return ['its stored state is damaged']
+    return changes
+
+
+def _same_kind(stored: Any, own: Any) -> bool:
+    if isinstance(own, Real):
+        return isinstance(stored, (Real, np.number))
+    if isinstance(own, Sequence) and not isinstance(own, str):
+        return isinstance(stored, Sequence) and len(stored) == len(own) and all(map(_same_kind, stored, own))
+    return isinstance(stored, type(own))
+
+
+def replay(runner: Runner) -> None:
+    """Step the schedules, which are at their beginning, to where the run is.
+
+    One that looks at the results of validations begins anew.
+    """
+    schedulers = list(_named_schedules(runner.param_schedulers).values())
+    steps = [one for one in schedulers if not isinstance(one, ReduceOnPlateauParamScheduler)]
+    with warnings.catch_warnings():
+        # No optimiser steps between these.
+        warnings.simplefilter('ignore')
+        for done, by_epoch in ((runner.iter, False), (runner.epoch, True)):
+            for _ in range(done):
+                for scheduler in steps:
+                    if scheduler.by_epoch == by_epoch:
+                        scheduler.step()
+
+
+def _plain(value: Any) -> Any:
+    """Comparable, whether it comes from a config or from a file."""
+    if isinstance(value, Tensor):
+        return value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f'{value:g}'
+    if isinstance(value, (list, tuple)):
+        return f'[{", ".join(map(_short, value[:3]))}{", ..." if len(value) > 3 else ""}]'
+    return str(value)[:60]
+
+
+def start_from(checkpoint: Any, runner: Runner, source: str, least: float) -> None:
+    """Leave in a checkpoint the weights of the model, under its names, and say how many of them the file had.
+
+    Args:
+        checkpoint: What the file holds; changed in place.
+        runner: The run.
+        source: The file, for messages.
+        least: The share of the file's tensors that has to fit.
+
+    Raises:
+        CheckpointError: None or few fit, or one is infinite or NaN.
+    """
+    own = bare(runner.model).state_dict()
+    state = placed(unwrapped(checkpoint, source)['state_dict'], own, source)
+    try:
+        fitting = fitting_weights(state, own, source, least)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f'load_from: {error}; for the tensors that fit alone, --cfg-options train_cfg.min_loaded=0'
+        ) from error
+    bad = non_finite_tensor({'state_dict': fitting})
+    if bad is not None:
+        raise CheckpointError(f'load_from: {source}: {bad} is infinite or NaN')
+    slots: dict[str, int] = {}
+    for name in own.keys() - fitting.keys():
+        slots[name.partition('.')[0]] = slots.get(name.partition('.')[0], 0) + 1
+    rest = ', '.join(f'{slot} ({count})' for slot, count in sorted(slots.items()))
+    counts = f'{len(fitting)} of the {len(own)} tensors of the model loaded, of {len(state)} in {source}'
+    if rest or len(fitting) < len(state):
+        runner.logger.warning('load_from: %s; as the config initialises them: %s', counts, rest or 'none of the model')
+    else:
+        runner.logger.info('load_from: %s', counts)
+    checkpoint.clear()
+    # With its own, lest mmengine lists every name that the file lacks.
+    checkpoint['state_dict'] = {**own, **fitting}
+
+
+def bare(model: nn.Module) -> nn.Module:
+    """The model behind the wrapper for several processes."""
+    inner = getattr(model, 'module', model)
+    assert isinstance(inner, nn.Module)
+    return inner

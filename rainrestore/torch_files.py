@@ -1,0 +1,125 @@
+"""Files of ``torch.save``: a digest in each, and a reader that trusts none of them."""
+
+import hashlib
+import os
+import pickle
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+from rainrestore import compat
+from rainrestore.errors import CheckpointError
+
+# What zipfile and torch's unpickler, which is written in Python, raise on damaged archives.
+_READ_ERRORS = (
+    *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, TypeError),
+    *(LookupError, AttributeError, AssertionError, OverflowError, MemoryError, struct.error),
+)
+#: The end record of a zip archive without a comment; its last two bytes are the length of the comment.
+_END, _END_MARK = 22, b'PK\x05\x06'
+_SEAL = b'rainrestore-sha256:'
+_DIGITS = 64
+#: How a file begins that torch.save wrote before torch 1.6, or with ``_use_new_zipfile_serialization=False``.
+_LEGACY = b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'
+
+
+def sealed(content: bytes) -> bytes:
+    """What ``torch.save`` wrote, with the SHA-256 of its bytes in the comment of the zip archive.
+
+    torch and zip programs read the file as before. :func:`read_torch_file` checks the digest, which covers every byte
+    before it, headers included; the archive's own checksums cover the members alone.
+    """
+    head = b''.join((content[:-2], struct.pack('<H', len(_SEAL) + _DIGITS), _SEAL))
+    return head + hashlib.sha256(head).hexdigest().encode()
+
+
+def read_torch_file(file: Any, map_location: Any = None) -> Any:
+    """Read what ``torch.save`` wrote without running anything that stands in it.
+
+    Only tensors, plain Python values and the types of :func:`rainrestore.compat.checkpoint_types` are admitted; and
+    ``meta.config``, which mmengine's ``Runner.resume`` would run as Python, is left out. A file with a digest
+    (:func:`sealed`) has to agree with it; one without has to agree with the checksums of its archive. The legacy format
+    has neither.
+
+    Args:
+        file: Path, or an open file.
+        map_location: As ``torch.load``.
+
+    Raises:
+        CheckpointError: A missing or damaged file, or one that holds other objects.
+    """
+    if not isinstance(file, (str, os.PathLike)):
+        return _read(file, getattr(file, 'name', 'the checkpoint'), map_location)
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise CheckpointError(f'no checkpoint at {path}; give a file or rainrestore://NAME')
+    try:
+        opened = open(path, 'rb')  # noqa: SIM115  (closed below; its errors are told apart from the reader's)
+    except OSError as error:
+        raise CheckpointError(f'{path} cannot be read ({error.strerror})') from error
+    with opened:
+        return _read(opened, path, map_location)
+
+
+def _read(file: IO[bytes], name: object, map_location: Any) -> Any:
+    try:
+        _check(file, name)
+        file.seek(0)
+        with torch.serialization.safe_globals(compat.checkpoint_types()):
+            checkpoint = torch.load(file, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        # torch goes on to say how to admit the object, which is no advice for a file of somebody else's
+        reason = (str(error).partition('WeightsUnpickler error:')[2] or str(error)).partition(' Please use')[0]
+        raise CheckpointError(
+            f'{name} holds more than weights and is refused, as it could run code, or is damaged '
+            f'({" ".join(reason.split())[:200]})'
+        ) from error
+    except _READ_ERRORS as error:
+        raise CheckpointError(f'{name} is damaged or not a checkpoint ({error})') from error
+    return without_config_text(checkpoint)
+
+
+def _check(file: IO[bytes], name: object) -> None:
+    """Raise a CheckpointError, or what zipfile raises, unless all bytes are those that were written."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if file.read(len(_LEGACY)) == _LEGACY:
+        return
+    file.seek(max(size - _END - len(_SEAL) - _DIGITS, 0))
+    tail = file.read()
+    if tail[_END:-_DIGITS] == _SEAL:
+        if _digest(file, size - _DIGITS) != tail[-_DIGITS:]:
+            raise CheckpointError(f'{name} is damaged: its bytes are not those that were written (SHA-256 differs)')
+    elif not (tail[-_END:].startswith(_END_MARK) and tail.endswith(b'\0\0')):
+        raise CheckpointError(f'{name} is cut short or was not written by torch.save')
+    file.seek(0)
+    with zipfile.ZipFile(file) as archive:
+        # torch.save compresses nothing; a small file that unpacks to terabytes does.
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise CheckpointError(f'{name} is damaged, or was not written by torch.save: it is compressed')
+        if not tail[_END:-_DIGITS] == _SEAL and (member := archive.testzip()) is not None:
+            raise CheckpointError(f'{name} is damaged: the checksum of {member} differs')
+
+
+def _digest(file: IO[bytes], size: int) -> bytes:
+    file.seek(0)
+    digest = hashlib.sha256()
+    while size:
+        part = file.read(min(size, 1 << 20))
+        if not part:
+            break
+        digest.update(part)
+        size -= len(part)
+    return digest.hexdigest().encode()
+
+
+def without_config_text(checkpoint: Any) -> Any:
+    """A checkpoint without ``meta.config``, which mmengine would run as Python."""
+    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+    if isinstance(meta, dict):
+        meta.pop('config', None)
+    return checkpoint
