@@ -3,6 +3,7 @@
 import multiprocessing
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -38,12 +39,19 @@ class StopSignalHook(Hook):
         self._handlers: dict[signal.Signals, Any] = {}
         self._others: set[Any] = set()
         self._workers: set[Any] = set()
+        self._held = False
 
     def before_train(self, runner: Runner) -> None:
         """Listen, unless another thread than the main one trains: Python gives signals to that one alone."""
         self.stopped_by = self._received = None
+        self._held = False
         if threading.current_thread() is threading.main_thread():
             self._handlers = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        if not hasattr(signal, 'pthread_sigmask'):
+            for loop in (runner.train_loop, runner.val_loop):
+                loader = getattr(loop, 'dataloader', None)
+                if loader is not None:
+                    loader.worker_init_fn = IgnoringSignals(loader.worker_init_fn)
         self._hold()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
@@ -96,11 +104,13 @@ class StopSignalHook(Hook):
         self._workers = set()
         if alive:
             # Those of an iterator that an error has left behind. torch must not take their end for another error.
-            watching = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            watched = hasattr(signal, 'SIGCHLD')
+            watching = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if watched else None
             for worker in alive:
                 worker.kill()
                 worker.join()
-            signal.signal(signal.SIGCHLD, watching)
+            if watched:
+                signal.signal(signal.SIGCHLD, watching)
 
     def _receive(self, number: int, frame: Any) -> None:
         if self._received is not None:
@@ -119,14 +129,37 @@ class StopSignalHook(Hook):
 
     def _hold(self) -> None:
         # A process inherits the mask of the thread that starts it, so workers started now never see the signals.
-        if self._handlers:
+        if self._handlers and not self._held:
             self._others = set(multiprocessing.active_children())
-            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+            self._held = True
+            if hasattr(signal, 'pthread_sigmask'):
+                signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
     def _release(self) -> None:
-        if signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()) and self._handlers:
+        if self._held:
             self._workers |= set(multiprocessing.active_children()) - self._others
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            self._held = False
+            if hasattr(signal, 'pthread_sigmask'):
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+class IgnoringSignals:
+    """The ``worker_init_fn`` of a data loader whose workers ignore the signals that end a training.
+
+    Where processes have no signal mask to inherit (Windows), Ctrl-C reaches every process of the terminal.
+
+    Args:
+        before: The ``worker_init_fn`` that the loader had.
+    """
+
+    def __init__(self, before: Callable[[int], None] | None) -> None:
+        self.before = before
+
+    def __call__(self, worker: int) -> None:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        if self.before is not None:
+            self.before(worker)
 
 
 def exit_code(runner: Runner) -> int:
