@@ -8,7 +8,6 @@ It also replaces mmengine's own reading of ``.pth`` files: no file runs code, wh
 (:func:`rainrestore.torch_files.read_torch_file`).
 """
 
-import difflib
 import json
 import os
 import pkgutil
@@ -32,6 +31,7 @@ from torch import Tensor, nn
 from rainrestore.errors import CheckpointError
 from rainrestore.files import sha256_of, whole_file
 from rainrestore.registry import WEIGHT_INITIALIZERS
+from rainrestore.suggest import did_you_mean
 from rainrestore.torch_files import read_torch_file, without_config_text
 
 ZOO_SCHEME = 'rainrestore://'
@@ -291,9 +291,8 @@ def with_prefix(state: Mapping[str, Tensor], prefix: str | None, source: object)
     taken = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     if not taken:
         slots = sorted({name.partition('.')[0] for name in state})
-        near = difflib.get_close_matches(prefix.rstrip('.'), slots, 1)
-        guess = f'; did you mean {near[0]!r}?' if near else ''
-        raise CheckpointError(f'{source} holds nothing under {prefix!r}{guess} It holds {", ".join(slots[:12])}')
+        guess = did_you_mean(prefix.rstrip('.'), slots)
+        raise CheckpointError(f'{source} holds nothing under {prefix!r}{guess}; it holds {", ".join(slots[:12])}')
     return taken
 
 

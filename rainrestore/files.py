@@ -1,11 +1,15 @@
 """Files that appear complete or not at all, and what tells one from another."""
 
+import errno
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+#: A full disk, a quota, a limit on the size of files, a disk that is read-only. A write that fails names no file.
+DISK_ERRORS = {getattr(errno, name, None) for name in ('ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS')} - {None}
 
 
 @contextmanager

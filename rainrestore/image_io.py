@@ -233,16 +233,21 @@ def visible_files(folder: str | os.PathLike[str]) -> list[Path]:
     """All files directly in ``folder`` but hidden ones and those that file managers leave, sorted by name.
 
     Raises:
-        DatasetError: the folder does not exist.
+        DatasetError: The folder does not exist, or a sub-folder holds pictures beside those in the folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DatasetError(f'{folder}: no such folder')
     litter = ('thumbs.db', 'desktop.ini')
-    return sorted(
-        entry for entry in folder.iterdir()
-        if entry.is_file() and not entry.name.startswith('.') and entry.name.lower() not in litter
-    )  # fmt: skip
+    entries = sorted(
+        entry for entry in folder.iterdir() if not entry.name.startswith('.') and entry.name.lower() not in litter
+    )
+    files = [entry for entry in entries if entry.is_file()]
+    nested = (path for entry in entries if entry.is_dir() for path in sorted(entry.rglob('*')))
+    inner = next((path for path in nested if path.suffix.lower() in IMAGE_SUFFIXES), None) if files else None
+    if inner is not None:
+        raise DatasetError(f'{inner}: sub-folders are not read; move its pictures up to {folder}, or out of it')
+    return files
 
 
 def list_images(folder: str | os.PathLike[str]) -> list[Path]:

@@ -177,6 +177,16 @@ def test_masks_may_be_absent_when_not_required(face_folder):
     assert 'mask' not in sample and 'mask_path' not in sample and sample['gt'].shape == (128, 128, 3)
 
 
+def test_partly_nested_folders_are_refused(face_folder):
+    inner = face_folder / 'train' / 'img' / 'more'
+    inner.mkdir()
+    FaceDataset(face_folder)
+    first = next((face_folder / 'train' / 'img').glob('*.*'))
+    shutil.copy(first, inner / 'other.jpg')
+    with pytest.raises(DatasetError, match=r'other\.jpg: sub-folders are not read; move its pictures up to'):
+        FaceDataset(face_folder)
+
+
 def test_two_files_of_one_name(face_folder):
     shutil.copy(face_folder / 'train/img/train_0.png', face_folder / 'train/img/train_0.bmp')
     with pytest.raises(DatasetError, match=r'train_0\.png: same name as train_0\.bmp'):

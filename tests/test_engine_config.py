@@ -8,6 +8,7 @@ import pytest
 import torch
 from narrow import narrow
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from rainrestore.cli.main import main
 from rainrestore.datasets import collate_in_one_piece
@@ -259,3 +260,12 @@ def test_custom_imports_find_the_file_beside_the_config(tmp_path: Path, monkeypa
     (tmp_path / 'trunk_beside_its_config.py').unlink()
     with pytest.raises(ConfigError, match='trunk_beside_its_config'):
         load_config(path)
+
+
+def test_no_workers_with_the_bundled_configs():
+    """torch refuses persistent workers, and a number of batches to prefetch, where there are no workers."""
+    loaders = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+    config = load_config('fcg_gan_x4', {f'{name}.num_workers': 0 for name in loaders})
+    for name in loaders:
+        loader = {key: value for key, value in config[name].items() if key in ('num_workers', 'persistent_workers')}
+        DataLoader([0], **loader)

@@ -473,7 +473,7 @@ def test_prefix_of_an_init_cfg(weights_file: Path, prefix: str) -> None:
 @pytest.mark.parametrize(
     ('prefix', 'why'),
     [
-        ('generatr.', r"holds nothing under 'generatr\.'; did you mean 'generator'\? It holds generator, parser"),
+        ('generatr.', r"holds nothing under 'generatr\.' \(did you mean 'generator'\?\); it holds generator, parser"),
         ('parser.', r"0 of its 1 tensors fit \(deep.weight has no place\).*; prefix='generator' fits"),
         (None, r"init_cfg of Slot: .*0 of its 3 tensors fit.*; prefix='generator' fits"),
     ],

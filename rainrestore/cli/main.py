@@ -12,6 +12,7 @@ from pathlib import Path
 
 import rainrestore
 from rainrestore.errors import RainRestoreError
+from rainrestore.files import DISK_ERRORS
 
 #: Each is a module ``rainrestore.cli.NAME``; the first line of its docstring is its help.
 SUBCOMMANDS = (
@@ -40,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return args.run(args)
     except RainRestoreError as error:
         message = str(error)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        message = f'{error.filename or "a file"} cannot be written: {error.strerror}; make room, or write elsewhere'
     except RuntimeError as error:
         in_worker = _ERROR_IN_WORKER.match(str(error).strip().rpartition('\n')[2])
         if in_worker is None:

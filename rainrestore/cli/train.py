@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.engine.saving import newest_checkpoint
     from rainrestore.engine.screen import RestorationRunner, ScreenHook, warnings_in_log
     from rainrestore.engine.signals import exit_code
+    from rainrestore.engine.work_dir import held_folder
     from rainrestore.errors import ConfigError
     from rainrestore.registry import RUNNERS, check_config
 
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f'--amp: {args.config} does not use AutocastOptimWrapper')
         for group in groups:
             group['enabled'] = args.amp
-    with warnings_in_log(), joined(args.launcher, config):
+    with warnings_in_log(), joined(args.launcher, config), held_folder(config.work_dir):
         if args.resume == 'auto':
             # without a checkpoint to go on from, the run starts as the config says, load_from included
             newest = from_first(newest_checkpoint(config.work_dir) if is_main_process() else None)

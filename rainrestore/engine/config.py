@@ -36,6 +36,11 @@ def load_config(
         config.merge_from_dict(dict(options or {}))
     except (KeyError, IndexError, TypeError) as error:
         raise ConfigError(f'--cfg-options: {error} does not fit {path}') from error
+    for loader in filter(None, map(config.get, DATALOADERS)):
+        # torch refuses both where there are no workers.
+        if loader.get('num_workers') == 0:
+            loader.pop('persistent_workers', None)
+            loader.pop('prefetch_factor', None)
     root = data_root or config.get('data_root')
     if root:
         for name in DATALOADERS:

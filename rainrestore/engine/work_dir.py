@@ -7,18 +7,34 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from mmengine.dist import is_main_process
 
+from rainrestore.engine.processes import failing_together
 from rainrestore.errors import ConfigError
+from rainrestore.files import DISK_ERRORS
 
 LOCK, HOLDER = '.lock', '.lock.json'
-# A full disk, a quota, a disk that is read-only: whatever file met it, whose name a write does not tell.
-_DISK = {getattr(errno, name, None) for name in ('ENOSPC', 'EDQUOT', 'EROFS', 'EFBIG')} - {None}
 # A network disk without locks.
 _NO_LOCKS = {getattr(errno, name, None) for name in ('ENOLCK', 'ENOTSUP', 'EOPNOTSUPP')} - {None}
+
+
+@contextmanager
+def held_folder(folder: Path | str) -> Iterator[None]:
+    """The folder of a run: made, :func:`writable` and :func:`locked` by the first process, before any goes on.
+
+    Raises:
+        ConfigError: It cannot be written, or another run holds it; in every process.
+    """
+    with ExitStack() as stack:
+        with failing_together():
+            if is_main_process():
+                stack.enter_context(writable(folder))
+                stack.enter_context(locked(folder))
+        yield
 
 
 @contextmanager
@@ -35,12 +51,11 @@ def writable(folder: Path | str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        if error.errno not in _DISK and not _inside(error.filename, folder):
+        if error.errno not in DISK_ERRORS and not _inside(error.filename, folder):
             raise
         file = '' if error.filename is None else f' ({error.filename})'
         raise ConfigError(
-            f'{folder} cannot be written: {error.strerror or error}{file}; make room or choose another folder. '
-            'Checkpoints that were saved before are untouched'
+            f'{folder} cannot be written: {error.strerror or error}{file}; make room, or choose another folder'
         ) from error
     finally:
         logging.raiseExceptions = shown

@@ -1,0 +1,152 @@
+"""One run at a time in a work dir, and one line where it cannot be written."""
+
+import errno
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from toy import toy_config
+
+from rainrestore.cli.main import main
+from rainrestore.engine.work_dir import HOLDER, LOCK, held_folder, locked, writable
+from rainrestore.errors import ConfigError
+
+HERE = Path(__file__).parent
+
+HOLDING = """
+import sys, time
+from rainrestore.engine.work_dir import held_folder
+with held_folder(sys.argv[1]):
+    print('held', flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path):
+    """Another process that holds the folder ``work``."""
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(HERE.parent), os.environ.get('PYTHONPATH', '')])}
+    words = [sys.executable, '-c', HOLDING, str(tmp_path / 'work')]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    assert process.stdout.readline() == 'held\n'
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The toy training as a file."""
+    written = toy_config(tmp_path / 'work', 1, custom_imports=dict(imports=['toy']))
+    written.dump(tmp_path / 'config.py')
+    return tmp_path / 'config.py'
+
+
+def train(config: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str]:
+    code = main(['train', str(config), *options])
+    return code, capsys.readouterr().err
+
+
+def test_second_run_is_refused_and_told_who_holds_the_folder(
+    tmp_path: Path, holder: subprocess.Popen[str], config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(path.name for path in (tmp_path / 'work').iterdir())
+    code, said = train(config, capsys)
+    assert code == 2
+    assert f'work is in use by another run (process {holder.pid} on ' in said
+    assert said.count('\n') == 1
+    assert sorted(path.name for path in (tmp_path / 'work').iterdir()) == before == [LOCK, HOLDER]
+
+
+def test_lock_of_a_killed_run_goes_with_it(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    assert (tmp_path / 'work' / HOLDER).is_file()
+    with held_folder(tmp_path / 'work'):
+        assert json.loads((tmp_path / 'work' / HOLDER).read_text())['pid'] == os.getpid()
+    assert not (tmp_path / 'work' / HOLDER).exists()
+
+
+def test_lock_is_free_again_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), held_folder(tmp_path):
+        _ = 1 / 0
+    with held_folder(tmp_path):
+        pass
+
+
+def test_damaged_note_of_the_holder(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    (tmp_path / 'work' / HOLDER).write_text('{"pid": "x"')
+    with pytest.raises(ConfigError, match='is in use by another run: wait'), held_folder(tmp_path / 'work'):
+        pass
+
+
+def test_disk_without_locks_goes_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: object) -> None:
+        raise OSError(errno.ENOLCK, 'No locks available')
+
+    monkeypatch.setattr('rainrestore.engine.work_dir.FileLock.acquire', refuse)
+    with locked(tmp_path):
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_work_dir_that_is_a_file(tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / 'work').write_text('a file')
+    code, said = train(config, capsys)
+    assert (code, said.count('\n')) == (2, 1)
+    assert 'work cannot be written: File exists' in said
+    code, said = train(config, capsys, '--work-dir', str(tmp_path / 'work' / 'below'))
+    assert (code, said.count('\n')) == (2, 1)
+    assert 'below cannot be written: Not a directory' in said
+    assert (tmp_path / 'work').read_text() == 'a file'
+
+
+def test_disk_that_fills_while_the_config_is_written(
+    tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Config, file: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Config, 'dump', full)
+    code, said = train(config, capsys)
+    assert code == 2
+    assert said.strip().endswith('work cannot be written: No space left on device; make room, or choose another folder')
+
+
+def lose(folder: Path) -> None:
+    folder.rmdir()
+    (folder / 'log').write_text('a line')
+
+
+def test_folder_that_disappears(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ConfigError, match='run cannot be written: No such file or directory'),
+        writable(tmp_path / 'run'),
+    ):
+        lose(tmp_path / 'run')
+
+
+def test_read_only_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match='run cannot be written: Permission denied'), writable(tmp_path / 'run'):
+        raise PermissionError(errno.EACCES, 'Permission denied', str(tmp_path / 'run' / 'a.log'))
+
+
+def test_errors_of_other_files_pass(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), writable(tmp_path / 'run'):
+        open(tmp_path / 'elsewhere' / 'faces.png')  # noqa: SIM115
+    assert logging.raiseExceptions
+
+
+def test_full_disk_in_any_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(args: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), 'o/face.png')
+
+    monkeypatch.setattr('rainrestore.cli.zoo.run', full)
+    assert main(['zoo', 'list']) == 2
+    assert 'o/face.png cannot be written: No space left on device' in capsys.readouterr().err
