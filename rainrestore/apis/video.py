@@ -19,11 +19,11 @@ from rainrestore.apis.inputs import PictureError
 from rainrestore.apis.photos import PhotoRestorer
 from rainrestore.apis.restorer import Restoration
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
-from rainrestore.device import divided_threads
 from rainrestore.errors import ImageFileError
 from rainrestore.faces import DetectedFace, FaceCrop
 from rainrestore.faces.tracking import FaceAverage, FaceTracker
 from rainrestore.files import sha256_of, whole_file
+from rainrestore.threads import divided_threads
 
 #: Frames as they are stored, and the crops of their faces.
 Restored: TypeAlias = Generator[tuple[VideoFrame, list[FaceCrop]], None, None]

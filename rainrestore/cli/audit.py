@@ -35,8 +35,10 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.apis.restorer import find_model
     from rainrestore.audit import audit, format_audit
     from rainrestore.engine.allocator import keep_freed_memory
+    from rainrestore.threads import limit_threads
 
     keep_freed_memory()
+    limit_threads()
     config, name, checkpoint = find_model(args.model, args.checkpoint)
     found = audit(config, checkpoint, name=name, data_root=args.data, faces=args.faces, device=args.device)
     print(format_audit(found))

@@ -4,6 +4,7 @@ import argparse
 import ast
 import importlib
 import importlib.util
+import io
 import re
 import sys
 import warnings
@@ -35,6 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     # diffusers, which mmagic imports, warns about itself.
     warnings.filterwarnings('ignore', category=FutureWarning, module='diffusers')
+    # A terminal whose code page lacks a character of a path shows another one in its place.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
     # add_arguments stands inside as well: a default that it looks up may already be missing.
     try:
         args = build_parser(argv).parse_args(argv)

@@ -90,9 +90,9 @@ def run(args: argparse.Namespace) -> int:
         restore_files,
     )
     from rainrestore.apis.files import FACES, PREVIEW, RESTORED
-    from rainrestore.device import limit_threads
     from rainrestore.errors import ConfigError
     from rainrestore.faces import read_boxes
+    from rainrestore.threads import limit_threads
 
     # Pillow warns of large pictures that the reader then refuses by name.
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)

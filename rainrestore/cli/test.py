@@ -79,8 +79,10 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.engine.screen import RestorationRunner, ScreenHook, warnings_in_log
     from rainrestore.errors import ConfigError
     from rainrestore.registry import check_config
+    from rainrestore.threads import limit_threads
 
     keep_freed_memory()
+    limit_threads()
     out = args.out or default_work_dir(args.config) / 'test'
     config = for_testing(
         load_config(args.config, args.cfg_options, args.data), args.config, args.split, out, args.images

@@ -68,8 +68,10 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.engine.work_dir import held_folder
     from rainrestore.errors import ConfigError
     from rainrestore.registry import RUNNERS, check_config
+    from rainrestore.threads import limit_threads
 
     keep_freed_memory()
+    limit_threads()
     config = load_config(args.config, args.cfg_options, args.data, args.more_data)
     if not config.get('train_cfg'):
         raise ConfigError(f'{args.config} has no train_cfg: it describes what is tested only (rainrestore test)')

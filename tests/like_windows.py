@@ -1,0 +1,41 @@
+"""The command line on a Python without what Windows lacks: signal masks, opening folders, fork."""
+
+import errno
+import multiprocessing
+import os
+import signal
+import sys
+from typing import Any
+
+#: SIGKILL stays: multiprocessing ends a process by it here, and by another call there.
+LACKING = ('pthread_sigmask', 'sigwait', 'SIGCHLD', 'SIGHUP', 'SIG_BLOCK', 'SIG_UNBLOCK')
+
+
+def take_away() -> None:
+    """Of this process."""
+    from torch.utils.data._utils import signal_handling
+
+    # torch asks for the platform before it uses SIGCHLD.
+    signal_handling._set_SIGCHLD_handler = lambda: None
+    for name in LACKING:
+        if hasattr(signal, name):
+            delattr(signal, name)
+    del os.O_DIRECTORY
+    del os.sched_getaffinity
+    del os.getloadavg
+    opened = os.open
+
+    def refusing(path: Any, flags: int, *rest: Any, **more: Any) -> int:
+        if isinstance(path, (str, bytes, os.PathLike)) and os.path.isdir(path):
+            raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+        return opened(path, flags, *rest, **more)
+
+    os.open = refusing
+    multiprocessing.set_start_method('spawn')
+
+
+if __name__ == '__main__':
+    take_away()
+    from rainrestore.cli.main import main
+
+    sys.exit(main(sys.argv[1:]))

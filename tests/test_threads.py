@@ -1,0 +1,71 @@
+"""Free cores and a container's share of them bound torch's threads."""
+
+import os
+
+import pytest
+import torch
+
+from rainrestore import threads
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A machine of eight cores, of which nobody uses any, without a limit."""
+    before = torch.get_num_threads()
+    monkeypatch.setattr(threads, 'CGROUP', tmp_path)
+    monkeypatch.setattr(threads, 'STAT', tmp_path / 'stat')
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda process: set(range(8)), raising=False)
+    monkeypatch.setattr(os, 'getloadavg', lambda: (0.0, 9.0, 9.0), raising=False)
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    torch.set_num_threads(5)
+    yield tmp_path
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ('files', 'expected'),
+    [
+        ({'cpu.max': '150000 100000\n'}, 2),
+        ({'cpu.max': '50000 100000\n'}, 1),
+        ({'cpu.max': '6400000 100000\n'}, 5),
+        ({'cpu.max': 'max 100000\n'}, 5),
+        ({'cpu/cpu.cfs_quota_us': '300000\n', 'cpu/cpu.cfs_period_us': '100000\n'}, 3),
+        ({'cpu/cpu.cfs_quota_us': '-1\n', 'cpu/cpu.cfs_period_us': '100000\n'}, 5),
+        ({}, 5),
+    ],
+)
+def test_threads_are_the_share_of_the_container(machine, files, expected):
+    for name, text in files.items():
+        (machine / name).parent.mkdir(exist_ok=True)
+        (machine / name).write_text(text)
+    assert threads.limit_threads() == expected
+    assert torch.get_num_threads() == expected
+
+
+@pytest.mark.parametrize(
+    ('busy', 'expected'),
+    [([0] * 8, 5), ([100] * 8, 1), ([100] * 5 + [0] * 3, 3), ([60] * 8, 3), ([100] * 7 + [10], 1)],
+)
+def test_threads_are_the_cores_that_are_free(machine, monkeypatch, busy, expected):
+    """Of each core the percentage in use between two looks; a ninth core is not this process's."""
+
+    def write(ticks):
+        lines = [f'cpu{core} {used // 2} {used - used // 2} 0 {idle} 0 0 0 0 7 7' for core, (used, idle) in ticks]
+        (machine / 'stat').write_text('\n'.join(['cpu  1 2 3 4 5 6 7 8 9 10', *lines, 'intr 5', '']))
+
+    write(enumerate([(1000, 500)] * 9))
+    later = [(1000 + used, 600 - used) for used in [*busy, 0]]
+    monkeypatch.setattr(threads.time, 'sleep', lambda seconds: write(enumerate(later)))
+    assert threads.limit_threads() == expected
+
+
+@pytest.mark.parametrize(('load', 'expected'), [(0.0, 5), (5.2, 3), (30.0, 1)])
+def test_where_nothing_counts_ticks_the_mean_load_counts(machine, monkeypatch, load, expected):
+    monkeypatch.setattr(os, 'getloadavg', lambda: (load, 0.0, 0.0), raising=False)
+    assert threads.limit_threads() == expected
+
+
+def test_who_sets_the_threads_keeps_them(machine, monkeypatch):
+    (machine / 'cpu.max').write_text('100000 100000\n')
+    monkeypatch.setenv('OMP_NUM_THREADS', '5')
+    assert threads.limit_threads() == 5
