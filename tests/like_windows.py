@@ -3,8 +3,10 @@
 import errno
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
+from multiprocessing import resource_tracker
 from typing import Any
 
 #: SIGKILL stays: multiprocessing ends a process by it here, and by another call there.
@@ -31,6 +33,9 @@ def take_away() -> None:
         return opened(path, flags, *rest, **more)
 
     os.open = refusing
+    # What these have looked for when they were imported.
+    shutil._use_fd_functions = False
+    resource_tracker._HAVE_SIGMASK = False
     multiprocessing.set_start_method('spawn')
 
 
