@@ -48,7 +48,7 @@ def test_the_package_itself_keeps_to_a_budget_relative_to_torch():
 
 def test_reading_weights_needs_no_floor_above():
     imported = 'print([name for name in sys.modules if name.startswith("rainrestore.")])'
-    rooms = {'startup', 'checkpoints', 'compat', 'errors', 'files'}
+    rooms = {'startup', 'checkpoints', 'compat', 'errors', 'files', 'registry', 'suggest', 'torch_files'}
     assert set(ast.literal_eval(run_python(f'import sys, rainrestore.checkpoints; {imported}'))) == {
         f'rainrestore.{room}' for room in rooms
     }
