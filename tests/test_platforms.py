@@ -77,7 +77,7 @@ def test_spawned_workers_give_the_same_weights(tmp_path: Path) -> None:
 def test_terminal_that_lacks_a_character(tmp_path: Path) -> None:
     """Code page 1252 has no Cyrillic letters; a path with them is shown, and ends nothing."""
     (tmp_path / 'лицо.py').write_text("name = 'лицо'\n", encoding='utf-8')
-    words = [sys.executable, '-m', 'rainrestore.cli.main', 'print_config', str(tmp_path / 'лицо.py')]
+    words = [sys.executable, '-m', 'rainrestore.cli.main', 'config', str(tmp_path / 'лицо.py')]
     environment = {**ENVIRONMENT, 'PYTHONIOENCODING': 'cp1252', 'PYTHONUTF8': '0'}
     done = subprocess.run(words, env=environment, capture_output=True, timeout=600)
     assert done.returncode == 0, done.stderr
