@@ -8,9 +8,8 @@ import pytest
 from PIL import Image
 
 from rainrestore.errors import ConfigError
-from rainrestore.zoo.figures import stated
 from rainrestore.zoo.index import Zoo, models, read_index, write_index
-from rainrestore.zoo.page import CURVES, PAGE, TEMPLATE, draw_curve, outdated, page_text, write_page
+from rainrestore.zoo.page import CURVES, PAGE, TABLES, TEMPLATE, draw_curve, outdated, page_text, write_page
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def copied(folder: Path) -> Zoo:
     """The zoo's index and template in another checkout, with the files of this one."""
     (folder / 'docs').mkdir(parents=True)
-    for name in ('model-index.yml', TEMPLATE):
+    for name in ('model-index.yml', TEMPLATE, f'docs/{TABLES}'):
         (folder / name).write_bytes((ROOT / name).read_bytes())
     return Zoo(folder / 'model-index.yml', Zoo.bundled().files)
 
@@ -46,13 +45,13 @@ def test_page_follows_the_index(tmp_path: Path) -> None:
 def test_each_task_has_a_table_of_its_own(tmp_path: Path) -> None:
     zoo = copied(tmp_path)
     index = copy.deepcopy(read_index(zoo))
-    restored = page_text(zoo, '{{figures Face restoration}}').splitlines()
+    restored = page_text(zoo, "{{ figures('Face restoration') }}").splitlines()
     index['References'][0]['Task'] = index['Models'][0]['Task'] = 'Face swapping'
     write_index(index, zoo)
-    head, *rows = page_text(zoo, '{{figures Face swapping}}').splitlines()[1:]
+    head, *rows = page_text(zoo, "{{ figures('Face swapping') }}").splitlines()[1:]
     moved = [index['References'][0]['Title'], f'`rainrestore://{index["Models"][0]["Name"]}`']
     assert [row.split(' | ')[0].removeprefix('| ') for row in rows[1:]] == moved
-    left = page_text(zoo, '{{figures Face restoration}}').splitlines()[1:]
+    left = page_text(zoo, "{{ figures('Face restoration') }}").splitlines()[1:]
     assert left == [row for row in restored[1:] if row.split(' | ')[0].removeprefix('| ') not in moved]
     assert left[0] == head
 
@@ -71,19 +70,21 @@ def test_curve_is_small_and_drawn_anew_when_its_log_is_another(tmp_path: Path) -
 
 def test_template_that_asks_for_what_is_not_there_is_named(tmp_path: Path) -> None:
     zoo = copied(tmp_path)
-    for mark in (
-        '{{figure fcg_gan_x4 CelebA MAE}}',
-        '{{weather}}',
-        '{{faces}}',
-        '{{figures Face swapping}}',
-        '{{comparisons fpm_x4}}',
-    ):
-        with pytest.raises(ConfigError, match=re.escape(mark)):
+    for mark, missing in {
+        "{{ figure('fcg_gan_x4', 'CelebA', 'MAE') }}": "KeyError('MAE')",
+        '{{ weather() }}': "'weather' is undefined",
+        '{{ faces() }}': 'missing 1 required positional argument',
+        "{{ figures('Face swapping') }}": 'Face swapping',
+        "{{ comparisons('fpm_x4') }}": 'no comparison of fpm_x4',
+        '{% for': 'TemplateSyntaxError',
+    }.items():
+        with pytest.raises(ConfigError, match=re.escape(missing)) as caught:
             page_text(zoo, f'Here: {mark}.')
+        assert str(caught.value).startswith(TEMPLATE)
     index = {key: value for key, value in read_index(zoo).items() if key != 'Comparisons'}
     write_index(index, zoo)
-    with pytest.raises(ConfigError, match='speaks of Comparisons, and the index has none'):
-        page_text(zoo, '{{comparisons fcg_gan_x4}}')
+    with pytest.raises(ConfigError, match='Comparisons'):
+        page_text(zoo, "{{ comparisons('fcg_gan_x4') }}")
     (tmp_path / TEMPLATE).unlink()
     with pytest.raises(ConfigError, match='the page is written in a checkout'):
         write_page(zoo)
@@ -95,14 +96,9 @@ def test_no_figure_is_written_by_hand() -> None:
     assert set(re.findall(r'\b\d+\.\d{2,4}\b', prose)) == {'0.72'}
 
 
-def test_front_page_states_the_figures_of_the_index() -> None:
+def test_front_page_states_no_other_figures_than_the_index() -> None:
     readme = (ROOT / 'README.md').read_text(encoding='utf-8')
-    figures = readme[readme.index('## Figures') :].partition('\n## ')[0]
-    entries = {entry['Name']: entry for entry in (*read_index()['Models'], *read_index()['References'])}
-    default = stated(entries['fcg_gan_x4'], 'CelebA')
-    assert f'{default["PSNR"]:.2f} dB / {default["SSIM"]:.4f}' in figures
-    others = {
-        f'{stated(entries[name], "CelebA")["PSNR"]:.2f}'
-        for name in ('bicubic', 'stretch', 'srgan_x4', 'fcg_gan_plus_x4')
-    }
-    assert set(re.findall(r'\d+\.\d\d\b(?= dB)', figures)) == {f'{default["PSNR"]:.2f}', *others}
+    index = read_index()
+    results = [result for entry in (*index['Models'], *index['References']) for result in entry.get('Results', [])]
+    stated = {f'{value:.2f}' for result in results for key, value in result['Metrics'].items() if 'PSNR' in key}
+    assert set(re.findall(r'\d+\.\d\d\b(?= dB)', readme)) <= stated
