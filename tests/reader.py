@@ -40,9 +40,14 @@ VIDEOS = ('.mp4', '.avi', '.mkv', '.mov')
 _load_config = engine_config.load_config
 
 
-def short(path: str | Path, options: Mapping[str, Any] | None = None, data_root: str | Path | None = None) -> Config:
+def short(
+    path: str | Path,
+    options: Mapping[str, Any] | None = None,
+    data_root: str | Path | None = None,
+    more_data: Sequence[str] = (),
+) -> Config:
     """As ``load_config``, for a training of seconds."""
-    config = _load_config(path, options, data_root)
+    config = _load_config(path, options, data_root, more_data)
     zoo = str(config.get('load_from')).startswith('rainrestore:')  # whose networks are as wide as they are
     changes: dict[str, Any] = {} if zoo else {'model': narrow(config.model)}
     for name, batch, faces in (('train', 2, 2), ('val', 1, 1), ('test', 2, 2)):

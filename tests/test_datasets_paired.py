@@ -108,3 +108,13 @@ def test_raindrop_set_trains(tmp_path, method):
     log = model.train_step(batch, SlotOptimWrapperConstructor(groups)(model))
     assert {'loss_adv_global', 'loss_disc_global'} <= set(log)
     assert ('loss_pixel' in log) == (config.model.pixel_loss is not None)
+
+
+def test_pairs_of_two_sizes(root):
+    for file in (root / 'train' / 'data').iterdir():
+        picture = Image.open(file)
+        picture.resize((picture.width // 4, picture.height // 4)).save(file)
+    sample = DATASETS.build(dict(RAINDROP, data_root=str(root), scale=4))[0]
+    assert sample['gt'].shape[:2] == (40, 60) and sample['img'].shape[:2] == (10, 15)
+    with pytest.raises(ImageFileError, match=r'is 15x10, its truth 60x40; a pair must have sizes of 1 to 2'):
+        DATASETS.build(dict(RAINDROP, data_root=str(root), scale=2))[0]

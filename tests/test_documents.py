@@ -22,7 +22,7 @@ from reader import Reader, bundled, short
 from rainrestore.benchmark import load_benchmark
 from rainrestore.cli.main import SUBCOMMANDS, build_parser, main
 from rainrestore.engine.config import load_config
-from rainrestore.registry import FACE_DETECTORS, HOOKS, METRICS, MODELS
+from rainrestore.registry import DATASETS, FACE_DETECTORS, HOOKS, METRICS, MODELS, TRANSFORMS
 
 #: Commands that are not run -> why. A pattern of the whole command.
 NOT_RUN = {
@@ -68,7 +68,7 @@ def own_parts_are_forgotten() -> Iterator[None]:
     """What a page registers, and the modules that it lets one write, must not stay for other tests."""
     yield
     own = {Path(str(block.file)).stem for block in blocks() if block.file} | {'__main__'}
-    for registry in (MODELS, FACE_DETECTORS):
+    for registry in (DATASETS, FACE_DETECTORS, METRICS, MODELS, TRANSFORMS):
         for name in [name for name, part in registry.module_dict.items() if part.__module__ in own]:
             del registry.module_dict[name]
     for name in (own - {'__main__'}) & set(sys.modules):

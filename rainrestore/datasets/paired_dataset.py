@@ -24,7 +24,7 @@ class PairedDataset(BaseDataset):
     transform degrades. Pictures are decoded when they are asked for, as they may be many and large.
 
     A sample, before the pipeline: ``name``, ``gt_path``, ``gt`` (H x W x 3 uint8 RGB), and with ``given`` ``img_path``
-    and ``img`` of the same size.
+    and ``img``, ``scale`` times smaller.
 
     Args:
         data_root: folder of the data set; None for ``$RAINRESTORE_DATA``, or else the bundled portraits.
@@ -37,6 +37,7 @@ class PairedDataset(BaseDataset):
         limit: keep the first so many pictures.
         backend_args: storage of the files, as for ``mmengine.fileio.get``; ``data_root`` is its URL or the prefix of
             its keys. None for the local disk.
+        scale: how many times larger the clean pictures are than the degraded ones.
         names: file names of the clean pictures, or a text file with one name a line. Needed for a storage that cannot
             list its files (http, lmdb).
 
@@ -58,6 +59,7 @@ class PairedDataset(BaseDataset):
         limit: int | None = None,
         backend_args: Mapping[str, Any] | None = None,
         names: str | os.PathLike[str] | Sequence[str] | None = None,
+        scale: int = 1,
     ) -> None:
         if limit is not None and limit < 1:
             raise ValueError(f'PairedDataset: limit must be at least 1 or None, got {limit}')
@@ -66,6 +68,7 @@ class PairedDataset(BaseDataset):
         self.folder = '/'.join(part for part in (root.rstrip('/'), split) if part)
         self.backend_args = backend_args
         self.names = names
+        self.scale = scale
         self.given, self.given_suffix = given, given_suffix
         self.truth, self.truth_suffix = truth, truth_suffix
         self.limit = limit
@@ -101,9 +104,10 @@ class PairedDataset(BaseDataset):
         if 'img_path' in info:
             info['img'] = read_image(info['img_path'], backend_args=self.backend_args)
             (height, width), (h, w) = info['gt'].shape[:2], info['img'].shape[:2]
-            if (height, width) != (h, w):
+            if (height, width) != (h * self.scale, w * self.scale):
+                expected = 'one size' if self.scale == 1 else f'sizes of 1 to {self.scale} (scale)'
                 raise ImageFileError(
-                    Path(info['img_path']), f'is {w}x{h}, its truth {width}x{height}; a pair must have one size'
+                    info['img_path'], f'is {w}x{h}, its truth {width}x{height}; a pair must have {expected}'
                 )
         return info
 

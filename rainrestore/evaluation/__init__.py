@@ -5,7 +5,17 @@ from rainrestore.evaluation.fid import FID, frechet_distance
 from rainrestore.evaluation.functional import luma, msssim, psnr, ssim
 from rainrestore.evaluation.identity import DlibFaceEmbedder, IdentityDistance
 from rainrestore.evaluation.landmarks import LLE, DlibLandmarks
-from rainrestore.evaluation.metrics import MAE, MSSSIM, PSNR, SSIM, ParsingMIoU, SampleMetric, read_csv, write_csv
+from rainrestore.evaluation.metrics import (
+    MAE,
+    MSSSIM,
+    PSNR,
+    SSIM,
+    PairMetric,
+    ParsingMIoU,
+    SampleMetric,
+    read_csv,
+    write_csv,
+)
 from rainrestore.evaluation.niqe import NIQE
 from rainrestore.evaluation.perceptual import LPIPS
 from rainrestore.evaluation.restored_parsing import RestoredParsingMIoU
@@ -23,6 +33,7 @@ __all__ = [
     'DlibFaceEmbedder',
     'DlibLandmarks',
     'IdentityDistance',
+    'PairMetric',
     'PairedDifference',
     'ParsingMIoU',
     'RestorationEvaluator',

@@ -62,7 +62,8 @@ class PairMetric(SampleMetric):
         prefix: As for :class:`SampleMetric`.
     """
 
-    name: str
+    #: Key of the metric; the name of the class where a subclass gives none.
+    name: str = ''
     #: Whether :meth:`measure` computes on any device, and so where the restorer left the prediction.
     on_device = False
 
@@ -78,7 +79,8 @@ class PairMetric(SampleMetric):
         self.pred_key = pred_key
         self.gt_key = gt_key or ('gt_img' if pred_key == 'pred_img' else pred_key)
         self.optional = optional
-        self.key = self.name if pred_key == 'pred_img' else f'{self.name}_{pred_key}'
+        name = self.name or type(self).__name__
+        self.key = name if pred_key == 'pred_img' else f'{name}_{pred_key}'
 
     def process(self, data_batch: Any, data_samples: Sequence[Sample]) -> None:
         """Score one batch; ``data_samples`` are the restorer's predictions as dictionaries."""
