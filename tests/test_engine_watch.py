@@ -26,13 +26,18 @@ class WatchedToy(BaseModel):
     """Two slots and two losses; options make one of them useless."""
 
     def __init__(
-        self, second_weight: float = 1.0, constant: bool = False, wins: tuple[float, ...] = (), dying: bool = False
+        self,
+        second_weight: float = 1.0,
+        constant: bool = False,
+        wins: tuple[float, ...] = (),
+        dying: bool = False,
+        slope: float = 0.2,
     ) -> None:
         super().__init__()
         self.first = nn.Linear(3, 4)
         self.second = nn.Linear(3, 4)
         self.second_weight, self.constant, self.wins, self.dying = second_weight, constant, wins, dying
-        self.steps = 0
+        self.steps, self.slope = 0, slope
         if constant:
             nn.init.zeros_(self.second.weight)
 
@@ -54,6 +59,7 @@ class WatchedToy(BaseModel):
             nn.init.zeros_(self.second.weight)
         if self.wins:
             log['accuracy_eyes'] = torch.tensor(self.wins[min(self.steps, len(self.wins) - 1)])
+            log['slope_eyes'] = torch.tensor(self.slope)
         self.steps += 1
         return log
 
@@ -115,6 +121,13 @@ def test_a_discriminator_that_always_wins(tmp_path: Path, accuracies: tuple[floa
     messages = watch(tmp_path, 6, dict(wins=accuracies), hook=dict(wins=3))
     assert [message.partition(':')[0] for message in messages] == warned
     assert all('discriminator eyes has an accuracy of 1.0 for 3 steps' in message for message in messages)
+
+
+def test_a_saturated_discriminator(tmp_path: Path) -> None:
+    messages = watch(tmp_path, 4, dict(wins=(0.5,), slope=5e-5))
+    assert messages == [
+        'iteration 1: the discriminator eyes is saturated (slope 5.0e-05): it gives the generator no gradient'
+    ]
 
 
 @pytest.mark.parametrize(('weight', 'expected'), [(1e-4, True), (1e-2, False)])

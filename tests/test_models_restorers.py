@@ -249,20 +249,9 @@ def test_log_has_psnr_and_the_discriminators_accuracy(faces: dict) -> None:
     nn.init.constant_(model.discriminator.head[-1].bias, 50)  # takes everything for true
     log = model.train_step(faces, wrappers)
     assert log['accuracy_global'] == 0.5
+    # Sure of everything, it gives no gradient: TrainingWatchHook warns of this.
+    assert log['slope_global'] < 1e-4
     assert log['psnr_train'].item() == pytest.approx(-10 * np.log10(log['loss_pixel'].item()), abs=1e-3)
-
-
-def test_saturated_discriminator_is_reported(faces: dict, caplog: pytest.LogCaptureFixture) -> None:
-    from mmengine.logging import MMLogger
-
-    model: FCGGAN = tiny('srgan_x4').train()
-    wrappers = SlotOptimWrapperConstructor(GROUPS)(model)
-    nn.init.constant_(model.discriminator.head[-1].bias, -50)
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    model.train_step(faces, wrappers)
-    logger.removeHandler(caplog.handler)
-    assert 'the global discriminator is saturated' in caplog.text
 
 
 def test_relativistic_discriminator_is_read_by_differences(faces: dict) -> None:

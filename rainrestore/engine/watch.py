@@ -25,7 +25,9 @@ from rainrestore.registry import HOOKS
 SIZES, WARNED = 'watch_initial_weights', 'watch_warned'
 #: Below this share of the sum of the gradient norms a loss term counts as without effect.
 NEGLIGIBLE_SHARE = 1e-3
-ACCURACY = 'accuracy_'
+#: A slope of the adversarial loss below this leaves the generator without a gradient.
+SATURATED_SLOPE = 1e-4
+ACCURACY, SLOPE = 'accuracy_', 'slope_'
 
 
 @HOOKS.register_module()
@@ -36,7 +38,8 @@ class TrainingWatchHook(Hook):
     - An output of a slot that is the same for all samples of the batch (:func:`~rainrestore.models.inspection.
       relative_spread` at most 1e-3).
     - A discriminator that wins: its ``accuracy_NAME``, as logged by
-      :class:`~rainrestore.models.restorers.AdversarialRestorer`, is 1.0 for ``wins`` of its steps in a row.
+      :class:`~rainrestore.models.restorers.AdversarialRestorer`, is 1.0 for ``wins`` of its steps in a row; or one that
+      is saturated: its ``slope_NAME`` is below 1e-4.
     - A loss term whose gradient, for all weights that the step trains, has less than 1/1000 of the sum of the terms'
       L2 norms.
 
@@ -106,16 +109,7 @@ class TrainingWatchHook(Hook):
         self._shares, self._spread = {}, {}
         if iteration % self.interval == 0:
             self._look_at_weights(runner)
-        for key, value in (outputs or {}).items():
-            if key.startswith(ACCURACY):
-                self._won[key] = self._won.get(key, 0) + 1 if float(value) >= 1 else 0
-                if self._won[key] >= self.wins:
-                    name = key.removeprefix(ACCURACY)
-                    self._warn(
-                        runner, f'discriminator {name}',
-                        f'the discriminator {name} has an accuracy of 1.0 for {self._won[key]} steps in a row: it '
-                        'always wins; train it less often (generator_steps) or at a lower learning rate',
-                    )  # fmt: skip
+        self._look_at_discriminators(runner, outputs or {})
 
     def leave_train(self, runner: Runner) -> None:
         """Leave the model as it was, also after an error in the middle of an iteration."""
@@ -130,6 +124,25 @@ class TrainingWatchHook(Hook):
                     runner, f'layer {name}',
                     f'the weights of {name} fall to zero: mean absolute value {size:.1e}, {before:.1e} at the start '
                     'of the run; lower weight_decay for it',
+                )  # fmt: skip
+
+    def _look_at_discriminators(self, runner: Runner, log: Mapping[str, Any]) -> None:
+        for key, value in log.items():
+            if key.startswith(ACCURACY):
+                name = key.removeprefix(ACCURACY)
+                self._won[name] = self._won.get(name, 0) + 1 if float(value) >= 1 else 0
+                if self._won[name] >= self.wins:
+                    self._warn(
+                        runner, f'accuracy {name}',
+                        f'the discriminator {name} has an accuracy of 1.0 for {self._won[name]} steps in a row: it '
+                        'always wins; train it less often (generator_steps) or at a lower learning rate',
+                    )  # fmt: skip
+            elif key.startswith(SLOPE) and float(value) < SATURATED_SLOPE:
+                name = key.removeprefix(SLOPE)
+                self._warn(
+                    runner, f'slope {name}',
+                    f'the discriminator {name} is saturated (slope {float(value):.1e}): it gives the generator no '
+                    'gradient',
                 )  # fmt: skip
 
     def _look_at_output(self, slot: str, count: int) -> Any:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
@@ -14,9 +14,6 @@ from rainrestore.models.restorers.base import BaseRestorer, build_slot
 
 if TYPE_CHECKING:
     from mmagic.structures import DataSample
-
-#: Below this mean slope of an adversarial loss a warning says that the generator gets no gradient.
-SATURATED_SLOPE = 1e-4
 
 
 class AdversarialRestorer(BaseRestorer):
@@ -202,10 +199,4 @@ class AdversarialRestorer(BaseRestorer):
         total, parsed = self.parse_losses(losses)
         optim_wrapper.update_params(total)
         parsed.pop('loss')
-        for name, _, _ in self.discriminators():
-            if log[f'slope_{name}'] < SATURATED_SLOPE:
-                MMLogger.get_current_instance().warning(
-                    'the %s discriminator is saturated (slope %.1e): it gives the generator no gradient',
-                    name, log[f'slope_{name}'],
-                )  # fmt: skip
         return parsed | log
