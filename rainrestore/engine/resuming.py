@@ -93,7 +93,8 @@ def resume_checked(checkpoint: Any, runner: Runner, source: str) -> bool:
         CheckpointError: It holds no whole run, another network or optimiser, or infinite or NaN values.
     """
     check_is_run(checkpoint, source)
-    if runner.cfg.filename:
+    # A name that the user gives to a run says nothing of its config.
+    if runner.cfg.filename and not runner.cfg.get('experiment_name'):
         check_same_config(str(checkpoint['meta'].get('experiment_name', '')), runner.experiment_name)
     if 'optimizer' not in checkpoint and _saves_optimizer(runner):
         raise _no_run(source, 'it holds weights without their optimiser, as the best_*.pth do')
