@@ -1,4 +1,4 @@
-"""Where a network computes."""
+"""Device and threads of a network."""
 
 import torch
 
@@ -9,7 +9,7 @@ def find_device(name: str | torch.device | None = None) -> torch.device:
     """The device of this name (``cpu``, ``cuda``, ``cuda:1``, ...); None is a GPU if there is one.
 
     Raises:
-        ConfigError: no such device here.
+        ConfigError: No such device here.
     """
     if name is None:
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')

@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all, and what tells one from another."""
+"""Atomic writing of files, and their hashes."""
 
 import errno
 import hashlib
@@ -16,7 +16,7 @@ DISK_ERRORS = {getattr(errno, name, None) for name in ('ENOSPC', 'EDQUOT', 'EFBI
 def whole_file(path: Path | str) -> Iterator[Path]:
     """A temporary file beside ``path`` to write to; it takes the place of ``path`` when the block ends without error.
 
-    Folders are made. Whoever reads ``path``, or kills the program, finds the old file or the new one, never a part.
+    Missing folders are made. A reader sees the old file or the new one, never a part, even if the program is killed.
 
     Raises:
         OSError: The folder cannot be written; then ``path`` is as it was.

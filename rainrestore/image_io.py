@@ -1,4 +1,4 @@
-"""Reading pictures and label maps from files, with errors that name the file, and encoding PNG.
+"""Read pictures and label maps from files, with errors that name the file, and encode PNG.
 
 Pillow does the decoding: it checks lengths and checksums, and it refuses decompression bombs.
 """
@@ -33,10 +33,10 @@ _DECODE_ERRORS = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:
-    """Refuse what is no file to read to its end: a missing one, a folder, a loop of links, a pipe, a device.
+    """Refuse anything but a regular file: a missing file, a folder, a loop of links, a pipe, a device.
 
     Raises:
-        ImageFileError: it is one of these.
+        ImageFileError: It is one of these.
     """
     try:
         regular = stat.S_ISREG(os.stat(path).st_mode)
@@ -147,15 +147,15 @@ def read_image(
     Of an animation or a multi-page file the first picture is read. For the rest see :func:`to_rgb`.
 
     Args:
-        path: the file.
-        max_pixels: refuse more pixels than this before any is decoded; by default ``PIL.Image.MAX_IMAGE_PIXELS``.
-        backend_args: as for :func:`read_bytes`; None reads a local file.
+        path: The file.
+        max_pixels: Refuse more pixels than this before any is decoded; by default ``PIL.Image.MAX_IMAGE_PIXELS``.
+        backend_args: As for :func:`read_bytes`; None reads a local file.
 
     Returns:
         H x W x 3 uint8, RGB, contiguous and writable.
 
     Raises:
-        ImageFileError: missing, truncated or not an image, too many pixels, or as :func:`to_rgb`.
+        ImageFileError: Missing, truncated or not an image, too many pixels, or as :func:`to_rgb`.
     """
     return to_rgb(_open(path, max_pixels, backend_args), path)
 
@@ -168,14 +168,14 @@ def to_rgb(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
     orientation of a photo is applied.
 
     Args:
-        image: the picture.
-        path: its file or, if it has none, what an error is to call it.
+        image: The picture.
+        path: Its file or, if it has none, what an error is to call it.
 
     Returns:
         H x W x 3 uint8, RGB, contiguous and writable.
 
     Raises:
-        ImageFileError: of a kind without a defined white (32-bit integer, float), or not to be decoded.
+        ImageFileError: Of a kind without a defined white (32-bit integer, float), or not to be decoded.
     """
     try:
         image = ImageOps.exif_transpose(image)
@@ -209,7 +209,7 @@ def read_mask(
         H x W uint8, values 0..``num_labels`` - 1.
 
     Raises:
-        ImageFileError: unreadable (as in :func:`read_image`), coloured, or a label is out of range.
+        ImageFileError: Unreadable (as in :func:`read_image`), coloured, or a label is out of range.
     """
     image = _open(path, backend_args=backend_args)
     values = np.array(image)
@@ -254,7 +254,7 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     """The pictures directly in ``folder`` (by suffix, see ``IMAGE_SUFFIXES``), sorted by name.
 
     Raises:
-        DatasetError: the folder does not exist.
+        DatasetError: The folder does not exist.
     """
     return [entry for entry in visible_files(folder) if entry.suffix.lower() in IMAGE_SUFFIXES]
 
@@ -267,17 +267,17 @@ def find_images(
 ) -> list[Path]:
     """The pictures in ``folder`` and its sub-folders (by suffix, see ``IMAGE_SUFFIXES``), sorted by path.
 
-    Hidden files and folders are passed over. Linked files are listed, even if they lead nowhere, for a caller to name;
+    Hidden files and folders are skipped. Linked files are listed, even if they lead nowhere, for a caller to name;
     linked sub-folders are not entered, as they may lead back.
 
     Args:
-        folder: where to look.
-        skip: sub-folders not to enter.
-        onerror: called with the error of a sub-folder that cannot be listed; by default it is raised.
+        folder: Where to look.
+        skip: Sub-folders not to enter.
+        onerror: Called with the error of a sub-folder that cannot be listed; by default it is raised.
         suffixes: Those of the files, in lower case; None for all files.
 
     Raises:
-        DatasetError: the folder does not exist, or a sub-folder cannot be listed.
+        DatasetError: The folder does not exist, or a sub-folder cannot be listed.
     """
     if not os.path.isdir(folder):
         raise DatasetError(f'{folder}: no such folder')

@@ -1,4 +1,4 @@
-"""Packages that not every use needs: imported where they are used, and named where they are missing."""
+"""Optional packages: imported where they are used, with an error that says how to install them."""
 
 import importlib
 import importlib.util
@@ -21,12 +21,12 @@ def optional_import(module: str, need: str, command: str | None = None) -> Modul
     """Import ``module`` on the stack as :mod:`rainrestore.compat` mends it.
 
     Args:
-        module: full name, such as ``'mmagic.structures'``.
-        need: what asks for it, the subject of the error message.
+        module: Full name, such as ``'mmagic.structures'``.
+        need: The feature that needs it, the subject of the error message.
         command: What installs it; None for :func:`installer`.
 
     Raises:
-        MissingPackageError: it, or a package that it imports, is not installed.
+        MissingPackageError: It, or a package that it imports, is not installed.
     """
     try:
         return importlib.import_module(module)
@@ -38,16 +38,16 @@ def optional_import(module: str, need: str, command: str | None = None) -> Modul
 
 
 def packaged_file(package: str, file: str, need: str, command: str | None = None) -> Path:
-    """A file that an installed package brings along, without importing the package.
+    """The path of a file of an installed package, without importing it.
 
     Args:
-        package: its import name.
-        file: path in its folder.
-        need: as of :func:`optional_import`.
-        command: as there.
+        package: Its import name.
+        file: Path in its folder.
+        need: As of :func:`optional_import`.
+        command: As there.
 
     Raises:
-        MissingPackageError: the package is not installed, or another release of it without that file.
+        MissingPackageError: The package is not installed, or another release of it without that file.
     """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:

@@ -1,4 +1,4 @@
-"""Names from outside the program as files inside a folder."""
+"""File names from user data, restricted to one folder."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Methods side by side: trained for one budget, tested on the same degraded faces, in one table."""
+"""Comparison of methods that are trained with one budget and tested on the same degraded faces."""
 
 from rainrestore.benchmark.spec import Benchmark, Method, Task, load_benchmark
 

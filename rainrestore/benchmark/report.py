@@ -1,4 +1,4 @@
-"""From the runs to a table in Markdown and JSON, a bar chart, and the sheet of the paper's Fig. 7."""
+"""Report of a benchmark: a table in Markdown and JSON, a bar chart, and the sheet of the paper's Fig. 7."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -71,7 +71,7 @@ class Row:
 
 
 def difference(better: Row, worse: Row, key: str = 'PSNR') -> dict[str, Any]:
-    """Paired bootstrap over the faces of the difference of two rows, of the means over the seeds."""
+    """Paired bootstrap over the faces for the difference of two rows, each averaged over its seeds."""
     first, second = better.per_image(key), worse.per_image(key)
     names = sorted(first)
     return asdict(paired_bootstrap([first[name] for name in names], [second[name] for name in names]))
@@ -114,7 +114,7 @@ def table(benchmark: Benchmark, rows: Sequence[Row], heading: str) -> list[str]:
 
 
 def chart(rows: Sequence[Row], title: str, path: Path) -> Path:
-    """Bars of PSNR and SSIM a method, the paper's values as marks, the seeds' spread as whiskers."""
+    """Bar chart of PSNR and SSIM, with the paper's values as marks and the spread of the seeds as whiskers."""
     import matplotlib
 
     matplotlib.use('Agg')
@@ -148,12 +148,12 @@ def chart(rows: Sequence[Row], title: str, path: Path) -> Path:
 
 
 def figure(rows: Sequence[Row], truth: Mapping[str, Path], roi: tuple[int, int, int, int], path: Path) -> Path:
-    """A column a method and the truth last; under each face its region of interest, enlarged.
+    """One column for each method and the ground truth last, with the region of interest enlarged under each face.
 
     Args:
         rows: One a method, with the restored pictures of the first seed.
         truth: Name of a face -> its file.
-        roi: x0, y0, x1, y1 in pixels of the restored face, half open.
+        roi: X0, y0, x1, y1 in pixels of the restored face, half open.
         path: Where the sheet goes.
     """
     titles = [*(_two_lines(row.method.label) for row in rows), 'truth']

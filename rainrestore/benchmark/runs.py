@@ -1,4 +1,4 @@
-"""The runs behind a table: one budget for every method, each run resumable, a finished one not repeated."""
+"""The runs of a benchmark: one budget for every method; runs can be resumed, and finished runs are not repeated."""
 
 import json
 import os
@@ -36,7 +36,7 @@ class BudgetError(RainRestoreError):
 
 @dataclass(frozen=True)
 class Budget:
-    """What every method gets.
+    """The training budget of every method.
 
     Args:
         faces: Faces seen in training, stages together; 0 where nothing is trained.
@@ -59,7 +59,7 @@ class Budget:
             raise BudgetError(f'--warm-up is a part of the faces, at least 0 and below 1, not {self.warm_up}')
 
     def options_for(self, config: Path) -> dict[str, Any]:
-        """The options but for those of parts that the config leaves empty, as a free row does its training."""
+        """The options without those for parts that are empty in the config, such as the training of a free row."""
         parts = Config.fromfile(config)
         empty = {part for part, content in parts.items() if content is None}
         return {key: value for key, value in (self.options or {}).items() if key.partition('.')[0] not in empty}
@@ -96,7 +96,7 @@ def plan(method: Method, budget: Budget) -> list[Stage]:
 
 
 def check_budget(out: Path, budget: Budget, benchmark: str) -> None:
-    """Keep the budget in ``out``, or compare it with the one that is kept there.
+    """Write the budget to ``out``, or compare it with the one written there.
 
     Raises:
         BudgetError: Runs of another budget are there: the table would mix the two.
@@ -118,7 +118,7 @@ def check_budget(out: Path, budget: Budget, benchmark: str) -> None:
 
 
 def train(method: Method, budget: Budget, seed: int, folder: Path, task: Task | None = None) -> Path:
-    """Train what is not trained yet, going on from the newest checkpoints, and return the weights.
+    """Train the stages that are not finished, from their newest checkpoints, and return the weights.
 
     Each stage's folder holds ``config.py``, complete, so that ``rainrestore train`` repeats the stage by hand.
 
@@ -199,7 +199,7 @@ def test(
 
 
 def _take_data(config: Config, task: Task | None, budget: Budget, data: str | None) -> None:
-    """Put the task's data sets in the place of the method's own; loaders and batches stay the method's."""
+    """Replace the data sets of the method by those of the task; loaders and batch sizes stay."""
     if task is None:
         return
     source = load_config(task.config, budget.options_for(task.config), data)
@@ -209,7 +209,7 @@ def _take_data(config: Config, task: Task | None, budget: Budget, data: str | No
 
 
 def available(metrics: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[str]]:
-    """The metrics that can be computed here, and for each other one the reason."""
+    """The metrics that can be computed here, and the reason for each other metric."""
     usable, reasons = [], []
     for metric in metrics:
         try:
@@ -224,7 +224,7 @@ def available(metrics: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, A
 def _run(words: Sequence[str], log: Path, title: str, iterations: int | None) -> str:
     """Run ``rainrestore WORDS`` in a process of its own, with a bar; its output goes to ``log``; returns its last line.
 
-    A process for each, because mmengine keeps visualizers, loggers and scopes for the life of one.
+    Each run needs its own process, since mmengine keeps visualizers, loggers and scopes for the life of a process.
     """
     command = [sys.executable, '-m', 'rainrestore.cli.main', *words]
     lines: list[str] = []

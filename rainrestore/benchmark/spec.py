@@ -1,4 +1,4 @@
-"""What is compared: a Python config that names the methods, their configs and what is claimed of them."""
+"""Specification of a benchmark: a Python config with the methods, their configs and published values."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Method:
 
     @property
     def missing(self) -> list[str]:
-        """The packages that it needs and that are not installed."""
+        """The packages that it needs and that are missing."""
         return [package for package in self.needs if importlib.util.find_spec(package) is None]
 
     @property
@@ -57,7 +57,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Task:
-    """One of several things that every method is trained for and tested on, in a table of its own.
+    """A task that every method is trained for and tested on, with its own table.
 
     Args:
         name: Its key in the benchmark and the folder of its runs.
@@ -170,7 +170,7 @@ def load_benchmark(spec: str) -> Benchmark:
 
 
 def _entry(kind: type[Method] | type[Task], name: str, entry: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The fields of a method or task from what the file says of it."""
+    """The fields of a method or task, from its dict in the file."""
     known = {field.name for field in fields(kind)} - {'name'}
     unknown = sorted(entry.keys() - known)
     if unknown:

@@ -82,7 +82,7 @@ def cost_apart(make: Callable[..., Job], *arguments: Any, rounds: int, device: t
     imports. On a GPU memory is what torch allocates there; on a CPU the resident memory.
 
     Raises:
-        OSError: on a CPU, where the system is not Linux: nothing else says it exactly.
+        OSError: On a CPU, where the system is not Linux: nothing else says it exactly.
     """
     with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
         return pool.submit(_cost_of, make, arguments, rounds, device).result()

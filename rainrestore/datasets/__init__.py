@@ -1,4 +1,4 @@
-"""What feeds the models: faces with label maps, and the steps that turn them into samples."""
+"""Data sets of faces with label maps, and the transforms that make samples of them."""
 
 from rainrestore.datasets.collate import collate_in_one_piece
 from rainrestore.datasets.face_dataset import FaceDataset

@@ -1,4 +1,4 @@
-"""From samples to a batch that travels fast from the worker that made it."""
+"""Collate samples into a batch that is cheap to send between processes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,16 +13,16 @@ from rainrestore.registry import FUNCTIONS
 
 @FUNCTIONS.register_module()
 def collate_in_one_piece(samples: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Samples -> their entries as lists, as mmengine's ``pseudo_collate`` gives them, that travel as few tensors."""
+    """Collate samples as mmengine's ``pseudo_collate``, in lists that are sent as few tensors."""
     return {key: InOnePiece(values) for key, values in pseudo_collate(samples).items()}
 
 
 class InOnePiece(list):
-    """A list of tensors, or of data samples, that is pickled with all its tensors of a field stacked to one.
+    """A list of tensors or data samples that is pickled with the tensors of each field stacked.
 
-    Between processes torch hands over each tensor by a file descriptor of its own, with a question and an answer: 144
-    of them for 16 faces with their truth. Stacked they are nine. What arrives is a plain list, of slices. Tensors of
-    unequal shape, and fields that a sample lacks, travel one by one.
+    Torch sends each tensor to another process by its own file descriptor: 144 for a batch of 16 faces with ground
+    truth, and 9 once they are stacked. The receiver gets a plain list of slices. Tensors of different shapes, and
+    fields that some samples lack, are sent one by one.
     """
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:

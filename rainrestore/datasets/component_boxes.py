@@ -1,4 +1,4 @@
-"""Average boxes of eyes, nose and lips, which the local discriminators look at."""
+"""Average boxes of eyes, nose and lips, for the local discriminators."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def _widen(low: float, high: float, least: int, side: int) -> tuple[int, int]:
 def fit_box(box: Sequence[float], height: int, width: int, min_height: int = 32, min_width: int = 40) -> Box:
     """Round a half-open box, pad it about its middle to a least size, and move it inside the image.
 
-    Four stride-2 layers shrink a crop by 16, so smaller crops would leave a local discriminator nothing to see.
+    Four stride-2 layers shrink a crop by 16, so a smaller crop would leave too few features.
 
     Raises:
-        ValueError: the image is smaller than the least size.
+        ValueError: The image is smaller than the least size.
     """
     if min_height > height or min_width > width:
         raise ValueError(f'a box of at least {min_width}x{min_height} does not fit a {width}x{height} image')
@@ -65,15 +65,15 @@ def component_boxes(
     """Average the tight boxes of each part over a folder of masks, then pad and clamp them.
 
     Args:
-        folder: label maps, all of one size.
-        min_height, min_width: least size of a box in pixels.
-        progress: show a bar.
+        folder: Label maps, all of one size.
+        min_height, min_width: Least size of a box in pixels.
+        progress: Show a bar.
 
     Returns:
         ``eyes`` (both, with brows), ``nose`` and ``lips``, each half-open ``x0, y0, x1, y1``.
 
     Raises:
-        DatasetError: no folder, no mask in it, masks of two sizes, or a part that no mask shows.
+        DatasetError: No folder, no mask in it, masks of two sizes, or a part that no mask shows.
     """
     paths = list_images(folder)
     if not paths:

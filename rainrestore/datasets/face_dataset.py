@@ -35,14 +35,14 @@ def annotated_labels(root: Path, labels: Iterable[int] | None = None) -> np.ndar
     """Which labels a data set annotates.
 
     Args:
-        root: its folder. ``labels.json`` there, ``{"labels": [0, 1, ...]}``, lists them; without the file, all 19.
-        labels: taken instead of the file.
+        root: Its folder. ``labels.json`` there, ``{"labels": [0, 1, ...]}``, lists them; without the file, all 19.
+        labels: Taken instead of the file.
 
     Returns:
         19 bool.
 
     Raises:
-        DatasetError: the file or the list is not as described.
+        DatasetError: The file or the list is not as described.
     """
     origin = 'labels'
     if labels is None:
@@ -93,22 +93,22 @@ class FaceDataset(BaseDataset):
         dict(data_root='', backend_args=dict(backend='lmdb', db_path='faces.lmdb'), names='train.txt')
 
     Args:
-        data_root: folder of the data set; None for ``$RAINRESTORE_DATA``, or else the bundled portraits.
+        data_root: Folder of the data set; None for ``$RAINRESTORE_DATA``, or else the bundled portraits.
         split: ``train``, ``val`` or ``test`` (any sub-folder name works).
-        pipeline: transforms, as configs of any OpenMMLab scope or as callables.
-        size: side of every picture and mask in pixels.
+        pipeline: Transforms, as configs of any OpenMMLab scope or as callables.
+        size: Side of every picture and mask in pixels.
         on_bad_file: ``raise`` stops at the first bad file; ``skip`` leaves bad files out, logs them once and keeps
             them in ``skipped``, a dict of path to reason.
-        labels: annotated labels, instead of ``data_root/labels.json`` (without either: all 19).
-        limit: keep the first so many faces.
+        labels: Annotated labels, instead of ``data_root/labels.json`` (without either: all 19).
+        limit: Keep the first so many faces.
         require_masks: False accepts a split without a ``mask`` folder; its samples have no ``mask``.
-        backend_args: storage of the files, as for ``mmengine.fileio.get``; None for the local disk.
-        names: file names of the pictures, such as ``0001.jpg``, or a text file with one name a line. Needed for a
+        backend_args: Storage of the files, as for ``mmengine.fileio.get``; None for the local disk.
+        names: File names of the pictures, such as ``0001.jpg``, or a text file with one name a line. Needed for a
             storage that cannot list its files; elsewhere it selects faces.
 
     Raises:
-        DatasetError: a missing or empty folder, an image without its mask or the reverse, two files of one name.
-        ImageFileError: a file that is truncated, no image, of another size, or a mask with a label above 18.
+        DatasetError: A missing or empty folder, an image without its mask or the reverse, two files of one name.
+        ImageFileError: A file that is truncated, no image, of another size, or a mask with a label above 18.
     """
 
     METAINFO: ClassVar[dict[str, Any]] = dict(

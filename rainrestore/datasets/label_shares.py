@@ -1,4 +1,4 @@
-"""How much of a face each label covers, for the weights of the parser's loss."""
+"""Share of the pixels of each label, for the class weights of the parsing loss."""
 
 from __future__ import annotations
 

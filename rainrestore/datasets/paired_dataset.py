@@ -1,4 +1,4 @@
-"""Pictures beside what they should look like, or pictures alone, of any size."""
+"""Degraded pictures with their ground truth, or clean pictures alone, of any size."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from rainrestore.registry import DATASETS
 
 @DATASETS.register_module()
 class PairedDataset(BaseDataset):
-    """``data_root/split/given`` and ``data_root/split/truth``, two folders whose pictures belong together by name.
+    """``data_root/split/given`` and ``data_root/split/truth``, two folders with pairs of the same name.
 
     The Raindrop set (Qian et al., CVPR 2018) is ``given='data'``, ``truth='gt'`` with the suffixes ``_rain`` and
-    ``_clean``: ``data/7_rain.png`` belongs to ``gt/7_clean.png``. With ``given=None`` there is a truth alone, which a
-    transform degrades. Pictures are decoded when they are asked for, as they may be many and large.
+    ``_clean``: ``data/7_rain.png`` belongs to ``gt/7_clean.png``. With ``given=None`` there are clean pictures alone,
+    which a transform degrades. Pictures are decoded at each access, since there may be many large ones.
 
     A sample, before the pipeline: ``name``, ``gt_path``, ``gt`` (H x W x 3 uint8 RGB), and with ``given`` ``img_path``
     and ``img``, ``scale`` times smaller.
 
     Args:
-        data_root: folder of the data set; None for ``$RAINRESTORE_DATA``, or else the bundled portraits.
-        split: its sub-folder; ``''`` for ``data_root`` itself.
-        given: folder of the degraded pictures, or None.
-        truth: folder of the clean pictures; ``''`` for the split's folder itself.
-        given_suffix: end of the degraded pictures' names (before the file's suffix) that the pairs do not share.
-        truth_suffix: the same of the clean ones.
-        pipeline: transforms, as configs of any OpenMMLab scope or as callables.
-        limit: keep the first so many pictures.
-        backend_args: storage of the files, as for ``mmengine.fileio.get``; ``data_root`` is its URL or the prefix of
+        data_root: Folder of the data set; None for ``$RAINRESTORE_DATA``, or else the bundled portraits.
+        split: Its sub-folder; ``''`` for ``data_root`` itself.
+        given: Folder of the degraded pictures, or None.
+        truth: Folder of the clean pictures; ``''`` for the split's folder itself.
+        given_suffix: End of the degraded pictures' names (before the file's suffix) that the pairs do not share.
+        truth_suffix: The same of the clean ones.
+        pipeline: Transforms, as configs of any OpenMMLab scope or as callables.
+        limit: Keep the first so many pictures.
+        backend_args: Storage of the files, as for ``mmengine.fileio.get``; ``data_root`` is its URL or the prefix of
             its keys. None for the local disk.
-        scale: how many times larger the clean pictures are than the degraded ones.
-        names: file names of the clean pictures, or a text file with one name a line. Needed for a storage that cannot
+        scale: How many times larger the clean pictures are than the degraded ones.
+        names: File names of the clean pictures, or a text file with one name a line. Needed for a storage that cannot
             list its files (http, lmdb).
 
     Raises:
-        DatasetError: a missing or empty folder, a name without the suffix, two files of one name, or a picture without
+        DatasetError: A missing or empty folder, a name without the suffix, two files of one name, or a picture without
             its counterpart.
-        ImageFileError: when a sample is asked for: a damaged file, or a pair that differs in size.
+        ImageFileError: When a sample is asked for: a damaged file, or a pair that differs in size.
     """
 
     def __init__(

@@ -1,9 +1,8 @@
-"""Which faces a training sees in which order, and what is drawn for each: functions of a seed and a position.
+"""Order of the faces and random draws of a training, as functions of a seed and a position.
 
-A run that is interrupted goes on exactly only if nothing depends on what happened before. Here nothing does: face
-number n of a training, and every random number that its transforms draw, follow from (seed, n) alone. So no state of a
-worker process has to be kept, the number of workers changes nothing, and a resumed run starts at n without reading the
-faces before it.
+Face number n of a training, and every random number that its transforms draw, depend on (seed, n) alone. A checkpoint
+therefore needs no state of the worker processes, the number of workers changes nothing, and a resumed run starts at n
+without reading the faces before it.
 """
 
 import hashlib
@@ -21,7 +20,7 @@ from rainrestore.registry import DATA_SAMPLERS, DATASETS
 
 
 def derive_seed(*parts: object) -> int:
-    """A seed of 64 bits from anything with a stable text; other parts give an unrelated seed."""
+    """A 64-bit seed from the text of ``parts``; different parts give unrelated seeds."""
     digest = hashlib.sha256(':'.join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8], 'little')
 
@@ -35,7 +34,7 @@ def seed_generators(seed: int) -> None:
 
 @contextmanager
 def drawing_from(seed: int) -> Iterator[None]:
-    """Let what is drawn inside follow from ``seed``, and leave the global generators of the CPU as they were."""
+    """Seed the global generators with ``seed`` inside the block, and restore those of the CPU after it."""
     python, arrays, tensors = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
     np.random.seed([seed & 0xFFFFFFFF, seed >> 32])
@@ -49,7 +48,7 @@ def drawing_from(seed: int) -> Iterator[None]:
 
 
 class SeededIndex(int):
-    """An index into a data set that carries the seed of what is drawn for this look at the sample."""
+    """An index into a data set, with the seed for the random transforms of this access."""
 
     seed: int
 
@@ -65,16 +64,15 @@ class SeededIndex(int):
 
 @DATA_SAMPLERS.register_module()
 class ResumableSampler(Sampler[int]):
-    """Pass after pass over the data set without end, each in an order of its own, from any position on.
+    """Endless passes over the data set, each shuffled, starting at any position.
 
-    Position n of the stream is in pass ``n // size``; the order of a pass follows from (seed, pass), and so starting at
-    n costs one permutation. Of several processes each takes every ``world_size``-th position. Gives
-    :class:`SeededIndex`.
+    Position n of the stream is in pass ``n // size``; the order of a pass depends on (seed, pass), so starting at n
+    needs one permutation. Of several processes each takes every ``world_size``-th position. Gives :class:`SeededIndex`.
 
     Args:
-        dataset: anything with a length.
+        dataset: Anything with a length.
         shuffle: False takes the samples in order.
-        seed: whole number; None draws one that all processes share.
+        seed: Whole number; None draws one that all processes share.
     """
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
@@ -102,13 +100,13 @@ class ResumableSampler(Sampler[int]):
 
 @DATASETS.register_module()
 class SeededSamples(Dataset):
-    """A data set whose random transforms draw from the seed of a :class:`SeededIndex`, whatever generator they use.
+    """A data set whose random transforms are seeded by a :class:`SeededIndex`, whichever generator they use.
 
     :class:`~rainrestore.engine.ResumableTrainLoop` puts it around the training's data set. An ordinary index is passed
     on as it is, and so are all attributes.
 
     Args:
-        dataset: the data set, or its config.
+        dataset: The data set, or its config.
     """
 
     def __init__(self, dataset: Any) -> None:

@@ -1,4 +1,4 @@
-"""How a run is driven: loop, optimiser wrappers, hooks."""
+"""Training and testing: loops, optimiser wrappers, hooks."""
 
 # Registers with mmengine how a run reads checkpoints.
 from rainrestore import checkpoints

@@ -7,12 +7,12 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep what tensors give back, for those of the next step.
+    """Let this process keep freed memory for the tensors of the next step.
 
-    glibc hands a large block back to the kernel when it is freed; the next one of that size is then mapped and cleared
-    page by page, again and again, since a step of training frees all its activations. Kept, they cost nothing the
-    second time, and the process holds its peak until it ends. It is the whole process's setting, so a command sets it
-    and a library call does not.
+    glibc hands a large block back to the kernel when it is freed; the next block of that size is mapped and cleared
+    page by page again. A training step frees all its activations, so this repeats in every step. With this setting the
+    process keeps its peak memory until it ends. The setting holds for the whole process, so commands set it and library
+    calls do not.
 
     Returns:
         Whether it was done: not where the C library is another one (macOS, Windows, musl).

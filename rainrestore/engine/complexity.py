@@ -48,8 +48,8 @@ def measure_complexity(model: nn.Module, height: int, width: int) -> Complexity:
 
     Args:
         model: A restorer: ``model(inputs, mode='tensor')`` restores N x 3 x h x w in [0, 1].
-        height: h.
-        width: w.
+        height: H.
+        width: W.
 
     Raises:
         ValueError: A side below 1.

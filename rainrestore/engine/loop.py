@@ -1,4 +1,4 @@
-"""The training loop whose every iteration can be the first of a resumed run."""
+"""A training loop that can resume at every iteration."""
 
 from collections.abc import Generator
 from itertools import count
@@ -18,7 +18,7 @@ from rainrestore.registry import LOOPS
 
 @LOOPS.register_module()
 class ResumableTrainLoop(BaseLoop):
-    """Training by iterations that gives the same weights whether it is interrupted or not.
+    """A training by iterations that gives the same weights with and without interruptions.
 
     As mmengine's ``IterBasedTrainLoop``, but
 
@@ -27,17 +27,17 @@ class ResumableTrainLoop(BaseLoop):
       checkpoint, and neither validations nor the number of workers change them;
     - with :class:`~rainrestore.datasets.ResumableSampler` a resumed run starts at its position and reads nothing before
       it. Another sampler's batches are read again, and random transforms draw anew;
-    - a validation that was due at the checkpoint's iteration but not finished there is made up for;
+    - a validation that was due at the checkpoint's iteration but not finished runs first;
     - a checkpoint is compared with the run before it is loaded (:class:`~rainrestore.engine.CompareCheckpointHook`);
     - hooks may have a method ``leave_train``, which is called however the training ends.
 
     Args:
-        runner: whose training it is.
-        dataloader: config of the loader, or the loader.
-        max_iters: where the training ends.
-        val_interval: iterations between two validations; one more comes at the end.
-        val_begin: no validation before this iteration.
-        min_loaded: of a file that ``load_from`` names, the share of its tensors that has to fit the model, 0 to 1.
+        runner: Whose training it is.
+        dataloader: Config of the loader, or the loader.
+        max_iters: Where the training ends.
+        val_interval: Iterations between two validations; one more comes at the end.
+        val_begin: No validation before this iteration.
+        min_loaded: Of a file that ``load_from`` names, the share of its tensors that has to fit the model, 0 to 1.
     """
 
     def __init__(

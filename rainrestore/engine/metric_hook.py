@@ -1,4 +1,4 @@
-"""The hook that lets mmagic's metrics see the network and the truth before a run."""
+"""A hook that prepares mmagic's metrics before a validation or test."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from rainrestore.registry import HOOKS
 class PrepareMetricsHook(Hook):
     """Call ``prepare_metrics`` of the evaluator before each validation or test, as mmagic's own loops do.
 
-    Only metrics that look at the network or at all true images beforehand (mmagic's FID and its kin) need it.
+    Metrics that need the network or all true images beforehand, such as mmagic's FID, need it.
     """
 
     def before_val(self, runner: Runner) -> None:

@@ -19,7 +19,7 @@ class AutocastOptimWrapper(OptimWrapper):
 
     Args:
         enabled: False trains in single precision.
-        **kwargs: as mmengine's ``OptimWrapper``.
+        **kwargs: As mmengine's ``OptimWrapper``.
     """
 
     def __init__(self, enabled: bool = True, **kwargs: object) -> None:
@@ -45,7 +45,7 @@ class SlotOptimWrapperConstructor:
     were pre-trained at less than what is new; a schedule then ends at an ``eta_min_ratio``, which keeps the factors.
 
     Raises:
-        ValueError: a parameter that requires a gradient belongs to no group, or to two; factors of no learning rate.
+        ValueError: A parameter that requires a gradient belongs to no group, or to two; factors of no learning rate.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Several processes that train or test together: how they find each other, and how they agree."""
+"""Distributed runs: joining the processes, and sharing values and errors."""
 
 import os
 import subprocess
@@ -25,9 +25,9 @@ _PORT = '29500'
 
 @contextmanager
 def joined(launcher: str, config: Mapping[str, Any]) -> Iterator[None]:
-    """Be one of the processes that ``launcher`` has started; leave together with the others.
+    """Join the processes that ``launcher`` has started, and leave together with them.
 
-    They speak through NCCL (or what ``env_cfg.dist_cfg.backend`` names) where there are GPUs, each with the GPU of its
+    The backend is NCCL (or what ``env_cfg.dist_cfg.backend`` names) where there are GPUs, each with the GPU of its
     local rank, and through gloo where there are none. ``'none'`` is a process of its own.
 
     Args:
@@ -88,9 +88,9 @@ def _join_on_cpu(launcher: str, timeout: float | None) -> None:
 
 @contextmanager
 def failing_together() -> Iterator[None]:
-    """All processes wait here until the first one is done, and raise the error of this package that it met.
+    """Let all processes wait for the first one, and raise its error of this package in all.
 
-    For what the first process does alone, such as writing a file: the others would wait for it in vain.
+    For work of the first process alone, such as writing a file; without it the others would wait for ever.
     """
     met: RainRestoreError | None = None
     try:
@@ -103,7 +103,7 @@ def failing_together() -> Iterator[None]:
 
 
 def from_first(value: Any) -> Any:
-    """What the first process passed, in every process."""
+    """The value of the first process, in every process."""
     shared = [value]
     broadcast_object_list(shared)
     return shared[0]

@@ -1,4 +1,4 @@
-"""The scalars that a run has logged: mmengine's ``vis_data/scalars.json``."""
+"""Read the scalars that a run has logged, mmengine's ``vis_data/scalars.json``."""
 
 import json
 from pathlib import Path
@@ -19,8 +19,8 @@ _TIMES = ('time', 'data_time')
 def read_run(path: Path | str) -> Curves:
     """Read the scalars of a run.
 
-    mmengine starts a new file at every start, so a resumed run has several; they are read in the order of their
-    starts, and of a step logged twice the later value counts. Steps are iterations of the training.
+    mmengine starts a new file at every start, so a resumed run has several; they are read in the order of their starts,
+    and the later value of a repeated step is used. Steps are iterations of the training.
 
     Args:
         path: A work dir, the folder of one start inside it, or a ``scalars.json``.

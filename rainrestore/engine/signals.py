@@ -1,4 +1,4 @@
-"""Ending a training on Ctrl-C or SIGTERM without losing any of it."""
+"""End a training on Ctrl-C or SIGTERM without losing a step."""
 
 import multiprocessing
 import signal
@@ -42,7 +42,7 @@ class StopSignalHook(Hook):
         self._held = False
 
     def before_train(self, runner: Runner) -> None:
-        """Listen, unless another thread than the main one trains: Python gives signals to that one alone."""
+        """Install the signal handlers, in the main thread alone, since Python signals no other."""
         self.stopped_by = self._received = None
         self._held = False
         if threading.current_thread() is threading.main_thread():
@@ -65,7 +65,7 @@ class StopSignalHook(Hook):
         self._stop_if_received(runner)
 
     def before_val(self, runner: Runner) -> None:
-        """Hold signals back until the workers of the validation are there."""
+        """Block signals until the workers of the validation have started."""
         self._hold()
 
     def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""The hook that notices parts of a training that do nothing."""
+"""A hook that warns of parts of a training without effect."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -32,7 +32,7 @@ ACCURACY, SLOPE = 'accuracy_', 'slope_'
 
 @HOOKS.register_module()
 class TrainingWatchHook(Hook):
-    """Warn of parts of a training that do nothing, each once in a run, resumed or not.
+    """Warn of parts of a training without effect, once for each part and run, also after a resume.
 
     - A layer (convolution or linear) whose mean absolute weight has fallen below 1/100 of that at the start of the run.
     - An output of a slot that is the same for all samples of the batch (:func:`~rainrestore.models.inspection.

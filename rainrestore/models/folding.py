@@ -1,6 +1,6 @@
-"""A trained network rewritten for restoring: the same function in fewer and better shaped operations.
+"""Rewrite a trained network for inference: the same function in fewer operations.
 
-Float32 results differ by rounding alone. What is folded can be trained no further.
+Float32 results differ by rounding alone. A folded network cannot be trained.
 """
 
 from collections import Counter
@@ -17,16 +17,16 @@ def fold(network: nn.Module) -> nn.Module:
     """Apply :func:`fold_batch_norm` and :func:`fold_pixel_shuffle` to ``network`` itself, and return it.
 
     Args:
-        network: in evaluation mode.
+        network: In evaluation mode.
 
     Raises:
-        ValueError: it is in training mode, in which batch normalisation is no constant.
+        ValueError: It is in training mode, in which batch normalisation is no constant.
     """
     if any(part.training for part in network.modules()):
         raise ValueError('only a network in evaluation mode can be folded: call eval() first')
     fold_batch_norm(network)
     for part in network.modules():
-        # A subclass may paint in another way.
+        # # A subclass may reconstruct in another way.
         if (
             isinstance(part, FCGGenerator)
             and type(part).reconstruct is FCGGenerator.reconstruct
@@ -37,15 +37,14 @@ def fold(network: nn.Module) -> nn.Module:
 
 
 def fold_batch_norm(network: nn.Module) -> int:
-    """Multiply each batch normalisation that follows a convolution into its weights; how many were.
+    """Fold each batch norm into the convolution before it; returns how many were folded.
 
     With mean m, variance v and the affine weights g and b of the normalisation,
 
         BN(w * x + c) = (w g / sqrt(v + eps)) * x + (c - m) g / sqrt(v + eps) + b.
 
-    Found where the two follow each other in a plain ``nn.Sequential``. Those before an activation, as in a DenseNet's
-    pre-activation layers, are no part of a convolution and stay, as do parts that stand at several places or have
-    hooks.
+    Pairs are found in a plain ``nn.Sequential``. The pre-activation batch norms of a DenseNet stay, as do modules that
+    are used at several places or have hooks.
     """
     places = Counter(id(part) for _, part in network.named_modules(remove_duplicate=False))
     folded = 0
@@ -70,10 +69,10 @@ def fold_batch_norm(network: nn.Module) -> int:
 
 
 def fold_pixel_shuffle(generator: FCGGenerator) -> None:
-    """Give the last convolution for good the form that it has in training (:meth:`FCGGenerator.reconstruct`).
+    """Give the last convolution the form that it has in training (:meth:`FCGGenerator.reconstruct`).
 
-    A 9x9 convolution to 3 channels fills 3 of a vector unit's 16 lanes, and takes 40 % of the network's time. As a 5x5
-    convolution to 12 channels it reads what the last pixel shuffle would have shuffled, and the shuffle comes last.
+    A 9x9 convolution to 3 channels fills 3 of a vector unit's 16 lanes, and takes 40 % of the network's time. Rewritten
+    as a 5x5 convolution to 12 channels, it comes before the last pixel shuffle.
     """
     *stages, shuffle, activation = generator.upsampler
     tail = cast(nn.Conv2d, generator.tail)

@@ -1,4 +1,4 @@
-"""The heavy rain model as pure functions on arrays and tensors; knows nothing of mmengine."""
+"""The heavy rain model as pure functions on arrays and tensors, without mmengine."""
 
 from rainrestore.physics.inverse import RainEstimate, invert
 from rainrestore.physics.rain import (

@@ -34,11 +34,11 @@ def invert(I: Array, S: Array, T: Array, A: Array, floor: float = 0.1) -> Array:
     multiplies the error of an 8-bit I by 1/T, which ``floor`` bounds.
 
     Args:
-        I: observation in [0, 1].
-        S: summed rain layer.
-        T: transmission in (0, 1].
-        A: airlight in [0, 1].
-        floor: least T that is divided by, above 0.
+        I: Observation in [0, 1].
+        S: Summed rain layer.
+        T: Transmission in (0, 1].
+        A: Airlight in [0, 1].
+        floor: Least T that is divided by, above 0.
 
     Raises:
         ValueError: ``floor`` is not positive.

@@ -1,12 +1,12 @@
-"""The scale-aware heavy rain model (Son & Jeong 2022, eq. 2 and 9): its draws, its layers and their sum.
+"""The scale-aware heavy rain model (Son & Jeong 2022, eq. 2 and 9): random draws, layers and their sum.
 
     I = T * (J + sum_i S_i) + (1 - T) * A
 
 All elementwise on images in [0, 1]. J is the clean face after the bicubic shrink, S_i a rain layer (white noise through
 a motion filter), T = exp(-beta d) the transmission of the rain veil at depth d = 1, A its airlight.
 
-Every random range is a field of :class:`RainRanges`; its defaults are ``rain_v1``, which is frozen: published figures
-name it, so another distribution is another name, never a change here.
+Every random range is a field of :class:`RainRanges`; its defaults are ``rain_v1``. They are frozen, because published
+values refer to that name; another distribution gets another name.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _did_you_mean(name: str, known: list[str]) -> str:
 
 
 class RainRangesError(ConfigError, ValueError):
-    """A distribution of rain that does not exist or is not possible; the message names the range."""
+    """A rain distribution that does not exist or is impossible; the message names the range."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,18 @@ class RainRanges:
     """Every random range of the rain; pairs are (low, high) of a uniform draw, one draw a picture (and layer).
 
     Attributes:
-        noise_mean: the white noise has mean -noise_mean (and is clipped to [0, 1]: the larger, the sparser the rain).
-        noise_variance: variance of the noise before clipping.
-        length: length of the motion filter in pixels of a picture whose shorter side is 32; grows with that side.
-        angle: direction of the streaks in degrees, counter-clockwise from horizontal (90 falls straight down).
-        gain_base, gain_per_length, gain_jitter: a layer is multiplied by base + per_length * length + jitter * u, with
+        noise_mean: The white noise has mean -noise_mean (and is clipped to [0, 1]: the larger, the sparser the rain).
+        noise_variance: Variance of the noise before clipping.
+        length: Length of the motion filter in pixels of a picture whose shorter side is 32; grows with that side.
+        angle: Direction of the streaks in degrees, counter-clockwise from horizontal (90 falls straight down).
+        gain_base, gain_per_length, gain_jitter: A layer is multiplied by base + per_length * length + jitter * u, with
             the length at side 32 and u uniform in [0, 1).
-        beta: attenuation; T = exp(-beta).
-        airlight: value of A, the same in the three channels, in [0, 1].
-        layers: m, how many layers, each with its own draws. 0 gives haze without streaks.
+        beta: Attenuation; T = exp(-beta).
+        airlight: Value of A, the same in the three channels, in [0, 1].
+        layers: Number m of rain layers, each with its own draws; 0 gives haze without streaks.
 
     Raises:
-        RainRangesError: a range that is not two ascending finite numbers, or beyond what the model allows.
+        RainRangesError: A range that is not two ascending finite numbers, or beyond what the model allows.
     """
 
     noise_mean: tuple[float, float] = (0.8, 1.0)
@@ -106,10 +106,10 @@ class RainRanges:
 
     @classmethod
     def from_config(cls, config: RainRanges | str | Mapping[str, Any] | None = None) -> RainRanges:
-        """Ranges from what a config holds: a name, or a dict of fields that differ from ``rain_v1``.
+        """Ranges from a config: a name, or a dict of the fields that differ from ``rain_v1``.
 
         Raises:
-            RainRangesError: unknown name or field (the message names the nearest known one), or a value that the field
+            RainRangesError: Unknown name or field (the message names the nearest known one), or a value that the field
                 does not allow.
         """
         if isinstance(config, RainRanges):
@@ -127,11 +127,11 @@ class RainRanges:
 
     @property
     def name(self) -> str:
-        """The name that figures made with these ranges may carry; ``custom`` for unnamed ones."""
+        """The published name of these ranges; ``custom`` if they have none."""
         return next((name for name, ranges in RAIN_RANGES.items() if ranges == self), 'custom')
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, JSON-able; :meth:`from_config` reads it back."""
+        """All fields, for JSON; :meth:`from_config` reads them back."""
         return asdict(self)
 
 
@@ -147,15 +147,16 @@ RAIN_RANGES: dict[str, RainRanges] = {
 
 @dataclass
 class RainScene:
-    """One degraded picture with all that made it; images h x w x 3 float32 RGB in [0, 1].
+    """One degraded picture with its parts; images h x w x 3 float32 RGB in [0, 1].
 
     Attributes:
-        J: the clean small face.
-        S: the rain layers' sum as it acts: min(J + sum_i S_i, 1) - J. One map for all channels before that clip.
-        T: transmission, h x w x 1.
-        A: airlight, (3,).
-        I: forward(J, S, T, A), before quantisation.
-        params: everything that was drawn, JSON-able.
+        J: The clean small face.
+        S: The effective sum of the rain layers, min(J + sum_i S_i, 1) - J. Before that clip it is one map for all
+            channels.
+        T: Transmission, h x w x 1.
+        A: Airlight, (3,).
+        I: Forward(J, S, T, A), before quantisation.
+        params: All drawn parameters, for JSON.
     """
 
     J: np.ndarray
@@ -167,7 +168,7 @@ class RainScene:
 
 
 def seeded_rng(seed: int, name: str) -> np.random.Generator:
-    """A generator that depends on ``seed`` and ``name`` only: not on order, worker, process or machine.
+    """A generator that depends on ``seed`` and ``name`` alone, not on order, worker, process or machine.
 
     PCG64 seeded with the sha256 of ``'{seed}:{name}'`` in UTF-8.
     """
@@ -182,11 +183,11 @@ def motion_kernel(length: float, angle: float) -> np.ndarray:
     weights of MATLAB's ``fspecial('motion')``).
 
     Args:
-        length: in pixels, at least 1; the second moment along the streak is about length^2 / 12.
-        angle: degrees, counter-clockwise from horizontal as one sees it (rows run down).
+        length: In pixels, at least 1; the second moment along the streak is about length^2 / 12.
+        angle: Degrees, counter-clockwise from horizontal as one sees it (rows run down).
 
     Returns:
-        h x w float64, odd sides, point-symmetric, sum 1, cropped to the streak.
+        H x w float64, odd sides, point-symmetric, sum 1, cropped to the streak.
     """
     if not (math.isfinite(length) and length >= 1 and math.isfinite(angle)):
         raise ValueError(f'motion_kernel: expected a length of at least 1 and a finite angle, got {length}, {angle}')
@@ -208,7 +209,7 @@ def motion_kernel(length: float, angle: float) -> np.ndarray:
 
 
 def _filter(noise: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Correlate where the kernel lies wholly inside the noise: (h + kh - 1) x (w + kw - 1) to h x w, float64."""
+    """Correlate where the kernel lies inside the noise: (h + kh - 1) x (w + kw - 1) to h x w, float64."""
     noise = noise.astype(np.float64)
     kh, kw = kernel.shape
     h, w = noise.shape[0] - kh + 1, noise.shape[1] - kw + 1
@@ -237,7 +238,7 @@ def forward(J: Array, S: Array, T: Array, A: Array) -> Array:
 
 
 def quantise(image: np.ndarray) -> np.ndarray:
-    """What a camera stores: [0, 1] to uint8 0..255 by rounding to nearest (values beyond are clipped)."""
+    """Quantise [0, 1] to uint8 0..255, rounded to nearest and clipped."""
     scaled = image * np.float32(255)
     np.rint(scaled, out=scaled)
     return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
@@ -246,16 +247,16 @@ def quantise(image: np.ndarray) -> np.ndarray:
 def draw_scene(
     J: np.ndarray, ranges: RainRanges, rng: np.random.Generator, face_side: float | None = None
 ) -> RainScene:
-    """Draw rain and veil for one clean small face, or for a scene with faces.
+    """Draw rain and haze for one clean small face, or for a scene with faces.
 
-    The scalars are drawn first (beta, airlight, then five for each layer), then the noise, layer by layer: more layers
-    leave veil and earlier scalars as they are.
+    The scalars are drawn first (beta, airlight, then five for each layer), then the noise, layer by layer. More layers
+    do not change the haze or the earlier scalars.
 
     Args:
-        J: h x w x 3 float32 in [0, 1].
-        ranges: the distribution.
-        rng: consumed in a fixed order, so the same state gives the same scene.
-        face_side: pixels of J that a face fills, for which ``ranges`` gives the lengths; by default J's shorter side.
+        J: H x w x 3 float32 in [0, 1].
+        ranges: The distribution.
+        rng: Consumed in a fixed order, so the same state gives the same scene.
+        face_side: Pixels of J that a face fills, for which ``ranges`` gives the lengths; by default J's shorter side.
 
     Raises:
         ValueError: J is not h x w x 3.

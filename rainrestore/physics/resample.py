@@ -97,14 +97,14 @@ def shrink(image: np.ndarray, scale: int) -> np.ndarray:
     Args:
         image: H x W x C, floating point in [0, 1] or uint8 in 0..255 (read as value / 255, and then exact: the same
             bits on every machine).
-        scale: s, a whole number that divides H and W.
+        scale: S, a whole number that divides H and W.
 
     Returns:
         H/s x W/s x C float32, clipped to [0, 1] (the kernel overshoots at edges).
 
     Raises:
-        ValueError: not three axes, or a side is not divisible by ``scale``.
-        TypeError: pixels neither uint8 nor floating point.
+        ValueError: Not three axes, or a side is not divisible by ``scale``.
+        TypeError: Pixels neither uint8 nor floating point.
     """
     _check(image, scale, 'shrink')
     height, width = image.shape[:2]
@@ -118,14 +118,14 @@ def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
 
     Args:
         image: H x W x C, floating point in [0, 1] or uint8 in 0..255.
-        scale: a whole number.
+        scale: A whole number.
 
     Returns:
         H*s x W*s x C float32, clipped to [0, 1].
 
     Raises:
-        ValueError: not three axes or an empty image.
-        TypeError: pixels neither uint8 nor floating point.
+        ValueError: Not three axes or an empty image.
+        TypeError: Pixels neither uint8 nor floating point.
     """
     _check(image, scale, 'enlarge')
     height, width = image.shape[:2]
@@ -139,15 +139,15 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
     Args:
         image: H x W x C, floating point in [0, 1] or uint8 in 0..255.
-        height: of the result.
-        width: of the result.
+        height: Of the result.
+        width: Of the result.
 
     Returns:
-        height x width x C float32, clipped to [0, 1].
+        Height x width x C float32, clipped to [0, 1].
 
     Raises:
-        ValueError: not three axes, or a side without a pixel.
-        TypeError: pixels neither uint8 nor floating point.
+        ValueError: Not three axes, or a side without a pixel.
+        TypeError: Pixels neither uint8 nor floating point.
     """
     _check(image, 1, 'resize')
     if min(*image.shape[:2], height, width) < 1:

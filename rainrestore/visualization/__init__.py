@@ -1,4 +1,4 @@
-"""What is shown: sheets of faces, in files and in TensorBoard."""
+"""Sheets of faces, in files and in TensorBoard."""
 
 from rainrestore.visualization.hooks import RestorationSheetHook, RestoredPicturesHook
 from rainrestore.visualization.rows import COLUMNS, fed_rows, parsing_picture, sample_pictures, sheet_rows, to_picture

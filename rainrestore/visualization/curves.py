@@ -1,4 +1,4 @@
-"""Curves of several runs in one picture."""
+"""Training curves of several runs in one plot."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,9 @@ LOGARITHMIC = 100
 def plot_curves(
     runs: Sequence[tuple[str, Mapping[str, Mapping[int, float]]]], keys: Sequence[str], path: Path | str
 ) -> Path:
-    """Draw a panel a key, with a line a run, over the training step; a run without the key is left out of its panel.
+    """Plot one panel for each key and one line for each run over the training step; runs without the key are left out.
 
-    A loss under MSE and then with adversarial terms spans orders of magnitude: such a panel has a logarithmic axis.
+    A panel whose values span orders of magnitude has a logarithmic axis.
 
     Args:
         runs: Label, and key -> step -> value.
@@ -26,7 +26,7 @@ def plot_curves(
         The path.
 
     Raises:
-        ConfigError: matplotlib is not installed, or cannot write this format.
+        ConfigError: Matplotlib is not installed, or cannot write this format.
     """
     try:
         figures = importlib.import_module('matplotlib.figure')

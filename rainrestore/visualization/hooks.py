@@ -1,4 +1,4 @@
-"""The hooks that show restored faces while a network is trained or tested, and that write them to files."""
+"""Hooks that show restored faces during training and testing, or write them to files."""
 
 import math
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ class RestorationSheetHook(Hook):
     """Show the first faces of each validation or test as rows of input, restoration, truth, J, S, T, A and parsing.
 
     In validation the sheet goes to the visualizer as the picture ``val/faces`` at the current iteration, and so to
-    TensorBoard where that is a backend. In a test it is written to ``path``. Several processes give the first one what
-    they have of these faces.
+    TensorBoard if that is a backend. In a test it is written to ``path``. In a distributed run the first process
+    collects the faces of all.
 
     Args:
         images: Number of faces.
@@ -92,7 +92,7 @@ class RestorationSheetHook(Hook):
 class RestoredPicturesHook(Hook):
     """Write each restored picture of a test as ``FOLDER/NAME.png``, rounded to 8 bits.
 
-    Each of several processes writes those that it restored: the folder is to be one that all of them see.
+    In a distributed run each process writes its own pictures, so all must see the folder.
 
     Args:
         folder: Where they go; it is made.

@@ -1,4 +1,4 @@
-"""From a data sample to a row of pictures: what was seen, what was restored, what the networks made of the rain."""
+"""From a data sample to a row of pictures: input, restored face, ground truth and the predicted maps."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -90,7 +90,7 @@ def sample_pictures(inputs: Tensor | None, sample: Sample) -> dict[str, np.ndarr
 def sheet_rows(
     inputs: Sequence[Tensor | None], samples: Sequence[Sample]
 ) -> tuple[list[list[np.ndarray | None]], list[str], list[str]]:
-    """Rows, column titles and row titles (the samples' names) of a sheet; a column nobody fills is left out."""
+    """Rows, column titles and row titles (the samples' names) of a sheet; empty columns are left out."""
     pictures = [sample_pictures(*pair) for pair in zip(inputs, samples, strict=True)]
     titles = [title for title in COLUMNS if any(title in row for row in pictures)]
     rows = [[row.get(title) for title in titles] for row in pictures]
@@ -98,7 +98,7 @@ def sheet_rows(
 
 
 def with_boxes(picture: np.ndarray, boxes: Mapping[str, Sequence[int]]) -> np.ndarray:
-    """H x W x 3 uint8 with the outline of each half-open box x0, y0, x1, y1 in a colour of its own, on its own pixels.
+    """H x W x 3 uint8 with the outline of each half-open box x0, y0, x1, y1 in its own colour.
 
     Raises:
         ValueError: A box leaves the picture.
@@ -116,7 +116,7 @@ def with_boxes(picture: np.ndarray, boxes: Mapping[str, Sequence[int]]) -> np.nd
 def fed_rows(
     inputs: Sequence[Tensor], samples: Sequence[Sample], boxes: Mapping[str, Sequence[int]] | None = None
 ) -> tuple[list[list[np.ndarray | None]], list[str], list[str]]:
-    """As :func:`sheet_rows`, of samples as a pipeline feeds them, before any network has seen them.
+    """As :func:`sheet_rows`, for the output of a pipeline, without predictions.
 
     Args:
         inputs: I, 3 x h x w, uint8 or float in [0, 1].

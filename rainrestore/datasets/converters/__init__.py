@@ -1,1 +1,1 @@
-"""From the releases of public data sets to what the data set classes read."""
+"""Converters of public data sets to the layout that the data set classes read."""

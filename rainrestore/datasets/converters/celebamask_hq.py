@@ -1,4 +1,4 @@
-"""The official CelebAMask-HQ release to ``{train,val,test}/{img,mask}``, with the paper's split.
+"""Convert the official CelebAMask-HQ release to ``{train,val,test}/{img,mask}``, with the paper's split.
 
 The release (github.com/switchablenorms/CelebAMask-HQ; research and education only, no commercial use) holds
 ``CelebA-HQ-img/N.jpg``, 1024x1024, N = 0..29999, and ``CelebAMask-HQ-mask-anno/K/NNNNN_PART.png``, 512x512,
@@ -48,7 +48,7 @@ def split_counts(faces: int) -> dict[str, int]:
     Every split gets at least one face. Of more than 19,900 faces the rest is left out.
 
     Raises:
-        DatasetError: fewer than three faces.
+        DatasetError: Fewer than three faces.
     """
     if faces < len(PAPER_SPLIT):
         raise DatasetError(f'{faces} faces cannot be split into train, val and test; at least 3 are needed')
@@ -67,8 +67,8 @@ def split_faces(numbers: Sequence[int], seed: int = 0) -> dict[str, list[int]]:
     listing nor on a release of a random generator; a face keeps its place when others are missing.
 
     Args:
-        numbers: numbers of the faces, each once.
-        seed: chooses the draw.
+        numbers: Numbers of the faces, each once.
+        seed: Chooses the draw.
 
     Returns:
         Sorted numbers under ``train``, ``val`` and ``test``; no number in two of them.
@@ -88,7 +88,7 @@ def find_faces(source: Path) -> list[int]:
     """Numbers of the faces in the release.
 
     Raises:
-        DatasetError: one of its two folders is missing, or no picture is there.
+        DatasetError: One of its two folders is missing, or no picture is there.
     """
     for folder in (source / IMAGE_FOLDER, source / MASK_FOLDER):
         if not folder.is_dir():
@@ -109,7 +109,7 @@ def merge_parts(source: Path, number: int) -> np.ndarray:
         H x W uint8, labels 0..18.
 
     Raises:
-        ImageFileError: no part has a file, a part is unreadable, or parts differ in size.
+        ImageFileError: No part has a file, a part is unreadable, or parts differ in size.
     """
     folder = source / MASK_FOLDER / str(number // FACES_PER_MASK_FOLDER)
     merged: np.ndarray | None = None
@@ -134,7 +134,7 @@ def shrink_labels(mask: np.ndarray, size: int) -> np.ndarray:
     """Shrink a label map: the most frequent label of each cell, the lower label of equals.
 
     Raises:
-        ValueError: the map is not square, or its side is not a multiple of ``size``.
+        ValueError: The map is not square, or its side is not a multiple of ``size``.
     """
     height, width = mask.shape
     if height != width or height % size:
@@ -154,7 +154,7 @@ def convert_face(number: int, *, source: Path, target: Path, size: int) -> None:
     The picture is shrunk by Pillow's antialiased bicubic and stored without loss, as ``NNNNN.png``.
 
     Raises:
-        ImageFileError: a file is bad or of a side that is not a multiple of ``size``.
+        ImageFileError: A file is bad or of a side that is not a multiple of ``size``.
     """
     image_path = source / IMAGE_FOLDER / f'{number}.jpg'
     picture = read_image(image_path)
@@ -197,20 +197,20 @@ def convert(
     """Convert the release.
 
     Args:
-        source: folder that holds ``CelebA-HQ-img`` and ``CelebAMask-HQ-mask-anno``.
-        target: folder to write ``{train,val,test}/{img,mask}/NNNNN.png`` and ``labels.json`` to.
-        size: side of the written pictures and masks.
-        seed: of the split.
+        source: Folder that holds ``CelebA-HQ-img`` and ``CelebAMask-HQ-mask-anno``.
+        target: Folder to write ``{train,val,test}/{img,mask}/NNNNN.png`` and ``labels.json`` to.
+        size: Side of the written pictures and masks.
+        seed: Of the split.
         on_bad_file: ``raise`` stops at a bad file, ``skip`` leaves the face out and reports it.
-        workers: processes.
-        progress: show a bar.
+        workers: Processes.
+        progress: Show a bar.
 
     Returns:
         Faces written under ``train``, ``val``, ``test``; ``skipped``, a dict of path to reason.
 
     Raises:
-        DatasetError: the release is incomplete, or ``target`` already holds faces (two splits would mix).
-        ImageFileError: a bad file, unless skipped.
+        DatasetError: The release is incomplete, or ``target`` already holds faces (two splits would mix).
+        ImageFileError: A bad file, unless skipped.
     """
     if on_bad_file not in ('raise', 'skip'):
         raise ValueError(f"on_bad_file must be 'raise' or 'skip', got {on_bad_file!r}")

@@ -1,8 +1,8 @@
-"""The Raindrop set of Qian et al. (CVPR 2018) to aligned pairs of crops, in the same layout.
+"""Convert the Raindrop set of Qian et al. (CVPR 2018) to aligned pairs of crops, in the same layout.
 
 The set holds ``{train,test_a,test_b}/{data,gt}``: ``data/N_rain.*`` through a wet pane, ``gt/N_clean.*`` through a dry
-one. Between the two shots the camera or the pane moved, by a pixel or a few in some pairs, which a pixelwise loss
-punishes as if the network had erred. Crops also load many times faster than whole photos.
+one. In some pairs the camera or the pane moved by a few pixels between the two shots, which a pixel loss would count as
+an error of the network. Crops also load many times faster than whole photos.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ GIVEN_SUFFIX, TRUTH_SUFFIX = '_rain', '_clean'
 def shift_between(image: np.ndarray, truth: np.ndarray) -> tuple[int, int]:
     """How far the picture lies to the right of and below the truth, in whole pixels.
 
-    The peak of the phase correlation (Kuglin & Hines 1975) of both luminances under a Hann window; then, of it, its
-    neighbours and no shift at all, the one with the least mean of the differences' square roots, which drops over a
+    Candidates are the peak of the phase correlation (Kuglin & Hines 1975) of both luminances under a Hann window, its
+    neighbours, and no shift. The best one has the least mean square root of the absolute difference, which drops on a
     part of the picture hardly change.
 
     Args:
         image: H x W x 3 uint8 RGB.
-        truth: the same size.
+        truth: The same size.
     """
     grey, seen = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) for picture in (truth, image))
     window = cv2.createHanningWindow(grey.shape[::-1], cv2.CV_32F)
@@ -50,7 +50,7 @@ def shift_between(image: np.ndarray, truth: np.ndarray) -> tuple[int, int]:
 
 
 def overlap(image: np.ndarray, truth: np.ndarray, shift: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """What both pictures show when the shift is undone."""
+    """The common part of both pictures after the shift is undone."""
     right, down = shift
     height, width = truth.shape[:2]
     rows, columns = height - abs(down), width - abs(right)
@@ -62,7 +62,7 @@ def overlap(image: np.ndarray, truth: np.ndarray, shift: tuple[int, int]) -> tup
 
 
 def corners(length: int, size: int) -> list[int]:
-    """Where crops of ``size`` begin that together cover ``length``, overlapping as little as that takes."""
+    """Starts of the fewest crops of ``size`` that cover ``length``, evenly spaced."""
     count = math.ceil(length / size)
     return [round(index * (length - size) / max(count - 1, 1)) for index in range(count)]
 
@@ -78,20 +78,20 @@ def convert(
     """Align and cut the set.
 
     Args:
-        source: folder that holds some of ``train``, ``test_a`` and ``test_b``.
-        target: folder to write ``SPLIT/data/N_ROW_COLUMN_rain.png`` and ``SPLIT/gt/N_ROW_COLUMN_clean.png`` to.
-        size: side of the crops.
-        max_shift: two pictures that lie further apart, in pixels, are no pair.
+        source: Folder that holds some of ``train``, ``test_a`` and ``test_b``.
+        target: Folder to write ``SPLIT/data/N_ROW_COLUMN_rain.png`` and ``SPLIT/gt/N_ROW_COLUMN_clean.png`` to.
+        size: Side of the crops.
+        max_shift: Two pictures that lie further apart, in pixels, are no pair.
         on_bad_pair: ``raise`` stops there, ``skip`` leaves the pair out and reports it.
-        progress: show a bar.
+        progress: Show a bar.
 
     Returns:
         Pairs of crops written under the name of each split; ``shifted``, how many pairs of photos had moved; and
         ``skipped``, a dict of path to reason.
 
     Raises:
-        DatasetError: no split is there, files without counterpart, or ``target`` holds pictures already.
-        ImageFileError: a damaged file, or no pair, unless skipped; a photo smaller than a crop.
+        DatasetError: No split is there, files without counterpart, or ``target`` holds pictures already.
+        ImageFileError: A damaged file, or no pair, unless skipped; a photo smaller than a crop.
     """
     if on_bad_pair not in ('raise', 'skip'):
         raise ValueError(f"on_bad_pair must be 'raise' or 'skip', got {on_bad_pair!r}")

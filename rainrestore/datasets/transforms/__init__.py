@@ -1,4 +1,4 @@
-"""Pipeline steps: from a face and its label map to what a model takes."""
+"""Transforms: from a face and its label map to the input of a model."""
 
 from rainrestore.datasets.transforms.blind_rain import BlindHeavyRain
 from rainrestore.datasets.transforms.degradations import (

@@ -1,4 +1,4 @@
-"""The shape of a pipeline step, without mmcv (whose ``BaseTransform`` it follows)."""
+"""Base class of the transforms; follows mmcv's ``BaseTransform`` without needing mmcv."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def check_seed(seed: int | None, caller: str) -> int | None:
     """``seed`` itself.
 
     Raises:
-        ValueError: neither a whole number nor None.
+        ValueError: Neither a whole number nor None.
     """
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise ValueError(f'{caller}: seed must be a whole number or None, got {seed!r}')
@@ -25,7 +25,7 @@ def check_keys(results: dict[str, Any], seed: int | None, caller: str) -> None:
     """A degradation needs ``gt`` and, to draw by a seed, ``name``.
 
     Raises:
-        KeyError: one is missing.
+        KeyError: One is missing.
     """
     for key in ('gt',) if seed is None else ('gt', 'name'):
         if key not in results:
@@ -33,10 +33,10 @@ def check_keys(results: dict[str, Any], seed: int | None, caller: str) -> None:
 
 
 def sample_rng(seed: int | None, name: str) -> np.random.Generator:
-    """What a sample's degradation is drawn from.
+    """The random generator of a sample's degradation.
 
-    A seed gives each name its draws, whatever the order, the method and the number of workers (val and test). None
-    draws anew each time, from numpy's global generator, which mmengine seeds in each worker (training).
+    With a seed the draws depend on the sample's name alone (val and test). With None they are new each time (training),
+    from numpy's global generator, which mmengine seeds in each worker.
     """
     if seed is not None:
         return seeded_rng(seed, name)
@@ -44,7 +44,7 @@ def sample_rng(seed: int | None, name: str) -> np.random.Generator:
 
 
 class FaceTransform(ABC):
-    """One step of a pipeline: takes the dict of one sample, changes it and gives it back."""
+    """One step of a pipeline: changes the dict of one sample and returns it."""
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         return self.transform(results)

@@ -1,4 +1,4 @@
-"""Heavy rain of which nothing is known: how large the face was, through what lens, how it was shrunk and stored."""
+"""Heavy rain with unknown face size, blur, resampling, noise and compression."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KERNELS = {kernel.name.lower(): kernel for kernel in Image.Resampling if kernel 
 
 @TRANSFORMS.register_module()
 class BlindHeavyRain(FaceTransform):
-    """A face of any small size in any rain, brought to the size that a network takes.
+    """A small face of random size in random rain, resized to the input size of the network.
 
     The steps follow a camera. ``gt`` is blurred (``lens``) and shrunk to n pixels with a random kernel. Rain is added
     (:func:`rainrestore.physics.draw_scene`), then noise and compression (``camera``). At last the picture is resized to
@@ -38,23 +38,23 @@ class BlindHeavyRain(FaceTransform):
     are resized with it. ``rain`` and ``degradations`` record the draws.
 
     Args:
-        scale: as of :class:`ScaleAwareHeavyRain`.
+        scale: As of :class:`ScaleAwareHeavyRain`.
         sides: (least, greatest) n, the shorter side of the small face; whole numbers, each as likely.
-        kernels: those to choose from: ``bilinear``, ``bicubic``, ``lanczos``, ``box``, ``hamming``.
+        kernels: Those to choose from: ``bilinear``, ``bicubic``, ``lanczos``, ``box``, ``hamming``.
         ranges: ``'rain_wide'``, ``'rain_v1'``, or a dict of the fields that differ from the latter.
         layers: (least, greatest) m, the number of rain layers, each as likely.
-        lens: configs of the degradations before the shrinking.
-        camera: configs of those after the rain.
+        lens: Configs of the degradations before the shrinking.
+        camera: Configs of those after the rain.
         haze_variation: (least, greatest) v, the relative variation of the attenuation over the face, in [0, 1].
-        dry: probability of a face without rain and haze.
-        untouched: probability of a face that is shrunk and resized only.
-        seed: a whole number gives each name its draws (val, test); None draws anew each time (training).
+        dry: Probability of a face without rain and haze.
+        untouched: Probability of a face that is shrunk and resized only.
+        seed: A whole number gives each name its draws (val, test); None draws anew each time (training).
 
     Raises:
-        ConfigError: an impossible range or probability, an unknown kernel.
+        ConfigError: An impossible range or probability, an unknown kernel.
         ValueError: ``scale`` or ``seed`` is not a whole number.
-        DatasetError: a side of ``gt`` is not divisible by ``scale``; names the file.
-        KeyError: a sample without ``gt`` (or, with a seed, ``name``).
+        DatasetError: A side of ``gt`` is not divisible by ``scale``; names the file.
+        KeyError: A sample without ``gt`` (or, with a seed, ``name``).
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""The degradations of face renovation (Yang et al. 2020), each of which leaves a picture its size.
+"""The degradations of face renovation (Yang et al. 2020). Each keeps the size of the picture.
 
 Every range is for a picture of :data:`REFERENCE_SIDE` pixels: lengths and widths in pixels scale with the shorter side
-of the picture at hand, so that a 128-pixel face is blurred as much of itself as a 512-pixel one.
+of the picture, so a 128-pixel and a 512-pixel face are blurred by the same part of their side.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def checked_range(value: Sequence[float], caller: str, option: str, least: float
     """``value`` as (low, high), ascending from at least ``least``.
 
     Raises:
-        ConfigError: it is not; names transform and option.
+        ConfigError: It is not; names transform and option.
     """
     try:
         low, high = (float(bound) for bound in value)
@@ -42,16 +42,16 @@ def checked_range(value: Sequence[float], caller: str, option: str, least: float
 
 
 class Degradation(FaceTransform):
-    """``img`` (or, where there is none yet, ``gt``) becomes a degraded ``img``, H x W x 3 uint8 RGB, of the same size.
+    """Degrade ``img``, or ``gt`` if there is no ``img`` yet; writes ``img``, H x W x 3 uint8 RGB, of the same size.
 
-    What was drawn is appended to ``results['degradations']``, a list of dicts.
+    The drawn parameters are appended to ``results['degradations']``, a list of dicts.
 
     Args:
-        seed: a whole number gives each name its degradation (val, test); None draws anew each time (training).
+        seed: A whole number gives each name its degradation (val, test); None draws anew each time (training).
 
     Raises:
-        KeyError: a sample without ``gt`` or, with a seed, without ``name``.
-        ConfigError: an impossible range.
+        KeyError: A sample without ``gt`` or, with a seed, without ``name``.
+        ConfigError: An impossible range.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -75,14 +75,14 @@ class Degradation(FaceTransform):
 
     @abstractmethod
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
-        """H x W x 3 uint8 -> the same size, and what was drawn, JSON-able."""
+        """H x W x 3 uint8 -> the degraded picture of the same size, and the drawn parameters for JSON."""
 
 
 def build_degradations(steps: Sequence[Mapping[str, Any]], option: str) -> list[Degradation]:
-    """Steps of a transform that degrades in several.
+    """Build the degradations of a transform that applies several.
 
     Raises:
-        ConfigError: one is no degradation; names transform and option.
+        ConfigError: One is no degradation; names transform and option.
     """
     built: list[Degradation] = [TRANSFORMS.build(dict(step)) for step in steps]
     others = [type(step).__name__ for step in built if not isinstance(step, Degradation)]
@@ -94,7 +94,7 @@ def build_degradations(steps: Sequence[Mapping[str, Any]], option: str) -> list[
 def in_turn(
     steps: Sequence[Degradation], image: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """One degradation after the other: the picture, and what all have drawn."""
+    """Apply degradations in order; returns the picture and all drawn parameters."""
     drawn: list[dict[str, Any]] = []
     for step in steps:
         image, new = step.degrade(image, rng)
@@ -116,7 +116,7 @@ class DownsampleAndBack(Degradation):
 
     Args:
         ratio: (low, high) of the part of the side that is left; 0.125 to 0.25 as published.
-        seed: see :class:`Degradation`.
+        seed: See :class:`Degradation`.
     """
 
     def __init__(self, ratio: Range = (0.125, 0.25), seed: int | None = None) -> None:
@@ -133,11 +133,11 @@ class DownsampleAndBack(Degradation):
 
 @TRANSFORMS.register_module()
 class Mosaic(Degradation):
-    """Each block of pixels becomes its average, as where a face is hidden.
+    """Each block of pixels becomes its average, as in a censored face.
 
     Args:
-        block: side of a block in pixels of a 512-pixel picture; 16 as published. Nothing is drawn.
-        seed: see :class:`Degradation`.
+        block: Side of a block in pixels of a 512-pixel picture; 16 as published. Nothing is drawn.
+        seed: See :class:`Degradation`.
     """
 
     def __init__(self, block: float = 16, seed: int | None = None) -> None:
@@ -161,14 +161,14 @@ class Mosaic(Degradation):
 class AdditiveNoise(Degradation):
     """One of three noises, independent for each pixel and channel, in grey levels of 255.
 
-    Gaussian of standard deviation sigma; Laplace of scale sigma (its standard deviation is sqrt(2) sigma); or plus or
-    minus, by the toss of a coin, a Poisson number of mean lam.
+    Gaussian of standard deviation sigma; Laplace of scale sigma (its standard deviation is sqrt(2) sigma); or a Poisson
+    number of mean lam with a random sign.
 
     Args:
-        kinds: those to choose from: ``gaussian``, ``laplace``, ``poisson``.
+        kinds: Those to choose from: ``gaussian``, ``laplace``, ``poisson``.
         sigma: (low, high); 20 to 40 as published.
         lam: (low, high); 15 to 30 as published.
-        seed: see :class:`Degradation`.
+        seed: See :class:`Degradation`.
     """
 
     def __init__(
@@ -202,12 +202,12 @@ class AdditiveNoise(Degradation):
 
 @TRANSFORMS.register_module()
 class MotionOrDefocusBlur(Degradation):
-    """Motion along a straight line in any direction, or a Gaussian, each as likely.
+    """Blur by motion along a line of random direction, or by a Gaussian, with equal probability.
 
     Args:
         length: (low, high) of the motion in pixels of a 512-pixel picture; 10 to 20 as published.
         sigma: (low, high) of the Gaussian in the same pixels; 3 to 8 as published.
-        seed: see :class:`Degradation`.
+        seed: See :class:`Degradation`.
     """
 
     def __init__(self, length: Range = (10, 20), sigma: Range = (3, 8), seed: int | None = None) -> None:
@@ -228,11 +228,11 @@ class MotionOrDefocusBlur(Degradation):
 
 @TRANSFORMS.register_module()
 class JPEGArtefacts(Degradation):
-    """Stored as JPEG and read again.
+    """Compress as JPEG and decode.
 
     Args:
         compression: (low, high) of 100 less the JPEG quality: higher is worse; 50 to 85 as published.
-        seed: see :class:`Degradation`.
+        seed: See :class:`Degradation`.
     """
 
     def __init__(self, compression: Range = (50, 85), seed: int | None = None) -> None:
@@ -257,7 +257,7 @@ class Sharpening(Degradation):
     Args:
         amount: (low, high); 0 leaves the picture as it is.
         sigma: (low, high) of the Gaussian in pixels of a 512-pixel picture.
-        seed: see :class:`Degradation`.
+        seed: See :class:`Degradation`.
     """
 
     def __init__(self, amount: Range = (0, 1.5), sigma: Range = (4, 16), seed: int | None = None) -> None:
@@ -278,8 +278,8 @@ class MixedDegradation(Degradation):
     """Several degradations, one after the other, in random order: face renovation's input.
 
     Args:
-        steps: configs of the degradations; blur, noise, JPEG and downsampling as published.
-        seed: see :class:`Degradation`; the steps need none.
+        steps: Configs of the degradations; blur, noise, JPEG and downsampling as published.
+        seed: See :class:`Degradation`; the steps need none.
     """
 
     def __init__(

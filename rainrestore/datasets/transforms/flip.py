@@ -15,11 +15,11 @@ from rainrestore.registry import TRANSFORMS
 class FlipFace(FaceTransform):
     """Mirror ``gt`` and ``mask`` left-right with probability ``prob``; left and right labels change places.
 
-    Must come before the rain: rain, airlight and the small image are made from the picture that it leaves.
-    The coin is numpy's global generator, which mmengine seeds in each worker. ``results['flip']`` says what fell.
+    Put it before the rain, which is made from the flipped picture. Draws from numpy's global generator, which mmengine
+    seeds in each worker. Writes ``results['flip']``.
 
     Args:
-        prob: probability in [0, 1].
+        prob: Probability in [0, 1].
 
     Raises:
         ValueError: ``prob`` outside [0, 1], or the sample already holds a degraded ``img``.

@@ -1,4 +1,4 @@
-"""From arrays to the tensors and the sample type that models take."""
+"""Pack arrays into the tensors and the data sample that models take."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def _planes(array: np.ndarray) -> torch.Tensor:
 class PackFaceInputs(FaceTransform):
     """Make ``dict(inputs, data_samples)`` of one sample.
 
-    ``inputs`` is ``img`` as 3 x h x w uint8. ``data_samples`` is an ``mmagic.structures.DataSample`` with what the
-    sample holds of: ``gt_img`` (3,H,W) uint8; ``lr_img`` (3,h,w), ``streak`` (3,h,w), ``transmission`` (1,h,w) and
-    ``airlight`` (3,1,1), float32 in [0, 1]; ``parsing`` (C,h,w) float32 and ``parsing_labels`` (C,) bool, true where
-    the data set annotates that label (always true for the palette); ``mask`` (1,H,W) uint8; ``drop_mask`` (1,H,W)
-    uint8, 255 M. Metainfo: ``name``, ``gt_path``, ``mask_path``, ``flip``, ``rain``, ``degradations``.
+    ``inputs`` is ``img`` as 3 x h x w uint8. ``data_samples`` is an ``mmagic.structures.DataSample`` with these fields,
+    where the sample has them: ``gt_img`` (3,H,W) uint8; ``lr_img`` (3,h,w), ``streak`` (3,h,w), ``transmission``
+    (1,h,w) and ``airlight`` (3,1,1), float32 in [0, 1]; ``parsing`` (C,h,w) float32 and ``parsing_labels`` (C,) bool,
+    true where the data set annotates that label (always true for the palette); ``mask`` (1,H,W) uint8; ``drop_mask``
+    (1,H,W) uint8, 255 M. Metainfo: ``name``, ``gt_path``, ``mask_path``, ``flip``, ``rain``, ``degradations``.
 
     Raises:
-        KeyError: the sample has no ``img``.
+        KeyError: The sample has no ``img``.
         TypeError: ``img`` or ``gt`` is not uint8.
     """
 

@@ -1,4 +1,4 @@
-"""Crops and mirrorings that keep a picture and its truth aligned."""
+"""Crops and flips that keep a picture and its ground truth aligned."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class CropPair(FaceTransform):
     """Cut the same square from ``gt`` and, where there is one, ``img``.
 
     Args:
-        size: side in pixels.
-        random: anywhere, from numpy's global generator (training); False cuts the middle (val, test).
+        size: Side in pixels.
+        random: Anywhere, from numpy's global generator (training); False cuts the middle (val, test).
 
     Raises:
-        DatasetError: a picture is smaller; names the file.
+        DatasetError: A picture is smaller; names the file.
     """
 
     def __init__(self, size: int, random: bool = True) -> None:
@@ -50,10 +50,10 @@ class CropPair(FaceTransform):
 
 @TRANSFORMS.register_module()
 class FlipPair(FaceTransform):
-    """Mirror ``gt`` and ``img`` left-right with probability ``prob``; ``results['flip']`` says what fell.
+    """Mirror ``gt`` and ``img`` left-right with probability ``prob``; writes ``results['flip']``.
 
     Args:
-        prob: probability in [0, 1], by numpy's global generator.
+        prob: Probability in [0, 1], by numpy's global generator.
     """
 
     def __init__(self, prob: float = 0.5) -> None:

@@ -1,4 +1,4 @@
-"""The small parsed face that the face parser learns."""
+"""The low-resolution target of the face parser."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _cell_offsets(height: int, width: int, scale: int) -> np.ndarray:
 def area_average(mask: np.ndarray, scale: int) -> np.ndarray:
     """Share of each label in each scale x scale cell of a label map.
 
-    That is the area average of the one-hot map, counted instead of expanded: the 19 full-size planes never exist.
+    This is the area average of the one-hot map, by counting, without 19 full-size planes in memory.
 
     Args:
         mask: H x W labels 0..18, H and W divisible by ``scale``.
@@ -34,7 +34,7 @@ def area_average(mask: np.ndarray, scale: int) -> np.ndarray:
         H/scale x W/scale x 19 float32 in [0, 1] that sums to 1 over the last axis.
 
     Raises:
-        ValueError: a side is not divisible by ``scale``, or a label is above 18.
+        ValueError: A side is not divisible by ``scale``, or a label is above 18.
     """
     height, width = mask.shape
     if height % scale or width % scale:
@@ -55,7 +55,7 @@ class ParsingTarget(FaceTransform):
     ``onehot`` is the area average of the 19 one-hot planes (majority pooling would lose both eyes in one face of
     ten at 32x32). ``palette`` is the same average of the labels' colours, as in the paper's Fig. 6.
     A sample without ``mask`` passes unchanged, or, with ``fill``, gets zeros and no annotated label
-    (``label_valid``), so that faces with and without masks share a batch: the parsing loss leaves the latter out.
+    (``label_valid``), so that faces with and without masks can share a batch; the parsing loss ignores the latter.
 
     Args:
         scale: Size of a cell in pixels.

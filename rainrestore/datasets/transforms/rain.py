@@ -1,4 +1,4 @@
-"""The degradation of the main job: a clean face becomes a small one in heavy rain."""
+"""The main degradation: a clean face becomes a small face in heavy rain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def check_scale(scale: int, caller: str) -> int:
     """``scale`` itself.
 
     Raises:
-        ValueError: no whole number of at least 1.
+        ValueError: No whole number of at least 1.
     """
     if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
         raise ValueError(f'{caller}: scale must be a whole number of at least 1, got {scale!r}')
@@ -25,10 +25,10 @@ def check_scale(scale: int, caller: str) -> int:
 
 
 def small_size(results: dict[str, Any], scale: int) -> tuple[int, int]:
-    """Height and width of the small face that belongs to ``gt``.
+    """Height and width of the small face for ``gt``.
 
     Raises:
-        DatasetError: a side of ``gt`` is not divisible by ``scale``; names the file.
+        DatasetError: A side of ``gt`` is not divisible by ``scale``; names the file.
     """
     height, width = results['gt'].shape[:2]
     if height % scale or width % scale:
@@ -43,21 +43,21 @@ class ScaleAwareHeavyRain(FaceTransform):
 
     Reads ``gt`` (H x W x 3 uint8 RGB) and, with a seed, ``name``. Writes the observation ``img`` (h x w x 3 uint8) and
     its ground truth, float32 in [0, 1]: ``lr`` (J, h x w x 3), ``streak`` (S, h x w x 3), ``transmission`` (T,
-    h x w x 1), ``airlight`` (A, 1 x 1 x 3); and ``rain``, a dict of all that was drawn.
+    h x w x 1), ``airlight`` (A, 1 x 1 x 3); and ``rain``, a dict of the drawn parameters.
 
     Args:
-        scale: s; the sides of ``gt`` must be divisible by it.
+        scale: S; the sides of ``gt`` must be divisible by it.
         ranges: ``'rain_v1'``, or a dict of the fields of :class:`rainrestore.physics.RainRanges` that differ from it.
-        seed: a whole number gives each name its rain, whatever the order, the method and the number of workers (for
+        seed: A whole number gives each name its rain, whatever the order, the method and the number of workers (for
             val and test). None draws new rain each time, from numpy's global generator, which mmengine seeds in each
             worker (for training).
 
     Raises:
-        RainRangesError: an unknown or impossible range.
+        RainRangesError: An unknown or impossible range.
         ValueError: ``scale`` or ``seed`` is not a whole number.
-        KeyError: a sample without ``gt`` (or, with a seed, ``name``).
+        KeyError: A sample without ``gt`` (or, with a seed, ``name``).
         TypeError: ``gt`` is not uint8.
-        DatasetError: a side of ``gt`` is not divisible by ``scale``; names the file.
+        DatasetError: A side of ``gt`` is not divisible by ``scale``; names the file.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ KNOTS = 5
 
 
 def smooth_depth(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """A random depth map, H x W float32 in [0, 1]: far at the top as over open ground, with smooth hills in it."""
+    """A random depth map, H x W float32 in [0, 1]: larger towards the top, with smooth hills."""
     ground = np.linspace(1, 0, KNOTS)[:, None]
     knots = (ground + rng.uniform(-0.35, 0.35, (KNOTS, KNOTS))).astype(np.float32)
     depth = cv2.resize(knots, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -28,18 +28,18 @@ def smooth_depth(height: int, width: int, rng: np.random.Generator) -> np.ndarra
 class RainAndHaze(FaceTransform):
     """``img = T (gt + S) + (1 - T) A`` with ``T = exp(-beta d)``, d the depth of each pixel (Li et al., CVPR 2019).
 
-    Reads ``gt`` (H x W x 3 uint8 RGB) and, where there is one, ``depth`` (H x W, nearest 0, farthest 1); without it a
-    smooth random map is drawn. Writes ``img`` (H x W x 3 uint8) and ``rain``, a dict of all that was drawn. S and A are
-    those of :func:`rainrestore.physics.draw_scene`; lengths of streaks scale with the shorter side.
+    Reads ``gt`` (H x W x 3 uint8 RGB) and ``depth`` (H x W, nearest 0, farthest 1), or draws a smooth random depth map
+    if there is none. Writes ``img`` (H x W x 3 uint8) and ``rain``, a dict of the drawn parameters. S and A are those
+    of :func:`rainrestore.physics.draw_scene`; lengths of streaks scale with the shorter side.
 
     Args:
         ranges: ``'rain_v1'`` or a dict of the fields of :class:`rainrestore.physics.RainRanges` that differ from it.
             beta is the attenuation at depth 1.
-        seed: a whole number gives each name its rain (val, test); None draws anew each time (training).
+        seed: A whole number gives each name its rain (val, test); None draws anew each time (training).
 
     Raises:
-        KeyError: a sample without ``gt`` (or, with a seed, ``name``).
-        ValueError: a depth of another size, or not in [0, 1].
+        KeyError: A sample without ``gt`` (or, with a seed, ``name``).
+        ValueError: A depth of another size, or not in [0, 1].
     """
 
     def __init__(self, ranges: RainRanges | str | Mapping[str, Any] = 'rain_v1', seed: int | None = None) -> None:

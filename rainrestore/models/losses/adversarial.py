@@ -13,14 +13,14 @@ from rainrestore.registry import MODELS
 
 
 class AdversarialLoss(nn.Module, ABC):
-    """What fills a restorer's slot ``adversarial_loss``.
+    """Base class for the slot ``adversarial_loss`` of a restorer.
 
     Args:
-        loss_weight: factor of the generator's loss.
+        loss_weight: Factor of the generator's loss.
 
     Attributes:
-        relativistic: whether the generator's loss needs the logits of true faces, and :meth:`slope` gets relative
-            ones, each less the mean of the other side's.
+        relativistic: Whether the generator's loss needs the logits of true faces. :meth:`slope` then gets relative
+            logits, each minus the mean of the other kind.
     """
 
     relativistic = False
@@ -40,7 +40,7 @@ class AdversarialLoss(nn.Module, ABC):
     @staticmethod
     @abstractmethod
     def slope(logits: Tensor) -> Tensor:
-        """How much gradient the generator still gets from logits of H^; near 0 one side has won."""
+        """Mean size of the generator's gradient for logits of H^; near 0 the discriminator is saturated."""
 
 
 @MODELS.register_module()
@@ -49,11 +49,11 @@ class LinearAdversarialLoss(AdversarialLoss):
 
     Generator: loss_weight * mean (1 - D(H^)). Discriminator: mean (1 - D(H) + D(H^)).
 
-    Both lie in [0, 2] and saturate: where D is sure, its sigmoid has no slope and neither player learns. Probabilities
-    are taken in single precision, and :meth:`slope` says how much gradient is left.
+    Both lie in [0, 2] and saturate: where D is certain, the sigmoid has no slope and neither network learns.
+    Probabilities are in single precision; :meth:`slope` measures the remaining gradient.
 
     Args:
-        loss_weight: factor of the generator's loss; 1e-3 for the global discriminator, 1e-4 for each local one.
+        loss_weight: Factor of the generator's loss; 1e-3 for the global discriminator, 1e-4 for each local one.
     """
 
     def __init__(self, loss_weight: float = 1e-3) -> None:
@@ -75,7 +75,7 @@ class LinearAdversarialLoss(AdversarialLoss):
 
 
 class _MeanOfProcesses(Function):
-    """The mean of the processes' values; its gradient is the mean of what they all make of it."""
+    """The mean of a value over the processes; the gradient is averaged likewise."""
 
     @staticmethod
     def forward(context: Any, value: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class _MeanOfProcesses(Function):
 
 
 def batch_mean(values: Tensor) -> Tensor:
-    """Mean over the whole batch, where several processes have equal shares of it and their gradients are averaged."""
+    """Mean over the batch of all processes, which have equal shares of it and average their gradients."""
     mean = values.mean()
     return _MeanOfProcesses.apply(mean) if get_world_size() > 1 else mean
 
@@ -100,17 +100,17 @@ def batch_mean(values: Tensor) -> Tensor:
 class RelativisticAdversarialLoss(AdversarialLoss):
     """The relativistic average losses of ESRGAN (Wang et al. 2018, after Jolicoeur-Martineau 2018).
 
-    A face is judged beside the average of the other kind: with logits C, ``D(a, b) = sigmoid(C(a) - mean C(b))`` is the
+    A face is compared with the average of the other kind: with logits C, ``D(a, b) = sigmoid(C(a) - mean C(b))`` is the
     probability that a is more real than b. Means are over the batch, of all processes together::
 
         generator      loss_weight * (-mean log D(H^, H) - mean log (1 - D(H, H^)))
         discriminator               -mean log D(H, H^) - mean log (1 - D(H^, H))
 
     Logarithms are taken of the logits in single precision (softplus), so neither side overflows, and the generator
-    keeps its gradient where the discriminator is sure. (ESRGAN's code halves both sums, its paper does not.)
+    keeps its gradient where the discriminator is certain. (ESRGAN's code halves both sums, its paper does not.)
 
     Args:
-        loss_weight: factor of the generator's loss; ESRGAN has 5e-3 beside a perceptual loss of weight 1.
+        loss_weight: Factor of the generator's loss; ESRGAN has 5e-3 beside a perceptual loss of weight 1.
     """
 
     relativistic = True
@@ -121,7 +121,7 @@ class RelativisticAdversarialLoss(AdversarialLoss):
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         """Logits of H^ and H (N,), both needed -> a scalar."""
         if real_logits is None:
-            raise ValueError('RelativisticAdversarialLoss compares: generator_loss needs the logits of true faces, too')
+            raise ValueError('RelativisticAdversarialLoss: generator_loss needs the logits of true faces as well')
         return self.loss_weight * self.discriminator_loss(fake_logits, real_logits)
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ class RelativisticAdversarialLoss(AdversarialLoss):
 
     @staticmethod
     def slope(logits: Tensor) -> Tensor:
-        """Mean of -d log D / dlogit = 1 - D, at most 1, of relative logits; near 0 the restored faces have won."""
+        """Mean of -d log D / dlogit = 1 - D, at most 1, of relative logits; near 0 restored faces pass for true ones."""
         return (1 - logits.detach().float().sigmoid()).mean()
 
 
@@ -139,21 +139,21 @@ class RelativisticAdversarialLoss(AdversarialLoss):
 class CrossEntropyAdversarialLoss(AdversarialLoss):
     """Cross-entropy of D = sigmoid(logits), for logits of any shape: one a picture, or one a patch (N, 1, h, w).
 
-    Generator: loss_weight * mean -log D(H^), the form that does not saturate. Discriminator, halved as by Isola et al.
-    (2017) so that it learns more slowly than the generator: (mean -log D(H) + mean -log(1 - D(H^))) / 2.
+    Generator: loss_weight * mean -log D(H^), the form that does not saturate. Discriminator, halved so that it learns
+        more slowly than the generator (Isola et al. 2017): (mean -log D(H) + mean -log(1 - D(H^))) / 2.
 
-    A discriminator that overpowers the generator can be held back by its labels (Salimans et al. 2016): smoothed ones,
-    so that being sure is an error, ``-t log D - (1 - t) log(1 - D)`` with t = 0.9 on true and 0.1 on restored pictures;
-    or now and then the wrong one.
+    A discriminator that wins too easily can be held back by its labels (Salimans et al. 2016): smoothed labels, ``-t
+    log D - (1 - t) log(1 - D)`` with t = 0.9 for true and 0.1 for restored pictures, or labels that are randomly
+    flipped.
 
     Args:
-        loss_weight: factor of the generator's loss.
-        real_label: t of true pictures for the discriminator, in (0, 1].
-        fake_label: t of restored pictures for the discriminator, in [0, 1).
-        flip: probability that a picture is given the label of the other kind.
+        loss_weight: Factor of the generator's loss.
+        real_label: T of true pictures for the discriminator, in (0, 1].
+        fake_label: T of restored pictures for the discriminator, in [0, 1).
+        flip: Probability that a picture is given the label of the other kind.
 
     Raises:
-        ValueError: a label or a probability that is none.
+        ValueError: A label or a probability that is none.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class HingeAdversarialLoss(AdversarialLoss):
     Generator: loss_weight * mean -C(H^). Discriminator: mean max(0, 1 - C(H)) + mean max(0, 1 + C(H^)).
 
     Args:
-        loss_weight: factor of the generator's loss.
+        loss_weight: Factor of the generator's loss.
     """
 
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
@@ -221,7 +221,7 @@ class LeastSquaresAdversarialLoss(AdversarialLoss):
     Generator: loss_weight * mean (C(H^) - 1)^2. Discriminator: (mean (C(H) - 1)^2 + mean C(H^)^2) / 2.
 
     Args:
-        loss_weight: factor of the generator's loss.
+        loss_weight: Factor of the generator's loss.
     """
 
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:

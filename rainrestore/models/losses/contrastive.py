@@ -1,4 +1,4 @@
-"""A loss that pulls the restored picture to the clean one and pushes it away from the one it was made of."""
+"""A loss that pulls the restored picture towards the clean one and away from the degraded one."""
 
 import torch
 import torch.nn.functional as F
@@ -16,13 +16,13 @@ class ContrastiveLoss(nn.Module):
     """``loss_weight * sum_l w_l mean |phi_l(H) - phi_l(H^)| / mean |phi_l(I) - phi_l(H^)|`` on VGG16 features.
 
     The contrastive regularisation of AECR-Net (Wu et al., CVPR 2021), whose positive is the clean picture H and whose
-    negative the degraded one I: a remnant of a raindrop is near I, and costs more than a pixel loss says. Neither H nor
-    I has a gradient.
+    negative the degraded one I: a remnant of a raindrop is near I, so its loss is larger than its pixel loss. H and I
+    have no gradient.
 
     Args:
-        layers: the activations phi_l.
-        weights: w_l; in AECR-Net they double from layer to layer.
-        loss_weight: factor.
+        layers: The activations phi_l.
+        weights: W_l; in AECR-Net they double from layer to layer.
+        loss_weight: Factor.
     """
 
     def __init__(

@@ -11,13 +11,13 @@ from rainrestore.registry import MODELS
 
 @MODELS.register_module()
 class FeatureMatchingLoss(nn.Module):
-    """The restored picture should look the same to the discriminator's layers as the true one (pix2pixHD).
+    """L1 distance between the features of a discriminator for H and H^ (pix2pixHD, Wang et al. 2018).
 
-    ``loss_weight * sum over layers of mean |phi_l(H) - phi_l(H^)|``, averaged over the scales. The logits are left out:
-    they are the adversarial loss's.
+    ``loss_weight * sum over layers of mean |phi_l(H) - phi_l(H^)|``, averaged over the scales. The logits belong to the
+    adversarial loss and are left out.
 
     Args:
-        loss_weight: factor, 10 as published.
+        loss_weight: Factor, 10 as published.
     """
 
     def __init__(self, loss_weight: float = 10.0) -> None:

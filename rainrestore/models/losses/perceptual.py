@@ -42,7 +42,7 @@ class VGG16Features(nn.Module):
     """Activations of the ImageNet VGG16 (Simonyan & Zisserman 2015) up to relu3_3, frozen; not part of checkpoints.
 
     Args:
-        taps: names of the activations to return.
+        taps: Names of the activations to return.
         weights: 'bundled' (half precision file of this package, checked by sha256) or 'torchvision' (downloaded once).
     """
 
@@ -94,8 +94,8 @@ class VGG16Features(nn.Module):
 class MeanSquare(Function):
     """mean (x - y)^2 of two tensors of one type, summed in single precision; the gradient is that of x alone.
 
-    torch's own would take half-precision features to single precision as a whole, forwards and backwards, which is a
-    fifth of the perceptual loss's time. Here they are, for the sum, image by image; the difference stays as it is.
+    ``torch`` would convert half-precision features to single precision as a whole, forwards and backwards, which takes
+    a fifth of the time of the perceptual loss. Here the sum alone is in single precision, image by image.
     """
 
     @staticmethod
@@ -126,13 +126,13 @@ def _keep_weights(module: nn.Module, state: dict[str, Any], prefix: str, *_: obj
 class PerceptualLoss(nn.Module):
     """vgg(H, H^) = loss_weight * sum over layers of mean (phi_l(H) - phi_l(H^))^2 (paper eqs. 20, 27).
 
-    The paper writes squared norms; their means are taken here, since the sums are four to six orders larger than the
-    other terms. The features of the truth carry no gradient.
+    The paper writes squared norms. Here they are means, since the sums are four to six orders of magnitude larger than
+    the other terms. The features of the truth have no gradient.
 
     Args:
-        layers: the activations phi_l.
-        loss_weight: factor: 0.1 in rain removal, 1e-3 in the generator's loss.
-        weights: as for :class:`VGG16Features`.
+        layers: The activations phi_l.
+        loss_weight: Factor: 0.1 in rain removal, 1e-3 in the generator's loss.
+        weights: As for :class:`VGG16Features`.
     """
 
     def __init__(

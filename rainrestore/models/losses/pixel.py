@@ -1,4 +1,4 @@
-"""Losses on pixels: the mean squared error and what the rain and parsing modules add to it."""
+"""Pixel losses: mean squared error, rain reconstruction, rain parameters and parsing."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ class MSELoss(nn.Module):
     """f_MSE(H, H^) = loss_weight * mean (H - H^)^2, over all pixels and channels (paper eq. 26).
 
     Args:
-        loss_weight: factor.
+        loss_weight: Factor.
     """
 
     def __init__(self, loss_weight: float = 1.0) -> None:
@@ -39,11 +39,11 @@ class MSELoss(nn.Module):
 class RainReconstructionLoss(nn.Module):
     """L_R = f_MSE(J, J^) + f_MSE(I, I^) with I^ = T^ (J + S^) + (1 - T^) A^ (paper eqs. 18, 19).
 
-    J in eq. 19 is the true one, so that the second term speaks to S^, T^ and A^ alone.
+    Eq. 19 uses the true J, so the second term trains S^, T^ and A^ alone.
 
     Args:
-        reconstruction_weight: factor of the second term; 0 is the ablation without it.
-        loss_weight: factor of the whole.
+        reconstruction_weight: Factor of the second term; 0 is the ablation without it.
+        loss_weight: Factor of the whole.
     """
 
     def __init__(self, reconstruction_weight: float = 1.0, loss_weight: float = 1.0) -> None:
@@ -67,14 +67,14 @@ class RainReconstructionLoss(nn.Module):
 
 @MODELS.register_module()
 class RainParameterLoss(nn.Module):
-    """w_S f_MSE(S, S^) + w_T f_MSE(T, T^) + w_A f_MSE(A, A^): what synthetic rain allows beyond the paper.
+    """w_S f_MSE(S, S^) + w_T f_MSE(T, T^) + w_A f_MSE(A, A^): supervision by synthetic rain, not in the paper.
 
     A further term w_G (f_L1(dT/dx, dT^/dx) + f_L1(dT/dy, dT^/dy)), of the differences between neighbouring pixels,
     keeps T^ as smooth as T is (Li, Cheong & Tan 2019).
 
     Args:
-        streak, transmission, airlight: the factors w.
-        transmission_gradient: w_G.
+        streak, transmission, airlight: The factors w.
+        transmission_gradient: W_G.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class ParsingLoss(nn.Module):
     """L_F = f_MSE(F, F^) over the channels whose labels the data set annotates (paper eq. 22).
 
     Args:
-        loss_weight: factor.
+        loss_weight: Factor.
     """
 
     def __init__(self, loss_weight: float = 1.0) -> None:
@@ -130,7 +130,7 @@ class ParsingCrossEntropyLoss(ParsingLoss):
 
     F is an area average of one-hot labels, so the target is soft. F^ is normalised over the annotated labels,
     F^_c / sum_k F^_k, because the share of the other labels is unknown. Pixels without an annotated label are left out,
-    and so are faces without a mask. In place of :class:`ParsingLoss`, beyond the paper.
+    and so are faces without a mask. An alternative to :class:`ParsingLoss` that is not in the paper.
 
     The eyes cover 0.4 % of a face. With equal weights a parser that never predicts them loses almost nothing, so
     ``label_shares`` weighs label c by ``w_c = 1 / sqrt(f_c + 1e-3)``, scaled to ``sum_c w_c f_c = 1``.

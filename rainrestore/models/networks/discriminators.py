@@ -10,17 +10,15 @@ from rainrestore.registry import MODELS
 
 @MODELS.register_module()
 class SRGANDiscriminator(BaseModule):
-    """SRGAN's discriminator (Ledig et al. 2017), fully convolutional up to a global pooling, so that it takes
-    crops too.
+    """SRGAN's discriminator (Ledig et al. 2017), fully convolutional up to a global pooling, for pictures of any size.
 
-    3x3 convolutions of widths b, b/2, 2b, 2b/2, 4b, 4b/2, 8b, 8b/2 (/2: stride 2), batch normalised but the first,
-    LeakyReLU 0.2; global average; 1x1 to 16b, LeakyReLU 0.2; 1x1 to one logit. The probability is its sigmoid, taken
-    by the loss.
+    3x3 convolutions of widths b, b/2, 2b, 2b/2, 4b, 4b/2, 8b, 8b/2 (/2: stride 2), batch norm except after the first,
+    LeakyReLU 0.2; global average; 1x1 to 16b, LeakyReLU 0.2; 1x1 to one logit. The loss applies the sigmoid.
 
     Args:
-        base_channels: b, 64 in the paper.
-        in_channels: channels of the image.
-        init_cfg: where weights come from.
+        base_channels: B, 64 in the paper.
+        in_channels: Channels of the image.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(self, base_channels: int = 64, in_channels: int = 3, init_cfg: dict | None = None) -> None:

@@ -1,4 +1,4 @@
-"""An encoder and a decoder with a narrow waist between them, and, if asked, skips around it."""
+"""An encoder and a decoder with a narrow bottleneck, and optional skip connections."""
 
 from itertools import pairwise
 
@@ -12,21 +12,21 @@ from rainrestore.registry import MODELS
 
 @MODELS.register_module()
 class EncoderDecoder(BaseModule):
-    """All that is known of a picture passes a waist of ``latent_channels``, or goes around it where there are skips.
+    """An autoencoder with a bottleneck of ``latent_channels``, and optional skip connections.
 
-    ``levels`` 4x4 convolutions with stride 2, of widths b, 2b, 4b, ... and at last ``latent_channels``, and as many
-    transposed ones back; batch normalised but at the ends, LeakyReLU 0.2 going down and ReLU coming up; tanh. With
-    skips it is pix2pix' U-Net: what comes up is concatenated to what went down. With ``residual`` the waist passes the
-    change alone: 2 tanh is added to the picture, and the sum is clipped.
+    ``levels`` 4x4 convolutions with stride 2, of widths b, 2b, 4b, ... and ``latent_channels``, and as many transposed
+    convolutions back; batch norm except at both ends, LeakyReLU 0.2 on the way down and ReLU on the way up; tanh. With
+    skips it is the U-Net of pix2pix. With ``residual`` the network predicts a change: 2 tanh is added to the picture,
+    and the sum is clipped.
 
     Args:
-        in_channels: channels of the image.
-        base_channels: b.
-        latent_channels: channels of the waist.
-        levels: halvings; other sides are padded.
-        skips: whether details go around the waist.
+        in_channels: Channels of the image.
+        base_channels: B.
+        latent_channels: Channels of the bottleneck.
+        levels: Halvings; other sides are padded.
+        skips: Whether there are skip connections.
         residual: Whether the output is the picture and a change; needs ``in_channels=3``.
-        init_cfg: where weights come from.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(

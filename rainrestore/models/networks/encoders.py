@@ -1,7 +1,8 @@
 """Encoders of the rain removal module.
 
 The contract of the slot ``HRRM(encoder=...)``: ``forward(image)`` takes (N, in_channels, h, w), sides multiples of
-``strides[-1]``, and returns one feature map a level, fine to coarse; ``out_channels`` and ``strides`` name them.
+``strides[-1]``, and returns one feature map for each level, fine to coarse; ``out_channels`` and ``strides`` give their
+widths and strides.
 """
 
 from collections.abc import Callable, Sequence
@@ -65,12 +66,12 @@ class DenseNetEncoder(PyramidEncoder):
     """DenseNet-BC (Huang et al. 2017): dense blocks with transitions of compression 0.5 that halve the sides.
 
     Args:
-        in_channels: channels of the image.
-        growth: channels that each dense layer adds. DenseNet-121 has 32.
-        blocks: dense layers per stage. DenseNet-121 to its third transition is (6, 12, 24).
-        stem_channels: width of the stem. DenseNet-121 has 64.
+        in_channels: Channels of the image.
+        growth: Channels that each dense layer adds. DenseNet-121 has 32.
+        blocks: Dense layers per stage. DenseNet-121 to its third transition is (6, 12, 24).
+        stem_channels: Width of the stem. DenseNet-121 has 64.
         stem_stride: 4 as for ImageNet, or 1 for small faces.
-        bottleneck: width of the 1x1 convolutions over ``growth``.
+        bottleneck: Width of the 1x1 convolutions over ``growth``.
     """
 
     def __init__(

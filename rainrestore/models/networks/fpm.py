@@ -13,10 +13,10 @@ class FaceParsingUNet(UNet):
     Args:
         in_channels: 6 for I and J, 3 for I alone (Face SR).
         out_channels: 19 labels as area-averaged one-hot (softmax), or 3 for a colour picture (sigmoid).
-        base_channels: width of the finest level; it doubles at each of ``levels - 1`` halvings.
-        levels: resolutions, the finest included.
+        base_channels: Width of the finest level; it doubles at each of ``levels - 1`` halvings.
+        levels: Resolutions, the finest included.
         activation: 'softmax' (the channels sum to 1) or 'sigmoid'.
-        init_cfg: where weights come from.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(

@@ -33,19 +33,19 @@ class FCGGenerator(BaseModule):
       concatenated (after Oktay et al. 2018). New gates are 1.
 
     Args:
-        trunk: config of the trunk slot, without ``in_channels``.
-        scale: enlargement, a power of 2.
-        channels: width of the upsampling stages.
-        derained: whether J enters beside I.
-        parsing_channels: channels of F; 0 where there is no parsing.
-        parsing_at: where F enters, 'features' or 'input'.
-        residual: whether H is added to the enlarged J; to the enlarged I where there is no J.
+        trunk: Config of the trunk slot, without ``in_channels``.
+        scale: Enlargement, a power of 2.
+        channels: Width of the upsampling stages.
+        derained: Whether J enters beside I.
+        parsing_channels: Channels of F; 0 where there is no parsing.
+        parsing_at: Where F enters, 'features' or 'input'.
+        residual: Whether H is added to the enlarged J; to the enlarged I where there is no J.
         subpixel_head: Whether the output layer is a sub-pixel convolution (ESPCN); ``channels`` is then unused.
-        attention: whether features and F weigh the features; F must enter there.
-        init_cfg: where weights come from.
+        attention: Whether features and F weigh the features; F must enter there.
+        init_cfg: Initialization config of mmengine.
 
     Raises:
-        ValueError: a scale or a place for F that does not exist, attention without an F to attend to.
+        ValueError: A scale or a place for F that does not exist, attention without an F to attend to.
     """
 
     def __init__(

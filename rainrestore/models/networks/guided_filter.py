@@ -1,4 +1,4 @@
-"""The guided filter, and the decomposition into frequencies made of it."""
+"""The guided filter, and a decomposition into frequencies by it."""
 
 from collections.abc import Sequence
 
@@ -16,10 +16,10 @@ def _window(side: int, radius: int, like: Tensor) -> Tensor:
 
 
 def box_mean(image: Tensor, radius: int) -> Tensor:
-    """Mean over the (2 radius + 1)^2 window around each pixel of (..., H, W), the part inside the picture counting.
+    """Mean over the (2 radius + 1)^2 window around each pixel of (..., H, W), restricted to the picture.
 
-    One matrix product an axis. A difference of running sums would be cheaper on large pictures, but what is taken here
-    is the small difference of two such means, and cancellation would reach the size of the filter's eps.
+    One matrix product for each axis. Differences of running sums would be faster on large pictures, but the filter
+    takes small differences of such means, and the rounding error would reach the size of its eps.
     """
     rows, columns = (_window(side, radius, image) for side in image.shape[-2:])
     return rows @ image @ columns.mT
@@ -30,13 +30,13 @@ def guided_filter(guide: Tensor, image: Tensor, radius: int, eps: Sequence[float
 
     In each window the output is an affine function of the guide, q = a p + b, with the least squares
     a = cov(p, I) / (var(p) + eps) and b = mean(I) - a mean(p); a and b are then averaged over the windows that cover a
-    pixel. Where the guide is flat the result is the mean of means; where it has edges stronger than eps they stay.
+    pixel. Where the guide is flat the result is the mean of means; edges with a variance above eps stay.
 
     Args:
-        guide: p, (N, 1, H, W), or (N, C, H, W) for a guide of each channel.
+        guide: P, (N, 1, H, W), or (N, C, H, W) for a guide of each channel.
         image: I, (N, C, H, W) in [0, 1], any sides.
-        radius: of the window, in pixels.
-        eps: least variances that count as an edge.
+        radius: Radius of the window, in pixels.
+        eps: Least variances that count as an edge.
     """
     mean_guide, mean_image = box_mean(guide, radius), box_mean(image, radius)
     covariance = box_mean(guide * image, radius) - mean_guide * mean_image
@@ -57,8 +57,8 @@ class GuidedFilterDecomposition(nn.Module):
     veil, grey both, cancel, so that the passband follows the scene and not the rain. High = I - low.
 
     Args:
-        radii: of the windows, in pixels.
-        eps: of the filters.
+        radii: Radii of the windows, in pixels.
+        eps: Regularisers of the filters.
     """
 
     def __init__(self, radii: Sequence[int] = (2, 4, 8, 16, 32), eps: Sequence[float] = (1e-3, 1e-4)) -> None:
@@ -72,7 +72,7 @@ class GuidedFilterDecomposition(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) in [0, 1], any sides -> low and high, (N, out_channels, H, W) each: for every radius, eps by
         eps, R, G, B."""
-        # differences of means: half precision would leave nothing of them
+        # # Differences of means need single precision.
         with torch.autocast(image.device.type, enabled=False):
             image = image.contiguous()
             guide = image.amax(1, keepdim=True) - image.amin(1, keepdim=True)

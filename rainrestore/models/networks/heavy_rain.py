@@ -36,10 +36,10 @@ class StreakNet(BaseModule):
     """Streaks at full resolution: a 3x3 convolution, residual blocks, a 3x3 convolution to S.
 
     Args:
-        in_channels: channels of concat(I, high frequencies).
-        channels: width, 256 in the original.
-        num_blocks: residual blocks.
-        init_cfg: where weights come from.
+        in_channels: Channels of concat(I, high frequencies).
+        channels: Width, 256 in the original.
+        num_blocks: Residual blocks.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(self, in_channels: int, channels: int = 32, num_blocks: int = 3, init_cfg: dict | None = None) -> None:
@@ -62,13 +62,13 @@ class StreakNet(BaseModule):
 class AirlightNet(BaseModule):
     """One colour an image: ``levels`` 3x3 convolutions of stride 2, averaged over the picture, and a linear layer.
 
-    Not normalised: the brightness that it has to read would be the first thing to go.
+    It has no normalisation, which would remove the brightness that it has to estimate.
 
     Args:
-        in_channels: channels of concat(I, low frequencies).
-        base_channels: width of the first convolution, 64 in the original; it doubles from one to the next.
-        levels: convolutions, 5 in the original.
-        init_cfg: where weights come from.
+        in_channels: Channels of concat(I, low frequencies).
+        base_channels: Width of the first convolution, 64 in the original; it doubles from one to the next.
+        levels: Convolutions, 5 in the original.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(
@@ -90,26 +90,26 @@ class AirlightNet(BaseModule):
 
 @MODELS.register_module()
 class HeavyRainEstimator(BaseModule):
-    """The physics of the first stage: S, T and A of the enlarged input, and what their inverse leaves of the rain.
+    """The estimator of the first stage: S, T and A of the enlarged input, and the inverse J0 of the rain model.
 
         S = s(I, high)    T = t(I, low)    A = a(I, low)    J0 = (I - (1 - T) A) / max(T, floor) - S
 
-    The method knows no scale, so it works on I resized to the size of the output. Bicubic enlargement U is linear and
-    T is (nearly) uniform, so that U(I) = T (U(J) + U(S)) + (1 - T) A: enlarging the true maps by the same U makes the
-    truth of the enlarged image, whereas maps supervised at low resolution alone would be free to hold anything in
-    between the pixels. :meth:`at_low_resolution` reads the estimate back where the small pixels are.
+    The method has no enlargement of its own, so it works on I resized to the size of the output. Bicubic enlargement U
+    is linear and T is (nearly) uniform, so that U(I) = T (U(J) + U(S)) + (1 - T) A: the true maps enlarged by the same
+    U are the ground truth of the enlarged image. Supervision at low resolution alone would not constrain the maps
+    between the pixels. :meth:`at_low_resolution` samples the estimate at the small pixels.
 
     The original divides by T + 1e-3 and does not clip; here the inverse of :func:`rainrestore.physics.invert` bounds
-    what an early, wrong T can do.
+    the effect of a wrong T early in training.
 
     Args:
-        decomposition: config of :class:`GuidedFilterDecomposition` or what has its output.
-        streak: config of s without ``in_channels``: a map of 3 logits.
-        transmission: config of t without ``in_channels``: a map of 1 logit.
-        airlight: config of a without ``in_channels``: 3 logits an image.
-        scale: enlargement.
-        floor: least T that is divided by; the rain of ``rain_v1`` has T above 0.3.
-        init_cfg: where weights come from.
+        decomposition: Config of :class:`GuidedFilterDecomposition` or what has its output.
+        streak: Config of s without ``in_channels``: a map of 3 logits.
+        transmission: Config of t without ``in_channels``: a map of 1 logit.
+        airlight: Config of a without ``in_channels``: 3 logits an image.
+        scale: Enlargement.
+        floor: Least T that is divided by; the rain of ``rain_v1`` has T above 0.3.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(
@@ -149,10 +149,10 @@ class HeavyRainEstimator(BaseModule):
         return RainEstimate(invert(rainy, streak, transmission, airlight, self.floor), streak, transmission, airlight)
 
     def at_low_resolution(self, estimate: RainEstimate, image: Tensor) -> RainEstimate:
-        """S and T at the centres of the pixels of I (N, 3, h, w), and the J that they leave of I itself.
+        """S and T at the centres of the pixels of I (N, 3, h, w), and J from them and I.
 
-        A bicubic enlargement passes through the small pixels, so that a bicubic reading at their centres undoes it; an
-        average over each small pixel would blur the streaks by 10 %.
+        Bicubic sampling at the centres of the small pixels undoes a bicubic enlargement; an average over each small
+        pixel would blur the streaks by 10 %.
         """
         size = image.shape[-2:]
         streak, transmission = (
@@ -165,12 +165,12 @@ class HeavyRainEstimator(BaseModule):
 
 @MODELS.register_module()
 class RefinementUNet(UNet):
-    """The second stage's generator: what the physics left, J0, and the airlight A at the bottleneck -> H.
+    """The generator of the second stage: J0, and the airlight A at the bottleneck -> H.
 
     Args:
-        base_channels: width of the finest level, 64 in the original, where it stops doubling at 512.
-        levels: resolutions, 5 in the original.
-        init_cfg: where weights come from.
+        base_channels: Width of the finest level, 64 in the original, where it stops doubling at 512.
+        levels: Resolutions, 5 in the original.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(self, base_channels: int = 16, levels: int = 5, init_cfg: dict | None = None) -> None:
@@ -183,18 +183,19 @@ class RefinementUNet(UNet):
 
 @MODELS.register_module()
 class DepthGuidedDiscriminator(BaseModule):
-    """A discriminator that looks where the veil was: it reads a map of depth from its features and weighs them by it.
+    """A depth-guided discriminator: it predicts a depth map from its features and multiplies them by it.
 
     Six 5x5 convolutions; a 5x5 convolution to the map, multiplied into the features; two convolutions of stride 4,
-    pooling and a linear layer to the logit. Its restorer teaches the map: 1 - T on restored pictures, 0 on true ones.
+    pooling and a linear layer to the logit. The restorer supervises the map: 1 - T for restored pictures, 0 for true
+    ones.
 
     The original keeps full resolution up to the map, has no pooling and hence takes 256 x 256 only, and its map is not
     bounded; here the 2nd and the 4th convolution halve the sides, and the map passes a sigmoid.
 
     Args:
-        in_channels: channels of concat(I, H).
-        base_channels: width of the first convolution, 8 in the original as here.
-        init_cfg: where weights come from.
+        in_channels: Channels of concat(I, H).
+        base_channels: Width of the first convolution, 8 in the original as here.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(self, in_channels: int = 6, base_channels: int = 8, init_cfg: dict | None = None) -> None:

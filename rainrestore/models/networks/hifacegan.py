@@ -19,10 +19,10 @@ NORMS: dict[str, type[nn.Module]] = {'batch': nn.BatchNorm2d, 'instance': nn.Ins
 
 
 class LocalImportancePooling(nn.Module):
-    """Halve the sides, each pixel counting by a learned importance (Gao et al., ICCV 2019).
+    """Halve the sides by an average with learned weights (Gao et al., ICCV 2019).
 
-    ``y = avg(x w) / avg(w)`` over 3x3 pixels with stride 2, ``w = exp(12 sigmoid(IN(conv3x3(x))))``: what the network
-    takes for degradation is left out of the average.
+    ``y = avg(x w) / avg(w)`` over 3x3 pixels with stride 2, ``w = exp(12 sigmoid(IN(conv3x3(x))))``: the weights can
+    leave degraded pixels out of the average.
     """
 
     def __init__(self, channels: int) -> None:
@@ -46,7 +46,7 @@ class SuppressionEncoder(nn.Module):
 
     Args:
         in_channels: Channels of the image.
-        base_channels: b.
+        base_channels: B.
         levels: Number of halvings.
         stem_norm: False leaves instance norm and ReLU out of the stem.
     """
@@ -136,14 +136,14 @@ class HiFaceNet(BaseModule):
     ``mixed_guidance`` shows which level restores what: the coarse levels guided by one image, the rest by another.
 
     Args:
-        in_channels: channels of the image.
-        base_channels: b, 64 as published (48 for small cards).
-        levels: halvings; 5 as published for 512 pixels. Sides must be divisible by ``2^levels``, and the coarsest
+        in_channels: Channels of the image.
+        base_channels: B, 64 as published (48 for small cards).
+        levels: Halvings; 5 as published for 512 pixels. Sides must be divisible by ``2^levels``, and the coarsest
             level at least two pixels wide: a single one has no spread to normalise by.
-        hidden: channels between a guide and what it modulates, 128 as published.
-        norm: normalisation of SPADE, ``'batch'`` as in the public code, or ``'instance'``.
-        stem_norm: whether instance norm and ReLU follow the encoder's first convolution, as in the public code.
-        init_cfg: where weights come from.
+        hidden: Channels between a guide and what it modulates, 128 as published.
+        norm: Normalisation of SPADE, ``'batch'`` as in the public code, or ``'instance'``.
+        stem_norm: Whether instance norm and ReLU follow the encoder's first convolution, as in the public code.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(
@@ -188,7 +188,7 @@ class HiFaceNet(BaseModule):
 
         Args:
             first: (N, in_channels, H, W) in [-1, 1].
-            rest: the same size.
+            rest: The same size.
             levels: 0 to ``self.levels`` + 1.
 
         Returns:

@@ -82,25 +82,25 @@ class DenseDecoder(nn.Module):
 class HRRM(BaseModule):
     """One encoder, four decoders: J, S, T and A of ``I = T (J + S) + (1 - T) A`` (paper eqs. 2, 9).
 
-    The heads keep each quantity what it physically is, since no loss of the paper looks at S, T or A alone: S and J are
-    maps of three channels; T is one channel, decoded at a coarse stride and enlarged bilinearly, so that it cannot hold
-    streaks; A is one colour an image, from the coarsest features averaged globally. All pass a sigmoid.
+    The heads restrict each quantity to its physical form, since no loss of the paper supervises S, T or A alone: S and
+    J are maps of three channels; T is one channel, decoded at a coarse stride and enlarged bilinearly, so that it
+    cannot hold streaks; A is one colour an image, from the coarsest features averaged globally. All pass a sigmoid.
 
-    With ``inverse``, which is not the paper's, J = g J' + (1 - g) J0: J' is what the first decoder draws, g in [0, 1] a
-    fourth map of it, and J0 = (I - (1 - T) A) / T - S the rain model solved for J with the module's own S, T and A
-    (:func:`rainrestore.physics.inverse.invert`). The two err in different ways, and L_J reaches S, T and A as well.
+    With ``inverse``, which is not in the paper, J = g J' + (1 - g) J0. J' and the map g in [0, 1] come from the first
+    decoder; J0 = (I - (1 - T) A) / T - S is the rain model solved for J with the estimated S, T and A
+    (:func:`rainrestore.physics.invert`). The errors of J' and J0 differ, and L_J trains S, T and A as well.
 
-    Any sides are taken: the image is padded to a multiple of the encoder's coarsest stride and the maps cropped back.
+    The image may have any sides: it is padded to a multiple of the encoder's coarsest stride, and the maps are cropped.
 
     Args:
-        encoder: config of the encoder slot.
-        decoder_growth: dense growth of each decoder level, coarse to fine.
-        bottleneck: width of the decoders' 1x1 convolutions over the growth.
-        transmission_stride: the stride at which T is decoded.
-        inverse: whether J is mixed with the physical inverse J0.
-        streak_channels: channels of the predicted S, 3, or 1 for rain without colour. The paper does not say. Eqs. 17
+        encoder: Config of the encoder slot.
+        decoder_growth: Dense growth of each decoder level, coarse to fine.
+        bottleneck: Width of the decoders' 1x1 convolutions over the growth.
+        transmission_stride: The stride at which T is decoded.
+        inverse: Whether J is mixed with the physical inverse J0.
+        streak_channels: Channels of the predicted S, 3, or 1 for rain without colour. The paper does not say. Eqs. 17
             to 20 let S hold the colours of J; one channel cannot.
-        init_cfg: where weights come from, as everywhere in mmengine.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(

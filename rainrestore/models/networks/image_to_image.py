@@ -1,4 +1,4 @@
-"""A network from picture to picture of one size in the place of the generator."""
+"""An image-to-image network as the generator."""
 
 from collections.abc import Callable
 
@@ -12,18 +12,18 @@ from rainrestore.registry import MODELS
 
 @MODELS.register_module()
 class ImageToImageGenerator(BaseModule):
-    """H = N(I enlarged): what knows no scale, such as pix2pix' U-Net, works on the input resized to the output's size.
+    """H = N(enlarged I), for networks that do not enlarge, such as the U-Net of pix2pix.
 
     J and F, where their slots are filled, are enlarged and concatenated to I.
 
     Args:
-        network: config of N, without ``in_channels``: maps (N, in_channels, H, W) in [-1, 1] to (N, 3, H, W) in
+        network: Config of N, without ``in_channels``: maps (N, in_channels, H, W) in [-1, 1] to (N, 3, H, W) in
             [-1, 1], its tanh included.
-        scale: enlargement.
-        multiple: what N needs its sides to be divisible by, 2 to the number of its halvings; other sides are padded.
-        derained: whether J enters beside I.
-        parsing_channels: channels of F; 0 where there is no parsing.
-        init_cfg: where weights come from.
+        scale: Enlargement.
+        multiple: Divisor of the sides that N needs, 2 to the number of its halvings; other sides are padded.
+        derained: Whether J enters beside I.
+        parsing_channels: Channels of F; 0 where there is no parsing.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(

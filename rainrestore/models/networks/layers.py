@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 
 def exporting() -> bool:
-    """Whether the network is being recorded, for sides that nobody knows yet."""
+    """Whether the network is being exported, with unknown sides."""
     return torch.compiler.is_exporting() or torch.jit.is_tracing()
 
 
 def pad_to_multiple(image: Tensor, multiple: int, reflect: bool = False) -> Tensor:
     """Extend (N, C, h, w) to the right and below until both sides are multiples of ``multiple``.
 
-    The border is replicated, or the picture mirrored (``reflect``) where it is larger than what is added.
+    The border is replicated, or mirrored with ``reflect`` if the picture is larger than the padding.
     """
     height, width = image.shape[-2:]
     # Written so that an exporter sees a multiple in the new sides, whatever the old ones are.
@@ -43,8 +43,8 @@ def enlarge(image: Tensor, size: Sequence[int]) -> Tensor:
 def average_cells(image: Tensor, cells: int) -> Tensor:
     """(N, C, h, w) -> (N, C, cells, cells): the mean of each cell, as ``F.adaptive_avg_pool2d`` has it.
 
-    Exported it is a matrix product an axis, since ONNX has no such pooling: row i averages from floor(i h / cells) to
-    ceil((i + 1) h / cells).
+    In an export it is one matrix product for each axis, since ONNX has no such pooling: row i averages from floor(i h /
+    cells) to ceil((i + 1) h / cells).
     """
     if not exporting():
         return F.adaptive_avg_pool2d(image, cells)
@@ -68,13 +68,13 @@ def conv_norm(in_channels: int, out_channels: int, kernel: int = 3, stride: int 
 def unshuffled_kernel(weight: Tensor, factor: int) -> Tensor:
     """The weight W' with ``shuffle(W' * x) = W * shuffle(x)``, shuffle being a pixel shuffle by ``factor`` = r.
 
-    A convolution to few channels fills few lanes of a vector unit; W' has r^2 times the channels, in and out, and reads
-    what has not been shuffled yet. Its part from pixel (i, j) of a block (y, x) blocks away to pixel (a, b) of a block
-    is W at (r y + i - a, r x + j - b), counted from W's centre, and zero beyond W.
+    A convolution to few channels uses few lanes of a vector unit. W' has r^2 times the channels, in and out, and works
+    before the shuffle. Its part from pixel (i, j) of a block (y, x) blocks away to pixel (a, b) of a block is W at (r y
+    + i - a, r x + j - b), counted from W's centre, and zero beyond W.
 
     Args:
         weight: (out, in, k, k), k odd, of a convolution with stride 1 and padding (k - 1) / 2 = p.
-        factor: r.
+        factor: R.
 
     Returns:
         (out r^2, in r^2, 2 q + 1, 2 q + 1), for a padding of q = ceil(p / r); differentiable.

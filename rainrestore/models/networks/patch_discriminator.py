@@ -1,4 +1,4 @@
-"""The discriminator of pix2pixHD: patches, at several scales, with the features that led there."""
+"""The discriminator of pix2pixHD: one logit for each patch, at several scales, and all features."""
 
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -9,9 +9,9 @@ from rainrestore.registry import MODELS
 
 
 class PatchDiscriminator(nn.Module):
-    """One logit a patch: 4x4 convolutions with stride 2, the last two with stride 1 (pix2pix, pix2pixHD).
+    """One logit for each patch: 4x4 convolutions with stride 2, the last two with stride 1 (pix2pix, pix2pixHD).
 
-    LeakyReLU 0.2; instance normalised but for the first and the last; spectrally normalised but for the last.
+    LeakyReLU 0.2; instance norm and spectral norm except in the first and the last layer.
     """
 
     def __init__(self, in_channels: int, base_channels: int, layers: int) -> None:
@@ -42,11 +42,11 @@ class MultiScalePatchDiscriminator(BaseModule):
     """Patch discriminators that see the image at full, half, ... size (Wang et al., CVPR 2018).
 
     Args:
-        in_channels: channels of what is judged; 6 where the input stands beside the output.
-        base_channels: width of the first layer, 64 as published.
-        layers: convolutions before the logits, 4 as published in SPADE.
-        scales: discriminators, each seeing half the size of the one before; 2 as published.
-        init_cfg: where weights come from.
+        in_channels: Channels of the image; 6 for concat(I, H).
+        base_channels: Width of the first layer, 64 as published.
+        layers: Convolutions before the logits, 4 as published in SPADE.
+        scales: Discriminators, each seeing half the size of the one before; 2 as published.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Encoders of torchvision, with its ImageNet weights where they are asked for."""
+"""Encoders of torchvision, with optional ImageNet weights."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +44,7 @@ class TorchvisionEncoder(nn.Module):
 
     Raises:
         ConfigError: An unknown network, channels other than 3, weights that do not exist or do not fit.
-        MissingPackageError: torchvision is not installed.
+        MissingPackageError: Torchvision is not installed.
     """
 
     def __init__(self, name: str = 'densenet121', weights: str | None = None, in_channels: int = 3) -> None:

@@ -1,4 +1,4 @@
-"""Trunks of the generator: what turns the low-resolution images into a feature map of the same size.
+"""Trunks of the generator: from the low-resolution images to a feature map of the same size.
 
 The contract of the slot ``FCGGenerator(trunk=...)``: built with ``in_channels``; ``forward`` maps (N, in_channels, h,
 w) to (N, out_channels, h, w); ``out_channels`` names the width.
@@ -33,9 +33,9 @@ class SRResNetTrunk(nn.Module):
     9x9 convolution and PReLU, ``num_blocks`` residual blocks, 3x3 convolution and BN, plus the first layer's output.
 
     Args:
-        in_channels: channels of the stacked images.
-        channels: width, 64 in the paper.
-        num_blocks: residual blocks, 16 in the paper.
+        in_channels: Channels of the stacked images.
+        channels: Width, 64 in the paper.
+        num_blocks: Residual blocks, 16 in the paper.
     """
 
     def __init__(self, in_channels: int, channels: int = 64, num_blocks: int = 16) -> None:
@@ -90,19 +90,19 @@ class NetworkTrunk(nn.Module):
     and from its ``init_cfg`` if it has one.
 
     Args:
-        in_channels: channels of the stacked images.
-        network: config of the network, without its number of input channels.
-        in_option: what the network calls that number.
+        in_channels: Channels of the stacked images.
+        network: Config of the network, without its number of input channels.
+        in_option: What the network calls that number.
         first: Name of the first convolution, or of several layers, the convolution first.
-        body: name of the body, a module or a method.
+        body: Name of the body, a module or a method.
         after: Name of the last layer of the residual branch; None for a body without a skip around it.
-        tail: names of the modules to delete.
-        multiple: the sides must be multiples of it (a window, a halving); others are padded by reflection and the
+        tail: Names of the modules to delete.
+        multiple: The sides must be multiples of it (a window, a halving); others are padded by reflection and the
             features cropped back.
 
     Raises:
-        ConfigError: the network lacks a part, or takes other channels.
-        MissingPackageError: mmagic is asked for and not installed.
+        ConfigError: The network lacks a part, or takes other channels.
+        MissingPackageError: Mmagic is asked for and not installed.
     """
 
     def __init__(

@@ -21,12 +21,12 @@ class UNet(BaseModule):
     """U-Net (Ronneberger et al. 2015) with batch normalisation and without a final activation.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: channels of the map.
-        base_channels: width of the finest level; it doubles at each of ``levels - 1`` halvings.
-        levels: resolutions, the finest included.
-        condition_channels: channels of a vector an image that is laid out over the coarsest level; 0 for none.
-        init_cfg: where weights come from.
+        in_channels: Channels of the image.
+        out_channels: Channels of the map.
+        base_channels: Width of the finest level; it doubles at each of ``levels - 1`` halvings.
+        levels: Resolutions, the finest included.
+        condition_channels: Channels of a vector an image that is laid out over the coarsest level; 0 for none.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(

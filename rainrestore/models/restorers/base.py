@@ -1,4 +1,4 @@
-"""What all restorers share: how they are called, what they return, where their truth comes from."""
+"""Base class of all trained restorers."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ def build_slot(config: dict | None, **defaults: Any) -> Any:
 class BaseRestorer(BaseModel):
     """A learning scheme on mmengine's BaseModel.
 
-    ``mode='tensor'`` gives the dict of :meth:`restore`; ``'loss'`` the losses; ``'predict'`` the data samples with an
-    ``output`` sample that holds, on the network's device, each of: ``pred_img`` (3, H, W) in [0, 255], neither rounded
-    nor padded, as mmagic's metrics expect; ``lr_img``, ``streak``, ``transmission``, ``airlight`` and ``parsing`` in
-    [0, 1].
+    ``mode='tensor'`` gives the dict of :meth:`restore`; ``'loss'`` the losses; ``'predict'`` the data samples, each
+    with an ``output`` sample on the network's device, with ``pred_img`` (3, H, W) in [0, 255], neither rounded nor
+    padded, as mmagic's metrics expect; ``lr_img``, ``streak``, ``transmission``, ``airlight`` and ``parsing`` in [0,
+    1].
     """
 
     frozen_bn: tuple[str, ...] = ()
@@ -36,12 +36,13 @@ class BaseRestorer(BaseModel):
         super().__init__(MODELS.build(data_preprocessor or {'type': 'RestorationPreprocessor'}), init_cfg)
 
     def freeze_bn(self, slots: Sequence[str]) -> None:
-        """Let the batch normalisations of pre-trained slots keep their statistics in training, as in use.
+        """Let the batch norms of pre-trained slots use their running statistics in training, and not update them.
 
-        Those of a batch of faces behind different veils are others, and what the module then predicts is worse.
+        Every face of a batch has its own haze, so the statistics of a batch differ, and the predictions of the module
+        become worse.
 
         Raises:
-            ValueError: a slot that is not there, or empty.
+            ValueError: A slot that is not there, or empty.
         """
         for name in slots:
             if not isinstance(getattr(self, name, None), nn.Module):
@@ -59,10 +60,10 @@ class BaseRestorer(BaseModel):
 
     @abstractmethod
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
-        """I (N, 3, h, w) in [0, 1] -> what the networks make of it, by the names of the output sample, in [0, 1]."""
+        """I (N, 3, h, w) in [0, 1] -> the outputs by the names of the output sample, in [0, 1]."""
 
     def remove_rain(self, inputs: Tensor) -> dict[str, Tensor]:
-        """As :meth:`restore`, but no more than J, S, T and A are asked for: a whole photo has no face to restore."""
+        """J, S, T and A as in :meth:`restore`, for whole photos, without restoring a face."""
         return self.restore(inputs)
 
     @abstractmethod
@@ -94,7 +95,7 @@ class BaseRestorer(BaseModel):
         """Stack a field of the samples, maps channels last in memory; pictures stored as uint8 come in [0, 1].
 
         Raises:
-            KeyError: a sample lacks it; the message says which transform makes it.
+            KeyError: A sample lacks it; the message says which transform makes it.
         """
         missing = [sample.metainfo.get('name', '?') for sample in data_samples if key not in sample]
         if missing or not data_samples:

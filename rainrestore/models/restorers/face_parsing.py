@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @MODELS.register_module()
 class FaceParser(BaseRestorer):
-    """Learn the parsed face F = P(I, J^) by L_F (paper eq. 22), the pre-trained rain removal module held fixed.
+    """Learn the parsed face F = P(I, J^) by L_F (paper eq. 22), with the pre-trained rain removal module frozen.
 
     Args:
-        face_parser: the FPM slot.
+        face_parser: The FPM slot.
         parsing_loss: L_F, a :class:`~rainrestore.models.losses.ParsingLoss`.
-        rain_removal: the HRRM slot that makes J^; None parses I alone.
-        data_preprocessor: see :class:`BaseRestorer`.
-        init_cfg: where weights come from.
+        rain_removal: The HRRM slot that makes J^; None parses I alone.
+        data_preprocessor: See :class:`BaseRestorer`.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ class LocalDiscriminator(nn.Module):
 
     Args:
         discriminator: Config of the network.
-        box: x0, y0, x1, y1 in pixels of a high-resolution face, half open: the component's average box over the
+        box: X0, y0, x1, y1 in pixels of a high-resolution face, half open: the component's average box over the
             training set (``tools/dataset_converters/component_boxes.py``).
 
     Raises:

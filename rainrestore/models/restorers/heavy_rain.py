@@ -35,10 +35,10 @@ class HeavyRainRemover(BaseRestorer):
     """Stage 1: learn S, T and A by their mean squared errors and a gradient term on T.
 
     Args:
-        rain_removal: a ``HeavyRainEstimator``.
-        parameter_loss: a :class:`~rainrestore.models.losses.RainParameterLoss`.
-        data_preprocessor: see :class:`BaseRestorer`.
-        init_cfg: where weights come from.
+        rain_removal: A ``HeavyRainEstimator``.
+        parameter_loss: A :class:`~rainrestore.models.losses.RainParameterLoss`.
+        data_preprocessor: See :class:`BaseRestorer`.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(

@@ -58,7 +58,7 @@ class HiFaceGAN(ConditionalGAN):
 
         Args:
             first: (N, 3, h, w) in [0, 1].
-            rest: the same size.
+            rest: The same size.
             levels: 0 to the network's ``levels`` + 1.
 
         Returns:

@@ -15,7 +15,7 @@ class RestorationPreprocessor(BaseDataPreprocessor):
     training.
 
     Raises:
-        ValueError: the pictures of the batch differ in size.
+        ValueError: The pictures of the batch differ in size.
     """
 
     def forward(self, data: dict, training: bool = False) -> dict:

@@ -26,13 +26,13 @@ class RainRemover(BaseRestorer):
     L_vgg compares the same two pairs as L_R: (J^, J) and (I^, I).
 
     Args:
-        rain_removal: the HRRM slot.
+        rain_removal: The HRRM slot.
         rain_loss: L_R, a :class:`~rainrestore.models.losses.RainReconstructionLoss`.
         perceptual_loss: L_vgg with its weight 0.1, or None.
-        parameter_loss: losses on S, T and A themselves, or None as in the paper.
-        freeze_bn: slots of which :meth:`~BaseRestorer.freeze_bn` keeps the statistics.
-        data_preprocessor: see :class:`BaseRestorer`.
-        init_cfg: where weights come from.
+        parameter_loss: Losses on S, T and A themselves, or None as in the paper.
+        freeze_bn: Slots of which :meth:`~BaseRestorer.freeze_bn` keeps the statistics.
+        data_preprocessor: See :class:`BaseRestorer`.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A general super-resolver with the weights of others: what one would reach for without knowing of the rain."""
+"""A general super-resolution method with published weights."""
 
 import importlib.util
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""What the parts are worth: the joint network told the truth, asked twice, or left out after the rain removal.
+"""References: the joint network with true J or F, averaged over a flip, or without its generator.
 
-Rows of a comparison, not methods: they are tested with the weights of others and never trained.
+They are tested with the weights of a trained FCG-GAN and never trained.
 """
 
 from collections.abc import Sequence
@@ -21,23 +21,23 @@ ORACLES = ('derained', 'parsing')
 
 
 class OnlyTested(FCGGAN):
-    """FCG-GAN asked in another way, with the weights of the one that was trained."""
+    """A variant of FCG-GAN that uses the weights of a trained one."""
 
     def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
         """Nothing to train.
 
         Raises:
-            TypeError: always: the weights are those of the network that was trained.
+            TypeError: Always: the weights are those of the network that was trained.
         """
         raise TypeError(f'{type(self).__name__} is tested with the weights of FCGGAN: train that')
 
 
 @MODELS.register_module()
 class OracleFCGGAN(OnlyTested):
-    """The trained network with the true J, or the true F, in the place of what it predicts.
+    """The trained network with the true J or the true F instead of its prediction.
 
-    ``H = G(J, F^(I, J), I)`` or ``H = G(J^, F, I)``: how far better rain removal, or better parsing, could carry this
-    generator without being trained again.
+    ``H = G(J, F^(I, J), I)`` or ``H = G(J^, F, I)``: an upper bound for better rain removal or parsing with the same
+    generator.
 
     Args:
         oracle: ``'derained'`` for the true J, ``'parsing'`` for the true F.
@@ -74,7 +74,7 @@ class OracleFCGGAN(OnlyTested):
 
 @MODELS.register_module()
 class MirroredFCGGAN(OnlyTested):
-    """The trained network asked twice: ``H = (f(I) + M f(M I)) / 2`` with M the mirror image, at twice the cost."""
+    """Flip averaging: ``H = (f(I) + M f(M I)) / 2`` with M the horizontal flip. It needs two passes."""
 
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
         """As :meth:`FCGGAN.restore`; only ``pred_img`` is averaged."""
@@ -85,7 +85,7 @@ class MirroredFCGGAN(OnlyTested):
 
 @MODELS.register_module()
 class RainRemoverThenBicubic(RainRemover):
-    """The J of the rain removal module, enlarged without learning: what the generator adds to it.
+    """The J of the rain removal module, enlarged by bicubic interpolation.
 
     Args:
         scale: Enlargement.
