@@ -273,7 +273,7 @@ def test_network_trunk_names_what_does_not_fit(changes: dict, message: str) -> N
 
 
 def test_network_trunk_notices_channels_under_another_name() -> None:
-    with pytest.raises(ConfigError, match=r"takes 3 channels instead of 6: 'in_channels' is not what .* \(in_option\)"):
+    with pytest.raises(ConfigError, match=r"SwinIRNet has no option 'in_channels' \(did you mean 'in_chans'\?\)"):
         build('NetworkTrunk-swinir', in_channels=6, in_option='in_channels')
 
 

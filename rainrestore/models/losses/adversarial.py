@@ -131,7 +131,7 @@ class RelativisticAdversarialLoss(AdversarialLoss):
 
     @staticmethod
     def slope(logits: Tensor) -> Tensor:
-        """Mean of -d log D / dlogit = 1 - D, at most 1, of relative logits; near 0 restored faces pass for true ones."""
+        """Mean of -d log D / dlogit = 1 - D, at most 1, of relative logits; near 0 restored faces pass as true."""
         return (1 - logits.detach().float().sigmoid()).mean()
 
 
