@@ -35,10 +35,13 @@ def test_page_follows_the_index(tmp_path: Path) -> None:
     figures = index['Models'][0]['Results'][0]['Metrics']
     assert f'| {figures["PSNR"]:.2f} / ' in (tmp_path / PAGE).read_text(encoding='utf-8')
     figures |= {'PSNR': 77.71, 'LPIPS': 0.12345}
+    index['Models'][0]['Audit'] = {'Dataset': 'CelebA', 'Verdicts': {'face_parser': 'earns nothing: 0.00 dB'}}
     write_index(index, zoo)
     assert outdated(zoo) == [tmp_path / PAGE]
     assert write_page(zoo) == [tmp_path / PAGE]
-    row = next(line for line in (tmp_path / PAGE).read_text(encoding='utf-8').splitlines() if '77.71' in line)
+    written = (tmp_path / PAGE).read_text(encoding='utf-8')
+    assert '\n- audit on CelebA:\n  - `face_parser`: earns nothing: 0.00 dB\n' in written
+    row = next(line for line in written.splitlines() if '77.71' in line)
     assert re.match(r'\| `rainrestore://fcg_gan_x4` \| 52,800 \| 77\.71 / 0\.\d{4} \| 0\.1235 \|', row)
 
 
