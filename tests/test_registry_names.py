@@ -2,8 +2,9 @@
 
 import pytest
 
+from rainrestore.engine.config_check import check_config
 from rainrestore.errors import ConfigError
-from rainrestore.registry import HOOKS, MODELS, check_component, check_config
+from rainrestore.registry import HOOKS, MODELS, check_component
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
+from rainrestore.cli.options import add_cfg_options
 
 #: Eyes and nose of an aligned face of 128 pixels.
 ROI = (37, 41, 91, 88)
@@ -50,9 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, metavar='DIR', help='default: work_dirs/benchmark/SPEC')
     parser.add_argument('--roi', type=int, nargs=4, default=ROI, metavar=('X0', 'Y0', 'X1', 'Y1'),
                         help='region that the sheet enlarges (default: eyes and nose)')  # fmt: skip
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to every config'
-    )
+    add_cfg_options(parser, 'changes to every config')
 
 
 def run(args: argparse.Namespace) -> int:

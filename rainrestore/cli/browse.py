@@ -8,7 +8,7 @@ too.
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
+from rainrestore.cli.options import add_cfg_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out', type=Path, metavar='FILE', help='the sheet (default: work_dirs/<config>/browse_<split>.png)'
     )
     parser.add_argument('--show', action='store_true', help='open a window too')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to the config'
-    )
+    add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     set_random_seed((config.get('randomness') or {}).get('seed') or 0)
     dataset = DATASETS.build(loader.dataset)
     local = (config.get('model') or {}).get('local_discriminators') or {}
-    boxes = {name: tuple(discriminator['box']) for name, discriminator in local.items()}
+    boxes = {name: tuple(discriminator['box']) for name, discriminator in local.items() if discriminator}
     fed = [dataset[index] for index in range(min(args.images, len(dataset)))]
     try:
         rows, titles, names = fed_rows(

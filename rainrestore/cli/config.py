@@ -9,7 +9,7 @@ import re
 import textwrap
 from pathlib import Path
 
-from mmengine.config import DictAction
+from rainrestore.cli.options import add_cfg_options
 
 #: Characters of what the list says of a config.
 SENTENCE = 100
@@ -20,9 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', nargs='?', help='a config file, or the name of one of this package, e.g. srgan_x4')
     parser.add_argument('-o', '--out', type=Path, metavar='FILE', help='write it to FILE, which must not exist yet')
     parser.add_argument('--list', action='store_true', help='list the configs of this package')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to the config'
-    )
+    add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ this number.) Discriminators restore nothing: of them the parameters are listed 
 import argparse
 import json
 
-from mmengine.config import DictAction
+from rainrestore.cli.options import add_cfg_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,9 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='SIDE',
         help='of the input: one side, or height and width (default: 32)',
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to the config'
-    )
+    add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

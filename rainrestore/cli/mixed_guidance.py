@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
+from rainrestore.cli.options import add_cfg_options
 
 #: What guides in the place of REST: the middle of the range, 0 to the network.
 GREY = 0.5
@@ -29,9 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out', type=Path, metavar='FILE', help='the sheet (default: work_dirs/<config>/mixed_guidance.png)'
     )
     parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to the config'
-    )
+    add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

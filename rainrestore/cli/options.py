@@ -1,6 +1,36 @@
 """Kinds of values that several commands take."""
 
 import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.config import DictAction
+
+from rainrestore.errors import ConfigError
+
+
+class OptionsAction(DictAction):
+    """mmengine's ``DictAction``, with one line for what is no ``KEY=VALUE``."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        for word in values or ():
+            if not str(word).partition('=')[1] or not str(word).partition('=')[0].strip():
+                raise ConfigError(f'{option_string}: expected KEY=VALUE, such as train_cfg.max_iters=20, not {word!r}')
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (AssertionError, ValueError) as error:
+            raise ConfigError(f'{option_string}: {error}') from error
+
+
+def add_cfg_options(parser: argparse.ArgumentParser, help: str = 'changes to the config') -> None:
+    """Declare ``--cfg-options``."""
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, default={}, metavar='KEY=VALUE', help=help)
 
 
 def add_launcher(parser: argparse.ArgumentParser) -> None:

@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
-from rainrestore.cli.options import add_launcher
+from rainrestore.cli.options import add_cfg_options, add_launcher
 
 NO_CHECKPOINT = 'none'
 CROP = 4
@@ -59,11 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--pictures', action='store_true', help='also write each restored face to OUT/restored/NAME.png'
     )
+    parser.add_argument('--no-masks', action='store_true', help='the faces have no label maps: mIoU is left out')
     parser.add_argument('--images', type=int, default=8, help='faces on the sheet (default: 8)')
     add_launcher(parser)
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to the config'
-    )
+    add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,20 +72,22 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.checkpoints import load_weights
     from rainrestore.device import find_device
     from rainrestore.engine.allocator import keep_freed_memory
-    from rainrestore.engine.config import load_config
+    from rainrestore.engine.config import accept_faces_without_masks, load_config, set_require_masks
+    from rainrestore.engine.config_check import check_config
     from rainrestore.engine.config_files import default_work_dir
     from rainrestore.engine.processes import joined
     from rainrestore.engine.screen import RestorationRunner, ScreenHook, warnings_in_log
     from rainrestore.errors import ConfigError
-    from rainrestore.registry import check_config
     from rainrestore.threads import limit_threads
 
     keep_freed_memory()
     limit_threads()
     out = args.out or default_work_dir(args.config) / 'test'
-    config = for_testing(
-        load_config(args.config, args.cfg_options, args.data), args.config, args.split, out, args.images
-    )
+    config = load_config(args.config, args.cfg_options, args.data)
+    if args.no_masks:
+        set_require_masks(config, False)
+    accept_faces_without_masks(config, testing=True)
+    config = for_testing(config, args.config, args.split, out, args.images)
     check_config(config)
     if args.pictures:
         config.custom_hooks.append({'type': 'RestoredPicturesHook', 'folder': str(out / 'restored')})

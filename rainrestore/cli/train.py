@@ -6,9 +6,7 @@ weights as if it had not been interrupted.
 
 import argparse
 
-from mmengine.config import DictAction
-
-from rainrestore.cli.options import add_launcher
+from rainrestore.cli.options import add_cfg_options, add_launcher
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,14 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='bfloat16 autocast (default: as the config says)',
     )
     add_launcher(parser)
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='changes to the config, e.g. train_cfg.max_iters=20',
-    )
+    add_cfg_options(parser, 'changes to the config, e.g. train_cfg.max_iters=20')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.dist import is_main_process
 
     from rainrestore.engine.allocator import keep_freed_memory
-    from rainrestore.engine.config import load_config
+    from rainrestore.engine.config import accept_faces_without_masks, load_config
+    from rainrestore.engine.config_check import check_config
     from rainrestore.engine.config_files import default_work_dir
     from rainrestore.engine.processes import from_first, joined
     from rainrestore.engine.saving import newest_checkpoint
@@ -67,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.engine.signals import exit_code
     from rainrestore.engine.work_dir import held_folder
     from rainrestore.errors import ConfigError
-    from rainrestore.registry import RUNNERS, check_config
+    from rainrestore.registry import RUNNERS
     from rainrestore.threads import limit_threads
 
     keep_freed_memory()
@@ -75,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config, args.cfg_options, args.data, args.more_data)
     if not config.get('train_cfg'):
         raise ConfigError(f'{args.config} has no train_cfg: it describes what is tested only (rainrestore test)')
+    accept_faces_without_masks(config, testing=False)
     check_config(config)
     config.work_dir = args.work_dir or config.get('work_dir') or str(default_work_dir(args.config))
     config.launcher = args.launcher

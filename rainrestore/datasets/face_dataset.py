@@ -247,7 +247,10 @@ class FaceDataset(BaseDataset):
         images = _by_stem(image_folder)
         if not mask_folder.is_dir():
             if self.require_masks:
-                raise DatasetError(f'{mask_folder}: no such folder; add the masks or set require_masks=False')
+                raise DatasetError(
+                    f'{mask_folder}: no such folder; add the masks, or go without: rainrestore test --no-masks, or '
+                    'require_masks=False in the config'
+                )
             return [(name, str(path), None) for name, path in images.items()]
         masks = _by_stem(mask_folder)
         pairs: list[tuple[str, str, str | None]] = []

@@ -6,8 +6,10 @@ from typing import Any
 
 from mmengine.config import Config
 
+from rainrestore.engine.config_check import check_top_level
 from rainrestore.engine.config_files import find_file, read_config
 from rainrestore.errors import ConfigError
+from rainrestore.registry import MODELS
 
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -28,10 +30,11 @@ def load_config(
         more_data: Further folders of training faces, with or without masks.
 
     Raises:
-        ConfigError: No such file, an option that names no place in the config, or further faces for a config that does
-            not train on faces.
+        ConfigError: No such file, a key that nobody reads, an option that names no place in the config, or further
+            faces for a config that does not train on faces.
     """
     config = read_config(find_file(path))
+    check_top_level(config, options or (), path)
     try:
         config.merge_from_dict(dict(options or {}))
     except (KeyError, IndexError, TypeError) as error:
@@ -49,6 +52,40 @@ def load_config(
     if more_data:
         _add_training_faces(config, more_data, path)
     return config
+
+
+def accept_faces_without_masks(config: Config, testing: bool) -> None:
+    """Ask for no ``mask`` folder where nothing uses masks.
+
+    Masks are used by the loss of a parser in training, by the mIoU of a parser in testing, and by a restorer that is
+    told the true parsing. A data set whose config has ``require_masks`` is left as it is, and so is a model of another
+    package, whose needs are not known.
+
+    Args:
+        config: Changed in place.
+        testing: Whether it is for a test, else for a training with its validation.
+    """
+    model = config.get('model') or {}
+    evaluators = [config.get(f'{name}_evaluator') for name in (('test',) if testing else ('val',))]
+    parsing = model.get('face_parser') if testing else model.get('parsing_loss')
+    used = parsing is not None or model.get('oracle') == 'parsing' or model.get('type') == 'FaceParser'
+    if not used and 'ParsingMIoU' not in str(evaluators) and _is_own(model):
+        set_require_masks(config, False)
+
+
+def _is_own(model: Mapping[str, Any]) -> bool:
+    """Whether a model's type is a class of this package."""
+    found = MODELS.get(str(model.get('type')))
+    return found is not None and found.__module__.startswith('rainrestore.')
+
+
+def set_require_masks(config: Config, required: bool) -> None:
+    """Enter ``require_masks`` in every data set of faces that does not say it itself."""
+    for name in DATALOADERS:
+        loader = config.get(name) or {}
+        dataset = loader.get('dataset') or {}
+        if dataset.get('type') == 'FaceDataset':
+            dataset.setdefault('require_masks', required)
 
 
 def _add_training_faces(config: Config, folders: Sequence[str | Path], path: str | Path) -> None:

@@ -68,7 +68,7 @@ class FCGGAN(AdversarialRestorer):
         generator: Config of the generator; its ``derained`` and ``parsing_channels`` follow from the other slots.
         rain_removal: HRRM slot, or None.
         face_parser: FPM slot, or None.
-        local_discriminators: Name of the component -> ``dict(discriminator=..., box=...)``.
+        local_discriminators: Name of the component -> ``dict(discriminator=..., box=...)``, or None.
         local_adversarial_loss: Config of the loss of each local discriminator.
         rain_loss: L_R, which keeps only its MSE terms in this stage (paper section 3.6).
         parameter_loss: Losses on S, T and A themselves, or None as in the paper.
@@ -91,6 +91,7 @@ class FCGGAN(AdversarialRestorer):
         parsing_loss: dict | None = None,
         **slots: Any,
     ) -> None:
+        local_discriminators = {name: one for name, one in (local_discriminators or {}).items() if one is not None}
         if local_discriminators and local_adversarial_loss is None:
             raise ValueError('local_discriminators need local_adversarial_loss: give the loss or drop the slot')
         rainy, parsed = rain_removal is not None, face_parser is not None
@@ -102,7 +103,7 @@ class FCGGAN(AdversarialRestorer):
         generator = {'derained': rainy, 'parsing_channels': parsing_channels, **generator}
         super().__init__(generator, priors=priors, **slots)
         self.local_discriminators = nn.ModuleDict(
-            {name: LocalDiscriminator(**config) for name, config in (local_discriminators or {}).items()}
+            {name: LocalDiscriminator(**one) for name, one in local_discriminators.items()}
         )
         self.local_adversarial_loss = build_slot(local_adversarial_loss if local_discriminators else None)
         self.rain_loss = build_slot(rain_loss if rainy else None)

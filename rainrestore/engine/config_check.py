@@ -1,0 +1,204 @@
+"""A config is held against what its components take, before anything is built: each fault is one line."""
+
+import inspect
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+from torch.utils.data import DataLoader
+
+from rainrestore import registry
+from rainrestore.errors import ConfigError
+from rainrestore.suggest import did_you_mean
+
+#: What mmengine's Runner reads of a config, and what this package reads beside it.
+TOP_LEVEL = frozenset((
+    *('auto_scale_lr', 'custom_hooks', 'custom_imports', 'data_preprocessor', 'default_hooks', 'default_scope'),
+    *('env_cfg', 'experiment_name', 'launcher', 'load_from', 'log_level', 'log_processor', 'model', 'optim_wrapper'),
+    *('param_scheduler', 'randomness', 'resume', 'runner_type', 'test_cfg', 'test_dataloader', 'test_evaluator'),
+    *('train_cfg', 'train_dataloader', 'val_cfg', 'val_dataloader', 'val_evaluator', 'visualizer', 'work_dir'),
+    *('find_unused_parameters', 'model_wrapper_cfg', 'sync_bn'),
+    *('data_root', 'detector', 'restoration'),
+))  # fmt: skip
+#: Part of a config -> the registry of its component.
+PARTS = {
+    'model': registry.MODELS, 'data_preprocessor': registry.MODELS, 'param_scheduler': registry.PARAM_SCHEDULERS,
+    'train_cfg': registry.LOOPS, 'val_cfg': registry.LOOPS, 'test_cfg': registry.LOOPS,
+    'val_evaluator': registry.METRICS, 'test_evaluator': registry.METRICS, 'custom_hooks': registry.HOOKS,
+    'visualizer': registry.VISUALIZERS, 'log_processor': registry.LOG_PROCESSORS,
+    'model_wrapper_cfg': registry.MODEL_WRAPPERS, 'detector': registry.FACE_DETECTORS,
+}  # fmt: skip
+#: Option of a component -> the registry of what it holds; other options hold what is registered beside the component.
+INSIDE = {
+    'pipeline': registry.TRANSFORMS, 'dataset': registry.DATASETS, 'sampler': registry.DATA_SAMPLERS,
+    'batch_sampler': registry.DATA_SAMPLERS, 'collate_fn': registry.FUNCTIONS, 'optimizer': registry.OPTIMIZERS,
+    'init_cfg': registry.WEIGHT_INITIALIZERS, 'metrics': registry.METRICS, 'vis_backends': registry.VISBACKENDS,
+    'parser': registry.MODELS, 'embedder': registry.MODELS,
+}  # fmt: skip
+DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+#: Parts that mmengine reads as they are -> their keys.
+PLAIN = {
+    'randomness': ('seed', 'diff_rank_seed', 'deterministic'),
+    'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
+}
+LOOP = ('by_epoch', 'max_epochs', 'max_iters', 'val_begin', 'val_interval', 'dynamic_intervals', 'fp16')
+LOADER = ('num_batch_per_epoch', 'disable_subprocess_warning')
+#: How near a variable of a config file must be to a key that is read to count as a misspelling of it.
+MISSPELT = 0.8
+
+
+def check_top_level(config: Mapping[str, Any], options: Iterable[str], path: object) -> None:
+    """Find keys that nobody reads: misspelt ones, and options for a variable that only served to write the file.
+
+    Args:
+        config: The config before the options were merged.
+        options: The dotted keys of ``--cfg-options``.
+        path: Of the config.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    for option in options:
+        name = option.partition('.')[0]
+        if name in TOP_LEVEL:
+            continue
+        if name in config:
+            raise ConfigError(
+                f'--cfg-options: {name} is a variable of {path} that nothing reads: change the keys that it went into'
+            )
+        raise ConfigError(f'--cfg-options: {option}: no key {name!r} in a config{did_you_mean(name, TOP_LEVEL)}')
+    for name in config:
+        if name not in TOP_LEVEL and (near := did_you_mean(name, TOP_LEVEL, cutoff=MISSPELT)):
+            raise ConfigError(f'{path}: no key {name!r} in a config{near}; call a variable of your own _{name}')
+
+
+def check_config(config: Config) -> None:
+    """Check every component of a config: that its type exists and takes the options that it is given.
+
+    Raises:
+        ConfigError: One does not; the message has its place in the config and what it takes.
+    """
+    for name, value in config.items():
+        if value is None:
+            continue
+        if name in PARTS:
+            check_component(value, name, PARTS[name])
+        elif name in DATALOADERS:
+            _check_keys(value, name, 'a data loader', {*(registry.options_of(DataLoader) or ()), *LOADER})
+            _check_inside(value, name, registry.DATASETS)
+        elif name == 'optim_wrapper':
+            _check_optim_wrapper(value)
+        elif name == 'default_hooks':
+            for key, hook in value.items():
+                if hook is not None and 'type' not in hook:
+                    others = [other for other, content in value.items() if content and 'type' in content]
+                    raise ConfigError(f'{name}.{key}: a hook without type{did_you_mean(key, others)}')
+                check_component(hook, f'{name}.{key}', registry.HOOKS)
+        elif name in PLAIN:
+            _check_keys(value, name, name, PLAIN[name])
+
+
+def check_component(value: Any, path: str, known: Registry) -> None:
+    """Check a component, or a list of them, with all that it holds.
+
+    Args:
+        value: Its config.
+        path: Its place, such as ``model.generator``.
+        known: The registry that builds it.
+
+    Raises:
+        ConfigError: As :func:`check_config`.
+    """
+    if isinstance(value, list | tuple):
+        for number, part in enumerate(value):
+            check_component(part, f'{path}.{number}', known)
+        return
+    if not isinstance(value, Mapping):
+        return
+    if 'type' not in value:
+        if known is registry.LOOPS:
+            _check_keys(value, path, 'a loop', LOOP)
+        _check_inside(value, path, known)
+        return
+    component, name = _find(value, path, known)
+    options = registry.options_of(component)
+    if options is not None:
+        _check_keys(value, path, name, options)
+    # What a component of another package holds is looked up in its registries, or is none.
+    if component.__module__.startswith(('rainrestore.', 'mmengine.')) and '_scope_' not in value:
+        _check_slots(value, path, name, component)
+        _check_inside(value, path, known)
+
+
+def _check_inside(value: Mapping[str, Any], path: str, known: Registry) -> None:
+    for key, part in value.items():
+        if isinstance(part, Mapping | list | tuple):
+            check_component(part, f'{path}.{key}', INSIDE.get(key, known))
+
+
+def _check_slots(value: Mapping[str, Any], path: str, name: str, component: Any) -> None:
+    """A slot holds a component, or None; the entries of ``local_discriminators`` have keys of their own."""
+    from rainrestore.models.restorers.fcg_gan import LocalDiscriminator
+
+    for key, parameter in inspect.signature(component).parameters.items():
+        part = value.get(key)
+        if part is None:
+            continue
+        if key == 'local_discriminators':
+            for entry, content in part.items():
+                if content is not None:
+                    _check_keys(content, f'{path}.{key}.{entry}', entry, registry.options_of(LocalDiscriminator) or ())
+        elif parameter.annotation in (dict, dict | None) and key != 'init_cfg':
+            if not isinstance(part, Mapping):
+                raise ConfigError(f'{path}.{key}: {name} takes a component here, dict(type=...), not {part!r}')
+            if 'type' not in part:
+                raise ConfigError(f'{path}.{key}: a component without type')
+
+
+def _check_optim_wrapper(value: Mapping[str, Any]) -> None:
+    rest = {key: part for key, part in value.items() if key not in ('constructor', 'paramwise_cfg')}
+    if value.get('constructor') != 'SlotOptimWrapperConstructor':
+        check_component({'type': 'OptimWrapper', **rest}, 'optim_wrapper', registry.OPTIM_WRAPPERS)
+        return
+    whole = [key for key, group in rest.items() if isinstance(group, Mapping) and 'slots' in group]
+    for key, group in rest.items():
+        path = f'optim_wrapper.{key}'
+        if key not in whole:
+            near = did_you_mean(key, whole) or f', such as optim_wrapper.{whole[0]}.{key}' * bool(whole)
+            raise ConfigError(f'{path}: no group of slots; the groups are {", ".join(whole)}{near}')
+        if 'optimizer' not in group:
+            raise ConfigError(f'{path}: a group without optimizer')
+        content = {'type': 'OptimWrapper', **{name: part for name, part in group.items() if name != 'slots'}}
+        check_component(content, path, registry.OPTIM_WRAPPERS)
+
+
+def _find(value: Mapping[str, Any], path: str, known: Registry) -> tuple[Any, str]:
+    """The class or function that a type names, and its name."""
+    kind = value['type']
+    if not isinstance(kind, str):
+        return kind, getattr(kind, '__name__', str(kind))
+    with known.switch_scope_and_registry(value.get('_scope_') or registry.SCOPE) as own:
+        found = own.get(kind)
+    if found is None and known is registry.METRICS:
+        found = registry.EVALUATOR.get(kind)
+    if found is None:
+        names: set[str] = set()
+        level: Registry | None = known
+        while level is not None:
+            names |= set(level.module_dict)
+            level = level.parent
+        near = did_you_mean(kind, names) or '; rainrestore list has those of this package'
+        raise ConfigError(f'{path}: type={kind!r}: no {known.name} has this name{near}')
+    return found, found.__name__
+
+
+def _check_keys(value: Any, path: str, name: str, names: Collection[str]) -> None:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f'{path}: {name} is described by a dict, not by {value!r}')
+    unknown = [key for key in value if key not in names and key not in ('type', '_scope_')]
+    if unknown and unknown[0] in registry.RENAMED:
+        raise ConfigError(f'{path}: {name}: {unknown[0]!r} was renamed to {registry.RENAMED[unknown[0]]!r}')
+    if unknown:
+        near, takes = did_you_mean(unknown[0], names), ', '.join(sorted(set(names) - {'self'}))
+        raise ConfigError(f'{path}.{unknown[0]}: {name} has no option {unknown[0]!r}{near}; it takes {takes}')

@@ -1,0 +1,192 @@
+"""A wrong key, option or type is one line with its place in the config, what is taken there and the nearest name."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rainrestore.cli.main import main
+from rainrestore.engine.config import accept_faces_without_masks, load_config
+from rainrestore.engine.config_check import check_component, check_config
+from rainrestore.engine.config_files import packaged_files
+from rainrestore.errors import ConfigError
+from rainrestore.registry import MODELS
+
+pytest.importorskip('mmagic')
+
+#: Config, option -> what the line says beside the place.
+WRONG = [
+    # nobody reads the key
+    ('fcg_gan_x4', 'optimizer.lr=1', "optimizer.lr: no key 'optimizer' in a config (did you mean 'optim_wrapper'?)"),
+    ('fcg_gan_x4', 'default_hook.logger.interval=1', "(did you mean 'default_hooks'?)"),
+    ('fcg_gan_x4', 'eval_seed=1', "no key 'eval_seed'"),
+    ('fcg_gan_x4', 'scale=2', "no key 'scale'"),
+    ('fcg_gan_x4', '_adam.lr=1', "no key '_adam'"),
+    ('fcg_gan_x4', 'train_dataloder.batch_size=4', "(did you mean 'train_dataloader'?)"),
+    ('fcg_gan_x4', 'lode_from=a.pth', "(did you mean 'load_from'?)"),
+    ('fcg_gan_x4', 'modle.generator.scale=4', "(did you mean 'model'?)"),
+    ('fcg_gan_x4', 'val_evalutor=None', "(did you mean 'val_evaluator'?)"),
+    ('fcg_gan_x4', 'randomnes.seed=1', "(did you mean 'randomness'?)"),
+    # a component does not take the option
+    ('fcg_gan_x4', 'model.generater.scale=4', "FCGGAN has no option 'generater' (did you mean 'generator'?)"),
+    ('fcg_gan_x4', 'model.generator.scales=4', "(did you mean 'scale'?); it takes"),
+    ('fcg_gan_x4', 'model.generator.trunk.num_block=3', "SRResNetTrunk has no option 'num_block'"),
+    ('fcg_gan_x4', 'model.generator.trnk.num_blocks=3', "(did you mean 'trunk'?)"),
+    ('fcg_gan_x4', 'model.rain_removal.encoder.grwth=3', "DenseNetEncoder has no option 'grwth'"),
+    ('fcg_gan_x4', 'model.face_parser.base_chanels=3', "(did you mean 'base_channels'?)"),
+    ('fcg_gan_x4', 'model.discriminator.base_channel=3', "(did you mean 'base_channels'?)"),
+    ('fcg_gan_x4', 'model.local_discriminators.eyes.bx=3', "eyes has no option 'bx' (did you mean 'box'?)"),
+    ('fcg_gan_x4', 'model.local_discriminators.eyes.discriminator.channel=3', 'SRGANDiscriminator has no option'),
+    ('fcg_gan_x4', 'model.pixel_loss.weight=3', "(did you mean 'loss_weight'?)"),
+    ('fcg_gan_x4', 'model.perceptual_loss.layer=3', "(did you mean 'layers'?)"),
+    ('fcg_gan_x4', 'model.adversarial_loss.loss_wieght=3', "(did you mean 'loss_weight'?)"),
+    ('fcg_gan_x4', 'model.generator=3', 'FCGGAN takes a component here'),
+    ('fcg_esrgan_x4', 'model.generator.trunk.network.num_block=3', "RRDBNet has no option 'num_block'"),
+    ('pix2pix_x4', 'model.discriminator.num_convs=3', "(did you mean 'num_conv'?)"),
+    ('hifacegan_128', 'model.generator.network.level=3', "HiFaceNet has no option 'level' (did you mean 'levels'?)"),
+    ('hrrm_x4', 'model.rain_loss.reconstruction=3', "(did you mean 'reconstruction_weight'?)"),
+    ('fcg_gan_x4', 'train_cfg.max_iter=10', "ResumableTrainLoop has no option 'max_iter' (did you mean 'max_iters'?)"),
+    ('fcg_gan_x4', 'train_cfg.val_intervall=10', "(did you mean 'val_interval'?)"),
+    ('fcg_gan_x4', 'train_dataloader.batchsize=4', "has no option 'batchsize' (did you mean 'batch_size'?)"),
+    ('fcg_gan_x4', 'train_dataloader.num_worker=4', "(did you mean 'num_workers'?)"),
+    ('fcg_gan_x4', 'train_dataloader.dataset.splt=val', "FaceDataset has no option 'splt' (did you mean 'split'?)"),
+    ('fcg_gan_x4', 'train_dataloader.dataset.pipeline.1.scal=2', 'pipeline.1.scal: ScaleAwareHeavyRain has no option'),
+    ('fcg_gan_x4', 'train_dataloader.sampler.shufle=True', "(did you mean 'shuffle'?)"),
+    ('hrrm_x4', 'optim_wrapper.optimizer.lrr=1', "Adam has no option 'lrr' (did you mean 'lr'?)"),
+    ('fcg_gan_x4', 'optim_wrapper.generator.optimizer.lrr=1', "(did you mean 'lr'?)"),
+    ('fcg_gan_x4', 'optim_wrapper.optimizer.lr=1', 'no group of slots; the groups are generator, discriminator'),
+    ('fcg_gan_x4', 'optim_wrapper.generater.optimizer.lr=1', "(did you mean 'generator'?)"),
+    ('fcg_gan_x4', 'optim_wrapper.generator.enable=False', "AutocastOptimWrapper has no option 'enable'"),
+    ('hrrm_x4_short', 'param_scheduler.eta_min_ratios=1', "CosineAnnealingLR has no option 'eta_min_ratios'"),
+    ('fcg_gan_x4', 'default_hooks.loger.interval=1', "a hook without type (did you mean 'logger'?)"),
+    ('fcg_gan_x4', 'default_hooks.checkpoint.intervall=1', "(did you mean 'interval'?)"),
+    ('fcg_gan_x4', 'custom_hooks.0.image=1', "RestorationSheetHook has no option 'image' (did you mean 'images'?)"),
+    ('fcg_gan_x4', 'val_evaluator.0.crop=4', "PSNR has no option 'crop' (did you mean 'crop_border'?)"),
+    ('fcg_gan_x4', 'randomness.sed=1', "(did you mean 'seed'?)"),
+    ('fcg_gan_x4', 'env_cfg.cudnn_benchmrk=True', "(did you mean 'cudnn_benchmark'?)"),
+    # no component has the name
+    ('fcg_gan_x4', 'model.type=FCGAN', "model: type='FCGAN': no model has this name (did you mean 'FCGGAN'?)"),
+    ('fcg_gan_x4', 'model.generator.trunk.type=SRResNetTrnk', "(did you mean 'SRResNetTrunk'?)"),
+    ('fcg_gan_x4', 'model.pixel_loss.type=MSELos', "(did you mean 'MSELoss'?)"),
+    ('fcg_gan_x4', 'train_cfg.type=ResumeableTrainLoop', "(did you mean 'ResumableTrainLoop'?)"),
+    ('fcg_gan_x4', 'train_dataloader.dataset.type=FaceDatset', "(did you mean 'FaceDataset'?)"),
+    ('fcg_gan_x4', 'train_dataloader.dataset.pipeline.0.type=FlipFaces', "(did you mean 'FlipFace'?)"),
+    ('hrrm_x4', 'optim_wrapper.optimizer.type=Adamm', "(did you mean 'Adam'?)"),
+    ('fcg_gan_x4', 'val_evaluator.0.type=PSRN', "(did you mean 'PSNR'?)"),
+    ('fcg_gan_x4', 'custom_hooks.0.type=RestorationSheet', "(did you mean 'RestorationSheetHook'?)"),
+    ('fcg_gan_x4', 'visualizer.type=Visualiser', "(did you mean 'Visualizer'?)"),
+    # no option at all
+    ('fcg_gan_x4', 'train_cfg.max_iters', 'expected KEY=VALUE, such as train_cfg.max_iters=20'),
+    ('fcg_gan_x4', 'train_cfg.max_iters=[1,2', '--cfg-options'),
+    ('fcg_gan_x4', 'model.rain_removal.type.name=3', '--cfg-options'),
+    ('fcg_gan_x4', 'custom_hooks.9.images=3', '--cfg-options'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(('config', 'option', 'message'), WRONG, ids=[option for _, option, _ in WRONG])
+def test_wrong_option_is_one_line(
+    config: str, option: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(['train', config, '--work-dir', str(tmp_path / 'run'), '--cfg-options', option]) == 2
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1
+    assert message in error
+    assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('name', packaged_files())
+def test_every_config_of_the_package_passes(name: str) -> None:
+    check_config(load_config(name))
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('train_dataloder = dict(batch_size=1)', "(did you mean 'train_dataloader'?)"),
+        ("custom_hook = [dict(type='EMAHook')]", "(did you mean 'custom_hooks'?)"),
+    ],
+)  # fmt: skip
+def test_misspelt_key_of_a_file(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / 'mine.py').write_text(f"_base_ = 'rainrestore::srgan_x4'\n{text}\n")
+    with pytest.raises(ConfigError) as error:
+        load_config(tmp_path / 'mine.py')
+    assert message in str(error.value)
+
+
+def test_a_variable_of_a_file_is_no_option(tmp_path: Path) -> None:
+    (tmp_path / 'mine.py').write_text(
+        "_base_ = 'rainrestore::srgan_x4'\nblocks = 3\nmodel = dict(generator=dict(trunk=dict(num_blocks=blocks)))\n"
+    )
+    assert load_config(tmp_path / 'mine.py').model.generator.trunk.num_blocks == 3
+    with pytest.raises(ConfigError, match=r'blocks is a variable of .*mine\.py that nothing reads'):
+        load_config(tmp_path / 'mine.py', {'blocks': 4})
+
+
+def test_what_another_package_holds_is_its_own() -> None:
+    """An option that a class passes on, an adapter's network, a class of one's own."""
+
+    class Own:
+        def __init__(self, block: dict, **others: Any) -> None: ...
+
+    check_component(dict(type=Own, block=dict(type='conv'), anything=1), 'model', MODELS)
+    check_component(dict(type='mmagic.SwinIRNet', in_chans=3, embed_dim=4), 'model', MODELS)
+    with pytest.raises(ConfigError, match=r"model\.blok: Closed has no option 'blok' \(did you mean 'block'\?\)"):
+        check_component(dict(type=type('Closed', (), {'__init__': lambda self, block: None}), blok=1), 'model', MODELS)
+
+
+SLOTS = ('rain_removal', 'face_parser', 'discriminator', 'local_discriminators', 'pixel_loss', 'perceptual_loss',
+         'rain_loss', 'parameter_loss', 'parsing_loss', 'local_discriminators.eyes',
+         'local_discriminators.lips')  # fmt: skip
+
+
+@pytest.mark.parametrize('slot', SLOTS)
+def test_every_slot_and_every_entry_can_be_none(slot: str) -> None:
+    config = load_config('fcg_gan_x4', {f'model.{slot}': None})
+    check_config(config)
+    model = MODELS.build(config.model)
+    names = {name for name, _ in model.named_modules()}
+    assert slot not in names or not list(model.get_submodule(slot).parameters())
+
+
+def test_no_local_discriminator_at_all() -> None:
+    entries = {f'model.local_discriminators.{name}': None for name in ('eyes', 'nose', 'lips')}
+    config = load_config('fcg_gan_x4', {**entries, 'model.local_adversarial_loss': None})
+    assert not list(MODELS.build(config.model).local_discriminators)
+
+
+@pytest.mark.parametrize(
+    ('name', 'options', 'testing', 'asked'),
+    [
+        ('srgan_x4', {}, True, False),
+        ('srgan_x4', {}, False, False),
+        ('hrrm_x4', {}, True, False),
+        ('bicubic_x4', {}, True, False),
+        ('fcg_gan_x4', {}, True, True),
+        ('fcg_gan_x4', {}, False, True),
+        ('fpm_x4', {}, False, True),
+        ('oracle_parsing_x4', {}, True, True),
+        ('srgan_x4', {'test_evaluator': [{'type': 'RestoredParsingMIoU'}]}, True, True),
+        ('srgan_x4', {'test_dataloader.dataset.require_masks': True}, True, True),
+    ],
+)
+def test_masks_are_asked_for_where_something_uses_them(name: str, options: dict, testing: bool, asked: bool) -> None:
+    config = load_config(name, options)
+    accept_faces_without_masks(config, testing)
+    part = 'test' if testing else 'train'
+    assert config[f'{part}_dataloader'].dataset.get('require_masks', True) == asked
+
+
+def test_faces_without_masks(face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import shutil
+
+    for masks in face_folder.glob('*/mask'):
+        shutil.rmtree(masks)
+    words = ['--data', str(face_folder), '--cfg-options', 'test_dataloader.num_workers=0']
+    assert main(['test', 'stretch_x4', 'none', '--out', str(tmp_path / 'a'), *words]) == 0
+    fcg_gan = ['test', 'fcg_gan_x4', 'rainrestore://fcg_gan_x4', '--out', str(tmp_path / 'b')]
+    capsys.readouterr()
+    assert main([*fcg_gan, *words]) == 2
+    assert '--no-masks' in capsys.readouterr().err
+    assert main([*fcg_gan, '--no-masks', *words]) == 0
+    printed = capsys.readouterr().out
+    assert 'PSNR' in printed and 'mIoU' not in printed
