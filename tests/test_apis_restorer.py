@@ -197,7 +197,7 @@ def test_values_that_are_no_numbers_are_never_a_face(monkeypatch):
 
 
 def test_names_configs_and_weights_that_do_not_fit(tmp_path):
-    with pytest.raises(CheckpointError, match=r'did you mean rainrestore://fcg_gan_x4'):
+    with pytest.raises(CheckpointError, match="did you mean 'fcg_gan_x4'"):
         Restorer('fcg_gan_x44')
     with pytest.raises(ConfigError, match='no such config'):
         Restorer(tmp_path / 'none.py')

@@ -137,7 +137,7 @@ def test_names_of_other_packages_end_in_the_same_loader(monkeypatch):
 
 
 def test_unknown_name_suggests_and_lists(zoo):
-    with pytest.raises(CheckpointError, match=r'did you mean rainrestore://tiny_x4\? Models: tiny_x4'):
+    with pytest.raises(CheckpointError, match=r"did you mean 'tiny_x4'\?\)\. Models: tiny_x4"):
         load_checkpoint('rainrestore://tinyx4')
 
 

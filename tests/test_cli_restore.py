@@ -241,7 +241,7 @@ def test_folders_without_a_picture_and_inputs_that_are_not_there(tmp_path, comma
         assert len(command.errors) == 1 and message in command.errors[0] and str(source) in command.errors[0]
     assert not (tmp_path / 'out').exists()
     assert command(save(tmp_path / 'a.png'), '-o', tmp_path / 'out', model='fcg_gan_x44') == 2
-    assert 'did you mean rainrestore://fcg_gan_x4' in command.errors[0]
+    assert "did you mean 'fcg_gan_x4'" in command.errors[0]
 
 
 def test_links(faces, tmp_path, command):

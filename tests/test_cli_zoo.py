@@ -197,7 +197,7 @@ def test_test_that_ends_with_an_error_is_none(zoo, tmp_path, monkeypatch):
         (['verify'], 'give names, or --all'),
         (['download', 'whole', '--all'], 'give names, or --all'),
         (['verify', 'hole'], "no model or reference is called 'hole'; there are whole, hrrm, bicubic, away"),
-        (['show', 'hole'], "no zoo model is called 'hole', did you mean rainrestore://whole"),
+        (['show', 'hole'], "no zoo model is called 'hole' (did you mean 'whole'?)"),
     ],
 )
 def test_mistakes_are_named(zoo, words, message, capsys):

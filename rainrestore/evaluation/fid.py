@@ -1,6 +1,5 @@
 """FID: how far apart restored and true faces are as two sets, by the features of one certain network."""
 
-import hashlib
 import os
 import warnings
 from collections.abc import Sequence
@@ -14,7 +13,8 @@ from torch.nn import functional as F
 
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import PEAK
-from rainrestore.evaluation.metrics import Sample
+from rainrestore.evaluation.metrics import HAS, PREDICTS, Sample, field
+from rainrestore.files import sha256_of
 from rainrestore.optional import optional_import
 from rainrestore.registry import METRICS
 
@@ -98,15 +98,11 @@ class FID(BaseMetric):
 
     def process(self, data_batch: Any, data_samples: Sequence[Sample]) -> None:
         """Add the features of each restored and each true face of a batch."""
-        for sample in data_samples:
-            for where, what, key in (
-                (sample.get('output', {}), 'restorer predicts', 'pred_img'),
-                (sample, 'data has', 'gt_img'),
-            ):
-                if key not in where:
-                    raise ConfigError(f'FID: the {what} no {key!r}; drop this metric')
-        restored = [sample['output']['pred_img'].detach() for sample in data_samples]
-        truth = [sample['gt_img'].to(face.device) for sample, face in zip(data_samples, restored, strict=True)]
+        restored = [field('FID', sample.get('output', {}), 'pred_img', PREDICTS).detach() for sample in data_samples]
+        truth = [
+            field('FID', sample, 'gt_img', HAS).to(face.device)
+            for sample, face in zip(data_samples, restored, strict=True)
+        ]
         self.results.extend(zip(self.features(restored), self.features(truth), strict=True))
 
     def features(self, pictures: Sequence[Tensor]) -> Tensor:
@@ -133,8 +129,7 @@ def _read(weights: str | None) -> dict[str, Any]:
     path = Path(named).expanduser()
     if not path.is_file():
         raise ConfigError(f'FID: {named}: no such file; {ask}')
-    with open(path, 'rb') as file:
-        found = hashlib.file_digest(file, 'sha256').hexdigest()
+    found = sha256_of(path)
     if found != WEIGHTS_SHA256:
         raise ConfigError(
             f'FID: {named}: these are not the weights that define it (sha256 {found[:8]}..., '

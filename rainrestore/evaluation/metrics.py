@@ -24,6 +24,29 @@ from rainrestore.registry import METRICS, MODELS
 Sample = Mapping[str, Any]
 
 
+def field(metric: str, values: Mapping[str, Any], key: str, owner: str) -> Any:
+    """A picture that a metric needs.
+
+    Args:
+        metric: Name of the metric, for the message.
+        values: A sample, or its ``output``.
+        key: Key of the picture.
+        owner: What should have it, such as ``'the restorer predicts'``.
+
+    Raises:
+        ConfigError: It is not there.
+    """
+    if key not in values:
+        raise ConfigError(
+            f'{metric}: {owner} no {key!r}, only {", ".join(sorted(values)) or "nothing"}; drop this metric or choose '
+            'another key'
+        )
+    return values[key]
+
+
+PREDICTS, HAS = 'the restorer predicts', 'the data has'
+
+
 class SampleMetric(BaseMetric):
     """A metric that is a mean over the images; a subclass's ``process`` adds name and value of each to ``results``.
 
@@ -105,17 +128,9 @@ class PairMetric(SampleMetric):
         """One value an image of N x C x H x W pictures in [0, 255], float64."""
 
     def _pair(self, sample: Sample) -> tuple[Tensor, Tensor]:
-        output = sample.get('output', {})
-        if self.pred_key not in output:
-            raise ConfigError(
-                f'{self.key}: the restorer predicts no {self.pred_key!r} (it predicts '
-                f'{", ".join(sorted(output)) or "nothing"}); drop this metric or choose its pred_key'
-            )
-        if self.gt_key not in sample:
-            raise ConfigError(f'{self.key}: the data has no {self.gt_key!r}; the metric needs a truth to compare with')
-        pred = output[self.pred_key].detach()
+        pred = field(self.key, sample.get('output', {}), self.pred_key, PREDICTS).detach()
         pred = (pred if self.on_device else pred.cpu()).double()
-        gt = sample[self.gt_key].detach().to(pred.device)
+        gt = field(self.key, sample, self.gt_key, HAS).detach().to(pred.device)
         if pred.shape != gt.shape:
             # Refused here, because a difference of unequal shapes may broadcast to a number that means nothing.
             raise ConfigError(
@@ -167,28 +182,15 @@ class _ConventionMetric(PairMetric):
     """A pair metric that may leave out a border or look at the luma alone.
 
     Args:
-        pred_key: As for :class:`PairMetric`.
-        gt_key: As for :class:`PairMetric`.
         crop_border: Pixels left out at each edge.
         convert_to: ``'Y'`` for the BT.601 luma, None for RGB.
-        optional: As for :class:`PairMetric`.
-        collect_device: As for :class:`SampleMetric`.
-        prefix: As for :class:`SampleMetric`.
+        **options: As for :class:`PairMetric`.
     """
 
     on_device = True
 
-    def __init__(
-        self,
-        pred_key: str = 'pred_img',
-        gt_key: str | None = None,
-        crop_border: int = 0,
-        convert_to: str | None = None,
-        optional: bool = False,
-        collect_device: str = 'gpu',
-        prefix: str | None = None,
-    ) -> None:
-        super().__init__(pred_key, gt_key, optional, collect_device, prefix)
+    def __init__(self, crop_border: int = 0, convert_to: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
         if convert_to not in (None, 'Y'):
             raise ConfigError(f"{self.name}: convert_to is 'Y' or None, not {convert_to!r}")
         self.crop_border = crop_border
@@ -338,15 +340,11 @@ class ParsingMIoU(BaseMetric):
         """Add one row of intersections, unions and annotated labels an image."""
         for sample in data_samples:
             output = sample.get('output', {})
-            if 'parsing' not in output or 'parsing' not in sample:
-                if self.optional:
-                    self.results.append(())
-                    continue
-                raise ConfigError(
-                    "ParsingMIoU: 'parsing' is missing in the "
-                    f'{"data" if "parsing" in output else "prediction"}; drop this metric'
-                )
-            pred, gt = output['parsing'].detach().float().cpu(), sample['parsing'].float().cpu()
+            if self.optional and ('parsing' not in output or 'parsing' not in sample):
+                self.results.append(())
+                continue
+            pred = field('ParsingMIoU', output, 'parsing', PREDICTS).detach().float().cpu()
+            gt = field('ParsingMIoU', sample, 'parsing', HAS).float().cpu()
             if pred.shape != gt.shape:
                 raise ConfigError(f'ParsingMIoU: the prediction is {tuple(pred.shape)}, the truth {tuple(gt.shape)}')
             if len(gt) != NUM_LABELS:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import PEAK
-from rainrestore.evaluation.metrics import Sample, SampleMetric
+from rainrestore.evaluation.metrics import PREDICTS, Sample, SampleMetric, field
 from rainrestore.optional import optional_import, packaged_file
 from rainrestore.registry import METRICS
 
@@ -71,16 +71,10 @@ class NIQE(SampleMetric):
         """Add name and value of each picture of a batch."""
         for sample in data_samples:
             output = sample.get('output', {})
-            if self.pred_key in output:
-                picture = output[self.pred_key].detach()
+            value = math.nan
+            if not self.optional or self.pred_key in output:
+                picture = field(self.key, output, self.pred_key, PREDICTS).detach()
                 value = self.score(picture if self.pred_key == 'pred_img' else picture * PEAK)
-            elif self.optional:
-                value = math.nan
-            else:
-                raise ConfigError(
-                    f'{self.key}: the restorer predicts no {self.pred_key!r} (it predicts '
-                    f'{", ".join(sorted(output)) or "nothing"}); drop this metric or choose its pred_key'
-                )
             self.results.append((str(sample.get('name', '')), value))
 
     def score(self, picture: Tensor) -> float:

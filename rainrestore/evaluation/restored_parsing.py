@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from rainrestore.checkpoints import load_weights
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import PEAK
-from rainrestore.evaluation.metrics import Sample, SampleMetric, annotated, label_overlap
+from rainrestore.evaluation.metrics import HAS, PREDICTS, Sample, SampleMetric, annotated, field, label_overlap
 from rainrestore.labels import NUM_LABELS
 from rainrestore.registry import METRICS, MODELS
 
@@ -91,12 +91,10 @@ class RestoredParsingMIoU(SampleMetric):
 
     def _scores(self, sample: Sample) -> tuple[float, float]:
         output = sample.get('output', {})
-        for where, what, key in ((output, 'restorer predicts', 'pred_img'), (sample, 'data has', 'parsing')):
-            if key not in where:
-                if self.optional:
-                    return math.nan, math.nan
-                raise ConfigError(f'RestoredParsingMIoU: the {what} no {key!r}; drop this metric')
-        truth = sample['parsing'].float().cpu()
+        if self.optional and ('pred_img' not in output or 'parsing' not in sample):
+            return math.nan, math.nan
+        face = field('RestoredParsingMIoU', output, 'pred_img', PREDICTS).detach()
+        truth = field('RestoredParsingMIoU', sample, 'parsing', HAS).float().cpu()
         if len(truth) != NUM_LABELS:
             if self.optional:
                 return math.nan, math.nan
@@ -105,7 +103,7 @@ class RestoredParsingMIoU(SampleMetric):
                 f'not {len(truth)} channels'
             )
         valid = annotated(sample, NUM_LABELS)
-        restored = self._score(output['pred_img'].detach().cpu().float() / PEAK, truth, valid)
+        restored = self._score(face.cpu().float() / PEAK, truth, valid)
         if 'gt_img' not in sample:
             return restored, math.nan
         return restored, self._score(sample['gt_img'].cpu().float() / PEAK, truth, valid)

@@ -1,6 +1,5 @@
 """The zoo's single source: ``model-index.yml``, its models and what is known about each."""
 
-import difflib
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,7 @@ import yaml
 from rainrestore.checkpoints import ZOO_SCHEME
 from rainrestore.errors import CheckpointError
 from rainrestore.files import whole_file
+from rainrestore.suggest import did_you_mean
 from rainrestore.zoo.schema import ZooIndexError, check_index
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -157,10 +157,8 @@ def zoo_entry(name: str, zoo: Zoo | None = None) -> Entry:
     name = name.removeprefix(ZOO_SCHEME)
     known = models(zoo)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        guess = f', did you mean {ZOO_SCHEME}{near[0]}?' if near else '.'
         listed = ', '.join(sorted(known)) or 'none'
         own = Zoo.own() if zoo is None else None
         empty = f'. {ZOO_VARIABLE} is set, and there is no {own.index}' if own and not own.index.is_file() else ''
-        raise CheckpointError(f'no zoo model is called {name!r}{guess} Models: {listed}{empty}')
+        raise CheckpointError(f'no zoo model is called {name!r}{did_you_mean(name, known)}. Models: {listed}{empty}')
     return known[name]

@@ -1,12 +1,12 @@
 """What an index of models may say, and how it is told what it says wrongly."""
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from rainrestore.errors import RainRestoreError
+from rainrestore.suggest import did_you_mean
 
 
 class ZooIndexError(RainRestoreError):
@@ -186,8 +186,7 @@ def _check(entry: Mapping[str, Any], keys: Mapping[str, Key], where: str, others
             raise ZooIndexError(f'{where}: {name} is {_short(entry[name])}, and should be {key.kind.said}')
     unknown = [name for name in entry if name not in keys]
     if unknown and not others:
-        near = difflib.get_close_matches(str(unknown[0]), keys, n=1)
-        guess = f', did you mean {near[0]}?' if near else f'; there are {", ".join(keys)}'
+        guess = did_you_mean(str(unknown[0]), keys) or f'; the keys are {", ".join(keys)}'
         raise ZooIndexError(f'{where}: {unknown[0]!r} is no key of it{guess}')
 
 
@@ -237,8 +236,7 @@ def _check_parts(name: str, models: Mapping[str, Any], above: tuple[str, ...], o
 
 def _among(name: str, known: Iterable[str], where: str, what: str) -> None:
     if name not in (known := list(known)):
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        guess = f', did you mean {near[0]}?' if near else f'; there are {", ".join(known) or "none"}'
+        guess = did_you_mean(name, known) or f'; there are {", ".join(known) or "none"}'
         raise ZooIndexError(f'{where} names the {what} {name!r}, which is none{guess}')
 
 
