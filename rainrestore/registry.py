@@ -82,7 +82,7 @@ def _child(parent: _root.Registry, *rooms: str) -> _root.Registry:
 
 MODELS = _child(_root.MODELS, 'models')
 DATASETS = _child(_root.DATASETS, 'datasets')
-TRANSFORMS = _child(_root.TRANSFORMS, 'datasets')
+TRANSFORMS = _child(_root.TRANSFORMS, 'datasets.transforms')
 METRICS = _child(_root.METRICS, 'evaluation')
 EVALUATOR = _child(_root.EVALUATOR, 'evaluation')
 HOOKS = _child(_root.HOOKS, 'engine')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rainrestore.datasets import FlipFace
+from rainrestore.datasets.transforms import FlipFace
 
 
 def sample() -> dict:

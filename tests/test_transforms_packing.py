@@ -10,7 +10,8 @@ import torch
 
 pytest.importorskip('mmagic')
 
-from rainrestore.datasets import FaceDataset, PackFaceInputs
+from rainrestore.datasets import FaceDataset
+from rainrestore.datasets.transforms import PackFaceInputs
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pickle
 import numpy as np
 import pytest
 
-from rainrestore.datasets import PALETTE, ParsingTarget
+from rainrestore.datasets import PALETTE
+from rainrestore.datasets.transforms import ParsingTarget
 
 
 def loop_average(planes: np.ndarray, scale: int) -> np.ndarray:

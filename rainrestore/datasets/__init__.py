@@ -1,16 +1,15 @@
-"""Data sets of faces with label maps, and the transforms that make samples of them."""
+"""Data sets: faces with label maps, and pairs of pictures. The steps of a pipeline are in ``datasets.transforms``."""
 
 from rainrestore.datasets.collate import collate_in_one_piece
 from rainrestore.datasets.face_dataset import FaceDataset
 from rainrestore.datasets.paired_dataset import PairedDataset
 from rainrestore.datasets.sampling import ResumableSampler, SeededSamples
-from rainrestore.datasets.transforms import FlipFace, PackFaceInputs, ParsingTarget, ScaleAwareHeavyRain
 from rainrestore.errors import DatasetError, ImageFileError
 from rainrestore.image_io import list_images, read_image, read_mask
 from rainrestore.labels import FLIP_PAIRS, LABELS, NUM_LABELS, PALETTE, PORTRAIT_LABELS, flip_labels
 
 __all__ = [
-    'FLIP_PAIRS', 'LABELS', 'NUM_LABELS', 'PALETTE', 'PORTRAIT_LABELS', 'DatasetError', 'FaceDataset', 'FlipFace',
-    'ImageFileError', 'PackFaceInputs', 'PairedDataset', 'ParsingTarget', 'ResumableSampler', 'ScaleAwareHeavyRain',
-    'SeededSamples', 'collate_in_one_piece', 'flip_labels', 'list_images', 'read_image', 'read_mask',
+    'FLIP_PAIRS', 'LABELS', 'NUM_LABELS', 'PALETTE', 'PORTRAIT_LABELS', 'DatasetError', 'FaceDataset',
+    'ImageFileError', 'PairedDataset', 'ResumableSampler', 'SeededSamples', 'collate_in_one_piece', 'flip_labels',
+    'list_images', 'read_image', 'read_mask',
 ]  # fmt: skip

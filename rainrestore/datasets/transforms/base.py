@@ -1,4 +1,4 @@
-"""Base class of the transforms; follows mmcv's ``BaseTransform`` without needing mmcv."""
+"""The base class of pipeline steps and the random numbers that they share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from typing import Any
 import numpy as np
 
 from rainrestore.physics import seeded_rng
+
+try:
+    from mmcv.transforms import BaseTransform
+except ImportError:
+    # The core installation has no mmcv, and no other transforms to stand beside.
+    BaseTransform = object
 
 
 def check_seed(seed: int | None, caller: str) -> int | None:
@@ -43,8 +49,12 @@ def sample_rng(seed: int | None, name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(np.random.bytes(16), 'little')))
 
 
-class FaceTransform(ABC):
-    """One step of a pipeline: changes the dict of one sample and returns it."""
+class FaceTransform(BaseTransform, ABC):
+    """One step of a pipeline: takes the dict of one sample, changes it and returns it.
+
+    It is mmcv's ``BaseTransform`` where mmcv is installed, so that one pipeline may mix transforms of this package, of
+    mmcv (``type='mmcv.RandomApply'``) and of mmagic (``type='mmagic.RandomJPEGCompression'``).
+    """
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         return self.transform(results)
