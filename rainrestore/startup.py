@@ -79,7 +79,8 @@ class _Finder(MetaPathFinder, Loader):
 class _WithoutTransformers(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         """Run the module while ``import transformers`` fails, and register Adafactor as a function that imports it."""
-        hidden = sys.modules.setdefault('transformers', None)  # type: ignore[arg-type]  (None is how an import fails)
+        # None is how Python lets an import fail.
+        hidden = sys.modules.setdefault('transformers', None)  # type: ignore[arg-type]
         try:
             super().exec_module(module)
         finally:
@@ -90,4 +91,4 @@ class _WithoutTransformers(SourceFileLoader):
             return importlib.import_module('transformers').Adafactor(*args, **options)
 
         if hidden is None:
-            module.OPTIMIZERS.register_module(name='Adafactor', module=adafactor)  # type: ignore[attr-defined]
+            module.OPTIMIZERS.register_module(name='Adafactor', module=adafactor)

@@ -1,4 +1,4 @@
-"""What an index of models may say, and how it is told what it says wrongly."""
+"""The keys and values of a zoo's index, and their check."""
 
 import math
 import re
@@ -13,18 +13,17 @@ class ZooIndexError(RainRestoreError):
     """The index of a zoo has an entry or a key that it cannot have; the message names both."""
 
 
-class Kind(NamedTuple):
-    """What the value of a key is: in words, and as a test."""
+class Rule(NamedTuple):
+    """A rule for the value of a key: a description, a test, and whether the key has to be there."""
 
-    said: str
-    holds: Callable[[Any], bool]
-
-
-class Key(NamedTuple):
-    """A key of a mapping: of what kind its value is, and whether it has to be there."""
-
-    kind: Kind
+    description: str
+    is_valid: Callable[[Any], bool]
     required: bool = False
+
+
+def required(rule: Rule) -> Rule:
+    """The same rule for a key that has to be there."""
+    return rule._replace(required=True)
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
@@ -43,99 +42,101 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(map(holds, value))
+def _list_of(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(is_valid, value))
 
 
-def _names_with(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, dict) and all(isinstance(name, str) and holds(value[name]) for name in value)
+def _names_with(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, dict) and all(isinstance(name, str) and is_valid(value[name]) for name in value)
+    )
 
 
 NAME_PATTERN = r'[a-z0-9_]+'
 _is_name = _matches(NAME_PATTERN)
 
-TEXT = Kind('a text', _is_text)
-TEXTS = Kind('a list of texts', _list_of(_is_text))
-COUNT = Kind('a whole number', _is_count)
-NUMBER = Kind('a number', _is_number)
-NAME = Kind('a name of lower-case letters, digits and _', _is_name)
-NAMES = Kind('a list of names', _list_of(_is_name))
+TEXT = Rule('a text', _is_text)
+TEXTS = Rule('a list of texts', _list_of(_is_text))
+COUNT = Rule('a whole number', _is_count)
+NUMBER = Rule('a number', _is_number)
+NAME = Rule('a name of lower-case letters, digits and _', _is_name)
+NAMES = Rule('a list of names', _list_of(_is_name))
 #: A file of the zoo's own folder: no name that leads out of it, and none that is hidden.
-WEIGHTS = Kind('the name of a .safetensors file, without a folder', _matches(r'\w[\w.-]*\.safetensors'))
-LOG = Kind('the name of a .json file, without a folder', _matches(r'\w[\w.-]*\.json'))
-CONFIG = Kind('the path of a .py file', _matches(r'.+\.py'))
-SHA256 = Kind('64 hexadecimal digits', _matches(r'[0-9a-f]{64}'))
-SWITCH = Kind('true or false', lambda value: isinstance(value, bool))
-MAPPING = Kind('names with values', _names_with(lambda value: True))
-PARTS = Kind('slots with the names of models', _names_with(_is_name))
-TEXTS_BY_NAME = Kind('names with texts', _names_with(_is_text))
-METRICS = Kind('names with numbers', lambda value: bool(value) and _names_with(_is_number)(value))
-MAPPINGS = Kind('a list of names with values', _list_of(MAPPING.holds))
-INTERVAL = Kind(
+WEIGHTS = Rule('the name of a .safetensors file, without a folder', _matches(r'\w[\w.-]*\.safetensors'))
+LOG = Rule('the name of a .json file, without a folder', _matches(r'\w[\w.-]*\.json'))
+CONFIG = Rule('the path of a .py file', _matches(r'.+\.py'))
+SHA256 = Rule('64 hexadecimal digits', _matches(r'[0-9a-f]{64}'))
+SWITCH = Rule('true or false', lambda value: isinstance(value, bool))
+MAPPING = Rule('names with values', _names_with(lambda value: True))
+PARTS = Rule('slots with the names of models', _names_with(_is_name))
+TEXTS_BY_NAME = Rule('names with texts', _names_with(_is_text))
+METRICS = Rule('names with numbers', lambda value: bool(value) and _names_with(_is_number)(value))
+MAPPINGS = Rule('a list of names with values', _list_of(MAPPING.is_valid))
+INTERVAL = Rule(
     'a difference and the two ends of its interval', lambda value: _list_of(_is_number)(value) and len(value) == 3
 )
 
 TOP = {
-    'Collections': Key(MAPPINGS),
-    'Datasets': Key(MAPPINGS),
-    'Licences': Key(TEXTS_BY_NAME),
-    'Models': Key(MAPPINGS, required=True),
-    'References': Key(MAPPINGS),
-    'Comparisons': Key(MAPPINGS),
+    'Collections': MAPPINGS,
+    'Datasets': MAPPINGS,
+    'Licences': TEXTS_BY_NAME,
+    'Models': required(MAPPINGS),
+    'References': MAPPINGS,
+    'Comparisons': MAPPINGS,
 }
-COLLECTION = {'Name': Key(TEXT, required=True), 'Metadata': Key(MAPPING), 'Paper': Key(MAPPING), 'README': Key(TEXT)}
-DATASET = {'Name': Key(TEXT, required=True), 'Faces': Key(COUNT, required=True), 'Description': Key(TEXT)}
+COLLECTION = {'Name': required(TEXT), 'Metadata': MAPPING, 'Paper': MAPPING, 'README': TEXT}
+DATASET = {'Name': required(TEXT), 'Faces': required(COUNT), 'Description': TEXT}
 #: What is known of a training. Others than these are whatever the publisher says.
 METADATA = {
-    'Training Data': Key(TEXT),
-    'Faces': Key(COUNT),
-    'Seed': Key(COUNT),
-    'Hardware': Key(TEXT),
-    'Hours': Key(NUMBER),
-    'Rain': Key(TEXT),
-    'Pretrained': Key(NAMES),
-    'Schedule': Key(TEXT),
-    'Training Config': Key(CONFIG),
-    'Parameters': Key(COUNT),
-    'Commands': Key(TEXTS),
+    'Training Data': TEXT,
+    'Faces': COUNT,
+    'Seed': COUNT,
+    'Hardware': TEXT,
+    'Hours': NUMBER,
+    'Rain': TEXT,
+    'Pretrained': NAMES,
+    'Schedule': TEXT,
+    'Training Config': CONFIG,
+    'Parameters': COUNT,
+    'Commands': TEXTS,
 }
 MODEL = {
-    'Name': Key(NAME, required=True),
-    'In Collection': Key(TEXT),
-    'Task': Key(TEXT),
-    'Config': Key(CONFIG, required=True),
-    'Metadata': Key(MAPPING, required=True),
-    'Results': Key(MAPPINGS),
-    'Audit': Key(MAPPING),
-    'Weights': Key(WEIGHTS, required=True),
-    'SHA256': Key(SHA256, required=True),
-    'Bytes': Key(COUNT, required=True),
-    'Parts': Key(PARTS),
-    'Licence': Key(TEXT, required=True),
-    'Log': Key(LOG),
+    'Name': required(NAME),
+    'In Collection': TEXT,
+    'Task': TEXT,
+    'Config': required(CONFIG),
+    'Metadata': required(MAPPING),
+    'Results': MAPPINGS,
+    'Audit': MAPPING,
+    'Weights': required(WEIGHTS),
+    'SHA256': required(SHA256),
+    'Bytes': required(COUNT),
+    'Parts': PARTS,
+    'Licence': required(TEXT),
+    'Log': LOG,
     # setup.py leaves the weights of others out.
-    'In Wheel': Key(SWITCH),
+    'In Wheel': SWITCH,
 }
 #: What models are measured against, whose weights, if it has any of its own, are not in the zoo.
 REFERENCE = {
-    'Name': Key(NAME, required=True),
-    'Title': Key(TEXT, required=True),
+    'Name': required(NAME),
+    'Title': required(TEXT),
     # Face restoration, where none is said.
-    'Task': Key(TEXT),
-    'Config': Key(CONFIG, required=True),
-    'Checkpoint': Key(TEXT, required=True),
-    'Metadata': Key(MAPPING),
-    'Results': Key(MAPPINGS),
+    'Task': TEXT,
+    'Config': required(CONFIG),
+    'Checkpoint': required(TEXT),
+    'Metadata': MAPPING,
+    'Results': MAPPINGS,
 }
 #: What each part of a model is worth, in words.
-AUDIT = {'Dataset': Key(TEXT, required=True), 'Verdicts': Key(TEXTS_BY_NAME, required=True)}
-RESULT = {'Task': Key(TEXT), 'Dataset': Key(TEXT, required=True), 'Metrics': Key(METRICS, required=True)}
+AUDIT = {'Dataset': required(TEXT), 'Verdicts': required(TEXTS_BY_NAME)}
+RESULT = {'Task': TEXT, 'Dataset': required(TEXT), 'Metrics': required(METRICS)}
 COMPARISON = {
-    'Model': Key(NAME, required=True),
-    'Reference': Key(NAME, required=True),
-    'Dataset': Key(TEXT, required=True),
-    'PSNR': Key(INTERVAL, required=True),
-    'SSIM': Key(INTERVAL),
+    'Model': required(NAME),
+    'Reference': required(NAME),
+    'Dataset': required(TEXT),
+    'PSNR': required(INTERVAL),
+    'SSIM': INTERVAL,
 }
 
 #: Those whose entries have names.
@@ -177,13 +178,13 @@ def check_metadata(metadata: Mapping[str, Any], where: str) -> None:
     _check(metadata, METADATA, where, others=True)
 
 
-def _check(entry: Mapping[str, Any], keys: Mapping[str, Key], where: str, others: bool = False) -> None:
-    for name, key in keys.items():
+def _check(entry: Mapping[str, Any], keys: Mapping[str, Rule], where: str, others: bool = False) -> None:
+    for name, rule in keys.items():
         if name not in entry:
-            if key.required:
-                raise ZooIndexError(f'{where}: {name} is missing; it is {key.kind.said}')
-        elif not key.kind.holds(entry[name]):
-            raise ZooIndexError(f'{where}: {name} is {_short(entry[name])}, and should be {key.kind.said}')
+            if rule.required:
+                raise ZooIndexError(f'{where}: {name} is missing; it is {rule.description}')
+        elif not rule.is_valid(entry[name]):
+            raise ZooIndexError(f'{where}: {name} is {_short(entry[name])}, and should be {rule.description}')
     unknown = [name for name in entry if name not in keys]
     if unknown and not others:
         guess = did_you_mean(str(unknown[0]), keys) or f'; the keys are {", ".join(keys)}'
