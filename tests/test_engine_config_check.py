@@ -134,6 +134,16 @@ def test_what_another_package_holds_is_its_own() -> None:
         check_component(dict(type=type('Closed', (), {'__init__': lambda self, block: None}), blok=1), 'model', MODELS)
 
 
+def test_scales_that_differ(face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ['train_dataloader.batch_size=2', 'train_dataloader.num_workers=0',
+             'train_dataloader.persistent_workers=False', 'val_dataloader.num_workers=0',
+             'val_dataloader.persistent_workers=False', 'model.generator.scale=2']  # fmt: skip
+    words = ['--data', str(face_folder), '--work-dir', str(tmp_path / 'run'), '--cfg-options', *small]
+    assert main(['train', 'swinir_x4', *words]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert '64x64' in error and '128x128' in error and 'model.generator' in error
+
+
 SLOTS = ('rain_removal', 'face_parser', 'discriminator', 'local_discriminators', 'pixel_loss', 'perceptual_loss',
          'rain_loss', 'parameter_loss', 'parsing_loss', 'local_discriminators.eyes',
          'local_discriminators.lips')  # fmt: skip

@@ -4,7 +4,7 @@ rainrestore list                 every component of this package, by kind
 rainrestore list losses          one kind
 rainrestore list FCGGenerator    what it computes and its arguments
 
-A config may also name components of mmengine and mmagic (docs/mmagic.md).
+A config may also name components of mmengine and mmagic.
 """
 
 import argparse

@@ -9,6 +9,7 @@ from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
+from rainrestore.errors import ConfigError
 from rainrestore.models.losses.adversarial import AdversarialLoss
 from rainrestore.models.restorers.base import BaseRestorer, build_slot
 
@@ -100,7 +101,17 @@ class AdversarialRestorer(BaseRestorer):
         return self.picture_losses(face, truth, inputs), face, truth
 
     def picture_losses(self, face: Tensor, truth: Tensor, inputs: Tensor) -> dict[str, Tensor]:
-        """The losses between H^ and H: ``loss_pixel`` and ``loss_vgg``, where their slots are filled."""
+        """The losses between H^ and H: ``loss_pixel`` and ``loss_vgg``, where their slots are filled.
+
+        Raises:
+            ConfigError: H^ has another size than H.
+        """
+        if face.shape != truth.shape:
+            sizes = [f'{picture.shape[-1]}x{picture.shape[-2]}' for picture in (face, truth)]
+            raise ConfigError(
+                f'the network restores pictures of {sizes[0]}, and the ground truth has {sizes[1]}: the scale of '
+                'model.generator and those of the transforms must agree'
+            )
         slots = {'loss_pixel': self.pixel_loss, 'loss_vgg': self.perceptual_loss}
         return {name: loss(face, truth) for name, loss in slots.items() if loss is not None}
 
