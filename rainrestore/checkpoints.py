@@ -383,7 +383,7 @@ def load_from_zoo(filename: str, map_location: str | torch.device | None = None)
 
 
 @CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
-def load_from_url(filename: str, map_location: Any = None, **_: Any) -> Any:
+def load_from_url(filename: str, map_location: Any = None, **progress: Any) -> Any:
     """mmengine's loader for an address, which fetches nothing without a SHA-256 to compare it with.
 
     The digest is that of the name, as torchvision has it (``NAME-0123abcd.pth``, its first 8 digits or more), or stands

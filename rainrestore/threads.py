@@ -41,6 +41,16 @@ def divided_threads(parts: int) -> Iterator[None]:
         torch.set_num_threads(count)
 
 
+def compute_alone() -> None:
+    """Let torch compute with one thread in this process."""
+    torch.set_num_threads(1)
+
+
+# A forked child has none of its parent's threads, and would wait for them in its first operation.
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=compute_alone)
+
+
 def free_cores() -> int:
     """Cores that this process may use and others leave idle, measured over ``PERIOD`` seconds, rounded."""
     cores = os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else set(range(os.cpu_count() or 1))

@@ -284,6 +284,34 @@ def test_inferencer_gives_what_the_restorer_gives(restorer, bicubic, rainy, tmp_
     assert output.streak.shape == (3, 32, 32)
 
 
+FORKED = """
+import os, pickle, signal, sys
+import numpy as np, torch
+import rainrestore
+from rainrestore.apis import PhotoRestorer
+torch.set_num_threads(2)
+restorer = rainrestore.Restorer('fcg_gan_x4', device='cpu')
+picture = np.load(sys.argv[1])
+face = restorer(picture).astype(int)
+again = pickle.loads(pickle.dumps(PhotoRestorer(restorer))).restorer
+assert abs(again(picture) - face).max() <= 1
+if os.fork() == 0:
+    signal.alarm(120)
+    assert torch.get_num_threads() == 1
+    os._exit(0 if abs(restorer(picture) - face).max() <= 1 else 1)
+assert os.wait()[1] == 0
+assert torch.get_num_threads() == 2
+"""
+
+
+def test_it_works_in_a_forked_child_and_pickled(tmp_path, rainy):
+    """The threads of the parent are not forked with it: an operation that waits for them never ends."""
+    np.save(tmp_path / 'rainy.npy', rainy[0])
+    command = [sys.executable, '-W', 'ignore', '-c', FORKED, str(tmp_path / 'rainy.npy')]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
 def test_installed_without_its_checkout_it_finds_its_models(tmp_path, rainy, restorer):
     """Built from a copy, so that building writes nothing into the repository, which is then gone."""

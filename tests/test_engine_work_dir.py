@@ -143,6 +143,13 @@ def test_errors_of_other_files_pass(tmp_path: Path) -> None:
     assert logging.raiseExceptions
 
 
+def test_output_folder_of_a_test_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip('mmagic')
+    (tmp_path / 'out').write_text('a file')
+    assert main(['test', 'bicubic_x4', 'none', '--out', str(tmp_path / 'out')]) == 2
+    assert 'out cannot be written: File exists' in capsys.readouterr().err
+
+
 def test_full_disk_in_any_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def full(args: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), 'o/face.png')

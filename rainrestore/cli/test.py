@@ -77,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.engine.config_files import default_work_dir
     from rainrestore.engine.processes import joined
     from rainrestore.engine.screen import RestorationRunner, ScreenHook, warnings_in_log
+    from rainrestore.engine.work_dir import writable
     from rainrestore.errors import ConfigError
     from rainrestore.threads import limit_threads
 
@@ -98,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
             'CUDA_VISIBLE_DEVICES is empty'
         )
     config.launcher = args.launcher
-    with warnings_in_log(), joined(args.launcher, config):
+    with writable(out), warnings_in_log(), joined(args.launcher, config):
         runner = RestorationRunner.from_cfg(config)
         runner.register_hook(ScreenHook(args.config, args.checkpoint))
         if args.checkpoint != NO_CHECKPOINT:

@@ -168,7 +168,7 @@ def _is_history(buffer: HistoryBuffer) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 0
 
 
 def _no_run(source: object, why: str) -> CheckpointError:

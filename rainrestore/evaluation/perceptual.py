@@ -1,7 +1,6 @@
 """LPIPS: how different two pictures look, by the features of an ImageNet network."""
 
 import os
-import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rainrestore.errors import ConfigError
+from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.evaluation.functional import PEAK
 from rainrestore.evaluation.metrics import PairMetric
 from rainrestore.optional import installer
 from rainrestore.registry import METRICS
+from rainrestore.torch_files import read_torch_file
 
 BACKBONE_VARIABLE = 'RAINRESTORE_LPIPS_BACKBONE'
 
@@ -115,8 +115,8 @@ def _read(path: Path, origin: str) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f'LPIPS: {origin}: no such file')
     try:
-        state = torch.load(path, map_location='cpu', weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        state = read_torch_file(path, 'cpu')
+    except CheckpointError as error:
         raise ConfigError(f'LPIPS: {origin}: not a file of weights, or damaged ({error})') from error
     if not isinstance(state, dict):
         raise ConfigError(f'LPIPS: {origin}: holds a {type(state).__name__}, not a state dict')

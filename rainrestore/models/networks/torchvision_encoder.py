@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from rainrestore.checkpoints import load_checkpoint
 from rainrestore.errors import ConfigError
 from rainrestore.optional import optional_import
 from rainrestore.registry import MODELS
@@ -86,7 +87,7 @@ class TorchvisionEncoder(nn.Module):
 
     @staticmethod
     def _load(network: nn.Module, name: str, path: str) -> None:
-        state = torch.load(path, map_location='cpu', weights_only=True)
+        state = load_checkpoint(path)['state_dict']
         own = network.state_dict()
         wrong = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
         # the classifier is cut off, and old files do not count the batches
