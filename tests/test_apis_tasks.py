@@ -45,15 +45,17 @@ def test_default_model_of_each_task_is_for_it(task) -> None:
 @pytest.mark.parametrize(
     ('declared', 'message'),
     [
-        (dict(task='windows'), r"mine: restoration.task is one of faces, .*got 'windows'"),
+        (dict(task='windows'), r"mine: restoration\.task is one of faces, .*got 'windows'"),
         (dict(size=0), 'restoration.size is a side in pixels, got 0'),
-        (dict(side=3), 'restoration has task, size, got side'),
+        (dict(side=3), 'restoration has task, size, transmission, got side'),
+        (dict(transmission=2), 'restoration.transmission is in 0..1, got 2'),
     ],
 )
 def test_declarations_that_are_none(declared, message) -> None:
     with pytest.raises(ConfigError, match=message):
         Purpose.of(Config(dict(restoration=declared)), 'mine')
-    assert Purpose.of(Config(), 'mine') == Purpose('faces', 32)
+    purpose = Purpose.of(Config(), 'mine')
+    assert (purpose.task, purpose.size) == ('faces', 32)
 
 
 @pytest.mark.parametrize(('height', 'width'), [(100, 130), (64, 64), (65, 40), (9, 200), (300, 64)])

@@ -16,13 +16,18 @@ from rainrestore.apis.derain import derain, removes_rain
 from rainrestore.apis.inputs import PictureError, named, split, to_picture
 from rainrestore.apis.restorer import SMALLEST_SIDE, Restoration, Restorer
 from rainrestore.errors import ConfigError
-from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector, build_detector, cut, find_faces, paste
+from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector, add_change, build_detector, cut, find_faces
 from rainrestore.faces.detection import TURNS
-from rainrestore.physics import quantise
+from rainrestore.faces.fusion import Decision, RainEstimate, decide, face_mask, fuse
+from rainrestore.physics import quantise, resize
 from rainrestore.visualization.sheets import picture_grid
 
 Background = Literal['keep', 'derain']
 
+#: What estimates rain for a network that was not supervised to.
+ESTIMATOR = 'hrrm_plus_x4'
+#: Below this nothing of a change is seen.
+LEAST_WEIGHT = 1 / 64
 #: Colours of a preview.
 MARK = (255, 220, 0)
 OUTLINE = (0, 0, 0)
@@ -40,11 +45,13 @@ class RestoredFace:
         crop: where it is.
         score: of the detector; 1 for one that a person marked.
         restoration: what the network made of it; ``restoration.face`` has the network's size, not the photo's.
+        weight: how much of its correction the photo shows, 0..1; 0 is a face that was left as it is.
     """
 
     crop: FaceCrop
     score: float
     restoration: Restoration
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +90,13 @@ class PhotoRestorer:
 
     Faces are looked for in the photo without rain first (:func:`~rainrestore.apis.derain.derain`), then in the photo as
     it is, both upright and, if nothing is found, turned. Each is cut out as CelebA-HQ's are, from the photo as it is,
-    restored by ``restorer``, which brings it down to the size that it was trained on, and blended into the photo under
-    a soft ellipse. The photo keeps its resolution: a face of 300 pixels is shown as the network's 128, enlarged.
+    restored by ``restorer``, which brings it down to the size that it was trained on, and blended into the photo where
+    its skin and hair are, or under a soft ellipse.
+
+    **Never worse than the photo.** S, T, A and J of each face are estimated first
+    (:class:`~rainrestore.faces.RainEstimate`). The correction fades out where they are beyond what the network was
+    trained on, or where there is neither a veil nor streaks; such a face is left as it is, with a note. Above the
+    network's size a face keeps the photo's own detail (:func:`~rainrestore.faces.fuse`).
 
     Args:
         restorer: what restores a face.
@@ -94,6 +106,11 @@ class PhotoRestorer:
         boxes: photo's path -> its faces, as :func:`rainrestore.faces.read_boxes` gives them: then nothing is looked
             for, no detector is built, and a photo that is not among them is refused.
         turns: degrees by which a photo is turned if it shows no upright face; none saves the time.
+        strength: how much of the correction is applied, above 0 and at most 1.
+        keep_colour: whether faces keep the photo's colours; None: those over which no veil is estimated.
+        estimator: what estimates S, T, A and J of a face. ``'auto'`` is the restorer itself if these were supervised in
+            its training, else ``hrrm_plus_x4``; None, for what is no network against rain, pastes faces as they are
+            restored.
 
     Attributes:
         fingerprint: SHA-256 over that of ``restorer`` and all of the above.
@@ -110,10 +127,18 @@ class PhotoRestorer:
         background: Background = 'keep',
         boxes: Mapping[Path, Sequence[FaceCrop]] | None = None,
         turns: Sequence[float] = TURNS,
+        strength: float = 1.0,
+        keep_colour: bool | None = None,
+        estimator: Restorer | Literal['auto'] | None = 'auto',
     ) -> None:
+        if not 0 < strength <= 1:
+            raise ConfigError(f'strength is above 0 and at most 1, got {strength}')
         if background not in ('keep', 'derain'):
             raise ConfigError(f"background is 'keep' or 'derain', got {background!r}")
         self.restorer = restorer
+        self.strength = strength
+        self.keep_colour = keep_colour
+        self.estimator = _estimator_of(restorer) if estimator == 'auto' else estimator
         self.background = background
         self.boxes = boxes
         self.turns = tuple(turns)
@@ -161,7 +186,7 @@ class PhotoRestorer:
         photo = picture if picture.dtype == np.uint8 else quantise(picture)
         faces, clear = self.found_in(photo, name, crops)
         result = self.restore_faces(photo, faces, clear, name)
-        if not result.faces:
+        if not any(face.weight for face in result.faces) and (self.background == 'keep' or not result.faces):
             raise PictureError(name, f'none of its faces can be restored: {"; ".join(result.notes)}')
         return result
 
@@ -206,15 +231,22 @@ class PhotoRestorer:
         notes, kept = _sorted_out(faces, photo)
         if restorations is None:
             (restorations,) = self.restore_crops([photo], [faces], [name])
+        pictures = [cut(photo, face.crop) for face in kept]
+        rains = self._rains(restorations)
         result = photo.copy() if self.background == 'keep' or clear is None else clear
         restored = []
-        for face, restoration in zip(kept, restorations, strict=True):
+        for face, picture, restoration, rain in zip(kept, pictures, restorations, rains, strict=True):
             if steady is not None:
                 restoration = replace(restoration, face=steady(face, restoration.face))
-            paste(result, restoration.face, face.crop)
-            restored.append(RestoredFace(face.crop, face.score, restoration))
-            enlarged = face.crop.side / restoration.face.shape[0]
-            if enlarged > ENLARGED:
+            weight = self._apply(result, face.crop, picture, restoration, rain)
+            restored.append(RestoredFace(face.crop, face.score, restoration, weight))
+            if weight == 0:
+                notes.append(
+                    f'{_place(face.crop)} shows no rain of the kind that {self.restorer.name} was trained on, '
+                    'and was left as it is'
+                )
+            elif rain is None and face.crop.side > ENLARGED * restoration.face.shape[0]:
+                enlarged = face.crop.side / restoration.face.shape[0]
                 notes.append(f'{_place(face.crop)} is shown {enlarged:.1f} times larger than the network restores it, '
                              'softer than the photo around it')  # fmt: skip
         return PhotoRestoration(result, tuple(restored), tuple(notes), len(faces))
@@ -229,6 +261,41 @@ class PhotoRestorer:
                   for number in range(len(found))]  # fmt: skip
         restored = iter(self.restorer.restore(crops, called))
         return [list(itertools.islice(restored, len(found))) for found in kept]
+
+    def _rains(self, restorations: Sequence[Restoration]) -> list[RainEstimate | None]:
+        """The rain over each face, with a veil no brighter than its darkest pixels."""
+        if self.estimator is None:
+            return [None] * len(restorations)
+        rains: list[RainEstimate | None] = []
+        for item in restorations:
+            if self.estimator is self.restorer:
+                found = {name: getattr(item, name) for name in 'JSTA'}
+            else:
+                found = {name: maps[0] for name, maps in self.estimator.remove_rain(item.I[None]).items()}
+            rains.append(RainEstimate(*(found[name] for name in 'JSTA')).bounded(item.I))
+        return rains
+
+    def _apply(
+        self, result: np.ndarray, crop: FaceCrop, picture: np.ndarray, restoration: Restoration,
+        rain: RainEstimate | None,
+    ) -> float:  # fmt: skip
+        """Add the change of one face to the photo; how much of it, 0..1."""
+        decision = Decision(1.0, keep_colour=False)
+        if rain is not None and self.estimator is not None:
+            decision = decide(rain, self.estimator.known_transmission)
+        weight = self.strength * decision.weight
+        if weight < LEAST_WEIGHT:
+            return 0.0
+        size = picture.shape[0]
+        own, face = picture / np.float32(255), restoration.face / np.float32(255)
+        if rain is None and self.restorer.scale > 1:
+            fused = resize(face, size, size)
+        else:
+            keep = decision.keep_colour if self.keep_colour is None else self.keep_colour
+            trust = 0.5 if self.estimator is self.restorer else 0.0
+            fused = fuse(own, face, restoration.I, rain, trust, keep)
+        add_change(result, np.float32(weight) * (fused - own), face_mask(restoration.parsing, size), crop)
+        return weight
 
     def clear(self, photo: np.ndarray) -> np.ndarray | None:
         """An H x W x 3 uint8 photo without rain, if the network predicts it."""
@@ -266,9 +333,19 @@ class PhotoRestorer:
             described = repr(detector)
         made_by = {
             'restorer': self.restorer.fingerprint, 'faces': described, 'background': self.background,
-            'turns': self.turns, 'version': __version__,
+            'turns': self.turns, 'strength': self.strength, 'keep_colour': self.keep_colour,
+            'estimator': self.estimator and self.estimator.fingerprint, 'version': __version__,
         }  # fmt: skip
         return sha256(json.dumps(made_by, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def _estimator_of(restorer: Restorer) -> Restorer | None:
+    """What estimates the rain over the faces of a restorer."""
+    if restorer.task != 'faces' or next(restorer.model.parameters(), None) is None:
+        return None
+    if restorer.config.model.get('parameter_loss') and {'J', 'S', 'T', 'A'} <= restorer.predicts:
+        return restorer
+    return Restorer(ESTIMATOR, device=restorer.device, precision=restorer.precision)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,11 +1,12 @@
 """What a model is for: its task, and the size of the pictures that it was trained on."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from rainrestore.errors import ConfigError
-from rainrestore.physics.rain import REFERENCE_SIDE
+from rainrestore.physics.rain import REFERENCE_SIDE, RainRanges
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,12 @@ class Purpose:
     Attributes:
         task: One of :data:`TASKS`.
         size: Side in pixels of the pictures that the network was trained on.
+        transmission: Largest T of its training; None is that of the config's training pipeline.
     """
 
     task: str = 'faces'
     size: int = REFERENCE_SIDE
+    transmission: float | None = None
 
     @classmethod
     def of(cls, config: Mapping[str, Any], name: str) -> 'Purpose':
@@ -60,4 +63,20 @@ class Purpose:
             raise ConfigError(f'{name}: restoration.task is one of {", ".join(TASKS)}, got {purpose.task!r}')
         if not isinstance(purpose.size, int) or purpose.size < 1:
             raise ConfigError(f'{name}: restoration.size is a side in pixels, got {purpose.size!r}')
-        return purpose
+        given = purpose.transmission
+        if given is not None and not (isinstance(given, int | float) and 0 < given <= 1):
+            raise ConfigError(f'{name}: restoration.transmission is in 0..1, got {given!r}')
+        return purpose if given is not None else replace(purpose, transmission=_trained_transmission(config))
+
+
+def _trained_transmission(config: Mapping[str, Any]) -> float:
+    """The largest T of the rain that the training pipeline draws; that of ``rain_v1`` if it draws none."""
+    pipeline = ((config.get('train_dataloader') or {}).get('dataset') or {}).get('pipeline') or ()
+    default = {'ScaleAwareHeavyRain': 'rain_v1', 'BlindHeavyRain': 'rain_wide'}
+    for step in pipeline:
+        kind = str(step.get('type', '')).rpartition('.')[2]
+        if kind in default:
+            if step.get('dry', 0) or step.get('untouched', 0):
+                return 1.0
+            return math.exp(-RainRanges.from_config(step.get('ranges', default[kind])).beta[0])
+    return math.exp(-RainRanges().beta[0])

@@ -144,6 +144,7 @@ class Restorer:
         task: the name of its task, a key of :data:`~rainrestore.apis.TASKS`.
         size: side in pixels of the pictures that the network was trained on.
         scale: how many times larger than its input the result is.
+        known_transmission: the largest T that the network was trained on.
         predicts: the maps that the network predicts, by the names of :class:`Restoration`'s fields.
         model: the network, without what only training needs, and folded (:mod:`rainrestore.models.folding`).
         config: its config.
@@ -180,6 +181,7 @@ class Restorer:
         self.resize = resize
         self.model = build_restorer(self.config, self.name, weights)
         self.size = purpose.size
+        self.known_transmission = purpose.transmission or 1.0
         self.model.to(self.device)
         self.predicts, self.scale, stated = self._probe(purpose.task)
         self.task = self._chosen(stated, task)

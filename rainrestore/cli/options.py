@@ -52,3 +52,14 @@ def whole_number(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f'expected a whole number of at least 1, got {text!r}')
     return value
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to 1, as the type of an option."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f'expected a number from 0 to 1, got {text!r}')
+    return value

@@ -20,7 +20,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from rainrestore.cli.options import whole_number
+from rainrestore.cli.options import fraction, whole_number
 
 #: Some pictures could not be restored, and the others were.
 EXIT_SOME_FAILED = 3
@@ -53,6 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--background', choices=('keep', 'derain'), default='keep', help='what to do around the faces (default: keep)'
     )
     parser.add_argument('--model', help='a model of the zoo, or a config with --checkpoint (default: that of the task)')
+    parser.add_argument(
+        '--strength', type=fraction, default=1.0, metavar='S', help='how much of the correction, 0..1 (default: 1)'
+    )
+    parser.add_argument(
+        '--keep-colour', action=argparse.BooleanOptionalAction, default=None,
+        help="faces keep the photo's colours (default: those over which no veil is estimated)",
+    )  # fmt: skip
     parser.add_argument(
         '--preview',
         action='store_true',
@@ -117,7 +124,8 @@ def run(args: argparse.Namespace) -> int:
     # The faces of one photo make a batch; those of an aligned picture are one.
     batch, kinds = args.batch, (RESTORED, FACES)
     if finds_faces:
-        photos = PhotoRestorer(restorer, args.detector, background=args.background, boxes=boxes)
+        photos = PhotoRestorer(restorer, args.detector, background=args.background, boxes=boxes, strength=args.strength,
+                               keep_colour=args.keep_colour)  # fmt: skip
         pictures, batch = photos, 1
         if args.preview:
             pictures, kinds = PhotoPreview(photos), (PREVIEW,)

@@ -169,17 +169,33 @@ def paste(photo: np.ndarray, face: np.ndarray, crop: FaceCrop) -> None:
         face: square, n x n x 3 uint8.
         crop: where it was cut.
     """
+    size = max(round(crop.side), 1)
+    _blend(photo, resize(face, size, size), soft_mask(size), crop, change=False)
+
+
+def add_change(photo: np.ndarray, change: np.ndarray, mask: np.ndarray, crop: FaceCrop) -> None:
+    """Add a change of a face to the photo, in place: ``photo + mask * change``.
+
+    What does not change keeps its values, however the crop is turned.
+
+    Args:
+        photo: H x W x 3 uint8.
+        change: N x N x 3 float32, what is to be added to :func:`cut`'s picture of the crop, in parts of white.
+        mask: N x N float32, 0..1.
+        crop: where it was cut.
+    """
+    _blend(photo, change, mask, crop, change=True)
+
+
+def _blend(photo: np.ndarray, pixels: np.ndarray, mask: np.ndarray, crop: FaceCrop, change: bool) -> None:
     height, width = photo.shape[:2]
     left, top, right, bottom = crop.bounds(width, height)
     if not (left < right and top < bottom):
         return
-    size = max(round(crop.side), 1)
-    to_photo = crop.pixels_to_photo(size, left, top)
+    to_photo = crop.pixels_to_photo(mask.shape[0], left, top)
     place = (right - left, bottom - top)
-    pixels = cv2.warpAffine(
-        resize(face, size, size), to_photo, place, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
-    mask = cv2.warpAffine(soft_mask(size), to_photo, place, flags=cv2.INTER_LINEAR)[..., None]
+    warped = cv2.warpAffine(pixels, to_photo, place, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    weight = cv2.warpAffine(mask, to_photo, place, flags=cv2.INTER_LINEAR)[..., None]
     region = photo[top:bottom, left:right]
-    blended = region + mask * (pixels * np.float32(255) - region)
-    np.copyto(region, np.rint(blended).clip(0, 255).astype(np.uint8), where=mask > 0)
+    difference = warped * np.float32(255) - (0 if change else region)
+    np.copyto(region, np.rint(region + weight * difference).clip(0, 255).astype(np.uint8), where=weight > 0)

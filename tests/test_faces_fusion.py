@@ -1,0 +1,190 @@
+"""What of a restored face enters the photo: exact where the rain is known, nothing where there is none."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from scenes import portrait, scene
+
+from rainrestore.apis import PhotoRestorer, PictureError, Purpose, Restorer
+from rainrestore.benchmark.scenes import background, crop_of
+from rainrestore.errors import ConfigError
+from rainrestore.faces import FaceCrop, RainEstimate, add_change, decide, face_mask, fuse, soft_mask
+from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, seeded_rng
+
+ROOT = Path(__file__).resolve().parents[1]
+SIDE, SMALL = 128, 32
+
+
+def estimate(T: float, A: float = 0.8, S: float = 0.0, J: np.ndarray | None = None) -> RainEstimate:
+    J = np.full((SMALL, SMALL, 3), 0.5, np.float32) if J is None else J
+    maps = (np.full((SMALL, SMALL, c), value, np.float32) for value, c in ((S, 3), (T, 1), (A, 3)))
+    return RainEstimate(J, *maps)
+
+
+def test_known_haze_is_taken_off_the_whole_face_with_its_detail() -> None:
+    truth = portrait(0) / np.float32(255)
+    veiled = forward(truth, np.float32(0), np.float32(0.5), np.float32(0.8))
+    seen = resize(veiled, SMALL, SMALL)
+    rain = estimate(0.5, J=resize(truth, SMALL, SMALL))
+    for trust in (0, 0.5, 1):
+        fused = fuse(veiled, truth, seen, rain, trust, keep_colour=False)
+        # Resampling is linear, so the detail over T is the truth's but for rounding.
+        np.testing.assert_allclose(fused, truth, atol=1e-3)
+
+
+def test_detail_far_stronger_than_a_faces_is_replaced() -> None:
+    truth = portrait(0) / np.float32(255)
+    noise = np.random.default_rng(0).normal(0, 0.3, truth.shape).astype(np.float32)
+    dirty = truth + noise
+    rain = estimate(1.0, J=resize(truth, SMALL, SMALL))
+    fused = fuse(dirty, truth, resize(dirty, SMALL, SMALL), rain, 0, keep_colour=False)
+    assert np.square(fused - truth).mean() < np.square(dirty - truth).mean() / 10
+
+
+def test_faces_without_an_estimate_keep_detail_above_the_networks_size() -> None:
+    photo = np.random.default_rng(0).random((96, 96, 3), np.float32)
+    restored = np.full((64, 64, 3), 0.5, np.float32)
+    seen = resize(photo, 64, 64)
+    detail = photo - resize(seen, 96, 96)
+    fused = fuse(photo, restored, seen, None, 0, keep_colour=False)
+    np.testing.assert_allclose(fused, (0.5 + detail).clip(0, 1), atol=1e-5)
+    small = fuse(photo[:40, :40], restored, resize(photo[:40, :40], 64, 64), None, 0, keep_colour=False)
+    np.testing.assert_allclose(small, np.full((40, 40, 3), 0.5), atol=1e-5)
+
+
+def test_colour_is_kept() -> None:
+    photo = portrait(1) / np.float32(255)
+    orange = (photo * np.float32([1.0, 0.6, 0.3])).clip(0, 1)
+    seen = resize(photo, SMALL, SMALL)
+    arguments = (photo, orange, seen, estimate(1.0, J=resize(orange, SMALL, SMALL)), 0)
+    inner = soft_mask(SIDE) == 1
+
+    def shift(keep_colour: bool) -> float:
+        fused = fuse(*arguments, keep_colour=keep_colour)
+        return float(np.abs(fused[inner].mean(0) - photo[inner].mean(0)).max())
+
+    assert shift(keep_colour=False) > 0.1
+    assert shift(keep_colour=True) < 0.03
+
+
+def test_veil_is_no_brighter_than_the_darkest_pixels() -> None:
+    truth = resize(portrait(0), SMALL, SMALL).clip(0, 1)
+    wrong = estimate(0.7, A=0.8, J=truth).bounded(truth)
+    darkest = np.quantile(truth, 0.02, axis=(0, 1)).min()
+    assert wrong.T.mean() == pytest.approx(1 - darkest / 0.8, abs=1e-4) and wrong.T.mean() > 0.7
+    solved = wrong.T.astype(np.float64) * (wrong.J + wrong.S) + (1 - wrong.T) * wrong.A
+    inside = (wrong.J > 0) & (wrong.J < 1)
+    np.testing.assert_allclose(solved[inside], truth[inside], atol=1e-5)
+    # An estimate that can be true stays.
+    veiled = forward(truth, np.float32(0), np.float32(0.5), np.float32(0.8))
+    right = estimate(0.5, A=0.8, J=truth)
+    assert right.bounded(veiled) is right
+
+
+@pytest.mark.parametrize('known', [0.61, 1.0])
+def test_correction_fades_out_towards_clear_faces(known) -> None:
+    weights = [decide(estimate(T), known).weight for T in np.linspace(0.3, 1, 50)]
+    assert weights[0] == 1 and weights[-1] == 0 and (np.diff(weights) <= 0).all()
+    assert decide(estimate(0.55, S=0.08), known).weight == 1
+    # Streaks without a veil: only for a network that was trained on such, and the photo keeps its colours.
+    alone = decide(estimate(1.0, S=0.08), known)
+    assert (alone.weight, alone.keep_colour) == ((1, True) if known == 1 else (0, False))
+
+
+def test_mask_follows_a_parsed_face_that_can_be_one() -> None:
+    np.testing.assert_array_equal(face_mask(None, 64), soft_mask(64))
+    parsing = np.zeros((SMALL, SMALL, 19), np.float32)
+    y, x = np.mgrid[:SMALL, :SMALL] + 0.5
+    head = np.hypot((x - 16) / 10, (y - 16) / 13) < 1
+    parsing[..., 13] = head
+    parsing[..., 0] = ~head
+    mask = face_mask(parsing, 64)
+    assert mask[32, 32] == pytest.approx(1, abs=0.01) and mask[32, 4] < 0.05 < soft_mask(64)[32, 4]
+    assert (mask <= soft_mask(64) + 1e-6).all() and np.abs(np.diff(mask, axis=1)).max() < 0.4
+    # Unsure everywhere, or a face where none can be.
+    np.testing.assert_array_equal(face_mask(np.full_like(parsing, 1 / 19), 64), soft_mask(64))
+    np.testing.assert_array_equal(face_mask(np.roll(parsing, 16, 1), 64), soft_mask(64))
+
+
+@pytest.mark.parametrize('angle', [0, 33, 90])
+def test_no_change_leaves_every_pixel(angle) -> None:
+    photo = background(80, 90)
+    before = photo.copy()
+    add_change(photo, np.zeros((50, 50, 3), np.float32), soft_mask(50), FaceCrop(40.3, 41.7, 50, angle))
+    np.testing.assert_array_equal(photo, before)
+
+
+@pytest.fixture(scope='module')
+def plus() -> Restorer:
+    return Restorer('fcg_gan_plus_x4', device='cpu')
+
+
+def test_clear_face_is_left_as_it_is_and_a_rainy_one_restored(plus) -> None:
+    places = [(10, 10, 64), (90, 10, 64)]
+    clean = scene(84, 164, places)
+    crops = [crop_of(place) for place in places]
+    photos = PhotoRestorer(plus, boxes={})
+    with pytest.raises(PictureError, match=r'the face at .* shows no rain of the kind .*, and was left as it is'):
+        photos(clean, crops)
+    rainy = clean.copy()
+    drawn = draw_scene(clean / np.float32(255), RainRanges(beta=(0.9, 0.9)), seeded_rng(0, 'x'), face_side=64)
+    rainy[:, 82:] = quantise(drawn.I)[:, 82:]
+    result = photos(rainy, crops)
+    assert [face.weight for face in result.faces] == [0, 1] and len(result.notes) == 1 and result.found == 2
+    np.testing.assert_array_equal(result.photo[:, :82], clean[:, :82])
+
+    def error(photo: np.ndarray) -> float:
+        return float(np.square(photo[26:58, 106:138].astype(float) - clean[26:58, 106:138]).mean())
+
+    assert error(result.photo) < error(rainy) / 3
+    half = PhotoRestorer(plus, boxes={}, strength=0.5)(rainy, crops)
+    middle = (rainy.astype(float) + result.photo) / 2
+    np.testing.assert_allclose(half.photo, middle, atol=1.01)
+
+
+def test_what_makes_another_result_makes_another_fingerprint(plus) -> None:
+    options = ({}, dict(strength=0.5), dict(keep_colour=True), dict(estimator=None))
+    assert len({PhotoRestorer(plus, boxes={}, **option).fingerprint for option in options}) == len(options)
+    for strength in (0, -1, 1.5):
+        with pytest.raises(ConfigError, match='strength is above 0 and at most 1'):
+            PhotoRestorer(plus, boxes={}, strength=strength)
+
+
+def test_rain_is_estimated_by_a_network_that_was_supervised_to(plus) -> None:
+    assert PhotoRestorer(plus, boxes={}).estimator is plus
+    assert PhotoRestorer(Restorer('fcg_gan_x4', device='cpu'), boxes={}).estimator.name == 'hrrm_plus_x4'
+    assert PhotoRestorer(Restorer(ROOT / 'configs/references/bicubic_x4.py', device='cpu'), boxes={}).estimator is None
+
+
+@pytest.mark.parametrize(
+    ('step', 'expected'),
+    [
+        (dict(type='ScaleAwareHeavyRain'), np.exp(-0.5)),
+        (dict(type='ScaleAwareHeavyRain', ranges=dict(beta=(0.1, 0.2))), np.exp(-0.1)),
+        (dict(type='rainrestore.BlindHeavyRain', dry=0.1), 1),
+        (dict(type='FlipFace'), np.exp(-0.5)),
+    ],
+)
+def test_largest_transmission_of_the_training(step, expected) -> None:
+    config = Config(dict(train_dataloader=dict(dataset=dict(pipeline=[step]))))
+    assert Purpose.of(config, 'mine').transmission == pytest.approx(expected)
+    config.restoration = dict(transmission=0.8)
+    assert Purpose.of(config, 'mine').transmission == 0.8
+
+
+def test_benchmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command of the published table, on fewer faces."""
+    script = ROOT / 'tools' / 'benchmarks' / 'benchmark_photos.py'
+    options = ['--faces', '4', '--sides', '32', '--transmissions', '0.5', '1', '--measures', '--device', 'cpu']
+    monkeypatch.setattr(sys, 'argv', [str(script), *options, '--model', 'fcg_gan_plus_x4'])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name='__main__')
+    assert ended.value.code == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    gains = {(cell['weather'], cell['T']): cell['PSNR'][1] - cell['PSNR'][0] for cell in result['cells']}
+    assert gains['rain', 0.5] > 3 and gains['haze', 0.5] > 3 and gains['haze', 1] == 0

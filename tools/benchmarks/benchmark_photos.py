@@ -1,0 +1,138 @@
+"""Measure that restored faces in photos are never worse than the rainy photo, and how much better where there is rain.
+
+Portraits are pasted into generated photos, rain or haze of one T is drawn over each photo (`rain_v1` otherwise, streak
+lengths for faces of that side), and the faces, at known places, are restored and blended in as by the command restore.
+A cell is one side, T and kind of weather. Its figures are means over faces, before and after, against the clean photo:
+PSNR over the inner ellipse of the crop (at most 50 dB a face), LPIPS of the crop at 128 pixels, and the distance of
+dlib's face embeddings. LPIPS and identity are left out where their weights or packages are not there. The last line is
+JSON; the exit code is 1 if the PSNR of a cell is more than 0.1 dB below the photo's.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rainrestore import compat
+from rainrestore.apis import PhotoRestorer, Restorer
+from rainrestore.benchmark.scenes import crop_of, make_scene
+from rainrestore.cli.options import whole_number
+from rainrestore.errors import RainRestoreError
+from rainrestore.evaluation import LPIPS, IdentityDistance
+from rainrestore.faces import DetectedFace, cut, soft_mask
+from rainrestore.image_io import list_images, read_image
+from rainrestore.physics import RainRanges, draw_scene, quantise, resize, seeded_rng
+
+ROOT = Path(__file__).resolve().parents[2]
+FACES_PER_PHOTO = 4
+TRANSMISSIONS = (0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
+WEATHERS = {'rain': 1, 'haze': 0}
+CAP = 50.0
+TOLERANCE = 0.1
+SEEN = 128
+
+
+def main() -> int:
+    """Run it and print a table and the JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--data', type=Path, default=ROOT / 'data' / 'portraits128', help='folder {test,val}/img')
+    parser.add_argument('--faces', type=whole_number, default=24, help='faces a cell (default 24)')
+    parser.add_argument('--sides', type=whole_number, nargs='+', default=[24, 32, 48, 64, 96, 128])
+    parser.add_argument('--transmissions', type=float, nargs='+', default=list(TRANSMISSIONS))
+    parser.add_argument('--weathers', choices=WEATHERS, nargs='+', default=list(WEATHERS))
+    parser.add_argument('--model', default='fcg_gan_x4')
+    parser.add_argument(
+        '--measures', choices=('LPIPS', 'identity'), nargs='*', default=['LPIPS', 'identity'], help='beside PSNR'
+    )
+    parser.add_argument('--device')
+    args = parser.parse_args()
+    compat.apply()
+    files = [file for split in ('test', 'val') for file in list_images(args.data / split / 'img')][: args.faces]
+    faces = [read_image(file) for file in files]
+    photos = PhotoRestorer(Restorer(args.model, device=args.device), boxes={})
+    measures = available_measures(args.measures)
+    print(
+        '| weather | side | T | ' + ' | '.join(f'{name} before, after' for name in ('PSNR', *measures)) + ' | changed |'
+    )
+    print('|---' * (4 + len(measures) + 1) + '|')
+    cells = []
+    for weather in args.weathers:
+        for side in args.sides:
+            for transmission in args.transmissions:
+                cell = measure(photos, faces, side, transmission, WEATHERS[weather], measures)
+                cells.append({'weather': weather, 'side': side, 'T': transmission, **cell})
+                shown = ' | '.join(f'{cell[name][0]:.4g}, {cell[name][1]:.4g}' for name in ('PSNR', *measures))
+                print(f'| {weather} | {side} | {transmission:g} | {shown} | {cell["changed"]:.0%} |', flush=True)
+    worst = min(cell['PSNR'][1] - cell['PSNR'][0] for cell in cells)
+    result = {
+        'benchmark': 'faces in photos', 'model': args.model, 'faces': len(faces), 'device': str(photos.restorer.device),
+        'data': args.data.name, 'worst_gain': round(worst, 3), 'measures': ['PSNR', *measures], 'cells': cells,
+    }  # fmt: skip
+    print(json.dumps(result))
+    return int(worst < -TOLERANCE)
+
+
+def available_measures(names: Sequence[str]) -> dict[str, Any]:
+    """Those of LPIPS and identity that are installed; what is not is said."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = {'LPIPS': LPIPS, 'identity': IdentityDistance}[name]()
+        except RainRestoreError as error:
+            print(f'without {name}: {error}', file=sys.stderr)
+    return found
+
+
+def measure(
+    photos: PhotoRestorer, faces: list[np.ndarray], side: int, transmission: float, layers: int,
+    measures: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """Name of a measure -> its mean before and after, and the part of the faces that was changed."""
+    beta = -math.log(transmission)
+    length = 3 * side
+    gap = (length - 2 * side) // 4
+    places = [(gap + x * length // 2, gap + y * length // 2, side) for y in range(2) for x in range(2)]
+    values: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    changed = 0
+    for start in range(0, len(faces), FACES_PER_PHOTO):
+        pasted = list(zip(faces[start : start + FACES_PER_PHOTO], places, strict=False))
+        clean = make_scene(length, length, pasted, seed=start)
+        rng = seeded_rng(0, f'photos-{side}-{transmission}-{layers}-{start}')
+        ranges = RainRanges(beta=(beta, beta), layers=layers)
+        rainy = quantise(draw_scene(clean / np.float32(255), ranges, rng, face_side=side).I)
+        crops = [crop_of(place) for _, place in pasted]
+        result = photos.restore_faces(rainy, [DetectedFace(crop) for crop in crops])
+        changed += sum(face.weight > 0 for face in result.faces)
+        for crop in crops:
+            truth, before, after = (cut(photo, crop) for photo in (clean, rainy, result.photo))
+            values['PSNR'].append((psnr(before, truth), psnr(after, truth)))
+            for name, distance in measures.items():
+                target, *pair = (_tensor(picture) for picture in (truth, before, after))
+                first, second = (float(distance.measure(picture, target)[0]) for picture in pair)
+                values[name].append((first, second))
+    means: dict[str, Any] = {name: np.mean(pairs, 0).round(4).tolist() for name, pairs in values.items()}
+    return {**means, 'changed': changed / len(faces)}
+
+
+def psnr(picture: np.ndarray, truth: np.ndarray) -> float:
+    """Over the inner ellipse of the crop."""
+    inner = soft_mask(len(truth)) > 0.5
+    error = float(np.square(picture.astype(float) - truth)[inner].mean())
+    return min(10 * math.log10(255**2 / error), CAP) if error else CAP
+
+
+def _tensor(picture: np.ndarray) -> torch.Tensor:
+    """As the metrics take it: (1, 3, 128, 128) in [0, 255]."""
+    large = quantise(resize(picture, SEEN, SEEN))
+    return torch.from_numpy(large.transpose(2, 0, 1)[None].copy()).float()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
