@@ -1,4 +1,4 @@
-"""What a slot earns: the scores that are lost when something simpler takes the place of its output."""
+"""The gain of a slot: the scores that are lost with a simpler output in its place."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,13 +14,13 @@ from rainrestore.evaluation import paired_bootstrap
 from rainrestore.models.inspection import CONSTANT_SPREAD, TRUNK, map_tensors, named_tensors
 
 MEAN, OTHER_FACE, FIRST_LAYER = 'mean', 'other face', 'first layer'
-#: Stand-in -> what a verdict says that the slot earns its gain over.
+#: Stand-in -> its name in a verdict.
 STAND_INS = {
     MEAN: 'its mean output',
     OTHER_FACE: 'its output for another face',
     FIRST_LAYER: 'the output of its first layer',
 }
-#: A gain below this is nothing to anyone, however narrow its interval.
+#: A gain below this counts as nothing, however narrow its interval.
 NEGLIGIBLE = {'PSNR': 0.01, 'SSIM': 1e-3, 'LPIPS': 1e-3, 'IoU': 1e-3}
 DIGITS = {'PSNR': 2}
 
@@ -39,7 +39,7 @@ class Gain:
     low: float
     high: float
 
-    def says(self, key: str) -> str:
+    def text(self, key: str) -> str:
         """Such as ``0.53 dB (0.41 to 0.66)``."""
         places = digits(key)
         return f'{self.mean:.{places}f} {unit(key)} ({self.low:.{places}f} to {self.high:.{places}f})'
@@ -47,7 +47,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class SlotAudit:
-    """What one slot earns.
+    """The gains of one slot.
 
     Attributes:
         slot: Its name, such as ``generator.trunk``.
@@ -66,22 +66,22 @@ class SlotAudit:
         return stand_in, self.gains[stand_in][key]
 
     def earns(self, key: str) -> bool:
-        """Whether the gain over the closest stand-in is more than chance and more than negligible."""
+        """Whether the interval of the gain over the closest stand-in is above :data:`NEGLIGIBLE`."""
         return self.weakest(key)[1].low > NEGLIGIBLE[family(key)]
 
     @property
     def verdict(self) -> str:
-        """In words; the first score decides, and another is named where that finds nothing."""
+        """In words: by the first score, or by another one if the first shows no gain."""
         if not self.gains:
             return ''
         keys = list(next(iter(self.gains.values())))
         earning = next((key for key in keys if self.earns(key)), None)
         if earning is None:
             stand_in, gain = self.weakest(keys[0])
-            return f'earns nothing: {gain.says(keys[0])} over {STAND_INS[stand_in]}'
+            return f'earns nothing: {gain.text(keys[0])} over {STAND_INS[stand_in]}'
         stand_in, gain = self.weakest(earning)
         so_far = '' if earning == keys[0] else f'nothing in {unit(keys[0])}, but '
-        return f'earns {so_far}{gain.says(earning)} over {STAND_INS[stand_in]}'
+        return f'earns {so_far}{gain.text(earning)} over {STAND_INS[stand_in]}'
 
 
 def family(key: str) -> str:
@@ -147,7 +147,7 @@ def audit_slots(
         ablate: False only looks for constant outputs.
 
     Returns:
-        The mean scores of the model, and what each slot earns.
+        The mean scores of the model, and the gains of each slot.
     """
     probe = next(faces.batches())
     slots = find_slots(model, lambda: predict(model, probe))

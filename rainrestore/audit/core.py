@@ -1,4 +1,4 @@
-"""The audit of a trained model: does each part of it do anything?"""
+"""The audit of a trained model: the contribution of each part."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,18 +33,18 @@ CHEAP_FACES = 50
 
 @dataclass(frozen=True)
 class Audit:
-    """What each part of a model is worth.
+    """The contribution of each part of a model.
 
     Attributes:
         name: Of the model.
         data: Folder of the faces.
         faces: Number of test faces.
         scores: Mean scores of the model.
-        slots: What each slot earns.
+        slots: The gains of each slot.
         layers: Dead layers.
         maps: Parsing and rain maps; None if it predicts none.
         discriminators: Their accuracy and their gradients; None if the model or the checkpoint has none.
-        notes: What was not measured, and why.
+        notes: Each measurement that is missing, with the reason.
     """
 
     name: str
@@ -82,7 +82,7 @@ def audit(
     Args:
         config: A whole experiment: ``model`` and ``test_dataloader``. Any registered restorer, also a user's own.
         checkpoint: Its weights, a file or ``rainrestore://NAME``; None for a method without weights.
-        name: What to call it; by default the config's file.
+        name: Its name in messages; by default the config's file.
         data_root: Folder ``{train,val,test}/{img,mask}``; by default the config's, or ``$RAINRESTORE_DATA``, or the
             bundled portraits.
         faces: The first so many test faces; None for all.

@@ -1,4 +1,4 @@
-"""The discriminators of a checkpoint: how well they tell, and how much the generator hears of it."""
+"""The discriminators of a checkpoint: accuracy, slope, and share of the generator's gradient."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from rainrestore.models.inspection import gradient_norms, gradient_shares, slot_
 from rainrestore.models.restorers import AdversarialRestorer
 
 PICTURE, GENERATOR, ALL = 'picture', 'generator', 'all'
-#: What is reported of each discriminator, of what ``AdversarialRestorer`` logs in training.
+#: The reported values of each discriminator, a part of the training log of ``AdversarialRestorer``.
 LOGGED = ('accuracy', 'slope', 'prob_real', 'prob_fake')
 
 
@@ -24,7 +24,7 @@ class DiscriminatorsAudit:
     """The discriminators in training mode, where they normalise by batch as they do in a training.
 
     Attributes:
-        discriminators: Name -> ``accuracy`` (share of true and restored faces told rightly), ``slope`` (of the
+        discriminators: Name -> ``accuracy`` (share of true and restored faces classified correctly), ``slope`` (of the
             adversarial loss; near 0 the generator gets no gradient), ``prob_real`` and ``prob_fake``; means over the
             batches.
         gradient_norms: Loss term -> L2 norm of its gradient for the restored ``picture``, for the weights of the
@@ -58,7 +58,7 @@ def has_discriminators(model: nn.Module) -> TypeGuard[AdversarialRestorer]:
 def audit_discriminators(
     model: AdversarialRestorer, state_dict: Mapping[str, Tensor], faces: TestFaces
 ) -> DiscriminatorsAudit | None:
-    """Judge the true and the restored faces.
+    """Measure the discriminators of a checkpoint on true and restored faces.
 
     Args:
         model: A restorer with discriminators; it stays as it is.

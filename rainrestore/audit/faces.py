@@ -1,4 +1,4 @@
-"""The test faces of an audit, and the scores of what a restorer makes of them."""
+"""The test faces of an audit, and the scores of their restorations."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -65,14 +65,14 @@ def predict(model: nn.Module, batch: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 class Scorer:
-    """The scores of a restorer, face by face: of the picture that it restores, or else of what it predicts instead.
+    """The scores of a restorer, face by face.
 
     ``PSNR`` (dB, at most 100), ``SSIM`` and, where it is installed, ``LPIPS`` of ``pred_img``. Without ``pred_img``,
     ``IoU`` of ``parsing``: the mean over the annotated labels that the truth or the parsing of the face shows. Without
     both, ``PSNR_lr_img`` and ``SSIM_lr_img``.
 
     Args:
-        output: What the restorer predicts, by name.
+        output: The predictions of the restorer, by name.
         perceptual: Whether LPIPS is wanted, which takes longer than the others.
 
     Attributes:
@@ -118,7 +118,7 @@ def higher_is_better(key: str) -> bool:
 
 
 def unit(key: str) -> str:
-    """What to write behind a value of a score."""
+    """The unit of a score: dB, or the name of the score."""
     return 'dB' if key.startswith('PSNR') else key
 
 

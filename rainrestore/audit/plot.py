@@ -8,7 +8,7 @@ from rainrestore.audit.ablation import STAND_INS, unit
 from rainrestore.audit.core import Audit
 from rainrestore.errors import ConfigError
 
-#: What is drawn of the parsing, and the label of each.
+#: Column of the parsing -> its label.
 COLUMNS = {'iou': 'parser', 'mean_map': 'mean map of the training masks'}
 BAR = 0.8
 
@@ -17,7 +17,7 @@ def plot_audit(audit: Audit, path: Path | str) -> Path:
     """Draw the gain of each slot over each stand-in, the parsing beside the mean map, and the dead layers.
 
     Args:
-        audit: What to draw; a panel for what it has.
+        audit: The audit to draw.
         path: The picture; its suffix chooses the format. Folders are made.
 
     Returns:

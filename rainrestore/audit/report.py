@@ -64,7 +64,7 @@ def _slots(audit: Audit) -> str:
             name = ''
     lines = []
     if len(rows) > 1:
-        lines = ['Slots: what the model scores above itself with a stand-in for the output of one slot (mean, 95 % '
+        lines = ['Slots: score of the model minus its score with a stand-in for the output of one slot (mean, 95 % '
                  'interval); positive: the slot helps', *table(rows), '']  # fmt: skip
     lines += [f'{slot.slot}: {slot.verdict}' for slot in audit.slots if slot.gains]
     for slot in audit.slots:

@@ -1,4 +1,4 @@
-"""Say what each part of a trained model is worth.
+"""Measure the contribution of each part of a trained model.
 
 MODEL is a zoo model, or a config with its CHECKPOINT. For each slot (rain_removal, face_parser, generator, its trunk,
 or those of your own network): the scores that are lost when its output is replaced by its mean over the test faces, by

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             'check the files, measure figures and dead layers anew and compare them; exit code 1 if any differs',
         ),
         ('evaluate', _evaluate, 'measure the figures and write them into the index'),
-        ('audit', _audit, 'measure what each part of a model is worth and write it into the index'),
+        ('audit', _audit, 'measure the contribution of each part of a model and write the verdicts into the index'),
     ):
         added = command(name, run_command, said)
         added.add_argument('names', nargs='*', metavar='NAME', help='models' + ', or references' * (name != 'download'))

@@ -26,7 +26,7 @@ def measure_audit(entry: Entry, data: Path, cheap: bool = False) -> Audit:
 
 
 def stated_audit(entry: Entry) -> dict[str, str]:
-    """Part -> what the entry states of it; empty if it states no audit."""
+    """Part -> the stated verdict; empty if the entry states no audit."""
     return entry.get('Audit', {}).get('Verdicts', {})
 
 

@@ -128,7 +128,7 @@ REFERENCE = {
     'Metadata': MAPPING,
     'Results': MAPPINGS,
 }
-#: What each part of a model is worth, in words.
+#: The contribution of each part of a model, in words.
 AUDIT = {'Dataset': required(TEXT), 'Verdicts': required(TEXTS_BY_NAME)}
 RESULT = {'Task': TEXT, 'Dataset': required(TEXT), 'Metrics': required(METRICS)}
 COMPARISON = {
