@@ -11,7 +11,7 @@ test test-all: export OMP_NUM_THREADS := 1
 .PHONY: demo test test-all lint docs setup clean
 
 demo: $(STAMP)
-	$(BIN)/python tools/test.py configs/fcg_gan_x4.py rainrestore://fcg_gan_x4 --out results/demo
+	$(BIN)/python tools/test.py configs/fcg_gan/fcg_gan_plus_x4.py rainrestore://fcg_gan_plus_x4 --out results/demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --durations=10

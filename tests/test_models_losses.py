@@ -135,10 +135,30 @@ def test_parsing_weights_follow_the_shares_of_the_labels() -> None:
     weights /= (weights * shares).sum()
     prediction, target = rand(2, 4, 4, 4).softmax(1), rand(2, 4, 4, 4).softmax(1)
     annotated = torch.ones(2, 4, dtype=torch.bool)
-    expected = -(weights[None, :, None, None] * array(target) * np.log(array(prediction))).sum(1).mean()
+    weighted = weights[:, None, None] * array(prediction)
+    shares_of_weighted = weighted / weighted.sum(1, keepdims=True)
+    expected = -(weights[None, :, None, None] * array(target) * np.log(shares_of_weighted)).sum(1).mean()
     loss = ParsingCrossEntropyLoss(label_shares=shares)
     assert loss(prediction, target, annotated).item() == pytest.approx(expected, rel=1e-5)
     assert not loss.state_dict()
+
+
+def test_weighted_parsing_is_least_at_the_truth() -> None:
+    shares = [0.7, 0.2, 0.1]
+    target = torch.tensor([0.5, 0.3, 0.2]).view(1, 3, 1, 1)
+    annotated = torch.ones(1, 3, dtype=torch.bool)
+    loss = ParsingCrossEntropyLoss(label_shares=shares)
+    logits = torch.zeros(1, 3, 1, 1, requires_grad=True)
+    optimizer = torch.optim.LBFGS([logits], lr=1, max_iter=100, tolerance_grad=1e-8, line_search_fn='strong_wolfe')
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = loss(logits.softmax(1), target, annotated)
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    torch.testing.assert_close(logits.softmax(1), target, atol=1e-3, rtol=0)
 
 
 def test_parsing_by_cross_entropy_leaves_faces_without_masks_out() -> None:

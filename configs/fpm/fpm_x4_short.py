@@ -1,7 +1,7 @@
-# The bundled parsing module: a schedule for a CPU, 48,000 faces, decayed to a hundredth.
+# The bundled parsing module: a schedule for a CPU, 96,000 faces, decayed to a hundredth.
 _base_ = ['../fpm_x4.py', '../_base_/schedules/cosine.py']
 
 train_dataloader = dict(batch_size=16)
-train_cfg = dict(max_iters=3000, val_interval=1000)
+train_cfg = dict(max_iters=6000, val_interval=1000)
 param_scheduler = dict(eta_min_ratio=0.01)
 default_hooks = dict(checkpoint=dict(interval=250))

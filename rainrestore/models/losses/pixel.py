@@ -126,14 +126,16 @@ class ParsingLoss(nn.Module):
 
 @MODELS.register_module()
 class ParsingCrossEntropyLoss(ParsingLoss):
-    """L_F = loss_weight * mean over pixels of -sum_c w_c F_c log F^_c, c over the labels that the data set annotates.
+    """L_F = loss_weight * mean over pixels of -sum_c w_c F_c log Q_c, Q_c = w_c F^_c / sum_k w_k F^_k.
 
-    F is an area average of one-hot labels, so the target is soft. F^ is normalised over the annotated labels,
-    F^_c / sum_k F^_k, because the share of the other labels is unknown. Pixels without an annotated label are left out,
-    and so are faces without a mask. An alternative to :class:`ParsingLoss` that is not in the paper.
+    c and k run over the labels that the data set annotates, because the share of the other labels is unknown. Pixels
+    without an annotated label are left out, and so are faces without a mask. F is an area average of one-hot labels, so
+    the target is soft. An alternative to :class:`ParsingLoss` that is not in the paper.
 
     The eyes cover 0.4 % of a face. With equal weights a parser that never predicts them loses almost nothing, so
-    ``label_shares`` weighs label c by ``w_c = 1 / sqrt(f_c + 1e-3)``, scaled to ``sum_c w_c f_c = 1``.
+    ``label_shares`` weighs label c by ``w_c = 1 / sqrt(f_c + 1e-3)``, scaled to ``sum_c w_c f_c = 1``. The weights in Q
+    (logit adjustment, Menon et al. 2021) keep F^ calibrated: the loss is least at F^ = F. With the weights in front of
+    the logarithm alone it is least at F^ proportional to w F, and the argmax finds eyes that are too large.
 
     Args:
         loss_weight: Factor of the loss.
@@ -166,7 +168,8 @@ class ParsingCrossEntropyLoss(ParsingLoss):
         """F^ in (0, 1] and F in [0, 1] (N, C, h, w), ``annotated`` (N, C) bool -> a scalar; 0 without any label."""
         known = annotated[:, :, None, None]
         target = torch.where(known, target, 0)
-        share = torch.where(known, prediction.float(), 0).clamp_min(PROBABILITY_FLOOR)
+        weighted = prediction.float() if self.weights is None else prediction.float() * self.weights[:, None, None]
+        share = torch.where(known, weighted, 0).clamp_min(PROBABILITY_FLOOR)
         # cross_entropy takes the softmax of its input, which divides the shares by their sum
         per_pixel = F.cross_entropy(share.log(), target, self.weights, reduction='none')
         labelled = (target.sum(1) > 0).sum()
