@@ -23,7 +23,8 @@ from PIL import Image
 from rainrestore.apis import Restorer
 from rainrestore.cli.main import main
 from rainrestore.errors import ConfigError
-from rainrestore.web.views import MAX_UPLOAD_BYTES, SLIDERS, Score, Studio, View, middle_of
+from rainrestore.web.photo_views import MAX_CLIP_BYTES
+from rainrestore.web.views import SLIDERS, Score, Studio, View, middle_of
 
 ROOT = Path(__file__).resolve().parents[1]
 BICUBIC = ROOT / 'configs' / 'references' / 'bicubic_x4.py'
@@ -147,7 +148,7 @@ def test_a_slider_beyond_its_end_is_refused(client, portrait):
 
 
 def test_too_large_an_upload_is_cut_off(served):
-    boundary, size = 'x' * 20, MAX_UPLOAD_BYTES + 1
+    boundary, size = 'x' * 20, MAX_CLIP_BYTES + 1
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'.encode()
     body = head + bytes(size) + f'\r\n--{boundary}--\r\n'.encode()
     request = urllib.request.Request(
@@ -183,6 +184,41 @@ def test_files_of_the_computer_are_not_served(served, path):
 def test_the_server_turned_to_nobody(served, client, portrait):
     client.predict(client_module.handle_file(portrait), api_name='/restore')
     assert served.hosts <= {'127.0.0.1', 'localhost'}
+
+
+class Stripped:
+    """An application behind a proxy that takes /rain off the addresses."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope['type'] == 'http':
+            assert scope['path'].startswith('/rain/')
+            path = scope['path'].removeprefix('/rain')
+            scope = {**scope, 'path': path, 'raw_path': path.encode()}
+        await self.app(scope, receive, send)
+
+
+def test_behind_a_proxy_every_address_has_its_path(portrait, tmp_path, monkeypatch):
+    monkeypatch.setenv('GRADIO_ROOT_PATH', '/rain')
+    monkeypatch.setenv('GRADIO_ANALYTICS_ENABLED', 'False')
+    monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
+    page = Served(Stripped(server.create_app(Restorer(BICUBIC, device='cpu'))))
+    page.thread.start()
+    try:
+        while not page.server.started:
+            time.sleep(0.05)
+        with page.ask('rain/') as answer:
+            assert f'"root":"{page.url}rain"' in answer.read().decode().replace(' ', '')
+        address = f'{page.url}rain/'
+        client = client_module.Client(address, verbose=False, analytics_enabled=False, download_files=tmp_path)
+        (_, after), _ = client.predict(client_module.handle_file(portrait), api_name='/restore')
+        assert Image.open(after).size == (128, 128)
+    finally:
+        page.server.should_exit = True
+        page.thread.join(60)
+        page.listener.close()
 
 
 def test_nothing_is_written_into_the_package():

@@ -85,6 +85,7 @@ class VideoReader:
         format: How the frames are stored; its ``aspect`` is known after the first frame.
         frames: How many there are, as the file says; 0 if it does not.
         pixels: Of the first frame.
+        seconds: How long the video lasts, as the file says; 0 if it does not.
         decoded: How many were decoded so far.
 
     Raises:
@@ -230,6 +231,10 @@ class VideoReader:
             first = f'{self._size[1]}x{self._size[0]}'
             notes.append(f'frames from {time:.2f} s on have {width}x{height} pixels and were fitted into {first}')
         return tuple(notes)
+
+    @property
+    def seconds(self) -> float:
+        return max(self._declared_end() - float((self.stream.start_time or 0) * self.stream.time_base), 0.0)
 
     def _declared_end(self) -> float:
         """When the video ends in seconds, as the file says; 0 if it does not."""

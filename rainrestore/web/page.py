@@ -3,33 +3,24 @@
 A way to get a result is a tab and a function that gives a :class:`View`: see ``_restore_tab``.
 """
 
-import base64
 import html
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
+from rainrestore.benchmark.scenes import make_scene
 from rainrestore.datasets.face_dataset import BUNDLED_DATA
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
-from rainrestore.errors import ConfigError, RainRestoreError
-from rainrestore.image_io import encode_png, read_image
+from rainrestore.errors import ConfigError
+from rainrestore.image_io import read_image
 from rainrestore.labels import PALETTE
-from rainrestore.web.views import (
-    CONVENTION,
-    MAX_SEED,
-    MAX_UPLOAD_BYTES,
-    MAX_UPLOAD_PIXELS,
-    SLIDERS,
-    Studio,
-    View,
-    drawn_settings,
-    label_names,
-    middle_of,
-)
+from rainrestore.physics import RAIN_RANGES, draw_scene, quantise, seeded_rng
+from rainrestore.web.parts import COLUMNS, EMPTY, add_examples, data_uri, map_cells, messages, picker_of
+from rainrestore.web.photo_tabs import add_clip_tab, add_photo_tab
+from rainrestore.web.photo_views import PhotoDesk
+from rainrestore.web.views import CONVENTION, MAX_SEED, SLIDERS, Studio, View, drawn_settings, label_names, middle_of
 
 #: Public-domain portraits of the bundled test set that are offered as examples.
 EXAMPLES = ('test_0002', 'test_0007', 'test_0011', 'test_0014', 'test_0031')
@@ -70,7 +61,17 @@ CSS = """
 #rr-report .rr-scores :is(th, td):first-child { text-align: left; }
 #rr-report .rr-scores th { font-weight: 500; color: var(--body-text-color-subdued); }
 #rr-report .rr-scores tr:last-child td { font-weight: 650; }
-.rr-maps { display: grid; gap: .5rem .6rem; margin-top: .6rem; }
+.rr-maps { display: grid; gap: .5rem .6rem; margin-top: .6rem; grid-template-columns: repeat(var(--columns), 1fr); }
+.rr-face { border-top: 1px solid var(--border-color-primary); padding: .6rem 0; }
+.rr-face :is(.rr-row, summary) { font-size: .85rem; font-weight: 600; padding-bottom: .4rem; }
+.rr-pair { display: grid; gap: .6rem; grid-template-columns: repeat(2, minmax(0, 16rem)); }
+.rr-pair figure { margin: 0; }
+.rr-pair img { width: 100%; display: block; border-radius: 6px; }
+.rr-pair figcaption { font-size: .82rem; color: var(--body-text-color-subdued); text-align: center; }
+@media (max-width: 640px) {
+  .rr-maps { grid-template-columns: repeat(3, 1fr); }
+  #rr-report .rr-scores :is(th, td) { padding: .3rem .25rem; }
+}
 .rr-maps figure { margin: 0; }
 .rr-maps img { width: 100%; display: block; border-radius: 6px; background: #000; }
 .rr-maps figcaption, .rr-maps .rr-row { font-size: .82rem; color: var(--body-text-color-subdued); }
@@ -83,25 +84,13 @@ CSS = """
   vertical-align: -.05em; border: 1px solid var(--border-color-primary); }
 """
 
-EMPTY = """<div class="rr-empty">The result appears here: the picture before and after, what the network reads from the
-rain, and figures where the truth is known.</div>"""
-
-#: Columns of the maps: the letter of eq. 2, what it is, and what a row calls it.
-COLUMNS = (
-    ('H', 'face', ('restored', 'truth')),
-    ('J', 'small face', ('de-rained J',)),
-    ('S', 'streaks', ('rain S',)),
-    ('T', 'transmission', ('transmission T',)),
-    ('A', 'airlight', ('airlight A',)),
-    ('F', 'parsing', ('parsing F',)),
-)
-
 #: What a tab gives to the two components of the result: the slider's pictures and the report below it.
 Shown = tuple[tuple[np.ndarray, np.ndarray] | None, str]
 
 
 def build_page(studio: Studio) -> gr.Blocks:
     """The page, not yet served."""
+    desk = PhotoDesk(studio.restorer)
     page = gr.Blocks(title='rainrestore', analytics_enabled=False, delete_cache=(KEPT, KEPT))
     with page:
         gr.HTML(_head(studio))
@@ -112,24 +101,32 @@ def build_page(studio: Studio) -> gr.Blocks:
                 height=430, max_height=430, render=False, elem_id='rr-slider',
             )  # fmt: skip
             report = gr.HTML(EMPTY, render=False, elem_id='rr-report')
-            with gr.Column(scale=5, min_width=340), gr.Tabs():
-                with gr.Tab('Restore a picture'):
+            files = gr.File(
+                label='Downloads', file_count='multiple', interactive=False, render=False, elem_id='rr-files'
+            )
+            with gr.Column(scale=5, min_width=300), gr.Tabs():
+                with gr.Tab('Photo'):
+                    add_photo_tab(desk, [slider, report, files], _scene(_portraits()))
+                with gr.Tab('Clip'):
+                    add_clip_tab(desk)
+                with gr.Tab('Cropped face'):
                     _restore_tab(studio, [slider, report])
-                with gr.Tab('Make rain on a clean face'):
+                with gr.Tab('Make rain'):
                     _rain_tab(studio, [slider, report])
-            with gr.Column(scale=7, min_width=420):
+            with gr.Column(scale=7, min_width=300):
                 slider.render()
+                files.render()
                 report.render()
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
     return page
 
 
 def _restore_tab(studio: Studio, result: list[Any]) -> None:
-    picker = _picker('A face in rain, cropped and aligned', result)
+    picker = picker_of('A face in rain, cropped and aligned', result)
     button = gr.Button('Restore', variant='primary', elem_id='rr-restore')
     restore = shown(studio.restore)
     button.click(restore, picker, result, api_name='restore')
-    _examples(_rainy(studio.scale, _portraits()), picker, restore, [picker], result)
+    add_examples(_rainy(studio.scale, _portraits()), picker, restore, [picker], result)
 
 
 def _rain_tab(studio: Studio, result: list[Any]) -> None:
@@ -139,7 +136,7 @@ def _rain_tab(studio: Studio, result: list[Any]) -> None:
         return studio.rain(path, dict(zip(sliders, values, strict=True)), seed)
 
     event = shown(rain)
-    picker = _picker('A clean face, cropped and aligned', result)
+    picker = picker_of('A clean face, cropped and aligned', result)
     examples = gr.Column()
     with gr.Row():
         button = gr.Button('Make rain and restore', variant='primary', elem_id='rr-rain', scale=3)
@@ -159,7 +156,7 @@ def _rain_tab(studio: Studio, result: list[Any]) -> None:
     parameters = [seed, *sliders.values()]
     button.click(event, [picker, *parameters], result, api_name='rain')
     with examples:
-        _examples(_portraits(), picker, event, [picker, *parameters], result)
+        add_examples(_portraits(), picker, event, [picker, *parameters], result)
 
     def other_rain() -> list[float]:
         rng = np.random.default_rng()
@@ -187,14 +184,13 @@ def shown(compute: Callable[..., View]) -> Callable[..., Iterator[Shown]]:
 
     def event(path: str | None, *values: Any) -> Iterator[Shown]:
         try:
-            if not path:
-                raise ConfigError('Drop a picture first, or choose one of the examples.')
-            view = compute(path, *values)
-        except RainRestoreError as error:
+            with messages():
+                if not path:
+                    raise ConfigError('Drop a picture first, or choose one of the examples.')
+                view = compute(path, *values)
+        except gr.Error:
             yield None, EMPTY
-            # The message goes into the page as HTML, and names a file that somebody else may have named.
-            message = html.escape(str(error), quote=False)
-            raise gr.Error(message, duration=None, print_exception=False) from error
+            raise
         yield (view.before, view.after), report_html(view)
 
     return event
@@ -203,7 +199,7 @@ def shown(compute: Callable[..., View]) -> Callable[..., Iterator[Shown]]:
 def report_html(view: View) -> str:
     """The figures, maps and notes of a view."""
     # The class stands around the link, as Gradio takes it off the link itself.
-    name, address = html.escape(f'{view.name}_restored.png', quote=True), _data_uri(view.after)
+    name, address = html.escape(f'{view.name}_restored.png', quote=True), data_uri(view.after)
     link = f'<span class="rr-download"><a download="{name}" href="{address}">Download</a></span>'
     notes = ' '.join(html.escape(note) for note in view.notes)
     parts = [f'<div class="rr-notes">{link}{notes}</div>']
@@ -221,10 +217,10 @@ def report_html(view: View) -> str:
     columns = [column for column in COLUMNS if any(title in row for row in view.maps.values() for title in column[2])]
     if columns:
         rows = ''.join(
-            f'<div class="rr-row">{title}</div>{_map_cells(title, row, columns, view.means.get(title, {}))}'
+            f'<div class="rr-row">{title}</div>{map_cells(title, row, columns, view.means.get(title, {}))}'
             for title, row in view.maps.items()
         )
-        parts.append(f'<div class="rr-maps" style="grid-template-columns: repeat({len(columns)}, 1fr)">{rows}</div>')
+        parts.append(f'<div class="rr-maps" style="--columns: {len(columns)}">{rows}</div>')
     if view.labels:
         swatches = ''.join(
             f'<span><i style="background: rgb{tuple(PALETTE[label].tolist())}"></i>{name}</span>'
@@ -234,61 +230,14 @@ def report_html(view: View) -> str:
     return ''.join(parts)
 
 
-def _map_cells(
-    row_title: str,
-    row: Mapping[str, np.ndarray],
-    columns: Iterable[tuple[str, str, tuple[str, ...]]],
-    means: Mapping[str, float],
-) -> str:
-    cells = []
-    for letter, meaning, titles in columns:
-        picture = next((row[title] for title in titles if title in row), None)
-        if picture is None:
-            cells.append('<div></div>')
-            continue
-        mean = f'<br>{means[letter]:.2f}' if letter in means else ''
-        cells.append(
-            f'<figure><img src="{_data_uri(picture)}" alt="{meaning}, {row_title}">'
-            f'<figcaption><b>{letter}</b> {meaning}{mean}</figcaption></figure>'
-        )
-    return ''.join(cells)
-
-
-def _data_uri(picture: np.ndarray) -> str:
-    return f'data:image/png;base64,{base64.b64encode(encode_png(picture)).decode()}'
-
-
 def _head(studio: Studio) -> str:
     size = studio.restorer.size
     side = size * studio.scale
-    return f"""<div class="rr-head"><h1>rainrestore</h1><p>Faces seen in heavy rain, restored {studio.scale} times
-larger by inverting I = T &middot; (J + &Sigma; S<sub>i</sub>) + (1 &minus; T) &middot; A. A picture is one face,
-cropped and aligned, eyes level, from chin to hair; larger ones are brought down to {size} pixels and come back with
-{side}. Pictures stay on the computer that serves this page. A restored face is what the network holds for likely, not
-evidence of who it was.</p></div>"""
-
-
-def _picker(label: str, result: list[Any]) -> gr.Image:
-    """Where a picture is dropped; gives its file, unopened. Another picture takes the result of the last one away."""
-    megabytes, megapixels = MAX_UPLOAD_BYTES // 2**20, MAX_UPLOAD_PIXELS // 10**6
-    picker = gr.Image(
-        label=label, type='filepath', sources=['upload', 'clipboard'], height=250, buttons=[], elem_classes='rr-picker',
-        placeholder=f'Drop a picture here, or click\nup to {megabytes} MB and {megapixels} million pixels',
-    )  # fmt: skip
-    gr.on([picker.upload, picker.clear], lambda: (None, EMPTY), None, result, queue=False, api_name=False)
-
-    async def keep(file: str | Path | None) -> str | None:
-        if str(file).lower().startswith(('http:', 'https:')):
-            raise gr.Error('Upload the picture itself: nothing is fetched from an address.', print_exception=False)
-        return await move(file)
-
-    # The component would open the file by itself, with all that Pillow decodes and errors of its own, and would fetch
-    # addresses. Not a subclass: Gradio writes a file of types beside the source of each, into this package. And no
-    # event may answer with gr.update(...) for it, as that builds the component anew; values are fine.
-    move = picker.async_move_resource_to_block_cache
-    picker.async_move_resource_to_block_cache = keep
-    picker.preprocess = lambda payload: payload and payload.path
-    return picker
+    return f"""<div class="rr-head"><h1>rainrestore</h1><p>Faces seen in heavy rain, restored by inverting I = T
+&middot;
+(J + &Sigma; S<sub>i</sub>) + (1 &minus; T) &middot; A. In a photo or a clip the faces are found first. The network
+restores faces of {size} pixels to {side}. Pictures stay on the computer that serves this page. A restored face is what
+the network holds for likely, not evidence of who it was.</p></div>"""
 
 
 def _slider(name: str) -> gr.Slider:
@@ -299,32 +248,19 @@ def _slider(name: str) -> gr.Slider:
     )  # fmt: skip
 
 
-def _examples(
-    pictures: dict[str, np.ndarray],
-    picker: gr.Image,
-    event: Callable[..., Iterator[Shown]],
-    inputs: list[Any],
-    result: list[Any],
-) -> None:
-    """Pictures that are put into the picker by a click, and go on from there by ``event``; by their names."""
-    if not pictures:  # a wheel comes without the portraits
-        return
-    # Among the page's temporary files: from nowhere else may a browser be sent any.
-    folder = Path(tempfile.mkdtemp(prefix='examples-', dir=gr.utils.get_upload_folder()))
-    paths = [folder / f'{name}.png' for name in pictures]
-    for path, picture in zip(paths, pictures.values(), strict=True):
-        path.write_bytes(encode_png(picture))
-    examples = gr.Dataset(
-        label='Examples: portraits of members of the US Congress (public domain)', components=[gr.Image(render=False)],
-        samples=[[str(path)] for path in paths], type='index', layout='gallery',
-    )  # fmt: skip
-    chosen = examples.click(lambda index: str(paths[index]), examples, picker, queue=False, api_name=False)
-    chosen.then(event, inputs, result, api_name=False)
-
-
 def _portraits() -> dict[str, np.ndarray]:
     paths = [BUNDLED_DATA / 'test' / 'img' / f'{name}.jpg' for name in EXAMPLES]
     return {path.stem: read_image(path) for path in paths if path.is_file()}
+
+
+def _scene(faces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A photo of three of the faces in rain."""
+    if len(faces) < 3:
+        return {}
+    places = [(40, 90, 96), (200, 60, 128), (380, 110, 72)]
+    photo = make_scene(300, 480, list(zip(list(faces.values())[:3], places, strict=True)))
+    scene = draw_scene(photo / np.float32(255), RAIN_RANGES['rain_v1'], seeded_rng(0, 'web'), face_side=96)
+    return {'three_in_rain': quantise(scene.I)}
 
 
 def _rainy(scale: int, faces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

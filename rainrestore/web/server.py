@@ -16,7 +16,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from rainrestore.apis import Restorer
 from rainrestore.errors import ConfigError
 from rainrestore.web.page import CSS, THEME, build_page
-from rainrestore.web.views import MAX_UPLOAD_BYTES, Studio
+from rainrestore.web.photo_views import MAX_CLIP_BYTES
+from rainrestore.web.views import Studio
 
 #: Addresses that only this computer reaches.
 LOCAL_HOSTS = ('127.0.0.1', 'localhost')
@@ -30,6 +31,7 @@ POLICY = '; '.join(
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "font-src 'self' data:",
+        "media-src 'self' blob:",
         "worker-src 'self' blob:",
         "object-src 'none'",
         "frame-ancestors 'none'",
@@ -74,7 +76,7 @@ def create_app(restorer: Restorer, host: str = '127.0.0.1') -> FastAPI:
     app.add_middleware(AddHeaders)
     return gr.mount_gradio_app(
         app, build_page(Studio(restorer)), path='/', server_name=host, footer_links=[], run_history=False,
-        show_error=False, max_file_size=MAX_UPLOAD_BYTES, ssr_mode=False, enable_monitoring=False, pwa=False,
+        show_error=False, max_file_size=MAX_CLIP_BYTES, ssr_mode=False, enable_monitoring=False, pwa=False,
         mcp_server=False, theme=THEME, css=CSS,
     )  # fmt: skip
 

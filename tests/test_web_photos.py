@@ -1,0 +1,110 @@
+"""Photos and clips as the page takes them: what it computes is what the library computes."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scenes import MarkerDetector, draw_marker
+
+from rainrestore.apis import PhotoRestorer, PictureError, Restorer
+from rainrestore.benchmark.scenes import background
+from rainrestore.errors import ConfigError
+from rainrestore.faces import FaceCrop
+from rainrestore.registry import FACE_DETECTORS
+from rainrestore.web import photo_views
+from rainrestore.web.photo_views import MODELS, PhotoDesk
+from rainrestore.zoo.index import models
+
+ROOT = Path(__file__).resolve().parents[1]
+BICUBIC = ROOT / 'configs' / 'references' / 'bicubic_x4.py'
+CROPS = [FaceCrop(60, 60, 80), FaceCrop(170, 60, 60)]
+
+
+@pytest.fixture(scope='module')
+def restorer() -> Restorer:
+    return Restorer(BICUBIC, device='cpu')
+
+
+@pytest.fixture
+def desk(restorer, monkeypatch) -> PhotoDesk:
+    monkeypatch.setitem(FACE_DETECTORS.module_dict, 'MTCNNDetector', MarkerDetector)
+    return PhotoDesk(restorer)
+
+
+@pytest.fixture
+def photo(tmp_path) -> Path:
+    pixels = np.full((120, 220, 3), 100, np.uint8)
+    pixels[:, ::4] = 60
+    for crop in CROPS:
+        draw_marker(pixels, crop)
+    path = tmp_path / 'street.png'
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_faces_are_found_and_drawn(desk, photo, tmp_path) -> None:
+    marked, faces = desk.find(photo)
+    assert [round(face.crop.side) for face in faces] == pytest.approx([80, 60], abs=4)
+    changed = np.flatnonzero((marked != np.asarray(Image.open(photo))).any((0, 2)))
+    assert changed.min() == pytest.approx(20, abs=6) and changed.max() == pytest.approx(200, abs=6)
+    Image.fromarray(background(60, 60)).save(tmp_path / 'empty.png')
+    with pytest.raises(PictureError, match=r'^empty\.png: no face found'):
+        desk.find(tmp_path / 'empty.png')
+
+
+def test_chosen_faces_alone_are_restored_by_the_strength(desk, photo, restorer, tmp_path) -> None:
+    pixels = np.asarray(Image.open(photo))
+    expected = PhotoRestorer(restorer, MarkerDetector())(pixels, [CROPS[1]]).photo
+    view = desk.restore(photo, CROPS, [1], restorer.name)
+    np.testing.assert_array_equal(view.after, expected)
+    np.testing.assert_array_equal(view.before, pixels)
+    (face,) = view.faces
+    assert face.number == 1 and face.before.shape == face.after.shape == (60, 60, 3)
+    half = desk.restore(photo, CROPS, [1], restorer.name, strength=0.5).after
+    assert np.abs(half - (pixels.astype(float) + expected) / 2).max() <= 0.5
+    np.testing.assert_array_equal(desk.restore(photo, CROPS, [1], restorer.name, strength=0).after, pixels)
+    first, archive = view.write(tmp_path)
+    np.testing.assert_array_equal(np.asarray(Image.open(first)), expected)
+    with zipfile.ZipFile(archive) as packed:
+        assert packed.namelist() == ['faces/1.png']
+        stored = np.asarray(Image.open(io.BytesIO(packed.read('faces/1.png'))))
+    np.testing.assert_array_equal(stored, view.restored[0].restoration.face)
+
+
+def test_what_cannot_be_asked_for(desk, photo, restorer) -> None:
+    with pytest.raises(ConfigError, match='Choose at least one face'):
+        desk.restore(photo, CROPS, [], restorer.name)
+    with pytest.raises(ConfigError, match='choose one of'):
+        desk.restore(photo, CROPS, [0], '/etc/passwd')
+    with pytest.raises(ConfigError, match='Strength: expected 0 to 1'):
+        desk.restore(photo, CROPS, [0], restorer.name, strength=2)
+    with pytest.raises(ConfigError, match='predicts no picture without rain'):
+        desk.restore(photo, CROPS, [0], restorer.name, 'derain')
+
+
+def test_models_are_in_the_zoo_and_the_own_one_comes_first(desk, restorer) -> None:
+    assert MODELS.keys() <= models().keys()
+    assert list(desk.models()) == [restorer.name, *MODELS]
+
+
+def test_clip_in_clip_out(desk, restorer, tmp_path, monkeypatch) -> None:
+    clips = pytest.importorskip('clips')
+    frame = background(96, 128)
+    draw_marker(frame, FaceCrop(60, 48, 56))
+    clips.write_clip(tmp_path / 'gate.mov', [frame] * 6, sound=True)
+    (tmp_path / 'out').mkdir()
+    target, result = desk.restore_clip(tmp_path / 'gate.mov', tmp_path / 'out', restorer.name)
+    assert target.name == 'gate_restored.mp4' and result.faces == 6
+    assert len(clips.read_clip(target)[0]) == 6 and clips.audio(target)
+    monkeypatch.setattr(photo_views, 'MAX_CLIP_SECONDS', 0.2)
+    with pytest.raises(PictureError, match=r'^gate\.mov: is longer than 0\.2 s'):
+        desk.restore_clip(tmp_path / 'gate.mov', tmp_path / 'out', restorer.name)
+    monkeypatch.setattr(photo_views, 'MAX_CLIP_BYTES', 100)
+    with pytest.raises(PictureError, match=r'^gate\.mov: is over the limit'):
+        desk.restore_clip(tmp_path / 'gate.mov', tmp_path / 'out', restorer.name)
+    (tmp_path / 'words.mp4').write_bytes(b'these are words')
+    with pytest.raises(PictureError, match=r'^words\.mp4: cannot be decoded as a video'):
+        desk.restore_clip(tmp_path / 'words.mp4', tmp_path / 'out', restorer.name)
