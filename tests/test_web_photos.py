@@ -20,7 +20,7 @@ from rainrestore.zoo.index import models
 
 ROOT = Path(__file__).resolve().parents[1]
 BICUBIC = ROOT / 'configs' / 'references' / 'bicubic_x4.py'
-CROPS = [FaceCrop(60, 60, 80), FaceCrop(170, 60, 60)]
+CROPS = [FaceCrop(60, 60, 80), FaceCrop(170, 72, 60)]
 
 
 @pytest.fixture(scope='module')
