@@ -2,6 +2,7 @@
 
 import json
 import weakref
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -232,8 +233,8 @@ def test_batches_give_what_single_frames_give(photos) -> None:
     single, together = FrameRestorer(photos), FrameRestorer(photos)
     expected = [single(frame) for frame in frames]
     found = together.restore([together.follow(frame) for frame in frames])
-    for (before, crops), (after, same) in zip(expected, found, strict=True):
-        assert crops == same and np.abs(before.astype(int) - after).max() <= 1
+    for (before, crops), (after, faces) in zip(expected, found, strict=True):
+        assert crops == [face.crop for face in faces] and np.abs(before.astype(int) - after).max() <= 1
 
 
 @pytest.mark.parametrize('aspect', [Fraction(2), Fraction(1, 2)])
@@ -278,6 +279,27 @@ def test_clip_without_a_face_is_not_handed_out(photos, tmp_path) -> None:
     with pytest.raises(PictureError, match=r'in\.mp4: no face found in any of its 5 frames'):
         restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'out.mp4')
     assert [path.name for path in tmp_path.iterdir()] == ['in.mp4']
+
+
+def test_clip_whose_faces_are_left_as_they_are_is_not_handed_out(photos, tmp_path, monkeypatch) -> None:
+    """Photos without rain: the restorer leaves their faces alone, in some frames or in all."""
+    original = PhotoRestorer.restore_faces
+    left = {1, 3}
+
+    def leaving(self, photo, faces, clear=None, name='', *rest):
+        result = original(self, photo, faces, clear, name, *rest)
+        weight = float(int(name.split()[1]) not in left)
+        return replace(result, faces=tuple(replace(face, weight=weight) for face in result.faces))
+
+    monkeypatch.setattr(PhotoRestorer, 'restore_faces', leaving)
+    write_clip(tmp_path / 'in.mp4', marked_frames([FACE] * 5))
+    result = restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'out.mp4')
+    assert result.faces == 3 and result.without == 0
+    assert result.notes[0].startswith('2 of 5 faces, over all frames, show no rain that the model knows')
+    left |= set(range(5))
+    with pytest.raises(PictureError, match='nothing to restore: 5 of 5 faces'):
+        restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'none.mp4')
+    assert not (tmp_path / 'none.mp4').exists()
 
 
 def test_faces_go_at_a_cut_and_come_back(photos) -> None:

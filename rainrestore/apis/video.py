@@ -16,7 +16,7 @@ import numpy as np
 
 from rainrestore.apis.ahead import ahead
 from rainrestore.apis.inputs import PictureError
-from rainrestore.apis.photos import PhotoRestorer
+from rainrestore.apis.photos import PhotoRestorer, RestoredFace
 from rainrestore.apis.restorer import Restoration
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
 from rainrestore.errors import ImageFileError
@@ -25,8 +25,8 @@ from rainrestore.faces.tracking import FaceAverage, FaceTracker
 from rainrestore.files import sha256_of, whole_file
 from rainrestore.threads import divided_threads
 
-#: Frames as they are stored, and the crops of their faces.
-Restored: TypeAlias = Generator[tuple[VideoFrame, list[FaceCrop]], None, None]
+#: Frames as they are stored, and their faces.
+Restored: TypeAlias = Generator[tuple[VideoFrame, tuple[RestoredFace, ...]], None, None]
 
 #: Side of the copy of a frame by which cuts are told, and the mean difference (of 1) between two that is one: rain
 #: averages out at this size.
@@ -135,10 +135,11 @@ class FrameRestorer:
 
         (Or without rain, if that is asked for.)
         """
-        return self.restore([self.follow(frame)])[0]
+        ((pixels, faces),) = self.restore([self.follow(frame)])
+        return pixels, [face.crop for face in faces]
 
-    def restore(self, followed: Sequence[FollowedFrame]) -> list[tuple[np.ndarray, list[FaceCrop]]]:
-        """The next frames as of :meth:`__call__`, their faces in the same batches of the network."""
+    def restore(self, followed: Sequence[FollowedFrame]) -> list[tuple[np.ndarray, tuple[RestoredFace, ...]]]:
+        """The next frames and their faces, which go through the network in the same batches."""
         names = [f'frame {entry.frame.number}' for entry in followed]
         restorations = self.photos.restore_crops(
             [entry.photo for entry in followed], [entry.faces for entry in followed], names
@@ -147,7 +148,7 @@ class FrameRestorer:
 
     def _paste(
         self, followed: FollowedFrame, restorations: Sequence[Restoration], name: str
-    ) -> tuple[np.ndarray, list[FaceCrop]]:
+    ) -> tuple[np.ndarray, tuple[RestoredFace, ...]]:
         numbers = {face.crop: number for face, number in zip(followed.faces, followed.numbers, strict=True)}
         self.average.keep(followed.numbers)
 
@@ -158,7 +159,7 @@ class FrameRestorer:
         pixels = result.photo
         if followed.photo is not followed.frame.pixels:
             pixels = _changed(followed.frame.pixels, followed.photo, pixels)
-        return pixels, [face.crop for face in result.faces]
+        return pixels, result.faces
 
     def follow(self, frame: VideoFrame) -> FollowedFrame:
         """Bring the tracks up to the next frame."""
@@ -285,9 +286,11 @@ def restore_video(
         if not result.frames:
             shutil.rmtree(work)
             raise ImageFileError(source, 'none of its frames can be decoded')
-        if not result.faces:
+        if not result.faces and not (parts.left and photos.background == 'derain'):
             shutil.rmtree(work)
             reason = f'no face found in any of its {result.frames} frames; mark them with --boxes FILE'
+            if parts.left:
+                reason = f'nothing to restore: {result.notes[-1]}'
             raise PictureError(str(source), reason)
         others = join_parts(parts.files_with_times(), source, target, reader.format)
         result = replace(result, notes=(*result.notes, *reader.notes(), *others))
@@ -301,8 +304,8 @@ def _restored(restorer: FrameRestorer, frames: Iterator[VideoFrame], batch: int)
     def in_batches() -> Restored:
         with closing(ahead(map(restorer.follow, frames), batch)) as followed:
             while entries := list(itertools.islice(followed, batch)):
-                for entry, (pixels, crops) in zip(entries, restorer.restore(entries), strict=True):
-                    yield replace(entry.frame, pixels=pixels), crops
+                for entry, (pixels, faces) in zip(entries, restorer.restore(entries), strict=True):
+                    yield replace(entry.frame, pixels=pixels), faces
 
     with closing(ahead(in_batches(), batch)) as restored:
         yield from restored
@@ -310,8 +313,8 @@ def _restored(restorer: FrameRestorer, frames: Iterator[VideoFrame], batch: int)
 
 def _counted(restored: Restored, total: int, progress: Callable[[int, int], object] | None) -> Restored:
     with closing(restored):
-        for frame, crops in restored:
-            yield frame, crops
+        for frame, faces in restored:
+            yield frame, faces
             if progress is not None:
                 progress(frame.number + 1, total)
 
@@ -349,7 +352,7 @@ class _Parts:
 
     def __init__(self, folder: Path, identity: str) -> None:
         self.folder, self.identity = folder, identity
-        self.count = self.frames = self.faces = self.without = 0
+        self.count = self.frames = self.faces = self.left = self.without = 0
         self.first_without = 0.0
         self.state: dict[str, Any] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -359,15 +362,17 @@ class _Parts:
     def add(self, restorer: FrameRestorer, frames: Restored, style: VideoFormat) -> None:
         """Keep one part, and the state in which it leaves ``restorer``."""
         times: list[int] = []
-        faces = 0
+        faces = left = 0
         bare: list[float] = []
 
         def restored() -> Iterator[VideoFrame]:
-            nonlocal faces
-            for frame, crops in frames:
+            nonlocal faces, left
+            for frame, shown in frames:
                 times.append(frame.pts)
-                faces += len(crops)
-                if not crops:
+                changed = sum(face.weight > 0 for face in shown)
+                faces += changed
+                left += len(shown) - changed
+                if not shown:
                     bare.append(frame.time)
                 yield frame
 
@@ -375,7 +380,8 @@ class _Parts:
         with closing(frames):
             write_part(file, restored(), style)
         entry = {
-            'identity': self.identity, 'sha256': sha256_of(file), 'times': times, 'faces': faces, 'bare': bare,
+            'identity': self.identity, 'sha256': sha256_of(file), 'times': times, 'faces': faces, 'left': left,
+            'bare': bare,
             'state': restorer.state(),
         }  # fmt: skip
         with whole_file(file.with_suffix('.json')) as temporary:
@@ -388,14 +394,21 @@ class _Parts:
         self.count += 1
         self.frames += len(entry['times'])
         self.faces += entry['faces']
+        self.left += entry['left']
         self.without += len(entry['bare'])
         self.state = entry['state']
 
     def result(self) -> VideoResult:
         """The sums over the parts."""
-        first = f'the first at {self.first_without:.2f} s'
-        note = f'{self.without} of {self.frames} frames show no face that is found, {first}'
-        return VideoResult(self.frames, self.faces, self.without, (note,) if self.without else ())
+        notes = []
+        if self.without:
+            first = f'the first at {self.first_without:.2f} s'
+            notes.append(f'{self.without} of {self.frames} frames show no face that is found, {first}')
+        if self.left:
+            total = self.faces + self.left
+            notes.append(f'{self.left} of {total} faces, over all frames, show no rain that the model knows, and were '
+                         'left as they are')  # fmt: skip
+        return VideoResult(self.frames, self.faces, self.without, tuple(notes))
 
     def files_with_times(self) -> Iterator[tuple[Path, list[int]]]:
         """Each part's video and the times of its frames."""
