@@ -6,8 +6,8 @@ methods = dict(
         name: dict(label=label, config=name, checkpoint=f'rainrestore://{name}', pretrained=(name,))
         for name, label in (
             ('raindrop_cgan', 'Conditional GAN'),
-            ('raindrop_pix2pix', 'Pix2Pix'),
-            ('raindrop_pix2pix_penalties', 'Pix2Pix, penalties'),
+            ('raindrop_pix2pix_penalties', 'Pix2Pix'),
+            ('raindrop_plus', 'U-Net with drop mask'),
         )
     },
 )

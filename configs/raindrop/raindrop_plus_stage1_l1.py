@@ -1,4 +1,6 @@
-# First stage of raindrop_plus.py: without the perceptual loss, which costs four times as much as the rest.
+# raindrop_plus, stage 1 of 2: without the perceptual loss, which costs four times as much as the rest.
 _base_ = 'raindrop_plus.py'
 
 model = dict(perceptual_loss=None)
+train_cfg = dict(max_iters=2600, val_interval=650)
+default_hooks = dict(checkpoint=dict(interval=200))

@@ -107,7 +107,7 @@ MAPS = {'J': 'lr_img', 'S': 'streak', 'T': 'transmission', 'A': 'airlight', 'par
 
 
 class Restorer:
-    """Restores pictures: ``Restorer('fcg_gan_x4')(face)``, ``Restorer('raindrop_pix2pix')('window.jpg')``.
+    """Restores pictures: ``Restorer('fcg_gan_x4')(face)``, ``Restorer('raindrop_plus')('window.jpg')``.
 
     The config of a model states its task and the size that it was trained on (:class:`~rainrestore.apis.Purpose`).
 
