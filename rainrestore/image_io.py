@@ -9,14 +9,18 @@ import io
 import os
 import stat
 import struct
+import threading
+import warnings
 import zlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from rainrestore.errors import DatasetError, ImageFileError
 from rainrestore.labels import NUM_LABELS
@@ -30,6 +34,10 @@ _FORMATS = ('PNG', 'JPEG', 'BMP', 'DIB', 'WEBP', 'TIFF', 'PPM', 'GIF', 'AVIF')
 # What Pillow's decoders raise on damaged input.
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, zlib.error,
                   Image.DecompressionBombError)  # fmt: skip
+
+
+# The standard error belongs to the process, so one decoder at a time.
+_QUIET_LOCK = threading.Lock()
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:
@@ -115,7 +123,7 @@ def _open(
     else:
         source = io.BytesIO(read_bytes(path, backend_args))
     try:
-        with Image.open(source, formats=_FORMATS) as image:
+        with _quiet(), Image.open(source, formats=_FORMATS) as image:
             # Pillow itself only warns between one and two times its limit.
             limit = Image.MAX_IMAGE_PIXELS if max_pixels is None else max_pixels
             if limit is not None and image.width * image.height > limit:
@@ -132,6 +140,24 @@ def _open(
         raise ImageFileError(
             path, f'not a readable image, or cut short ({error}); replace or remove the file'
         ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop what decoders print: Pillow's warnings, and libtiff's lines, which go to the process's standard error.
+
+    A damaged file may cause hundreds of them. What matters of it is in the error.
+    """
+    with _QUIET_LOCK, warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            os.close(nowhere)
 
 
 def _sixteen_to_eight(values: np.ndarray) -> np.ndarray:
@@ -165,7 +191,8 @@ def to_rgb(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
 
     Grey is repeated over the channels; 16-bit grey is scaled by 1/257 (16-bit colour keeps its high byte, which is
     all that Pillow decodes); palette, CMYK and YCbCr are converted; transparency is laid over black; the EXIF
-    orientation of a photo is applied.
+    orientation of a photo is applied. Colours of another ICC profile, such as Display P3 or Adobe RGB, are converted to
+    sRGB.
 
     Args:
         image: The picture.
@@ -187,15 +214,65 @@ def to_rgb(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
             return np.repeat(grey[:, :, None], 3, axis=2)
         if image.mode == 'F':
             raise ImageFileError(path, 'float pixels have no defined white; save it with 8 or 16 bits')
-        if image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or 'transparency' in image.info:
+        if has_alpha(image):
+            profile = image.info.get('icc_profile')
             image = image.convert('RGBA')
             backdrop = Image.new('RGBA', image.size, (0, 0, 0, 255))
             image = Image.alpha_composite(backdrop, image)
-        return np.array(image.convert('RGB'))
+            image.info['icc_profile'] = profile
+        return np.array(_to_srgb(image).convert('RGB'))
     except ImageFileError:
         raise
     except _DECODE_ERRORS as error:
         raise ImageFileError(path, f'cannot be converted to RGB ({error}); save it as an 8-bit RGB PNG') from error
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Whether a Pillow picture has transparency."""
+    return image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or 'transparency' in image.info
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A picture with what its 8-bit RGB pixels do not say.
+
+    Attributes:
+        pixels: H x W x 3 uint8, RGB; of a transparent picture the colours as they are stored.
+        alpha: H x W uint8, or None.
+        grey: Whether the file has no colour.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+    grey: bool = False
+
+
+def read_photo(path: str | os.PathLike[str]) -> Photo:
+    """As :func:`read_image`, with transparency kept apart instead of laid over black."""
+    image = _open(path)
+    grey = image.mode in ('1', 'L', 'LA', 'La', 'I') or image.mode.startswith('I;16')
+    if not has_alpha(image):
+        return Photo(to_rgb(image, path), grey=grey)
+    try:
+        whole = ImageOps.exif_transpose(image).convert('RGBA')
+    except _DECODE_ERRORS as error:
+        raise ImageFileError(path, f'cannot be converted to RGB ({error}); save it as an 8-bit RGB PNG') from error
+    opaque = whole.convert('RGB')
+    opaque.info = {'icc_profile': image.info.get('icc_profile')}
+    return Photo(to_rgb(opaque, path), np.array(whole.getchannel('A')), grey)
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Convert the colours of a picture with an ICC profile; a profile that is damaged or of another kind is ignored."""
+    profile = image.info.get('icc_profile')
+    mode = {'RGBA': 'RGB', 'P': 'RGB'}.get(image.mode, image.mode)
+    if not profile or mode not in ('RGB', 'L', 'CMYK'):
+        return image
+    try:
+        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return ImageCms.profileToProfile(image.convert(mode), given, ImageCms.createProfile('sRGB'), outputMode='RGB')
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
 
 
 def read_mask(
@@ -306,7 +383,8 @@ def sixteen_bit(values: np.ndarray) -> np.ndarray:
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """H x W x 3 (RGB) or H x W x 1, uint8 or uint16, as the bytes of a PNG file."""
+    """H x W x 3 (RGB), 4 (RGBA) or 1, uint8 or uint16, as the bytes of a PNG file."""
     # Not Pillow, which cannot write 16-bit RGB; in memory, as OpenCV's own writing fails silently and on some names.
-    stored = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.shape[2] == 3 else pixels
+    order = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}.get(pixels.shape[2])
+    stored = pixels if order is None else cv2.cvtColor(pixels, order)
     return cv2.imencode('.png', stored)[1].tobytes()

@@ -76,7 +76,7 @@ def test_slot_takes_a_name_a_config_and_a_file(marker, tmp_path) -> None:
         build_detector('Marker')
     with pytest.raises(ConfigError, match='no such config'):
         build_detector(tmp_path / 'none.py')
-    file.write_text('detectors = []\n')
+    file.write_text('_detectors = []\n')
     with pytest.raises(ConfigError, match='a config of a detector has detector = dict'):
         build_detector(file)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO
 
+import cv2
 import numpy as np
 
 from rainrestore.apis.inputs import PictureError
@@ -20,7 +21,7 @@ from rainrestore.apis.photos import PhotoRestorer
 from rainrestore.apis.video import restore_video
 from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.files import sha256_of, whole_file
-from rainrestore.image_io import IMAGE_SUFFIXES, check_regular, encode_png, read_image
+from rainrestore.image_io import IMAGE_SUFFIXES, Photo, check_regular, encode_png, read_photo
 
 RESTORED = 'restored'
 #: The faces of a photo, at the network's size.
@@ -86,7 +87,12 @@ class _Read:
     name: str
     source: Path
     digest: str
-    picture: np.ndarray = field(default_factory=lambda: np.empty(0))
+    photo: Photo = field(default_factory=lambda: Photo(np.empty(0)))
+
+    @property
+    def picture(self) -> np.ndarray:
+        """Its pixels."""
+        return self.photo.pixels
 
 
 @dataclass(frozen=True)
@@ -208,7 +214,7 @@ def restore_files(
                     done.get(name), plan.out, (RESTORED,) if clip else kinds, read.digest, restorer.fingerprint
                 )
                 if not finished and not clip:
-                    waiting.append(replace(read, picture=read_image(source)))
+                    waiting.append(replace(read, photo=read_photo(source)))
             except ImageFileError as error:
                 yield FileOutcome(source, 'failed', error.reason)
                 continue
@@ -235,7 +241,7 @@ def _restore_and_write(
             continue
         try:
             record = result.record()
-            written = _write(result, results, read.name)
+            written = _write(result, results, read)
             _vouch(log, read, restorer, results.kinds, written, record)
         except OSError as error:
             if error.errno in HOPELESS:
@@ -407,11 +413,11 @@ def _restore_each(restorer: PictureRestorer, reads: Sequence[_Read]) -> list[Pic
     return [result for read in reads for result in _restore_each(restorer, [read])]
 
 
-def _write(result: PictureResult, results: _Results, name: str) -> dict[str, str | None]:
+def _write(result: PictureResult, results: _Results, read: _Read) -> dict[str, str | None]:
     """Write the files of one picture; target -> SHA-256, None for a map that the network does not predict."""
-    stem, suffix = os.path.splitext(name)
+    stem, suffix = os.path.splitext(read.name)
     files = {
-        f'{kind}/{stem}{which}{suffix}': pixels
+        f'{kind}/{stem}{which}{suffix}': _as_given(pixels, kind, read.photo)
         for kind in results.kinds
         for which, pixels in result.files(kind).items()
     }
@@ -421,6 +427,18 @@ def _write(result: PictureResult, results: _Results, name: str) -> dict[str, str
         target: None if pixels is None else _write_picture(pixels, results.out / target)
         for target, pixels in files.items()
     }
+
+
+def _as_given(pixels: np.ndarray | None, kind: str, photo: Photo) -> np.ndarray | None:
+    """A result as grey and as transparent as its picture was."""
+    if pixels is None or kind not in (RESTORED, FACES):
+        return pixels
+    if photo.grey:
+        pixels = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    if photo.alpha is None or kind != RESTORED:
+        return pixels
+    alpha = cv2.resize(photo.alpha, pixels.shape[1::-1], interpolation=cv2.INTER_AREA)
+    return np.dstack([pixels, alpha])
 
 
 def _check_target(results: _Results, target: str) -> None:

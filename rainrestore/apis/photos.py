@@ -31,6 +31,8 @@ LEAST_WEIGHT = 1 / 64
 #: Colours of a preview.
 MARK = (255, 220, 0)
 OUTLINE = (0, 0, 0)
+#: A crop of which less than this lies in the photo is left alone. So no crop has more than four times its pixels.
+LEAST_INSIDE = 0.25
 #: A crop of which less than this lies in the photo gets a note.
 MOSTLY_INSIDE = 0.75
 #: A restored face that is shown larger than this many times gets one as well.
@@ -425,6 +427,9 @@ def _sorted_out(faces: Sequence[DetectedFace], photo: np.ndarray) -> tuple[list[
             notes.append(f'{what} lies outside of the {width}x{height} photo and was left as it is')
             continue
         inside = crop.inside(width, height)
+        if inside < LEAST_INSIDE:
+            notes.append(f'{what} has {inside:.0%} of its square in the photo and was left as it is')
+            continue
         if inside < MOSTLY_INSIDE:
             notes.append(f'{what} is at the border: {1 - inside:.0%} of its square is the photo mirrored')
         kept.append(face)

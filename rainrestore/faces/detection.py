@@ -17,6 +17,11 @@ from rainrestore.registry import FACE_DETECTORS
 #: How a photo without an upright face is turned, in degrees: detectors know faces that are about upright.
 TURNS = (90, -90, 45, -45, 180)
 
+#: A photo is not turned to an oblique angle if that takes so many times its pixels: a strip would fill the memory.
+LARGEST_CANVAS = 4
+#: Longest side that OpenCV turns.
+LONGEST_SIDE = 32767
+
 
 @dataclass(frozen=True)
 class DetectedFace:
@@ -145,11 +150,17 @@ def _find_turned(detector: FaceDetector, photo: np.ndarray, turn: float) -> list
     sides = np.abs(forth[:, :2]) @ (width, height)
     new_width, new_height = (math.ceil(round(side, 6)) for side in sides)
     forth[:, 2] += (new_width - width) / 2, (new_height - height) / 2
-    turned = cv2.warpAffine(photo, forth, (new_width, new_height), flags=cv2.INTER_LINEAR, borderValue=(128, 128, 128))
+    if turn % 90 == 0:
+        turned = np.ascontiguousarray(np.rot90(photo, turn // 90))
+    elif new_width * new_height > LARGEST_CANVAS * width * height or max(height, width) > LONGEST_SIDE:
+        return []
+    else:
+        grey = (128, 128, 128)
+        turned = cv2.warpAffine(photo, forth, (new_width, new_height), flags=cv2.INTER_LINEAR, borderValue=grey)
     back = cv2.invertAffineTransform(forth)
     found = []
     for face in detector(turned):
-        x, y = back @ (face.crop.x - 0.5, face.crop.y - 0.5, 1) + 0.5
+        x, y = (back @ (face.crop.x - 0.5, face.crop.y - 0.5, 1) + 0.5).tolist()
         if 0 <= x < width and 0 <= y < height:
             found.append(DetectedFace(FaceCrop(x, y, face.crop.side, face.crop.angle + turn), face.score))
     return found

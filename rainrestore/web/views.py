@@ -22,6 +22,8 @@ from rainrestore.visualization.rows import sample_pictures
 #: What is taken from a browser. A picture of so many pixels needs about 100 MB while it is decoded.
 MAX_UPLOAD_BYTES = 20 * 2**20
 MAX_UPLOAD_PIXELS = 32_000_000
+#: Browsers draw no longer picture.
+MAX_UPLOAD_SIDE = 16_384
 MAX_SEED = 2**32 - 1
 
 Pictures = dict[str, np.ndarray]
@@ -154,12 +156,15 @@ def read_upload(path: str | os.PathLike[str]) -> np.ndarray:
         if size > MAX_UPLOAD_BYTES:
             limit = MAX_UPLOAD_BYTES / 2**20
             raise ImageFileError(path, f'{size / 2**20:.1f} MB is over the limit of {limit:.0f} MB; shrink it first')
-        return read_image(path, max_pixels=MAX_UPLOAD_PIXELS)
+        picture = read_image(path, max_pixels=MAX_UPLOAD_PIXELS)
     except ImageFileError as error:
         # Pillow's reasons name the file as well.
         raise ImageFileError(name, error.reason.replace(os.fspath(path), name)) from error
     except OSError as error:
         raise ImageFileError(name, 'the upload is gone; drop the picture again') from error
+    if max(picture.shape[:2]) > MAX_UPLOAD_SIDE:
+        raise ImageFileError(name, f'{_size(picture)} pixels: a side is over the limit of {MAX_UPLOAD_SIDE}; shrink it')
+    return picture
 
 
 class Studio:
