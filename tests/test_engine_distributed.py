@@ -146,7 +146,8 @@ def test_two_processes_train_as_one_with_twice_the_batch(scenes: Scenes, tmp_pat
         for index, state in one['optimizer'][group]['state'].items():
             # After its first step, the momentum of SGD is the gradient.
             gradient, other = state['momentum_buffer'], two['optimizer'][group]['state'][index]['momentum_buffer']
-            assert gradient.norm() > 0
+            # A relativistic loss does not depend on the last bias of a discriminator.
+            assert gradient.numel() == 1 or gradient.norm() > 0
             assert (other - gradient).norm() <= relative * gradient.norm() + 1e-7
     start = one['state_dict']
     one, two = (load_checkpoint(folder / 'iter_3.pth') for folder in (tmp_path, scenes[0] / 'faces'))
