@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -199,6 +200,14 @@ def test_training_is_stopped_saved_and_goes_on(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     names = sorted(path.name for path in (tmp_path / 'run').glob('iter_*.pth'))
     assert names == sorted(f'iter_{reached + more}.pth' for more in range(3))
+    # One process goes on where two have stopped in the data: they drew four samples an iteration, it draws two.
+    alone = [sys.executable, '-m', 'rainrestore.cli.main', 'train', str(tmp_path / 'config.py'), '--resume']
+    more = ['--cfg-options', f'train_cfg.max_iters={reached + 3}']
+    done = run_command([*alone, *more], HERE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    hubs = [load_checkpoint(tmp_path / 'run' / f'iter_{reached + more}.pth')['message_hub'] for more in (2, 3)]
+    drawn = [hub['runtime_info']['data_stream']['drawn'] for hub in hubs]
+    assert drawn == [4 * (reached + 2), 4 * (reached + 2) + 2]
 
 
 @pytest.mark.slow
