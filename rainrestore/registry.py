@@ -53,7 +53,7 @@ def options_of(component: Any) -> set[str] | None:
     if inspect.isclass(component):
         if component.__new__ is not object.__new__:
             return None
-        calls = [kind.__init__ for kind in component.__mro__ if '__init__' in vars(kind)]
+        calls = [vars(kind)['__init__'] for kind in component.__mro__ if '__init__' in vars(kind)]
     names: set[str] = set()
     for call in calls:
         try:

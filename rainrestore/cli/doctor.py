@@ -261,7 +261,7 @@ def check_zoo(folder: Path | None = None) -> Iterable[Check]:
     if remote and (url := base_url()):
         yield Check('zoo', 'ok', f'downloaded from {url} when they are used: {", ".join(remote)}')
     elif remote:
-        mend = f'set {URL_VARIABLE} to the address of the folder that holds them'
+        mend = f'set {URL_VARIABLE} to the folder rainrestore/assets/zoo of a clone, file:///PATH, or to its address'
         yield Check('zoo', 'warning', f'neither here nor known where to get: {", ".join(remote)}', mend)
 
 
