@@ -31,14 +31,48 @@ class DatasetError(RainRestoreError, ValueError):
     """A data set that cannot be used as it is; the message names the folder or file and says what to do."""
 
 
-class ImageFileError(DatasetError):
-    """One file that cannot be used as a picture or a label map; ``path`` is the file, ``reason`` the cause."""
+class NamedError(RainRestoreError, ValueError):
+    """An error of one picture or file.
 
-    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
-        self.path = str(path)
+    Attributes:
+        name: The name of the picture or the path of the file.
+        reason: What is wrong, and what to do about it.
+    """
+
+    def __init__(self, name: str | os.PathLike[str], reason: str) -> None:
+        self.name = str(name)
         self.reason = reason
-        super().__init__(f'{self.path}: {reason}')
+        super().__init__(f'{self.name}: {reason}')
 
-    def __reduce__(self) -> tuple[type['ImageFileError'], tuple[str, str]]:
-        # The default would call __init__ with the message alone, and the error would be lost between processes.
-        return type(self), (self.path, self.reason)
+    def __reduce__(self) -> tuple[type['NamedError'], tuple[str, str]]:
+        # The default would pass the message alone to __init__, and the error would be lost between processes.
+        return type(self), (self.name, self.reason)
+
+
+class ImageFileError(NamedError, DatasetError):
+    """A file that cannot be used as a picture or a label map."""
+
+    @property
+    def path(self) -> str:
+        """The path of the file."""
+        return self.name
+
+
+class PictureError(NamedError):
+    """A picture that cannot be restored."""
+
+
+class RainRangesError(ConfigError, ValueError):
+    """A rain distribution that does not exist or is impossible; the message names the range."""
+
+
+class ExportError(RainRestoreError):
+    """A network that cannot be exported, or whose exported file gives another result."""
+
+
+class RunError(RainRestoreError):
+    """A training or a test in another process has failed; the message has the end of its log."""
+
+
+class BudgetError(RainRestoreError):
+    """The output folder has runs of another budget, or the budget is impossible."""

@@ -11,6 +11,7 @@ from zoos import add_model, write_zoo
 
 from rainrestore.audit import Audit, Gain, LayersAudit, SlotAudit
 from rainrestore.cli.main import main
+from rainrestore.errors import RunError
 from rainrestore.zoo import audits, figures
 from rainrestore.zoo.index import Zoo, models, read_index
 
@@ -179,7 +180,7 @@ def test_audit_is_written_stated_and_verified(zoo, measured, capsys, monkeypatch
 
 def test_faces_that_are_not_those_of_the_index_are_refused(zoo, face_folder, tmp_path):
     entry = read_index(zoo)['References'][0]
-    with pytest.raises(figures.MeasuringError, match='has 3 test faces, and the figures are of 50'):
+    with pytest.raises(RunError, match='has 3 test faces, and the figures are of 50'):
         figures.measure(entry, face_folder, 50, tmp_path / 'out')
     assert (tmp_path / 'out' / 'per_image.csv').is_file()
 
@@ -187,7 +188,7 @@ def test_faces_that_are_not_those_of_the_index_are_refused(zoo, face_folder, tmp
 def test_test_that_ends_with_an_error_is_none(zoo, tmp_path, monkeypatch):
     ended = subprocess.CompletedProcess([], 2, '', 'a line\nrainrestore: error: no faces')
     monkeypatch.setattr(subprocess, 'run', lambda *args, **kwargs: ended)
-    with pytest.raises(figures.MeasuringError, match=r'bicubic: its test on .* exit code 2: a line \| .*no faces'):
+    with pytest.raises(RunError, match=r'bicubic: its test on .* exit code 2: a line \| .*no faces'):
         figures.measure(read_index(zoo)['References'][0], tmp_path, 50, tmp_path / 'out')
 
 

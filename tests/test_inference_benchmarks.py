@@ -36,10 +36,11 @@ def test_the_srgan_of_mmagic_has_the_size_of_the_bundled_network(monkeypatch: py
     monkeypatch.setattr(DefaultScope, '_instance_dict', DefaultScope._instance_dict.copy())
     from torch.utils.flop_counter import FlopCounterMode
 
+    monkeypatch.syspath_prepend(ROOT / 'tools/benchmarks')
     specification = importlib.util.spec_from_file_location('script', ROOT / 'tools/benchmarks/benchmark_inference.py')
     script = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(script)
-    macs = script.measure_complexity(script.build_restorer(*script.find_model('fcg_gan_x4', None)), 32, 32).macs
+    macs = script.measure_cost(script.build_restorer(*script.find_model('fcg_gan_x4', None)), 32, 32).macs
     with FlopCounterMode(display=False) as counter:
         script.mmagic_inferencer('cpu').model.generator(script.torch.rand(1, 3, 32, 32))
     assert counter.get_total_flops() / 2 == pytest.approx(macs, rel=0.05)

@@ -11,20 +11,19 @@ import pytest
 import torch
 from PIL import Image
 
-from rainrestore.benchmark.timing import alternate, apart, cost_apart
-
 TOOLS = Path(__file__).parents[1] / 'tools' / 'benchmarks'
+sys.path.insert(0, str(TOOLS))
+from timing import alternate, apart, cost_apart  # noqa: E402  (a module beside the scripts)
+
 CPU = torch.device('cpu')
 
 
 @pytest.fixture(scope='module')
 def training() -> Any:
     pytest.importorskip('mmagic')
-    sys.path.insert(0, str(TOOLS))
     import benchmark_training
 
-    yield benchmark_training
-    sys.path.remove(str(TOOLS))
+    return benchmark_training
 
 
 def hungry(mib: int) -> Callable[[], Any]:
@@ -65,7 +64,7 @@ def test_peak_is_that_of_the_job() -> None:
             cost_apart(hungry, 200, rounds=1, device=CPU)
         return
     cost = cost_apart(hungry, 200, rounds=1, device=CPU)
-    assert 200 <= cost.mib <= 230
+    assert 200 <= round(cost.mib) <= 230
     assert cost.seconds > 0
 
 

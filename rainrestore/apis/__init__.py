@@ -3,11 +3,11 @@
 from rainrestore.apis.derain import derain
 from rainrestore.apis.files import FileOutcome, FilePlan, PictureRestorer, PictureResult, plan_files, restore_files
 from rainrestore.apis.inferencer import RestorationInferencer
-from rainrestore.apis.inputs import PictureError
 from rainrestore.apis.photos import FacePreview, PhotoPreview, PhotoRestoration, PhotoRestorer, RestoredFace, draw_faces
 from rainrestore.apis.purpose import TASKS, Purpose, Task
 from rainrestore.apis.restorer import Restoration, Restorer
 from rainrestore.apis.video import VideoResult, VideoSettings, restore_video
+from rainrestore.errors import PictureError
 
 __all__ = [
     'TASKS',

@@ -16,7 +16,7 @@ from rainrestore import __version__
 from rainrestore.apis.purpose import Purpose
 from rainrestore.apis.restorer import SMALLEST_SIDE, build_restorer, find_model
 from rainrestore.checkpoints import ZOO_SCHEME, load_checkpoint
-from rainrestore.errors import RainRestoreError
+from rainrestore.errors import ExportError
 from rainrestore.files import whole_file
 from rainrestore.labels import LABELS
 from rainrestore.models.folding import fold
@@ -42,10 +42,6 @@ EXTRA = "pip install 'rainrestore[export]'"
 METADATA_FILE = 'rainrestore.json'
 
 Runner = Callable[[Tensor], Sequence[Tensor]]
-
-
-class ExportError(RainRestoreError):
-    """A network that cannot be exported, or whose exported file does not do what the network does."""
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,10 @@ from typing import Any, Literal, Protocol, TextIO
 import cv2
 import numpy as np
 
-from rainrestore.apis.inputs import PictureError
 from rainrestore.apis.kinds import VIDEO_SUFFIXES, find_inputs, kind_of, video_suffix
 from rainrestore.apis.photos import PhotoRestorer
 from rainrestore.apis.video import restore_video
-from rainrestore.errors import ConfigError, ImageFileError
+from rainrestore.errors import ConfigError, ImageFileError, PictureError
 from rainrestore.files import sha256_of, whole_file
 from rainrestore.image_io import IMAGE_SUFFIXES, Photo, check_regular, encode_png, read_photo
 

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from rainrestore.apis.kinds import find_inputs
-from rainrestore.errors import DatasetError, RainRestoreError
+from rainrestore.errors import DatasetError, PictureError
 from rainrestore.image_io import IMAGE_SUFFIXES, read_image, to_rgb
 
 #: One picture.
@@ -17,19 +17,6 @@ Picture: TypeAlias = str | os.PathLike[str] | np.ndarray | Tensor | Image.Image
 
 #: What resampling leaves beyond [0, 1] in floating point; it is clipped.
 ROUNDING = 1e-3
-
-
-class PictureError(RainRestoreError, ValueError):
-    """What is given is no picture, or one that cannot be restored; ``name`` says which, ``reason`` why."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        self.name = name
-        self.reason = reason
-        super().__init__(f'{name}: {reason}')
-
-    def __reduce__(self) -> tuple[type['PictureError'], tuple[str, str]]:
-        # The default would call __init__ with the message alone, and the error would be lost between processes.
-        return type(self), (self.name, self.reason)
 
 
 def split(source: Any) -> tuple[list[Any], bool]:

@@ -15,11 +15,10 @@ import cv2
 import numpy as np
 
 from rainrestore.apis.ahead import ahead
-from rainrestore.apis.inputs import PictureError
 from rainrestore.apis.photos import PhotoRestorer, RestoredFace
 from rainrestore.apis.restorer import Restoration
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
-from rainrestore.errors import ImageFileError
+from rainrestore.errors import ImageFileError, PictureError
 from rainrestore.faces import DetectedFace, FaceCrop
 from rainrestore.faces.tracking import FaceAverage, FaceTracker
 from rainrestore.files import sha256_of, whole_file

@@ -1,4 +1,4 @@
-"""What a restored face costs: parameters, multiplications, seconds."""
+"""The cost of restoring a face: parameters, multiply-accumulates, seconds."""
 
 import time
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ from typing import Any
 import torch
 
 from rainrestore.checkpoints import load_weights
-from rainrestore.engine.complexity import measure_complexity
 from rainrestore.engine.config import load_config
+from rainrestore.engine.cost import measure_cost
 from rainrestore.registry import MODELS
 
 BATCH = 16
 ROUNDS = 5
 
 
-def cost(config: Path, checkpoint: str, options: Mapping[str, Any] | None, side: int) -> dict[str, float]:
-    """Parameters of what restores, MACs of one input of this side, and the median seconds a face in batches of 16.
+def cost_of(config: Path, checkpoint: str, options: Mapping[str, Any] | None, side: int) -> dict[str, float]:
+    """Parameters, MACs of one input of this side, and the median seconds for each face in batches of 16.
 
-    A network that runs outside torch has the seconds alone.
+    A network that runs outside torch has ``seconds`` alone.
     """
     model = MODELS.build(load_config(config, options).model).eval()
     if checkpoint != 'none':
@@ -33,8 +33,8 @@ def cost(config: Path, checkpoint: str, options: Mapping[str, Any] | None, side:
             model(faces, mode='tensor')
             seconds.append(time.perf_counter() - start)
     # The first round warms up.
-    price: dict[str, float] = {'seconds': median(seconds[1:]) / BATCH}
+    found: dict[str, float] = {'seconds': median(seconds[1:]) / BATCH}
     if not getattr(model, 'outside_torch', False):
-        complexity = measure_complexity(model, side, side)
-        price |= {'parameters': complexity.parameters, 'macs': complexity.macs}
-    return price
+        cost = measure_cost(model, side, side)
+        found |= {'parameters': cost.parameters, 'macs': cost.macs}
+    return found

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from rainrestore.benchmark.spec import Method, Task
 from rainrestore.engine.config import DATALOADERS, load_config
-from rainrestore.errors import RainRestoreError
+from rainrestore.errors import BudgetError, RainRestoreError, RunError
 from rainrestore.files import whole_file
 from rainrestore.registry import METRICS
 
@@ -24,14 +24,6 @@ FIRST_SHARE = 0.5
 CHECKPOINTS = 5
 ITERATION = re.compile(r'Iter\(train\) \[ *(\d+)/\d+\]')
 TAIL = 15
-
-
-class RunError(RainRestoreError):
-    """A training or a test of the benchmark ended with an error; the message has the end of its log."""
-
-
-class BudgetError(RainRestoreError):
-    """The output folder holds runs of another budget."""
 
 
 @dataclass(frozen=True)

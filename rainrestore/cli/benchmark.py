@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, test, write and print."""
     from rainrestore.benchmark import Task, load_benchmark, report
-    from rainrestore.benchmark.cost import cost
+    from rainrestore.benchmark.cost import cost_of
     from rainrestore.benchmark.runs import Budget, available, check_budget, test, train
     from rainrestore.datasets.face_dataset import resolve_data_root
     from rainrestore.errors import ConfigError
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         print(line)
 
     tables: dict[tuple[str, Task | None], list[report.Row]] = {(name, task): [] for name in roots for task in tasks}
-    prices: dict[Path, dict[str, float]] = {}
+    costs: dict[Path, dict[str, float]] = {}
     for task in tasks:
         runs = out / task.name if task else out
         weights: dict[str, dict[int | None, str]] = {}
@@ -99,8 +99,8 @@ def run(args: argparse.Namespace) -> int:
                 assert method.checkpoint is not None
                 weights[method.name] = {None: method.checkpoint}
             first = next(iter(weights[method.name].values()))
-            if method.config not in prices:
-                prices[method.config] = cost(method.config, first, budget.options_for(method.config), benchmark.side)
+            if method.config not in costs:
+                costs[method.config] = cost_of(method.config, first, budget.options_for(method.config), benchmark.side)
             for name, folder in roots.items():
                 folders = {seed: runs / method.name / _seed_name(seed) / name for seed in weights[method.name]}
                 summaries = {
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
                 }
                 before = sum(zoo_entry(model)['Metadata']['Faces'] for model in method.pretrained)
                 faces = 0 if method.checkpoint is not None else budget.iterations * budget.batch
-                row = report.Row(method, faces, before, summaries, folders, prices[method.config])
+                row = report.Row(method, faces, before, summaries, folders, costs[method.config])
                 tables[name, task].append(row)
 
     text = [f'# {benchmark.title}', '', _conditions(args, budget, benchmark), '', report.CONVENTION, *left_out, '']

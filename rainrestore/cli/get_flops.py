@@ -29,8 +29,8 @@ def run(args: argparse.Namespace) -> int:
     """Count and print."""
     from mmengine.registry import init_default_scope
 
-    from rainrestore.engine.complexity import measure_complexity
     from rainrestore.engine.config import load_config
+    from rainrestore.engine.cost import measure_cost
     from rainrestore.errors import ConfigError
     from rainrestore.registry import MODELS, SCOPE
 
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     if not config.get('model'):
         raise ConfigError(f'{args.config}: no model; only a whole experiment can be counted')
     init_default_scope(config.get('default_scope', SCOPE))
-    found = measure_complexity(MODELS.build(config.model), args.shape[0], args.shape[-1])
+    found = measure_cost(MODELS.build(config.model), args.shape[0], args.shape[-1])
     rows = [(name, cost.parameters, cost.macs) for name, cost in found.slots.items()]
     print(f'{"slot":24}{"parameters":>14}{"MACs":>16}')
     for name, parameters, macs in [*rows, (f'restoring {found.height}x{found.width}', found.parameters, found.macs)]:

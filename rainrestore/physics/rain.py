@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import torch
 
-from rainrestore.errors import ConfigError
+from rainrestore.errors import RainRangesError
 
 Array = TypeVar('Array', np.ndarray, torch.Tensor)
 
@@ -43,10 +43,6 @@ _GAIN_FIELDS = ('gain_base', 'gain_per_length', 'gain_jitter')
 def _did_you_mean(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     return f'did you mean {close[0]!r}?' if close else f'known: {", ".join(known)}'
-
-
-class RainRangesError(ConfigError, ValueError):
-    """A rain distribution that does not exist or is impossible; the message names the range."""
 
 
 @dataclass(frozen=True)

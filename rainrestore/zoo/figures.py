@@ -13,7 +13,7 @@ from typing import Any
 from rainrestore.checkpoints import ZOO_SCHEME
 from rainrestore.datasets.face_dataset import BUNDLED_DATA
 from rainrestore.engine.config import load_config
-from rainrestore.errors import ConfigError, RainRestoreError
+from rainrestore.errors import ConfigError, RunError
 from rainrestore.registry import METRICS
 from rainrestore.zoo.index import PACKAGE, Entry, Zoo, models, read_index, write_index
 
@@ -33,10 +33,6 @@ HEADLINES = {
 }
 LPIPS = {'type': 'LPIPS', 'optional': True}
 TAIL = 15
-
-
-class MeasuringError(RainRestoreError):
-    """A test of the zoo ended with an error, or saw other faces than those that the index names."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +121,7 @@ def measure(
         The figures by their keys.
 
     Raises:
-        MeasuringError: The test ended with an error, or there are more or fewer faces.
+        RunError: The test ended with an error, or there are more or fewer faces.
     """
     out.mkdir(parents=True, exist_ok=True)
     config = load_config(Zoo.of(entry['Name']).config(entry))
@@ -144,13 +140,13 @@ def measure(
     )
     if done.returncode:
         said = ' | '.join(done.stderr.strip().splitlines()[-TAIL:])
-        raise MeasuringError(f'{entry["Name"]}: its test on {data} ended with exit code {done.returncode}: {said}')
+        raise RunError(f'{entry["Name"]}: its test on {data} ended with exit code {done.returncode}: {said}')
     summary = json.loads(done.stdout.strip().splitlines()[-1])
     if faces not in (None, summary['images']):
-        raise MeasuringError(f'{data} has {summary["images"]} test faces, and the figures are of {faces}')
+        raise RunError(f'{data} has {summary["images"]} test faces, and the figures are of {faces}')
     figures = {key: value for key, value in summary.items() if key != 'images' and _is_number(value)}
     if not figures:
-        raise MeasuringError(f'{entry["Name"]}: its test on {data} has measured nothing; see {out}')
+        raise RunError(f'{entry["Name"]}: its test on {data} has measured nothing; see {out}')
     return figures
 
 

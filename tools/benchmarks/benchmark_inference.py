@@ -30,13 +30,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from timing import Job, alternate, cost_apart
 
 from rainrestore import Restorer
 from rainrestore.apis.export import export
 from rainrestore.apis.restorer import build_restorer, find_model
-from rainrestore.benchmark.timing import Job, alternate, cost_apart
 from rainrestore.device import find_device
-from rainrestore.engine.complexity import measure_complexity
+from rainrestore.engine.cost import measure_cost
 from rainrestore.image_io import read_image
 
 SIDE = 32
@@ -193,7 +193,7 @@ def main() -> None:
     names = [name for name in PATHS if args.paths is None or name in (*args.paths, 'eager', 'mmagic')]
     if args.device != 'cpu' or importlib.util.find_spec('onnxruntime') is None:
         names = [name for name in names if name != 'onnxruntime']
-    macs = measure_complexity(build_restorer(*find_model(args.model, None)), SIDE, SIDE).macs
+    macs = measure_cost(build_restorer(*find_model(args.model, None)), SIDE, SIDE).macs
     with tempfile.TemporaryDirectory() as temporary:
         paths = write_faces(Path(temporary), args.batch)
         times = alternate({name: PATHS[name](paths, args.device, args.model) for name in names}, args.rounds, device)

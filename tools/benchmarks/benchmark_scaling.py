@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+from timing import Job, alternate, cost_apart
 
-from rainrestore.benchmark.timing import Job, alternate, cost_apart
 from rainrestore.datasets import FaceDataset
 from rainrestore.datasets.transforms import PackFaceInputs, ParsingTarget, ScaleAwareHeavyRain
 from rainrestore.device import find_device

@@ -32,9 +32,9 @@ from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
+from timing import Job, alternate, apart, cost_apart
 from torch import Tensor, nn
 
-from rainrestore.benchmark.timing import Job, alternate, apart, cost_apart
 from rainrestore.device import find_device
 from rainrestore.engine.allocator import keep_freed_memory
 from rainrestore.engine.config import load_config

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 from mmengine.runner import Runner
+from timing import alternate
 
-from rainrestore.benchmark.timing import alternate
 from rainrestore.engine import TrainingWatchHook
 from rainrestore.engine.config import load_config
 

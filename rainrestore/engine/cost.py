@@ -1,4 +1,4 @@
-"""What a restorer costs: parameters and multiply-accumulates, slot by slot."""
+"""The cost of a restorer, in parameters and multiply-accumulates of each slot."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,18 +13,18 @@ from rainrestore.checkpoints import is_training_only
 
 @dataclass(frozen=True)
 class SlotCost:
-    """Parameters of a slot, and its multiply-accumulates for one picture; None where restoring does not use it."""
+    """Parameters of a slot, and its multiply-accumulates for one picture; None if restoring does not use it."""
 
     parameters: int
     macs: int | None
 
 
 @dataclass(frozen=True)
-class Complexity:
+class Cost:
     """The cost of restoring one picture of ``height`` x ``width``.
 
-    ``slots`` has the discriminators too, with their parameters alone; the totals are of what restores. ``macs`` is more
-    than its slots' sum where the restorer computes outside its slots.
+    ``slots`` includes the discriminators, with their parameters alone; the totals leave them out. ``macs`` is more than
+    the sum of the slots where the restorer computes outside its slots.
     """
 
     height: int
@@ -34,17 +34,17 @@ class Complexity:
     slots: dict[str, SlotCost]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """As a dict for JSON."""
         return asdict(self)
 
 
-def measure_complexity(model: nn.Module, height: int, width: int) -> Complexity:
-    """Restore one picture of noise and count the multiply-accumulates (MACs) of what was really computed.
+def measure_cost(model: nn.Module, height: int, width: int) -> Cost:
+    """Restore one picture of noise and count the multiply-accumulates (MACs) that ran.
 
-    torch's dispatcher is watched, so convolutions (grouped and transposed too), linear layers, matrix products and
-    attention are counted exactly, whatever module or function they are written as; fused attention is taken apart for
-    that. Not counted: what multiplies no matrices (normalisation, activations, pooling, resizing, elementwise
-    arithmetic). One MAC is two of torch's floating point operations (FLOPs).
+    The counter watches torch's dispatcher, so convolutions (grouped and transposed too), linear layers, matrix products
+    and attention are counted exactly in any module or function; fused attention is taken apart for that. Operations
+    without matrix products are not counted: normalisation, activations, pooling, resizing, elementwise arithmetic. One
+    MAC is two floating point operations (FLOPs) of torch.
 
     Args:
         model: A restorer: ``model(inputs, mode='tensor')`` restores N x 3 x h x w in [0, 1].
@@ -80,4 +80,4 @@ def measure_complexity(model: nn.Module, height: int, width: int) -> Complexity:
             used = not is_training_only(name)
             slots[name] = SlotCost(parameters, flops.get(f'{root}.{name}', 0) // 2 if used else None)
     restoring = sum(cost.parameters for cost in slots.values() if cost.macs is not None)
-    return Complexity(height, width, restoring, flops.get('Global', 0) // 2, slots)
+    return Cost(height, width, restoring, flops.get('Global', 0) // 2, slots)

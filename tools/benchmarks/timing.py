@@ -1,4 +1,4 @@
-"""Times and memory that can be compared: in turns, on one device, in the median."""
+"""Measure times and memory of jobs that are compared: in turns, on one device, by the median."""
 
 import re
 import time
@@ -69,14 +69,14 @@ def _run(name: str) -> None:
 
 
 class Cost(NamedTuple):
-    """Seconds of one run, in the median, and the MiB that it needs at most over what was there before."""
+    """Median seconds of one run, and its peak memory in MiB over the memory before it."""
 
     seconds: float
     mib: float
 
 
 def cost_apart(make: Callable[..., Job], *arguments: Any, rounds: int, device: torch.device) -> Cost:
-    """What a job costs that runs in a process of its own, after one run unmeasured.
+    """The cost of a job in its own process, after one run that is not measured.
 
     ``make(*arguments)`` builds the job and must be importable. What was there before is the model, the data and the
     imports. On a GPU memory is what torch allocates there; on a CPU the resident memory.

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from rainrestore.cli.main import main
-from rainrestore.engine.complexity import measure_complexity
+from rainrestore.engine.cost import measure_cost
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 
@@ -41,7 +41,7 @@ class Restorer(nn.Module):
 
 def test_every_layer_as_by_hand():
     model = Restorer().train()
-    found = measure_complexity(model, 6, 8)
+    found = measure_cost(model, 6, 8)
     tokens, width = 6 * 8, 6
     attention = tokens * width * 3 * width + 2 * tokens * tokens * width + tokens * width * width
     expected = {
@@ -61,7 +61,7 @@ def test_every_layer_as_by_hand():
 
 def test_a_picture_without_pixels_is_refused():
     with pytest.raises(ValueError, match='no pixels'):
-        measure_complexity(Restorer(), 0, 8)
+        measure_cost(Restorer(), 0, 8)
 
 
 def test_command_line_counts_the_generator_as_by_hand(capsys):
