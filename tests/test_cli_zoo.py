@@ -12,7 +12,7 @@ from zoos import add_model, write_zoo
 from rainrestore.audit import Audit, Gain, LayersAudit, SlotAudit
 from rainrestore.cli.main import main
 from rainrestore.errors import RunError
-from rainrestore.zoo import audits, figures
+from rainrestore.zoo import audits, measurements
 from rainrestore.zoo.index import Zoo, models, read_index
 
 DATASETS = [{'Name': 'CelebA', 'Faces': 4}, {'Name': 'portraits', 'Faces': 50}]
@@ -21,7 +21,7 @@ LICENCES = {'LicenseRef-drawn': 'Drawn by hand; ask first.'}
 
 @pytest.fixture
 def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
-    """A model and its part, with figures, and the enlarged input."""
+    """A model and its part, with measurements, and the enlarged input."""
     weights = {'generator.weight': torch.zeros(2)}
     part = add_model(tmp_path, 'hrrm', {'rain_removal.weight': torch.ones(2)}, Config='configs/hrrm_x4.py')
     results = [
@@ -59,8 +59,8 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, dict[
         assert faces == {'portraits128': 50, 'celeba': 4}[data.name]
         return dict(given[data.name])
 
-    monkeypatch.setattr(figures, 'measure', measure)
-    monkeypatch.setattr(figures, 'lpips_problem', lambda: 'LPIPS needs a package')
+    monkeypatch.setattr(measurements, 'measure', measure)
+    monkeypatch.setattr(measurements, 'lpips_problem', lambda: 'LPIPS needs a package')
     monkeypatch.setattr(audits, 'measure_audit', measure_audit)
     return given
 
@@ -180,8 +180,8 @@ def test_audit_is_written_stated_and_verified(zoo, measured, capsys, monkeypatch
 
 def test_faces_that_are_not_those_of_the_index_are_refused(zoo, face_folder, tmp_path):
     entry = read_index(zoo)['References'][0]
-    with pytest.raises(RunError, match='has 3 test faces, and the figures are of 50'):
-        figures.measure(entry, face_folder, 50, tmp_path / 'out')
+    with pytest.raises(RunError, match='has 3 test faces, and the measurements are of 50'):
+        measurements.measure(entry, face_folder, 50, tmp_path / 'out')
     assert (tmp_path / 'out' / 'per_image.csv').is_file()
 
 
@@ -189,7 +189,7 @@ def test_test_that_ends_with_an_error_is_none(zoo, tmp_path, monkeypatch):
     ended = subprocess.CompletedProcess([], 2, '', 'a line\nrainrestore: error: no faces')
     monkeypatch.setattr(subprocess, 'run', lambda *args, **kwargs: ended)
     with pytest.raises(RunError, match=r'bicubic: its test on .* exit code 2: a line \| .*no faces'):
-        figures.measure(read_index(zoo)['References'][0], tmp_path, 50, tmp_path / 'out')
+        measurements.measure(read_index(zoo)['References'][0], tmp_path, 50, tmp_path / 'out')
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from rainrestore.cli.main import main
 from rainrestore.engine.config import load_config
 from rainrestore.files import sha256_of
 from rainrestore.registry import MODELS
-from rainrestore.zoo.figures import HEADLINES
 from rainrestore.zoo.files import file_state, with_parts, zoo_file
 from rainrestore.zoo.index import INDEX_NAME, Zoo, index_text, models, read_index
+from rainrestore.zoo.measurements import HEADLINES
 from rainrestore.zoo.training_log import read_log
 
 pytest.importorskip('mmagic')
@@ -87,7 +87,7 @@ def test_all_together_is_small() -> None:
 
 
 def test_bundled_network_reaches_the_stated_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # figures.TOLERANCE says how near it has to be.
+    # measurements.TOLERANCE says how near it has to be.
     assert main(['zoo', 'verify', DEFAULT, '--out', str(tmp_path)]) == 0
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert summary['differing'] == []

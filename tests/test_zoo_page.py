@@ -32,9 +32,9 @@ def test_page_follows_the_index(tmp_path: Path) -> None:
     assert (tmp_path / PAGE).read_bytes() == (ROOT / PAGE).read_bytes()
     assert outdated(zoo) == []
     index = copy.deepcopy(read_index(zoo))
-    figures = index['Models'][0]['Results'][0]['Metrics']
-    assert f'| {figures["PSNR"]:.2f} / ' in (tmp_path / PAGE).read_text(encoding='utf-8')
-    figures |= {'PSNR': 77.71, 'LPIPS': 0.12345}
+    measurements = index['Models'][0]['Results'][0]['Metrics']
+    assert f'| {measurements["PSNR"]:.2f} / ' in (tmp_path / PAGE).read_text(encoding='utf-8')
+    measurements |= {'PSNR': 77.71, 'LPIPS': 0.12345}
     index['Models'][0]['Audit'] = {'Dataset': 'CelebA', 'Verdicts': {'face_parser': 'earns nothing: 0.00 dB'}}
     write_index(index, zoo)
     assert outdated(zoo) == [tmp_path / PAGE]
@@ -48,13 +48,13 @@ def test_page_follows_the_index(tmp_path: Path) -> None:
 def test_each_task_has_a_table_of_its_own(tmp_path: Path) -> None:
     zoo = copied(tmp_path)
     index = copy.deepcopy(read_index(zoo))
-    restored = page_text(zoo, "{{ figures('Face restoration') }}").splitlines()
+    restored = page_text(zoo, "{{ measurements('Face restoration') }}").splitlines()
     index['References'][0]['Task'] = index['Models'][0]['Task'] = 'Face swapping'
     write_index(index, zoo)
-    head, *rows = page_text(zoo, "{{ figures('Face swapping') }}").splitlines()[1:]
+    head, *rows = page_text(zoo, "{{ measurements('Face swapping') }}").splitlines()[1:]
     moved = [index['References'][0]['Title'], f'`rainrestore://{index["Models"][0]["Name"]}`']
     assert [row.split(' | ')[0].removeprefix('| ') for row in rows[1:]] == moved
-    left = page_text(zoo, "{{ figures('Face restoration') }}").splitlines()[1:]
+    left = page_text(zoo, "{{ measurements('Face restoration') }}").splitlines()[1:]
     assert left == [row for row in restored[1:] if row.split(' | ')[0].removeprefix('| ') not in moved]
     assert left[0] == head
 
@@ -74,10 +74,10 @@ def test_curve_is_small_and_drawn_anew_when_its_log_is_another(tmp_path: Path) -
 def test_template_that_asks_for_what_is_not_there_is_named(tmp_path: Path) -> None:
     zoo = copied(tmp_path)
     for mark, missing in {
-        "{{ figure('fcg_gan_x4', 'CelebA', 'MAE') }}": "KeyError('MAE')",
+        "{{ measured('fcg_gan_x4', 'CelebA', 'MAE') }}": "KeyError('MAE')",
         '{{ weather() }}': "'weather' is undefined",
         '{{ faces() }}': 'missing 1 required positional argument',
-        "{{ figures('Face swapping') }}": 'Face swapping',
+        "{{ measurements('Face swapping') }}": 'Face swapping',
         "{{ comparisons('fpm_x4') }}": 'no comparison of fpm_x4',
         '{% for': 'TemplateSyntaxError',
     }.items():

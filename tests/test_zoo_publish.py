@@ -14,9 +14,9 @@ from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.files import sha256_of
 from rainrestore.registry import MODELS
 from rainrestore.zoo import publish as publishing
-from rainrestore.zoo.figures import enter
 from rainrestore.zoo.files import load_by_name, zoo_file
 from rainrestore.zoo.index import Zoo, models, read_index, write_index
+from rainrestore.zoo.measurements import enter
 from rainrestore.zoo.publish import publish
 from rainrestore.zoo.schema import ZooIndexError
 
@@ -368,7 +368,7 @@ def test_a_model_of_ones_own_zoo_is_restored_by_its_name_from_any_folder(tmp_pat
     assert main(['zoo', 'list']) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert listed[-1] == 'mine_x4' and 'fcg_gan_x4' in listed
-    # RAINRESTORE_ZOO is also where publish writes, and where measured figures go.
+    # RAINRESTORE_ZOO is also where publish writes, and where measured measurements go.
     assert main([*words[:2], 'second_x4', '--config', 'configs/fcg_gan_x4.py']) == 0
     enter('second_x4', {'portraits': {'PSNR': 20.123}})
     assert models(Zoo.at(folder))['second_x4']['Results'] == [{'Dataset': 'portraits', 'Metrics': {'PSNR': 20.12}}]

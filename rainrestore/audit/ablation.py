@@ -158,7 +158,7 @@ def audit_slots(
             _extend(own, scorer(predict(model, batch)))
         for name, outputs in calls.items():
             statistics[name].add(outputs, len(batch['inputs']))
-    figures = {key: sum(values) / len(values) for key, values in own.items()}
+    measurements = {key: sum(values) / len(values) for key, values in own.items()}
     audits = [SlotAudit(name, {}, statistics[name].constant()) for name in slots]
     if ablate:
         means = {name: statistics[name].mean() for name in slots}
@@ -168,7 +168,7 @@ def audit_slots(
         for audit in audits:
             for stand_in, values in scores[audit.slot].items():
                 audit.gains[stand_in] = {key: _gain(key, own[key], values[key]) for key in scorer.keys}
-    return figures, audits
+    return measurements, audits
 
 
 def _scores_of_stand_ins(

@@ -1,6 +1,6 @@
 """List, show, download and check the models of the zoo.
 
-The models and their figures are those of the package's model-index.yml and, if RAINRESTORE_ZOO names a folder that
+The models and their measurements are those of the package's model-index.yml and, if RAINRESTORE_ZOO names a folder that
 rainrestore publish --zoo has made, of its model-index.yml. restore, test, export and web take their names: rainrestore
 restore --model NAME, rainrestore://NAME.
 """
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         added.set_defaults(run_zoo=run)
         return added
 
-    command('list', _list, 'the models, their figures, and whether their files are here')
+    command('list', _list, 'the models, their metrics, and whether their files are here')
     shown = command('show', _show, 'everything that is known about a model')
     shown.add_argument('name', metavar='NAME', help='a model, such as fcg_gan_x4')
     for name, run_command, said in (
@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         (
             'verify',
             _verify,
-            'check the files, measure figures and dead layers anew and compare them; exit code 1 if any differs',
+            'check the files, measure metrics and dead layers again and compare them; exit code 1 if any differs',
         ),
-        ('evaluate', _evaluate, 'measure the figures and write them into the index'),
+        ('evaluate', _evaluate, 'measure the metrics and write them into the index'),
         ('audit', _audit, 'measure the contribution of each part of a model and write the verdicts into the index'),
     ):
         added = command(name, run_command, said)
@@ -70,12 +70,12 @@ def _list(args: argparse.Namespace) -> int:
     datasets = [data['Name'] for data in read_index().get('Datasets', [])]
     rows = [['name', 'task', *datasets, 'size', 'file']]
     for entry in models().values():
-        figures = {result['Dataset']: result['Metrics'] for result in entry.get('Results', [])}
+        measurements = {result['Dataset']: result['Metrics'] for result in entry.get('Results', [])}
         rows.append(
             [
                 entry['Name'],
                 entry.get('Task', ''),
-                *(_in_short(entry, figures.get(dataset, {})) for dataset in datasets),
+                *(_in_short(entry, measurements.get(dataset, {})) for dataset in datasets),
                 f'{entry["Bytes"] / MEGABYTE:.1f} MB',
                 file_state(entry),
             ]
@@ -84,20 +84,20 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _in_short(entry: Mapping[str, Any], figures: Mapping[str, float]) -> str:
+def _in_short(entry: Mapping[str, Any], measurements: Mapping[str, float]) -> str:
     """What a model of its task is judged by: of restored faces PSNR / SSIM / LPIPS."""
-    from rainrestore.zoo.figures import HEADLINES, digits
+    from rainrestore.zoo.measurements import HEADLINES, digits
 
     keys = HEADLINES.get(entry.get('Task', ''), ())
-    values = [f'{figures[key]:.{digits(key)}f}' if key in figures else '-' for key in keys]
+    values = [f'{measurements[key]:.{digits(key)}f}' if key in measurements else '-' for key in keys]
     return ' / '.join(values) if len(keys) > 1 else ' '.join((*keys, *values))
 
 
 def _show(args: argparse.Namespace) -> int:
     from rainrestore.zoo.fetch import base_url, cached_file
-    from rainrestore.zoo.figures import digits
     from rainrestore.zoo.files import file_state
     from rainrestore.zoo.index import Zoo, read_index, zoo_entry
+    from rainrestore.zoo.measurements import digits
 
     entry, zoo = zoo_entry(args.name), Zoo.of(args.name)
     state = file_state(entry)
@@ -125,11 +125,11 @@ def _show(args: argparse.Namespace) -> int:
         if value not in (None, ''):
             print(f'{key:{width}}{value:,}' if isinstance(value, int) and key != 'seed' else f'{key:{width}}{value}')
     for result in entry.get('Results', []):
-        figures = ', '.join(f'{key} {value:.{digits(key)}f}' for key, value in result['Metrics'].items())
-        print(f'{"on " + result["Dataset"]:{width}}{figures}')
+        measurements = ', '.join(f'{key} {value:.{digits(key)}f}' for key, value in result['Metrics'].items())
+        print(f'{"on " + result["Dataset"]:{width}}{measurements}')
     for command in metadata.get('Commands', []):
         print(f'{"made by":{width}}{command}')
-    print(f'{"figures by":{width}}rainrestore zoo verify {entry["Name"]}')
+    print(f'{"measured by":{width}}rainrestore zoo verify {entry["Name"]}')
     return 0
 
 
@@ -150,7 +150,8 @@ def _verify(args: argparse.Namespace) -> int:
     from rainrestore.checkpoints import ZOO_SCHEME
     from rainrestore.errors import CheckpointError
     from rainrestore.zoo.audits import LAYERS, measure_audit, stated_audit
-    from rainrestore.zoo.figures import (
+    from rainrestore.zoo.files import with_parts, zoo_file
+    from rainrestore.zoo.measurements import (
         LPIPS,
         PORTRAITS,
         TOLERANCE,
@@ -165,14 +166,13 @@ def _verify(args: argparse.Namespace) -> int:
         measure,
         stated,
     )
-    from rainrestore.zoo.files import with_parts, zoo_file
 
     data = folders(args.data)
     entries = [find_entry(name) for name in _chosen(args, measurable())]
     with_lpips = any('LPIPS' in stated(entry, dataset) for entry in entries for dataset in data)
     problem = lpips_problem() if with_lpips else None
     metrics = [LPIPS] if with_lpips and problem is None else []
-    rows = [['model', 'data', 'figure', 'stated', 'measured', '']]
+    rows = [['model', 'data', 'metric', 'stated', 'measured', '']]
     models: dict[str, dict[str, Any]] = {}
     audits: dict[str, dict[str, str]] = {}
     differing, unmeasured = [], []
@@ -189,20 +189,22 @@ def _verify(args: argparse.Namespace) -> int:
             continue
         for dataset, folder in data.items():
             measured = measure(entry, folder, faces_of(dataset), args.out / name / dataset, metrics)
-            figures = compare(entry, dataset, measured)
-            found[dataset] = {figure.key: [figure.stated, figure.measured] for figure in figures}
-            if not figures:
+            measurements = compare(entry, dataset, measured)
+            found[dataset] = {
+                measurement.key: [measurement.stated, measurement.measured] for measurement in measurements
+            }
+            if not measurements:
                 rows.append([name, dataset, 'none is stated', '', '', ''])
-            for figure in figures:
-                where, places = f'{name} {dataset} {figure.key}', digits(figure.key)
-                value = '-' if figure.measured is None else f'{figure.measured:.{places + 1}f}'
-                verdict = 'DIFFERS' if figure.differs else 'ok'
-                if figure.measured is None:
+            for measurement in measurements:
+                where, places = f'{name} {dataset} {measurement.key}', digits(measurement.key)
+                value = '-' if measurement.measured is None else f'{measurement.measured:.{places + 1}f}'
+                verdict = 'DIFFERS' if measurement.differs else 'ok'
+                if measurement.measured is None:
                     verdict = 'not measured'
                     unmeasured.append(where)
-                elif figure.differs:
+                elif measurement.differs:
                     differing.append(where)
-                rows.append([name, dataset, figure.key, f'{figure.stated:.{places}f}', value, verdict])
+                rows.append([name, dataset, measurement.key, f'{measurement.stated:.{places}f}', value, verdict])
         if weights.startswith(ZOO_SCHEME):
             audits[name] = statements(measure_audit(entry, data[PORTRAITS], cheap=True))
             if audits[name][LAYERS] != stated_audit(entry).get(LAYERS, audits[name][LAYERS]):
@@ -218,8 +220,17 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    from rainrestore.zoo.figures import LPIPS, enter, faces_of, find_entry, folders, lpips_problem, measurable, measure
     from rainrestore.zoo.index import Zoo
+    from rainrestore.zoo.measurements import (
+        LPIPS,
+        enter,
+        faces_of,
+        find_entry,
+        folders,
+        lpips_problem,
+        measurable,
+        measure,
+    )
 
     data = folders(args.data)
     problem = lpips_problem()
@@ -236,8 +247,8 @@ def _evaluate(args: argparse.Namespace) -> int:
         enter(name, measured)
         written.add(Zoo.of(name).index)
         entered[entry['Name']] = measured
-        for dataset, figures in measured.items():
-            print(f'{name} on {dataset}: ' + ', '.join(f'{key} {value:.4f}' for key, value in figures.items()))
+        for dataset, measurements in measured.items():
+            print(f'{name} on {dataset}: ' + ', '.join(f'{key} {value:.4f}' for key, value in measurements.items()))
     if problem:
         print(f'not measured: {problem}')
     for index in sorted(written):
@@ -250,8 +261,8 @@ def _evaluate(args: argparse.Namespace) -> int:
 def _audit(args: argparse.Namespace) -> int:
     from rainrestore.audit import statements
     from rainrestore.zoo.audits import enter_audit, measure_audit
-    from rainrestore.zoo.figures import find_entry, folders
     from rainrestore.zoo.index import models
+    from rainrestore.zoo.measurements import find_entry, folders
 
     # On the faces that the user names, else on the portraits.
     dataset, folder = list(folders(args.data).items())[-1]

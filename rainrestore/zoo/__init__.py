@@ -1,1 +1,1 @@
-"""The models that come trained: names, files, figures, and how one is added. Above the engine, below the apis."""
+"""Trained models: names, files, metrics, and how to add one. Above the engine, below the apis."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rainrestore.audit import Audit, audit, cheap_audit
 from rainrestore.engine.config import load_config
-from rainrestore.zoo.figures import checkpoint_of, find_entry
 from rainrestore.zoo.index import Entry, Zoo, read_index, write_index
+from rainrestore.zoo.measurements import checkpoint_of, find_entry
 
 #: The statement that does not depend on the faces, and so is verified on any.
 LAYERS = 'layers'

@@ -13,8 +13,8 @@ from PIL.PngImagePlugin import PngInfo
 from rainrestore.errors import ConfigError
 from rainrestore.files import sha256_of, whole_file
 from rainrestore.visualization.curves import plot_curves
-from rainrestore.zoo.figures import HEADLINES, checkpoint_of, digits, find_entry, stated
 from rainrestore.zoo.index import Entry, Zoo, read_index, zoo_entry
+from rainrestore.zoo.measurements import HEADLINES, checkpoint_of, digits, find_entry, stated
 from rainrestore.zoo.training_log import read_log
 
 PAGE, TEMPLATE, TABLES = 'model_zoo.md', 'docs/model_zoo.md.in', 'model_zoo_tables.jinja'
@@ -24,7 +24,7 @@ DATA = 'data/celebamask128'
 FACES = 'Face restoration'
 #: What a curve shows beside the loss: the first of these that the run has logged.
 VALIDATED = tuple(keys[0] for keys in HEADLINES.values())
-#: Figures of the table of models -> how they are called there.
+#: Metrics of the table of models -> their names there.
 NAMES = {'PSNR_lr_img': 'PSNR of J {} dB', 'mIoU': 'mIoU {}'}
 CURVE_WIDTH, COLOURS = 560, 128
 LOG_KEY = 'log'
@@ -65,7 +65,7 @@ def page_text(zoo: Zoo, template: str) -> str:
             {name: _stripped(macro) for name, macro in vars(tables).items() if not name.startswith('_')},
             training=lambda: '\n'.join(_commands(index)),
             faces=lambda name: f'{zoo_entry(name, zoo)["Metadata"]["Faces"]:,}',
-            figure=lambda name, dataset, key: _numbers({key: stated(zoo_entry(name, zoo), dataset)[key]}, [key]),
+            measured=lambda name, dataset, key: _numbers({key: stated(zoo_entry(name, zoo), dataset)[key]}, [key]),
         )
     except (TemplateError, KeyError, TypeError) as error:
         raise ConfigError(f'{TEMPLATE} asks for something that {zoo.index} does not have: {error!r}') from error
@@ -161,8 +161,8 @@ def _shown(index: Mapping[str, Any], task: str) -> list[Entry]:
     return [*(entry for entry in index.get('References', []) if entry.get('Task', FACES) == task), *models]
 
 
-def _numbers(figures: Mapping[str, float], keys: Iterable[str]) -> str:
-    return ' / '.join(f'{figures[key]:.{digits(key)}f}' if key in figures else '-' for key in keys)
+def _numbers(measurements: Mapping[str, float], keys: Iterable[str]) -> str:
+    return ' / '.join(f'{measurements[key]:.{digits(key)}f}' if key in measurements else '-' for key in keys)
 
 
 def _compare_commands(index: Mapping[str, Any]) -> Iterable[str]:
@@ -184,13 +184,13 @@ def _comparison_rows(index: Mapping[str, Any], models: Sequence[str]) -> list[An
 
 
 def _besides(index: Mapping[str, Any], entry: Entry) -> str:
-    """A module's figures of its own task, and a whole network's of those of its modules."""
+    """The metrics of a module for its task; of a whole network those of all its modules."""
     task, found = entry.get('Task', ''), []
     for data in index['Datasets']:
-        figures = stated(entry, data['Name'])
-        keys = [key for key in NAMES if key in figures and (task == FACES or key in HEADLINES.get(task, ()))]
+        measurements = stated(entry, data['Name'])
+        keys = [key for key in NAMES if key in measurements and (task == FACES or key in HEADLINES.get(task, ()))]
         if keys:
-            said = ', '.join(NAMES[key].format(_numbers(figures, [key])) for key in keys)
+            said = ', '.join(NAMES[key].format(_numbers(measurements, [key])) for key in keys)
             found.append(f'{said} ({data["Name"]})')
     return '; '.join(found)
 

@@ -52,7 +52,7 @@ def publish(
     """Write ``NAME.safetensors`` into the zoo and enter it in the index; an older model of that name is replaced.
 
     Optimisers, schedules, discriminators and losses stay behind. What an older entry says beyond this stays, but for
-    the figures and the log of other weights than these: ``rainrestore zoo evaluate NAME`` measures anew.
+    the metrics and the log of other weights: ``rainrestore zoo evaluate NAME`` measures anew.
 
     Args:
         source: A checkpoint of a training (or another zoo model).
@@ -131,7 +131,7 @@ def publish(
         else:
             document['Models'].append(entry)
         if not (same_weights and same_config and parts == older.get('Parts', {})):
-            _forget_figures(document, name)
+            _forget_measurements(document, name)
         # The curves of other weights neither.
         old_log = None if same_weights or logs else entry.pop('Log', None)
         # Before anything is replaced: it may say what an index cannot.
@@ -252,8 +252,8 @@ def _keep_same(path: Path, older: Entry, zoo: Zoo) -> bool:
     return same
 
 
-def _forget_figures(document: dict[str, Any], name: str) -> None:
-    """Other weights have other figures, and so have those that are put together from them or compared with them."""
+def _forget_measurements(document: dict[str, Any], name: str) -> None:
+    """Remove the metrics of the old weights, and those of models that are assembled from them or compared with them."""
     models = {entry['Name']: entry for entry in document['Models']}
     changed = {name}
     # As long as there are more: parts may have parts.

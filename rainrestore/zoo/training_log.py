@@ -17,7 +17,7 @@ from rainrestore.files import whole_file
 #: Points that are kept of a curve.
 POINTS = 100
 DIGITS = 5
-# Neither a loss nor a figure of a validation: rates, times, memory, and what the discriminators think.
+# Neither a loss nor a measurement of a validation: rates, times, memory, and what the discriminators think.
 _LEFT_OUT = re.compile(r'(.*\.|base_)?lr|(data_)?time|memory|grad_norm|(prob|slope)_\w+')
 # How mmengine states the seed and the number of processes at the start of a log.
 _SEED = re.compile(r'^ +seed: (\d+)$', re.MULTILINE)
@@ -27,7 +27,7 @@ _PROCESSES = re.compile(r'^ +GPU number: (\d+)$', re.MULTILINE)
 def keep_log(runs: Sequence[Path], path: Path) -> dict[str, Any]:
     """Write the curves of a training to a small file, and return what its logs say about it.
 
-    A curve is the losses or a figure of a validation over the steps of its run; of more than 100 points, neighbours
+    A curve is the losses or a measurement of a validation over the steps of its run; of more than 100 points, neighbours
     are averaged. ``{"runs": [{"name": ..., "steps": ..., "curves": {key: [[step, value], ...]}}]}``.
 
     Args:

@@ -1,4 +1,4 @@
-"""The figures of the zoo, measured: by ``rainrestore test`` on the data sets that the index names."""
+"""Measure the models of the zoo by ``rainrestore test`` on the data sets of the index."""
 
 import copy
 import json
@@ -23,7 +23,7 @@ PORTRAITS, OWN = 'portraits', 'CelebA'
 #: the last place, and some for what is rounded otherwise.
 DIGITS = {'PSNR': 2, 'SSIM': 4, 'LPIPS': 4, 'MAE': 2, 'mIoU': 3}
 TOLERANCE = {'PSNR': 0.01, 'SSIM': 2e-4, 'LPIPS': 5e-4, 'MAE': 0.01, 'mIoU': 2e-3}
-#: Task of a model -> the figures that it is judged by, the most telling first.
+#: Task of a model -> its headline metrics, the most important first.
 HEADLINES = {
     **dict.fromkeys(
         ('Face restoration', 'Blind face restoration', 'Face renovation', 'Raindrop removal'), ('PSNR', 'SSIM', 'LPIPS')
@@ -36,8 +36,8 @@ TAIL = 15
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure as it is stated and as it was measured; None for one that is not stated, or could not be measured."""
+class Measurement:
+    """A metric of the index and its measured value; None if it is not stated or could not be measured."""
 
     key: str
     stated: float | None
@@ -57,7 +57,7 @@ def family(key: str) -> str:
 
 
 def digits(key: str) -> int:
-    """Places after the point that are stated of a figure."""
+    """Decimal places of a metric in the index."""
     return DIGITS.get(family(key), 4)
 
 
@@ -118,7 +118,7 @@ def measure(
         metrics: Beside the standard ones and the config's own.
 
     Returns:
-        The figures by their keys.
+        The values by the keys of their metrics.
 
     Raises:
         RunError: The test ended with an error, or there are more or fewer faces.
@@ -143,20 +143,20 @@ def measure(
         raise RunError(f'{entry["Name"]}: its test on {data} ended with exit code {done.returncode}: {said}')
     summary = json.loads(done.stdout.strip().splitlines()[-1])
     if faces not in (None, summary['images']):
-        raise RunError(f'{data} has {summary["images"]} test faces, and the figures are of {faces}')
-    figures = {key: value for key, value in summary.items() if key != 'images' and _is_number(value)}
-    if not figures:
+        raise RunError(f'{data} has {summary["images"]} test faces, and the measurements are of {faces}')
+    measurements = {key: value for key, value in summary.items() if key != 'images' and _is_number(value)}
+    if not measurements:
         raise RunError(f'{entry["Name"]}: its test on {data} has measured nothing; see {out}')
-    return figures
+    return measurements
 
 
-def compare(entry: Entry, dataset: str, measured: Mapping[str, float]) -> list[Figure]:
-    """Each figure that the entry states, beside the measured one."""
-    return [Figure(key, value, measured.get(key)) for key, value in stated(entry, dataset).items()]
+def compare(entry: Entry, dataset: str, measured: Mapping[str, float]) -> list[Measurement]:
+    """Each metric that the entry states, with its measured value."""
+    return [Measurement(key, value, measured.get(key)) for key, value in stated(entry, dataset).items()]
 
 
 def stated(entry: Entry, dataset: str) -> dict[str, float]:
-    """The figures of an entry on a data set; empty if it states none."""
+    """The stated metrics of an entry on a data set; empty if it states none."""
     return next((result['Metrics'] for result in entry.get('Results', []) if result['Dataset'] == dataset), {})
 
 
@@ -166,22 +166,22 @@ def faces_of(dataset: str) -> int | None:
 
 
 def enter(name: str, measured: Mapping[str, Mapping[str, float]], zoo: Zoo | None = None) -> None:
-    """Write measured figures into the index, as many places as are stated of their kind.
+    """Write measured metrics into the index, rounded to their decimal places.
 
     What was stated and is not measured this time stays, and so do the other data sets.
 
     Args:
         name: A model or a reference.
-        measured: Data set -> figures.
+        measured: Data set -> metric -> value.
         zoo: None for the one that has the model.
     """
     zoo = zoo or Zoo.of(name)
     document = copy.deepcopy(read_index(zoo))
     entry = find_entry(name, document)
     results = {result['Dataset']: result for result in entry.get('Results', [])}
-    for dataset, figures in measured.items():
+    for dataset, measurements in measured.items():
         result = results.setdefault(dataset, {'Dataset': dataset, 'Metrics': {}})
-        result['Metrics'] |= {key: round(value, digits(key)) for key, value in figures.items()}
+        result['Metrics'] |= {key: round(value, digits(key)) for key, value in measurements.items()}
     order = [data['Name'] for data in document.get('Datasets', [])]
     entry['Results'] = sorted(results.values(), key=lambda result: order.index(result['Dataset']) if order else 0)
     write_index(document, zoo)
