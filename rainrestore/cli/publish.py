@@ -2,8 +2,8 @@
 
 Keeps what restores a face (no optimiser, discriminators or losses) in half precision as a safetensors file, checks that
 it fits the config, and enters it with its sha256 in the zoo's index, model-index.yml. It is then rainrestore://NAME. Of
-an older model of that name the entry keeps what is not given again, except the metrics of other weights: rainrestore zoo
-evaluate NAME measures these. The last line is the index entry as JSON.
+an older model of that name the entry keeps what is not given again, except the metrics of other weights:
+rainrestore zoo evaluate NAME measures these. The last line is the index entry as JSON.
 """
 
 import argparse

@@ -190,9 +190,7 @@ def _verify(args: argparse.Namespace) -> int:
         for dataset, folder in data.items():
             measured = measure(entry, folder, faces_of(dataset), args.out / name / dataset, metrics)
             measurements = compare(entry, dataset, measured)
-            found[dataset] = {
-                measurement.key: [measurement.stated, measurement.measured] for measurement in measurements
-            }
+            found[dataset] = {one.key: [one.stated, one.measured] for one in measurements}
             if not measurements:
                 rows.append([name, dataset, 'none is stated', '', '', ''])
             for measurement in measurements:

@@ -27,8 +27,8 @@ _PROCESSES = re.compile(r'^ +GPU number: (\d+)$', re.MULTILINE)
 def keep_log(runs: Sequence[Path], path: Path) -> dict[str, Any]:
     """Write the curves of a training to a small file, and return what its logs say about it.
 
-    A curve is the losses or a measurement of a validation over the steps of its run; of more than 100 points, neighbours
-    are averaged. ``{"runs": [{"name": ..., "steps": ..., "curves": {key: [[step, value], ...]}}]}``.
+    A curve is a loss or a metric of a validation over the steps of its run; of more than 100 points, neighbours are
+    averaged. ``{"runs": [{"name": ..., "steps": ..., "curves": {key: [[step, value], ...]}}]}``.
 
     Args:
         runs: The work dirs of the stages, in order; the parts of a resumed one are joined.
