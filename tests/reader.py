@@ -114,7 +114,7 @@ class Reader:
         name = command.subcommand()
         assert name is not None
         if loader := few if name == 'benchmark' and words[2] not in METHOD else LOADERS.get(name):
-            for module in ('engine.config', 'benchmark.runs', 'benchmark.cost'):
+            for module in ('engine.config', 'benchmark.runs', 'benchmark.cost', 'engine.testing'):
                 self.monkeypatch.setattr(f'rainrestore.{module}.load_config', loader)
         self.set_environment(command)
         self.stand_in(words)

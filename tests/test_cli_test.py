@@ -9,8 +9,8 @@ from PIL import Image
 
 from rainrestore.checkpoints import save_safetensors
 from rainrestore.cli.main import main
-from rainrestore.cli.test import with_standard_metrics
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
+from rainrestore.engine.testing import with_standard_metrics
 from rainrestore.evaluation import psnr, read_csv, ssim
 from rainrestore.image_io import read_image
 from rainrestore.physics.resample import enlarge

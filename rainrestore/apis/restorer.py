@@ -23,7 +23,7 @@ from rainrestore.device import find_device
 from rainrestore.engine.config import load_config
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.image_io import sixteen_bit
-from rainrestore.models.folding import fold
+from rainrestore.models.folding import fold, without_training
 from rainrestore.physics.rain import quantise
 from rainrestore.physics.resample import resize
 from rainrestore.registry import MODELS, SCOPE
@@ -384,20 +384,6 @@ def build_restorer(config: Mapping[str, Any], name: str, checkpoint: str | Path 
     if checkpoint is None and next(network.parameters(), None) is not None:
         raise CheckpointError(f'{name} learns: give its checkpoint, a file or {ZOO_SCHEME}NAME')
     return network.eval().requires_grad_(False)
-
-
-def without_training(model: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of a network in which nothing is built that only training needs: discriminators and losses.
-
-    In their slots stands ``nn.Identity``; their classes, of whatever package, are not imported.
-    """
-
-    def emptied(part: Any) -> Any:
-        if not isinstance(part, Mapping):
-            return part
-        return {'type': nn.Identity} if 'type' in part else {}
-
-    return {slot: emptied(part) if is_training_only(slot) else part for slot, part in model.items()}
 
 
 class _ImageModel(nn.Module):

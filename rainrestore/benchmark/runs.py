@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from rainrestore.benchmark.spec import Method, Task
 from rainrestore.engine.config import DATALOADERS, load_config
+from rainrestore.engine.testing import run_test_apart
 from rainrestore.errors import BudgetError, RainRestoreError, RunError
 from rainrestore.files import whole_file
 from rainrestore.registry import METRICS
@@ -183,9 +184,7 @@ def test(
     # The metrics of the benchmark are those of every row; a config's own would leave holes in the others' columns.
     tested.test_evaluator = list(metrics)
     tested.dump(out / 'config.py')
-    words = ['test', str(out / 'config.py'), checkpoint, '--out', str(out), '--pictures']
-    last = _run(words, out / 'test.log', f'test {out.parent.name} on {out.name}', None)
-    result = json.loads(last)
+    result = run_test_apart(out / 'test.log', out / 'config.py', checkpoint, None, out, pictures=True)
     _write_json(summary, result)
     return result
 
@@ -213,8 +212,8 @@ def available(metrics: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, A
     return usable, reasons
 
 
-def _run(words: Sequence[str], log: Path, title: str, iterations: int | None) -> str:
-    """Run ``rainrestore WORDS`` in a process of its own, with a bar; its output goes to ``log``; returns its last line.
+def _run(words: Sequence[str], log: Path, title: str, iterations: int) -> None:
+    """Run ``rainrestore WORDS`` in a process of its own, with a bar; its output goes to ``log``.
 
     Each run needs its own process, since mmengine keeps visualizers, loggers and scopes for the life of a process.
     """
@@ -226,21 +225,20 @@ def _run(words: Sequence[str], log: Path, title: str, iterations: int | None) ->
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
         ) as process,
-        tqdm(total=iterations, desc=title, unit='it', bar_format=None if iterations else '{desc}: {elapsed}') as bar,
+        tqdm(total=iterations, desc=title, unit='it') as bar,
     ):
         assert process.stdout is not None
         for line in process.stdout:
             file.write(line)
             lines.append(line.rstrip())
             found = ITERATION.search(line)
-            if found and iterations:
+            if found:
                 bar.update(int(found[1]) - bar.n)
         code = process.wait()
-        if iterations and not code:
+        if not code:
             bar.update(iterations - bar.n)
     if code:
         raise RunError(f'{title}: exit code {code}; {log} ends with: ' + ' | '.join(lines[-TAIL:]))
-    return next((line for line in reversed(lines) if line), '')
 
 
 def _dotted(prefix: str, changes: Mapping[str, Any]) -> dict[str, Any]:

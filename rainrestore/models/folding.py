@@ -4,11 +4,13 @@ Float32 results differ by rounding alone. A folded network cannot be trained.
 """
 
 from collections import Counter
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from rainrestore.checkpoints import is_training_only
 from rainrestore.models.networks.generator import FCGGenerator
 from rainrestore.models.networks.layers import unshuffled_kernel
 
@@ -86,6 +88,17 @@ def fold_pixel_shuffle(generator: FCGGenerator) -> None:
     generator.upsampler = nn.Sequential(*stages, activation)
     # In evaluation mode, the only one that is left, whatever maps to the picture will do.
     generator.tail = nn.Sequential(merged, shuffle)
+
+
+def without_training(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of a model with ``nn.Identity`` for its discriminators and losses, whose classes are not imported."""
+
+    def emptied(part: Any) -> Any:
+        if not isinstance(part, Mapping):
+            return part
+        return {'type': nn.Identity} if 'type' in part else {}
+
+    return {slot: emptied(part) if is_training_only(slot) else part for slot, part in model.items()}
 
 
 def _has_hooks(part: nn.Module) -> bool:

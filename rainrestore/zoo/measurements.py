@@ -1,10 +1,6 @@
 """Measure the models of the zoo by ``rainrestore test`` on the data sets of the index."""
 
 import copy
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +9,10 @@ from typing import Any
 from rainrestore.checkpoints import ZOO_SCHEME
 from rainrestore.datasets.face_dataset import BUNDLED_DATA
 from rainrestore.engine.config import load_config
+from rainrestore.engine.testing import run_test_apart
 from rainrestore.errors import ConfigError, RunError
 from rainrestore.registry import METRICS
-from rainrestore.zoo.index import PACKAGE, Entry, Zoo, models, read_index, write_index
+from rainrestore.zoo.index import Entry, Zoo, models, read_index, write_index
 
 #: The data set that comes with a checkout, and the one that the user names.
 PORTRAITS, OWN = 'portraits', 'CelebA'
@@ -32,7 +29,6 @@ HEADLINES = {
     'Face parsing': ('mIoU',),
 }
 LPIPS = {'type': 'LPIPS', 'optional': True}
-TAIL = 15
 
 
 @dataclass(frozen=True)
@@ -128,20 +124,7 @@ def measure(
     own = config.get('test_evaluator') or []
     config.test_evaluator = [*([own] if isinstance(own, Mapping) else own), *metrics]
     config.dump(out / 'config.py')
-    words = ['test', str(out / 'config.py'), checkpoint_of(entry), '--data', str(data), '--out', str(out)]
-    path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get('PYTHONPATH')])])
-    # A process for each, because mmengine keeps visualizers, loggers and scopes for the life of one.
-    done = subprocess.run(
-        [sys.executable, '-m', 'rainrestore.cli.main', *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, 'PYTHONPATH': path},
-    )
-    if done.returncode:
-        said = ' | '.join(done.stderr.strip().splitlines()[-TAIL:])
-        raise RunError(f'{entry["Name"]}: its test on {data} ended with exit code {done.returncode}: {said}')
-    summary = json.loads(done.stdout.strip().splitlines()[-1])
+    summary = run_test_apart(out / 'test.log', out / 'config.py', checkpoint_of(entry), str(data), out)
     if faces not in (None, summary['images']):
         raise RunError(f'{data} has {summary["images"]} test faces, and the measurements are of {faces}')
     measurements = {key: value for key, value in summary.items() if key != 'images' and _is_number(value)}
