@@ -48,13 +48,13 @@ def test_page_follows_the_index(tmp_path: Path) -> None:
 def test_each_task_has_a_table_of_its_own(tmp_path: Path) -> None:
     zoo = copied(tmp_path)
     index = copy.deepcopy(read_index(zoo))
-    restored = page_text(zoo, "{{ measurements('Face restoration') }}").splitlines()
+    restored = page_text(zoo, "{{ results('Face restoration') }}").splitlines()
     index['References'][0]['Task'] = index['Models'][0]['Task'] = 'Face swapping'
     write_index(index, zoo)
-    head, *rows = page_text(zoo, "{{ measurements('Face swapping') }}").splitlines()[1:]
+    head, *rows = page_text(zoo, "{{ results('Face swapping') }}").splitlines()[1:]
     moved = [index['References'][0]['Title'], f'`rainrestore://{index["Models"][0]["Name"]}`']
     assert [row.split(' | ')[0].removeprefix('| ') for row in rows[1:]] == moved
-    left = page_text(zoo, "{{ measurements('Face restoration') }}").splitlines()[1:]
+    left = page_text(zoo, "{{ results('Face restoration') }}").splitlines()[1:]
     assert left == [row for row in restored[1:] if row.split(' | ')[0].removeprefix('| ') not in moved]
     assert left[0] == head
 
@@ -77,7 +77,7 @@ def test_template_that_asks_for_what_is_not_there_is_named(tmp_path: Path) -> No
         "{{ measured('fcg_gan_x4', 'CelebA', 'MAE') }}": "KeyError('MAE')",
         '{{ weather() }}': "'weather' is undefined",
         '{{ faces() }}': 'missing 1 required positional argument',
-        "{{ measurements('Face swapping') }}": 'Face swapping',
+        "{{ results('Face swapping') }}": 'Face swapping',
         "{{ comparisons('fpm_x4') }}": 'no comparison of fpm_x4',
         '{% for': 'TemplateSyntaxError',
     }.items():
