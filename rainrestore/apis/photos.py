@@ -3,7 +3,8 @@
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -227,7 +228,7 @@ class PhotoRestorer:
             faces: where they are.
             clear: the photo without rain, where that is to be the background.
             name: what errors call it.
-            steady: what makes of each restored face the one that is shown.
+            steady: What makes of each face, as the photo would show it, the one that is shown.
             restorations: What :meth:`restore_crops` made of these faces of this photo.
         """
         notes, kept = _sorted_out(faces, photo)
@@ -238,9 +239,8 @@ class PhotoRestorer:
         result = photo.copy() if self.background == 'keep' or clear is None else clear
         restored = []
         for face, picture, restoration, rain in zip(kept, pictures, restorations, rains, strict=True):
-            if steady is not None:
-                restoration = replace(restoration, face=steady(face, restoration.face))
-            weight = self._apply(result, face.crop, picture, restoration, rain)
+            average = None if steady is None else partial(steady, face)
+            weight = self._apply(result, face.crop, picture, restoration, rain, average)
             restored.append(RestoredFace(face.crop, face.score, restoration, weight))
             if weight == 0:
                 notes.append(
@@ -279,7 +279,7 @@ class PhotoRestorer:
 
     def _apply(
         self, result: np.ndarray, crop: FaceCrop, picture: np.ndarray, restoration: Restoration,
-        rain: RainEstimate | None,
+        rain: RainEstimate | None, average: Callable[[np.ndarray], np.ndarray] | None,
     ) -> float:  # fmt: skip
         """Add the change of one face to the photo; how much of it, 0..1."""
         decision = Decision(1.0, keep_colour=False)
@@ -296,7 +296,10 @@ class PhotoRestorer:
             keep = decision.keep_colour if self.keep_colour is None else self.keep_colour
             trust = 0.5 if self.estimator is self.restorer else 0.0
             fused = fuse(own, face, restoration.I, rain, trust, keep)
-        add_change(result, np.float32(weight) * (fused - own), face_mask(restoration.parsing, size), crop)
+        shown = own + np.float32(weight) * (fused - own)
+        if average is not None:
+            shown = average(quantise(shown)) / np.float32(255)
+        add_change(result, shown - own, face_mask(restoration.parsing, size), crop)
         return weight
 
     def clear(self, photo: np.ndarray) -> np.ndarray | None:
