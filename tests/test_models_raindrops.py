@@ -57,6 +57,24 @@ def test_picture_changes_by_the_difference_times_the_mask():
     torch.testing.assert_close(estimate.mask_logits, torch.ones(1, 1, 12, 10))
 
 
+def test_larger_picture_is_changed_as_at_the_reference_side():
+    """The change of a smooth picture is that of the small picture, enlarged; a small picture is treated as ever."""
+    torch.manual_seed(0)
+    network = RaindropUNet(base_channels=4, levels=2, reference_side=32).eval()
+    torch.nn.init.normal_(network.unet.head.weight, std=0.05)
+    small = F.avg_pool2d(torch.rand(1, 3, 40, 48), 9, 1)
+    large = F.interpolate(small, scale_factor=4, mode='bicubic', antialias=True).clamp(0, 1)
+    alone = RaindropUNet(base_channels=4, levels=2).eval()
+    alone.load_state_dict(network.state_dict())
+    expected, at_once, native = alone(small), network(large), alone(large)
+    torch.testing.assert_close(network(small).picture, expected.picture)
+    assert at_once.picture.shape == large.shape and at_once.mask_logits.shape == (1, 1, *large.shape[-2:])
+    change = F.interpolate(expected.picture - small, large.shape[-2:], mode='bilinear')
+    error = (at_once.picture - large - change).abs().mean()
+    assert error < 0.1 * change.abs().mean()
+    assert error < 0.5 * (native.picture - large - change).abs().mean()
+
+
 def test_losses_are_those_of_the_equation():
     data = batch(2)
     model = output_zero(remover(mask_weight=0.5))

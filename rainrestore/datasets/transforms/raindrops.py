@@ -238,11 +238,12 @@ class RaindropsOnGlass(Degradation):
 
     def render(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
         """H x W x 3 uint8 -> the same behind drops, the mask H x W uint8, and what was drawn, JSON-able."""
-        scale = min(image.shape[:2]) / REFERENCE_SIDE
+        height, width = image.shape[:2]
+        scale = min(height, width) / REFERENCE_SIDE
         coverage, defocus, blur, sharp = (
             rng.uniform(*bounds) for bounds in (self.coverage, self.defocus, self.blur, self.sharp)
         )
-        drops = self.draw(*image.shape[:2], coverage, sharp, rng)
+        drops = self.draw(height, width, coverage, sharp, rng)
         rainy, mask = render_drops(image, drops, defocus * scale, blur * scale)
         drawn = {
             'degradation': 'raindrops', 'count': len(drops.x), 'coverage': coverage, 'defocus': defocus, 'blur': blur,
