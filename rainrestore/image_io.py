@@ -270,7 +270,8 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         return image
     try:
         given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return ImageCms.profileToProfile(image.convert(mode), given, ImageCms.createProfile('sRGB'), outputMode='RGB')
+        srgb = ImageCms.createProfile('sRGB')
+        return ImageCms.profileToProfile(image.convert(mode), given, srgb, outputMode='RGB') or image
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image
 

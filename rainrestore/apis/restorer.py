@@ -292,7 +292,9 @@ class Restorer:
         """Restore an h x w x 3 float32 picture of any size, in tiles if it is large."""
         if self.task == 'rain' and removes_rain(self):
             # Networks for faces, and those that predict J alone, know pictures of their size only.
-            return Restoration(face=derain(self, picture), I=picture)
+            clear = derain(self, picture)
+            assert clear is not None
+            return Restoration(face=clear, I=picture)
 
         def predict(tiles: np.ndarray) -> list[np.ndarray]:
             return [self._checked(self._run(self.model, tiles)['face'], name)]

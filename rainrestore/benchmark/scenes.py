@@ -70,9 +70,8 @@ def posed(face: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
         shown = (np.abs(x) < HEAD) & (np.abs(angle) < np.pi / 2)
         x = HEAD * np.sin(angle)
     shown &= (np.abs(x) < 0.5) & (np.abs(y) < 0.5)
-    source = [(axis + 0.5) * size - 0.5 for axis in (x, y)]
-    turned = cv2.remap(face, *(axis.astype(np.float32) for axis in source), cv2.INTER_CUBIC,
-                       borderMode=cv2.BORDER_REFLECT_101)  # fmt: skip
+    columns, rows = (((axis + 0.5) * size - 0.5).astype(np.float32) for axis in (x, y))
+    turned = cv2.remap(face, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
     return turned, shown
 
 

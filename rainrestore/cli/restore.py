@@ -122,7 +122,8 @@ def run(args: argparse.Namespace) -> int:
     plan = plan_files(args.inputs, args.out, videos=finds_faces and not args.preview)
     pictures: PictureRestorer = restorer
     # The faces of one photo make a batch; those of an aligned picture are one.
-    batch, kinds = args.batch, (RESTORED, FACES)
+    batch = args.batch
+    kinds: tuple[str, ...] = (RESTORED, FACES)
     if finds_faces:
         photos = PhotoRestorer(restorer, args.detector, background=args.background, boxes=boxes, strength=args.strength,
                                keep_colour=args.keep_colour)  # fmt: skip
@@ -177,9 +178,9 @@ def run(args: argparse.Namespace) -> int:
     seconds = time.monotonic() - start
     lines = [('note', path, note) for path, kept in notes.items() for note in kept]
     if plan.others:
-        kinds = 'no picture' if args.aligned else 'neither a picture nor a video'
+        described = 'no picture' if args.aligned else 'neither a picture nor a video'
         more = f', with {len(plan.others) - 1} more files' if len(plan.others) > 1 else ''
-        lines.append(('note', str(plan.others[0]), f'is {kinds} and is passed over{more}'))
+        lines.append(('note', str(plan.others[0]), f'is {described} and is passed over{more}'))
     for kind, path, text in [*lines, *(('failed', path, reason) for path, reason in failed.items())]:
         print(f'rainrestore: {kind}: {" ".join(f"{path}: {text}".split())}', file=sys.stderr)
     did = 'marked' if args.preview else 'restored'

@@ -151,7 +151,7 @@ def _find_turned(detector: FaceDetector, photo: np.ndarray, turn: float) -> list
     new_width, new_height = (math.ceil(round(side, 6)) for side in sides)
     forth[:, 2] += (new_width - width) / 2, (new_height - height) / 2
     if turn % 90 == 0:
-        turned = np.ascontiguousarray(np.rot90(photo, turn // 90))
+        turned = np.ascontiguousarray(np.rot90(photo, int(turn // 90)))
     elif new_width * new_height > LARGEST_CANVAS * width * height or max(height, width) > LONGEST_SIDE:
         return []
     else:
