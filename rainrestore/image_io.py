@@ -83,12 +83,15 @@ def listed_names(names: str | os.PathLike[str] | Sequence[str]) -> list[str]:
     Raises:
         DatasetError: The file cannot be read, or there is no name.
     """
-    listed = names
     if isinstance(names, (str, os.PathLike)):
         try:
-            listed = [line for line in Path(names).read_text(encoding='utf-8').splitlines() if line.strip()]
+            listed: Sequence[str] = [
+                line for line in Path(names).read_text(encoding='utf-8').splitlines() if line.strip()
+            ]
         except (OSError, UnicodeDecodeError) as error:
             raise DatasetError(f'names: {names} cannot be read ({error})') from error
+    else:
+        listed = names
     if not listed:
         raise DatasetError(f'names: {names!r} lists no file; give one file name a line')
     return sorted(listed)

@@ -113,7 +113,8 @@ class BlindHeavyRain(FaceTransform):
         scene = draw_scene(small.astype(np.float32) / np.float32(255), ranges, rng)
         rainy, transmission = scene.I, scene.T
         if self.haze_variation[1] and not dry:
-            depth = 1 + rng.uniform(*self.haze_variation) * (2 * smooth_depth(*transmission.shape[:2], rng) - 1)
+            variation, (height, width) = rng.uniform(*self.haze_variation), transmission.shape[:2]
+            depth = 1 + variation * (2 * smooth_depth(height, width, rng) - 1)
             transmission = np.exp(-scene.params['beta'] * depth).astype(np.float32)[..., None]
             rainy = forward(scene.J, scene.S, transmission, scene.A)
             scene.params['transmission'] = [float(transmission.min()), float(transmission.max())]

@@ -63,6 +63,9 @@ class TorchvisionEncoder(nn.Module):
         self.register_buffer('std', torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
         self.out_channels, self.strides = self._measure()
 
+    mean: Tensor
+    std: Tensor
+
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, 3, h, w) in [0, 1], sides multiples of ``strides[-1]`` -> one feature map a level, fine to coarse."""
         x = (image - self.mean) / self.std
