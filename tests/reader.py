@@ -30,6 +30,7 @@ from rainrestore.checkpoints import save_safetensors
 from rainrestore.cli.main import main
 from rainrestore.engine import config as engine_config
 from rainrestore.evaluation.metrics import write_csv
+from rainrestore.physics import RAIN_RANGES, draw_scene, quantise, seeded_rng
 from rainrestore.registry import MODELS
 
 PORTRAIT = ROOT / 'data' / 'portraits128' / 'test' / 'img' / 'test_0000.jpg'
@@ -181,10 +182,11 @@ def pictures(path: Path, words: Sequence[str]) -> None:
 
 
 def video(path: Path, words: Sequence[str]) -> None:
-    """Three pictures of a portrait."""
+    """Three pictures of a portrait in rain."""
     size = (128, 128)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 5, size)
-    frame = cv2.resize(cv2.imread(str(PORTRAIT)), size)
+    dry = cv2.resize(cv2.imread(str(PORTRAIT)), size) / np.float32(255)
+    frame = quantise(draw_scene(dry, RAIN_RANGES['rain_v1'], seeded_rng(0, 'video'), face_side=128).I)
     for _ in range(3):
         writer.write(frame)
     writer.release()
