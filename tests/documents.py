@@ -75,11 +75,12 @@ class Command(NamedTuple):
 
 @cache
 def pages() -> dict[str, Path]:
-    """Every page by its name: the README, the model zoo, what lies under docs/, and those of the configs."""
-    written = sorted((ROOT / 'docs').rglob('*.md'))
+    """Every page by its name: the README, the model zoo, the path below docs/, and those of the configs."""
+    docs = ROOT / 'docs'
+    written = {path.relative_to(docs).with_suffix('').as_posix(): path for path in sorted(docs.rglob('*.md'))}
     families = {f'configs/{path.parent.name}': path for path in sorted((ROOT / 'configs').glob('*/README.md'))}
-    others = (ROOT / 'README.md', ROOT / 'model_zoo.md', *written)
-    return {path.stem: path for path in others if _is_source(path)} | families
+    named = {'README': ROOT / 'README.md', **written, 'model_zoo': ROOT / 'model_zoo.md'}
+    return {name: path for name, path in named.items() if _is_source(path)} | families
 
 
 def _is_source(path: Path) -> bool:

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -12,6 +11,7 @@ from rainrestore.apis.kinds import find_inputs, kind_of, video_suffix
 from rainrestore.benchmark.scenes import background
 from rainrestore.cli.main import main
 from rainrestore.faces import FaceCrop
+from rainrestore.image_io import read_photo
 
 ROOT = Path(__file__).resolve().parents[1]
 BICUBIC = ROOT / 'configs' / 'references' / 'bicubic_x4.py'
@@ -105,9 +105,9 @@ def test_error_that_nobody_foresaw_fails_one_file(tmp_path, monkeypatch) -> None
     def reading(path):
         if path.name == 'c.png':
             raise MemoryError('80 GB')
-        return np.asarray(Image.open(path).convert('RGB'))
+        return read_photo(path)
 
-    monkeypatch.setattr('rainrestore.apis.files.read_image', reading)
+    monkeypatch.setattr('rainrestore.apis.files.read_photo', reading)
     plan = plan_files([tmp_path], tmp_path / 'out')
     outcomes = {outcome.source.name: outcome for outcome in restore_files(restorer, plan)}
     assert {name: outcome.state for name, outcome in outcomes.items()} == {
