@@ -38,10 +38,13 @@ def narrow_part(part: Mapping[str, Any]) -> dict[str, Any]:
     """What makes the part of a slot tiny; nothing for one that is not known."""
     if part.get('type') == 'HRRM':
         encoder = part['encoder']['type']
+        if encoder == 'TorchvisionEncoder':
+            return dict(encoder=dict(name='resnet18'), decoder_growth=(8, 8, 8, 8, 4, 4), bottleneck=1, init_cfg=None)
         tiny = dict(type=encoder, **ENCODER, **ENCODERS.get(encoder, {}), _delete_=True)
         return dict(encoder=tiny, decoder_growth=(8, 8, 4), init_cfg=None)
     if part.get('type') == 'FCGGenerator':
-        return dict(trunk=narrow_trunk(part['trunk']), channels=8)
+        own = dict(init_cfg=None) if part.get('init_cfg') else {}
+        return dict(trunk=narrow_trunk(part['trunk']), channels=8, **own)
     return PARTS.get(part.get('type'), {})
 
 

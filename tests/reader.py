@@ -12,6 +12,7 @@ import runpy
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,7 @@ class Reader:
         if name == 'benchmark':
             words += METHOD.get(words[2], [])
         if name.startswith('publish') and '--zoo' not in words:
+            words[3] = f'own_{words[3]}'  # a zoo of one's own has no name of the package's
             words += ['--zoo', 'zoo']  # and not the zoo of this repository
         if words[0] == 'rainrestore':
             return main(words[1:])
@@ -170,10 +172,17 @@ def bundled() -> dict[Path, tuple[int, int]]:
     return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
 
 
+@cache
+def rainy_portrait() -> np.ndarray:
+    """A portrait in rain, 128 x 128 x 3 uint8 RGB: a dry face would be left as it is."""
+    dry = np.asarray(Image.open(PORTRAIT).convert('RGB').resize((128, 128)), np.float32) / np.float32(255)
+    return quantise(draw_scene(dry, RAIN_RANGES['rain_v1'], seeded_rng(0, 'video'), face_side=128).I)
+
+
 def picture(path: Path, words: Sequence[str]) -> None:
-    """A portrait."""
+    """A portrait in rain."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.open(PORTRAIT).save(path)
+    Image.fromarray(rainy_portrait()).save(path)
 
 
 def pictures(path: Path, words: Sequence[str]) -> None:
@@ -183,12 +192,9 @@ def pictures(path: Path, words: Sequence[str]) -> None:
 
 def video(path: Path, words: Sequence[str]) -> None:
     """Three pictures of a portrait in rain."""
-    size = (128, 128)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 5, size)
-    dry = cv2.resize(cv2.imread(str(PORTRAIT)), size) / np.float32(255)
-    frame = quantise(draw_scene(dry, RAIN_RANGES['rain_v1'], seeded_rng(0, 'video'), face_side=128).I)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 5, (128, 128))
     for _ in range(3):
-        writer.write(frame)
+        writer.write(rainy_portrait()[..., ::-1])
     writer.release()
 
 

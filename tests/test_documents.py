@@ -29,7 +29,7 @@ NOT_RUN = {
     r'make \w+': 'takes minutes and writes into the repository; that make knows the target is tested',
     r'python -m venv \.venv': 'the tests already run in an environment',
     r'\. \.venv/bin/activate': 'the tests already run in an environment',
-    r'rainrestore web( .*)?': 'serves until it is told to end; tests/test_web_page.py and test_web_browser.py run it',
+    r'(\w+=\S+ )?rainrestore web( .*)?': 'serves until it is told to end; tests/test_web_page.py and others run it',
     r'python tools/benchmarks/benchmark_(inference|startup|training|scaling)\.py .*': 'takes minutes; tested apart',
     r'python tools/benchmarks/benchmark_(detection|video)\.py .*': 'takes minutes; tested apart',
     r'rainrestore train configs/paper/.*': 'needs a GPU and the checkpoint before it; a slow test steps each once',

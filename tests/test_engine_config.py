@@ -21,7 +21,9 @@ pytest.importorskip('mmagic')
 ROOT = Path(__file__).parents[1]
 ABLATIONS = sorted((ROOT / 'configs' / 'ablations').glob('*.py'))
 CONFIGS = [path for path in packaged_files().values() if path not in ABLATIONS]
-TRAINED = [path for path in CONFIGS if load_config(path).get('train_cfg')]
+#: Configs for the pairs of the Raindrop set; tests/test_datasets_paired.py trains them.
+PAIRS = [path for path in CONFIGS if path.stem.endswith('_qian')]
+TRAINED = [path for path in CONFIGS if path not in PAIRS and load_config(path).get('train_cfg')]
 #: The side of the bundled faces.
 BUNDLED = 128
 
@@ -140,7 +142,7 @@ def test_hifacegan_at_512_is_the_published_one() -> None:
     assert [block.conv_1.out_channels for blocks in network.blocks for block in blocks] == [
         64 * factor for factor in (16, 16, 16, 8, 4, 2, 1)
     ]
-    assert network.encoder.stem.out_channels == 64 and config.model.generator.multiple == 2**network.levels == 32
+    assert network.encoder.stem[0].out_channels == 64 and config.model.generator.multiple == 2**network.levels == 32
     for split in ('train', 'val', 'test'):
         loader = config[f'{split}_dataloader']
         assert (loader.batch_size, loader.dataset.size) == (2, 512)
@@ -181,7 +183,8 @@ def test_defaults_are_the_papers() -> None:
     assert joint.train_cfg.max_iters == 80 * 18_000 // 16
     assert (modules.train_dataloader.batch_size, joint.train_dataloader.batch_size) == (64, 16)
     for group in (modules.optim_wrapper, joint.optim_wrapper.generator, joint.optim_wrapper.discriminator):
-        assert group.optimizer == dict(type='Adam', lr=1e-3, weight_decay=1e-4, fused=True)
+        # but for the decay, which outweighs losses that are means: docs/results/weight_decay.md
+        assert group.optimizer == dict(type='Adam', lr=1e-3, fused=True)
     weights = [
         joint.model[key].loss_weight for key in ('perceptual_loss', 'adversarial_loss', 'local_adversarial_loss')
     ]

@@ -10,9 +10,9 @@ import torch
 from mmengine.config import Config
 
 from rainrestore.apis import Restorer
-from rainrestore.cli.test import for_testing
 from rainrestore.engine.config import load_config
 from rainrestore.engine.screen import RestorationRunner
+from rainrestore.engine.testing import for_testing
 
 pytest.importorskip('mmagic')
 
