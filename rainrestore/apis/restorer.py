@@ -190,16 +190,18 @@ class Restorer:
         fold(self.model).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _probe(self, stated: str) -> tuple[frozenset[str], int, str]:
-        """The maps that the network predicts, its scale, and its task: rain for one that predicts J and no picture."""
+        """The maps that the network predicts, its scale, and its task: rain for one that predicts J and no picture.
+
+        A face parser is refused, although it hands on the J of its rain removal: its result is the parsing.
+        """
         with torch.inference_mode():
             outputs = self.model(torch.zeros(1, 3, self.size, self.size, device=self.device), mode='tensor')
         predicts = frozenset(field for field, key in MAPS.items() if key in outputs)
         if 'pred_img' in outputs:
             return predicts, outputs['pred_img'].shape[-1] // self.size, stated
-        if not {'J', 'T'} <= predicts:
-            raise ConfigError(
-                f'{self.name} restores no picture, it predicts {", ".join(outputs)}; choose another model'
-            )
+        if 'parsing' in predicts or not {'J', 'T'} <= predicts:
+            result = 'parsing' if 'parsing' in predicts else ', '.join(outputs)
+            raise ConfigError(f'{self.name} restores no picture, it predicts {result}; choose another model')
         return predicts, 1, 'rain'
 
     def _chosen(self, stated: str, wanted: str | None) -> str:

@@ -31,6 +31,7 @@ KINDS = {
     'evaluators': ('EVALUATOR', 'evaluation'),
     'wrappers': ('MODEL_WRAPPERS', 'engine'),
     'functions': ('FUNCTIONS', 'datasets'),
+    'initialisers': ('WEIGHT_INITIALIZERS', 'checkpoints'),
 }
 
 
