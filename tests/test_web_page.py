@@ -74,7 +74,7 @@ def served() -> Iterator[Served]:
                 time.sleep(0.05)
             yield page
         finally:
-            page.server.should_exit = True
+            page.server.should_exit = page.server.force_exit = True
             page.thread.join(60)
             page.listener.close()
             socket.getaddrinfo, socket.socket.connect = real  # type: ignore[method-assign]
@@ -216,7 +216,7 @@ def test_behind_a_proxy_every_address_has_its_path(portrait, tmp_path, monkeypat
         (_, after), _ = client.predict(client_module.handle_file(portrait), api_name='/restore')
         assert Image.open(after).size == (128, 128)
     finally:
-        page.server.should_exit = True
+        page.server.should_exit = page.server.force_exit = True
         page.thread.join(60)
         page.listener.close()
 
