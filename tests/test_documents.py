@@ -37,7 +37,7 @@ NOT_RUN = {
     r'(\.venv/bin/)?pip install .*': 'needs the network; that the extra it names exists is tested',
 }
 #: Subcommands that take more than a few seconds; the fast suite parses their commands and loads their configs.
-SLOW = {'train', 'test', 'audit', 'benchmark', 'doctor', 'export'}
+SLOW = {'train', 'test', 'audit', 'benchmark', 'benchmark_photos', 'doctor', 'export'}
 #: Languages of code that is no code: what a program printed, a drawing, a tree of folders.
 PLAIN = ('', 'text')
 
