@@ -141,7 +141,7 @@ class Restorer:
             task that the config states.
 
     Attributes:
-        task: the name of its task, a key of :data:`~rainrestore.apis.TASKS`.
+        task: the name of its task, a key of ``rainrestore.apis.TASKS``.
         size: side in pixels of the pictures that the network was trained on.
         scale: how many times larger than its input the result is.
         known_transmission: the largest T that the network was trained on.

@@ -35,8 +35,8 @@ class TrainingWatchHook(Hook):
     """Warn of parts of a training without effect, once for each part and run, also after a resume.
 
     - A layer (convolution or linear) whose mean absolute weight has fallen below 1/100 of that at the start of the run.
-    - An output of a slot that is the same for all samples of the batch (:func:`~rainrestore.models.inspection.
-      relative_spread` at most 1e-3).
+    - An output of a slot that is the same for all samples of the batch: its
+      :func:`~rainrestore.models.inspection.relative_spread` is at most 1e-3.
     - A discriminator that wins: its ``accuracy_NAME``, as logged by
       :class:`~rainrestore.models.restorers.AdversarialRestorer`, is 1.0 for ``wins`` of its steps in a row; or one that
       is saturated: its ``slope_NAME`` is below 1e-4.

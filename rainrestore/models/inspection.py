@@ -1,6 +1,6 @@
 """Measurements inside a network: the size of its weights, the spread of its outputs, the gradients of its losses.
 
-The audit of a trained model (:mod:`rainrestore.audit`) and the hook that watches a training
+The audit of a trained model (``rainrestore.audit``) and the hook that watches a training
 (:class:`rainrestore.engine.TrainingWatchHook`) share them.
 """
 
