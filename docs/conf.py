@@ -46,7 +46,10 @@ maximum_signature_line_length = 120
 napoleon_use_ivar = True
 # References into this package must lead somewhere; those into torch and others are left as text.
 nitpicky = True
-nitpick_ignore_regex = [('py:.*', r'(?!rainrestore\.).*'), ('py:class', r'rainrestore\.(physics\.rain\.Array|apis\.ahead\.T)')]
+nitpick_ignore_regex = [
+    ('py:.*', r'(?!rainrestore\.).*'),
+    ('py:class', r'rainrestore\.(physics\.rain\.Array|apis\.ahead\.T)'),
+]
 
 
 def write_if_new(page: Path, text: str) -> None:
