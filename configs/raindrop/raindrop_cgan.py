@@ -2,7 +2,7 @@
 # rendered over faces (data_root); raindrop_cgan_qian.py has the Raindrop set. Waist, discriminator, L1, rates and
 # momentum are chosen by trial (docs/renovation.md).
 _base_ = [
-    '../_base_/models/raindrop_cgan.py',
+    '../_base_/models/raindrop_gan.py',
     '../_base_/data/rain_x4.py',
     '../_base_/data/raindrops.py',
     '../_base_/schedules/joint.py',

@@ -1,6 +1,6 @@
 # Raindrops on glass, the recommended network: residual output, predicted drop mask, no discriminator.
 _base_ = [
-    '../_base_/models/raindrop_plus.py',
+    '../_base_/models/raindrop_unet.py',
     '../_base_/data/rain_x4.py',
     '../_base_/data/raindrops.py',
     '../_base_/schedules/pretrain.py',
