@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rainrestore.cli.main import main
-from rainrestore.engine import allocator
+from rainrestore.engine import allocator, testing
 from rainrestore.engine.allocator import keep_freed_memory
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +48,7 @@ def test_commands_that_compute_for_long_keep_it(command: list[str], monkeypatch:
         raise AskedError
 
     monkeypatch.setattr(allocator, 'keep_freed_memory', asked)
+    monkeypatch.setattr(testing, 'keep_freed_memory', asked)
     with pytest.raises(AskedError):
         main([command[0], str(ROOT / command[1]), *command[2:]])
 
