@@ -1,5 +1,6 @@
 """Identity distance with a stand-in embedder; of the real one, its crop and its errors."""
 
+import importlib.util
 import sys
 
 import numpy as np
@@ -73,7 +74,10 @@ def test_an_embedder_that_mixes_its_faces_up_is_refused(mean_colour):
 
 def test_missing_packages_and_weights_name_the_command(monkeypatch, tmp_path):
     command = 'pip install dlib-bin face_recognition_models'
-    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    find = importlib.util.find_spec
+    # of this package alone: what else is imported meanwhile must be found
+    missing = 'face_recognition_models'
+    monkeypatch.setattr('importlib.util.find_spec', lambda name, *rest: None if name == missing else find(name, *rest))
     with pytest.raises(MissingPackageError, match=f'face_recognition_models, which is not installed: {command}'):
         RestorationEvaluator([{'type': 'IdentityDistance'}])
     with pytest.raises(ConfigError, match=f'no weights at /no/such.dat.*{command}'):
