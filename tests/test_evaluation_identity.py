@@ -11,6 +11,7 @@ from mmengine.structures import BaseDataElement
 from rainrestore.errors import ConfigError, MissingPackageError
 from rainrestore.evaluation import DlibFaceEmbedder, IdentityDistance, RestorationEvaluator
 from rainrestore.evaluation.identity import CHIP_SIDE, MODEL_FILE, cut_window
+from rainrestore.optional import optional_import
 from rainrestore.registry import MODELS
 
 
@@ -84,6 +85,7 @@ def test_missing_packages_and_weights_name_the_command(monkeypatch, tmp_path):
         DlibFaceEmbedder(weights='/no/such.dat')
     (tmp_path / MODEL_FILE).write_bytes(b'')
     monkeypatch.setitem(sys.modules, 'dlib', None)
+    optional_import.cache_clear()
     with pytest.raises(MissingPackageError, match=f'needs dlib, and dlib is not installed: {command}'):
         DlibFaceEmbedder(weights=str(tmp_path / MODEL_FILE))
 
