@@ -64,7 +64,7 @@ def annotated_labels(root: Path, labels: Iterable[int] | None = None) -> np.ndar
     return valid
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def images_by_stem(folder: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for path in visible_files(folder):
         if path.stem in files:
@@ -244,7 +244,7 @@ class FaceDataset(BaseDataset):
                 f'{image_folder}: no such folder. A data set is {{train,val,test}}/{{img,mask}}; check data_root '
                 f'(or ${DATA_VARIABLE}) and split'
             )
-        images = _by_stem(image_folder)
+        images = images_by_stem(image_folder)
         if not mask_folder.is_dir():
             if self.require_masks:
                 raise DatasetError(
@@ -252,7 +252,7 @@ class FaceDataset(BaseDataset):
                     'require_masks=False in the config'
                 )
             return [(name, str(path), None) for name, path in images.items()]
-        masks = _by_stem(mask_folder)
+        masks = images_by_stem(mask_folder)
         pairs: list[tuple[str, str, str | None]] = []
         for name in sorted(images.keys() | masks.keys()):
             if name not in masks:

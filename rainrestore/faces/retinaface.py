@@ -1,23 +1,22 @@
-"""RetinaFace as facexlib builds it, where its weights are to be had."""
+"""RetinaFace of the package facexlib."""
 
 from pathlib import Path
 from typing import Any, Literal
-from urllib.error import URLError
 
 import cv2
 import numpy as np
 import torch
 
 from rainrestore.device import find_device
-from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.errors import ConfigError
 from rainrestore.faces.detection import DetectedFace, faces_of_landmarks, working_copy, working_scale
+from rainrestore.facexlib_weights import load_facexlib
 from rainrestore.optional import optional_import
 from rainrestore.registry import FACE_DETECTORS
-from rainrestore.torch_files import read_torch_file
 
-#: The file of the weights, and where facexlib publishes it.
+#: Network -> published file of its weights, in this release of facexlib.
 FILES = {'resnet50': 'detection_Resnet50_Final.pth', 'mobile0.25': 'detection_mobilenet0.25_Final.pth'}
-SOURCE = 'https://github.com/xinntao/facexlib/releases/tag/v0.1.0'
+RELEASE = 'v0.1.0'
 
 #: Crop of a face that the smallest anchors, of 16 and 32 pixels, cover.
 NEEDED = 64
@@ -60,7 +59,9 @@ class RetinaFaceDetector:
         self.max_pixels = max_pixels
         facexlib: Any = optional_import('facexlib.detection', 'RetinaFaceDetector')
         self.network = facexlib.RetinaFace(network, device=find_device(device))
-        _load(self.network, Path(weights).expanduser() if weights else _download(network))
+        file = FILES[network]
+        option = f"detector = dict(type='RetinaFaceDetector', weights='{file}') in a config file"
+        load_facexlib(self.network, RELEASE, file, weights, option)
 
     @torch.inference_mode()
     def __call__(self, photo: np.ndarray) -> list[DetectedFace]:
@@ -73,29 +74,3 @@ class RetinaFaceDetector:
         # left, top, right, bottom, score; then left eye, right eye, nose, left and right corner of the mouth
         rows = np.asarray(rows, float).reshape(-1, 15)
         return faces_of_landmarks(rows[:, 5:].reshape(-1, 5, 2) * back, rows[:, 4].tolist(), photo)
-
-
-def _download(network: str) -> Path:
-    """Where facexlib keeps the weights, after fetching them the first time."""
-    utils: Any = optional_import('facexlib.utils', 'RetinaFaceDetector')
-    file = FILES[network]
-    try:
-        return Path(utils.load_file_from_url(f'{SOURCE.replace("/tag/", "/download/")}/{file}', 'facexlib/weights'))
-    except (URLError, OSError) as error:
-        raise CheckpointError(
-            f'{file} cannot be downloaded ({error}): get it from {SOURCE} and give '
-            f"detector = dict(type='RetinaFaceDetector', weights='{file}') in a config file"
-        ) from error
-
-
-def _load(network: torch.nn.Module, path: Path) -> None:
-    """Load a file of facexlib, in which names may begin with ``module.``."""
-    if not path.is_file():
-        raise CheckpointError(f'{path}: no such file; the weights of RetinaFace are at {SOURCE}')
-    # Opened here, since the reader takes a path to be of the newer of torch's two formats.
-    with path.open('rb') as file:
-        weights = read_torch_file(file, 'cpu')
-    try:
-        network.load_state_dict({name.removeprefix('module.'): value for name, value in weights.items()})
-    except (RuntimeError, AttributeError, TypeError) as error:
-        raise CheckpointError(f'{path} holds no weights of this RetinaFace ({str(error)[:200]})') from error
