@@ -31,7 +31,7 @@ def narrow_trunk(trunk: Mapping[str, Any]) -> dict[str, Any]:
     """What makes a trunk tiny; nothing for one that is not known."""
     if 'network' in trunk:
         return dict(network=NETWORKS[trunk['network']['type']])
-    return dict(channels=8, num_blocks=1) if trunk['type'] == 'SRResNetTrunk' else {}
+    return dict(channels=8, num_blocks=1) if trunk['type'] in ('SRResNetTrunk', 'EDSRTrunk') else {}
 
 
 def narrow_part(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,7 @@ ARGUMENTS: dict[str, dict] = {
     'FCGGenerator': dict(trunk=TINY_TRUNK, channels=8),
     'SRGANDiscriminator': dict(base_channels=4),
     'SRResNetTrunk': dict(in_channels=3, channels=8, num_blocks=1),
+    'EDSRTrunk': dict(in_channels=3, channels=8, num_blocks=1),
     'FCGGenerator-face_sr': dict(trunk=TINY_TRUNK, channels=8, parsing_at='input'),
     'FCGGenerator-residual': dict(trunk=TINY_TRUNK, channels=8, residual=True),
     'FCGGenerator-subpixel_head': dict(trunk=TINY_TRUNK, subpixel_head=True),

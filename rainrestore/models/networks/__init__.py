@@ -19,7 +19,7 @@ from rainrestore.models.networks.image_to_image import ImageToImageGenerator
 from rainrestore.models.networks.patch_discriminator import MultiScalePatchDiscriminator
 from rainrestore.models.networks.raindrops import RaindropUNet
 from rainrestore.models.networks.torchvision_encoder import TorchvisionEncoder
-from rainrestore.models.networks.trunks import NetworkTrunk, SRResNetTrunk
+from rainrestore.models.networks.trunks import EDSRTrunk, NetworkTrunk, SRResNetTrunk
 from rainrestore.models.networks.unet import UNet
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     'AirlightNet',
     'DenseNetEncoder',
     'DepthGuidedDiscriminator',
+    'EDSRTrunk',
     'EncoderDecoder',
     'FCGGenerator',
     'FaceParsingUNet',

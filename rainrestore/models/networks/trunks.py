@@ -51,6 +51,43 @@ class SRResNetTrunk(nn.Module):
 
 
 @MODELS.register_module()
+class EDSRTrunk(nn.Module):
+    """The residual trunk of EDSR (Lim et al. 2017): SRResNet's without batch norm.
+
+    3x3 convolution, ``num_blocks`` blocks x + 0.1 conv-ReLU-conv(x), 3x3 convolution, plus the first layer's output.
+    A face is restored alike whatever else is in its batch.
+
+    Args:
+        in_channels: Channels of the stacked images.
+        channels: Width, 256 in the paper.
+        num_blocks: Residual blocks, 32 in the paper.
+        residual_scale: Factor of each residual branch, 0.1 in the paper.
+    """
+
+    def __init__(
+        self, in_channels: int, channels: int = 256, num_blocks: int = 32, residual_scale: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.out_channels = channels
+        self.residual_scale = residual_scale
+        self.stem = nn.Conv2d(in_channels, channels, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1)
+            )
+            for _ in range(num_blocks)
+        )
+        self.fuse = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, in_channels, h, w) -> (N, channels, h, w)."""
+        stem = x = self.stem(image)
+        for block in self.blocks:
+            x = x + self.residual_scale * block(x)
+        return stem + self.fuse(x)
+
+
+@MODELS.register_module()
 class NetworkTrunk(nn.Module):
     """The trunk of a network that another package keeps: its features before it enlarges them.
 
