@@ -2,15 +2,21 @@
 _base_ = '../configs/_base_/models/mse_alone.py'
 
 title = 'Table 1'
-_modules = ('hrrm_x4', 'fpm_x4')
+modules = dict(
+    # in the batches that its batch norms need
+    hrrm=dict(config='hrrm_x4', slot='rain_removal', share=0.4, batch=16),
+    fpm=dict(config='fpm_x4', slot='face_parser', share=0.2, batch=16, modules=['hrrm']),
+    fpm_rainy=dict(config='fpm_rainy_x4', slot='face_parser', share=0.2, batch=16),
+)
+_modules = ['hrrm', 'fpm']
 methods = dict(
     bicubic=dict(label='Bicubic', config='bicubic_x4', checkpoint='none'),
     stretch=dict(label='Contrast stretch', config='stretch_x4', checkpoint='none'),
     hrrm_bicubic=dict(
         label='HRRM, then bicubic',
         config='hrrm_bicubic_x4',
-        checkpoint='rainrestore://hrrm_x4',
-        pretrained=('hrrm_x4',),
+        checkpoint_of='hrrm',
+        modules=['hrrm'],
     ),
     real_esrgan=dict(
         label='Real-ESRGAN, as published',
@@ -26,41 +32,43 @@ methods = dict(
     ),
     pix2pix=dict(label='Pix2Pix', config='pix2pix_x4', paper=(21.8714, 0.6052)),
     srgan=dict(label='SRGAN', config='srgan_x4', warm_up=_base_._mse_alone, paper=(22.4878, 0.6852)),
-    face_sr=dict(label='Face SR', config='face_sr_x4', warm_up=_base_._mse_alone, paper=(22.7130, 0.6988)),
+    face_sr=dict(
+        label='Face SR', config='face_sr_x4', warm_up=_base_._mse_alone, modules=['fpm_rainy'], paper=(22.7130, 0.6988)
+    ),
     esrgan=dict(label='ESRGAN (reduced)', config='esrgan_x4', warm_up=_base_._mse_alone, paper=(23.0400, 0.6977)),
     swinir=dict(label='SwinIR (reduced)', config='swinir_x4'),
     fcg_srgan=dict(
         label='HRRM+FPM+SRGAN',
         config='fcg_srgan_x4',
         warm_up=_base_._mse_alone,
-        pretrained=_modules,
+        modules=_modules,
         paper=(22.7340, 0.6981),
     ),
     fcg_gan=dict(
         label='HRRM+FPM+FCG-GAN',
         config='fcg_gan_x4',
         warm_up=_base_._mse_alone,
-        pretrained=_modules,
+        modules=_modules,
         paper=(23.2075, 0.7120),
     ),
     fcg_esrgan=dict(
-        label='FCG-GAN on ESRGAN (reduced)', config='fcg_esrgan_x4', warm_up=_base_._mse_alone, pretrained=_modules
+        label='FCG-GAN on ESRGAN (reduced)', config='fcg_esrgan_x4', warm_up=_base_._mse_alone, modules=_modules
     ),
     fcg_swinir=dict(
-        label='FCG-GAN on SwinIR (reduced)', config='fcg_swinir_x4', warm_up=_base_._mse_alone, pretrained=_modules
+        label='FCG-GAN on SwinIR (reduced)', config='fcg_swinir_x4', warm_up=_base_._mse_alone, modules=_modules
     ),
     oracle_derained=dict(
         label='FCG-GAN with the true J',
         config='oracle_derained_x4',
         checkpoint_of='fcg_gan',
-        pretrained=_modules,
+        modules=_modules,
         oracle=True,
     ),
     oracle_parsing=dict(
         label='FCG-GAN with the true F',
         config='oracle_parsing_x4',
         checkpoint_of='fcg_gan',
-        pretrained=_modules,
+        modules=_modules,
         oracle=True,
     ),
 )

@@ -7,11 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from narrow import narrow
 from PIL import Image
 
 from rainrestore.benchmark import load_benchmark, report
-from rainrestore.benchmark.runs import Budget, BudgetError, check_budget, plan, stage_config
+from rainrestore.benchmark.runs import (
+    Budget,
+    BudgetError,
+    check_budget,
+    faces_before,
+    plan,
+    stage_config,
+    train,
+    train_module,
+)
 from rainrestore.benchmark.spec import Benchmark, Method, Task
 from rainrestore.cli.main import main
 from rainrestore.datasets import FaceDataset
@@ -53,7 +63,32 @@ def test_table1_has_every_config_it_names_and_the_claims_of_the_paper() -> None:
         ("a=dict(label='A')", '', "a lacks 'config'"),
         (f"a=dict(label='A', config={str(SRGAN)!r}, colour=1)", '', "a: no field 'colour'; there are checkpoint"),
         ("a=dict(label='A', config='no_such.py')", '', r'a: config: no_such\.py: no such config'),
-        (f"a=dict(label='A', config={str(SRGAN)!r}, checkpoint_of='b')", '', "checkpoint_of='b' is no method"),
+        (
+            f"a=dict(label='A', config={str(SRGAN)!r}, checkpoint_of='b')",
+            '',
+            "checkpoint_of='b' is no method or module",
+        ),
+        (f"a=dict(label='A', config={str(SRGAN)!r}, modules=['b'])", '', "a: no module 'b' before it; there are"),
+        (
+            f"a=dict(label='A', config={str(SRGAN)!r})",
+            f"modules = dict(b=dict(config={str(SRGAN)!r}, slot='generator'))",
+            "b lacks 'share'",
+        ),
+        (
+            f"a=dict(label='A', config={str(SRGAN)!r})",
+            f"modules = dict(a=dict(config={str(SRGAN)!r}, slot='generator', share=0.5))",
+            "'a' names a module and a method",
+        ),
+        (
+            f"a=dict(label='A', config={str(SRGAN)!r}, modules=['b', 'c'])",
+            f"modules = {{m: dict(config={str(SRGAN)!r}, slot='generator', share=0.5) for m in 'bc'}}",
+            'its modules leave no faces',
+        ),
+        (
+            f"a=dict(label='A', config={str(SRGAN)!r})",
+            f"modules = dict(b=dict(config={str(SRGAN)!r}, slot='generator', share=1.5))",
+            'share=1.5 must be above 0 and below 1',
+        ),
         (f"a=dict(label='A', config={str(SRGAN)!r}, final_rate=20)", '', 'final_rate=20 is no part of a rate'),
         (f"a=dict(label='A', config={str(SRGAN)!r})", "claims = [('a', 'b', 1)]", "claims name 'a' and 'b'"),
         (f"a=dict(label='A', config={str(SRGAN)!r})", "reference = 'b'", "reference='b' is no method"),
@@ -195,6 +230,39 @@ def test_another_budget_does_not_mix_with_what_is_there(tmp_path: Path) -> None:
 def test_impossible_budget_is_refused(faces: int, warm_up: float) -> None:
     with pytest.raises(BudgetError):
         Budget(faces=faces, batch=16, warm_up=warm_up)
+
+
+def test_modules_are_trained_once_and_counted_in_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table1 = load_benchmark('table1')
+    started = []
+
+    def finish(words: list[str], log: Path, title: str, iterations: int) -> None:
+        started.append(load_config(words[1]))
+        (log.parent / f'iter_{iterations}.pth').touch()
+
+    monkeypatch.setattr('rainrestore.benchmark.runs._run', finish)
+    budget = Budget(faces=1600, batch=4, warm_up=0.9)
+    weights = {
+        name: train(table1.methods[name], budget, 7, tmp_path, table1.modules)
+        for name in ('srgan', 'fcg_srgan', 'fcg_gan', 'face_sr')
+    }
+    assert len(started) == 3 + 2 * len(weights)  # three modules, two stages for each method
+
+    def faces(config: Config) -> int:
+        return config.train_cfg.max_iters * config.train_dataloader.batch_size
+
+    srgan, hrrm, fpm, joint = started[:2], started[2], started[3], started[4:6]
+    assert sum(map(faces, srgan)) == faces(hrrm) + faces(fpm) + sum(map(faces, joint)) == 1600
+    assert (faces(hrrm), faces(fpm), faces(joint[0])) == (640, 320, 576)
+    assert (hrrm.model.type, fpm.model.type) == ('RainRemover', 'FaceParser')
+    paths = {slot: str(tmp_path / f'{name}/seed_7/1_train/iter_{steps}.pth')
+             for slot, name, steps in (('rain_removal', 'hrrm', 40), ('face_parser', 'fpm', 20))}  # fmt: skip
+    assert fpm.model.rain_removal.init_cfg.checkpoint == paths['rain_removal']
+    for config in joint:
+        for slot, path in paths.items():
+            assert config.model[slot].init_cfg == dict(type='Pretrained', checkpoint=path, prefix=slot)
+    assert faces_before(table1.methods['fcg_gan'], budget, table1.modules) == 960
+    assert train_module(table1.modules['hrrm'], budget, 7, tmp_path, table1.modules) == Path(paths['rain_removal'])
 
 
 def row(folder: Path, method: Method, values: dict[int, list[float]]) -> report.Row:

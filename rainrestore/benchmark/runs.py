@@ -14,7 +14,7 @@ from typing import Any
 from mmengine.config import Config
 from tqdm import tqdm
 
-from rainrestore.benchmark.spec import Method, Task
+from rainrestore.benchmark.spec import Method, Module, Task
 from rainrestore.engine.config import DATALOADERS, load_config
 from rainrestore.engine.testing import run_test_apart
 from rainrestore.errors import BudgetError, RainRestoreError, RunError
@@ -110,16 +110,71 @@ def check_budget(out: Path, budget: Budget, benchmark: str) -> None:
     _write_json(path, now)
 
 
-def train(method: Method, budget: Budget, seed: int, folder: Path, task: Task | None = None) -> Path:
-    """Train the stages that are not finished, from their newest checkpoints, and return the weights.
+def module_budget(module: Module, budget: Budget) -> Budget:
+    """The budget of a module: its share of the faces, in its own batches."""
+    return replace(budget, faces=int(module.share * budget.faces), batch=module.batch or budget.batch, warm_up=0.0)
+
+
+def faces_before(method: Method, budget: Budget, modules: Mapping[str, Module]) -> int:
+    """The faces that the modules of a method see before it, whole batches."""
+    budgets = [module_budget(modules[name], budget) for name in method.modules]
+    return sum(each.iterations * each.batch for each in budgets)
+
+
+def train(
+    method: Method,
+    budget: Budget,
+    seed: int,
+    runs: Path,
+    modules: Mapping[str, Module] | None = None,
+    task: Task | None = None,
+) -> Path:
+    """Train the modules and stages that are not finished, from their newest checkpoints, and return the weights.
 
     Each stage's folder holds ``config.py``, complete, so that ``rainrestore train`` repeats the stage by hand.
 
     Raises:
         RunError: A training ended with an error.
     """
+    modules = modules or {}
+    start = _module_weights(method.modules, budget, seed, runs, modules, task)
+    left = replace(budget, faces=budget.faces - faces_before(method, budget, modules), options=start)
+    return _train_stages(plan(method, left), left, seed, runs / method.name / f'seed_{seed}', method.label, task)
+
+
+def train_module(
+    module: Module, budget: Budget, seed: int, runs: Path, modules: Mapping[str, Module], task: Task | None = None
+) -> Path:
+    """:func:`train` for a module."""
+    start = _module_weights(module.modules, budget, seed, runs, modules, task)
+    share = replace(module_budget(module, budget), options=start)
+    stages = plan(Method(module.name, module.config, module.name), share)
+    return _train_stages(stages, share, seed, runs / module.name / f'seed_{seed}', module.name, task)
+
+
+def _module_weights(
+    names: Sequence[str],
+    budget: Budget,
+    seed: int,
+    runs: Path,
+    modules: Mapping[str, Module],
+    task: Task | None,
+) -> dict[str, Any]:
+    """The options of the budget, with the weights of the trained modules for the slots that start from them."""
+    options = dict(budget.options or {})
+    for name in names:
+        weights = train_module(modules[name], budget, seed, runs, modules, task)
+        options[f'model.{modules[name].slot}.init_cfg'] = {
+            'type': 'Pretrained', 'checkpoint': str(weights.resolve()), 'prefix': modules[name].slot
+        }  # fmt: skip
+    return options
+
+
+def _train_stages(
+    stages: Sequence[Stage], budget: Budget, seed: int, folder: Path, label: str, task: Task | None
+) -> Path:
     checkpoint: Path | None = None
-    for number, stage in enumerate(plan(method, budget), 1):
+    for number, stage in enumerate(stages, 1):
         work_dir = folder / f'{number}_{stage.name}'
         finished = work_dir / f'iter_{stage.iterations}.pth'
         if not finished.is_file():
@@ -127,9 +182,9 @@ def train(method: Method, budget: Budget, seed: int, folder: Path, task: Task | 
             config = work_dir / 'config.py'
             stage_config(stage, budget, seed, checkpoint, task).dump(config)
             words = ['train', str(config), '--work-dir', str(work_dir), '--resume']
-            _run(words, work_dir / 'train.log', f'{method.label}, {stage.name}', stage.iterations)
+            _run(words, work_dir / 'train.log', f'{label}, {stage.name}', stage.iterations)
             if not finished.is_file():
-                raise RunError(f'{method.name}: the training ended without {finished}; see {work_dir / "train.log"}')
+                raise RunError(f'{label}: the training ended without {finished}; see {work_dir / "train.log"}')
         checkpoint = finished
     assert checkpoint is not None
     return checkpoint

@@ -2,12 +2,35 @@
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from rainrestore.engine.config_files import find_file, read_config
 from rainrestore.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Module:
+    """A part that is trained before the methods that name it, on a share of their budget.
+
+    It is trained once for each seed, and all its methods start from the same weights.
+
+    Args:
+        name: Its key in the benchmark and the folder of its runs.
+        config: The config that is trained.
+        slot: The slot of the methods that starts from it.
+        share: Part of ``--faces`` that it sees, above 0 and below 1.
+        batch: Faces a step; None for ``--batch``.
+        modules: Names of the modules that it starts from itself.
+    """
+
+    name: str
+    config: Path
+    slot: str
+    share: float
+    batch: int | None = None
+    modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -23,8 +46,9 @@ class Method:
         first: A config that is trained on the first half of the budget, as the source of the weights.
         warm_up: Changes to ``model`` while ``--warm-up`` lasts, for methods whose full loss is expensive.
         pretrained: Zoo models that its slots start from; the faces that these have seen are named in the table.
+        modules: Modules of the benchmark that its slots start from; their faces are part of its budget.
         checkpoint: A file, ``rainrestore://NAME``, or ``'none'`` where nothing is learned.
-        checkpoint_of: Another method, whose weights this row shows in another use.
+        checkpoint_of: Another method, or a module, whose weights this row shows in another use.
         paper: PSNR and SSIM as published.
         needs: Packages of an optional row; without them it is left out, and the table says so.
         oracle: Whether the row is told something that no method knows; it is kept out of the chart.
@@ -37,6 +61,7 @@ class Method:
     first: Path | None = None
     warm_up: Mapping[str, Any] | None = None
     pretrained: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     checkpoint: str | None = None
     checkpoint_of: str | None = None
     paper: tuple[float, float] | None = None
@@ -85,6 +110,7 @@ class Benchmark:
         reference: The method that the others' PSNR is compared with; None for the first that claims something.
         side: Of the square input that MACs and times are stated for.
         options: Changes to every config, as ``--cfg-options`` makes them: what all rows are tested as, say.
+        modules: By name, each after those that it starts from.
     """
 
     name: str
@@ -97,6 +123,7 @@ class Benchmark:
     reference: str | None = None
     side: int = 32
     options: Mapping[str, Any] = field(default_factory=dict)
+    modules: Mapping[str, Module] = field(default_factory=dict)
 
     def choose(self, names: list[str] | None) -> list[Method]:
         """The named methods in the order of the table, with those whose weights they use; all without names.
@@ -108,7 +135,7 @@ class Benchmark:
         if unknown:
             raise ConfigError(f'{self.name} has no method {unknown[0]!r}; it has {", ".join(self.methods)}')
         wanted = set(names or self.methods)
-        wanted |= {source for name in wanted if (source := self.methods[name].checkpoint_of)}
+        wanted |= {source for name in wanted if (source := self.methods[name].checkpoint_of)} - self.modules.keys()
         return [method for name, method in self.methods.items() if name in wanted]
 
     def choose_tasks(self, names: list[str] | None) -> list[Task | None]:
@@ -141,10 +168,22 @@ def load_benchmark(spec: str) -> Benchmark:
         raise ConfigError(f'{path} lacks {missing[0]!r}')
     methods = {name: Method(**_entry(Method, name, entry, path)) for name, entry in content['methods'].items()}
     tasks = {name: Task(**_entry(Task, name, entry, path)) for name, entry in content.get('tasks', {}).items()}
+    modules = {name: Module(**_entry(Module, name, entry, path)) for name, entry in content.get('modules', {}).items()}
+    known: set[str] = set()
+    for module in modules.values():
+        if not 0 < module.share < 1:
+            raise ConfigError(f'{path}: {module.name}: share={module.share} must be above 0 and below 1')
+        _check_modules(module, known, path)
+        known.add(module.name)
+    if both := known & methods.keys():
+        raise ConfigError(f'{path}: {sorted(both)[0]!r} names a module and a method')
     for method in methods.values():
+        _check_modules(method, known, path)
+        if sum(modules[name].share for name in method.modules) >= 1:
+            raise ConfigError(f'{path}: {method.name}: its modules leave no faces for its own training')
         source = method.checkpoint_of
-        if source is not None and not (source in methods and methods[source].trained):
-            raise ConfigError(f'{path}: {method.name}: checkpoint_of={source!r} is no method that is trained')
+        if source is not None and not (source in modules or (source in methods and methods[source].trained)):
+            raise ConfigError(f'{path}: {method.name}: checkpoint_of={source!r} is no method or module that is trained')
         if not 0 <= method.final_rate <= 1:
             raise ConfigError(f'{path}: {method.name}: final_rate={method.final_rate} is no part of a rate, 0 to 1')
     claims = tuple((better, worse, float(gap)) for better, worse, gap in content.get('claims', ()))
@@ -159,6 +198,7 @@ def load_benchmark(spec: str) -> Benchmark:
         name=path.stem,
         title=content['title'],
         methods=methods,
+        modules=modules,
         claims=claims,
         metrics=tuple(content.get('metrics', ())),
         tasks=tasks,
@@ -169,13 +209,22 @@ def load_benchmark(spec: str) -> Benchmark:
     )
 
 
-def _entry(kind: type[Method] | type[Task], name: str, entry: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The fields of a method or task, from its dict in the file."""
+def _check_modules(part: Method | Module, known: set[str], path: Path) -> None:
+    unknown = sorted(set(part.modules) - known)
+    if unknown:
+        raise ConfigError(f'{path}: {part.name}: no module {unknown[0]!r} before it; there are {sorted(known)}')
+
+
+def _entry(
+    kind: type[Method] | type[Module] | type[Task], name: str, entry: Mapping[str, Any], path: Path
+) -> dict[str, Any]:
+    """The fields of a method, module or task, from its dict in the file."""
     known = {field.name for field in fields(kind)} - {'name'}
     unknown = sorted(entry.keys() - known)
     if unknown:
         raise ConfigError(f'{path}: {name}: no field {unknown[0]!r}; there are {", ".join(sorted(known))}')
-    lacking = sorted({'config', 'label'} - entry.keys())
+    required = {field.name for field in fields(kind) if field.default is MISSING} - {'name'}
+    lacking = sorted(required - entry.keys())
     if lacking:
         raise ConfigError(f'{path}: {name} lacks {lacking[0]!r}')
     values = dict(entry, name=name)
@@ -186,7 +235,7 @@ def _entry(kind: type[Method] | type[Task], name: str, entry: Mapping[str, Any],
                 values[key] = beside if beside.is_file() else find_file(values[key])
             except ConfigError as error:
                 raise ConfigError(f'{path}: {name}: {key}: {error}') from error
-    for key in ('pretrained', 'paper', 'needs'):
+    for key in ('pretrained', 'modules', 'paper', 'needs'):
         if key in values:
             values[key] = tuple(values[key])
     return values

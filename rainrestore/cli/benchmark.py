@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     """Train, test, write and print."""
     from rainrestore.benchmark import Task, load_benchmark, report
     from rainrestore.benchmark.cost import cost_of
-    from rainrestore.benchmark.runs import Budget, available, check_budget, test, train
+    from rainrestore.benchmark.runs import Budget, available, check_budget, faces_before, test, train, train_module
     from rainrestore.datasets.face_dataset import resolve_data_root
     from rainrestore.errors import ConfigError
     from rainrestore.zoo.index import zoo_entry
@@ -88,13 +88,18 @@ def run(args: argparse.Namespace) -> int:
         runs = out / task.name if task else out
         weights: dict[str, dict[int | None, str]] = {}
         for method in methods:
+            source = method.checkpoint_of
             if method.trained:
                 weights[method.name] = {
-                    seed: str(train(method, budget, seed, runs / method.name / _seed_name(seed), task))
-                    for seed in args.seeds
+                    seed: str(train(method, budget, seed, runs, benchmark.modules, task)) for seed in args.seeds
                 }
-            elif method.checkpoint_of is not None:
-                weights[method.name] = weights[method.checkpoint_of]
+            elif source in benchmark.modules:
+                module = benchmark.modules[source]
+                weights[method.name] = {
+                    seed: str(train_module(module, budget, seed, runs, benchmark.modules, task)) for seed in args.seeds
+                }
+            elif source is not None:
+                weights[method.name] = weights[source]
             else:
                 assert method.checkpoint is not None
                 weights[method.name] = {None: method.checkpoint}
@@ -108,7 +113,9 @@ def run(args: argparse.Namespace) -> int:
                     for seed in folders
                 }
                 before = sum(zoo_entry(model)['Metadata']['Faces'] for model in method.pretrained)
-                faces = 0 if method.checkpoint is not None else budget.iterations * budget.batch
+                modules = faces_before(method, budget, benchmark.modules)
+                own = 0 if method.checkpoint is not None or source in benchmark.modules else budget.faces - modules
+                faces, before = own // budget.batch * budget.batch, before + modules
                 row = report.Row(method, faces, before, summaries, folders, costs[method.config])
                 tables[name, task].append(row)
 
@@ -167,13 +174,14 @@ def _conditions(args: argparse.Namespace, budget: Any, benchmark: Any) -> str:
         budget.warm_up
     )
     each = 'Each method saw' + ' in each task' * bool(benchmark.tasks)
+    own = ', those of its modules trained here included,' * bool(benchmark.modules)
     seen = (
-        f'{each} {budget.iterations * budget.batch:,} faces in batches of {budget.batch}{warm_up}; seeds '
+        f'{each} {budget.iterations * budget.batch:,} faces{own} in batches of {budget.batch}{warm_up}; seeds '
         f'{", ".join(map(str, args.seeds))}. '
     ) * bool(budget.faces)
     return (
-        f'{seen}The same degraded test faces for all. "before" is what the zoo models in its slots had seen. Times on '
-        f'{torch.get_num_threads()} CPU threads, inputs of {benchmark.side}x{benchmark.side}, batch 16.'
+        f'{seen}The same degraded test faces for all. "before": the faces that the modules in its slots had '
+        f'seen. Times on {torch.get_num_threads()} CPU threads, inputs of {benchmark.side}x{benchmark.side}, batch 16.'
     )
 
 
