@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
                 weights[method.name] = {
                     seed: str(train(method, budget, seed, runs, benchmark.modules, task)) for seed in args.seeds
                 }
-            elif source in benchmark.modules:
+            elif source is not None and source in benchmark.modules:
                 module = benchmark.modules[source]
                 weights[method.name] = {
                     seed: str(train_module(module, budget, seed, runs, benchmark.modules, task)) for seed in args.seeds
