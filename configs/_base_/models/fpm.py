@@ -3,9 +3,7 @@ model = dict(
     type='FaceParser',
     rain_removal=dict(
         type='HRRM',
-        # the paper names DenseNet, but no width
-        encoder=dict(type='DenseNetEncoder', growth=16, blocks=(4, 6, 8), stem_channels=32, stem_stride=1),
-        decoder_growth=(64, 64, 32, 32),
+        encoder=dict(type='DenseNetEncoder'),
         init_cfg=dict(type='Pretrained', checkpoint='rainrestore://hrrm_x4', prefix='rain_removal'),
     ),
     face_parser=dict(type='FaceParsingUNet', base_channels=16, out_channels=19),

@@ -65,6 +65,8 @@ def _doubling(
 class DenseNetEncoder(PyramidEncoder):
     """DenseNet-BC (Huang et al. 2017): dense blocks with transitions of compression 0.5 that halve the sides.
 
+    The paper names DenseNet, but no width. The defaults are those of the bundled models.
+
     Args:
         in_channels: Channels of the image.
         growth: Channels that each dense layer adds. DenseNet-121 has 32.
@@ -77,9 +79,9 @@ class DenseNetEncoder(PyramidEncoder):
     def __init__(
         self,
         in_channels: int = 3,
-        growth: int = 32,
-        blocks: Sequence[int] = (6, 12, 24),
-        stem_channels: int = 64,
+        growth: int = 16,
+        blocks: Sequence[int] = (4, 6, 8),
+        stem_channels: int = 32,
         stem_stride: int = 1,
         bottleneck: int = 4,
     ) -> None:

@@ -94,7 +94,8 @@ class HRRM(BaseModule):
 
     Args:
         encoder: Config of the encoder slot.
-        decoder_growth: Dense growth of each decoder level, coarse to fine.
+        decoder_growth: Dense growth of each decoder level, coarse to fine. The paper states none; the default is a
+            fraction of DCPDN's, and that of the bundled models.
         bottleneck: Width of the decoders' 1x1 convolutions over the growth.
         transmission_stride: The stride at which T is decoded.
         inverse: Whether J is mixed with the physical inverse J0.
@@ -106,7 +107,7 @@ class HRRM(BaseModule):
     def __init__(
         self,
         encoder: dict,
-        decoder_growth: Sequence[int] = (128, 128, 64, 32),
+        decoder_growth: Sequence[int] = (64, 64, 32, 32),
         bottleneck: int = 2,
         transmission_stride: int = 4,
         inverse: bool = False,
