@@ -22,10 +22,10 @@ from processes import free_port
 from torch import distributed, nn
 from toy import SIZE, toy_config
 
+from rainrestore.config_files import packaged_files
 from rainrestore.datasets.sampling import ResumableSampler
 from rainrestore.engine import saving
 from rainrestore.engine.config import load_config
-from rainrestore.engine.config_files import packaged_files
 from rainrestore.engine.data_parallel import RestorerDataParallel, average_gradients
 from rainrestore.engine.processes import from_first, joined
 from rainrestore.engine.signals import exit_code

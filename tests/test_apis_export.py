@@ -16,8 +16,8 @@ from rainrestore.apis import export as module
 from rainrestore.apis.export import CHECKS, METADATA_FILE, NAMES, ExportError, export
 from rainrestore.checkpoints import save_safetensors
 from rainrestore.cli.main import main
+from rainrestore.config_files import find_file
 from rainrestore.engine.config import load_config
-from rainrestore.engine.config_files import find_file
 from rainrestore.labels import LABELS
 from rainrestore.models.networks.layers import average_cells
 from rainrestore.registry import MODELS

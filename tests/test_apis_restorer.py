@@ -16,13 +16,13 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 import rainrestore
+from rainrestore import config_files
 from rainrestore.apis import PictureError, Restorer
 from rainrestore.apis import restorer as module
 from rainrestore.checkpoints import load_weights
+from rainrestore.config_files import bundled_config
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
-from rainrestore.engine import config_files
 from rainrestore.engine.config import load_config
-from rainrestore.engine.config_files import bundled_config
 from rainrestore.errors import CheckpointError, ConfigError, DatasetError, ImageFileError
 from rainrestore.image_io import list_images, read_image
 from rainrestore.registry import MODELS

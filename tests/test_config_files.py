@@ -8,8 +8,7 @@ import torch
 from narrow import narrow
 
 from rainrestore.cli.main import main
-from rainrestore.engine.config import load_config
-from rainrestore.engine.config_files import (
+from rainrestore.config_files import (
     RENAMED,
     check_same_config,
     default_work_dir,
@@ -17,6 +16,7 @@ from rainrestore.engine.config_files import (
     moved,
     packaged_files,
 )
+from rainrestore.engine.config import load_config
 from rainrestore.errors import CheckpointError, ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]

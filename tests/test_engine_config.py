@@ -11,9 +11,9 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from rainrestore.cli.main import main
+from rainrestore.config_files import find_file, packaged_files
 from rainrestore.datasets import collate_in_one_piece
 from rainrestore.engine.config import load_config
-from rainrestore.engine.config_files import find_file, packaged_files
 from rainrestore.errors import ConfigError
 from rainrestore.registry import DATASETS, MODELS
 
@@ -104,7 +104,7 @@ def test_resumes_exports_and_tests_what_it_exported(path: Path, tmp_path: Path, 
     zoo = tmp_path / 'zoo'
     publish = ['publish', str(trained), 'mine', '--config', str(config), '--zoo', str(zoo), '--full-precision']
     assert main(publish) == 0
-    figures = []
+    scores = []
     for name, weights in (('trained', trained), ('exported', zoo / 'mine.safetensors')):
         options = ['test_dataloader.dataset.limit=2', 'test_dataloader.num_workers=0']
         options.append('test_dataloader.persistent_workers=False')
@@ -112,9 +112,9 @@ def test_resumes_exports_and_tests_what_it_exported(path: Path, tmp_path: Path, 
         capsys.readouterr()
         assert main(words) == 0
         summary = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
-        figures.append({key: value for key, value in summary.items() if key.startswith(('PSNR', 'SSIM', 'mIoU'))})
-    assert figures[0]
-    assert figures[0] == figures[1]
+        scores.append({key: value for key, value in summary.items() if key.startswith(('PSNR', 'SSIM', 'mIoU'))})
+    assert scores[0]
+    assert scores[0] == scores[1]
 
 
 def test_amp_switch(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from rainrestore.cli.main import main
+from rainrestore.config_files import packaged_files
 from rainrestore.engine.config import accept_faces_without_masks, load_config
 from rainrestore.engine.config_check import check_component, check_config
-from rainrestore.engine.config_files import packaged_files
 from rainrestore.errors import ConfigError
 from rainrestore.registry import MODELS
 

@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from rainrestore.engine.config_files import find_file, read_config
+from rainrestore.config_files import find_file, read_config
 from rainrestore.errors import ConfigError
 
 

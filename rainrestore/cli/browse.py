@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.registry import init_default_scope
     from mmengine.runner import set_random_seed
 
+    from rainrestore.config_files import default_work_dir
     from rainrestore.engine.config import load_config
-    from rainrestore.engine.config_files import default_work_dir
     from rainrestore.errors import ConfigError
     from rainrestore.registry import DATASETS, SCOPE
     from rainrestore.visualization import fed_rows, picture_sheet

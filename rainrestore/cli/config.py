@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _listed() -> list[str]:
     """Every config of the package with the first sentence of the comment at its top, in the order of its folders."""
-    from rainrestore.engine.config_files import package_folder, packaged_files
+    from rainrestore.config_files import package_folder, packaged_files
 
     root = package_folder('configs')
     files = sorted(packaged_files().values(), key=lambda path: (len(path.relative_to(root).parts), path))

@@ -38,9 +38,9 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.registry import init_default_scope
 
     from rainrestore.checkpoints import load_weights
+    from rainrestore.config_files import default_work_dir
     from rainrestore.device import find_device
     from rainrestore.engine.config import load_config
-    from rainrestore.engine.config_files import default_work_dir
     from rainrestore.errors import ConfigError
     from rainrestore.image_io import read_image
     from rainrestore.registry import MODELS, SCOPE

@@ -49,10 +49,10 @@ def run(args: argparse.Namespace) -> int:
     """
     from mmengine.dist import is_main_process
 
+    from rainrestore.config_files import default_work_dir
     from rainrestore.engine.allocator import keep_freed_memory
     from rainrestore.engine.config import accept_faces_without_masks, load_config
     from rainrestore.engine.config_check import check_config
-    from rainrestore.engine.config_files import default_work_dir
     from rainrestore.engine.processes import from_first, joined
     from rainrestore.engine.saving import newest_checkpoint
     from rainrestore.engine.screen import RestorationRunner, ScreenHook, warnings_in_log

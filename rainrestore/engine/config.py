@@ -6,8 +6,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from rainrestore.config_files import find_file, read_config
 from rainrestore.engine.config_check import check_top_level
-from rainrestore.engine.config_files import find_file, read_config
 from rainrestore.errors import ConfigError
 from rainrestore.registry import MODELS
 
@@ -24,7 +24,7 @@ def load_config(
 
     Args:
         path: The config file, or the name of a config of this package
-            (:func:`~rainrestore.engine.config_files.find_file`).
+            (:func:`~rainrestore.config_files.find_file`).
         options: Dotted keys and their values; ``data_root`` among them is the folder of faces.
         data_root: As that option, which it overrules.
         more_data: Further folders of training faces, with or without masks.

@@ -23,7 +23,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from rainrestore.checkpoints import LEAST_SHARE, described, fitting_weights, placed, unwrapped
-from rainrestore.engine.config_files import check_same_config
+from rainrestore.config_files import check_same_config
 from rainrestore.errors import CheckpointError
 from rainrestore.registry import HOOKS
 

@@ -13,11 +13,11 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from rainrestore.checkpoints import load_weights
+from rainrestore.config_files import default_work_dir
 from rainrestore.device import find_device
 from rainrestore.engine.allocator import keep_freed_memory
 from rainrestore.engine.config import accept_faces_without_masks, load_config, set_require_masks
 from rainrestore.engine.config_check import check_config
-from rainrestore.engine.config_files import default_work_dir
 from rainrestore.engine.processes import joined
 from rainrestore.engine.screen import RestorationRunner, ScreenHook, warnings_in_log
 from rainrestore.engine.work_dir import writable

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from rainrestore.engine.config import load_config
+from rainrestore.config_files import find_file, read_config
 from rainrestore.errors import ConfigError
 from rainrestore.faces.alignment import FaceCrop
 from rainrestore.registry import FACE_DETECTORS
@@ -60,7 +60,7 @@ def build_detector(detector: str | Path | Mapping[str, Any]) -> FaceDetector:
         MissingPackageError: the detector needs a package that is not installed.
     """
     if isinstance(detector, Path) or (isinstance(detector, str) and detector.endswith('.py')):
-        config = load_config(detector).get('detector')
+        config = read_config(find_file(detector)).get('detector')
         if not isinstance(config, Mapping):
             raise ConfigError(f"{detector}: a config of a detector has detector = dict(type='...')")
     else:

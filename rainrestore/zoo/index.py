@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from rainrestore.checkpoints import ZOO_SCHEME
+from rainrestore.config_files import bundled_config
 from rainrestore.errors import CheckpointError
 from rainrestore.files import whole_file
 from rainrestore.suggest import did_you_mean
@@ -66,9 +67,6 @@ class Zoo:
         Raises:
             ConfigError: There is no such file.
         """
-        # The engine is needed for configs only, not to find weights.
-        from rainrestore.engine.config_files import bundled_config
-
         beside = self.files / entry['Config']
         return beside if beside.is_file() else bundled_config(entry['Config'])
 

@@ -21,8 +21,8 @@ from rainrestore.checkpoints import (
     load_safetensors,
     save_safetensors,
 )
+from rainrestore.config_files import bundled_config
 from rainrestore.engine.config import load_config
-from rainrestore.engine.config_files import bundled_config
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.files import sha256_of
 from rainrestore.registry import MODELS, SCOPE

@@ -11,7 +11,7 @@ from mmengine.utils import import_modules_from_strings
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.suggest import did_you_mean
 
-PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parent
 #: What a config, which is Python, raises when it is read.
 _FAULTS_OF_A_FILE = (
     *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError),

@@ -1,0 +1,52 @@
+"""A room (a package below rainrestore) imports only from the rooms below it."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1] / 'rainrestore'
+
+#: From the bottom up. The modules that lie directly in rainrestore/ are below all of them.
+ROOMS = [
+    *('physics', 'visualization', 'datasets', 'evaluation', 'models', 'faces', 'engine', 'audit', 'zoo', 'benchmark'),
+    *('apis', 'web', 'cli'),
+]
+
+
+def imported(path: Path) -> set[str]:
+    """The dotted names below ``rainrestore`` that a file imports, at its top or in a function."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.ImportFrom):
+            names |= {f'{node.module}.{alias.name}' for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return {name.removeprefix('rainrestore.') for name in names if name.startswith('rainrestore.')}
+
+
+def floor(name: str) -> int:
+    """The height of a module or a name in it."""
+    room = name.split('.')[0]
+    return ROOMS.index(room) if room in ROOMS else -1
+
+
+def test_the_order_names_every_room():
+    assert set(ROOMS) == {path.parent.name for path in PACKAGE.glob('*/__init__.py')}
+
+
+def test_a_room_imports_only_from_below():
+    upward = {
+        f'{path.relative_to(PACKAGE).as_posix()} imports {name}'
+        for path in PACKAGE.rglob('*.py')
+        for name in imported(path)
+        if floor(name) > floor(path.relative_to(PACKAGE).parts[0])
+    }
+    # The package offers these names; it loads them when they are used.
+    offered = {'apis', 'apis.RestorationInferencer', 'apis.Restorer'}
+    assert upward == {f'__init__.py imports {name}' for name in offered}
+
+
+def test_the_modules_at_the_bottom_import_in_no_circle():
+    modules = {path.stem for path in PACKAGE.glob('*.py')} - {'__init__', '__main__'}
+    graph = {module: {name.split('.')[0] for name in imported(PACKAGE / f'{module}.py')} for module in modules}
+    TopologicalSorter(graph).prepare()  # CycleError names the circle
