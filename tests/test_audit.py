@@ -160,21 +160,21 @@ def test_slots_of_other_names_earn_what_numpy_says(own: tuple[Config, Path], fac
         assert mean.min() - 1e-3 <= gain.low <= gain.mean <= gain.high <= mean.max() + 1e-3
 
 
-def test_a_slot_that_the_generator_ignores_earns_nothing(own: tuple[Config, Path]) -> None:
+def test_a_slot_that_the_generator_ignores_has_no_gain(own: tuple[Config, Path]) -> None:
     found = audit(*own)
     ignored = next(slot for slot in found.slots if slot.slot == 'experts.one')
     assert all(gain == Gain(0, 0, 0) for gains in ignored.gains.values() for gain in gains.values())
-    assert ignored.verdict.startswith('earns nothing')
+    assert ignored.finding.startswith('no gain')
     assert ignored.constant == ['fixed.0']
-    assert 'experts.one: earns nothing' in format_audit(found)
+    assert 'experts.one: no gain' in format_audit(found)
     assert 'the same for all faces: fixed.0' in format_audit(found)
 
 
-def test_a_trunk_that_repeats_its_first_layer_earns_nothing(own: tuple[Config, Path]) -> None:
+def test_a_trunk_that_repeats_its_first_layer_has_no_gain(own: tuple[Config, Path]) -> None:
     trunk = next(slot for slot in audit(*own).slots if slot.slot == 'painter.trunk')
     assert list(trunk.gains) == ['mean', 'other face', 'first layer']
     assert trunk.gains['first layer']['PSNR'].mean == pytest.approx(0, abs=1e-6)
-    assert trunk.verdict == 'earns nothing: 0.00 dB (0.00 to 0.00) over the output of its first layer'
+    assert trunk.finding == 'no gain: 0.00 dB (0.00 to 0.00) over the output of its first layer'
 
 
 def test_without_lpips_the_audit_says_so(own: tuple[Config, Path]) -> None:
@@ -195,7 +195,7 @@ def joint_config(faces: Path) -> Config:
     return experiment(dict(type='FCGGAN', generator=generator, pixel_loss=dict(type='MSELoss')), faces)
 
 
-def test_zeroed_trunk_is_dead_and_earns_nothing(face_folder: Path, tmp_path: Path) -> None:
+def test_zeroed_trunk_is_dead_and_has_no_gain(face_folder: Path, tmp_path: Path) -> None:
     config = joint_config(face_folder)
     model: Any = MODELS.build(config.model)
     blocks = [name for name, part in model.generator.trunk.blocks.named_modules() if isinstance(part, nn.Conv2d)]
@@ -208,7 +208,7 @@ def test_zeroed_trunk_is_dead_and_earns_nothing(face_folder: Path, tmp_path: Pat
     trunk = next(slot for slot in found.slots if slot.slot == 'generator.trunk')
     # x + 0 is x, the output of the stem.
     assert trunk.gains['first layer']['PSNR'].mean == pytest.approx(0, abs=1e-6)
-    assert 'earns nothing' in trunk.verdict
+    assert 'no gain' in trunk.finding
     assert f'{len(blocks)} of {len(blocks) + 4} dead' in format_audit(found)
 
 
@@ -288,21 +288,21 @@ def test_correlation_of_known_series() -> None:
     assert np.isnan(correlation(x, torch.ones(3)))
 
 
-def test_verdict_names_the_closest_stand_in_and_the_score_that_finds_something() -> None:
+def test_finding_names_the_closest_stand_in_and_the_score_that_finds_something() -> None:
     gains = {
         'mean': {'PSNR': Gain(0.5, 0.4, 0.6), 'LPIPS': Gain(0.2, 0.1, 0.3)},
         'other face': {'PSNR': Gain(0.0, -0.1, 0.1), 'LPIPS': Gain(0.02, 0.01, 0.03)},
     }
     slot = SlotAudit('parser', gains)
-    expected = 'nothing in dB, but 0.0200 LPIPS (0.0100 to 0.0300) over its output for another face'
-    assert slot.verdict == f'earns {expected}'
+    expected = 'no gain in dB, but 0.0200 LPIPS (0.0100 to 0.0300) over its output for another face'
+    assert slot.finding == expected
     del gains['other face']
-    assert slot.verdict == 'earns 0.50 dB (0.40 to 0.60) over its mean output'
+    assert slot.finding == 'gain 0.50 dB (0.40 to 0.60) over its mean output'
 
 
 def test_an_interval_above_zero_can_still_be_nothing() -> None:
     slot = SlotAudit('parser', {'mean': {'PSNR': Gain(0.006, 0.004, 0.008)}})
-    assert slot.verdict.startswith('earns nothing')
+    assert slot.finding.startswith('no gain')
 
 
 def test_replacing_leaves_no_trace() -> None:
@@ -378,7 +378,7 @@ model = dict(generator=dict(trunk=dict(channels=4, num_blocks=1), channels=4))
     assert summary['faces'] == 2
     assert summary['data'] == str(face_folder)
     assert [slot['slot'] for slot in summary['slots']] == ['generator', 'generator.trunk']
-    assert all('earns' in slot['verdict'] for slot in summary['slots'])
+    assert all('gain' in slot['finding'] for slot in summary['slots'])
     assert summary['maps'] is None
     with Image.open(plot) as drawn:
         assert drawn.width > 400

@@ -1,4 +1,4 @@
-"""The figure of HiFaceGAN's levels: what its columns hold, and what it refuses."""
+"""The picture of HiFaceGAN's levels: what its columns hold, and what it refuses."""
 
 from itertools import pairwise
 from pathlib import Path

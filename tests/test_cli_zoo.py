@@ -108,7 +108,7 @@ def test_download_brings_the_parts_as_well(zoo, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines()[-1].endswith('cached')
 
 
-def test_verify_tells_rounding_from_another_figure(zoo, measured, capsys, tmp_path):
+def test_verify_accepts_rounding_and_rejects_another_value(zoo, measured, capsys, tmp_path):
     verify = ['zoo', 'verify', 'whole', '--data', 'faces/celeba']
     assert main(verify) == 0
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -158,19 +158,19 @@ def test_evaluate_writes_what_it_measures_and_nothing_else(zoo, measured, capsys
 def test_audit_is_written_stated_and_verified(zoo, measured, capsys, monkeypatch):
     before = read_index(zoo)
     assert main(['zoo', 'audit', 'whole', '--data', 'faces/celeba']) == 0
-    verdicts = {
-        'parser': 'earns 0.50 dB (0.40 to 0.60) over its mean output',
+    findings = {
+        'parser': 'gain 0.50 dB (0.40 to 0.60) over its mean output',
         'layers': '1 of 2 dead: 1 of 2 in generator',
     }
     printed = capsys.readouterr().out
-    assert json.loads(printed.splitlines()[-1]) == {'data': 'CelebA', 'audits': {'whole': verdicts}}
-    assert models(zoo)['whole']['Audit'] == {'Dataset': 'CelebA', 'Verdicts': verdicts}
+    assert json.loads(printed.splitlines()[-1]) == {'data': 'CelebA', 'audits': {'whole': findings}}
+    assert models(zoo)['whole']['Audit'] == {'Dataset': 'CelebA', 'Findings': findings}
     assert {**models(zoo)['whole'], 'Audit': None} == {**before['Models'][0], 'Audit': None}
     verify = ['zoo', 'verify', 'whole', '--data', 'faces/celeba']
     assert main(verify) == 0
     printed = capsys.readouterr().out
     assert 'whole layers: 1 of 2 dead: 1 of 2 in generator' in printed
-    assert json.loads(printed.splitlines()[-1])['audits'] == {'whole': {'layers': verdicts['layers']}}
+    assert json.loads(printed.splitlines()[-1])['audits'] == {'whole': {'layers': findings['layers']}}
     living = LayersAudit(2, {}, {'generator': (0, 2)})
     monkeypatch.setattr(audits, 'measure_audit', lambda *_, **__: Audit('whole', '', 4, {'PSNR': 20.0}, [], living))
     assert main(verify) == 1

@@ -1,4 +1,4 @@
-"""The pictures of the rain model are what the library draws, and the figures of the page are rain_v1's."""
+"""The pictures of the rain model are what the library draws, and the numbers of the page are rain_v1's."""
 
 import re
 import runpy
@@ -31,7 +31,7 @@ def test_pictures_are_drawn_by_the_script(tmp_path: Path, monkeypatch: pytest.Mo
         assert np.abs(pixels(tmp_path / name) - pixels(PICTURES / name)).mean() < 1
 
 
-def test_figures_are_those_of_rain_v1() -> None:
+def test_numbers_are_those_of_rain_v1() -> None:
     text = pages()['rain'].read_text(encoding='utf-8')
     ranges = RainRanges()
     assert (

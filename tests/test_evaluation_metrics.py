@@ -58,7 +58,7 @@ def test_psnr_takes_arrays_with_channels_last():
 
 @pytest.mark.parametrize('metric', [psnr, ssim])
 @pytest.mark.parametrize('convert', [None, 'Y'])
-def test_figures_are_computed_where_the_pictures_are(metric, convert):
+def test_scores_are_computed_where_the_pictures_are(metric, convert):
     """The device ``meta`` holds no numbers: whatever copied a picture to the CPU would fail."""
     values = metric(*(torch.empty(5, 3, 20, 24, device='meta') for _ in range(2)), convert_to=convert)
     assert values.device.type == 'meta' and values.shape == (5,) and values.dtype == torch.float64

@@ -79,7 +79,7 @@ def gradients(module: nn.Module) -> float:
 
 
 def test_pix2pix_has_its_published_size() -> None:
-    """54.414 M parameters for 256 x 256 (8 halvings, width 64), 2.769 M in the 70 x 70 discriminator: the figures that
+    """54.414 M parameters for 256 x 256 (8 halvings, width 64), 2.769 M in the 70 x 70 discriminator: the values that
     the authors' code prints."""
     from rainrestore.models.networks import ImageToImageGenerator
 

@@ -433,7 +433,7 @@ GOLDEN = {
 
 @pytest.mark.parametrize('name', ['a', 'b'])
 def test_rain_v1_golden(name):
-    """Parameters and pixels as first published: a change here makes every figure named rain_v1 incomparable."""
+    """Parameters and pixels as first published: a change here makes all results on rain_v1 incomparable."""
     face = np.random.Generator(np.random.PCG64(7)).integers(0, 256, (128, 128, 3), dtype=np.uint8)
     scene = draw_scene(shrink(face, 4), RAIN_V1, seeded_rng(0, name))
     layer = scene.params['layers'][0]

@@ -126,7 +126,7 @@ def narrow_joint(tmp_path: Path) -> tuple[Path, Path, Path]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('launcher', ['torchrun', 'slurm'])
-def test_two_processes_give_the_figures_of_one(
+def test_two_processes_give_the_scores_of_one(
     tmp_path: Path, narrow_joint: tuple[Path, Path, Path], programs: Path, launcher: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -151,8 +151,8 @@ def test_two_processes_give_the_figures_of_one(
         assert summary.pop('out') == str(tmp_path / name)
         assert summary['images'] == FACES
     # to the rounding of convolutions, whose order of sums is that of the threads and the batch
-    figures = [{key: value for key, value in summary.items() if isinstance(value, float)} for summary in summaries]
-    assert figures[0] == pytest.approx(figures[1], rel=1e-6)
+    scores = [{key: value for key, value in summary.items() if isinstance(value, float)} for summary in summaries]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-6)
     assert summaries[0].keys() == summaries[1].keys()
     tables = [(tmp_path / name / 'per_image.csv').read_text().splitlines() for name in ('one', 'two')]
     assert [row.partition(',')[0] for row in tables[0]] == [row.partition(',')[0] for row in tables[1]]

@@ -109,7 +109,7 @@ def test_a_restored_picture_comes_back_without_loss(client, portrait):
     assert 'PSNR' not in report and '32x32 to 128x128 pixels' in report
 
 
-def test_rain_on_a_clean_face_comes_with_the_figures(client, portrait):
+def test_rain_on_a_clean_face_comes_with_scores(client, portrait):
     _, report = rain(client, client_module.handle_file(portrait), beta=0.7, angle=80)
     expected = Studio(Restorer(BICUBIC, device='cpu')).rain(portrait, {**MIDDLE, 'beta': 0.7, 'angle': 80}, 3)
     for row in expected.scores:

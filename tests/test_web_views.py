@@ -105,7 +105,7 @@ def test_the_rain_is_that_of_the_data_pipeline_and_the_face_the_restorers(studio
     np.testing.assert_array_equal(view.maps['true']['rain S'], shown)
 
 
-def test_the_figures_are_those_of_the_pictures_shown(studio, portrait):
+def test_the_scores_are_those_of_the_pictures_shown(studio, portrait):
     view = studio.rain(portrait, MIDDLE, seed=0)
     truth = read_image(portrait).astype(np.float64)
     for row, picture in zip(view.scores, (view.before, view.after), strict=True):

@@ -86,7 +86,7 @@ def test_all_together_is_small() -> None:
     assert {file.name for file in files} <= named, 'files that no entry names'
 
 
-def test_bundled_network_reaches_the_stated_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bundled_network_reaches_the_stated_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # measurements.TOLERANCE says how near it has to be.
     assert main(['zoo', 'verify', DEFAULT, '--out', str(tmp_path)]) == 0
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -35,12 +35,12 @@ def test_page_follows_the_index(tmp_path: Path) -> None:
     measurements = index['Models'][0]['Results'][0]['Metrics']
     assert f'| {measurements["PSNR"]:.2f} / ' in (tmp_path / PAGE).read_text(encoding='utf-8')
     measurements |= {'PSNR': 77.71, 'LPIPS': 0.12345}
-    index['Models'][0]['Audit'] = {'Dataset': 'CelebA', 'Verdicts': {'face_parser': 'earns nothing: 0.00 dB'}}
+    index['Models'][0]['Audit'] = {'Dataset': 'CelebA', 'Findings': {'face_parser': 'no gain: 0.00 dB'}}
     write_index(index, zoo)
     assert outdated(zoo) == [tmp_path / PAGE]
     assert write_page(zoo) == [tmp_path / PAGE]
     written = (tmp_path / PAGE).read_text(encoding='utf-8')
-    assert '\n- audit on CelebA:\n  - `face_parser`: earns nothing: 0.00 dB\n' in written
+    assert '\n- audit on CelebA:\n  - `face_parser`: no gain: 0.00 dB\n' in written
     row = next(line for line in written.splitlines() if '77.71' in line)
     assert re.match(r'\| `rainrestore://fcg_gan_x4` \| 52,800 \| 77\.71 / 0\.\d{4} \| 0\.1235 \|', row)
 
@@ -93,13 +93,13 @@ def test_template_that_asks_for_what_is_not_there_is_named(tmp_path: Path) -> No
         write_page(zoo)
 
 
-def test_no_figure_is_written_by_hand() -> None:
+def test_no_result_is_written_by_hand() -> None:
     """PSNR has two places after the point, SSIM and LPIPS four; 0.72 dB is the paper's."""
     prose = (ROOT / TEMPLATE).read_text(encoding='utf-8')
     assert set(re.findall(r'\b\d+\.\d{2,4}\b', prose)) == {'0.72'}
 
 
-def test_front_page_states_no_other_figures_than_the_index() -> None:
+def test_front_page_states_no_other_results_than_the_index() -> None:
     readme = (ROOT / 'README.md').read_text(encoding='utf-8')
     index = read_index()
     results = [result for entry in (*index['Models'], *index['References']) for result in entry.get('Results', [])]

@@ -103,14 +103,14 @@ def test_second_model_joins_the_index_and_a_new_version_replaces_the_old(trainin
     zoo_file('a_x4', zoo)
 
 
-def test_what_the_publisher_wrote_by_hand_stays_but_not_the_figures_of_other_weights(training, zoo, joint):
+def test_what_the_publisher_wrote_by_hand_stays_but_not_the_results_of_other_weights(training, zoo, joint):
     publish(training[1], 'a_x4', joint, licence='MIT', metadata={'Faces': 12}, zoo=zoo)
     publish(training[1], 'b_x4', joint, zoo=zoo)
     text = zoo.index.read_text()
     document = read_index(zoo) | {'Datasets': [{'Name': 'drawn', 'Faces': 3}]}
     first, second = document['Models']
     results = [{'Dataset': 'drawn', 'Metrics': {'PSNR': 20.0}}]
-    audit = {'Dataset': 'drawn', 'Verdicts': {'layers': '0 of 2 dead'}}
+    audit = {'Dataset': 'drawn', 'Findings': {'layers': '0 of 2 dead'}}
     document['Models'] = [
         first | {'Task': 'Drawing', 'Results': results, 'Audit': audit},
         second | {'Results': results},

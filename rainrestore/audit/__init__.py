@@ -5,7 +5,7 @@ from rainrestore.audit.core import Audit, audit, cheap_audit
 from rainrestore.audit.discriminators import DiscriminatorsAudit
 from rainrestore.audit.layers import LayersAudit
 from rainrestore.audit.maps import ComponentAudit, MapsAudit, RainMapAudit
-from rainrestore.audit.report import format_audit, statements
+from rainrestore.audit.report import format_audit, list_findings
 
 __all__ = [
     'Audit',
@@ -19,5 +19,5 @@ __all__ = [
     'audit',
     'cheap_audit',
     'format_audit',
-    'statements',
+    'list_findings',
 ]

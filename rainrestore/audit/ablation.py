@@ -14,7 +14,7 @@ from rainrestore.evaluation import paired_bootstrap
 from rainrestore.models.inspection import CONSTANT_SPREAD, TRUNK, map_tensors, named_tensors
 
 MEAN, OTHER_FACE, FIRST_LAYER = 'mean', 'other face', 'first layer'
-#: Stand-in -> its name in a verdict.
+#: Stand-in -> its name in a finding.
 STAND_INS = {
     MEAN: 'its mean output',
     OTHER_FACE: 'its output for another face',
@@ -65,23 +65,23 @@ class SlotAudit:
         stand_in = min(self.gains, key=lambda name: self.gains[name][key].mean)
         return stand_in, self.gains[stand_in][key]
 
-    def earns(self, key: str) -> bool:
+    def has_gain(self, key: str) -> bool:
         """Whether the interval of the gain over the closest stand-in is above :data:`NEGLIGIBLE`."""
         return self.weakest(key)[1].low > NEGLIGIBLE[family(key)]
 
     @property
-    def verdict(self) -> str:
+    def finding(self) -> str:
         """In words: by the first score, or by another one if the first shows no gain."""
         if not self.gains:
             return ''
         keys = list(next(iter(self.gains.values())))
-        earning = next((key for key in keys if self.earns(key)), None)
-        if earning is None:
+        gaining = next((key for key in keys if self.has_gain(key)), None)
+        if gaining is None:
             stand_in, gain = self.weakest(keys[0])
-            return f'earns nothing: {gain.text(keys[0])} over {STAND_INS[stand_in]}'
-        stand_in, gain = self.weakest(earning)
-        so_far = '' if earning == keys[0] else f'nothing in {unit(keys[0])}, but '
-        return f'earns {so_far}{gain.text(earning)} over {STAND_INS[stand_in]}'
+            return f'no gain: {gain.text(keys[0])} over {STAND_INS[stand_in]}'
+        stand_in, gain = self.weakest(gaining)
+        lead = 'gain' if gaining == keys[0] else f'no gain in {unit(keys[0])}, but'
+        return f'{lead} {gain.text(gaining)} over {STAND_INS[stand_in]}'
 
 
 def family(key: str) -> str:

@@ -58,10 +58,10 @@ class Audit:
     notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON; slots with their verdicts."""
+        """For JSON; slots with their findings."""
         found = asdict(self)
         for entry, slot in zip(found['slots'], self.slots, strict=True):
-            entry['verdict'] = slot.verdict
+            entry['finding'] = slot.finding
         if self.discriminators is not None:
             targets = (PICTURE, GENERATOR, ALL)
             found['discriminators']['shares'] = {target: self.discriminators.shares(target) for target in targets}

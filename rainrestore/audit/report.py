@@ -26,13 +26,13 @@ def format_audit(audit: Audit) -> str:
     return '\n\n'.join(part for part in parts if part)
 
 
-def statements(audit: Audit) -> dict[str, str]:
-    """The verdicts, a line a part: each slot, ``parsing``, ``rain maps`` and ``layers``; those that the audit has."""
+def list_findings(audit: Audit) -> dict[str, str]:
+    """A line for each part that the audit has: each slot, ``parsing``, ``rain maps`` and ``layers``."""
     found: dict[str, str] = {}
     for slot in audit.slots:
         constant = f'the same for all faces: {", ".join(slot.constant)}' if slot.constant else ''
-        said = '; '.join(part for part in (slot.verdict, constant) if part)
-        found |= {slot.slot: said} if said else {}
+        line = '; '.join(part for part in (slot.finding, constant) if part)
+        found |= {slot.slot: line} if line else {}
     maps = audit.maps
     if maps is not None and maps.components:
         above = sum(part.above_mean for part in maps.components)
@@ -66,7 +66,7 @@ def _slots(audit: Audit) -> str:
     if len(rows) > 1:
         lines = ['Slots: score of the model minus its score with a stand-in for the output of one slot (mean, 95 % '
                  'interval); positive: the slot helps', *table(rows), '']  # fmt: skip
-    lines += [f'{slot.slot}: {slot.verdict}' for slot in audit.slots if slot.gains]
+    lines += [f'{slot.slot}: {slot.finding}' for slot in audit.slots if slot.gains]
     for slot in audit.slots:
         if slot.constant:
             lines.append(f'{slot.slot}: the same for all faces: {", ".join(slot.constant)}')
@@ -84,8 +84,8 @@ def _maps(maps: MapsAudit) -> str:
         keys = ('iou', 'mean_map', 'iou_full', 'bound_full')
         rows = [['component', 'IoU', 'mean map', 'full size: IoU', 'upper bound', '']]
         for part in maps.components:
-            verdict = '' if part.above_mean or math.isnan(part.iou) else 'not above the mean map'
-            rows.append([part.component, *(_number(getattr(part, key)) for key in keys), verdict])
+            note = '' if part.above_mean or math.isnan(part.iou) else 'not above the mean map'
+            rows.append([part.component, *(_number(getattr(part, key)) for key in keys), note])
         rows.append(['mean', *(_number(maps.mean_iou(key)) for key in keys), ''])
         above = sum(part.above_mean for part in maps.components)
         sections.append(
@@ -101,10 +101,8 @@ def _maps(maps: MapsAudit) -> str:
     if maps.rain:
         rows = [['map', 'MAE', 'training mean', '']]
         for line in maps.rain:
-            verdict = '' if line.mae < line.mae_of_mean else 'not better than a constant'
-            rows.append(
-                [f'{RAIN_MAPS[line.name]} ({line.name})', f'{line.mae:.4f}', f'{line.mae_of_mean:.4f}', verdict]
-            )
+            note = '' if line.mae < line.mae_of_mean else 'not better than a constant'
+            rows.append([f'{RAIN_MAPS[line.name]} ({line.name})', f'{line.mae:.4f}', f'{line.mae_of_mean:.4f}', note])
         sections.append(
             '\n'.join(
                 ['Rain maps: mean absolute error in [0, 1]', *table(rows), ', '.join(_correlations(maps))]

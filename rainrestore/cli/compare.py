@@ -50,10 +50,10 @@ def run(args: argparse.Namespace) -> int:
             )
         except ValueError as error:
             raise ConfigError(f'{key}: {error}') from error
-        verdict = 'differs from 0' if result.significant else 'not told from 0'
+        outcome = 'significant' if result.significant else 'not significant'
         print(
             f'{key:12} {result.difference:+.4f}  [{result.low:+.4f}, {result.high:+.4f}] '
-            f'at {result.level:.0%}, {result.images} faces: {verdict}'
+            f'at {result.level:.0%}, {result.images} faces: {outcome}'
         )
         summary[key] = asdict(result)
     print(json.dumps({'first': str(args.first), 'second': str(args.second), **summary}))

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             'check the files, measure metrics and dead layers again and compare them; exit code 1 if any differs',
         ),
         ('evaluate', _evaluate, 'measure the metrics and write them into the index'),
-        ('audit', _audit, 'measure the contribution of each part of a model and write the verdicts into the index'),
+        ('audit', _audit, 'measure the contribution of each part of a model and write the findings into the index'),
     ):
         added = command(name, run_command, said)
         added.add_argument('names', nargs='*', metavar='NAME', help='models' + ', or references' * (name != 'download'))
@@ -146,7 +146,7 @@ def _download(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from rainrestore.audit import statements
+    from rainrestore.audit import list_findings
     from rainrestore.checkpoints import ZOO_SCHEME
     from rainrestore.errors import CheckpointError
     from rainrestore.zoo.audits import LAYERS, measure_audit, stated_audit
@@ -196,20 +196,20 @@ def _verify(args: argparse.Namespace) -> int:
             for measurement in measurements:
                 where, places = f'{name} {dataset} {measurement.key}', digits(measurement.key)
                 value = '-' if measurement.measured is None else f'{measurement.measured:.{places + 1}f}'
-                verdict = 'DIFFERS' if measurement.differs else 'ok'
+                state = 'DIFFERS' if measurement.differs else 'ok'
                 if measurement.measured is None:
-                    verdict = 'not measured'
+                    state = 'not measured'
                     unmeasured.append(where)
                 elif measurement.differs:
                     differing.append(where)
-                rows.append([name, dataset, measurement.key, f'{measurement.stated:.{places}f}', value, verdict])
+                rows.append([name, dataset, measurement.key, f'{measurement.stated:.{places}f}', value, state])
         if weights.startswith(ZOO_SCHEME):
-            audits[name] = statements(measure_audit(entry, data[PORTRAITS], cheap=True))
+            audits[name] = list_findings(measure_audit(entry, data[PORTRAITS], cheap=True))
             if audits[name][LAYERS] != stated_audit(entry).get(LAYERS, audits[name][LAYERS]):
                 differing.append(f'{name} audit')
     _print_table(rows)
-    for name, verdicts in audits.items():
-        print('\n'.join(f'{name} {part}: {verdict}' for part, verdict in verdicts.items()))
+    for name, findings in audits.items():
+        print('\n'.join(f'{name} {part}: {finding}' for part, finding in findings.items()))
     print('allowed: ' + ', '.join(f'{key} {value:g}' for key, value in TOLERANCE.items()))
     if problem:
         print(f'not measured: {problem}')
@@ -257,7 +257,7 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 
 def _audit(args: argparse.Namespace) -> int:
-    from rainrestore.audit import statements
+    from rainrestore.audit import list_findings
     from rainrestore.zoo.audits import enter_audit, measure_audit
     from rainrestore.zoo.index import models
     from rainrestore.zoo.measurements import find_entry, folders
@@ -267,9 +267,9 @@ def _audit(args: argparse.Namespace) -> int:
     entered = {}
     for name in _chosen(args, list(models())):
         entry = find_entry(name)
-        verdicts = entered[entry['Name']] = statements(measure_audit(entry, folder))
-        enter_audit(name, dataset, verdicts)
-        print('\n'.join([f'{name} on {dataset}', *(f'  {part}: {verdict}' for part, verdict in verdicts.items())]))
+        findings = entered[entry['Name']] = list_findings(measure_audit(entry, folder))
+        enter_audit(name, dataset, findings)
+        print('\n'.join([f'{name} on {dataset}', *(f'  {part}: {finding}' for part, finding in findings.items())]))
     print(json.dumps({'data': dataset, 'audits': entered}))
     return 0
 

@@ -197,7 +197,7 @@ def shown(compute: Callable[..., View]) -> Callable[..., Iterator[Shown]]:
 
 
 def report_html(view: View) -> str:
-    """The figures, maps and notes of a view."""
+    """The scores, maps and notes of a view."""
     # The class stands around the link, as Gradio takes it off the link itself.
     name, address = html.escape(f'{view.name}_restored.png', quote=True), data_uri(view.after)
     link = f'<span class="rr-download"><a download="{name}" href="{address}">Download</a></span>'

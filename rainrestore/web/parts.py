@@ -16,7 +16,7 @@ from rainrestore.image_io import encode_png
 from rainrestore.web.views import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 
 EMPTY = """<div class="rr-empty">The result appears here: the picture before and after, what the network reads from the
-rain, and figures where the truth is known.</div>"""
+rain, and scores where the clean face is known.</div>"""
 
 #: Columns of the maps: the letter of eq. 2, what it is, and what a row calls it.
 COLUMNS = (

@@ -1,4 +1,4 @@
-"""What the page shows, computed without it: an uploaded picture in, pictures and figures out."""
+"""What the page shows, computed without it: an uploaded picture in, pictures and scores out."""
 
 import os
 import time
@@ -104,7 +104,7 @@ class Score:
     ssim_y: float
 
 
-#: What the figures mean; printed with them.
+#: What the scores mean; printed with them.
 CONVENTION = (
     'PSNR in dB and SSIM (11x11 Gaussian window, σ 1.5) of 8-bit pictures against the truth, no border crop; '
     'Y is the luma of BT.601, 16..235.'
@@ -128,7 +128,7 @@ class View:
         after: the restored picture, H x W x 3 uint8 RGB.
         maps: rows of maps by the row's title, such as what the network reads; each by the map's title.
         means: the mean of T and of A in each row.
-        scores: figures; none where the truth is not known.
+        scores: PSNR, SSIM and so on; none where the clean face is not known.
         labels: the facial parts that the network found, as indices of labels.
         notes: what was done to the picture, in sentences.
     """
@@ -196,7 +196,7 @@ class Studio:
         return self._view(Path(path).stem, result, notes)
 
     def rain(self, path: str | os.PathLike[str], settings: Mapping[str, float], seed: int) -> View:
-        """Make rain on an uploaded clean face and restore it, with figures against the clean face.
+        """Make rain on an uploaded clean face and restore it, with scores against the clean face.
 
         The face has 128 pixels at its shorter side, or fewer (of a network that enlarges 4 times): a larger one is
         brought down. For one that needs no resizing, rain is that of ``rainrestore synthesize`` with the same seed,

@@ -8,7 +8,7 @@ from rainrestore.engine.config import load_config
 from rainrestore.zoo.index import Entry, Zoo, read_index, write_index
 from rainrestore.zoo.measurements import checkpoint_of, find_entry
 
-#: The statement that does not depend on the faces, and so is verified on any.
+#: The finding that does not depend on the faces, and so is verified on any.
 LAYERS = 'layers'
 
 
@@ -26,13 +26,13 @@ def measure_audit(entry: Entry, data: Path, cheap: bool = False) -> Audit:
 
 
 def stated_audit(entry: Entry) -> dict[str, str]:
-    """Part -> the stated verdict; empty if the entry states no audit."""
-    return entry.get('Audit', {}).get('Verdicts', {})
+    """Part -> the stated finding; empty if the entry states no audit."""
+    return entry.get('Audit', {}).get('Findings', {})
 
 
-def enter_audit(name: str, dataset: str, verdicts: dict[str, str]) -> None:
-    """Write the verdicts of an audit into the index that has the model, in the place of older ones."""
+def enter_audit(name: str, dataset: str, findings: dict[str, str]) -> None:
+    """Write the findings of an audit into the index that has the model, in the place of older ones."""
     zoo = Zoo.of(name)
     document = copy.deepcopy(read_index(zoo))
-    find_entry(name, document)['Audit'] = {'Dataset': dataset, 'Verdicts': verdicts}
+    find_entry(name, document)['Audit'] = {'Dataset': dataset, 'Findings': findings}
     write_index(document, zoo)

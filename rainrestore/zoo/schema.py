@@ -129,7 +129,7 @@ REFERENCE = {
     'Results': MAPPINGS,
 }
 #: The contribution of each part of a model, in words.
-AUDIT = {'Dataset': required(TEXT), 'Verdicts': required(TEXTS_BY_NAME)}
+AUDIT = {'Dataset': required(TEXT), 'Findings': required(TEXTS_BY_NAME)}
 RESULT = {'Task': TEXT, 'Dataset': required(TEXT), 'Metrics': required(METRICS)}
 COMPARISON = {
     'Model': required(NAME),

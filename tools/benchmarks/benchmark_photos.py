@@ -2,7 +2,7 @@
 
 Portraits are pasted into generated photos, rain or haze of one T is drawn over each photo (`rain_v1` otherwise, streak
 lengths for faces of that side), and the faces, at known places, are restored and blended in as by the command restore.
-A cell is one side, T and kind of weather. Its figures are means over faces, before and after, against the clean photo:
+A cell is one side, T and kind of weather. Its values are means over faces, before and after, against the clean photo:
 PSNR over the inner ellipse of the crop (at most 50 dB a face), LPIPS of the crop at 128 pixels, and the distance of
 dlib's face embeddings. LPIPS and identity are left out where their weights or packages are not there. The last line is
 JSON; the exit code is 1 if the PSNR of a cell is more than 0.1 dB below the photo's.
