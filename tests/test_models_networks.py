@@ -189,7 +189,8 @@ def test_densenet_121_to_its_third_transition_has_its_published_size() -> None:
             width += 32
         expected += 2 * width + width * width // 2
         width //= 2
-    network = MODELS.build(dict(type='DenseNetEncoder', stem_stride=4))
+    sizes = dict(growth=32, blocks=(6, 12, 24), stem_channels=64, stem_stride=4)
+    network = MODELS.build(dict(type='DenseNetEncoder', **sizes))
     assert sum(p.numel() for p in network.parameters()) == expected
 
 
