@@ -64,7 +64,7 @@ def drop(window: Browser, picture: Path) -> None:
         const inputs = [...document.querySelectorAll('.rr-picker input[type=file]')];
         inputs.find(each => each.closest('.rr-picker').offsetParent).id = 'drop';""")
     window.choose_file('#drop', picture)
-    window.wait(lambda: window.script("return !!document.querySelector('.rr-picker img')"))
+    window.wait(lambda: picture.name in window.text().replace('\n', ''))
     window.wait(lambda: 'The result appears here' in window.text())
 
 
@@ -129,7 +129,7 @@ def test_an_example_runs_by_a_click_and_a_bad_file_after_it_is_refused(window, t
         return !!example;"""))  # fmt: skip
     window.wait(lambda: 'predicted' in window.text())
     window.script("""
-        [...document.querySelectorAll('.rr-picker button[aria-label="Remove Image"]')]
+        [...document.querySelectorAll('.rr-picker button[aria-label="Clear"]')]
             .find(each => each.offsetParent).click();""")
     window.wait(lambda: 'The result appears here' in window.text())
     bad = tmp_path / 'bad.png'

@@ -47,7 +47,6 @@ CSS = """
 .gradio-container { max-width: 1240px !important; width: 100%; margin: 0 auto; }
 .rr-head h1 { font-size: 1.7rem; font-weight: 650; margin: .2rem 0 .1rem; }
 .rr-head p { color: var(--body-text-color-subdued); margin: 0; max-width: 62rem; }
-.rr-picker img { width: 100%; height: 100%; object-fit: contain; }
 .rr-empty { border: 1px dashed var(--border-color-primary); border-radius: 12px; padding: 2.2rem 1rem;
   text-align: center; color: var(--body-text-color-subdued); }
 .rr-notes { color: var(--body-text-color-subdued); font-size: .88rem; margin: .2rem 0 .9rem; }

@@ -64,41 +64,22 @@ def data_uri(picture: np.ndarray) -> str:
     return f'data:image/png;base64,{base64.b64encode(encode_png(picture)).decode()}'
 
 
-def picker_of(label: str, result: list[Any]) -> gr.Image:
-    """Where a picture is dropped; gives its file, unopened. Another picture takes the result of the last one away."""
-    megabytes, megapixels = MAX_UPLOAD_BYTES // 2**20, MAX_UPLOAD_PIXELS // 10**6
-    picker = gr.Image(
-        label=label, type='filepath', sources=['upload', 'clipboard'], height=250, buttons=[], elem_classes='rr-picker',
-        placeholder=f'Drop a picture here, or click\nup to {megabytes} MB and {megapixels} million pixels',
-    )  # fmt: skip
-    gr.on([picker.upload, picker.clear], lambda: (None, EMPTY), None, result, queue=False, api_name=False)
+def picker_of(label: str, result: list[Any]) -> gr.File:
+    """Where a picture is dropped; gives its file, unopened. Another picture takes the result of the last one away.
 
-    uploads_only(picker)
-    # The component would open the file by itself, with all that Pillow decodes and errors of its own. Not a subclass:
-    # Gradio writes a file of types beside the source of each, into this package. And no event may answer with
-    # gr.update(...) for it, as that builds the component anew; values are fine.
-    picker.preprocess = lambda payload: payload and payload.path
-    return picker
-
-
-def uploads_only(component: Any) -> None:
-    """Let a component take uploaded files alone: Gradio would fetch an address that a program gives in place of one.
-
-    Gradio has no public way to forbid that.
+    Not an image of Gradio's, which would open the file by itself, with all that Pillow decodes and errors of its own.
     """
-    move = component.async_move_resource_to_block_cache
-
-    async def keep(file: str | Path | None) -> str | None:
-        if str(file).lower().startswith(('http:', 'https:')):
-            raise gr.Error('Upload the file itself: nothing is fetched from an address.', print_exception=False)
-        return await move(file)
-
-    component.async_move_resource_to_block_cache = keep
+    megabytes, megapixels = MAX_UPLOAD_BYTES // 2**20, MAX_UPLOAD_PIXELS // 10**6
+    picker = gr.File(
+        label=f'{label}: up to {megabytes} MB and {megapixels} million pixels', height=140, elem_classes='rr-picker'
+    )
+    gr.on([picker.upload, picker.clear], lambda: (None, EMPTY), None, result, queue=False, api_name=False)
+    return picker
 
 
 def add_examples(
     pictures: dict[str, np.ndarray],
-    picker: gr.Image,
+    picker: gr.File,
     event: Callable[..., Any],
     inputs: list[Any],
     result: list[Any],

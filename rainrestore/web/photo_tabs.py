@@ -13,7 +13,7 @@ import numpy as np
 from rainrestore.apis.photos import Background
 from rainrestore.errors import ConfigError
 from rainrestore.faces import FaceCrop
-from rainrestore.web.parts import COLUMNS, add_examples, data_uri, map_cells, messages, picker_of, uploads_only
+from rainrestore.web.parts import COLUMNS, add_examples, data_uri, map_cells, messages, picker_of
 from rainrestore.web.photo_views import MAX_CLIP_BYTES, MAX_CLIP_SECONDS, FaceView, PhotoDesk, PhotoView
 from rainrestore.web.views import Pictures
 
@@ -86,7 +86,6 @@ def add_clip_tab(desk: PhotoDesk) -> None:
         label=f'A clip of at most {MAX_CLIP_SECONDS} s and {MAX_CLIP_BYTES // 2**20} MB', type='filepath',
         elem_id='rr-clip-file',
     )  # fmt: skip
-    uploads_only(clip)
     model, background = _model_and_background(desk, 'clip')
     button = gr.Button('Restore the clip', variant='primary', elem_id='rr-clip')
     video = gr.Video(label='Restored', interactive=False, height=300, elem_id='rr-video')

@@ -1,5 +1,6 @@
 """Who may reach the page, and what it may reach: the web application around the page of Gradio."""
 
+import json
 import os
 import signal
 import socket
@@ -11,7 +12,9 @@ from typing import Any
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import JSONResponse
 
 from rainrestore.apis import Restorer
 from rainrestore.errors import ConfigError
@@ -62,6 +65,45 @@ class AddHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
+class UploadsOnly:
+    """Refuses a request that gives an address in place of an uploaded file: Gradio would fetch it."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope['type'] != 'http' or Headers(scope=scope).get('content-type', '').startswith('multipart/'):
+            await self.app(scope, receive, send)
+            return
+        messages = [await receive()]
+        while messages[-1].get('more_body'):
+            messages.append(await receive())
+        try:
+            asked = json.loads(b''.join(message.get('body', b'') for message in messages) or 'null')
+        except ValueError:
+            asked = None
+        if _names_address(asked):
+            refusal = JSONResponse({'detail': 'Upload the file itself: nothing is fetched from an address.'}, 400)
+            await refusal(scope, receive, send)
+            return
+
+        async def replayed() -> Any:
+            return messages.pop(0) if messages else await receive()
+
+        await self.app(scope, replayed, send)
+
+
+def _names_address(asked: Any) -> bool:
+    """Whether a file in a request, at any depth, is an address."""
+    if isinstance(asked, list):
+        return any(map(_names_address, asked))
+    if not isinstance(asked, dict):
+        return False
+    path = asked.get('path')
+    address = isinstance(path, str) and path.lower().startswith(('http:', 'https:'))
+    return address or any(map(_names_address, asked.values()))
+
+
 def create_app(restorer: Restorer, host: str = '127.0.0.1') -> FastAPI:
     """The page with its limits, ready to be served.
 
@@ -73,6 +115,7 @@ def create_app(restorer: Restorer, host: str = '127.0.0.1') -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     allowed = list(LOCAL_HOSTS) if host in LOCAL_HOSTS else ['*']
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed, www_redirect=False)
+    app.add_middleware(UploadsOnly)
     app.add_middleware(AddHeaders)
     return gr.mount_gradio_app(
         app, build_page(Studio(restorer)), path='/', server_name=host, footer_links=[], run_history=False,

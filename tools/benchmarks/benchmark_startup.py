@@ -47,12 +47,12 @@ def timed(owner, name, label):
 
 from rainrestore.apis import files, restorer
 timed(restorer.Restorer, '__init__', 'load, fold and try the network')
-timed(restorer.Restorer, '_forward', 'forward')
+timed(restorer.Restorer, '_run', 'forward')
 timed(files, '_write', 'write')
 start = time.perf_counter()
 code = rainrestore.cli.main.main(['restore', *sys.argv[2:]])
 whole = time.perf_counter() - start
-# The network is tried without _forward.
+# The network is tried without _run.
 marks['options, plan, reading, hashes'] = whole - sum(
     marks[label] for label in ('load, fold and try the network', 'forward', 'write'))
 import json
