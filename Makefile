@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.docs-installed
 
-# One thread: on networks this small, threads that wait for each other take longer than the work.
+# A process for each core, with one thread each: on networks this small, threads that wait for each other take longer than
+# the work. The tests of one file share fixtures, and so a process.
 test test-all: export OMP_NUM_THREADS := 1
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --durations=10
 
 .PHONY: demo test test-all lint docs setup clean
 
@@ -14,10 +16,10 @@ demo: $(STAMP)
 	$(BIN)/python tools/test.py configs/fcg_gan/fcg_gan_plus_x4.py rainrestore://fcg_gan_plus_x4 --out results/demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest --durations=10
+	$(PYTEST)
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest --durations=10 -m 'slow or not slow'
+	$(PYTEST) -m 'slow or not slow'
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

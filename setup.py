@@ -56,7 +56,7 @@ setup(
         'tqdm',
     ],
     extras_require={
-        'dev': ['mypy', 'pytest', 'ruff'],
+        'dev': ['mypy', 'pytest', 'pytest-xdist', 'ruff'],
         'docs': ['furo', 'myst-parser', 'sphinx'],
         # rainrestore export --format onnx
         'export': ['onnx', 'onnxruntime', 'onnxscript'],
