@@ -34,11 +34,8 @@ def test_pictures_are_drawn_by_the_script(tmp_path: Path, monkeypatch: pytest.Mo
 def test_numbers_are_those_of_rain_v1() -> None:
     text = pages()['rain'].read_text(encoding='utf-8')
     ranges = RainRanges()
-    assert (
-        f'drawn from {ranges.beta[0]} to {ranges.beta[1]}, so that {exp(-ranges.beta[0]):.0%}'.replace('%', ' %')
-        in text
-    )
-    assert f'to {100 * exp(-ranges.beta[1]):.0f} % of the light' in text
+    thin, thick = ranges.beta
+    assert f'drawn from {thin} to {thick}, so T is {exp(-thin):.2f} to {exp(-thick):.2f}' in text
     assert f'drawn from {ranges.airlight[0]} to {ranges.airlight[1]}' in text
     assert f'`noise_mean` ({ranges.noise_mean[0]} to {ranges.noise_mean[1]:g}' in text
     assert f'`noise_variance` ({ranges.noise_variance[0]} to {ranges.noise_variance[1]:g})' in text
