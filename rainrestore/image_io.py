@@ -20,7 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from rainrestore.errors import DatasetError, ImageFileError
 from rainrestore.labels import NUM_LABELS
@@ -35,6 +35,9 @@ _FORMATS = ('PNG', 'JPEG', 'BMP', 'DIB', 'WEBP', 'TIFF', 'PPM', 'GIF', 'AVIF')
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, zlib.error,
                   Image.DecompressionBombError)  # fmt: skip
 
+
+#: libpng, which writes the results, takes no longer side.
+LONGEST_SIDE = 1_000_000
 
 # The standard error belongs to the process, so one decoder at a time.
 _QUIET_LOCK = threading.Lock()
@@ -133,6 +136,10 @@ def _open(
                 raise ImageFileError(
                     path, f'{image.width}x{image.height} pixels is over the limit of {limit}; shrink it first'
                 )
+            if max(image.size) > LONGEST_SIDE:
+                raise ImageFileError(
+                    path, f'{image.width}x{image.height} pixels: a side is over the limit of {LONGEST_SIDE}; cut it'
+                )
             image.load()
             return image.copy() if image.mode == 'P' else image
     except ImageFileError:
@@ -184,7 +191,7 @@ def read_image(
         H x W x 3 uint8, RGB, contiguous and writable.
 
     Raises:
-        ImageFileError: Missing, truncated or not an image, too many pixels, or as :func:`to_rgb`.
+        ImageFileError: Missing, truncated or not an image, too many pixels or too long a side, or as :func:`to_rgb`.
     """
     return to_rgb(_open(path, max_pixels, backend_args), path)
 
@@ -208,7 +215,7 @@ def to_rgb(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
         ImageFileError: Of a kind without a defined white (32-bit integer, float), or not to be decoded.
     """
     try:
-        image = ImageOps.exif_transpose(image)
+        image = _upright(image)
         if image.mode.startswith('I;16') or image.mode == 'I':
             values = np.asarray(image)
             if values.min() < 0 or values.max() > 65535:
@@ -223,7 +230,7 @@ def to_rgb(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
             backdrop = Image.new('RGBA', image.size, (0, 0, 0, 255))
             image = Image.alpha_composite(backdrop, image)
             image.info['icc_profile'] = profile
-        return np.array(_to_srgb(image).convert('RGB'))
+        return np.array(_in_mode(_to_srgb(image), 'RGB'))
     except ImageFileError:
         raise
     except _DECODE_ERRORS as error:
@@ -257,12 +264,23 @@ def read_photo(path: str | os.PathLike[str]) -> Photo:
     if not has_alpha(image):
         return Photo(to_rgb(image, path), grey=grey)
     try:
-        whole = ImageOps.exif_transpose(image).convert('RGBA')
+        whole = _in_mode(_upright(image), 'RGBA')
     except _DECODE_ERRORS as error:
         raise ImageFileError(path, f'cannot be converted to RGB ({error}); save it as an 8-bit RGB PNG') from error
     opaque = whole.convert('RGB')
     opaque.info = {'icc_profile': image.info.get('icc_profile')}
     return Photo(to_rgb(opaque, path), np.array(whole.getchannel('A')), grey)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """A picture turned as its EXIF orientation says; one that is upright is not copied, as Pillow would."""
+    upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+    return image if upright else ImageOps.exif_transpose(image)
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """A picture in a mode of Pillow; one that has it is not copied, as Pillow would."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from rainrestore.errors import DatasetError, ImageFileError
-from rainrestore.image_io import encode_png, find_images, list_images, read_image, read_mask, sixteen_bit
+from rainrestore.image_io import encode_png, find_images, list_images, read_image, read_mask, sixteen_bit, to_rgb
 
 
 @pytest.fixture
@@ -301,3 +301,20 @@ def test_find_images_enters_folders_but_no_links_to_them(tmp_path):
     assert names == ['b.png', 'broken.png', 'sub/a.JPG', 'sub/deep/c.webp']
     with pytest.raises(DatasetError, match='nowhere: no such folder'):
         find_images(tmp_path / 'nowhere')
+
+
+def test_side_that_no_png_can_have_is_refused(tmp_path):
+    """A result of this size could not be written."""
+    for shape in ((1, 1_000_001), (1_000_001, 1)):
+        Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / 'long.tif')
+        with pytest.raises(ImageFileError, match=r'long\.tif: .*a side is over the limit of 1000000; cut it'):
+            read_image(tmp_path / 'long.tif')
+    assert encode_png(np.zeros((1_000_000, 1, 1), np.uint8))
+
+
+def test_upright_picture_is_not_copied_and_a_turned_one_of_a_caller_not_changed(rgb):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.fromarray(rgb)
+    image.getexif().update(exif)
+    assert to_rgb(image, 'a').shape == (14, 9, 3) and image.size == (14, 9)

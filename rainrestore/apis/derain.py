@@ -57,11 +57,18 @@ def derain(restorer: RainRemoval, photo: np.ndarray) -> np.ndarray | None:
         return None
     seen = resize(photo, *size)
     lr, transmission = rain_maps(restorer, seen, 'J', 'T')
-    if shrink > 1:
-        fine = photo / np.float32(255) if photo.dtype == np.uint8 else photo
-        detail = fine - resize(seen, height, width)
-        lr = resize(lr, height, width) + detail / resize(transmission, height, width).clip(min=FLOOR)
-    return quantise(lr)
+    if shrink == 1:
+        return quantise(lr)
+    clear = np.empty(photo.shape, np.uint8)
+    # One channel after the other, for four bytes a value of a whole photo are gigabytes.
+    thickness = resize(transmission, height, width).clip(min=FLOOR)
+    for channel in (slice(0, 1), slice(1, 2), slice(2, 3)):
+        detail = photo[..., channel] / np.float32(255 if photo.dtype == np.uint8 else 1)
+        detail -= resize(seen[..., channel], height, width)
+        detail /= thickness
+        detail += resize(lr[..., channel], height, width)
+        clear[..., channel] = quantise(detail)
+    return clear
 
 
 def removes_rain(restorer: RainRemoval) -> bool:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 _ROWS_PER_BAND = 8
-_COLUMNS_PER_STRIP = 512
+_STRIP = 512
 
 # Weights are whole multiples of 2^-20. With 8-bit input both passes are then exact in float64 (8 + 20 + 20 bits and
 # two for the overshoot), so the result is the same bits on every machine, however its BLAS orders the sums.
@@ -43,20 +43,19 @@ def _bands(size_in: int, size_out: int) -> tuple[_Band, ...]:
     # Taps outside the picture are dropped and the rest renormalised (Pillow's border rule).
     first = np.maximum((centres - 2 * stretch + 0.5).astype(int), 0)
     last = np.minimum((centres + 2 * stretch + 0.5).astype(int), size_in)
-    matrix = np.zeros((size_out, size_in))
-    for row, (centre, start, stop) in enumerate(zip(centres, first, last, strict=True)):
-        weights = _keys((np.arange(start, stop) + 0.5 - centre) / stretch)
-        weights = np.rint(weights / weights.sum() * _WEIGHT_GRID)
-        # What rounding took from the sum goes to the largest weight: flat pictures stay exactly flat.
-        weights[weights.argmax()] += _WEIGHT_GRID - weights.sum()
-        matrix[row, start:stop] = weights / _WEIGHT_GRID
     bands = []
     for start in range(0, size_out, _ROWS_PER_BAND):
         out = slice(start, min(start + _ROWS_PER_BAND, size_out))
         source = slice(int(first[out].min()), int(last[out].max()))
-        weights = np.ascontiguousarray(matrix[out, source])
-        weights.setflags(write=False)
-        bands.append(_Band(out, source, weights))
+        block = np.zeros((out.stop - out.start, source.stop - source.start))
+        for row in range(out.start, out.stop):
+            weights = _keys((np.arange(first[row], last[row]) + 0.5 - centres[row]) / stretch)
+            weights = np.rint(weights / weights.sum() * _WEIGHT_GRID)
+            # What rounding took from the sum goes to the largest weight: flat pictures stay exactly flat.
+            weights[weights.argmax()] += _WEIGHT_GRID - weights.sum()
+            block[row - out.start, first[row] - source.start : last[row] - source.start] = weights / _WEIGHT_GRID
+        block.setflags(write=False)
+        bands.append(_Band(out, source, block))
     return tuple(bands)
 
 
@@ -73,12 +72,15 @@ def _resample(image: np.ndarray, height: int, width: int) -> np.ndarray:
     unit = 255.0 if image.dtype == np.uint8 else 1.0
     # In strips, for eight bytes a value of a whole photo are gigabytes.
     strips = [
-        _resample_rows(image[:, start : start + _COLUMNS_PER_STRIP].astype(np.float64), height)
-        for start in range(0, image.shape[1], _COLUMNS_PER_STRIP)
+        _resample_rows(image[:, start : start + _STRIP].astype(np.float64), height)
+        for start in range(0, image.shape[1], _STRIP)
     ]
     tall = strips[0] if len(strips) == 1 else np.concatenate(strips, 1)
-    wide = _resample_rows(np.ascontiguousarray(tall.swapaxes(0, 1)), width).swapaxes(0, 1)
-    result = np.divide(wide, unit, dtype=np.float32, casting='same_kind', order='C')
+    result = np.empty((height, width, image.shape[2]), np.float32)
+    for start in range(0, height, _STRIP):
+        part = slice(start, start + _STRIP)
+        wide = _resample_rows(np.ascontiguousarray(tall[part].swapaxes(0, 1)), width).swapaxes(0, 1)
+        np.divide(wide, unit, out=result[part], dtype=np.float32, casting='same_kind')
     return np.clip(result, 0, 1, out=result)
 
 

@@ -1,0 +1,31 @@
+"""3,000 damaged files and 50 extreme shapes, each within a limit of memory and time."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from processes import HERE, run_command
+
+pytest.importorskip('facenet_pytorch')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('kind', 'count', 'files', 'mebibytes', 'seconds'),
+    # The largest sound shape has 88 million pixels: 20 bytes each. Seconds are the processor's.
+    [('mutated', 3000, 3000, 1800, 60), ('shaped', 0, 50, 1800, 120)],
+)
+def test_damaged_files_and_extreme_shapes(
+    tmp_path: Path, kind: str, count: int, files: int, mebibytes: int, seconds: float
+) -> None:
+    """Each is restored or refused in one line; the address space is limited as well, so that a request fails."""
+    command = [sys.executable, str(HERE / 'damaged_pictures.py'), kind, str(count), '4096', str(tmp_path)]
+    done = run_command(command, tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout)
+    assert found['wrong'] == []
+    assert found['files'] >= files
+    assert min(found['states'].get(state, 0) for state in ('restored', 'failed')) >= files / 20
+    assert found['peak'] <= mebibytes, found['largest']
+    assert found['slowest'][0] <= seconds, found['slowest']
