@@ -293,7 +293,31 @@ def test_table_averages_seeds_and_pairs_faces(tmp_path: Path) -> None:
     assert '| 22.50 (22.00..23.00) | 0.2250 (0.2200..0.2300) | -1.50 [-1.50, -1.50] | 22.49 / 0.6852 |' in alpha
     assert '| 24.00 | 0.2400 |  |  | 64 | - | 1.23 M | 500.00 M | 12.3 |' in beta
     assert '| Beta over Alpha | +0.72 dB | +1.50 [+1.50, +1.50] dB | +0.0150 [+0.0150, +0.0150] |' in lines
+    assert '| claim | as published | here, PSNR [95 %] | SSIM [95 %] |' in lines
     assert 'LPIPS' not in lines[2]
+
+
+def test_pair_of_which_nothing_is_published_is_no_claim_of_a_paper(tmp_path: Path) -> None:
+    methods = [Method('a', SRGAN, 'Alpha'), Method('bb', SRGAN, 'Beta')]
+    rows = [row(tmp_path, method, {1: [20, 22 + number]}) for number, method in enumerate(methods)]
+    file = tmp_path / 'mine.py'
+    entries = ', '.join(f'{one.name}=dict(label={one.label!r}, config={str(SRGAN)!r})' for one in methods)
+    file.write_text(f"title = 'Mine'\nmethods = dict({entries})\nclaims = [('bb', 'a')]\n")
+    lines = report.table(load_benchmark(str(file)), rows, 'faces')
+    assert lines[-4] == '| comparison | PSNR [95 %] | SSIM [95 %] |'
+    assert lines[-2].startswith('| Beta over Alpha | +0.50 [')
+    assert not any('paper' in line or 'publish' in line or 'claim' in line for line in lines)
+
+
+def test_axis_that_does_not_begin_at_zero_has_no_bars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib import pyplot
+
+    monkeypatch.setattr(pyplot, 'close', lambda figure: None)
+    rows = [row(tmp_path, Method(name, SRGAN, name), {1: [20, 21], 2: [22, 23]}) for name in ('a', 'bb')]
+    report.chart(rows, 'Mine', tmp_path / 'chart.png')
+    for axis, mean in zip(pyplot.gcf().axes, (21.5, 0.215), strict=True):
+        (dots,) = (line for line in axis.lines if line.get_marker() == 'o')
+        assert not axis.patches and dots.get_xdata() == pytest.approx([mean] * 2)
 
 
 def test_table_has_the_columns_that_the_benchmark_names(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Report of a benchmark: a table in Markdown and JSON, a bar chart, and the sheet of the paper's Fig. 7."""
+"""Report of a benchmark: a table in Markdown and JSON, a chart, and the sheet of the paper's Fig. 7."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -103,18 +103,24 @@ def table(benchmark: Benchmark, rows: Sequence[Row], heading: str) -> list[str]:
         lines.append('| ' + ' | '.join(cells) + ' |')
     claims = [claim for claim in benchmark.claims if claim[0] in by_name and claim[1] in by_name]
     if claims:
-        lines += ['', '| claim of the paper | there | here, PSNR [95 %] | SSIM [95 %] |', '|---|---|---|---|']
+        known = any(gap is not None for _, _, gap in claims)
+        head = ['claim', 'as published', 'here, PSNR [95 %]'] if known else ['comparison', 'PSNR [95 %]']
+        lines += ['', '| ' + ' | '.join([*head, 'SSIM [95 %]']) + ' |', '|---' * (len(head) + 1) + '|']
     for better, worse, gap in claims:
         pair = by_name[better], by_name[worse]
-        lines.append(
-            f'| {pair[0].method.label} over {pair[1].method.label} | {gap:+.2f} dB | {_interval(difference(*pair))} dB '
-            f'| {_interval(difference(*pair, "SSIM"), 4)} |'
-        )
+        cells = [f'{pair[0].method.label} over {pair[1].method.label}']
+        if known:
+            cells.append('' if gap is None else f'{gap:+.2f} dB')
+        cells += [f'{_interval(difference(*pair))} dB', _interval(difference(*pair, 'SSIM'), 4)]
+        lines.append('| ' + ' | '.join(cells) + ' |')
     return [*lines, '']
 
 
 def chart(rows: Sequence[Row], title: str, path: Path) -> Path:
-    """Bar chart of PSNR and SSIM, with the paper's values as marks and the spread of the seeds as whiskers."""
+    """A dot a method for PSNR and for SSIM, with the spread of the seeds as whiskers and the paper's values as marks.
+
+    Dots, for the axes do not begin at 0, where the length of a bar would mean nothing.
+    """
     import matplotlib
 
     matplotlib.use('Agg')
@@ -127,7 +133,7 @@ def chart(rows: Sequence[Row], title: str, path: Path) -> Path:
         values = np.array([row.mean(key) for row in rows], dtype=float)
         whiskers = np.array([row.spread(key) or (value, value) for row, value in zip(rows, values, strict=True)])
         errors = np.abs(whiskers.T - values)
-        axis.barh(places, values, xerr=errors if errors.any() else None, color='#4878a8', label='here')
+        axis.errorbar(values, places, xerr=errors if errors.any() else None, fmt='o', capsize=3, label='here')
         published = [(place, row.method.paper[index]) for place, row in zip(places, rows, strict=True)
                      if row.method.paper]  # fmt: skip
         if published:
@@ -138,7 +144,7 @@ def chart(rows: Sequence[Row], title: str, path: Path) -> Path:
         axis.set_xlim(min(known) - margin, max(known) + margin)
         axis.set_xlabel(f'{key}{unit}, RGB, no crop')
         axis.set_yticks(places, [row.method.label for row in rows])
-        axis.grid(axis='x', alpha=0.4)
+        axis.grid(alpha=0.4)
         axis.set_axisbelow(True)
     figure.legend(*axes[0].get_legend_handles_labels(), loc='outside upper right', ncols=2)
     figure.suptitle(title)

@@ -103,7 +103,7 @@ class Benchmark:
         name: Of the files that are written.
         title: Heading of the table.
         methods: By name.
-        claims: Pairs (better, worse, difference of PSNR in dB as published).
+        claims: Pairs that are compared: (better, worse), or (better, worse, difference of PSNR in dB as published).
         metrics: Configs of metrics beside PSNR and SSIM.
         tasks: By name; without any, a method has the data sets of its own config.
         columns: Key of a metric -> heading and decimals, in the order of the table; None for those of the report.
@@ -116,7 +116,7 @@ class Benchmark:
     name: str
     title: str
     methods: Mapping[str, Method]
-    claims: tuple[tuple[str, str, float], ...] = ()
+    claims: tuple[tuple[str, str, float | None], ...] = ()
     metrics: tuple[Mapping[str, Any], ...] = ()
     tasks: Mapping[str, Task] = field(default_factory=dict)
     columns: Mapping[str, tuple[str, int]] | None = None
@@ -186,7 +186,10 @@ def load_benchmark(spec: str) -> Benchmark:
             raise ConfigError(f'{path}: {method.name}: checkpoint_of={source!r} is no method or module that is trained')
         if not 0 <= method.final_rate <= 1:
             raise ConfigError(f'{path}: {method.name}: final_rate={method.final_rate} is no part of a rate, 0 to 1')
-    claims = tuple((better, worse, float(gap)) for better, worse, gap in content.get('claims', ()))
+    claims = tuple(
+        (better, worse, float(published[0]) if published else None)
+        for better, worse, *published in content.get('claims', ())
+    )
     for better, worse, _ in claims:
         if not {better, worse} <= methods.keys():
             raise ConfigError(f'{path}: claims name {better!r} and {worse!r}, which are not both methods')
