@@ -68,7 +68,17 @@ def test_faces_are_found_whatever_they_look_like(bicubic) -> None:
     border = restorer(marked(160, 160, FaceCrop(20, 80, 90)))
     assert border.notes == ('the face at (20, 80) is at the border: 28% of its square is the photo mirrored',)
     huge = restorer(marked(500, 500, FaceCrop(250, 250, 480)))
-    assert len(huge.notes) == 1 and 'is shown 3.8 times larger than the network restores it' in huge.notes[0]
+    assert huge.notes == (
+        'the face at (250, 250) is shown 3.8 times larger than it was restored, softer than the photo around it',
+    )
+
+
+def test_face_shown_larger_than_it_was_restored_is_said(fcg_gan) -> None:
+    photo = draw_scene(scene(240, 240, [(20, 20, 200)]) / np.float32(255), RainRanges(), seeded_rng(0, 'a'), 200).I
+    result = PhotoRestorer(fcg_gan, boxes={})(photo, [crop_of((20, 20, 200))])
+    assert result.notes == (
+        'the face at (120, 120) is shown 1.6 times larger than it was restored, with its finest detail from the photo',
+    )
 
 
 def test_what_cannot_be_restored_is_said(bicubic) -> None:

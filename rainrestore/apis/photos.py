@@ -36,8 +36,8 @@ OUTLINE = (0, 0, 0)
 LEAST_INSIDE = 0.25
 #: A crop of which less than this lies in the photo gets a note.
 MOSTLY_INSIDE = 0.75
-#: A restored face that is shown larger than this many times gets one as well.
-ENLARGED = 2
+#: A restored face that is shown larger than this many times its size gets one as well.
+ENLARGED = 1.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,10 +247,10 @@ class PhotoRestorer:
                     f'{_place(face.crop)} shows no rain of the kind that {self.restorer.name} was trained on, '
                     'and was left as it is'
                 )
-            elif rain is None and face.crop.side > ENLARGED * restoration.face.shape[0]:
-                enlarged = face.crop.side / restoration.face.shape[0]
-                notes.append(f'{_place(face.crop)} is shown {enlarged:.1f} times larger than the network restores it, '
-                             'softer than the photo around it')  # fmt: skip
+            elif (enlarged := face.crop.side / restoration.face.shape[0]) > ENLARGED:
+                softer = rain is None and self.restorer.scale > 1
+                detail = 'softer than the photo around it' if softer else 'with its finest detail from the photo'
+                notes.append(f'{_place(face.crop)} is shown {enlarged:.1f} times larger than it was restored, {detail}')
         return PhotoRestoration(result, tuple(restored), tuple(notes), len(faces))
 
     def restore_crops(
