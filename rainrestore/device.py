@@ -20,3 +20,8 @@ def find_device(name: str | torch.device | None = None) -> torch.device:
     if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f'{device}: torch sees {torch.cuda.device_count()} CUDA devices')
     return device
+
+
+def described(device: torch.device) -> str:
+    """A device for a person to read, with the number of threads that compute on a CPU."""
+    return f'{device}, threads: {torch.get_num_threads()}' if device.type == 'cpu' else str(device)

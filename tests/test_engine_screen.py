@@ -58,6 +58,19 @@ def test_on_a_terminal_a_bar_takes_the_place_of_the_losses(tmp_path, monkeypatch
     assert 'Iter(train) [4/4]' in log_text(runner)
 
 
+def test_test_shows_a_bar_and_the_number_of_threads(tmp_path, monkeypatch, capsys):
+    screen = Terminal()
+    monkeypatch.setattr(sys, 'stderr', screen)
+    testing = {'test_dataloader': dict(batch_size=2, num_workers=0, dataset=dict(type='ToyNoise'),
+                                       sampler=dict(type='DefaultSampler', shuffle=False)),
+               'test_cfg': {}, 'test_evaluator': [dict(type='ToyMean')]}  # fmt: skip
+    runner = RestorationRunner.from_cfg(toy_config(tmp_path / 'run', 4, **testing))
+    runner.register_hook(ScreenHook('configs/toy.py', 'a.pth'))
+    runner.test()
+    assert '4/4' in screen.getvalue() and ' batch' in screen.getvalue()
+    assert f'cpu, threads: {torch.get_num_threads()}' in capsys.readouterr().out
+
+
 def test_parameters_of_each_slot():
     model = torch.nn.ModuleDict({'generator': torch.nn.Linear(1000, 1000), 'pixel_loss': torch.nn.MSELoss()})
     assert slot_parameters(model) == 'generator 1.00 M'

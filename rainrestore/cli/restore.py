@@ -97,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
         restore_files,
     )
     from rainrestore.apis.files import FACES, PREVIEW, RESTORED
+    from rainrestore.device import described
     from rainrestore.errors import ConfigError
     from rainrestore.faces import read_boxes
     from rainrestore.threads import limit_threads
@@ -132,6 +133,7 @@ def run(args: argparse.Namespace) -> int:
             pictures, kinds = PhotoPreview(photos), (PREVIEW,)
     elif not args.aligned:
         batch = 1
+    print(f'{restorer.name} on {described(restorer.device)}')
     states: Counter[str] = Counter()
     faces = 0
     failed: dict[str, str] = {}
@@ -178,9 +180,9 @@ def run(args: argparse.Namespace) -> int:
     seconds = time.monotonic() - start
     lines = [('note', path, note) for path, kept in notes.items() for note in kept]
     if plan.others:
-        described = 'no picture' if args.aligned else 'neither a picture nor a video'
+        what = 'no picture' if args.aligned else 'neither a picture nor a video'
         more = f', with {len(plan.others) - 1} more files' if len(plan.others) > 1 else ''
-        lines.append(('note', str(plan.others[0]), f'is {described} and is passed over{more}'))
+        lines.append(('note', str(plan.others[0]), f'is {what} and is passed over{more}'))
     for kind, path, text in [*lines, *(('failed', path, reason) for path, reason in failed.items())]:
         print(f'rainrestore: {kind}: {" ".join(f"{path}: {text}".split())}', file=sys.stderr)
     did = 'marked' if args.preview else 'restored'

@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from rainrestore.device import described
 from rainrestore.engine.metric_hook import PrepareMetricsHook
 from rainrestore.registry import EVALUATOR
 
@@ -131,7 +132,7 @@ class ScreenHook(Hook):
             **facts,
             'data': '; '.join(data),
             'parameters': slot_parameters(model) or 'none',
-            'device': f'{device}, {torch.get_num_threads()} threads' if device.type == 'cpu' else str(device),
+            'device': described(device),
             'writes to': f'{runner.work_dir} (log: {runner.log_dir})',
         }
         for key, value in facts.items():
