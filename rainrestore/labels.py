@@ -6,6 +6,8 @@ Left and right are the person's: the left eye is on the right of the picture.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 LABELS: tuple[str, ...] = (
@@ -41,6 +43,13 @@ LABEL_SHARES: dict[str, tuple[float, ...]] = {
         0.003082, 0.004069, 0.006654, 0.317911, 0.010028, 0.002306, 0.000155, 0.041185, 0.032447,
     ),
 }  # fmt: skip
+
+
+def label_names(labels: Iterable[int]) -> list[str]:
+    """Labels as one reads them: ``l_eye`` is ``left eye``, the person's left, and ``l_lip`` the lower lip."""
+    sides = {'l': 'left', 'r': 'right', 'u': 'upper'}
+    words = [['lower', 'lip'] if LABELS[label] == 'l_lip' else LABELS[label].split('_') for label in labels]
+    return [' '.join(sides.get(word, word) for word in name) for name in words]
 
 
 def _flip_table() -> np.ndarray:

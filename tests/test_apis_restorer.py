@@ -278,7 +278,7 @@ def test_inferencer_gives_what_the_restorer_gives(restorer, bicubic, rainy, tmp_
     pytest.importorskip('mmagic')
     inferencer = rainrestore.RestorationInferencer('fcg_gan_x4', device='cpu', show_progress=False)
     result = inferencer(rainy[0], return_datasamples=True, draw=True)
-    assert list(result['visualization'][0])[:3] == ['input I', 'restored', 'de-rained J']
+    assert list(result['visualization'][0])[:3] == ['input I', 'restored', 'small face J']
     output = result['predictions'][0].output
     assert close(output.pred_img.permute(1, 2, 0).numpy().astype(np.uint8), restorer(rainy[0]))
     assert output.streak.shape == (3, 32, 32)

@@ -6,7 +6,7 @@ import torch
 from mmengine.structures import BaseDataElement
 from PIL import Image
 
-from rainrestore.labels import PALETTE
+from rainrestore.labels import PALETTE, label_names
 from rainrestore.visualization import (
     RestorationSheetHook,
     parsing_picture,
@@ -50,6 +50,20 @@ def test_titles_are_drawn_and_long_ones_stay_in_their_column():
     dark = np.where((titled.max(-1) < 150).any(0))[0]
     assert len(dark)
     assert dark.max() < 64 + 2 * 4
+
+
+@pytest.mark.parametrize('cell', [16, 128])
+def test_every_sheet_with_a_parsing_has_a_legend_below(cell):
+    plain_sheet = picture_grid([[plain(RED)]], ['restored'], cell=cell)
+    sheet = picture_grid([[plain(RED), plain(RED)]], ['restored', 'parsing F'], cell=cell)
+    legend = sheet[len(plain_sheet) :]
+    assert legend.shape[1] == sheet.shape[1] and not (plain_sheet == PALETTE[5]).all(-1).any()
+    rows = [int((legend == colour).all(-1).any(1).argmax()) for colour in PALETTE[1:]]
+    assert rows == sorted(rows) and all((legend == colour).all(-1).sum() == 121 for colour in PALETTE[1:])
+
+
+def test_labels_read_as_words():
+    assert label_names([0, 4, 5, 12]) == ['background', 'left eye', 'right eye', 'lower lip']
 
 
 def test_sheet_is_a_whole_file_in_a_new_folder(tmp_path):
@@ -116,7 +130,7 @@ def test_row_has_what_was_predicted_at_the_size_of_the_truth():
 def test_columns_nobody_fills_are_left_out():
     samples = [prediction('a', lr_img=torch.zeros(3, 4, 4)).to_dict(), prediction('b').to_dict()]
     rows, titles, names = sheet_rows([None, None], samples)
-    assert titles == ['truth', 'de-rained J']
+    assert titles == ['truth', 'small face J']
     assert names == ['a', 'b']
     assert rows[1][1] is None
 

@@ -16,10 +16,10 @@ from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
 from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.evaluation.functional import ssim
 from rainrestore.image_io import read_image
-from rainrestore.labels import LABELS
+from rainrestore.labels import LABELS, label_names
 from rainrestore.physics import RAIN_RANGES, RainRanges
 from rainrestore.web import views
-from rainrestore.web.views import SLIDERS, Studio, drawn_settings, label_names, middle_of, ranges_of, read_upload
+from rainrestore.web.views import SLIDERS, Studio, drawn_settings, middle_of, ranges_of, read_upload
 
 ROOT = Path(__file__).resolve().parents[1]
 BICUBIC = ROOT / 'configs' / 'references' / 'bicubic_x4.py'
@@ -131,7 +131,7 @@ def test_a_picture_is_restored_as_by_the_restorer_with_all_maps(studio, portrait
     view = studio.restore(portrait)
     expected = studio.restorer(portrait, maps=True)
     np.testing.assert_array_equal(view.after, expected.face)
-    assert {'restored', 'de-rained J', 'rain S', 'transmission T', 'airlight A', 'parsing F'} <= view.maps[
+    assert {'restored', 'small face J', 'rain S', 'transmission T', 'airlight A', 'parsing F'} <= view.maps[
         'predicted'
     ].keys()
     assert view.means['predicted'] == {'T': float(expected.T.mean()), 'A': float(expected.A.mean())}

@@ -33,9 +33,9 @@ from rainrestore.errors import ConfigError, DatasetError
 from rainrestore.image_io import encode_png, list_images, read_image, sixteen_bit
 from rainrestore.paths import file_inside
 from rainrestore.physics import RAIN_RANGES, RainRanges, RainRangesError, quantise
-from rainrestore.visualization.sheets import picture_sheet
+from rainrestore.visualization.sheets import TITLES, picture_sheet
 
-SHEET_TITLES = ('HR', 'LR (J)', 'J + S', 'LRHR (I)', 'S', 'A', 'T')
+SHEET_TITLES = [TITLES[letter] for letter in ('I', 'H', 'J', 'S', 'J + S', 'T', 'A')]
 SHEET_ROWS = 8
 
 
@@ -119,9 +119,9 @@ def _degrade(
     for kind, pixels in maps.items():
         file_inside(folder / kind, f'{name}.png').write_bytes(encode_png(pixels))
     hashes = {kind: hashlib.sha256(pixels.tobytes()).hexdigest() for kind, pixels in {'HR': gt, **maps}.items()}
-    shown = (sample['lr'], sample['lr'] + sample['streak'], sample['img'] / np.float32(255),
-             sample['streak'], sample['airlight'], sample['transmission'])  # fmt: skip
-    row: list[np.ndarray | None] = [gt, *(_eight(values, *small) for values in shown)]
+    shown = (sample['lr'], sample['streak'], sample['lr'] + sample['streak'], sample['transmission'],
+             sample['airlight'])  # fmt: skip
+    row: list[np.ndarray | None] = [sample['img'], gt, *(_eight(values, *small) for values in shown)]
     return {'source': source.name, 'size': [width, height], 'rain': sample['rain'], 'sha256': hashes}, row
 
 

@@ -8,32 +8,17 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from rainrestore.labels import NUM_LABELS, PALETTE
+from rainrestore.visualization.sheets import TITLES
 
 Sample = Mapping[str, Any]
 
+_SHOWN = {'I': 'input', 'H^': 'pred_img', 'H': 'truth', 'J': 'lr_img', 'S': 'streak', 'T': 'transmission',
+          'A': 'airlight', 'F': 'parsing', 'M': 'drop_mask'}  # fmt: skip
 #: Column title -> where the picture is: the key in ``output``, or ``input`` and ``truth``.
-COLUMNS: dict[str, str] = {
-    'input I': 'input',
-    'restored': 'pred_img',
-    'truth': 'truth',
-    'de-rained J': 'lr_img',
-    'rain S': 'streak',
-    'transmission T': 'transmission',
-    'airlight A': 'airlight',
-    'parsing F': 'parsing',
-    'drop mask M': 'drop_mask',
-}
-
+COLUMNS: dict[str, str] = {title: _SHOWN[letter] for letter, title in TITLES.items() if letter in _SHOWN}
 #: As :data:`COLUMNS`, of what a pipeline feeds: the key in the data sample, or ``input``.
 FED_COLUMNS: dict[str, str] = {
-    'input I': 'input',
-    'truth': 'gt_img',
-    'small face J': 'lr_img',
-    'rain S': 'streak',
-    'transmission T': 'transmission',
-    'airlight A': 'airlight',
-    'parsing F': 'parsing',
-    'drop mask M': 'drop_mask',
+    title: 'gt_img' if key == 'truth' else key for title, key in COLUMNS.items() if key != 'pred_img'
 }
 BOX_COLOURS = ((255, 220, 0), (0, 230, 255), (255, 80, 200), (120, 255, 90))
 
@@ -134,8 +119,8 @@ def fed_rows(
             for title, key in FED_COLUMNS.items()
             if key in fields
         }
-        if boxes and 'truth' in found:
-            found['truth'] = with_boxes(found['truth'], boxes)
+        if boxes and TITLES['H'] in found:
+            found[TITLES['H']] = with_boxes(found[TITLES['H']], boxes)
         size = max(shown.shape[:2] for shown in found.values())
         rows.append({
             title: enlarge(shown, size, nearest=FED_COLUMNS[title] in ('parsing', 'airlight'))

@@ -7,11 +7,26 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rainrestore.files import whole_file
+from rainrestore.labels import NUM_LABELS, PALETTE, label_names
 
 Row = Sequence[np.ndarray | None]
 
+#: Letter of the paper -> title of its column, in the order of the columns of every sheet; H^ is the restored face.
+TITLES: dict[str, str] = {
+    'I': 'input I',
+    'H^': 'restored',
+    'H': 'truth',
+    'J': 'small face J',
+    'S': 'rain S',
+    'J + S': 'J + S',
+    'T': 'transmission T',
+    'A': 'airlight A',
+    'F': 'parsing F',
+    'M': 'drop mask M',
+}
 GAP = 4
 TITLE_SIZE = 14
+LEGEND_SIZE = 11
 PAPER = (255, 255, 255)
 INK = (0, 0, 0)
 
@@ -22,7 +37,7 @@ def picture_grid(
     row_titles: Sequence[str] | None = None,
     cell: int = 128,
 ) -> np.ndarray:
-    """Draw rows of pictures as one picture.
+    """Draw rows of pictures as one picture, with a legend of the labels' colours if one of them is the parsing F.
 
     Args:
         rows: One sequence of pictures a row, each H x W x 3 uint8 RGB, or None for an empty cell. A picture that does
@@ -64,7 +79,9 @@ def picture_grid(
             fitted = _fit(picture, cell, f'row {line}, column {titles[column]!r}')
             x = left + column * (cell + GAP) + (cell - fitted.width) // 2
             sheet.paste(fitted, (x, top + (cell - fitted.height) // 2))
-    return np.asarray(sheet)
+    if TITLES['F'] not in titles:
+        return np.asarray(sheet)
+    return np.concatenate([np.asarray(sheet), _legend(sheet.width)])
 
 
 def picture_sheet(
@@ -83,6 +100,25 @@ def picture_sheet(
     with whole_file(path) as temporary:
         picture.save(temporary)
     return path
+
+
+def _legend(width: int) -> np.ndarray:
+    """A swatch and the name of each label, in as many lines as they need; one wider than ``width`` is cut."""
+    font = ImageFont.load_default(LEGEND_SIZE)
+    line = LEGEND_SIZE + 2 * GAP
+    placed, x, y = [], GAP, 0
+    for colour, name in zip(PALETTE.tolist(), label_names(range(NUM_LABELS)), strict=True):
+        length = LEGEND_SIZE + GAP + int(font.getlength(name))
+        if x > GAP and x + length > width:
+            x, y = GAP, y + line
+        placed.append((x, y, tuple(colour), name))
+        x += length + 3 * GAP
+    legend = Image.new('RGB', (width, y + line), PAPER)
+    pen = ImageDraw.Draw(legend)
+    for x, y, colour, name in placed:
+        pen.rectangle((x, y + GAP, x + LEGEND_SIZE - 1, y + GAP + LEGEND_SIZE - 1), fill=colour)
+        pen.text((x + LEGEND_SIZE + GAP, y + line // 2), name, fill=INK, font=font, anchor='lm')
+    return np.asarray(legend)
 
 
 def _height(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> int:

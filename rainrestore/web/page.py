@@ -15,12 +15,12 @@ from rainrestore.datasets.face_dataset import BUNDLED_DATA
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
 from rainrestore.errors import ConfigError
 from rainrestore.image_io import read_image
-from rainrestore.labels import PALETTE
+from rainrestore.labels import PALETTE, label_names
 from rainrestore.physics import RAIN_RANGES, draw_scene, quantise, seeded_rng
 from rainrestore.web.parts import COLUMNS, EMPTY, add_examples, data_uri, map_cells, messages, picker_of
 from rainrestore.web.photo_tabs import add_clip_tab, add_photo_tab
 from rainrestore.web.photo_views import PhotoDesk
-from rainrestore.web.views import CONVENTION, MAX_SEED, SLIDERS, Studio, View, drawn_settings, label_names, middle_of
+from rainrestore.web.views import CONVENTION, MAX_SEED, SLIDERS, Studio, View, drawn_settings, middle_of
 
 #: Public-domain portraits of the bundled test set that are offered as examples.
 EXAMPLES = ('test_0002', 'test_0007', 'test_0011', 'test_0014', 'test_0031')

@@ -13,6 +13,7 @@ import numpy as np
 
 from rainrestore.errors import RainRestoreError
 from rainrestore.image_io import encode_png
+from rainrestore.visualization.sheets import TITLES
 from rainrestore.web.views import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 
 EMPTY = """<div class="rr-empty">The result appears here: the picture before and after, what the network reads from the
@@ -20,12 +21,12 @@ rain, and scores where the clean face is known.</div>"""
 
 #: Columns of the maps: the letter of eq. 2, what it is, and what a row calls it.
 COLUMNS = (
-    ('H', 'face', ('restored', 'truth')),
-    ('J', 'small face', ('de-rained J',)),
-    ('S', 'streaks', ('rain S',)),
-    ('T', 'transmission', ('transmission T',)),
-    ('A', 'airlight', ('airlight A',)),
-    ('F', 'parsing', ('parsing F',)),
+    ('H', 'face', (TITLES['H^'], TITLES['H'])),
+    ('J', 'small face', (TITLES['J'],)),
+    ('S', 'streaks', (TITLES['S'],)),
+    ('T', 'transmission', (TITLES['T'],)),
+    ('A', 'airlight', (TITLES['A'],)),
+    ('F', 'parsing', (TITLES['F'],)),
 )
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from rainrestore.apis.restorer import SMALLEST_SIDE
 from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.evaluation.functional import psnr, ssim
 from rainrestore.image_io import read_image
-from rainrestore.labels import LABELS, NUM_LABELS
+from rainrestore.labels import NUM_LABELS
 from rainrestore.physics import RAIN_RANGES, RainRanges, RainScene, draw_scene, enlarge, quantise, seeded_rng, shrink
 from rainrestore.physics.resample import resize
 from rainrestore.visualization.rows import sample_pictures
@@ -267,13 +267,6 @@ class Studio:
             means['true'] = _means(scene.T, scene.A)
             scores = [score('rainy, enlarged', before, truth), score('restored', result.face, truth)]
         return View(name, before, result.face, maps, means, scores, labels, notes)
-
-
-def label_names(labels: Iterable[int]) -> list[str]:
-    """Labels as one reads them: ``l_eye`` is ``left eye``, the person's left, and ``l_lip`` the lower lip."""
-    sides = {'l': 'left', 'r': 'right', 'u': 'upper'}
-    words = [['lower', 'lip'] if LABELS[label] == 'l_lip' else LABELS[label].split('_') for label in labels]
-    return [' '.join(sides.get(word, word) for word in name) for name in words]
 
 
 def _tensor(values: np.ndarray) -> torch.Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 from rainrestore.image_io import read_image
 from rainrestore.physics import RainRanges, RainScene, draw_scene, quantise, seeded_rng
 from rainrestore.physics.resample import shrink
-from rainrestore.visualization.sheets import picture_sheet
+from rainrestore.visualization.sheets import TITLES, picture_sheet
 
 ROOT = Path(__file__).resolve().parents[2]
 #: A member of the 115th US Congress, Government Publishing Office, public domain.
@@ -68,9 +68,9 @@ def draw(portrait: Path, out: Path) -> None:
 
     middle = scene(MIDDLE)
     wet = quantise(middle.J + middle.S)
-    row = [face, picture(middle, 'J'), picture(middle, 'S'), wet, *(picture(middle, name) for name in 'TAI')]
-    picture_sheet([row], ('face H', 'small face J', 'rain S', 'J + S', 'transmission T', 'airlight A', 'seen: I'),
-                  out / 'scene.png')  # fmt: skip
+    shown = {name: picture(middle, name) for name in 'IJSTA'} | {'H': face, 'J + S': wet}
+    columns = {title: shown[letter] for letter, title in TITLES.items() if letter in shown}
+    picture_sheet([list(columns.values())], list(columns), out / 'scene.png')
     for name, (field, values) in SHOWN.items():
         row = [picture(scene(with_value(name, value)), field) for value in values]
         titles = [f'{value:g}' + ('' if in_rain_v1(name, value) else ' (beyond)') for value in values]
