@@ -1,10 +1,10 @@
 """Checkpoint files: safetensors in and out, and the zoo's names ``rainrestore://NAME``.
 
-mmengine reads neither. Importing this module registers a loader for each with mmengine's ``CheckpointLoader``, so that
-``load_from``, ``init_cfg=dict(type='Pretrained', checkpoint=...)`` and a command line take a ``.pth`` file, a
-``.safetensors`` file or a zoo name alike.
+mmengine reads neither. This module registers a loader for each with mmengine's ``CheckpointLoader``: ``load_from``,
+``init_cfg=dict(type='Pretrained', checkpoint=...)`` and the command line accept ``.pth`` files, ``.safetensors`` files
+and zoo names.
 
-It also replaces mmengine's own reading of ``.pth`` files: no file runs code, whichever way it comes in
+It also replaces mmengine's reader of ``.pth`` files by one that never runs code
 (:func:`rainrestore.torch_files.read_torch_file`).
 """
 
@@ -38,13 +38,13 @@ ZOO_SCHEME = 'rainrestore://'
 #: Imported when the first name is loaded, as registry.py imports the rooms that hold a registry's parts.
 ZOO_LOADER = 'rainrestore.zoo.files:load_by_name'
 METADATA_KEY = 'rainrestore'
-#: Under which libraries put the weights in a file, the first that is there counts.
+#: Keys under which libraries store the weights; the first one in a file counts.
 CONTAINERS = ('state_dict', 'params_ema', 'params', 'model_state_dict', 'model')
-#: What torch's wrappers (DataParallel, compile) put before every name.
+#: Prefixes of torch's wrappers (DataParallel, compile).
 WRAPPERS = ('module.', '_orig_mod.')
-#: Of the tensors of a file so many have to fit a network, lest it trains from scratch unnoticed.
+#: Share of a file's tensors that must fit; otherwise a network would train from scratch unnoticed.
 LEAST_SHARE = 0.5
-#: By so many names of a file its slot is looked for.
+#: Number of names of a file by which its slot is found.
 _NAMES_TRIED = 8
 _DIGEST = re.compile('[0-9a-f]{8,64}')
 _NAMED_DIGEST = re.compile(r'-([0-9a-f]{8,64})\.\w+$')
@@ -160,7 +160,7 @@ def unwrapped(checkpoint: Any, source: object) -> dict[str, Any]:
 
 
 def described(held: Any) -> str:
-    """In words what a file holds: ``a list``, ``a dict of meta, state_dict``."""
+    """The content of a file in words: ``a list``, ``a dict of meta, state_dict``."""
     if isinstance(held, dict):
         names = [str(name) for name in held]
         return (
@@ -327,11 +327,11 @@ def load_weights(model: nn.Module, source: Path | str) -> dict[str, Any]:
 
 
 def fit_weights(model: nn.Module, state_dict: Mapping[str, Tensor], source: object) -> None:
-    """Give a network what it needs to restore; its discriminators and losses may be absent from the weights.
+    """Load the weights that restoring needs; discriminators and losses may be missing.
 
-    A slot that the network leaves empty is passed over: the joint network's file serves the rain removal alone. A slot
-    that the weights lack altogether comes from the file that its ``init_cfg`` names: the parsing module's file does
-    not repeat the rain removal that it was trained behind.
+    Weights of a slot that the network does not have are ignored: the joint network's file also serves the rain removal
+    alone. A slot without weights in the file is loaded from its ``init_cfg``: the parsing module's file does not repeat
+    its rain removal.
 
     Args:
         model: The network.
@@ -367,7 +367,7 @@ def fit_weights(model: nn.Module, state_dict: Mapping[str, Tensor], source: obje
 
 
 def _initial_weights(slot: str, module: nn.Module | Tensor) -> dict[str, Tensor]:
-    """What the ``Pretrained`` init_cfg of a slot stands for, under the slot's name; nothing if it has none."""
+    """The weights of a slot's ``Pretrained`` init_cfg, under the slot's name; empty if it has none."""
     config = getattr(module, 'init_cfg', None) or {}
     if config.get('type') != 'Pretrained':
         return {}

@@ -1,6 +1,6 @@
 """The 19 labels of CelebAMask-HQ: names, colours, left-right pairs.
 
-Order and colours are those of the release's own tools (github.com/switchablenorms/CelebAMask-HQ, ``face_parsing``).
+Order and colours are taken from the release's own tools (github.com/switchablenorms/CelebAMask-HQ, ``face_parsing``).
 Left and right are the person's: the left eye is on the right of the picture.
 """
 

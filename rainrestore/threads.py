@@ -56,7 +56,7 @@ def free_cores() -> int:
     cores = os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else set(range(os.cpu_count() or 1))
     before = _ticks(cores)
     if before is None:
-        # macOS tells the mean load, Windows nothing.
+        # macOS reports the mean load, Windows nothing.
         load = os.getloadavg()[0] if hasattr(os, 'getloadavg') else 0.0
         return round(max(len(cores) - load, 0))
     time.sleep(PERIOD)
@@ -88,7 +88,7 @@ def _container_quota() -> float:
             quota, period = (
                 (CGROUP / 'cpu' / f'cpu.cfs_{name}_us').read_text(encoding='ascii') for name in ('quota', 'period')
             )
-        # 'max' and -1 stand for no limit.
+        # 'max' and -1 mean no limit.
         return -(-int(quota) // int(period)) if quota != 'max' and int(quota) > 0 else math.inf
     except OSError:
         return math.inf

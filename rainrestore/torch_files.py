@@ -1,4 +1,4 @@
-"""Files of ``torch.save``: a digest in each, and a reader that trusts none of them."""
+"""Files of ``torch.save``: a digest in each, and a reader that runs no code from them."""
 
 import hashlib
 import os
@@ -23,27 +23,26 @@ _READ_ERRORS = (
 _END, _END_MARK = 22, b'PK\x05\x06'
 _SEAL = b'rainrestore-sha256:'
 _DIGITS = 64
-#: How a file begins that torch.save wrote before torch 1.6, or with ``_use_new_zipfile_serialization=False``.
+#: First bytes of a file of torch.save before torch 1.6, or with ``_use_new_zipfile_serialization=False``.
 _LEGACY = b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'
 
 
 def sealed(content: bytes) -> bytes:
-    """What ``torch.save`` wrote, with the SHA-256 of its bytes in the comment of the zip archive.
+    """The content of a ``torch.save`` file with its SHA-256 in the comment of the zip archive.
 
-    torch and zip programs read the file as before. :func:`read_torch_file` checks the digest, which covers every byte
-    before it, headers included; the archive's own checksums cover the members alone.
+    torch and zip programs read the file as before. :func:`read_torch_file` checks the digest, which covers all bytes
+    before it; the archive's own checksums cover only the members.
     """
     head = b''.join((content[:-2], struct.pack('<H', len(_SEAL) + _DIGITS), _SEAL))
     return head + hashlib.sha256(head).hexdigest().encode()
 
 
 def read_torch_file(file: Any, map_location: Any = None) -> Any:
-    """Read what ``torch.save`` wrote without running anything that stands in it.
+    """Read a file of ``torch.save`` without running code from it.
 
-    Only tensors, plain Python values and the types of :func:`rainrestore.compat.checkpoint_types` are admitted; and
-    ``meta.config``, which mmengine's ``Runner.resume`` would run as Python, is left out. A file with a digest
-    (:func:`sealed`) has to agree with it; one without has to agree with the checksums of its archive. The legacy format
-    has neither.
+    It may contain tensors, plain Python values and the types of :func:`rainrestore.compat.checkpoint_types`.
+    ``meta.config``, which mmengine's ``Runner.resume`` would run as Python, is removed. The digest (:func:`sealed`) or,
+    without one, the checksums of the archive are verified. The legacy format has neither.
 
     Args:
         file: Path, or an open file.
@@ -58,7 +57,7 @@ def read_torch_file(file: Any, map_location: Any = None) -> Any:
     if not path.is_file():
         raise CheckpointError(f'no checkpoint at {path}; give a file or rainrestore://NAME')
     try:
-        opened = open(path, 'rb')  # noqa: SIM115  (closed below; its errors are told apart from the reader's)
+        opened = open(path, 'rb')  # noqa: SIM115  (closed below; its errors differ from the reader's)
     except OSError as error:
         raise CheckpointError(f'{path} cannot be read ({error.strerror})') from error
     with opened:
@@ -72,7 +71,7 @@ def _read(file: IO[bytes], name: object, map_location: Any) -> Any:
         with torch.serialization.safe_globals(compat.checkpoint_types()):
             checkpoint = torch.load(file, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        # torch goes on to say how to admit the object, which is no advice for a file of somebody else's
+        # without torch's advice to allow the object, which is wrong for a file from another person
         reason = (str(error).partition('WeightsUnpickler error:')[2] or str(error)).partition(' Please use')[0]
         raise CheckpointError(
             f'{name} holds more than weights and is refused, as it could run code, or is damaged '
@@ -84,7 +83,7 @@ def _read(file: IO[bytes], name: object, map_location: Any) -> Any:
 
 
 def _check(file: IO[bytes], name: object) -> None:
-    """Raise a CheckpointError, or what zipfile raises, unless all bytes are those that were written."""
+    """Raise a CheckpointError or an error of zipfile if the file is damaged."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if file.read(len(_LEGACY)) == _LEGACY:
@@ -98,7 +97,7 @@ def _check(file: IO[bytes], name: object) -> None:
         raise CheckpointError(f'{name} is cut short or was not written by torch.save')
     file.seek(0)
     with zipfile.ZipFile(file) as archive:
-        # torch.save compresses nothing; a small file that unpacks to terabytes does.
+        # torch.save never compresses; a zip bomb does.
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
             raise CheckpointError(f'{name} is damaged, or was not written by torch.save: it is compressed')
         if not tail[_END:-_DIGITS] == _SEAL and (member := archive.testzip()) is not None:

@@ -27,7 +27,7 @@ from rainrestore.device import find_device
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.registry import DATASETS, MODELS, SCOPE
 
-#: So many faces tell whether an output is constant and whether a parser is above the mean map.
+#: Number of faces that shows whether an output is constant and a parser is above the mean map.
 CHEAP_FACES = 50
 
 
@@ -85,7 +85,7 @@ def audit(
         name: Its name in messages; by default the config's file.
         data_root: Folder ``{train,val,test}/{img,mask}``; by default the config's, or ``$RAINRESTORE_DATA``, or the
             bundled portraits.
-        faces: The first so many test faces; None for all.
+        faces: Number of test faces, the first ones; None for all.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``; by default a GPU if there is one.
 
     Raises:

@@ -66,7 +66,7 @@ def audit_discriminators(
         faces: The test faces.
 
     Returns:
-        None if the checkpoint lacks discriminators: those of the zoo are published without.
+        None if the checkpoint has no discriminators, as all of the zoo.
     """
     own, weights = _weights(model.state_dict()), _weights(state_dict)
     if not own.keys() <= weights.keys():

@@ -76,7 +76,7 @@ class Scorer:
         perceptual: Whether LPIPS is wanted, which takes longer than the others.
 
     Attributes:
-        keys: The scores; the first is the one by which a slot is judged.
+        keys: The scores; the first decides on the gain of a slot.
         missing: Why LPIPS is not measured, or None.
 
     Raises:

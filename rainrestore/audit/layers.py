@@ -17,7 +17,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class LayersAudit:
-    """The convolutions and linear layers that restore; those of discriminators and losses do not count.
+    """The convolutions and linear layers that restore; discriminators and losses do not count.
 
     Attributes:
         total: How many there are.

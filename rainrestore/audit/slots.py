@@ -15,7 +15,7 @@ Run = Callable[[], Any]
 
 
 def find_slots(model: nn.Module, run: Run) -> dict[str, nn.Module]:
-    """Those of :func:`rainrestore.models.inspection.slot_modules` that a restoration calls, in their order.
+    """The slots of :func:`rainrestore.models.inspection.slot_modules` that a restoration calls, in their order.
 
     What restores nothing, such as a discriminator, is not called and so no slot.
 
@@ -48,7 +48,7 @@ def recorded(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, list[Any]]]
 def replaced(module: nn.Module, outputs: Sequence[Any]) -> Iterator[None]:
     """Let the n-th call of ``module`` return ``outputs[n]`` in place of its own output, while the block runs.
 
-    A tensor with one sample stands for the whole batch.
+    A tensor with one sample is used for the whole batch.
     """
     remaining = iter(outputs)
 
@@ -73,7 +73,7 @@ def shortened(module: nn.Module, first: nn.Module) -> Iterator[None]:
 
 
 def first_layer(module: nn.Module, run: Run) -> nn.Module | None:
-    """The first layer of a module, if what it returns could stand for what the module returns.
+    """The first layer of a module, if its output has the form of the module's output.
 
     That is the first part of the module that is called, in terms of its outermost name (``stem``, not ``stem.0``). A
     wrapper whose output is that of a single part is looked into.

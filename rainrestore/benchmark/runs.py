@@ -36,7 +36,7 @@ class Budget:
         batch: Faces a step.
         warm_up: Part of the faces seen under ``Method.warm_up``, in [0, 1); 0 is the paper's recipe.
         data: Folder ``{train,val,test}/{img,mask}``; None for RAINRESTORE_DATA or the bundled faces.
-        options: Those of the benchmark and ``--cfg-options``, for every config that has the part they change.
+        options: The options of the benchmark and ``--cfg-options``, for every config that has the keys.
     """
 
     faces: int
@@ -236,7 +236,7 @@ def test(
     out.mkdir(parents=True, exist_ok=True)
     tested = load_config(config, budget.options_for(config), data)
     _take_data(tested, task, budget, data)
-    # The metrics of the benchmark are those of every row; a config's own would leave holes in the others' columns.
+    # The same metrics for every row; those of a config would leave empty cells in other rows.
     tested.test_evaluator = list(metrics)
     tested.dump(out / 'config.py')
     result = run_test_apart(out / 'test.log', out / 'config.py', checkpoint, None, out, pictures=True)

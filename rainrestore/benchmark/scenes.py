@@ -42,7 +42,7 @@ def crop_of(place: Place) -> FaceCrop:
 
 #: Middles of the eyes (left and right in the picture) and of the mouth in a crop of CelebA-HQ, in parts of its side.
 LANDMARKS = np.array([[0.375, 0.475], [0.625, 0.475], [0.5, 0.725]])
-#: Radius of the cylinder that stands for a head, in parts of the crop's side.
+#: Radius of the cylinder that represents a head, in sides of the crop.
 HEAD = 0.42
 
 

@@ -106,7 +106,7 @@ class Benchmark:
         claims: Pairs that are compared: (better, worse), or (better, worse, difference of PSNR in dB as published).
         metrics: Configs of metrics beside PSNR and SSIM.
         tasks: By name; without any, a method has the data sets of its own config.
-        columns: Key of a metric -> heading and decimals, in the order of the table; None for those of the report.
+        columns: Key of a metric -> heading and decimals, in the order of the table; None for the default.
         reference: The method that the others' PSNR is compared with; None for the first that claims something.
         side: Of the square input that MACs and times are stated for.
         options: Changes to every config, as ``--cfg-options`` makes them: what all rows are tested as, say.

@@ -34,7 +34,7 @@ def seed_generators(seed: int) -> None:
 
 @contextmanager
 def drawing_from(seed: int) -> Iterator[None]:
-    """Seed the global generators with ``seed`` inside the block, and restore those of the CPU after it."""
+    """Seed the global generators with ``seed`` inside the block, and restore the CPU generators after it."""
     python, arrays, tensors = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
     np.random.seed([seed & 0xFFFFFFFF, seed >> 32])

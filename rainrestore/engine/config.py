@@ -89,7 +89,7 @@ def set_require_masks(config: Config, required: bool) -> None:
 
 
 def _add_training_faces(config: Config, folders: Sequence[str | Path], path: str | Path) -> None:
-    """Train on the config's faces and those of ``folders``; validation and test keep the config's alone."""
+    """Add the faces of ``folders`` to the training; validation and test keep the config's faces."""
     dataset = config.get('train_dataloader', {}).get('dataset', {})
     if dataset.get('type') != 'FaceDataset':
         raise ConfigError(f'--more-data: {path} does not train on a FaceDataset')

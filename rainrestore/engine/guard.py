@@ -44,7 +44,7 @@ class FiniteLossHook(Hook):
             they were before the batch; the iteration counts. Anything over 0 costs a copy of both at each iteration.
 
     Raises:
-        NonFiniteError: as said.
+        NonFiniteError: A loss or a weight is infinite or NaN.
     """
 
     # Before mmengine's hooks see the batch: none may average, log or save it.

@@ -14,7 +14,7 @@ from torch import distributed
 
 from rainrestore.errors import ConfigError, RainRestoreError
 
-#: Launcher -> where it tells a process its rank, the number of processes, and its rank on its machine.
+#: Launcher -> environment variables of the rank, the number of processes, and the rank on the machine.
 LAUNCHERS: Mapping[str, tuple[str, str, str]] = {
     'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
     'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),

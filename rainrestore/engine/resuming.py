@@ -1,7 +1,7 @@
-"""What a checkpoint must hold for a run to go on from it, and what of the checkpoint the run believes.
+"""Compare a checkpoint with the run before it is resumed from or loaded.
 
-A file may be of another network, of another library, or made by somebody else. All of it is compared with the run
-before anything is loaded: mmengine loads the weights of one network and the moments of another side by side.
+A file may belong to another network or library, or come from another person. mmengine would load the weights of one
+network and the moments of another without an error.
 """
 
 import copy
@@ -27,11 +27,11 @@ from rainrestore.config_files import check_same_config
 from rainrestore.errors import CheckpointError
 from rainrestore.registry import HOOKS
 
-#: What the loop and the guard keep in the message hub, and so in every checkpoint.
+#: Keys of the loop and the guard in the message hub, and so in every checkpoint.
 STREAM, VALIDATED, SKIPPED = 'data_stream', 'validated_iter', 'skipped_batches'
 _HUB_PARTS = ('log_scalars', 'runtime_info', 'resumed_keys')
 _BEST = re.compile(r'best_[^/\\]+\.pth')
-#: Options of an optimiser that decide which moments it keeps.
+#: Options of an optimiser on which its moments depend.
 _KEEP_MOMENTS = ('amsgrad', 'centered')
 
 
@@ -39,21 +39,21 @@ _KEEP_MOMENTS = ('amsgrad', 'centered')
 class CompareCheckpointHook(Hook):
     """Compare a checkpoint with the run before anything of it is loaded.
 
-    ``--resume``: the file has to hold a whole run of the same network and optimisers, without infinite or NaN values.
-    The settings of the config hold where they differ from the stored ones (learning rate, weight decay, schedule), and
-    the log says so. Of the files that the checkpoint names only checkpoints in the folder of this run are believed,
-    and only if the checkpoint lies there itself.
+    ``--resume``: the file must have the complete state of a run of the same network and optimisers, without infinite or
+    NaN values. Where the settings of the config (learning rate, weight decay, schedule) differ from the stored ones,
+    those of the config are used, and the log lists them. Names of files in the checkpoint are accepted only for
+    checkpoints in the folder of this run, and only if the checkpoint is in this folder.
 
-    ``load_from``: the weights of other libraries are unwrapped, the log says how many were loaded, and the run stops
-    where none or few fit.
+    ``load_from``: the weights of other libraries are unwrapped, the log has the number of loaded tensors, and the run
+    stops if none or few fit.
 
     :class:`~rainrestore.engine.ResumableTrainLoop` registers it.
 
     Args:
-        least: Of a file that ``load_from`` names, the share of its tensors that has to fit the model, 0 to 1.
+        least: Share of the tensors of a ``load_from`` file that must fit the model, 0 to 1.
 
     Raises:
-        CheckpointError: As said; nothing was loaded.
+        CheckpointError: The file does not fit; nothing was loaded.
     """
 
     # Before EMAHook, which loads its part of the checkpoint in the same place.
@@ -79,21 +79,22 @@ class CompareCheckpointHook(Hook):
 
 
 def resume_checked(checkpoint: Any, runner: Runner, source: str) -> bool:
-    """Refuse a checkpoint that this run cannot go on from, and take out of it what it may not decide.
+    """Check that this run can continue from a checkpoint, and remove its file names and settings.
 
     Args:
-        checkpoint: What the file holds; changed in place.
+        checkpoint: The content of the file; changed in place.
         runner: The run, with its networks and optimisers built.
         source: The file, for messages.
 
     Returns:
-        Whether the schedules are the config's, at their beginning.
+        Whether the schedules must be replayed (:func:`replay`).
 
     Raises:
-        CheckpointError: It holds no whole run, another network or optimiser, or infinite or NaN values.
+        CheckpointError: It is not the complete state of a run, belongs to another network or optimiser, or has infinite
+            or NaN values.
     """
     check_is_run(checkpoint, source)
-    # A name that the user gives to a run says nothing of its config.
+    # A name that the user gives to a run does not contain the config.
     if runner.cfg.filename and not runner.cfg.get('experiment_name'):
         check_same_config(str(checkpoint['meta'].get('experiment_name', '')), runner.experiment_name)
     if 'optimizer' not in checkpoint and _saves_optimizer(runner):
@@ -119,10 +120,10 @@ def resume_checked(checkpoint: Any, runner: Runner, source: str) -> bool:
 
 
 def check_is_run(checkpoint: Any, source: object) -> None:
-    """Refuse what is no checkpoint of a training.
+    """Check that a file is a checkpoint of a training.
 
     Raises:
-        CheckpointError: With what the file is, and what it lacks.
+        CheckpointError: It is not; the message names the missing part.
     """
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get('state_dict'), dict):
         raise _no_run(source, f'it holds {described(checkpoint)}, and no state_dict')
@@ -183,7 +184,7 @@ def _saves_optimizer(runner: Runner) -> bool:
 
 
 def differences(checkpoint: Mapping[str, Any], runner: Runner) -> Iterator[str]:
-    """In what a checkpoint differs from the networks, moving averages and optimisers of a run, each in a few words."""
+    """The differences between a checkpoint and the networks, moving averages and optimisers of a run, in words."""
     model = bare(runner.model)
     stored = {name.removeprefix('module.'): value for name, value in checkpoint['state_dict'].items()}
     yield from _tensor_differences(stored, model.state_dict(), 'weight ')
@@ -265,7 +266,7 @@ def _one_optimizer(stored: Any, optimizer: torch.optim.Optimizer, names: Mapping
 
 
 def _is_moment_of(value: Any, parameter: Tensor) -> bool:
-    """A number, a tensor of the parameter's shape, or one with sides of 1 in their place, as factored moments have."""
+    """Whether it is a number, or a tensor of the parameter's shape; factored moments may have sides of 1."""
     if not isinstance(value, Tensor):
         return value is None or isinstance(value, Real)
     if value.numel() == 1:
@@ -305,10 +306,10 @@ def _tensors(held: Any, name: str) -> Iterator[tuple[str, Tensor]]:
 
 
 def confine_files(hub: dict[str, Any], runner: Runner, source: str) -> None:
-    """Leave of the files that a checkpoint names only checkpoints of this run's folder.
+    """Remove file names from a checkpoint, except those of checkpoints in this run's folder.
 
-    The names decide what is deleted later: the oldest checkpoint when there are too many, the best one when a better
-    one is there. A checkpoint of another folder names files of that folder, and none here.
+    The run deletes the named files later: the oldest checkpoint if there are too many, the best one if there is a
+    better one. A checkpoint from another folder names files of that folder.
 
     Args:
         hub: The state of the message hub; changed in place.
@@ -342,16 +343,16 @@ def _names_files(key: object) -> bool:
 
 
 def checkpoint_folder(hook: CheckpointHook, runner: Runner) -> Path:
-    """Where a hook saves: the work dir, or the folder of its name in ``out_dir``."""
+    """The folder in which a hook saves: the work dir, or the folder of the same name in ``out_dir``."""
     if hook.out_dir is None or hook.out_dir == runner.work_dir:
         return Path(runner.work_dir)
     return Path(hook.out_dir, Path(runner.work_dir).name)
 
 
 def apply_optimizer_settings(checkpoint: dict[str, Any], runner: Runner) -> list[str]:
-    """Put the config's options of the optimisers in place of the stored ones; returns what has changed, in words.
+    """Replace the stored options of the optimisers by the config's; returns the changes, in words.
 
-    Options that a schedule moves, such as ``lr``, are left to :func:`apply_schedules`.
+    Options that a schedule changes, such as ``lr``, are handled by :func:`apply_schedules`.
     """
     changes = []
     for what, stored, own in _groups(checkpoint, runner):
@@ -386,9 +387,9 @@ def _groups(checkpoint: Mapping[str, Any], runner: Runner) -> Iterator[tuple[str
 
 
 def apply_schedules(checkpoint: dict[str, Any], runner: Runner) -> list[str]:
-    """Where the config's schedules differ from the stored ones, put them at their beginning; returns the differences.
+    """Replace the stored schedules by the config's, at their start, if they differ; returns the differences.
 
-    :func:`replay` then brings them to the iteration.
+    :func:`replay` then steps them to the iteration.
     """
     own = _named_schedules(runner.param_schedulers)
     held = checkpoint.get('param_schedulers')
@@ -438,13 +439,13 @@ def _schedule_differences(stored: Any, scheduler: _ParamScheduler) -> list[str]:
     own = scheduler.state_dict()
     if not isinstance(stored, dict) or stored.keys() != own.keys():
         return [f'it is a {type(scheduler).__name__} now']
-    # What a config says, unlike what moves with the steps, are the arguments of the class.
-    said = {name for kind in type(scheduler).__mro__ for name in inspect.signature(kind).parameters}
-    said = (said | {'base_values'}) - {'last_step', 'verbose'}
+    # The settings of a config are the arguments of the class; the rest changes with the steps.
+    settings = {name for kind in type(scheduler).__mro__ for name in inspect.signature(kind).parameters}
+    settings = (settings | {'base_values'}) - {'last_step', 'verbose'}
     changes = [
         f'{key} {_short(stored[key])} -> {_short(value)}'
         for key, value in own.items()
-        if key in said and _plain(stored[key]) != _plain(value)
+        if key in settings and _plain(stored[key]) != _plain(value)
     ]
     if not changes and not all(_same_kind(stored[key], value) for key, value in own.items()):
         return ['its stored state is damaged']
@@ -460,9 +461,9 @@ def _same_kind(stored: Any, own: Any) -> bool:
 
 
 def replay(runner: Runner) -> None:
-    """Step the schedules, which are at their beginning, to where the run is.
+    """Step the schedules from their start to the iteration of the run.
 
-    One that looks at the results of validations begins anew.
+    A schedule that depends on validations starts anew.
     """
     schedulers = list(_named_schedules(runner.param_schedulers).values())
     steps = [one for one in schedulers if not isinstance(one, ReduceOnPlateauParamScheduler)]
@@ -494,13 +495,13 @@ def _short(value: Any) -> str:
 
 
 def start_from(checkpoint: Any, runner: Runner, source: str, least: float) -> None:
-    """Leave in a checkpoint the weights of the model, under its names, and say how many of them the file had.
+    """Reduce a checkpoint to weights under the model's names, and log how many of them the file had.
 
     Args:
-        checkpoint: What the file holds; changed in place.
+        checkpoint: The content of the file; changed in place.
         runner: The run.
         source: The file, for messages.
-        least: The share of the file's tensors that has to fit.
+        least: The share of the file's tensors that must fit.
 
     Raises:
         CheckpointError: None or few fit, or one is infinite or NaN.
@@ -526,7 +527,7 @@ def start_from(checkpoint: Any, runner: Runner, source: str, least: float) -> No
     else:
         runner.logger.info('load_from: %s', counts)
     checkpoint.clear()
-    # With its own, lest mmengine lists every name that the file lacks.
+    # With the model's own weights; otherwise mmengine lists every name that the file lacks.
     checkpoint['state_dict'] = {**own, **fitting}
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a training that are whole or not there, and finding the one to go on from."""
+"""Write the checkpoints of a training atomically, and find the one to resume from."""
 
 import contextlib
 import os
@@ -181,7 +181,7 @@ def is_whole(path: Path | str) -> bool:
 
 
 def newest_checkpoint(work_dir: Path | str) -> str | None:
-    """The checkpoint of a work dir to go on from: the newest one that is whole; None if there is none at all.
+    """The checkpoint of a work dir to resume from: the newest complete one; None if there is none.
 
     Newest is what ``last_checkpoint`` names, unless a later one was finished after it was written. A damaged one is
     passed over with a warning; the best ones (``best_*.pth``) hold no optimiser and do not count.

@@ -103,7 +103,7 @@ class StopSignalHook(Hook):
         alive = [worker for worker in self._workers if worker.is_alive()]
         self._workers = set()
         if alive:
-            # Those of an iterator that an error has left behind. torch must not take their end for another error.
+            # Workers of an iterator after an error. torch must not report their end as another error.
             watched = hasattr(signal, 'SIGCHLD')
             watching = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if watched else None
             for worker in alive:

@@ -156,7 +156,7 @@ class TrainingWatchHook(Hook):
         return look
 
     def _look_at_losses(self, model: Any) -> None:
-        """Measure the first losses that the iteration parses, those of the generator, before their backward pass."""
+        """Measure the losses of the generator, which the iteration parses first, before their backward pass."""
         parse = model.parse_losses
 
         def measure_and_parse(losses: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""NIQE: how far the statistics of a picture are from those of natural ones; it needs no truth."""
+"""NIQE: the distance of a picture's statistics from the statistics of natural pictures, without a reference."""
 
 import math
 import warnings

@@ -23,7 +23,7 @@ BUNDLED_WEIGHTS = 'rainrestore://fpm_x4'
 class RestoredParsingMIoU(SampleMetric):
     """Mean IoU of what one fixed parser reads in the restored face, against the true parsed face.
 
-    The same parser judges every method, those without a parsing of their own too. It sees the restored face shrunk to
+    The same parser is used for every method, also for methods without a parser. It sees the restored face shrunk to
     the size of ``parsing`` (antialiased bicubic, the step that makes J of a face), at the place of I and of J^ alike,
     since no rain is left to be seen. A face scores the mean IoU over the annotated labels that its truth or its
     parsing shows; the metric is the mean over the faces, which a paired bootstrap needs. (``ParsingMIoU`` pools the

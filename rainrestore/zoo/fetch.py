@@ -144,7 +144,7 @@ def _receive(url: str, part: Path, size: int) -> None:
             open(part, 'ab' if partial else 'wb') as file,
             tqdm(total=size, initial=have, desc=part.name.partition('-')[0], unit='B', unit_scale=True) as bar,
         ):
-            # A file that goes on beyond its published size is not read to its end.
+            # Stop at the published size, even if the file is longer.
             while file.tell() <= size and (chunk := reply.read(CHUNK)):
                 file.write(chunk)
                 bar.update(len(chunk))

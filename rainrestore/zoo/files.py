@@ -1,4 +1,4 @@
-"""From the name of a model to its file, and from its file and those of its parts to its weights."""
+"""The file of a model, and its weights with those of its parts."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -33,7 +33,7 @@ def zoo_file(name: str, zoo: Zoo | None = None) -> Path:
         zoo: None for the package's, and the user's of ``RAINRESTORE_ZOO``.
 
     Raises:
-        CheckpointError: An unknown name, a file that cannot be had, or one that differs from the published one.
+        CheckpointError: An unknown name, an unavailable file, or one that differs from the published one.
     """
     entry = zoo_entry(name, zoo)
     zoo = zoo or Zoo.of(name)
@@ -53,7 +53,7 @@ def zoo_file(name: str, zoo: Zoo | None = None) -> Path:
 
 
 def with_parts(name: str, zoo: Zoo | None = None) -> list[str]:
-    """A model and all whose weights it is put together from, itself first."""
+    """A model and all models that provide parts of it, itself first."""
     names = [zoo_entry(name, zoo)['Name']]
     for part in zoo_entry(name, zoo).get('Parts', {}).values():
         names += [other for other in with_parts(part, zoo) if other not in names]
@@ -80,5 +80,5 @@ def load_by_name(name: str, map_location: str | torch.device | None = None, zoo:
 
 
 def slot_weights(weights: dict[str, Tensor], slot: str) -> dict[str, Tensor]:
-    """Those of one slot, under their full names."""
+    """The weights of one slot, under their full names."""
     return {name: value for name, value in weights.items() if name.partition('.')[0] == slot}

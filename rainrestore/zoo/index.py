@@ -72,12 +72,12 @@ class Zoo:
 
 
 def read_index(zoo: Zoo | None = None) -> dict[str, Any]:
-    """All that the index says, checked (:mod:`rainrestore.zoo.schema`); without a file, that there are no models.
+    """The content of an index, checked (:mod:`rainrestore.zoo.schema`); without a file, an index without models.
 
-    What is returned is shared: copy it before you change it.
+    The result is cached: copy it before you change it.
 
     Raises:
-        ZooIndexError: It is no YAML, or says what it cannot mean.
+        ZooIndexError: It is no YAML, or an entry is wrong.
     """
     path = (zoo or Zoo.bundled()).index
     if not path.is_file():
@@ -88,7 +88,7 @@ def read_index(zoo: Zoo | None = None) -> dict[str, Any]:
 
 @lru_cache(maxsize=8)
 def _read(path: Path, changed: int, size: int) -> dict[str, Any]:
-    """Once a state of the file: a run looks up several names, and YAML takes its time."""
+    """Cached by the file's state, because a run looks up several names and parsing YAML is slow."""
     try:
         document = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -101,7 +101,7 @@ def write_index(document: dict[str, Any], zoo: Zoo) -> None:
     """Write an index; the comment at its beginning stays.
 
     Raises:
-        ZooIndexError: It says what it cannot mean; the file is as it was.
+        ZooIndexError: An entry is wrong; the file is not changed.
     """
     check_index(document, zoo.index)
     before = zoo.index.read_text(encoding='utf-8') if zoo.index.is_file() else ''
@@ -133,7 +133,7 @@ def _is_short(value: Any) -> bool:
 
 
 def models(zoo: Zoo | None = None) -> dict[str, Entry]:
-    """The models of a zoo: name -> entry. Without a zoo, those of the package and of ``RAINRESTORE_ZOO``.
+    """The models of a zoo: name -> entry. Without a zoo, the models of the package and of ``RAINRESTORE_ZOO``.
 
     Raises:
         ZooIndexError: Both have a model of one name.

@@ -72,7 +72,7 @@ def page_text(zoo: Zoo, template: str) -> str:
 
 
 def write_page(zoo: Zoo | None = None) -> list[Path]:
-    """Write the page and the curves that are not up to date; what was written.
+    """Write the page and the curves that are out of date; returns their paths.
 
     Raises:
         ConfigError: This is no checkout; or as :func:`page_text`.
@@ -92,7 +92,7 @@ def write_page(zoo: Zoo | None = None) -> list[Path]:
 
 
 def outdated(zoo: Zoo | None = None) -> list[Path]:
-    """Which of the page and the curves are not what the index and the logs say.
+    """The page and the curves that are out of date with the index and the logs.
 
     Raises:
         ConfigError: As :func:`write_page`.
@@ -113,7 +113,7 @@ def outdated(zoo: Zoo | None = None) -> list[Path]:
 
 
 def draw_curve(log: Path, path: Path) -> None:
-    """A small picture of a training: its loss, and what its validations measured. It says of which log it is."""
+    """A small picture of a training's loss and validation scores; its metadata has the hash of the log."""
     runs = read_log(log)
     logged = {key for _, curves in runs for key in curves}
     keys = ['loss', *[key for key in VALIDATED if key in logged][:1]]
@@ -121,9 +121,9 @@ def draw_curve(log: Path, path: Path) -> None:
         drawn = Image.open(plot_curves(runs, [key for key in keys if key in logged], Path(folder) / 'curve.png'))
         height = CURVE_WIDTH * drawn.height // drawn.width
         small = drawn.convert('RGB').resize((CURVE_WIDTH, height), Image.Resampling.LANCZOS).quantize(COLOURS)
-        said = PngInfo()
-        said.add_text(LOG_KEY, sha256_of(log))
-        small.save(temporary, format='PNG', optimize=True, pnginfo=said)
+        info = PngInfo()
+        info.add_text(LOG_KEY, sha256_of(log))
+        small.save(temporary, format='PNG', optimize=True, pnginfo=info)
 
 
 def drawn_from(curve: Path) -> str | None:
@@ -184,14 +184,14 @@ def _comparison_rows(index: Mapping[str, Any], models: Sequence[str]) -> list[An
 
 
 def _besides(index: Mapping[str, Any], entry: Entry) -> str:
-    """The metrics of a module for its task; of a whole network those of all its modules."""
+    """The metrics of a module for its task; for a whole network the metrics of all its modules."""
     task, found = entry.get('Task', ''), []
     for data in index['Datasets']:
         measurements = stated(entry, data['Name'])
         keys = [key for key in NAMES if key in measurements and (task == FACES or key in HEADLINES.get(task, ()))]
         if keys:
-            said = ', '.join(NAMES[key].format(_numbers(measurements, [key])) for key in keys)
-            found.append(f'{said} ({data["Name"]})')
+            values = ', '.join(NAMES[key].format(_numbers(measurements, [key])) for key in keys)
+            found.append(f'{values} ({data["Name"]})')
     return '; '.join(found)
 
 

@@ -61,7 +61,7 @@ def publish(
             merged copy of a config that is not of the package.
         licence: SPDX name of the weights' licence; None for the older entry's, else that of its parts, else Apache-2.0.
         slots: Keep only these slots (``rain_removal``, ``face_parser``, ``generator``); None keeps all that are left.
-        parts: Slot -> model of the same zoo that fills it in place of this file. None for those of the older entry.
+        parts: Slot -> model of the same zoo whose weights are used for it. None keeps the parts of the older entry.
         half: Store float16.
         allow_large: Accept a file over 30 MB, too much for a repository.
         metadata: What the user should know (``Training Data``, ``Hardware``); stored in the file and in the index.
@@ -167,7 +167,7 @@ def _licence_of(parts: Mapping[str, str], zoo: Zoo) -> str:
 
 
 def _check_same(weights: dict[str, Tensor], part: str, slot: str, source: Path | str, zoo: Zoo) -> None:
-    """A part stands for a slot that the training left as it was, or the model would restore otherwise than trained."""
+    """Check that the training did not change the slots of the parts; otherwise the model would restore differently."""
     shared = slot_weights(load_by_name(part, zoo=zoo)['state_dict'], slot)
     if not shared:
         raise CheckpointError(f'{ZOO_SCHEME}{part} cannot fill {slot}: it holds no {slot}')
@@ -209,7 +209,7 @@ def _built(settings: Config, config: str) -> nn.Module:
 
 
 def _check_fit(network: nn.Module, path: Path, parts: Mapping[str, str], zoo: Zoo, source: object) -> dict[str, Tensor]:
-    """The weights of the file and its parts, if they are, name by name, those of the network's slots.
+    """The weights of the file and its parts, if their names are exactly those of the network's slots.
 
     A slot that neither has comes from where the config's ``init_cfg`` says; a slot that the network lacks is refused.
     """
@@ -253,10 +253,10 @@ def _keep_same(path: Path, older: Entry, zoo: Zoo) -> bool:
 
 
 def _forget_measurements(document: dict[str, Any], name: str) -> None:
-    """Remove the metrics of the old weights, and those of models that are assembled from them or compared with them."""
+    """Remove the results of the old weights, and of models that contain them or are compared with them."""
     models = {entry['Name']: entry for entry in document['Models']}
     changed = {name}
-    # As long as there are more: parts may have parts.
+    # Repeated, because parts may have parts.
     while more := {other for other in models if changed & set(models[other].get('Parts', {}).values())} - changed:
         changed |= more
     checkpoints = {ZOO_SCHEME + other for other in changed}

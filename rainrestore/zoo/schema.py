@@ -10,7 +10,7 @@ from rainrestore.suggest import did_you_mean
 
 
 class ZooIndexError(RainRestoreError):
-    """The index of a zoo has an entry or a key that it cannot have; the message names both."""
+    """The index of a zoo has a wrong entry or key; the message names both."""
 
 
 class Rule(NamedTuple):
@@ -86,7 +86,7 @@ TOP = {
 }
 COLLECTION = {'Name': required(TEXT), 'Metadata': MAPPING, 'Paper': MAPPING, 'README': TEXT}
 DATASET = {'Name': required(TEXT), 'Faces': required(COUNT), 'Description': TEXT}
-#: What is known of a training. Others than these are whatever the publisher says.
+#: The metadata of a training; a publisher may add other keys.
 METADATA = {
     'Training Data': TEXT,
     'Faces': COUNT,
@@ -117,11 +117,11 @@ MODEL = {
     # setup.py leaves the weights of others out.
     'In Wheel': SWITCH,
 }
-#: What models are measured against, whose weights, if it has any of its own, are not in the zoo.
+#: A method to compare with; its weights, if it has any, are not in the zoo.
 REFERENCE = {
     'Name': required(NAME),
     'Title': required(TEXT),
-    # Face restoration, where none is said.
+    # Default: Face restoration.
     'Task': TEXT,
     'Config': required(CONFIG),
     'Checkpoint': required(TEXT),
@@ -139,19 +139,19 @@ COMPARISON = {
     'SSIM': INTERVAL,
 }
 
-#: Those whose entries have names.
+#: Sections with named entries.
 SECTIONS = {'Collections': COLLECTION, 'Datasets': DATASET, 'Models': MODEL, 'References': REFERENCE}
 
 
 def check_index(document: Any, origin: object) -> None:
-    """Check all that an index says.
+    """Check a whole index.
 
     Args:
-        document: What the file holds.
-        origin: What to call it.
+        document: The content of the file.
+        origin: Its name, for messages.
 
     Raises:
-        ZooIndexError: A key is missing, unknown or of the wrong kind; a name is given twice or stands for nothing.
+        ZooIndexError: A key is missing, unknown or has a wrong value; a name is given twice or is unknown.
     """
     if not isinstance(document, dict):
         raise ZooIndexError(f'{origin} holds no names with values; its keys are {", ".join(TOP)}')
@@ -170,7 +170,7 @@ def check_index(document: Any, origin: object) -> None:
 
 
 def check_metadata(metadata: Mapping[str, Any], where: str) -> None:
-    """Check what is said of a training; keys of the publisher's own are let through.
+    """Check the metadata of a training; further keys of the publisher are allowed.
 
     Raises:
         ZooIndexError: As :func:`check_index`.
@@ -192,7 +192,7 @@ def _check(entry: Mapping[str, Any], keys: Mapping[str, Rule], where: str, other
 
 
 def _check_entries(document: Mapping[str, Any], origin: object) -> None:
-    """What one entry says of another."""
+    """Check the references between entries."""
     models = {entry['Name']: entry for entry in document['Models']}
     collections = [entry['Name'] for entry in document.get('Collections', [])]
     datasets = [entry['Name'] for entry in document.get('Datasets', [])]

@@ -113,10 +113,10 @@ class FCGGenerator(BaseModule):
             if self.gates is not None:
                 guided = torch.cat((features * 2 * self.gates(guided).sigmoid(), guided[:, features.shape[1] :]), 1)
             features = guided
-        painted = self.reconstruct(features).float().tanh()
+        drawn = self.reconstruct(features).float().tanh()
         if not self.residual:
-            return (painted + 1) / 2
-        face = painted + F.interpolate(
+            return (drawn + 1) / 2
+        face = drawn + F.interpolate(
             rainy if derained is None else derained, scale_factor=self.scale, mode='bicubic', align_corners=False
         )
         return face if self.training else face.clamp(0, 1)

@@ -207,7 +207,7 @@ class DepthGuidedDiscriminator(BaseModule):
             width = factor * base_channels
         self.features = nn.Sequential(*layers)
         self.depth = nn.Conv2d(width, 1, 5, padding=2)
-        self.judge = nn.Sequential(
+        self.classifier = nn.Sequential(
             nn.Conv2d(width, width, 5, 4, 2),
             nn.LeakyReLU(0.2),
             nn.Conv2d(width, width // 2, 5, 4, 2),
@@ -219,7 +219,7 @@ class DepthGuidedDiscriminator(BaseModule):
         """(N, in_channels, H, W), any sides -> logits (N,) and the map of depth (N, 1, ~H/4, ~W/4) in [0, 1]."""
         features = self.features(image)
         depth = self.depth(features).float().sigmoid()
-        pooled = self.judge(features * depth.to(features.dtype)).mean((2, 3))
+        pooled = self.classifier(features * depth.to(features.dtype)).mean((2, 3))
         # as in SRGANDiscriminator: half precision would round the logit
         with torch.autocast(image.device.type, enabled=False):
             return self.head(pooled.float()).squeeze(1), depth

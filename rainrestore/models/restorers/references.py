@@ -27,7 +27,7 @@ class OnlyTested(FCGGAN):
         """Nothing to train.
 
         Raises:
-            TypeError: Always: the weights are those of the network that was trained.
+            TypeError: Always: the network is already trained.
         """
         raise TypeError(f'{type(self).__name__} is tested with the weights of FCGGAN: train that')
 
