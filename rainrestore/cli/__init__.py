@@ -1,1 +1,1 @@
-"""What a person types: one module a subcommand, each with ``add_arguments(parser)`` and ``run(args) -> exit code``."""
+"""The command line: one module per subcommand, each with ``add_arguments(parser)`` and ``run(args) -> exit code``."""

@@ -1,7 +1,7 @@
-"""Plot what several runs logged, as curves in one picture, and tabulate them.
+"""Plot the logged curves of several runs in one picture, and print a table.
 
 RUN is a work dir (its resumed parts are joined), the folder of one start in it, or a scalars.json. The table has the
-last value of each curve, the smallest and the largest with their steps; the last line is the same as JSON.
+last, the smallest and the largest value of each curve with their steps; the last line has the same as JSON.
 """
 
 import argparse
@@ -19,9 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--keys',
         nargs='+',
         metavar='KEY',
-        help=f'what to plot (default: those of {", ".join(DEFAULT_KEYS)} that were logged)',
+        help=f'keys to plot (default: {" and ".join(DEFAULT_KEYS)}, if they were logged)',
     )
-    parser.add_argument('--legend', nargs='+', metavar='NAME', help="one name a run (default: the path's last part)")
+    parser.add_argument('--legend', nargs='+', metavar='NAME', help='a name for each run (default: from its path)')
     parser.add_argument(
         '--out', type=Path, default=Path('curves.png'), metavar='FILE', help='the plot (default: curves.png)'
     )

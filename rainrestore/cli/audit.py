@@ -1,9 +1,9 @@
 """Measure the contribution of each part of a trained model.
 
 MODEL is a zoo model, or a config with its CHECKPOINT. For each slot (rain_removal, face_parser, generator, its trunk,
-or those of your own network): the scores that are lost when its output is replaced by its mean over the test faces, by
-its output for another face and, for a trunk, by the output of its first layer. Also: parsing and rain maps beside
-constant predictors, and layers whose weights have fallen to zero. The last line is one JSON object.
+or the slots of your own network) the audit replaces the output by its mean over the test faces, by the output for
+another face and, for a trunk, by the output of its first layer, and prints how much the scores fall. It also compares
+parsing and rain maps with constants, and lists layers with weights near zero. The last line is one JSON object.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from rainrestore.cli.options import whole_number
+from rainrestore.cli.options import add_device, whole_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--faces', type=whole_number, metavar='N', help='the first N test faces (default: all)')
     parser.add_argument('--plot', type=Path, metavar='FILE.png', help='draw gains, parsing and dead layers')
-    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,10 +1,10 @@
-"""Train every method of a benchmark for one budget, test all on the same degraded faces, and write one table.
+"""Train all methods of a benchmark with one budget, test them on the same degraded faces, and write a table.
 
 SPEC is a name (table1: the methods of the paper's Table 1; renovation: the six subtasks of face
 renovation; plus: changes to the paper's network, one at a time; blind: rain of any kind; raindrops) or a file of that
-form, in which a method of your own is one more line. Runs are resumed and finished ones are not repeated, so the same
-command goes on where it stopped. OUT receives SPEC.md and SPEC.json, and for each set of test faces and each task a bar
-chart and a sheet with a column a method. The last line printed is one JSON object.
+form with your own methods. If interrupted, run the command again: runs are resumed, and finished ones are not repeated.
+OUT receives SPEC.md and SPEC.json, and for each set of test faces and each task a bar chart and a sheet with a column
+per method. The last line printed is one JSON object.
 """
 
 import argparse
@@ -25,19 +25,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore benchmark``."""
     parser.add_argument('spec', metavar='SPEC', help='table1, renovation, plus, blind, raindrops, or a file')
     parser.add_argument(
-        '--faces', type=int, help='faces that each method sees in training (needed unless all weights are given)'
+        '--faces', type=int, help='training faces of each method (required unless all weights are given)'
     )
-    parser.add_argument('--batch', type=int, default=16, help='faces a step (default 16, as the paper)')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[2022], metavar='N', help='of training (default 2022)')
+    parser.add_argument('--batch', type=int, default=16, help='faces per step (default: 16, as in the paper)')
+    parser.add_argument(
+        '--seeds', type=int, nargs='+', default=[2022], metavar='N', help='training seeds (default: 2022)'
+    )
     parser.add_argument(
         '--warm-up',
         type=float,
         default=0.0,
-        metavar='PART',
-        help='part of the faces seen under MSE alone where the full loss is expensive (default 0, as the paper)',
+        metavar='SHARE',
+        help='share of the faces with MSE alone, for methods with an expensive loss (default: 0, as in the paper)',
     )
     parser.add_argument('--methods', nargs='+', metavar='NAME', help='only these rows (default: all)')
-    parser.add_argument('--tasks', nargs='+', metavar='NAME', help='only these of its tasks (default: all)')
+    parser.add_argument('--tasks', nargs='+', metavar='NAME', help='only these tasks (default: all)')
     parser.add_argument('--data', metavar='DIR', help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, '
                         'else the bundled faces)')  # fmt: skip
     parser.add_argument(
@@ -45,11 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         default=[],
         metavar='DIR',
-        help='further folders whose test faces are measured, each in a table of its own',
+        help='further folders of test faces, with a table for each',
     )
     parser.add_argument('--out', type=Path, metavar='DIR', help='default: work_dirs/benchmark/SPEC')
     parser.add_argument('--roi', type=int, nargs=4, default=ROI, metavar=('X0', 'Y0', 'X1', 'Y1'),
-                        help='region that the sheet enlarges (default: eyes and nose)')  # fmt: skip
+                        help='region to enlarge on the sheet (default: eyes and nose)')  # fmt: skip
     add_cfg_options(parser, 'changes to every config')
 
 

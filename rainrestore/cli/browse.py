@@ -1,32 +1,27 @@
-"""Show what a config's pipeline really feeds, as a sheet of faces.
+"""Draw the output of a config's pipeline as a sheet of faces.
 
-A row holds I, the true face with the boxes of the local discriminators, J, S, T, A, the parsing F and the drop mask M,
-after all steps of the pipeline of --split: in training flipped at random, in rain of its own. --show opens a window
-too.
+A row shows I, the true face with the boxes of the local discriminators, J, S, T, A, the parsing F and the drop mask M,
+after all steps of the pipeline of --split. --show also opens a window.
 """
 
 import argparse
 from pathlib import Path
 
-from rainrestore.cli.options import add_cfg_options
+from rainrestore.cli.options import add_cfg_options, add_config, add_data
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore browse``."""
-    parser.add_argument('config', help='a config file, or the name of one, e.g. fcg_gan_x4')
+    add_config(parser)
+    add_data(parser)
     parser.add_argument(
-        '--data',
-        metavar='DIR',
-        help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, else the bundled faces)',
-    )
-    parser.add_argument(
-        '--split', choices=('train', 'val', 'test'), default='train', help='whose data loader (default: train)'
+        '--split', choices=('train', 'val', 'test'), default='train', help='data loader to use (default: train)'
     )
     parser.add_argument('--images', type=int, default=8, help='faces on the sheet (default: 8)')
     parser.add_argument(
         '--out', type=Path, metavar='FILE', help='the sheet (default: work_dirs/<config>/browse_<split>.png)'
     )
-    parser.add_argument('--show', action='store_true', help='open a window too')
+    parser.add_argument('--show', action='store_true', help='also open a window')
     add_cfg_options(parser)
 
 

@@ -1,7 +1,7 @@
 """Compare two methods on the same test faces.
 
 Reads the per_image.csv files of two tests and prints the mean difference FIRST - SECOND of each metric with the
-interval of a paired bootstrap over the faces. The last line is the same as JSON.
+interval of a paired bootstrap over the faces. The last line has the same as JSON.
 """
 
 import argparse
@@ -14,12 +14,12 @@ DEFAULT_METRICS = ('PSNR', 'SSIM')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore compare``."""
-    parser.add_argument('first', type=Path, help='per_image.csv of the one method')
-    parser.add_argument('second', type=Path, help='per_image.csv of the other')
+    parser.add_argument('first', type=Path, help='per_image.csv of the first method')
+    parser.add_argument('second', type=Path, help='per_image.csv of the second method')
     parser.add_argument('--metrics', nargs='+', default=list(DEFAULT_METRICS), metavar='KEY', help='columns to compare')
     parser.add_argument('--level', type=float, default=0.95, help='coverage of the interval (default 0.95)')
     parser.add_argument('--resamples', type=int, default=10_000, help='draws of the bootstrap (default 10000)')
-    parser.add_argument('--seed', type=int, default=0, help='of the draws (default 0)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the draws (default: 0)')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
-"""Print a config as it is used, or write it to a file: every _base_ merged, with the command line's changes.
+"""Print a config, or write it to a file: all _base_ merged, with the changes of the command line.
 
-Without CONFIG, or with --list, the configs of this package are listed. To start a config of your own, write
+Without CONFIG, or with --list, it lists the configs of this package. To start your own config, write
 _base_ = 'rainrestore::fcg_gan_x4.py' in it.
 """
 
@@ -17,8 +17,8 @@ SENTENCE = 100
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore config``."""
-    parser.add_argument('config', nargs='?', help='a config file, or the name of one of this package, e.g. srgan_x4')
-    parser.add_argument('-o', '--out', type=Path, metavar='FILE', help='write it to FILE, which must not exist yet')
+    parser.add_argument('config', nargs='?', help='a config file, or the name of a config, such as srgan_x4')
+    parser.add_argument('-o', '--out', type=Path, metavar='FILE', help='write it to the new file FILE')
     parser.add_argument('--list', action='store_true', help='list the configs of this package')
     add_cfg_options(parser)
 

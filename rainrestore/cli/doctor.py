@@ -1,6 +1,6 @@
-"""Say what is installed, what is missing, and the command that mends it.
+"""List what is installed, what is missing, and the commands that correct it.
 
-The exit code is 1 when something is missing without which training, testing and restoring do not work.
+The exit code is 1 if training, testing or restoring cannot work.
 """
 
 import argparse
@@ -35,7 +35,7 @@ BUILDS = {
     ),
     'mmcv': (('mmcv-lite', 'mmcv'), '2.0', '2.2'),
 }
-#: Package -> what it is needed for.
+#: Package -> its purpose.
 OPTIONAL = {
     'lpips': 'the LPIPS metric',
     'facenet-pytorch': 'finding faces in photos',
@@ -54,7 +54,7 @@ IMPORT_TIMEOUT = 300
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report: what was looked at, how it is, and for anything but ``ok`` how to mend it."""
+    """One line of the report: the subject, its state, details, and the command that corrects it."""
 
     name: str
     state: State
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def report(checks: Iterable[Check]) -> str:
-    """The table that a person reads, with each mending command once at its end."""
+    """The table, with each correcting command once at its end."""
     checks = list(checks)
     width = max(len(check.name) for check in checks)
     lines = [f'{check.state:<8} {check.name:<{width}}  {check.detail}' for check in checks]
@@ -88,7 +88,7 @@ def report(checks: Iterable[Check]) -> str:
 
 
 def examine() -> Iterable[Check]:
-    """Every check, in the order in which things build on each other."""
+    """All checks, in the order of the dependencies."""
     installed = installed_distributions()
     yield Check('python', 'ok', f'{platform.python_version()} at {sys.executable}')
     yield check_torch()
@@ -107,7 +107,7 @@ def examine() -> Iterable[Check]:
 
 
 def installed_distributions() -> dict[str, str]:
-    """What pip lists: normalised name -> version."""
+    """The installed packages: normalised name -> version."""
     return {
         re.sub(r'[-_.]+', '-', distribution.name).lower(): distribution.version
         for distribution in importlib.metadata.distributions()
@@ -137,7 +137,7 @@ def check_torch() -> Check:
 
 
 def check_package(name: str, installed: Mapping[str, str], purpose: str = '') -> Check:
-    """A package for which being there is enough; with a ``purpose`` it is optional."""
+    """A package of any version; with a ``purpose`` it is optional."""
     if name in installed:
         return Check(name, 'ok', installed[name])
     if purpose:
@@ -146,7 +146,7 @@ def check_package(name: str, installed: Mapping[str, str], purpose: str = '') ->
 
 
 def check_builds(name: str, installed: Mapping[str, str]) -> Check:
-    """A package whose builds share one folder: one build is installed, in a version that fits."""
+    """A package whose builds share one folder: exactly one build must be installed, in a version that fits."""
     builds, oldest, before = BUILDS[name]
     found = {build: installed[build] for build in builds if build in installed}
     listed = ' and '.join(f'{build} {version}' for build, version in found.items())
@@ -190,7 +190,7 @@ def check_torchvision(installed: Mapping[str, str]) -> Check:
 
 
 def check_mmagic(installed: Mapping[str, str]) -> Check:
-    """Whether mmagic's models and metrics import, tried in a process of its own: it loads 1,700 modules."""
+    """Whether mmagic's models and metrics import, tried in another process, because it loads 1,700 modules."""
     version = installed.get('mmagic')
     if version is None:
         return Check('mmagic', 'missing', 'not installed', _install())
@@ -232,7 +232,7 @@ def check_vgg(assets: Path) -> Check:
 
 
 def check_zoo(folder: Path | None = None) -> Iterable[Check]:
-    """Every checkpoint of the zoo that is on this machine: byte for byte the published one; and where others are."""
+    """The checkpoints of the zoo on this machine, compared with their SHA-256; and the source of the others."""
     try:
         from rainrestore.zoo.fetch import URL_VARIABLE, base_url, cached_file
         from rainrestore.zoo.index import Zoo, models
@@ -266,7 +266,7 @@ def check_zoo(folder: Path | None = None) -> Iterable[Check]:
 
 
 def check_data(chosen: str | None) -> Check:
-    """The folder that configs read by default: RAINRESTORE_DATA, or the bundled faces."""
+    """The default folder of faces: RAINRESTORE_DATA, or the bundled faces."""
     root = Path(chosen).expanduser() if chosen else BUNDLED_DATA
     source = 'RAINRESTORE_DATA' if chosen else 'bundled'
     if not root.is_dir():

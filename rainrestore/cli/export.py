@@ -1,14 +1,16 @@
 """Write a model as one file that runs without this package: ONNX or TorchScript.
 
-The file takes any batch and any sides of at least 8 pixels, and carries names, ranges, colour order, scale and the
-licence of its weights. It is checked against PyTorch on random faces of several sides and batches, and written only if
-it agrees; the last line is one JSON object with the largest difference of each output. ONNX needs the extra packages of
-pip install 'rainrestore[export]'.
+The file accepts any batch and any sides of at least 8 pixels. Its metadata has names, ranges, colour order, scale and
+the licence of the weights. It is compared with PyTorch on random faces of several sides and batches, and written only
+if it agrees; the last line is one JSON object with the largest difference of each output. ONNX needs pip install
+'rainrestore[export]'.
 """
 
 import argparse
 import json
 from pathlib import Path
+
+from rainrestore.cli.options import add_checkpoint
 
 SUFFIXES = {'onnx': '.onnx', 'torchscript': '.pt'}
 
@@ -18,10 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('model', help='a model of the zoo, such as fcg_gan_x4, or a config with --checkpoint')
     parser.add_argument('--format', choices=sorted(SUFFIXES), default='onnx', help='default: onnx')
     parser.add_argument('-o', '--out', type=Path, help='file to write (default: MODEL.onnx or MODEL.pt here)')
-    parser.add_argument('--checkpoint', help="other weights than the zoo model's: a .pth or .safetensors file")
-    parser.add_argument(
-        '--physics', action='store_true', help='also write J, S, T, A and F, which a face alone does not need'
-    )
+    add_checkpoint(parser)
+    parser.add_argument('--physics', action='store_true', help='also output J, S, T, A and F')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,26 +1,26 @@
 """Count the parameters and multiply-accumulates of a restorer, slot by slot.
 
-MACs are for restoring one picture of --shape, without the checkpoint: convolutions, linear layers, matrix products and
-attention, exactly; not normalisation, activations, pooling and resizing. (What other tools call FLOPs is once or twice
-this number.) Discriminators restore nothing: of them the parameters are listed and not added. The last line is JSON.
+The MACs of restoring one picture of --shape: convolutions, linear layers, matrix products and attention, without
+normalisation, activations, pooling and resizing. (The FLOPs of other tools are once or twice this number.) The
+parameters of discriminators are listed, but not added. The last line is JSON.
 """
 
 import argparse
 import json
 
-from rainrestore.cli.options import add_cfg_options
+from rainrestore.cli.options import add_cfg_options, add_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore get_flops``."""
-    parser.add_argument('config', help='a config file, or the name of one, e.g. fcg_gan_x4')
+    add_config(parser)
     parser.add_argument(
         '--shape',
         type=int,
         nargs='+',
         default=[32],
         metavar='SIDE',
-        help='of the input: one side, or height and width (default: 32)',
+        help='size of the input: one side, or height and width (default: 32)',
     )
     add_cfg_options(parser)
 

@@ -1,8 +1,8 @@
-"""List the components that a config can name, with one line each; or print the page of one component.
+"""List the registered components, or print the documentation of one.
 
-rainrestore list                 every component of this package, by kind
+rainrestore list                 all components of this package, by kind
 rainrestore list losses          one kind
-rainrestore list FCGGenerator    what it computes and its arguments
+rainrestore list FCGGenerator    the documentation of a component
 
 A config may also name components of mmengine and mmagic.
 """
@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-#: Kind -> its registry, and the room whose components are of this kind.
+#: Kind -> its registry, and the package of its components.
 KINDS = {
     'restorers': ('MODELS', 'models.restorers'),
     'networks': ('MODELS', 'models.networks'),
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the list or the page."""
+    """Print the list or the documentation."""
     from rainrestore.errors import ConfigError
     from rainrestore.suggest import did_you_mean
 

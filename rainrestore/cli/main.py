@@ -1,4 +1,4 @@
-"""The console command ``rainrestore``: finds the subcommand, imports only that one, and runs it."""
+"""The console command ``rainrestore``: it imports and runs one subcommand."""
 
 import argparse
 import ast
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')
-    # add_arguments stands inside as well: a default that it looks up may already be missing.
+    # add_arguments is inside as well, because a default that it reads may be missing.
     try:
         args = build_parser(argv).parse_args(argv)
         return args.run(args)

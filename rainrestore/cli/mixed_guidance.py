@@ -1,9 +1,9 @@
-"""Draw what each level of HiFaceGAN restores, as a sheet.
+"""Draw the effect of each level of HiFaceGAN as a sheet.
 
-From left to right: FIRST, REST, and what is restored where FIRST guides the k coarsest levels and REST the others, for
-every k. The network starts from FIRST shrunk to a few pixels, so that with k = 0 no more than its colours are FIRST's;
-with all levels it is the restoration of FIRST. Both are pictures as the config's network takes them, of one size.
-Without REST a plain grey picture guides the others: then each column adds what one level restores.
+From left to right: FIRST, REST, and for every k the result if FIRST guides the k coarsest levels and REST the others.
+The network starts from FIRST shrunk to a few pixels, so with k = 0 only the colours are FIRST's; with all levels the
+result is the restoration of FIRST. Both pictures have the size of the config's inputs. Without REST a grey picture
+guides the other levels: then each column shows the effect of one more level.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from rainrestore.cli.options import add_cfg_options
+from rainrestore.cli.options import add_cfg_options, add_device
 
 #: What guides in the place of REST: the middle of the range, 0 to the network.
 GREY = 0.5
@@ -23,12 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('checkpoint', help='a .pth or .safetensors file, or rainrestore://NAME')
     parser.add_argument('first', metavar='FIRST', type=Path, help='the picture that guides the coarse levels')
     parser.add_argument(
-        'rest', metavar='REST', type=Path, nargs='?', help='that which guides the others (default: grey)'
+        'rest', metavar='REST', type=Path, nargs='?', help='the picture that guides the other levels (default: grey)'
     )
     parser.add_argument(
         '--out', type=Path, metavar='FILE', help='the sheet (default: work_dirs/<config>/mixed_guidance.png)'
     )
-    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
+    add_device(parser)
     add_cfg_options(parser)
 
 

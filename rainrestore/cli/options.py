@@ -1,4 +1,4 @@
-"""Kinds of values that several commands take."""
+"""Options, and types of values, of several commands."""
 
 import argparse
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from rainrestore.errors import ConfigError
 
 
 class OptionsAction(DictAction):
-    """mmengine's ``DictAction``, with one line for what is no ``KEY=VALUE``."""
+    """mmengine's ``DictAction``, with one line of error for a word that is not ``KEY=VALUE``."""
 
     def __call__(
         self,
@@ -28,6 +28,30 @@ class OptionsAction(DictAction):
             raise ConfigError(f'{option_string}: {error}') from error
 
 
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Declare ``config``."""
+    parser.add_argument('config', help='a config file, or the name of a config, such as fcg_gan_x4')
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--data``."""
+    parser.add_argument(
+        '--data',
+        metavar='DIR',
+        help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, else the bundled faces)',
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--device``."""
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--checkpoint``."""
+    parser.add_argument('--checkpoint', help="other weights than the zoo model's: a .pth or .safetensors file")
+
+
 def add_cfg_options(parser: argparse.ArgumentParser, help: str = 'changes to the config') -> None:
     """Declare ``--cfg-options``."""
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, default={}, metavar='KEY=VALUE', help=help)
@@ -39,7 +63,7 @@ def add_launcher(parser: argparse.ArgumentParser) -> None:
         '--launcher',
         choices=('none', 'pytorch', 'slurm', 'mpi'),
         default='none',
-        help='what started this process beside others: torchrun, srun or mpirun (default: none)',
+        help='the launcher of several processes: torchrun, srun or mpirun (default: none)',
     )
 
 

@@ -1,9 +1,9 @@
 """Turn a training's checkpoint into a zoo model.
 
-Keeps what restores a face (no optimiser, discriminators or losses) in half precision as a safetensors file, checks that
-it fits the config, and enters it with its sha256 in the zoo's index, model-index.yml. It is then rainrestore://NAME. Of
-an older model of that name the entry keeps what is not given again, except the metrics of other weights:
-rainrestore zoo evaluate NAME measures these. The last line is the index entry as JSON.
+The command removes optimisers, discriminators and losses, writes the weights in half precision as a safetensors file,
+checks that they fit the config, and enters them with their sha256 in the zoo's index, model-index.yml, as
+rainrestore://NAME. An older entry of that name is updated; results of the older weights are removed, and rainrestore
+zoo evaluate NAME measures the new ones. The last line is the index entry as JSON.
 """
 
 import argparse
@@ -18,17 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', required=True, help='config that builds the network')
     parser.add_argument(
         '--licence',
-        help="licence of the weights (default: as the older model's of that name, or as its parts', else Apache-2.0)",
+        help='licence of the weights (default: that of the older entry, or of its parts, else Apache-2.0)',
     )
     parser.add_argument(
-        '--keep', nargs='+', metavar='SLOT', help='only these of rain_removal, face_parser, generator (default all)'
+        '--keep', nargs='+', metavar='SLOT', help='only these slots, such as rain_removal (default: all)'
     )
     parser.add_argument(
         '--part',
         nargs='+',
         type=_pair,
         metavar='SLOT=NAME',
-        help='take these slots from other models of the zoo, whose weights the training has left as they were, such as '
+        help='slots that the training did not change, from other models of the zoo, such as '
         "rain_removal=hrrm_x4 (default: as the older model's)",
     )
     parser.add_argument('--full-precision', action='store_true', help='store float32 instead of float16')
@@ -42,13 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar='RUN',
-        help="work dirs of the training's stages, in order: keeps their curves, and reads seed, faces and hours",
+        help='work dirs of all stages, in order: stores their curves, and reads seed, faces and hours',
     )
     parser.add_argument(
         '--zoo',
         type=Path,
         metavar='DIR',
-        help="the folder of a zoo of your own (default: RAINRESTORE_ZOO, else the package's zoo)",
+        help="folder of your own zoo (default: RAINRESTORE_ZOO, else the package's zoo)",
     )
 
 

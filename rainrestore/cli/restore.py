@@ -1,16 +1,15 @@
-"""Restore the faces in photos and videos, pictures of faces, or whole pictures, into a folder.
+"""Restore photos, videos, cropped faces or whole pictures, and write the results to a folder.
 
-Each INPUT is a photo, a video, a folder (all of these in it and in its sub-folders) or a pattern such as "in/*.jpg".
-The model, or --task, says what is restored: faces (in rain), renovate (blurred, noisy, compressed faces), rain (removed
-from the whole picture) or raindrops (on the lens or a window, likewise). Faces are looked for, cut out, restored and
-pasted back; with --aligned each picture is itself a face, cropped and aligned. OUT receives restored/NAME.png, of a
-photo also its faces, faces/NAME/0.png (with --save-physics and --sheet more beside it), of a video restored/NAME.mp4
-with its audio, each file whole or not at all, and manifest.jsonl, which says what was restored from what and by which
-model: run again, the command does what is not done yet, and a video goes on where it stopped.
+Each INPUT is a photo, a video, a folder (with its sub-folders) or a pattern such as "in/*.jpg". --task or the model
+selects: faces (in rain), renovate (blurred, noisy, compressed faces), rain (of the whole picture) or raindrops (on the
+lens or a window). The command finds the faces, restores them and pastes them back; with --aligned each picture is one
+cropped and aligned face. OUT receives restored/NAME.png, for a photo also its faces, faces/NAME/0.png (and more with
+--save-physics and --sheet), for a video restored/NAME.mp4 with its audio, and manifest.jsonl. If interrupted, run the
+command again: finished files are skipped, and a half-written file never appears.
 
-The last line printed is one JSON object. Exit codes: 0 every picture is restored; 2 nothing could be done, or no more
-(a wrong option, no such file, a full disk); 3 some pictures failed, as those without a face: each is named with the
-reason on a line of its own, and nothing is written for it; 130 interrupted.
+The last line printed is one JSON object. Exit codes: 0 all pictures are restored; 2 the command stopped (a wrong
+option, no such file, a full disk); 3 some pictures failed, such as those without a face (each with its reason on a
+line); 130 interrupted.
 """
 
 import argparse
@@ -20,7 +19,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from rainrestore.cli.options import fraction, whole_number
+from rainrestore.cli.options import add_checkpoint, add_device, fraction, whole_number
 
 #: Some pictures could not be restored, and the others were.
 EXIT_SOME_FAILED = 3
@@ -33,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-o', '--out', type=Path, required=True, help='folder for the results')
     parser.add_argument(
         '--task', choices=('faces', 'renovate', 'rain', 'raindrops'),
-        help="what to restore, with the task's own model unless --model names one (default: the model's task; "
+        help="what to restore, with the task's own model unless --model is given (default: the model's task; "
         'without --model: faces)',
     )  # fmt: skip
     where = parser.add_mutually_exclusive_group()
@@ -42,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--boxes',
         type=Path,
         metavar='FILE',
-        help='where the faces are: CSV, file,left,top,right,bottom',
+        help='CSV file of the faces: file,left,top,right,bottom',
     )
     where.add_argument(
         '--detector',
@@ -50,26 +49,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='a registered face detector, or a config file (default: MTCNNDetector)',
     )
     parser.add_argument(
-        '--background', choices=('keep', 'derain'), default='keep', help='what to do around the faces (default: keep)'
+        '--background',
+        choices=('keep', 'derain'),
+        default='keep',
+        help='derain: also remove the rain around the faces (default: keep)',
     )
-    parser.add_argument('--model', help='a model of the zoo, or a config with --checkpoint (default: that of the task)')
     parser.add_argument(
-        '--strength', type=fraction, default=1.0, metavar='S', help='how much of the correction, 0..1 (default: 1)'
+        '--model', help='a model of the zoo, or a config with --checkpoint (default: the model of the task)'
+    )
+    parser.add_argument(
+        '--strength', type=fraction, default=1.0, metavar='S', help='share of the correction, 0..1 (default: 1)'
     )
     parser.add_argument(
         '--keep-colour', action=argparse.BooleanOptionalAction, default=None,
-        help="faces keep the photo's colours (default: those over which no veil is estimated)",
+        help="keep the photo's colours in all faces, or in none (default: in faces without a veil)",
     )  # fmt: skip
     parser.add_argument(
         '--preview',
         action='store_true',
-        help='write preview/NAME.png, the faces marked, and restore nothing',
+        help='only write preview/NAME.png with the faces marked',
     )
-    parser.add_argument('--checkpoint', help="other weights than the zoo model's: a .pth or .safetensors file")
-    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
+    add_checkpoint(parser)
+    add_device(parser)
     parser.add_argument(
         '--precision', choices=('float32', 'bfloat16'), default='float32',
-        help='bfloat16: twice as fast on CPUs that compute in it, nearly the same (default: float32)',
+        help='bfloat16 is twice as fast on CPUs with bfloat16 units, with nearly the same result (default: float32)',
     )  # fmt: skip
     parser.add_argument('--batch', type=whole_number, default=16, metavar='N', help='pictures at a time (default: 16)')
     parser.add_argument(
@@ -175,7 +179,7 @@ def run(args: argparse.Namespace) -> int:
                     notes[str(outcome.source)] = outcome.notes
         except KeyboardInterrupt:
             bar.close()
-            print('rainrestore: interrupted; the same command goes on from here', file=sys.stderr)
+            print('rainrestore: interrupted; run the command again to continue', file=sys.stderr)
             return EXIT_INTERRUPTED
     seconds = time.monotonic() - start
     lines = [('note', path, note) for path, kept in notes.items() for note in kept]

@@ -1,16 +1,16 @@
-"""Degrade a folder of faces with heavy rain and keep what made it: I, J, S, T, A, parameters and hashes.
+"""Add heavy rain to a folder of faces, and write I, J, S, T, A, the parameters and hashes.
 
-Written to OUT, one picture a face:
+OUT receives for each face:
 
 - ``I/NAME.png`` the observation and ``J/NAME.png`` the clean small face, 8-bit RGB;
 - ``S/NAME.png`` (rain layer, RGB), ``T/NAME.png`` (transmission, grey), ``A/NAME.png`` (airlight, RGB), 16-bit,
   value / 65535;
-- ``rain.json``: ranges, seed, scale, versions, and for each name its source file, all that was drawn, and the sha256 of
-  the pixels (C order, RGB, 16-bit values little-endian) of the five pictures and of the source (HR);
+- ``rain.json``: ranges, seed, scale, versions, and for each name its source file, the drawn parameters, and the sha256
+  of the pixels (C order, RGB, 16-bit values little-endian) of the five pictures and of the source (HR);
 - ``sheet.png``: the first faces as in the paper's Fig. 5.
 
-A face gets the rain that ``ScaleAwareHeavyRain(seed=SEED)`` gives it in a pipeline: it depends on the file's name
-without suffix and on the seed. OUT appears only when all is written.
+The rain is the same as that of ``ScaleAwareHeavyRain(seed=SEED)`` in a pipeline: it depends on the file's name without
+suffix and on the seed. OUT appears only when all files are written.
 """
 
 from __future__ import annotations
@@ -61,16 +61,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore synthesize``."""
     parser.add_argument('input', metavar='INPUT', type=Path, help='folder of faces, or one picture')
     parser.add_argument('-o', '--out', type=Path, required=True, help='new or empty folder to write to')
-    parser.add_argument('--seed', type=int, default=0, help='a face gets its rain from this and its name (default 0)')
+    parser.add_argument('--seed', type=int, default=0, help='of the rain, with the name of the face (default: 0)')
     parser.add_argument(
         '--rain', choices=sorted(RAIN_RANGES), default='rain_v1', help='named distribution (default rain_v1)'
     )
     parser.add_argument(
         '--set', dest='settings', metavar='NAME=LOW,HIGH', type=_setting, action='append', default=[],
-        help='another range than that of --rain, such as beta=0.5,0.8 or layers=2; may be repeated; fields: '
+        help='change a range of --rain, such as beta=0.5,0.8 or layers=2; may be repeated; fields: '
         + ', '.join(item.name for item in fields(RainRanges)),
     )  # fmt: skip
-    parser.add_argument('--scale', type=whole_number, default=4, help='how much smaller I is than the face (default 4)')
+    parser.add_argument('--scale', type=whole_number, default=4, help='side of the face over side of I (default: 4)')
     parser.add_argument('--limit', type=whole_number, metavar='N', help='only the first N faces by name')
 
 

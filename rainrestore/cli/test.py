@@ -1,6 +1,6 @@
 """Restore the test faces and measure PSNR and SSIM.
 
-CHECKPOINT is a file, a zoo model (rainrestore://NAME), or "none" for a method that learns nothing. OUT receives
+CHECKPOINT is a file, a zoo model (rainrestore://NAME), or "none" for a method without weights. OUT receives
 per_image.csv with the values of each face and sheet.png with the first faces (input, restored, truth, and the predicted
 J, S, T, A and parsing). The last line printed is one JSON object with the means.
 
@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from rainrestore.cli.options import add_cfg_options, add_launcher
+from rainrestore.cli.options import add_cfg_options, add_config, add_data, add_device, add_launcher
 
 #: Label in the table -> suffix of the keys.
 CONVENTIONS = {'RGB, no crop': '', 'RGB, crop 4': '_crop4', 'Y (BT.601), no crop': '_Y',
@@ -25,22 +25,18 @@ CONVENTIONS = {'RGB, no crop': '', 'RGB, crop 4': '_crop4', 'Y (BT.601), no crop
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore test``."""
-    parser.add_argument('config', help='a config file, or the name of one, e.g. fcg_gan_x4')
+    add_config(parser)
     parser.add_argument('checkpoint', help='a .pth or .safetensors file, rainrestore://NAME, or none')
-    parser.add_argument(
-        '--data',
-        metavar='DIR',
-        help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, else the bundled faces)',
-    )
+    add_data(parser)
     parser.add_argument(
         '--out', type=Path, metavar='DIR', help='where the results go (default: work_dirs/<config>/test)'
     )
     parser.add_argument('--split', default='test', help='sub-folder of the faces (default: test)')
-    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
+    add_device(parser)
     parser.add_argument(
         '--pictures', action='store_true', help='also write each restored face to OUT/restored/NAME.png'
     )
-    parser.add_argument('--no-masks', action='store_true', help='the faces have no label maps: mIoU is left out')
+    parser.add_argument('--no-masks', action='store_true', help='do not require label maps; leave out mIoU')
     parser.add_argument('--images', type=int, default=8, help='faces on the sheet (default: 8)')
     add_launcher(parser)
     add_cfg_options(parser)

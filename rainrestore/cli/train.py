@@ -1,28 +1,24 @@
 """Train a model described by a config.
 
-Ctrl-C and SIGTERM save a checkpoint and end the run with exit code 130 or 143; --resume goes on with it, to the same
-weights as if it had not been interrupted.
+Ctrl-C and SIGTERM save a checkpoint and end the run with exit code 130 or 143. --resume continues it, to the same
+weights as without the interruption.
 """
 
 import argparse
 
-from rainrestore.cli.options import add_cfg_options, add_launcher
+from rainrestore.cli.options import add_cfg_options, add_config, add_data, add_launcher
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore train``."""
-    parser.add_argument('config', help='a config file, or the name of one, e.g. fcg_gan_x4')
-    parser.add_argument(
-        '--data',
-        metavar='DIR',
-        help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, else the bundled faces)',
-    )
+    add_config(parser)
+    add_data(parser)
     parser.add_argument(
         '--more-data',
         metavar='DIR',
         action='append',
         default=[],
-        help='a further folder of training faces, with or without masks; may be given again',
+        help='another folder of training faces, with or without masks; may be repeated',
     )
     parser.add_argument('--work-dir', metavar='DIR', help='where logs and checkpoints go (default: work_dirs/<config>)')
     parser.add_argument(
@@ -30,13 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from the newest whole checkpoint of the work dir, or from the given one',
+        help='continue from the newest complete checkpoint of the work dir, or from the given one',
     )
     parser.add_argument(
         '--amp',
         action=argparse.BooleanOptionalAction,
         default=None,
-        help='bfloat16 autocast (default: as the config says)',
+        help='bfloat16 autocast (default: as in the config)',
     )
     add_launcher(parser)
     add_cfg_options(parser, 'changes to the config, e.g. train_cfg.max_iters=20')
@@ -45,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; the work dir holds the log, the TensorBoard events and the checkpoints.
 
-    Returns 0, or 130 after Ctrl-C and 143 after SIGTERM, when the run is saved and ``--resume`` goes on with it.
+    Returns 0, or 130 after Ctrl-C and 143 after SIGTERM, when the run is saved and ``--resume`` continues it.
     """
     from mmengine.dist import is_main_process
 
@@ -81,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             group['enabled'] = args.amp
     with warnings_in_log(), joined(args.launcher, config), held_folder(config.work_dir):
         if args.resume == 'auto':
-            # without a checkpoint to go on from, the run starts as the config says, load_from included
+            # without a checkpoint the run starts as in the config, load_from included
             newest = from_first(newest_checkpoint(config.work_dir) if is_main_process() else None)
             config.resume = newest is not None
             config.load_from = newest or config.get('load_from')

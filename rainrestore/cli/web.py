@@ -1,7 +1,7 @@
-"""Restore pictures, and make rain on clean ones, on a page in the browser.
+"""Restore pictures, and add rain to clean ones, in the browser.
 
-The page is for the user of this computer: it listens at 127.0.0.1, fetches nothing and sends nothing. With another
---host whoever reaches that address can use it, without a password.
+The page is for the user of this computer: it listens at 127.0.0.1, and loads and sends nothing. With another --host,
+anybody who can reach that address can use it, without a password.
 
 Needs Gradio, which `python tools/install.py --web` in a clone of rainrestore installs.
 """
@@ -9,6 +9,7 @@ Needs Gradio, which `python tools/install.py --web` in a clone of rainrestore in
 import argparse
 import sys
 
+from rainrestore.cli.options import add_checkpoint, add_device
 from rainrestore.optional import installer, optional_import
 
 
@@ -19,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--model', default='fcg_gan_x4', help='a model of the zoo, or a config with --checkpoint (default: fcg_gan_x4)'
     )
-    parser.add_argument('--checkpoint', help="other weights than the zoo model's: a .pth or .safetensors file")
-    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
+    add_checkpoint(parser)
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,8 +1,8 @@
 """List, show, download and check the models of the zoo.
 
-The models and their measurements are those of the package's model-index.yml and, if RAINRESTORE_ZOO names a folder that
-rainrestore publish --zoo has made, of its model-index.yml. restore, test, export and web take their names: rainrestore
-restore --model NAME, rainrestore://NAME.
+The models and their results are listed in the package's model-index.yml, and in that of the folder RAINRESTORE_ZOO,
+which rainrestore publish --zoo writes. The other commands take their names: rainrestore restore --model NAME,
+rainrestore://NAME.
 """
 
 import argparse
@@ -18,27 +18,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the commands of ``rainrestore zoo``."""
     commands = parser.add_subparsers(metavar='COMMAND', required=True)
 
-    def command(name: str, run: Callable[[argparse.Namespace], int], said: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=said, description=f'{said[0].upper()}{said[1:]}.')
+    def command(name: str, run: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=summary, description=f'{summary[0].upper()}{summary[1:]}.')
         added.set_defaults(run_zoo=run)
         return added
 
-    command('list', _list, 'the models, their metrics, and whether their files are here')
-    shown = command('show', _show, 'everything that is known about a model')
+    command('list', _list, 'list the models, their results, and the state of their files')
+    shown = command('show', _show, 'show all facts about a model')
     shown.add_argument('name', metavar='NAME', help='a model, such as fcg_gan_x4')
-    for name, run_command, said in (
-        ('download', _download, 'bring files into the cache, to restore without a network later'),
+    for name, run_command, summary in (
+        ('download', _download, 'download files to the cache, for use without a network'),
         (
             'verify',
             _verify,
-            'check the files, measure metrics and dead layers again and compare them; exit code 1 if any differs',
+            'check the files, measure results and dead layers again and compare them; exit code 1 if any differs',
         ),
         ('evaluate', _evaluate, 'measure the metrics and write them into the index'),
         ('audit', _audit, 'measure the contribution of each part of a model and write the findings into the index'),
     ):
-        added = command(name, run_command, said)
+        added = command(name, run_command, summary)
         added.add_argument('names', nargs='*', metavar='NAME', help='models' + ', or references' * (name != 'download'))
-        added.add_argument('--all', action='store_true', help='all that the index has')
+        added.add_argument('--all', action='store_true', help='all models of the index')
         if name != 'download':
             added.add_argument(
                 '--data',
@@ -52,10 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 type=Path,
                 default=Path('work_dirs/zoo'),
                 metavar='DIR',
-                help='where the tests write (default: work_dirs/zoo)',
+                help='folder for the results of the tests (default: work_dirs/zoo)',
             )
     page = command('page', _page, 'write model_zoo.md and its curves from the index')
-    page.add_argument('--check', action='store_true', help='write nothing; exit code 1 if they are not up to date')
+    page.add_argument('--check', action='store_true', help='write nothing; exit code 1 if they are out of date')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -85,7 +85,7 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _in_short(entry: Mapping[str, Any], measurements: Mapping[str, float]) -> str:
-    """What a model of its task is judged by: of restored faces PSNR / SSIM / LPIPS."""
+    """The main metrics of a task: for restored faces PSNR / SSIM / LPIPS."""
     from rainrestore.zoo.measurements import HEADLINES, digits
 
     keys = HEADLINES.get(entry.get('Task', ''), ())

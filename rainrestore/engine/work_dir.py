@@ -24,7 +24,7 @@ _NO_LOCKS = {getattr(errno, name, None) for name in ('ENOLCK', 'ENOTSUP', 'EOPNO
 
 @contextmanager
 def held_folder(folder: Path | str) -> Iterator[None]:
-    """The folder of a run: the first process makes, tests (:func:`writable`) and locks (:func:`locked`) it, others wait.
+    """The folder of a run: the first process makes, tests (:func:`writable`) and locks (:func:`locked`) it.
 
     Raises:
         ConfigError: It cannot be written, or another run holds it; in every process.
