@@ -15,6 +15,7 @@ from rainrestore.cli.main import main
 from rainrestore.engine.config import load_config
 from rainrestore.engine.run_logs import read_run
 from rainrestore.errors import ConfigError
+from rainrestore.optional import optional_import
 from rainrestore.visualization import fed_rows
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -194,6 +195,7 @@ def test_logs_that_are_none_are_named(runs, tmp_path, capsys, monkeypatch):
         with pytest.raises(ConfigError, match=f'bad.json: line {number} is not a JSON object with a step'):
             read_run(tmp_path / 'bad.json')
     monkeypatch.setitem(sys.modules, 'matplotlib.figure', None)
+    optional_import.cache_clear()
     assert 'pip install matplotlib' in fails(capsys, 'analyze_logs', first)
 
 

@@ -1,12 +1,11 @@
 """An audit as a picture."""
 
-import importlib
 from pathlib import Path
 from typing import Any
 
 from rainrestore.audit.ablation import STAND_INS, unit
 from rainrestore.audit.core import Audit
-from rainrestore.errors import ConfigError
+from rainrestore.visualization.panels import panels
 
 #: Column of the parsing -> its label.
 COLUMNS = {'iou': 'parser', 'mean_map': 'mean map of the training masks'}
@@ -24,30 +23,19 @@ def plot_audit(audit: Audit, path: Path | str) -> Path:
         The path.
 
     Raises:
-        ConfigError: matplotlib is not installed, or cannot write this format.
+        MissingPackageError, ConfigError: As for :func:`~rainrestore.visualization.panels.panels`.
     """
-    try:
-        figures = importlib.import_module('matplotlib.figure')
-    except ModuleNotFoundError as error:
-        raise ConfigError('audits are drawn by matplotlib, which is not installed: pip install matplotlib') from error
-    panels = []
+    drawn = []
     if any(slot.gains for slot in audit.slots):
-        panels.append(_draw_gains)
+        drawn.append(_draw_gains)
     if audit.maps is not None and audit.maps.components:
-        panels.append(_draw_parsing)
-    panels.append(_draw_layers)
+        drawn.append(_draw_parsing)
+    drawn.append(_draw_layers)
     path = Path(path)
-    # A figure of its own: pyplot would choose a window system.
-    figure = figures.Figure(figsize=(7, 3 * len(panels)), dpi=120, layout='constrained')
-    figure.suptitle(f'{audit.name}, {audit.faces} faces')
-    for draw, axes in zip(panels, figure.subplots(len(panels), squeeze=False)[:, 0], strict=True):
-        draw(axes, audit)
-        axes.grid(alpha=0.3, axis='y')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        figure.savefig(path)
-    except ValueError as error:
-        raise ConfigError(f'{path}: {error}') from error
+    with panels(path, len(drawn), f'{audit.name}, {audit.faces} faces') as every:
+        for draw, axes in zip(drawn, every, strict=True):
+            draw(axes, audit)
+            axes.grid(alpha=0.3, axis='y')
     return path
 
 

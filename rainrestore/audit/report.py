@@ -1,13 +1,13 @@
 """An audit as text."""
 
 import math
-from collections.abc import Sequence
 
 from rainrestore.audit.ablation import digits, unit
 from rainrestore.audit.core import Audit
 from rainrestore.audit.discriminators import ALL, GENERATOR, LOGGED, PICTURE, DiscriminatorsAudit
 from rainrestore.audit.layers import LayersAudit
 from rainrestore.audit.maps import RAIN_MAPS, MapsAudit
+from rainrestore.tables import table
 
 #: Dead layers that are listed by name; the JSON has all.
 LISTED = 20
@@ -65,7 +65,7 @@ def _slots(audit: Audit) -> str:
     lines = []
     if len(rows) > 1:
         lines = ['Slots: score of the model minus its score with a stand-in for the output of one slot (mean, 95 % '
-                 'interval); positive: the slot helps', *table(rows), '']  # fmt: skip
+                 'interval); positive: the slot helps', table(rows), '']  # fmt: skip
     lines += [f'{slot.slot}: {slot.finding}' for slot in audit.slots if slot.gains]
     for slot in audit.slots:
         if slot.constant:
@@ -93,7 +93,7 @@ def _maps(maps: MapsAudit) -> str:
                 [
                     'Parsing: IoU beside that of the constant mean of the training masks; at full size, beside that of '
                     'the low-resolution truth',
-                    *table(rows),
+                    table(rows),
                     f'{above} of {len(maps.components)} components are above the mean map',
                 ]
             )
@@ -105,7 +105,7 @@ def _maps(maps: MapsAudit) -> str:
             rows.append([f'{RAIN_MAPS[line.name]} ({line.name})', f'{line.mae:.4f}', f'{line.mae_of_mean:.4f}', note])
         sections.append(
             '\n'.join(
-                ['Rain maps: mean absolute error in [0, 1]', *table(rows), ', '.join(_correlations(maps))]
+                ['Rain maps: mean absolute error in [0, 1]', table(rows), ', '.join(_correlations(maps))]
             ).rstrip()
         )
     return '\n\n'.join(sections)
@@ -136,16 +136,10 @@ def _discriminators(found: DiscriminatorsAudit) -> str:
     for name in found.gradient_norms:
         gradients.append([name, *(f'{shares[target][name]:.1e}' for target in targets)])
     return '\n'.join(
-        ['Discriminators, in training mode', *table(rows), '', 'Shares of the gradient norm, on one batch',
-         *table(gradients)]
+        ['Discriminators, in training mode', table(rows), '', 'Shares of the gradient norm, on one batch',
+         table(gradients)]
     )  # fmt: skip
 
 
 def _number(value: float) -> str:
     return '-' if math.isnan(value) else f'{value:.3f}'
-
-
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of columns of equal width."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ['  '.join(f'{cell:{width}}' for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -21,6 +21,7 @@ from typing import Literal
 from rainrestore import compat
 from rainrestore.errors import RainRestoreError
 from rainrestore.files import sha256_of
+from rainrestore.tables import table
 
 PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLER = PACKAGE.parent / 'tools' / 'install.py'
@@ -79,8 +80,7 @@ def run(args: argparse.Namespace) -> int:
 def report(checks: Iterable[Check]) -> str:
     """The table, with each correcting command once at its end."""
     checks = list(checks)
-    width = max(len(check.name) for check in checks)
-    lines = [f'{check.state:<8} {check.name:<{width}}  {check.detail}' for check in checks]
+    lines = [table([(check.state, check.name, check.detail) for check in checks])]
     mends = dict.fromkeys(check.mend for check in checks if check.mend)
     if mends:
         lines += ['', 'To mend this:', *(f'  {mend}' for mend in mends)]

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rainrestore.tables import table
+
 MEGABYTE = 1e6
 
 
@@ -80,7 +82,7 @@ def _list(args: argparse.Namespace) -> int:
                 file_state(entry),
             ]
         )
-    _print_table(rows)
+    print(table(rows))
     return 0
 
 
@@ -207,7 +209,7 @@ def _verify(args: argparse.Namespace) -> int:
             audits[name] = list_findings(measure_audit(entry, data[PORTRAITS], cheap=True))
             if audits[name][LAYERS] != stated_audit(entry).get(LAYERS, audits[name][LAYERS]):
                 differing.append(f'{name} audit')
-    _print_table(rows)
+    print(table(rows))
     for name, findings in audits.items():
         print('\n'.join(f'{name} {part}: {finding}' for part, finding in findings.items()))
     print('allowed: ' + ', '.join(f'{key} {value:g}' for key, value in TOLERANCE.items()))
@@ -294,9 +296,3 @@ def _chosen(args: argparse.Namespace, every: list[str]) -> list[str]:
     if bool(args.names) == args.all:
         raise ConfigError('give names, or --all')
     return every if args.all else args.names
-
-
-def _print_table(rows: list[list[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    for row in rows:
-        print('  '.join([*(f'{cell:{width}}' for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip())

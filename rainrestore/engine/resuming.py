@@ -391,9 +391,7 @@ def apply_schedules(checkpoint: dict[str, Any], runner: Runner) -> list[str]:
 
     :func:`replay` then steps them to the iteration.
     """
-    own = _named_schedules(runner.param_schedulers)
-    held = checkpoint.get('param_schedulers')
-    stored = _named_states(held) if isinstance(held, (list, dict)) else {}
+    own, stored = _named(runner.param_schedulers), _named(checkpoint.get('param_schedulers'))
     changes = [f'{name} is new' for name in own if name not in stored]
     changes += [f'{name} is gone' for name in stored if name not in own]
     for name, scheduler in own.items():
@@ -414,25 +412,15 @@ def apply_schedules(checkpoint: dict[str, Any], runner: Runner) -> list[str]:
     return changes
 
 
-def _named_schedules(schedulers: Any) -> dict[str, _ParamScheduler]:
-    if isinstance(schedulers, dict):
-        return {
-            f'param_scheduler {name}.{number}': one
-            for name, part in schedulers.items()
-            for number, one in enumerate(part)
-        }
-    return {f'param_scheduler {number}': one for number, one in enumerate(schedulers or ())}
-
-
-def _named_states(states: list[Any] | dict[str, Any]) -> dict[str, Any]:
-    if isinstance(states, dict):
-        return {
-            f'param_scheduler {name}.{number}': one
-            for name, part in states.items()
-            if isinstance(part, list)
-            for number, one in enumerate(part)
-        }
-    return {f'param_scheduler {number}': one for number, one in enumerate(states)}
+def _named(schedules: Any) -> dict[str, Any]:
+    """The schedules of a run, or their stored states, by name; those of an optimiser, or of several by name."""
+    parts = schedules if isinstance(schedules, dict) else {'': schedules}
+    return {
+        f'param_scheduler {name}{"." * bool(name)}{number}': one
+        for name, part in parts.items()
+        if isinstance(part, list)
+        for number, one in enumerate(part)
+    }
 
 
 def _schedule_differences(stored: Any, scheduler: _ParamScheduler) -> list[str]:
@@ -465,8 +453,9 @@ def replay(runner: Runner) -> None:
 
     A schedule that depends on validations starts anew.
     """
-    schedulers = list(_named_schedules(runner.param_schedulers).values())
-    steps = [one for one in schedulers if not isinstance(one, ReduceOnPlateauParamScheduler)]
+    steps = [
+        one for one in _named(runner.param_schedulers).values() if not isinstance(one, ReduceOnPlateauParamScheduler)
+    ]
     with warnings.catch_warnings():
         # No optimiser steps between these.
         warnings.simplefilter('ignore')

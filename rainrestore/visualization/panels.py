@@ -1,0 +1,35 @@
+"""Plots of several panels, drawn by matplotlib without a window."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rainrestore.errors import ConfigError
+from rainrestore.optional import optional_import
+
+
+@contextmanager
+def panels(path: Path, count: int, title: str = '', share_x: bool = False) -> Iterator[list[Any]]:
+    """``count`` matplotlib axes below each other; the picture is written when the block ends.
+
+    Args:
+        path: The picture; its suffix chooses the format. Folders are made.
+        count: Number of panels.
+        title: Above the panels.
+        share_x: Whether all panels have the same x axis.
+
+    Raises:
+        MissingPackageError: matplotlib is not installed.
+        ConfigError: matplotlib cannot write this format.
+    """
+    # pyplot would choose a window system
+    figures = optional_import('matplotlib.figure', 'a plot', 'pip install matplotlib')
+    figure = figures.Figure(figsize=(7, 3 * count), dpi=120, layout='constrained')
+    figure.suptitle(title)
+    yield list(figure.subplots(count, squeeze=False, sharex=share_x)[:, 0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        figure.savefig(path)
+    except ValueError as error:
+        raise ConfigError(f'{path}: {error}') from error
