@@ -140,7 +140,7 @@ def unwrapped(checkpoint: Any, source: object) -> dict[str, Any]:
     torch's wrappers put before every name, are taken off.
 
     Args:
-        checkpoint: What a file holds.
+        checkpoint: The content of a file.
         source: Where it is from, for messages.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What the OpenMMLab stack needs on today's torch and numpy: the only file that knows about upstream breakage.
+"""Corrections of the OpenMMLab stack for current torch and numpy; all of them are in this file.
 
 ``import rainrestore`` calls :func:`apply`, which registers import hooks and imports nothing. Each patch runs just
 before the module that needs it is imported for the first time, and does nothing where the breakage is absent. In a
@@ -135,7 +135,7 @@ def mmengine_checkpoint_types() -> None:
 
 @cache
 def checkpoint_types() -> list[Any]:
-    """What a checkpoint may hold beside tensors and plain Python values: mmengine's logged values, and numpy's arrays.
+    """Types that a checkpoint may contain beside tensors and plain Python values: mmengine's log values, numpy arrays.
 
     For ``torch.serialization``. The fork of mmengine allows all of ``getattr``, and through it a file reaches any code.
     """

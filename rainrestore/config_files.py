@@ -12,12 +12,12 @@ from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.suggest import did_you_mean
 
 PACKAGE = Path(__file__).resolve().parent
-#: What a config, which is Python, raises when it is read.
+#: Errors of a config, which is Python, when it is read.
 _FAULTS_OF_A_FILE = (
     *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError),
     *(SyntaxError, TypeError, ValueError),
 )
-#: What mmengine's Runner puts behind the stem of the config in the name of a run.
+#: The suffix that mmengine's Runner adds to the stem of the config in the name of a run.
 _STARTED = re.compile(r'_?\d{8}_\d{6}$')
 
 #: Path below configs/ before the configs were grouped by method -> path now; both without .py. Configs that kept their

@@ -1,4 +1,4 @@
-"""The errors that a person can cause and mend: a wrong path, a damaged file, a name that does not exist.
+"""Errors of the input: a wrong path, a damaged file, a name that does not exist.
 
 The command line turns any of them into one line and exit code 2; every other exception is a defect of the program and
 keeps its traceback.
@@ -8,7 +8,7 @@ import os
 
 
 class RainRestoreError(Exception):
-    """Base of every error of this package whose message says what was wrong and what to do about it."""
+    """Base of all errors of this package whose message states the problem and the remedy."""
 
 
 class ConfigError(RainRestoreError):
@@ -28,7 +28,7 @@ class MissingPackageError(RainRestoreError):
 
 
 class DatasetError(RainRestoreError, ValueError):
-    """A data set that cannot be used as it is; the message names the folder or file and says what to do."""
+    """A data set that cannot be used; the message names the folder or file and the remedy."""
 
 
 class NamedError(RainRestoreError, ValueError):
@@ -36,7 +36,7 @@ class NamedError(RainRestoreError, ValueError):
 
     Attributes:
         name: The name of the picture or the path of the file.
-        reason: What is wrong, and what to do about it.
+        reason: The problem and the remedy.
     """
 
     def __init__(self, name: str | os.PathLike[str], reason: str) -> None:

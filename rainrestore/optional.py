@@ -18,12 +18,12 @@ def installer(*options: str) -> str:
 
 @cache
 def optional_import(module: str, need: str, command: str | None = None) -> ModuleType:
-    """Import ``module`` on the stack as :mod:`rainrestore.compat` mends it.
+    """Import ``module`` with the corrections of :mod:`rainrestore.compat`.
 
     Args:
         module: Full name, such as ``'mmagic.structures'``.
         need: The feature that needs it, the subject of the error message.
-        command: What installs it; None for :func:`installer`.
+        command: Command that installs it; None for :func:`installer`.
 
     Raises:
         MissingPackageError: It, or a package that it imports, is not installed.
@@ -33,7 +33,7 @@ def optional_import(module: str, need: str, command: str | None = None) -> Modul
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             f'{need} needs {module.partition(".")[0]}, and {error.name} is not installed: {command or installer()} '
-            '(rainrestore doctor says what else is missing)'
+            '(rainrestore doctor lists all missing packages)'
         ) from error
 
 

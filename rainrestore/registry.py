@@ -101,5 +101,5 @@ LOG_PROCESSORS = _child(_root.LOG_PROCESSORS, 'engine')
 MODEL_WRAPPERS = _child(_root.MODEL_WRAPPERS, 'engine')
 WEIGHT_INITIALIZERS = _child(_root.WEIGHT_INITIALIZERS, 'models')
 STRATEGIES = _child(_root.STRATEGIES, 'engine')
-#: What finds faces in photos. mmengine has no registry of this kind.
+#: Face detectors. mmengine has no registry of this kind.
 FACE_DETECTORS = _root.Registry('face detector', scope=SCOPE, locations=['rainrestore.faces'])

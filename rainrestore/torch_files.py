@@ -14,7 +14,7 @@ import torch
 from rainrestore import compat
 from rainrestore.errors import CheckpointError
 
-# What zipfile and torch's unpickler, which is written in Python, raise on damaged archives.
+# Errors of zipfile and torch's unpickler for damaged archives.
 _READ_ERRORS = (
     *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, TypeError),
     *(LookupError, AttributeError, AssertionError, OverflowError, MemoryError, struct.error),

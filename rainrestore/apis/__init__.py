@@ -1,4 +1,4 @@
-"""What a program calls: restore a picture, a list, a folder; files to files. Above the engine."""
+"""The Python interface: restore a picture, a list, a folder, files. Above the engine."""
 
 from rainrestore.apis.derain import derain
 from rainrestore.apis.files import FileOutcome, FilePlan, PictureRestorer, PictureResult, plan_files, restore_files

@@ -18,7 +18,7 @@ def ahead(source: Iterable[T], size: int) -> Generator[T, None, None]:
     closes ``source``.
 
     Args:
-        source: What to iterate in the thread.
+        source: The items to produce in the thread.
         size: How many items wait at most; one more is in the making.
     """
     made: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(size)

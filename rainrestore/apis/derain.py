@@ -40,7 +40,7 @@ def derain(restorer: RainRemoval, photo: np.ndarray) -> np.ndarray | None:
     their J and T are blended. (On generated scenes of 320x240 J is 1 to 3 dB nearer to the truth this way than from the
     photo as one picture, while the physics inverted with the blended S, T and A is 1 to 2 dB farther.)
 
-    A photo of more than 2 million pixels is brought down first. What that takes away is added to the enlarged J,
+    A photo of more than 2 million pixels is reduced first. The lost detail is added to the enlarged J,
     divided by T: the detail of J + S, as T and A are smooth.
 
     Args:

@@ -1,4 +1,4 @@
-"""Files to files: restore pictures into a folder, whole or not at all, and go on where the last run stopped."""
+"""Restore files to a folder atomically, and skip files that an earlier run has finished."""
 
 import errno
 import glob
@@ -29,7 +29,7 @@ FACES = 'faces'
 PREVIEW = 'preview'
 SHEETS = 'sheets'
 PHYSICS = ('J', 'S', 'T', 'A')
-#: What is done of a clip that is not.
+#: The finished parts of an unfinished clip.
 PARTS = '.parts'
 MANIFEST = 'manifest.jsonl'
 #: Values of the pictures that wait for the network together, at most: photos of a phone are large.
@@ -39,18 +39,18 @@ HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class PictureResult(Protocol):
-    """What becomes of one picture: a :class:`~rainrestore.apis.Restoration`, or that of a whole photo."""
+    """The result of one picture: a :class:`~rainrestore.apis.Restoration`, or that of a whole photo."""
 
     def files(self, kind: str) -> dict[str, np.ndarray | None]:
-        """What follows the picture's name -> its pixels, or None for what is not predicted; as ``Restoration``'s."""
+        """Suffix of the picture's name -> pixels, or None if the model does not predict them; as in ``Restoration``."""
 
     def record(self) -> dict[str, Any]:
-        """What the manifest says of it beside the files, JSON-able; ``notes`` are shown, ``faces`` counted, and
-        ``found`` is the number of faces in the photo."""
+        """Further values for the manifest, JSON-able; ``notes`` are shown, ``faces`` counted, and ``found`` is the
+        number of faces in the photo."""
 
 
 class PictureRestorer(Protocol):
-    """What restores the pictures of files: a :class:`~rainrestore.apis.Restorer`, or whatever finds the faces first."""
+    """A :class:`~rainrestore.apis.Restorer`, or one that finds the faces first."""
 
     fingerprint: str
 
@@ -64,12 +64,12 @@ class PictureRestorer(Protocol):
 
 @dataclass(frozen=True)
 class FilePlan:
-    """What is to be restored to where.
+    """The pictures to restore and the paths of their results.
 
     Attributes:
         out: the folder for the results.
         sources: path below ``out/restored`` -> the picture.
-        unlisted: folder or file that cannot be looked into -> why.
+        unlisted: Folder or file that cannot be read -> reason.
         others: Files of the folders that are neither pictures nor clips.
     """
 
@@ -96,7 +96,7 @@ class _Read:
 
 @dataclass(frozen=True)
 class _Results:
-    """Where results go, of which kinds, and what must not be written over: device and inode of each input."""
+    """The folder and kinds of the results, and device and inode of the inputs, which must not be overwritten."""
 
     out: Path
     kinds: Sequence[str]
@@ -105,9 +105,9 @@ class _Results:
 
 @dataclass(frozen=True)
 class FileOutcome:
-    """What became of one picture; ``reason`` says why it failed, ``notes`` what to know of a result.
+    """The outcome of one picture: ``reason`` of a failure, ``notes`` on the result.
 
-    ``faces``: how many were restored, now. ``found``: how many the photo shows, None for what is no photo.
+    ``faces``: number of faces restored now. ``found``: number of faces in the photo, None if it is no photo.
     """
 
     source: Path
@@ -121,10 +121,10 @@ class FileOutcome:
 def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = False) -> FilePlan:
     """Find the pictures, and with ``videos`` the clips, and give each its name.
 
-    A folder stands for all pictures in it and in its sub-folders (by suffix, by content if that tells nothing; hidden
+    A folder means all pictures in it and in its sub-folders (recognised by suffix or content; hidden
     ones and linked sub-folders are left out, and so is ``out``); a name with ``*``, ``?`` or ``[`` that is no file, for
     what it matches. ``DIR/a.jpg`` becomes ``a.png`` in the same place below ``out/restored`` as it has below the folder
-    that all inputs share, or ``a.jpg.png`` where ``a.png`` would stand for more than one; ``a.webm`` becomes ``a.mkv``.
+    that all inputs share, or ``a.jpg.png`` where ``a.png`` would be the name of several; ``a.webm`` becomes ``a.mkv``.
 
     Raises:
         ConfigError: an input that does not exist, no picture at all, ``out`` is a file or looks like one, or a result
@@ -172,7 +172,7 @@ def restore_files(
     sheets: bool = False,
     on_frame: Callable[[int, int], object] | None = None,
 ) -> Iterator[FileOutcome]:
-    """Restore what is not done, and say of each picture what became of it.
+    """Restore the pictures that are not finished, and yield the outcome of each.
 
     Below ``plan.out``, each for a picture NAME: ``restored/NAME.png``; with ``physics`` ``J/NAME.png`` (8 bits),
     ``S/``, ``T/`` and ``A/`` (16 bits, value / 65535); with ``sheets`` ``sheets/NAME.png``, a row of input, face and
@@ -189,7 +189,7 @@ def restore_files(
     all are there; of it there is ``restored`` only. ``on_frame`` is that function's ``progress``.
 
     Raises:
-        ConfigError: the folder cannot be written: it is read-only, or the disk is full. What is written stays done.
+        ConfigError: The folder cannot be written: it is read-only, or the disk is full. Finished files stay.
     """
     kinds = (*kinds, *(PHYSICS if physics else ()), *((SHEETS,) if sheets else ()))
     inputs = frozenset(identity for source in plan.sources.values() if (identity := _identity(source)))
@@ -268,7 +268,7 @@ def _restore_clip(
         _check_target(results, target)
         _check_target(results, parts)
         result = restore_video(restorer, read.source, results.out / target, work=results.out / parts, progress=on_frame)
-        with suppress(OSError):  # what is not empty stays
+        with suppress(OSError):  # folders that are not empty stay
             os.removedirs((results.out / parts).parent)
         digest = sha256_of(results.out / target)
         _vouch(log, read, restorer, (RESTORED,), {target: digest}, result.record())
@@ -291,7 +291,7 @@ def _vouch(
     written: Mapping[str, str | None],
     record: Mapping[str, Any],
 ) -> None:
-    """Write the line that says that this is done."""
+    """Write the line of a finished picture."""
     line = {'name': read.name, 'source': str(read.source), 'source_sha256': read.digest, 'kinds': kinds,
             'sha256': written, 'model': restorer.fingerprint, **record}  # fmt: skip
     log.write(json.dumps(line) + '\n')
@@ -303,7 +303,7 @@ def _expanded(inputs: Sequence[str | Path]) -> Iterator[Path]:
         if os.path.lexists(name):
             yield Path(name)
             continue
-        # A shell that finds no match, or none at all, leaves the pattern to the program.
+        # A shell without a match leaves the pattern to the program.
         matches = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []
         if not matches:
             raise ConfigError(f'{name}: no such file or folder')
@@ -381,7 +381,7 @@ def _read_manifest(path: Path) -> dict[str, dict[str, Any]]:
 def _is_done(
     entry: Mapping[str, Any] | None, out: Path, kinds: Sequence[str], source_digest: str, fingerprint: str
 ) -> bool:
-    """Whether the line says, and rightly, that this picture as it is now was restored by this model."""
+    """Whether the line is of the present picture, model and results."""
     if entry is None or entry.get('source_sha256') != source_digest or entry.get('model') != fingerprint:
         return False
     if not (isinstance(entry.get('kinds'), list) and set(kinds) <= set(map(str, entry['kinds']))):
@@ -465,6 +465,5 @@ def _defect(source: Path, error: Exception) -> str:
 
 def _unwritable(out: Path, error: OSError) -> ConfigError:
     return ConfigError(
-        f'{out}: cannot be written ({error.strerror or error}); what is restored stays, and the same command goes on '
-        'from there'
+        f'{out}: cannot be written ({error.strerror or error}); finished files stay: run the command again to continue'
     )

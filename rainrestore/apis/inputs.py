@@ -15,7 +15,7 @@ from rainrestore.image_io import IMAGE_SUFFIXES, read_image, to_rgb
 #: One picture.
 Picture: TypeAlias = str | os.PathLike[str] | np.ndarray | Tensor | Image.Image
 
-#: What resampling leaves beyond [0, 1] in floating point; it is clipped.
+#: Tolerance for floating-point values beyond [0, 1] after resampling; they are clipped.
 ROUNDING = 1e-3
 
 
@@ -44,7 +44,7 @@ def to_picture(item: Picture, name: str = 'the picture') -> np.ndarray:
     Args:
         item: a file; a Pillow picture of any mode; H x W x 3 array or (3, h, w) tensor, RGB, uint8 or floating point in
             [0, 1].
-        name: what an error calls it, unless it is a file.
+        name: Its name in errors, unless it is a file.
 
     Returns:
         H x W x 3 uint8, or float32 in [0, 1].
@@ -78,7 +78,7 @@ def to_picture(item: Picture, name: str = 'the picture') -> np.ndarray:
 
 
 def named(items: Sequence[Any], single: bool = False) -> list[str]:
-    """What errors call the pictures: a file by its path, any other by its place unless it is the only one."""
+    """The names of the pictures in errors: the path of a file, else the position unless there is only one."""
     return [
         str(item) if isinstance(item, (str, os.PathLike)) else 'the picture' if single else f'item {place}'
         for place, item in enumerate(items)

@@ -1,4 +1,4 @@
-"""Which files are pictures and which are clips: by suffix, and by content where the suffix tells nothing."""
+"""Recognise pictures and clips by their suffix, or by their content if the suffix is another."""
 
 import os
 import re
@@ -38,7 +38,7 @@ _CLIP = re.compile(
 
 
 def kind_of(path: Path) -> Kind | None:
-    """Whether a file is a picture or a clip; None if neither its suffix nor its content tells."""
+    """Whether a file is a picture or a clip; None if it is neither by suffix nor by content."""
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return 'picture'
@@ -77,7 +77,7 @@ def find_inputs(
 
 
 def _head(path: Path) -> bytes:
-    """The first bytes; none of what is no file, or cannot be read."""
+    """The first bytes; empty if it is no file or cannot be read."""
     try:
         if not path.is_file():
             return b''

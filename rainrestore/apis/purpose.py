@@ -1,4 +1,4 @@
-"""What a model is for: its task, and the size of the pictures that it was trained on."""
+"""The purpose of a model: its task, and the size of its training pictures."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ class Task:
     """A kind of restoration.
 
     Attributes:
-        help: What it does, for a person.
+        help: Description for users.
         model: The model of the zoo that does it by default.
         finds_faces: Whether it works on faces, which are first to be found in a photo; otherwise on the whole picture.
     """
@@ -35,7 +35,7 @@ TASKS = {
 
 @dataclass(frozen=True)
 class Purpose:
-    """What the key ``restoration = dict(task=..., size=...)`` of a config says.
+    """The key ``restoration = dict(task=..., size=...)`` of a config.
 
     Attributes:
         task: One of :data:`TASKS`.

@@ -36,7 +36,7 @@ SMALLEST_SIDE = 8
 #: Side of the tiles of a whole picture, and by how much they overlap.
 TILE = 512
 OVERLAP = 64
-#: What goes through the network at a time, in pixels of I: more would need gigabytes.
+#: Pixels of I in one batch: more would need gigabytes.
 MAX_PIXELS = TILE**2
 
 Precision = Literal['float32', 'bfloat16']
@@ -44,7 +44,7 @@ Precision = Literal['float32', 'bfloat16']
 
 @dataclass(frozen=True, eq=False)
 class Restoration:
-    """A restored face and what the network made of the rain (paper eq. 2); None for what the network does not predict.
+    """A restored face and the estimated rain (paper eq. 2); None for maps that the network does not predict.
 
     All but ``face`` are float32 in [0, 1], at the size h x w of ``I``.
 
@@ -80,7 +80,7 @@ class Restoration:
         return sample_pictures(torch.from_numpy(self.I.transpose(2, 0, 1)), {'output': self.output()})
 
     def files(self, kind: str) -> dict[str, np.ndarray | None]:
-        """What a folder of results keeps of one kind: what follows the picture's name -> pixels, as a PNG has them.
+        """The files of one kind: suffix of the picture's name -> pixels, as in the PNG.
 
         ``restored``: the face; ``J``: 8 bits; ``S``, ``T``, ``A``: 16 bits, value / 65535; ``sheets``: a row of
         pictures. None for what the network does not predict.
@@ -98,7 +98,7 @@ class Restoration:
         return {'': quantise(values) if kind == 'J' else sixteen_bit(values)}
 
     def record(self) -> dict[str, Any]:
-        """What a manifest keeps beside the files: nothing."""
+        """Further values for the manifest: none."""
         return {}
 
 
@@ -128,7 +128,7 @@ class Restorer:
     values by 0.6 of 255 in the mean and by 5 at most; that brightens them by 0.4 of 255, and happens to raise the PSNR
     by 0.03 dB.
 
-    Calls from several threads at once are safe and give what they give one after the other.
+    Calls from several threads are safe; the results do not depend on the order.
 
     Args:
         model: a name in the zoo, with or without ``rainrestore://``; or a config, a ``.py`` file or mmengine's Config.
@@ -146,7 +146,7 @@ class Restorer:
         scale: how many times larger than its input the result is.
         known_transmission: the largest T that the network was trained on.
         predicts: the maps that the network predicts, by the names of :class:`Restoration`'s fields.
-        model: the network, without what only training needs, and folded (:mod:`rainrestore.models.folding`).
+        model: The network without discriminators and losses, folded (:mod:`rainrestore.models.folding`).
         config: its config.
         fingerprint: SHA-256 over weights, config of the network, precision, resizing and version of this package: what
             the same fingerprint restored is the same (but for the last grey level, between devices).
@@ -229,7 +229,7 @@ class Restorer:
 
         Raises:
             ImageFileError: a file cannot be read.
-            PictureError: what is given is no picture, or too small or too large to restore.
+            PictureError: An item is no picture, or too small or too large to restore.
         """
         items, single = split(source)
         results: list[Any] = self.restore(items, named(items, single))
@@ -240,7 +240,7 @@ class Restorer:
     def restore(self, pictures: Sequence[Picture], names: Sequence[str] | None = None) -> list[Restoration]:
         """Restore each of a list of pictures, with all that the network predicts; as ``self(pictures, maps=True)``.
 
-        ``names`` are what errors call them.
+        ``names`` are used in errors.
         """
         names = named(pictures) if names is None else names
         # One after the other, and each brought down at once: a folder of photos need not fit into the memory.
@@ -269,7 +269,7 @@ class Restorer:
         return picture.astype(np.float32) / np.float32(255) if picture.dtype == np.uint8 else picture
 
     def restore_prepared(self, prepared: Sequence[np.ndarray], names: Sequence[str]) -> list[Restoration]:
-        """Restore what :meth:`prepare` returned; faces of equal sizes go through the network together.
+        """Restore the result of :meth:`prepare`; faces of equal sizes go through the network together.
 
         Raises:
             PictureError: the network's picture has values that are not numbers.
@@ -363,7 +363,7 @@ class Restorer:
 
 
 def find_model(model: str | Path | Config, checkpoint: str | Path | None) -> tuple[Config, str, str | Path | None]:
-    """The config, what to call the model, and where its weights are."""
+    """The config, the name of the model for messages, and its weights."""
     if isinstance(model, Config):
         return model, str(model.filename or 'the network'), checkpoint
     if isinstance(model, Path) or model.endswith('.py'):

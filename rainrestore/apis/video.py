@@ -64,13 +64,13 @@ class VideoSettings:
 
 @dataclass(frozen=True)
 class VideoResult:
-    """What became of a clip.
+    """The outcome of a clip.
 
     Attributes:
         frames: how many it has.
         faces: how many were restored, over all frames.
         without: how many frames show none.
-        notes: what to know of it, in words.
+        notes: Notes on the result, in words.
     """
 
     frames: int
@@ -79,7 +79,7 @@ class VideoResult:
     notes: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """What a manifest keeps beside the file, JSON-able."""
+        """Further values for the manifest, JSON-able."""
         return {**vars(self), 'notes': list(self.notes)}
 
 
@@ -92,7 +92,7 @@ class FollowedFrame:
         photo: Its pixels, stretched to square ones if they are not.
         clear: The photo without rain, where that is to be the background.
         faces: Of the photo.
-        numbers: What tells each face from the others of the clip.
+        numbers: An identifier of each face in the clip.
         seconds: Since the frame before.
     """
 
@@ -223,7 +223,7 @@ class FrameRestorer:
         }  # fmt: skip
 
     def restore_state(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`state` gave."""
+        """Continue from a :meth:`state`."""
         self.tracker.restore_state(state['tracks'])
         self.average.restore_state(state['averages'])
         self.time, self.searched = state['time'], state['searched']
@@ -247,7 +247,7 @@ def restore_video(
     with the same clip, model and settings, it goes on after the last whole part, and the result is the same.
 
     Args:
-        photos: what finds and restores faces; its ``boxes`` hold for every frame of the clip.
+        photos: Finds and restores faces; its ``boxes`` hold for every frame of the clip.
         source: any video that FFmpeg reads; its first video stream, and all of its audio, which is copied.
         target: ``.mp4``, ``.mov`` or ``.mkv``; H.264.
         settings: see :class:`VideoSettings`.
@@ -419,7 +419,7 @@ class _Parts:
         return self.folder / f'{number:06d}.mp4'
 
     def _entry(self, number: int) -> dict[str, Any] | None:
-        """What vouches for a part, if it does."""
+        """The record of a finished part, if there is one."""
         file = self._file(number)
         try:
             entry = json.loads(file.with_suffix('.json').read_text(encoding='utf-8'))

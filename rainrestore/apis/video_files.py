@@ -23,7 +23,7 @@ from rainrestore.optional import optional_import
 INSTALL = 'pip install av'
 #: Beyond this nothing is decoded, as of pictures.
 MAX_PIXELS = 89_000_000
-#: H.264 that hardly differs from what it is given. No B-frames: then packets come in the order of the frames.
+#: H.264 of high quality. No B-frames: then packets come in the order of the frames.
 CODEC = 'libx264'
 OPTIONS = {'crf': '16', 'preset': 'medium', 'bf': '0'}
 #: FFmpeg's number of a colour space -> that of its scaler's matrix. Others are stored as BT.709.
@@ -79,7 +79,7 @@ class VideoReader:
     """The frames of a file's first video stream; used in a ``with``.
 
     A damaged place does not end the reading: the frames that can be decoded are given, and :meth:`notes` says how many
-    are missing. FFmpeg tells damage by broken syntax; codecs keep no checksum of the pictures.
+    are missing. FFmpeg detects damage by broken syntax; codecs keep no checksum of the pictures.
 
     Attributes:
         format: How the frames are stored; its ``aspect`` is known after the first frame.
@@ -208,7 +208,7 @@ class VideoReader:
         return pixels if pixels.shape[:2] == self._size else _fitted(pixels, *self._size)
 
     def notes(self) -> tuple[str, ...]:
-        """What became of damage and of changes of the size, in words; complete after :meth:`read`."""
+        """Notes on damage and changes of the size; complete after :meth:`read`."""
         notes = []
         missing = max(self._packets, self.frames) - self.decoded
         gaps = self._gaps if self._steps > REGULAR * (self.decoded - 1) else 0
@@ -288,7 +288,7 @@ def join_parts(
     Args:
         parts: files of :func:`write_part` with the times of their frames, ascending, in units of ``style``.
         source: where the other streams are.
-        target: what to write: ``.mp4``, ``.mov`` or ``.mkv``.
+        target: File to write: ``.mp4``, ``.mov`` or ``.mkv``.
         style: as the parts were written.
 
     Returns:

@@ -6,7 +6,7 @@ from typing import Any
 
 #: Suffix of a result -> FFmpeg's name of the container, and the codec of sound that the container refuses as it is.
 CONTAINERS = {'.mp4': ('mp4', 'aac'), '.mov': ('mov', 'aac'), '.mkv': ('matroska', 'flac')}
-#: What a stream of another file tells of itself that is kept.
+#: Metadata of a stream that is kept.
 KEPT_TAGS = ('language', 'title')
 
 
@@ -90,7 +90,7 @@ class OtherStreams:
 
 
 class _Copied:
-    """A stream whose packets go on as they are."""
+    """A stream of which the packets are copied."""
 
     def __init__(self, stream: Any, name: str) -> None:
         self.stream, self.name, self.lost = stream, name, 0

@@ -130,7 +130,7 @@ class _OutputStatistics:
 
 
 def _over_faces(values: Tensor, count: int) -> Tensor:
-    """The sum over the faces; what has no sample for each face counts as the same for all."""
+    """The sum over the faces; an output without a sample for each face counts as equal for all."""
     per_face = values.dim() > 0 and len(values) == count
     return values.sum(0, keepdim=True) if per_face else values * count
 

@@ -107,7 +107,7 @@ def cheap_audit(
 ) -> Audit:
     """The part of :func:`audit` that restores each face once or twice: dead layers, constant outputs, the maps.
 
-    Takes and raises what :func:`audit` does; its slots have no gains.
+    Same arguments and errors as :func:`audit`; its slots have no gains.
     """
     return _audit(config, checkpoint, name, data_root, faces, device, ablate=False)
 

@@ -22,7 +22,7 @@ class TestFaces:
 
     Args:
         dataset: Gives ``dict(inputs, data_samples)``, as a test's data set does.
-        faces: Take the first so many; None for all.
+        faces: Number of faces, the first ones; None for all.
 
     Raises:
         ConfigError: Fewer than two faces, or pictures of different sizes.
@@ -44,7 +44,7 @@ class TestFaces:
         return len(self.items)
 
     def batches(self, shift: int = 0) -> Iterator[dict[str, Any]]:
-        """Batches of at most 16 faces in order; with ``shift``, each face is the one so many places further (cyclic).
+        """Batches of at most 16 faces in order; each face is the one ``shift`` places further (cyclic).
 
         With a shift of 1 no face is at its own place: a derangement.
         """

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from rainrestore.checkpoints import is_training_only
 from rainrestore.models.inspection import map_tensors, slot_modules
 
-#: Runs the restorer on some faces and returns what it predicts.
+#: Runs the restorer on some faces and returns its predictions.
 Run = Callable[[], Any]
 
 
 def find_slots(model: nn.Module, run: Run) -> dict[str, nn.Module]:
     """The slots of :func:`rainrestore.models.inspection.slot_modules` that a restoration calls, in their order.
 
-    What restores nothing, such as a discriminator, is not called and so no slot.
+    A discriminator is not called, and so is no slot.
 
     Args:
         model: A restorer.
@@ -53,7 +53,7 @@ def replaced(module: nn.Module, outputs: Sequence[Any]) -> Iterator[None]:
     remaining = iter(outputs)
 
     def give(module: nn.Module, given: Any, output: Any) -> Any:
-        # A tensor of its own: what follows may work in place.
+        # A copy, because later modules may work in place.
         return map_tensors(lambda own, other: torch.empty_like(own).copy_(other), output, next(remaining))
 
     with module.register_forward_hook(give):

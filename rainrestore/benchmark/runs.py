@@ -297,7 +297,7 @@ def _run(words: Sequence[str], log: Path, title: str, iterations: int) -> None:
 
 
 def _dotted(prefix: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-    # Copied, because merging takes a ``_delete_`` out of what it is given.
+    # Copied, because merging removes ``_delete_`` from its argument.
     return {f'{prefix}.{key}': deepcopy(value) for key, value in changes.items()}
 
 

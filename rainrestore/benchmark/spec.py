@@ -109,7 +109,7 @@ class Benchmark:
         columns: Key of a metric -> heading and decimals, in the order of the table; None for the default.
         reference: The method that the others' PSNR is compared with; None for the first that claims something.
         side: Of the square input that MACs and times are stated for.
-        options: Changes to every config, as ``--cfg-options`` makes them: what all rows are tested as, say.
+        options: Changes to every config, as with ``--cfg-options``.
         modules: By name, each after those that it starts from.
     """
 

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             if key not in curves:
                 continue
             curve = curves[key]
-            # A NaN is neither the least nor the largest, but it is what a diverged run ends with.
+            # A NaN is neither the least nor the largest, but a diverged run ends with one.
             finite = [step for step, value in curve.items() if not math.isnan(value)] or list(curve)
             low, high, last = min(finite, key=curve.__getitem__), max(finite, key=curve.__getitem__), max(curve)
             print(
@@ -81,5 +81,5 @@ def _labels(paths: list[Path]) -> list[str]:
 
 
 def _number(value: float) -> float | None:
-    """None for what JSON cannot hold."""
+    """None for a value that JSON cannot hold."""
     return value if math.isfinite(value) else None

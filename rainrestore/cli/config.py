@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rainrestore.cli.options import add_cfg_options
 
-#: Characters of what the list says of a config.
+#: Characters of the summary of a config in the list.
 SENTENCE = 100
 
 

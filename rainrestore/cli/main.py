@@ -21,7 +21,7 @@ SUBCOMMANDS = (
     *('list', 'browse', 'config', 'get_flops', 'analyze_logs', 'mixed_guidance', 'doctor'),
 )
 
-#: The exit code of an error that the person who typed the command can mend, as argparse uses for a wrong option.
+#: The exit code of wrong input, as argparse uses for a wrong option.
 EXIT_USER_ERROR = 2
 
 # How a worker process of a DataLoader reports an error of this package: as the last line of a traceback.
@@ -29,7 +29,7 @@ _ERROR_IN_WORKER = re.compile(r'^rainrestore\.[\w.]+: (?P<message>.+)$')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``rainrestore ARGV`` and return its exit code: that of the command, or 2 after one line on what was wrong.
+    """Run ``rainrestore ARGV`` and return its exit code: that of the command, or 2 after one line of error.
 
     Exceptions that are not a :class:`~rainrestore.errors.RainRestoreError` are defects and pass through.
     """

@@ -13,7 +13,7 @@ from typing import Any
 
 from rainrestore.cli.options import add_cfg_options, add_device
 
-#: What guides in the place of REST: the middle of the range, 0 to the network.
+#: The guide without REST: the middle of the range, 0 to the network.
 GREY = 0.5
 
 

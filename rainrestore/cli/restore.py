@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Restore, show the progress, name what failed and print the summary."""
+    """Restore, show the progress, list the failures and print the summary."""
     import warnings
 
     from PIL import Image
@@ -166,7 +166,7 @@ def run(args: argparse.Namespace) -> int:
                 if outcome.state == 'restored':
                     bar.update()
                 else:
-                    # What takes no time is left out of the rate and of the time that is left.
+                    # Finished pictures count neither for the rate nor for the remaining time.
                     bar.total -= 1
                     bar.refresh()
                 if outcome.found is not None:

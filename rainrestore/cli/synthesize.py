@@ -128,11 +128,11 @@ def _degrade(
 def synthesize(
     source: Path, out: Path, ranges: RainRanges, scale: int = 4, seed: int = 0, limit: int | None = None
 ) -> dict[str, Any]:
-    """Do what the command does (see the module) and return what it writes to ``rain.json``.
+    """Run the command (see the module) and return the content of ``rain.json``.
 
     Raises:
         DatasetError: an unreadable picture, a size that ``scale`` does not divide, two files of one name, or ``out``
-            holds files; the message names the file and says what to do.
+            holds files; the message names the file and the remedy.
         OSError: ``out`` cannot be written.
     """
     out = out.resolve()

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     limit_threads()
     config = load_config(args.config, args.cfg_options, args.data, args.more_data)
     if not config.get('train_cfg'):
-        raise ConfigError(f'{args.config} has no train_cfg: it describes what is tested only (rainrestore test)')
+        raise ConfigError(f'{args.config} has no train_cfg: it describes a test only (rainrestore test)')
     accept_faces_without_masks(config, testing=False)
     check_config(config)
     config.work_dir = args.work_dir or config.get('work_dir') or str(default_work_dir(args.config))

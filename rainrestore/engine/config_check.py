@@ -1,4 +1,4 @@
-"""A config is held against what its components take, before anything is built: each fault is one line."""
+"""Check the options of a config before anything is built; each error is one line."""
 
 import inspect
 from collections.abc import Collection, Iterable, Mapping
@@ -12,7 +12,7 @@ from rainrestore import registry
 from rainrestore.errors import ConfigError
 from rainrestore.suggest import did_you_mean
 
-#: What mmengine's Runner reads of a config, and what this package reads beside it.
+#: Keys of a config that mmengine's Runner or this package reads.
 TOP_LEVEL = frozenset((
     *('auto_scale_lr', 'custom_hooks', 'custom_imports', 'data_preprocessor', 'default_hooks', 'default_scope'),
     *('env_cfg', 'experiment_name', 'launcher', 'load_from', 'log_level', 'log_processor', 'model', 'optim_wrapper'),
@@ -29,7 +29,7 @@ PARTS = {
     'visualizer': registry.VISUALIZERS, 'log_processor': registry.LOG_PROCESSORS,
     'model_wrapper_cfg': registry.MODEL_WRAPPERS, 'detector': registry.FACE_DETECTORS,
 }  # fmt: skip
-#: Option of a component -> the registry of what it holds; other options hold what is registered beside the component.
+#: Option of a component -> the registry of its value; other options use the registry of the component.
 INSIDE = {
     'pipeline': registry.TRANSFORMS, 'dataset': registry.DATASETS, 'sampler': registry.DATA_SAMPLERS,
     'batch_sampler': registry.DATA_SAMPLERS, 'collate_fn': registry.FUNCTIONS, 'optimizer': registry.OPTIMIZERS,
@@ -77,7 +77,7 @@ def check_config(config: Config) -> None:
     """Check every component of a config: that its type exists and takes the options that it is given.
 
     Raises:
-        ConfigError: One does not; the message has its place in the config and what it takes.
+        ConfigError: One does not; the message has its place in the config and its options.
     """
     for name, value in config.items():
         if value is None:

@@ -90,10 +90,10 @@ class RestorerDataParallel(nn.Module):
 
 
 def _average_before_step(wrapper: OptimWrapper) -> None:
-    """Average what ``wrapper`` optimises before it clips and steps, whatever class it is of."""
+    """Average the gradients of ``wrapper``'s parameters before it clips and steps, for any class of wrapper."""
     step = wrapper.step
 
-    # with what a scheduler has left on it, which counts the steps
+    # with the attributes of a scheduler, which counts the steps
     @functools.wraps(step)
     def step_together(**kwargs: Any) -> None:
         average_gradients([parameter for group in wrapper.optimizer.param_groups for parameter in group['params']])

@@ -40,8 +40,8 @@ class FiniteLossHook(Hook):
     gradient may be infinite where the loss is finite.
 
     Args:
-        skip: so many batches of a training may be skipped before it stops: model and optimisers are put back to where
-            they were before the batch; the iteration counts. Anything over 0 costs a copy of both at each iteration.
+        skip: Number of batches that may be skipped before the training stops: model and optimisers are restored to the
+            state before the batch; the iteration counts. Anything over 0 costs a copy of both at each iteration.
 
     Raises:
         NonFiniteError: A loss or a weight is infinite or NaN.
@@ -63,7 +63,7 @@ class FiniteLossHook(Hook):
             runner.message_hub.update_info(SKIPPED, 0)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Keep what a skipped batch must not change."""
+        """Copy the state that a skipped batch must not change."""
         self._files = batch_files(data_batch)
         if self.skip:
             self._before = copy.deepcopy((runner.model.state_dict(), runner.optim_wrapper.state_dict()))

@@ -159,6 +159,6 @@ class ResumableTrainLoop(BaseLoop):
         )
 
     def _validate(self) -> None:
-        # Marked first: what the hooks save at its end holds its results.
+        # Marked first, because the hooks save at its end.
         self.runner.message_hub.update_info(VALIDATED, self._iter)
         self.runner.val_loop.run()

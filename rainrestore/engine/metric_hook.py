@@ -27,5 +27,5 @@ class PrepareMetricsHook(Hook):
     def _prepare(runner: Runner, loop: Any) -> None:
         prepare = getattr(loop.evaluator, 'prepare_metrics', None)
         if prepare is not None:
-            # Without what wraps it where there are several processes.
+            # Without the wrapper for several processes.
             prepare(getattr(runner.model, 'module', runner.model), loop.dataloader)

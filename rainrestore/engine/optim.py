@@ -41,8 +41,8 @@ class SlotOptimWrapperConstructor:
     optimizer=...))``.
     A group covers the parameters that require a gradient in the slots it names; slots that are empty in this restorer
     are passed over, and a group without any parameters is left out: an ablation needs no other optimiser config.
-    ``slots=dict(SLOT=FACTOR, ...)`` trains each slot at that part of the group's learning rate, such as modules that
-    were pre-trained at less than what is new; a schedule then ends at an ``eta_min_ratio``, which keeps the factors.
+    ``slots=dict(SLOT=FACTOR, ...)`` trains each slot at that share of the group's learning rate, such as pre-trained
+    modules at a lower rate; a schedule then ends at an ``eta_min_ratio``, which keeps the factors.
 
     Raises:
         ValueError: A parameter that requires a gradient belongs to no group, or to two; factors of no learning rate.

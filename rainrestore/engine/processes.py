@@ -27,7 +27,7 @@ _PORT = '29500'
 def joined(launcher: str, config: Mapping[str, Any]) -> Iterator[None]:
     """Join the processes that ``launcher`` has started, and leave together with them.
 
-    The backend is NCCL (or what ``env_cfg.dist_cfg.backend`` names) where there are GPUs, each with the GPU of its
+    The backend is NCCL (or ``env_cfg.dist_cfg.backend``) where there are GPUs, each with the GPU of its
     local rank, and through gloo where there are none. ``'none'`` is a process of its own.
 
     Args:

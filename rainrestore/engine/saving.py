@@ -26,13 +26,13 @@ _NUMBERED = re.compile(r'(?:iter|epoch)_(\d+)\.pth')
 
 
 def write_whole(path: Path | str, content: bytes) -> None:
-    """Write a file that holds all of ``content`` or, after a crash, what it held before.
+    """Write a file atomically: after a crash it has either ``content`` or the previous content.
 
     The bytes go to ``PATH.part`` and to the disk itself (fsync); then the file takes its name, and the folder goes to
     the disk.
 
     Raises:
-        CheckpointError: The disk is full or refuses; what was at ``path`` is untouched.
+        CheckpointError: The disk is full or refuses; the previous file is kept.
     """
     path = Path(path)
     part = path.with_name(path.name + PART)
@@ -90,7 +90,7 @@ class WholeCheckpointHook(CheckpointHook):
         super().__init__(backend_args=backend_args or {'backend': 'rainrestore_whole_files'}, **kwargs)
 
     def before_train(self, runner: Runner) -> None:
-        """Remove what a save that was killed has left."""
+        """Remove the temporary files of killed runs."""
         super().before_train(runner)
         if is_main_process() and Path(self.out_dir).is_dir():
             for part in Path(self.out_dir).glob(f'*.pth{PART}'):
@@ -107,7 +107,7 @@ class WholeCheckpointHook(CheckpointHook):
         if self.max_keep_ckpts > 0:
             steps = [*(kept for kept in self.keep_ckpt_ids if kept != step), step]
             outdated, steps = steps[: -self.max_keep_ckpts], steps[-self.max_keep_ckpts :]
-            # Inside the checkpoint stands what is there once it is whole.
+            # The names in the checkpoint are those after it is complete.
             runner.message_hub.update_info('keep_ckpt_ids', steps)
         name = self.filename_tmpl.format(step)
         path = self.file_backend.join_path(self.out_dir, name)
@@ -183,7 +183,7 @@ def is_whole(path: Path | str) -> bool:
 def newest_checkpoint(work_dir: Path | str) -> str | None:
     """The checkpoint of a work dir to resume from: the newest complete one; None if there is none.
 
-    Newest is what ``last_checkpoint`` names, unless a later one was finished after it was written. A damaged one is
+    The newest is the one in ``last_checkpoint``, unless a later one was finished after it was written. A damaged one is
     passed over with a warning; the best ones (``best_*.pth``) hold no optimiser and do not count.
     """
     pointer = Path(work_dir, POINTER)

@@ -1,4 +1,4 @@
-"""The screen of a training or a test: what runs, a progress bar, results; everything else goes to the log file."""
+"""The screen output of a training or a test: a title, a progress bar, results. The log file has everything else."""
 
 import contextlib
 import logging
@@ -51,7 +51,7 @@ class RestorationRunner(Runner):
         return EVALUATOR.build({'type': 'rainrestore.RestorationEvaluator', **options})
 
     def build_logger(self, *args: Any, **options: Any) -> MMLogger:
-        """As mmengine's, with a filter on what goes to the screen."""
+        """As mmengine's, with a filter for the screen."""
         logger = super().build_logger(*args, **options)
         for handler in logger.handlers:
             if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
@@ -66,7 +66,7 @@ class RestorationRunner(Runner):
 
 
 class ScreenHook(Hook):
-    """Say what runs before it starts, and show a progress bar on a terminal.
+    """Print a title at the start, and show a progress bar on a terminal.
 
     Where the output is no terminal there is no bar, and the losses are logged line by line.
 
@@ -83,7 +83,7 @@ class ScreenHook(Hook):
         self._bar: Any = None
 
     def before_train(self, runner: Runner) -> None:
-        """Say what runs, and open the bar."""
+        """Print the title, and open the bar."""
         steps = f'{runner.iter:,} to {runner.max_iters:,}'
         loader = runner.train_dataloader
         data = [f'{_faces(loader)} to train, batches of {loader.batch_size}']
@@ -106,7 +106,7 @@ class ScreenHook(Hook):
     after_train = leave_train
 
     def before_test(self, runner: Runner) -> None:
-        """Say what runs, and open the bar."""
+        """Print the title, and open the bar."""
         facts = {'weights': self.weights or 'none'}
         loader = runner.test_dataloader
         self._open(runner, [f'{_faces(loader)} to test'], len(loader), 0, 'batch', facts)

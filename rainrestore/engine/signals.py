@@ -29,7 +29,7 @@ class StopSignalHook(Hook):
     :class:`~rainrestore.engine.WholeCheckpointHook`.
     """
 
-    # Last: what it saves has seen all other hooks.
+    # Last, so that it saves after all other hooks.
     priority = 'LOWEST'
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class StopSignalHook(Hook):
         self._stop_if_received(runner)
 
     def after_train(self, runner: Runner) -> None:
-        """Save what was reached."""
+        """Save a checkpoint."""
         if self.stopped_by is None:
             return
         saved = [hook.save(runner) for hook in runner.hooks if isinstance(hook, WholeCheckpointHook)]
@@ -90,7 +90,7 @@ class StopSignalHook(Hook):
     def leave_train(self, runner: Runner) -> None:
         """Give the signals back and end the workers, however the training ended.
 
-        Python ends what is left of them by SIGTERM, which they do not see, and would wait for them for ever.
+        Python would end them with SIGTERM, which they ignore, and wait for them for ever.
         """
         self._release()
         for number, handler in self._handlers.items():

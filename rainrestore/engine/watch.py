@@ -21,7 +21,7 @@ from rainrestore.models.inspection import (
 )
 from rainrestore.registry import HOOKS
 
-#: What the hook keeps in the message hub, and so in every checkpoint.
+#: Key of the hook in the message hub, and so in every checkpoint.
 SIZES, WARNED = 'watch_initial_weights', 'watch_warned'
 #: Below this share of the sum of the gradient norms a loss term counts as without effect.
 NEGLIGIBLE_SHARE = 1e-3
@@ -80,7 +80,7 @@ class TrainingWatchHook(Hook):
             hub.update_info(WARNED, [])
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Prepare to look at what this iteration computes."""
+        """Prepare to observe this iteration."""
         model, iteration = _restorer(runner), runner.iter + 1
         if iteration % self.interval == 0 and (count := _samples(data_batch)) > 1:
             for name, part in slot_modules(model).items():
@@ -91,7 +91,7 @@ class TrainingWatchHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
-        """Warn of what was seen."""
+        """Warn about the observations."""
         self._looking.close()
         iteration = runner.iter + 1
         for name, share in self._shares.items():

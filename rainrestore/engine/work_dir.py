@@ -45,7 +45,7 @@ def writable(folder: Path | str) -> Iterator[None]:
         ConfigError: The folder is a file, is read-only or gone, or the disk is full.
     """
     folder = Path(folder).absolute()
-    # A log line that cannot be written is no traceback on the screen; what matters raises when it is written.
+    # No traceback for a log line that cannot be written; important files raise an error.
     shown, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What is measured: pictures in named conventions, the rain that was read, and whether a difference means anything."""
+"""Metrics of pictures, rain maps and parsing, and the significance of differences."""
 
 from rainrestore.evaluation.evaluator import RestorationEvaluator
 from rainrestore.evaluation.fid import FID, frechet_distance

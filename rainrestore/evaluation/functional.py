@@ -21,7 +21,7 @@ SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
 SSIM_C1 = (0.01 * PEAK) ** 2
 SSIM_C2 = (0.03 * PEAK) ** 2
-#: What each scale of MS-SSIM counts, the finest first, as measured by Wang et al. (2003).
+#: Weights of the scales of MS-SSIM, the finest first, as measured by Wang et al. (2003).
 MSSSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 

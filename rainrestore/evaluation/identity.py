@@ -25,7 +25,7 @@ CHIP_SIDE = 150
 class IdentityDistance(SeenMetric):
     """Euclidean distance between the face embeddings of the restored and the true face; 0 is the same picture.
 
-    What the number means depends on the embedder: with dlib's, below 0.6 counts as the same person.
+    The meaning depends on the embedder: with dlib's, below 0.6 counts as the same person.
 
     Args:
         embedder: The network, built by the registry: takes N x 3 x H x W RGB in [0, 1], gives N x D.
@@ -98,7 +98,7 @@ class DlibFaceEmbedder:
         return torch.tensor(np.array(self._network.compute_face_descriptor(chips)))
 
     def chips(self, faces: Tensor) -> np.ndarray:
-        """(N, 3, H, W) RGB in [0, 1] -> what the network sees, N x 150 x 150 x 3 uint8."""
+        """(N, 3, H, W) RGB in [0, 1] -> the input of the network, N x 150 x 150 x 3 uint8."""
         return cut_window(faces, self.window)
 
 

@@ -26,7 +26,7 @@ class LLE(SeenMetric):
     compares with HiFaceGAN's table (Yang et al. 2020). 0 is the same picture.
 
     Args:
-        locator: What finds them, built by the registry: takes N x 3 x H x W RGB in [0, 1], gives N x L x 2, the x and y
+        locator: Config of the landmark detector. It takes N x 3 x H x W RGB in [0, 1], gives N x L x 2, the x and y
             of each landmark as fractions of the sides.
         **options: As for :class:`PairMetric`.
 

@@ -1,6 +1,6 @@
-"""Metrics on mmengine's ``BaseMetric``: what a config names under ``val_evaluator`` and ``test_evaluator``.
+"""Metrics on mmengine's ``BaseMetric``, for ``val_evaluator`` and ``test_evaluator`` of a config.
 
-Every metric names its convention in its key: ``PSNR`` is RGB without a border crop, ``PSNR_Y`` the luma, ``PSNR_crop4``
+The key of a metric states its convention: ``PSNR`` is RGB without a border crop, ``PSNR_Y`` the luma, ``PSNR_crop4``
 RGB without the four outer pixels, ``PSNR_lr_img`` the de-rained low-resolution picture J.
 """
 
@@ -31,7 +31,7 @@ def field(metric: str, values: Mapping[str, Any], key: str, owner: str) -> Any:
         metric: Name of the metric, for the message.
         values: A sample, or its ``output``.
         key: Key of the picture.
-        owner: What should have it, such as ``'the restorer predicts'``.
+        owner: The source of the picture, such as ``'the restorer predicts'``.
 
     Raises:
         ConfigError: It is not there.
@@ -75,12 +75,12 @@ class SampleMetric(BaseMetric):
 
 
 class PairMetric(SampleMetric):
-    """A metric of a predicted picture or map against its truth; a subclass says what a batch of pairs scores.
+    """A metric of a predicted picture or map against its truth; a subclass computes the values of a batch.
 
     Args:
         pred_key: Key of the picture in ``output``; ``pred_img`` is in [0, 255], every other one in [0, 1].
         gt_key: Key of the truth: uint8 is read as [0, 255], float as [0, 1].
-        optional: Leave out, without an error, what the restorer does not predict or the data has no truth for.
+        optional: Leave out samples without prediction or truth; otherwise they are an error.
         collect_device: As for :class:`SampleMetric`.
         prefix: As for :class:`SampleMetric`.
     """
@@ -142,7 +142,7 @@ class PairMetric(SampleMetric):
 
 
 class SeenMetric(PairMetric):
-    """A pair metric of what a network sees in both faces; a subclass says how far that is apart.
+    """A pair metric on the features of a network; a subclass computes their distance.
 
     Args:
         part: The network, built by the registry, for that of ``default``: takes N x 3 x H x W RGB in [0, 1], gives N
@@ -150,8 +150,7 @@ class SeenMetric(PairMetric):
         **options: As for :class:`PairMetric`.
     """
 
-    #: The registered part that is taken where none is given, and the shape of what one gives of a face: numbers, and
-    #: letters for what may be any.
+    #: The default network, and the shape of its output for a face: numbers, and letters for free sizes.
     default: str
     shape: tuple[str | int, ...]
 
@@ -160,7 +159,7 @@ class SeenMetric(PairMetric):
         self.part: Callable[[Tensor], Tensor] = MODELS.build(dict(part or {'type': self.default}))
 
     def see(self, faces: Tensor) -> Tensor:
-        """N x C x H x W in [0, 255] -> what the part gives, float64 on the CPU.
+        """N x C x H x W in [0, 255] -> the output of the network, float64 on the CPU.
 
         Raises:
             ConfigError: It is of another shape.

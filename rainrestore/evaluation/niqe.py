@@ -34,7 +34,7 @@ class NIQE(SampleMetric):
     Args:
         block: Side of the blocks, even; 96 as published.
         pred_key: Key of the picture in ``output``; ``pred_img`` is in [0, 255], every other one in [0, 1].
-        optional: Leave out, without an error, what the restorer does not predict.
+        optional: Leave out samples without prediction; otherwise they are an error.
         collect_device: As for :class:`SampleMetric`.
         prefix: As for :class:`SampleMetric`.
 

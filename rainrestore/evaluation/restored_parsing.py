@@ -21,7 +21,7 @@ BUNDLED_WEIGHTS = 'rainrestore://fpm_x4'
 
 @METRICS.register_module()
 class RestoredParsingMIoU(SampleMetric):
-    """Mean IoU of what one fixed parser reads in the restored face, against the true parsed face.
+    """Mean IoU of one fixed parser on the restored face, against the true parsed face.
 
     The same parser is used for every method, also for methods without a parser. It sees the restored face shrunk to
     the size of ``parsing`` (antialiased bicubic, the step that makes J of a face), at the place of I and of J^ alike,
@@ -29,7 +29,7 @@ class RestoredParsingMIoU(SampleMetric):
     parsing shows; the metric is the mean over the faces, which a paired bootstrap needs. (``ParsingMIoU`` pools the
     pixels of all faces first: the two do not compare.)
 
-    ``mIoU_ceiling`` is the same with the true face in the restored one's place: what a perfect restoration gets.
+    ``mIoU_ceiling`` is the same with the true face: the value of a perfect restoration.
 
     Limits: the parser works at low resolution (32x32), so detail that a restoration adds or loses above it is not
     judged. It was trained on rainy faces with their de-rained J^, so a clean one twice is new to it (giving it the

@@ -17,13 +17,13 @@ from rainrestore.physics import resize
 BOX_SIDE = 0.586
 BOX_BELOW = 0.11
 
-#: Of the photo around a crop, what the bicubic kernel reads beyond it.
+#: Pixels around a crop that the bicubic kernel reads.
 _MARGIN = 3
 
 
 @dataclass(frozen=True)
 class FaceCrop:
-    """A square in a photo, turned with the face: what the networks were trained to see of one.
+    """A square in a photo, turned with the face, as in the training of the networks.
 
     Attributes:
         x, y: its centre.
@@ -127,7 +127,7 @@ class FaceCrop:
 def cut(photo: np.ndarray, crop: FaceCrop) -> np.ndarray:
     """The crop as an upright picture of its own size in the photo's pixels, rounded; bicubic, at least one pixel.
 
-    What lies outside the photo is the photo mirrored at its border, as in CelebA-HQ.
+    Outside of the photo, the photo is mirrored at its border, as in CelebA-HQ.
 
     Args:
         photo: H x W x 3 uint8.
@@ -176,11 +176,11 @@ def paste(photo: np.ndarray, face: np.ndarray, crop: FaceCrop) -> None:
 def add_change(photo: np.ndarray, change: np.ndarray, mask: np.ndarray, crop: FaceCrop) -> None:
     """Add a change of a face to the photo, in place: ``photo + mask * change``.
 
-    What does not change keeps its values, however the crop is turned.
+    Pixels without a change keep their values, at any angle of the crop.
 
     Args:
         photo: H x W x 3 uint8.
-        change: N x N x 3 float32, what is to be added to :func:`cut`'s picture of the crop, in parts of white.
+        change: N x N x 3 float32, to add to :func:`cut`'s picture of the crop, in [-1, 1].
         mask: N x N float32, 0..1.
         crop: where it was cut.
     """

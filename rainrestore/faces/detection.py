@@ -1,4 +1,4 @@
-"""The slot for what finds faces, and the search for those that lie on their side."""
+"""The interface of face detectors, and the search in turned photos."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from rainrestore.registry import FACE_DETECTORS
 #: How a photo without an upright face is turned, in degrees: detectors know faces that are about upright.
 TURNS = (90, -90, 45, -45, 180)
 
-#: A photo is not turned to an oblique angle if that takes so many times its pixels: a strip would fill the memory.
+#: Most pixels of a photo turned to an oblique angle, as a multiple of its own: a strip would fill the memory.
 LARGEST_CANVAS = 4
 #: Longest side that OpenCV turns.
 LONGEST_SIDE = 32767
@@ -82,7 +82,7 @@ def find_faces(
     counts at the one with the best score: detectors see a face in one that is upside down now and then.
 
     Args:
-        detector: what finds upright faces.
+        detector: Finds upright faces.
         photos: H x W x 3 uint8 RGB, equal sizes.
         turns: degrees by which the photo is turned counter-clockwise.
     """

@@ -1,4 +1,4 @@
-"""What of a restored face enters the photo: the rain goes, the photo's own detail and colour stay.
+"""Combine a restored face with the photo: remove the rain, keep the photo's detail and colour.
 
 All pictures are float32 in [0, 1], h x w x 3, and maps h x w x c.
 """
@@ -18,7 +18,7 @@ CLEAR = 0.97
 FADE = 0.06
 #: Mean of S at which streaks begin to be told, and at which they surely are there.
 STREAKS = (0.05, 0.065)
-#: Of the darkest pixels, so many are noise.
+#: Share of the darkest pixels that is noise.
 DARKEST = 0.02
 #: Least T by which detail is divided.
 FLOOR = 0.1
@@ -28,7 +28,7 @@ SOFTER = 3
 COLOUR = 1 / 8
 #: Detail is weighed over windows of this size, in sides of the face.
 WINDOW = 1 / 12
-#: A parsed face is believed if its labels are as sure as this in the mean, and if it overlaps the soft shape so much.
+#: A parsed face is used if its mean probability and its overlap with the soft shape are at least this.
 SURE = 0.6
 OVERLAP = 0.5
 #: Labels that are no skin, hair or neck: background, necklace, cloth.
@@ -45,7 +45,7 @@ class RainEstimate:
     A: np.ndarray
 
     def bounded(self, seen: np.ndarray) -> 'RainEstimate':
-        """The estimate with a veil that is not brighter than what is seen: ``(1 - T) A <= I`` in the darkest pixels.
+        """The estimate with a veil that is not brighter than the picture: ``(1 - T) A <= I`` in the darkest pixels.
 
         A network that knows heavy rain only takes clear faces for veiled ones. T is raised to ``1 - I / A`` of the
         darkest pixels, and J is then solved from eq. 2.
@@ -64,7 +64,7 @@ class RainEstimate:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be done with a face.
+    """The correction of a face.
 
     Attributes:
         weight: how much of the correction is applied, 0..1; 0 leaves the face as it is.
@@ -104,7 +104,7 @@ def fuse(
     Args:
         own: N x N x 3, cut from the photo.
         face: H, m x m x 3.
-        seen: I, n x n x 3, what the network saw.
+        seen: I, n x n x 3, the input of the network.
         rain: at n x n; None where there is none: H is then below n x n, and the photo's detail above.
         trust: part of H in the low frequencies beside J, 0..1.
         keep_colour: take the lowest frequencies from the photo.

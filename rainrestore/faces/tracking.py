@@ -43,7 +43,7 @@ class FaceTracker:
         self.tracks: list[_Track] = []
 
     def update(self, found: Sequence[DetectedFace], seconds: float) -> None:
-        """Take what was found in the next frame, ``seconds`` (above 0) after the one before.
+        """Take the faces of the next frame, ``seconds`` (above 0) after the one before.
 
         Each track takes the nearest face that can be it, nearest pairs first; the other faces begin tracks.
         """
@@ -73,7 +73,7 @@ class FaceTracker:
         return [DetectedFace(track.crop, track.score) for track in self.tracks]
 
     def numbers(self) -> list[int]:
-        """What tells each of :meth:`faces` from all others of the clip."""
+        """An identifier of each of :meth:`faces` in the clip."""
         return [track.number for track in self.tracks]
 
     def forget(self) -> None:
@@ -90,7 +90,7 @@ class FaceTracker:
         return {'tracks': tracks, 'count': self.count}
 
     def restore_state(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`state` gave."""
+        """Continue from a :meth:`state`."""
         self.tracks, self.count = [], state['count']
         for entry in state['tracks']:
             track = _Track(DetectedFace(FaceCrop(0, 0, 1), entry['score']), entry['number'])
@@ -138,7 +138,7 @@ class FaceAverage:
         return {str(number): _to_text(pixels) for number, pixels in self.shown.items()}
 
     def restore_state(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`state` gave."""
+        """Continue from a :meth:`state`."""
         self.shown = {int(number): _from_text(text) for number, text in state.items()}
 
 

@@ -1,4 +1,4 @@
-"""YuNet through OpenCV, where its weights are to be had."""
+"""YuNet through OpenCV, with weights from a file."""
 
 import os
 from pathlib import Path

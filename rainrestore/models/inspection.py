@@ -17,7 +17,7 @@ from torch.nn.utils.parametrize import is_parametrized
 DEAD_WEIGHT = 0.01
 #: Below this spread (:func:`relative_spread`) an output counts as constant. The resolution of bfloat16 is 0.004.
 CONSTANT_SPREAD = 1e-3
-#: The one slot inside a slot: what ``FCGGenerator(trunk=...)`` and every generator like it is built around.
+#: The one slot inside a slot: ``FCGGenerator(trunk=...)``, and that of similar generators.
 TRUNK = 'trunk'
 
 
@@ -45,7 +45,7 @@ def map_tensors(function: Callable[..., Any], first: Any, *others: Any) -> Any:
 
     Args:
         function: Takes the tensors at one place of each value.
-        first: A tensor, or any nesting of mappings, lists, tuples and named tuples; what is no tensor stays as it is.
+        first: A tensor, or any nesting of mappings, lists, tuples and named tuples; other values do not change.
         *others: Values of the same nesting.
     """
     if isinstance(first, Tensor):
@@ -92,7 +92,7 @@ def mean_weights(layers: Mapping[str, nn.Module]) -> dict[str, float]:
 
 
 def _stored_weight(layer: Any) -> Tensor:
-    """The weight, or what a parametrisation makes it of: reading a spectral norm's weight would iterate it once."""
+    """The weight, or the original of a parametrisation: reading a spectral norm's weight would iterate it once."""
     if not is_parametrized(layer, 'weight'):
         return layer.weight.detach()
     parametrisation = layer.parametrizations['weight']

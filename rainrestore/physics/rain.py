@@ -61,7 +61,7 @@ class RainRanges:
         layers: Number m of rain layers, each with its own draws; 0 gives haze without streaks.
 
     Raises:
-        RainRangesError: A range that is not two ascending finite numbers, or beyond what the model allows.
+        RainRangesError: A range that is not two ascending finite numbers, or outside the limits of the model.
     """
 
     noise_mean: tuple[float, float] = (0.8, 1.0)

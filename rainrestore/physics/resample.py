@@ -51,7 +51,7 @@ def _bands(size_in: int, size_out: int) -> tuple[_Band, ...]:
         for row in range(out.start, out.stop):
             weights = _keys((np.arange(first[row], last[row]) + 0.5 - centres[row]) / stretch)
             weights = np.rint(weights / weights.sum() * _WEIGHT_GRID)
-            # What rounding took from the sum goes to the largest weight: flat pictures stay exactly flat.
+            # The largest weight gets the rounding error of the sum, so that flat pictures stay exactly flat.
             weights[weights.argmax()] += _WEIGHT_GRID - weights.sum()
             block[row - out.start, first[row] - source.start : last[row] - source.start] = weights / _WEIGHT_GRID
         block.setflags(write=False)

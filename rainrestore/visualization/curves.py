@@ -18,7 +18,7 @@ def plot_curves(
 
     Args:
         runs: Label, and key -> step -> value.
-        keys: What to draw.
+        keys: The keys to draw.
         path: The picture; its suffix chooses the format. Folders are made.
 
     Returns:

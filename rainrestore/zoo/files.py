@@ -39,7 +39,7 @@ def zoo_file(name: str, zoo: Zoo | None = None) -> Path:
     zoo = zoo or Zoo.of(name)
     path = zoo.files / entry['Weights']
     if not path.is_file():
-        # Imports what only a download needs.
+        # Only a download needs these imports.
         from rainrestore.zoo.fetch import fetch
 
         return fetch(entry['Weights'], entry['SHA256'], entry['Bytes'])

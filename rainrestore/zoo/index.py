@@ -1,4 +1,4 @@
-"""The zoo's single source: ``model-index.yml``, its models and what is known about each."""
+"""The index of a zoo, ``model-index.yml``: its models and their metadata."""
 
 import os
 from dataclasses import dataclass

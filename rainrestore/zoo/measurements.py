@@ -16,8 +16,8 @@ from rainrestore.zoo.index import Entry, Zoo, models, read_index, write_index
 
 #: The data set that comes with a checkout, and the one that the user names.
 PORTRAITS, OWN = 'portraits', 'CelebA'
-#: What a key begins with -> places after the point that are stated, and how far another processor may be off: half of
-#: the last place, and some for what is rounded otherwise.
+#: Family of a metric -> its decimal places in the index, and the allowed difference on another processor: half of the
+#: last place, and a margin for rounding.
 DIGITS = {'PSNR': 2, 'SSIM': 4, 'LPIPS': 4, 'MAE': 2, 'mIoU': 3}
 TOLERANCE = {'PSNR': 0.01, 'SSIM': 2e-4, 'LPIPS': 5e-4, 'MAE': 0.01, 'mIoU': 2e-3}
 #: Task of a model -> its headline metrics, the most important first.
@@ -110,7 +110,7 @@ def measure(
         entry: Of the index.
         data: The folder ``{train,val,test}/{img,mask}``.
         faces: How many test faces there should be; None if that is not known.
-        out: A folder; it receives what ``rainrestore test`` writes.
+        out: A folder for the files of ``rainrestore test``.
         metrics: Beside the standard ones and the config's own.
 
     Returns:
@@ -151,7 +151,7 @@ def faces_of(dataset: str) -> int | None:
 def enter(name: str, measured: Mapping[str, Mapping[str, float]], zoo: Zoo | None = None) -> None:
     """Write measured metrics into the index, rounded to their decimal places.
 
-    What was stated and is not measured this time stays, and so do the other data sets.
+    Stated values that are not measured now are kept, as are the other data sets.
 
     Args:
         name: A model or a reference.

@@ -22,7 +22,7 @@ CURVES = 'docs/images/zoo'
 #: Where the commands on the page find the faces that are not bundled.
 DATA = 'data/celebamask128'
 FACES = 'Face restoration'
-#: What a curve shows beside the loss: the first of these that the run has logged.
+#: The second curve beside the loss: the first of these that the run has logged.
 VALIDATED = tuple(keys[0] for keys in HEADLINES.values())
 #: Metrics of the table of models -> their names there.
 NAMES = {'PSNR_lr_img': 'PSNR of J {} dB', 'mIoU': 'mIoU {}'}
@@ -43,7 +43,7 @@ def page_text(zoo: Zoo, template: str) -> str:
         keep_trailing_newline=True, autoescape=False,
     )  # fmt: skip
     environment.tests['is_here'] = lambda entry: (zoo.files / entry['Weights']).is_file()
-    # What an entry may leave out is false or undefined in the tables; in the text it is an error.
+    # A missing key of an entry is undefined in the tables; in the text it is an error.
     tables = environment.overlay(undefined=Undefined).get_template(TABLES).make_module({
         'index': index,
         'data_folder': DATA,

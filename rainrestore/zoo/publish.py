@@ -1,4 +1,4 @@
-"""From a training's checkpoint to a zoo model: what restoring needs, in half precision, with its entry in the index."""
+"""Turn a checkpoint into a zoo model: weights for restoring, in half precision, and an entry in the index."""
 
 import copy
 import os
@@ -32,7 +32,7 @@ from rainrestore.zoo.schema import NAME_PATTERN, check_index, check_metadata
 from rainrestore.zoo.training_log import keep_log
 
 MAX_BYTES = 30_000_000
-#: What batch normalisation remembers: weights of the file, but no parameters of the network.
+#: Statistics of batch normalisation: weights of the file, but no parameters of the network.
 STATISTICS = ('.running_mean', '.running_var')
 
 
@@ -64,7 +64,7 @@ def publish(
         parts: Slot -> model of the same zoo whose weights are used for it. None keeps the parts of the older entry.
         half: Store float16.
         allow_large: Accept a file over 30 MB, too much for a repository.
-        metadata: What the user should know (``Training Data``, ``Hardware``); stored in the file and in the index.
+        metadata: Facts for users (``Training Data``, ``Hardware``); stored in the file and in the index.
         logs: The work dirs of the training's stages, in order; their curves go to ``NAME.log.json``, and seed, faces
             and hours into the metadata, where ``metadata`` does not say otherwise.
         zoo: The zoo; None for the package's own. A model of the user's own zoo is found by its name where
@@ -75,7 +75,7 @@ def publish(
 
     Raises:
         CheckpointError: The checkpoint cannot be read or holds no such slot; its weights are not those of the config's
-            network, or leave a slot of it empty; a part differs from what is in its slot; the file becomes too large.
+            network, or leave a slot of it empty; a part differs from its slot; the file becomes too large.
         ConfigError: The name is not of that form, there is no such config, or a log cannot be read.
         ZooIndexError: The metadata are of a kind that they cannot be.
     """
@@ -134,7 +134,7 @@ def publish(
             _forget_measurements(document, name)
         # The curves of other weights neither.
         old_log = None if same_weights or logs else entry.pop('Log', None)
-        # Before anything is replaced: it may say what an index cannot.
+        # Before anything is replaced, because the entry may be wrong.
         check_index(document, zoo.index)
         for made in Path(folder).iterdir():
             os.replace(made, zoo.files / made.name)
@@ -145,7 +145,7 @@ def publish(
 
 
 def _chosen(source: Path | str, slots: Sequence[str] | None, parts: Mapping[str, str], zoo: Zoo) -> dict[str, Tensor]:
-    """What goes into the file: the weights of the slots that are kept and that no part fills."""
+    """The weights of the file: those of the kept slots without parts."""
     weights = {key: value for key, value in load_checkpoint(source)['state_dict'].items() if not is_training_only(key)}
     found = sorted({key.partition('.')[0] for key in weights})
     absent = sorted(set(slots or ()) - set(found))
@@ -161,7 +161,7 @@ def _chosen(source: Path | str, slots: Sequence[str] | None, parts: Mapping[str,
 
 
 def _licence_of(parts: Mapping[str, str], zoo: Zoo) -> str:
-    """What is put together from others is under the terms of those."""
+    """The licence of a model with parts is that of the parts."""
     licences = sorted({zoo_entry(part, zoo)['Licence'] for part in parts.values()} - {'Apache-2.0'})
     return ' AND '.join(licences) or 'Apache-2.0'
 

@@ -235,10 +235,10 @@ def _check_parts(name: str, models: Mapping[str, Any], above: tuple[str, ...], o
         _check_parts(part, models, (*above, name), origin)
 
 
-def _among(name: str, known: Iterable[str], where: str, what: str) -> None:
+def _among(name: str, known: Iterable[str], where: str, kind: str) -> None:
     if name not in (known := list(known)):
         guess = did_you_mean(name, known) or f'; there are {", ".join(known) or "none"}'
-        raise ZooIndexError(f'{where} names the {what} {name!r}, which is none{guess}')
+        raise ZooIndexError(f'{where} names the {kind} {name!r}, which does not exist{guess}')
 
 
 def _short(value: Any) -> str:

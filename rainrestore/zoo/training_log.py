@@ -1,4 +1,4 @@
-"""What is kept of a training: its curves, thinned out, and what its logs say about it."""
+"""The published log of a training: its curves, thinned out, and metadata from its logs."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from rainrestore.files import whole_file
 #: Points that are kept of a curve.
 POINTS = 100
 DIGITS = 5
-# Neither a loss nor a measurement of a validation: rates, times, memory, and what the discriminators think.
+# Neither a loss nor a validation score: rates, times, memory, and values of the discriminators.
 _LEFT_OUT = re.compile(r'(.*\.|base_)?lr|(data_)?time|memory|grad_norm|(prob|slope)_\w+')
 # How mmengine states the seed and the number of processes at the start of a log.
 _SEED = re.compile(r'^ +seed: (\d+)$', re.MULTILINE)
@@ -25,7 +25,7 @@ _PROCESSES = re.compile(r'^ +GPU number: (\d+)$', re.MULTILINE)
 
 
 def keep_log(runs: Sequence[Path], path: Path) -> dict[str, Any]:
-    """Write the curves of a training to a small file, and return what its logs say about it.
+    """Write the curves of a training to a small file, and return the metadata of its logs.
 
     A curve is a loss or a metric of a validation over the steps of its run; of more than 100 points, neighbours are
     averaged. ``{"runs": [{"name": ..., "steps": ..., "curves": {key: [[step, value], ...]}}]}``.
@@ -86,7 +86,7 @@ def read_log(path: Path) -> list[tuple[str, Curves]]:
 
 
 def thinned(curve: Mapping[int, float]) -> list[list[float]]:
-    """At most 100 points, each the mean of neighbours at the last of their steps; what is not finite is left out."""
+    """At most 100 points, each the mean of finite neighbours at the last of their steps."""
     points = [(step, value) for step, value in curve.items() if math.isfinite(value)]
     size = math.ceil(len(points) / POINTS) or 1
     groups = [points[start : start + size] for start in range(0, len(points), size)]

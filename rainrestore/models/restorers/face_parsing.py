@@ -43,7 +43,7 @@ class FaceParser(BaseRestorer):
             self.freeze_bn(('rain_removal',))
 
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
-        """I (N, 3, h, w) -> ``parsing`` (N, C, h, w), and what the rain removal module predicts."""
+        """I (N, 3, h, w) -> ``parsing`` (N, C, h, w), and the predictions of the rain removal module."""
         if self.rain_removal is None:
             return {'parsing': self.face_parser(inputs)}
         with torch.no_grad():
