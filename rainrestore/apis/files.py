@@ -242,12 +242,8 @@ def _restore_and_write(
             record = result.record()
             written = _write(result, results, read)
             _vouch(log, read, restorer, results.kinds, written, record)
-        except OSError as error:
-            if error.errno in HOPELESS:
-                raise _unwritable(results.out, error) from error
-            yield FileOutcome(read.source, 'failed', f'its result cannot be written ({error.strerror or error})')
         except Exception as error:  # noqa: BLE001
-            yield FileOutcome(read.source, 'failed', _defect(read.source, error))
+            yield _failure(read.source, error, results)
         else:
             faces = len(record.get('faces', (read.source,)))
             notes = tuple(record.get('notes', ()))
@@ -272,15 +268,23 @@ def _restore_clip(
             os.removedirs((results.out / parts).parent)
         digest = sha256_of(results.out / target)
         _vouch(log, read, restorer, (RESTORED,), {target: digest}, result.record())
-    except (PictureError, ImageFileError) as error:
-        return FileOutcome(read.source, 'failed', error.reason)
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001
+        return _failure(read.source, error, results)
+    return FileOutcome(read.source, 'restored', notes=result.notes, faces=result.faces)
+
+
+def _failure(source: Path, error: Exception, results: _Results) -> FileOutcome:
+    """The outcome of a file that could not be restored or written.
+
+    Raises:
+        ConfigError: No other file can be written either.
+    """
+    if isinstance(error, OSError):
         if error.errno in HOPELESS:
             raise _unwritable(results.out, error) from error
-        return FileOutcome(read.source, 'failed', f'its result cannot be written ({error.strerror or error})')
-    except Exception as error:  # noqa: BLE001
-        return FileOutcome(read.source, 'failed', _defect(read.source, error))
-    return FileOutcome(read.source, 'restored', notes=result.notes, faces=result.faces)
+        return FileOutcome(source, 'failed', f'its result cannot be written ({error.strerror or error})')
+    reason = error.reason if isinstance(error, (PictureError, ImageFileError)) else _defect(source, error)
+    return FileOutcome(source, 'failed', reason)
 
 
 def _vouch(
