@@ -1,4 +1,4 @@
-# What lifts the network of the paper at its own cost, one change at a time.
+# Changes that improve the paper's network at the same cost, one at a time.
 _base_ = '../configs/_base_/models/mse_alone.py'
 
 title = 'One change at a time'

@@ -1,4 +1,4 @@
-# What brings J nearer to the truth, one change at a time; every row is the J of a module, enlarged.
+# Changes that improve J, one at a time; every row is the J of a module, enlarged.
 title = 'Rain removal'
 options = {'model.type': 'RainRemoverThenBicubic'}
 methods = dict(

@@ -4,8 +4,8 @@
     pip install torch ... && python tools/install.py                 # a GPU: your torch for your CUDA first
     .venv/bin/python tools/install.py --web                          # also what `rainrestore web` needs
 
-An installed torch, torchvision, mmengine or mmcv that fits is left as it is. Running it again changes nothing, and
-mends what another pip command has replaced since.
+An installed torch, torchvision, mmengine or mmcv that fits is left as it is. Run it again to correct
+packages that another pip command has replaced.
 """
 
 import argparse
@@ -32,12 +32,12 @@ HEADLESS_OPENCV = 'opencv-python-headless'
 
 
 class InstallError(Exception):
-    """What is installed already cannot be used; the message says what to do."""
+    """An installed package cannot be used; the message states the remedy."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One pip command, and what it installs or removes."""
+    """One pip command, and its purpose."""
 
     why: str
     pip: tuple[str, ...]
@@ -45,9 +45,9 @@ class Step:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--web', action='store_true', help='also what the page of `rainrestore web` needs: Gradio')
+    parser.add_argument('--web', action='store_true', help='also install Gradio, for `rainrestore web`')
     parser.add_argument(
-        '--dev', action='store_true', help='also what tests and linting need: pytest, ruff, mypy, and Gradio'
+        '--dev', action='store_true', help='also install pytest, ruff, mypy and Gradio, for tests and linting'
     )
     parser.add_argument('--dry-run', action='store_true', help='print the commands and run none')
     args = parser.parse_args()
@@ -84,7 +84,7 @@ def main() -> int:
 def plan(
     installed: Mapping[str, str], pins: Mapping[str, str], dev: bool = False, web: bool = False
 ) -> tuple[list[str], list[Step]]:
-    """What is kept, in words, and the pip commands that lead from what is installed to what is needed.
+    """The kept packages, in words, and the pip commands for the missing ones.
 
     Args:
         installed: Normalised distribution name -> version.
@@ -193,7 +193,7 @@ def run_pip(arguments: tuple[str, ...], constraints: Path, title: str) -> tuple[
 
 
 def installed_distributions() -> dict[str, str]:
-    """What pip lists: normalised name -> version."""
+    """The installed packages: normalised name -> version."""
     return {
         re.sub(r'[-_.]+', '-', distribution.name).lower(): distribution.version
         for distribution in importlib.metadata.distributions()

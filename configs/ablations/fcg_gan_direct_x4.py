@@ -1,4 +1,4 @@
-# The face is drawn at low resolution, and what that saves goes to the trunk: 15 blocks instead of 8.
+# The face is computed at low resolution, and the trunk has 15 blocks instead of 8 at the same cost.
 _base_ = '../fcg_gan_x4.py'
 
 model = dict(generator=dict(subpixel_head=True, trunk=dict(num_blocks=15)))

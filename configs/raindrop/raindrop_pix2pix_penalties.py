@@ -1,4 +1,4 @@
-# Raindrops on glass, pix2pix whose discriminator is held back: smoothed labels, and a generator that learns faster.
+# Raindrops on glass, pix2pix with a weakened discriminator: smoothed labels, and a higher rate of the generator.
 _base_ = 'raindrop_pix2pix.py'
 
 model = dict(adversarial_loss=dict(real_label=0.9, fake_label=0.1))

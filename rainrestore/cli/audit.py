@@ -12,19 +12,14 @@ import math
 from pathlib import Path
 from typing import Any
 
-from rainrestore.cli.options import add_device, whole_number
+from rainrestore.cli.options import add_data, add_device, whole_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore audit``."""
     parser.add_argument('model', metavar='MODEL', help='a zoo model, such as fcg_gan_x4, or a config (.py)')
     parser.add_argument('checkpoint', nargs='?', help='the weights of a config: a file or rainrestore://NAME')
-    parser.add_argument(
-        '--data',
-        type=Path,
-        metavar='DIR',
-        help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, else the bundled portraits)',
-    )
+    add_data(parser)
     parser.add_argument('--faces', type=whole_number, metavar='N', help='the first N test faces (default: all)')
     parser.add_argument('--plot', type=Path, metavar='FILE.png', help='draw gains, parsing and dead layers')
     add_device(parser)

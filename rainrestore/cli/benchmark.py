@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rainrestore.cli.options import add_cfg_options
+from rainrestore.cli.options import add_cfg_options, add_data
 
 #: Eyes and nose of an aligned face of 128 pixels.
 ROI = (37, 41, 91, 88)
@@ -40,8 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--methods', nargs='+', metavar='NAME', help='only these rows (default: all)')
     parser.add_argument('--tasks', nargs='+', metavar='NAME', help='only these tasks (default: all)')
-    parser.add_argument('--data', metavar='DIR', help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, '
-                        'else the bundled faces)')  # fmt: skip
+    add_data(parser)
     parser.add_argument(
         '--test-data',
         nargs='+',

@@ -3,7 +3,7 @@
 Aligned faces are pasted at known places, four to a generated photo, rain_v1 is drawn over it with the streak lengths of
 faces of that side, and the detector is run on the clean photo, the rainy one, the one that the network has de-rained,
 and as `rainrestore restore` does it (de-rained, then rainy). A face is found if the corners of its crop are within a
-quarter of its side, root mean square. Sides are those of the crop, with hair and chin; the face is about 0.6 of it.
+quarter of its side, root mean square. Sides are of the crop, with hair and chin; the face is about 0.6 of it.
 Poses: frontal; tilted by 20 degrees; turned to the side by 30 and 45 degrees, as a cylinder with the face on it. The
 last line is JSON.
 """
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument('--sides', type=whole_number, nargs='+', default=[24, 32, 48, 64, 96, 128])
     parser.add_argument('--detector', default='MTCNNDetector', help='a registered detector or a config file')
     parser.add_argument('--poses', choices=POSES, nargs='+', default=list(POSES))
-    parser.add_argument('--model', default='fcg_gan_x4', help='what removes the rain')
+    parser.add_argument('--model', default='fcg_gan_x4', help='model that removes the rain')
     parser.add_argument('--device')
     args = parser.parse_args()
     files = [file for split in ('test', 'val') for file in list_images(args.data / split / 'img')][: args.faces]
@@ -65,7 +65,7 @@ def main() -> None:
 def measure(
     faces: list[np.ndarray], side: int, pose: Pose, detector: FaceDetector, restorer: Restorer
 ) -> dict[str, dict[str, float | None]]:
-    """Kind of photo -> what was found of faces of one side in one pose."""
+    """Kind of photo -> the found faces of one side in one pose."""
     length = max(FACES_PER_PHOTO * side, SMALLEST_PHOTO)
     gap = (length // 2 - side) // 2
     places = [(x * length // 2 + gap, y * length // 2 + gap, side) for y in range(2) for x in range(2)]
@@ -92,14 +92,14 @@ def measure(
 
 
 class Tally:
-    """What was found of what is there, over photos."""
+    """Counts of true and found faces, over photos."""
 
     def __init__(self) -> None:
         self.faces, self.photos, self.false, self.seconds = 0, 0, 0, 0.0
         self.errors: list[float] = []
 
     def add(self, found: list[DetectedFace], truths: list[FaceCrop], seconds: float) -> None:
-        """Count one photo; each true face takes the nearest of what was found."""
+        """Count one photo; each true face takes the nearest found face."""
         self.photos += 1
         self.faces += len(truths)
         self.seconds += seconds

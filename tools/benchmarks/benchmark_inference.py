@@ -1,7 +1,7 @@
 """Measure restoring on one machine: plain eager float32, mmagic's inferencer, this package, ONNX Runtime.
 
 All take turns in the same rounds, so that each meets the same load; a ratio is the median over the rounds of the
-ratios within a round. What is restored are PNG files of 32x32 pixels:
+ratios within a round. The inputs are PNG files of 32x32 pixels:
 
   eager            the network as it was trained: a bare float32 forward of one batch, contiguous, nothing folded
   mmagic           ImageSuperResolutionInferencer, a file a call, of an SRGAN (MSRResNet) with as many MACs
@@ -11,7 +11,7 @@ ratios within a round. What is restored are PNG files of 32x32 pixels:
   onnxruntime      a bare float32 forward of the network exported with its physics, one batch (if it is installed)
 
 Prints Markdown tables; the last line is JSON. Memory is measured in a process of its own for each path: the peak over
-what imports and the built network need.
+the memory of imports and the built network.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SAME_SIZE = dict(mid_channels=39, num_blocks=16)
 
 
 def write_faces(folder: Path, count: int, side: int = SIDE) -> list[Path]:
-    """Random pictures; what is in them does not change the time."""
+    """Random pictures; their content does not change the time."""
     rng = np.random.default_rng(0)
     paths = [folder / f'{side}_{number}.png' for number in range(count)]
     for path in paths:
@@ -71,7 +71,7 @@ def eager(paths: list[Path], device: str, model: str) -> Job:
 
 
 def mmagic_inferencer(device: str) -> object:
-    """mmagic's own, with random weights: what they are does not change the time."""
+    """mmagic's own, with random weights, which do not change the time."""
     if 'controlnet_aux' not in sys.modules and importlib.util.find_spec('controlnet_aux') is None:
         # mmagic.apis imports all of its inferencers, one of which needs this package: not the one that is measured.
         sys.modules['controlnet_aux'] = types.ModuleType('controlnet_aux')

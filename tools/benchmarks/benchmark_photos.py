@@ -80,7 +80,7 @@ def main() -> int:
 
 
 def available_measures(names: Sequence[str]) -> dict[str, Any]:
-    """Those of LPIPS and identity that are installed; what is not is said."""
+    """The available metrics of LPIPS and identity; a note lists the others."""
     found = {}
     for name in names:
         try:

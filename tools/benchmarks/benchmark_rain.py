@@ -32,7 +32,7 @@ GOAL = 3000
 
 
 def synthetic_faces() -> list[np.ndarray]:
-    """Smooth random pictures; what is in them does not change the time."""
+    """Smooth random pictures; their content does not change the time."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (FACES, 12, 12, 3), dtype=np.uint8)
     resize = Image.Resampling.BICUBIC

@@ -1,4 +1,4 @@
-"""Measure what one training step costs against the size of the faces, the batch and the number of rain layers m.
+"""Measure the time and memory of a training step against the size of the faces, the batch and the rain layers m.
 
 Each point runs in a process of its own: the step (all losses, discriminators included), making its batch in rain on one
 core, and the peak of memory over the built model. Larger faces are the bundled ones, enlarged, with the boxes of the
@@ -36,7 +36,7 @@ SIZES, BATCHES, LAYERS = (32, 64, 128, 256), (2, 4, 8, 16, 32), (1, 2, 4, 8)
 
 
 def batch_maker(side: int, batch: int, layers: int) -> Callable[[], dict[str, list[Any]]]:
-    """What puts ``batch`` bundled faces, SCALE x ``side`` pixels wide, into new rain of ``layers`` layers."""
+    """A job that adds rain of ``layers`` layers to ``batch`` bundled faces of SCALE x ``side`` pixels."""
     faces = FaceDataset(ROOT / 'data' / 'portraits128', limit=batch)
     factor = side // SIDE
     samples = []

@@ -62,7 +62,7 @@ sys.exit(code)
 
 
 def run(words: list[str]) -> tuple[float, str]:
-    """Wall seconds of ``python WORDS`` and what it printed."""
+    """Wall seconds of ``python WORDS`` and its output."""
     start = time.perf_counter()
     done = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True)
     return time.perf_counter() - start, done.stdout
@@ -82,7 +82,7 @@ def main() -> None:
         pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(picture)
         for turn in range(args.rounds + 1):
-            # A new folder each time: what is restored already is not restored again.
+            # A new folder each time, because finished files are skipped.
             out = [str(picture), '-o', os.path.join(temporary, f'{turn}'), '--device', 'cpu', '--aligned']
             clocked = [*out[:2], os.path.join(temporary, f'{turn}_clock'), *out[3:]]
             programs = {

@@ -282,7 +282,7 @@ def _mean_square(x: Tensor, y: Tensor) -> Tensor:
     return nn.functional.mse_loss(x.float(), y.float())
 
 
-#: Name of a lever -> what takes it away while a step runs.
+#: Name of an optimisation -> a context without it.
 LEVERS: dict[str, Callable[[], AbstractContextManager]] = {
     'bfloat16': lambda: _replaced(AutocastOptimWrapper, 'optim_context', AutocastOptimWrapper.__mro__[1].optim_context),  # type: ignore[attr-defined]
     'channels last': lambda: _both(
@@ -316,7 +316,7 @@ def without(lever: str, step: Job) -> Job:
 
 
 class _Waiting(Hook):
-    """Adds up the seconds in which an iteration waits for its batch and those of the whole, after a warm-up."""
+    """Sums the seconds in which an iteration waits for its batch, and all seconds, after a warm-up."""
 
     priority = 'VERY_LOW'
 
@@ -385,7 +385,7 @@ def main() -> None:
     parser.add_argument('pairs', nargs='*', metavar='PAIR', help=f'{", ".join(PAIRS)} (default: all)')
     parser.add_argument('--batch', type=int, default=16, help='faces a step (default 16)')
     parser.add_argument('--rounds', type=int, default=7, help='measured rounds (default 7)')
-    parser.add_argument('--iterations', type=int, default=20, help='of the run whose waiting is measured (default 20)')
+    parser.add_argument('--iterations', type=int, default=20, help='iterations for the waiting time (default: 20)')
     parser.add_argument('--device', help='cpu or cuda (default: a GPU if there is one)')
     parser.add_argument('--channels', type=int, default=64, help="of mmagic's networks, for rehearsals (default 64)")
     parser.add_argument('--blocks', type=int, default=16, help='of MSRResNet, for rehearsals (default 16)')

@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/rain.md: a face in the rain of eq. 2, and what each parameter of it does."""
+"""Draw the pictures of docs/rain.md: a face in the rain of eq. 2, and the effect of each parameter."""
 
 import argparse
 from dataclasses import fields, replace
@@ -27,7 +27,7 @@ MIDDLE = replace(
         if isinstance(item.default, tuple)
     },
 )
-#: Parameter -> what is shown of the scene, and the values.
+#: Parameter -> the map to draw, and the values.
 SHOWN: dict[str, tuple[str, tuple[float, ...]]] = {
     'noise_mean': ('S', (0.4, 0.8, 0.9, 1.0, 1.4)),
     'noise_variance': ('S', (0.3, 0.7, 0.85, 1.0, 1.6)),

@@ -1,4 +1,4 @@
-# A GAN before its full loss: the pixels alone, without what makes a face five times as expensive.
+# The first stage of a GAN: the pixel loss alone; the other losses take five times as long per face.
 _mse_alone = dict(
     perceptual_loss=None,
     discriminator=None,
