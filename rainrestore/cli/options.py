@@ -26,6 +26,11 @@ class OptionsAction(DictAction):
             super().__call__(parser, namespace, values, option_string)
         except (AssertionError, ValueError) as error:
             raise ConfigError(f'{option_string}: {error}') from error
+        except RecursionError as error:  # of mmengine's parser, for a bracket or comma inside a value
+            raise ConfigError(
+                f'{option_string}: values are numbers, words, [lists] and (tuples); give a key of a dict by itself, '
+                f'such as param_scheduler.type=CosineAnnealingLR, not {" ".join(map(str, values or ()))[:100]!r}'
+            ) from error
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
