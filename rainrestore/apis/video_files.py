@@ -69,11 +69,6 @@ class VideoFormat:
     color_trc: int
     aspect: Fraction = Fraction(1)
 
-    @property
-    def frame_seconds(self) -> float:
-        """Of one frame, on the average."""
-        return float(1 / self.rate)
-
 
 class VideoReader:
     """The frames of a file's first video stream; used in a ``with``.

@@ -171,15 +171,6 @@ class WholeCheckpointHook(CheckpointHook):
             self.file_backend.remove(path)
 
 
-def is_whole(path: Path | str) -> bool:
-    """Whether a file is a checkpoint of ``torch.save`` whose bytes are those that were written."""
-    try:
-        read_torch_file(path, 'cpu')
-    except CheckpointError:
-        return False
-    return True
-
-
 def newest_checkpoint(work_dir: Path | str) -> str | None:
     """The checkpoint of a work dir to resume from: the newest complete one; None if there is none.
 

@@ -139,12 +139,6 @@ def _root(zoo: Zoo) -> Path:
     return root
 
 
-def _some(index: Mapping[str, Any], section: str) -> list[Any]:
-    if not index.get(section):
-        raise ConfigError(f'{TEMPLATE} speaks of {section}, and the index has none: measure them, or change the text')
-    return index[section]
-
-
 def _stripped(macro: Any) -> Callable[..., str]:
     return lambda *arguments: macro(*arguments).strip()
 
