@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 
 from rainrestore.apis.inputs import named, split
+from rainrestore.apis.purpose import TASKS
 from rainrestore.apis.restorer import Restoration, Restorer
 from rainrestore.optional import optional_import
 from rainrestore.registry import SCOPE
@@ -34,7 +35,7 @@ class RestorationInferencer(BaseInferencer):
 
     def __init__(
         self,
-        model: str | Path | Config = 'fcg_gan_x4',
+        model: str | Path | Config = TASKS['faces'].model,
         weights: str | Path | None = None,
         device: str | None = None,
         show_progress: bool = True,

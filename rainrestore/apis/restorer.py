@@ -160,7 +160,7 @@ class Restorer:
 
     def __init__(
         self,
-        model: str | Path | Config = 'fcg_gan_x4',
+        model: str | Path | Config = TASKS['faces'].model,
         checkpoint: str | Path | None = None,
         *,
         device: str | torch.device | None = None,

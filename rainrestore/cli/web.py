@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--host', default='127.0.0.1', help='address to listen at (default: 127.0.0.1, local only)')
     parser.add_argument('--port', type=int, default=7860, help='port to listen at, 0 for any free one (default: 7860)')
     parser.add_argument(
-        '--model', default='fcg_gan_x4', help='a model of the zoo, or a config with --checkpoint (default: fcg_gan_x4)'
+        '--model', help='a model of the zoo, or a config with --checkpoint (default: that of rainrestore restore)'
     )
     add_checkpoint(parser)
     add_device(parser)
@@ -27,11 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve the page until Ctrl+C."""
     optional_import('gradio', 'rainrestore web', installer('--web'))
-    from rainrestore.apis import Restorer
+    from rainrestore.apis import TASKS, Restorer
     from rainrestore.web.server import LOCAL_HOSTS, create_app, open_port, own_temporary_files, serve
 
     with open_port(args.host, args.port) as listener, own_temporary_files():
-        app = create_app(Restorer(args.model, args.checkpoint, device=args.device), args.host)
+        app = create_app(Restorer(args.model or TASKS['faces'].model, args.checkpoint, device=args.device), args.host)
         if args.host not in LOCAL_HOSTS:
             print(f'rainrestore: whoever reaches {args.host} can use the page, without a password', file=sys.stderr)
         host = f'[{args.host}]' if ':' in args.host else args.host

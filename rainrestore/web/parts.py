@@ -14,7 +14,6 @@ import numpy as np
 from rainrestore.errors import RainRestoreError
 from rainrestore.image_io import encode_png
 from rainrestore.visualization.sheets import TITLES
-from rainrestore.web.views import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 
 EMPTY = """<div class="rr-empty">The result appears here: the picture before and after, what the network reads from the
 rain, and scores where the clean face is known.</div>"""
@@ -70,10 +69,7 @@ def picker_of(label: str, result: list[Any]) -> gr.File:
 
     Not an image of Gradio's, which would open the file by itself, with all that Pillow decodes and errors of its own.
     """
-    megabytes, megapixels = MAX_UPLOAD_BYTES // 2**20, MAX_UPLOAD_PIXELS // 10**6
-    picker = gr.File(
-        label=f'{label}: up to {megabytes} MB and {megapixels} million pixels', height=140, elem_classes='rr-picker'
-    )
+    picker = gr.File(label=label, height=140, elem_classes='rr-picker')
     gr.on([picker.upload, picker.clear], lambda: (None, EMPTY), None, result, queue=False, api_name=False)
     return picker
 

@@ -4,8 +4,9 @@ Portraits are pasted into generated photos, rain or haze of one T is drawn over 
 lengths for faces of that side), and the faces, at known places, are restored and blended in as by the command restore.
 A cell is one side, T and kind of weather. Its values are means over faces, before and after, against the clean photo:
 PSNR over the inner ellipse of the crop (at most 50 dB a face), LPIPS of the crop at 128 pixels, and the distance of
-dlib's face embeddings. LPIPS and identity are left out where their weights or packages are not there. The last line is
-JSON; the exit code is 1 if the PSNR of a cell is more than 0.1 dB below the photo's.
+dlib's face embeddings. LPIPS and identity are left out where their weights or packages are not there. Prints a table
+a measure, as docs/results/photos.md has them. The last line is JSON; the exit code is 1 if the PSNR of a cell is more
+than 0.1 dB below the photo's.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 
 from rainrestore import compat
-from rainrestore.apis import PhotoRestorer, Restorer
+from rainrestore.apis import TASKS, PhotoRestorer, Restorer
 from rainrestore.benchmark.scenes import crop_of, make_scene
 from rainrestore.cli.options import whole_number
 from rainrestore.errors import RainRestoreError
@@ -47,7 +48,7 @@ def main() -> int:
     parser.add_argument('--sides', type=whole_number, nargs='+', default=[24, 32, 48, 64, 96, 128])
     parser.add_argument('--transmissions', type=float, nargs='+', default=list(TRANSMISSIONS))
     parser.add_argument('--weathers', choices=WEATHERS, nargs='+', default=list(WEATHERS))
-    parser.add_argument('--model', default='fcg_gan_x4')
+    parser.add_argument('--model', default=TASKS['faces'].model, help='default: %(default)s')
     parser.add_argument(
         '--measures', choices=('LPIPS', 'identity'), nargs='*', default=['LPIPS', 'identity'], help='beside PSNR'
     )
@@ -58,18 +59,15 @@ def main() -> int:
     faces = [read_image(file) for file in files]
     photos = PhotoRestorer(Restorer(args.model, device=args.device), boxes={})
     measures = available_measures(args.measures)
-    print(
-        '| weather | side | T | ' + ' | '.join(f'{name} before, after' for name in ('PSNR', *measures)) + ' | changed |'
-    )
-    print('|---' * (4 + len(measures) + 1) + '|')
     cells = []
     for weather in args.weathers:
         for side in args.sides:
             for transmission in args.transmissions:
                 cell = measure(photos, faces, side, transmission, WEATHERS[weather], measures)
                 cells.append({'weather': weather, 'side': side, 'T': transmission, **cell})
-                shown = ' | '.join(f'{cell[name][0]:.4g}, {cell[name][1]:.4g}' for name in ('PSNR', *measures))
-                print(f'| {weather} | {side} | {transmission:g} | {shown} | {cell["changed"]:.0%} |', flush=True)
+                print(f'{weather} {side} T = {transmission:g}: {cell}', file=sys.stderr)
+    for name in ('PSNR', *measures):
+        print(table(cells, name, args.transmissions))
     worst = min(cell['PSNR'][1] - cell['PSNR'][0] for cell in cells)
     result = {
         'benchmark': 'faces in photos', 'model': args.model, 'faces': len(faces), 'device': str(photos.restorer.device),
@@ -77,6 +75,18 @@ def main() -> int:
     }  # fmt: skip
     print(json.dumps(result))
     return int(worst < -TOLERANCE)
+
+
+def table(cells: Sequence[dict[str, Any]], name: str, transmissions: Sequence[float]) -> str:
+    """One measure in Markdown: a row for each weather and side, a column for each T."""
+    digits = 1 if name == 'PSNR' else 3
+    head = ' | '.join(f'T = {value:g}' for value in transmissions)
+    lines = [f'**{name}**', '', f'| weather | side | {head} |', '|---' * (len(transmissions) + 2) + '|']
+    for start in range(0, len(cells), len(transmissions)):
+        row = cells[start : start + len(transmissions)]
+        shown = ' | '.join(f'{cell[name][0]:.{digits}f} → {cell[name][1]:.{digits}f}' for cell in row)
+        lines.append(f'| {row[0]["weather"]} | {row[0]["side"]} | {shown} |')
+    return '\n'.join([*lines, ''])
 
 
 def available_measures(names: Sequence[str]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rainrestore.apis import PhotoRestorer, Restorer, VideoSettings, restore_video
+from rainrestore.apis import TASKS, PhotoRestorer, Restorer, VideoSettings, restore_video
 from rainrestore.apis.video import FrameRestorer
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, write_part
 from rainrestore.benchmark.scenes import background
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument('--side', type=whole_number, default=48, help="of the faces' crops (default 48)")
     parser.add_argument('--search-every', type=whole_number, default=VideoSettings().search_every)
     parser.add_argument('--detector', default='MTCNNDetector', help='a registered detector or a config file')
-    parser.add_argument('--model', default='fcg_gan_x4')
+    parser.add_argument('--model', default=TASKS['faces'].model, help='default: %(default)s')
     parser.add_argument('--device')
     args = parser.parse_args()
     faces = [read_image(file) for file in list_images(ROOT / 'data' / 'portraits128' / 'test' / 'img')[:2]]
