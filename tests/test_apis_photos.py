@@ -11,7 +11,7 @@ from rainrestore.apis import PhotoRestorer, PictureError, Restorer, derain
 from rainrestore.apis import derain as derain_room
 from rainrestore.benchmark.scenes import background, crop_of
 from rainrestore.errors import ConfigError
-from rainrestore.faces import FaceCrop, cut
+from rainrestore.faces import DetectedFace, FaceCrop, cut
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, seeded_rng
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -124,9 +124,9 @@ def test_fingerprint_tells_what_makes_another_result(bicubic, fcg_gan) -> None:
 def test_unknown_background_and_networks_that_remove_no_rain(bicubic) -> None:
     with pytest.raises(ConfigError, match="'keep' or 'derain', got 'blur'"):
         by_hand(bicubic, background='blur')
-    with pytest.raises(ConfigError, match='predicts no picture without rain; keep the background'):
-        by_hand(bicubic, background='derain')
     assert derain(bicubic, background(40, 40)) is None
+    # The background has a network of its own.
+    assert by_hand(bicubic, background='derain').clear(background(40, 40)).shape == (40, 40, 3)
 
 
 def test_several_photos_in_any_form(bicubic, tmp_path) -> None:
@@ -142,6 +142,7 @@ class KnownVeil:
     """A network for which T and A are known: it inverts a veil exactly."""
 
     predicts = frozenset({'J', 'T'})
+    size, known_transmission, estimates_rain = 32, 0.6, True
 
     def __init__(self, transmission: float = 0.4, airlight: float = 0.8) -> None:
         self.transmission, self.airlight = transmission, airlight
@@ -171,6 +172,73 @@ def test_large_photo_keeps_its_detail(monkeypatch) -> None:
     assert np.abs(derain(KnownVeil(), veiled).astype(int) - clean).max() <= 2
 
 
+@pytest.mark.parametrize(('trained', 'changed'), [((0.61, 1.0), False), ((1.0, 0.61), False), ((1.0, 1.0), True)])
+def test_face_in_a_thin_veil_is_restored_by_what_was_trained_on_such(fcg_gan, monkeypatch, trained, changed) -> None:
+    """Both the network that estimates the rain and the one that restores have to know T = 0.8."""
+    estimator = KnownWeather(0.01, 0.8)
+    estimator.maps['J'] = (3, 0.5)
+    estimator.fingerprint = 'known'
+    monkeypatch.setattr(fcg_gan, 'known_transmission', trained[0])
+    estimator.known_transmission = trained[1]
+    photo = background(80, 80).clip(60, 200)
+    result = PhotoRestorer(fcg_gan, boxes={}, estimator=estimator).restore_faces(
+        photo, [DetectedFace(crop_of((16, 16, 48)))]
+    )
+    assert bool(result.faces[0].weight) == changed
+
+
+class KnownWeather:
+    """A network for scenes whose S, T and A are given."""
+
+    predicts = frozenset({'J', 'S', 'T', 'A'})
+    size, known_transmission, estimates_rain = 48, 1.0, True
+
+    def __init__(self, streaks: float, transmission: float, airlight: float = 0.8) -> None:
+        self.maps = {'S': (3, streaks), 'T': (1, transmission), 'A': (3, airlight)}
+
+    def remove_rain(self, tiles):
+        return {name: np.full((*tiles.shape[:3], channels), value, np.float32)
+                for name, (channels, value) in self.maps.items()}  # fmt: skip
+
+
+def dark_scene(height: int, width: int) -> np.ndarray:
+    """Colours with a black pixel in every window."""
+    clean = background(height, width)
+    clean[::8, ::8] = 0
+    return clean
+
+
+def test_clear_scene_is_left_as_it_is() -> None:
+    clean = dark_scene(90, 120)
+    np.testing.assert_array_equal(derain(KnownWeather(0.02, 0.6), clean), clean)
+    # A haze of which nothing in the picture tells is none either: the network has to see it.
+    pale = np.maximum(clean, 60)
+    np.testing.assert_array_equal(derain(KnownWeather(0.02, 0.99), pale), pale)
+
+
+@pytest.mark.parametrize('transmission', [0.3, 0.5, 0.8])
+def test_veil_of_a_scene_is_told_by_its_dark_pixels(transmission) -> None:
+    """The network's T is wrong, those of the dark channel is right but for the part of the veil that stays."""
+    clean = dark_scene(90, 120)
+    T = np.float32(transmission)
+    veiled = quantise(forward(clean / np.float32(255), np.float32(0), T, np.float32(0.8)))
+    restored = derain(KnownWeather(0.02, 0.55), veiled).astype(int)
+    # T^ = 1 - 0.95 (1 - T), and J of it.
+    found = 1 - 0.95 * (1 - transmission)
+    expected = (veiled - (1 - found) * 0.8 * 255) / found
+    assert np.abs(restored - expected)[20:-20, 20:-20].max() <= 3
+    assert np.abs(restored - clean).mean() < np.abs(veiled.astype(int) - clean).mean() / 4
+
+
+def test_streaks_of_a_scene_are_taken_away_where_they_surely_are() -> None:
+    clean = dark_scene(60, 60) // 2
+    for streaks, taken in ((0.02, 0), (0.07, 0.5), (0.2, 1)):
+        rainy = clean + np.uint8(80)
+        rainy[::8, ::8] = 0
+        expected = (rainy / 255 - taken * streaks).clip(0, 1) * 255
+        assert np.abs(derain(KnownWeather(streaks, 0.99), rainy) - expected).max() <= 1
+
+
 def test_bundled_network_takes_rain_from_a_scene(fcg_gan) -> None:
     """The scene without rain is nearer to the truth, in the background as well, and only asked-for pixels change."""
     faces = [(20, 15, 32), (70, 20, 48)]
@@ -185,6 +253,7 @@ def test_bundled_network_takes_rain_from_a_scene(fcg_gan) -> None:
     kept = PhotoRestorer(fcg_gan, boxes={})(rainy, crops)
     np.testing.assert_array_equal(kept.photo[80:], rainy[80:])
     derained = PhotoRestorer(fcg_gan, boxes={}, background='derain')(rainy, crops)
-    np.testing.assert_array_equal(derained.photo[80:], derain(fcg_gan, rainy)[80:])
+    scenes = Restorer('hrrm_scenes', device='cpu')
+    np.testing.assert_array_equal(derained.photo[80:], derain(scenes, rainy)[80:])
     assert error(derained.photo) < error(kept.photo) < error(rainy)
     assert error(derained.photo) < error(rainy) / 3

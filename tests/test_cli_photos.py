@@ -147,7 +147,6 @@ def test_physics_of_each_face(photos, tmp_path, command) -> None:
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (['--background', 'derain'], 'predicts no picture without rain'),
         (['--detector', 'Eyes'], "'Eyes' is no registered face detector"),
         (['--boxes', 'none.csv'], 'none.csv: cannot be read'),
         (['--aligned', '--preview'], 'has no background; leave out --preview'),
@@ -156,9 +155,6 @@ def test_physics_of_each_face(photos, tmp_path, command) -> None:
     ],
 )
 def test_options_that_do_not_fit(photos, tmp_path, command, options, message) -> None:
-    if options[0] == '--background':
-        options = [*options, '--boxes', str(tmp_path / 'b.csv')]
-        (tmp_path / 'b.csv').write_text('file,left,top,right,bottom\n')
     code, _, errors = command(photos, '-o', tmp_path / 'out', *options, detector=None)
     assert code == 2 and len(errors) == 1 and message in errors[0]
     assert not (tmp_path / 'out').exists()

@@ -81,8 +81,6 @@ def test_what_cannot_be_asked_for(desk, photo, restorer) -> None:
         desk.restore(photo, CROPS, [0], '/etc/passwd')
     with pytest.raises(ConfigError, match='Strength: expected 0 to 1'):
         desk.restore(photo, CROPS, [0], restorer.name, strength=2)
-    with pytest.raises(ConfigError, match='predicts no picture without rain'):
-        desk.restore(photo, CROPS, [0], restorer.name, 'derain')
 
 
 def test_models_are_in_the_zoo_and_the_own_one_comes_first(desk, restorer) -> None:

@@ -27,6 +27,8 @@ Background = Literal['keep', 'derain']
 
 #: What estimates rain for a network that was not supervised to.
 ESTIMATOR = 'hrrm_plus_x4'
+#: What removes rain from the background.
+SCENES = 'hrrm_scenes'
 #: Below this nothing of a change is seen.
 LEAST_WEIGHT = 1 / 64
 #: Colours of a preview.
@@ -105,7 +107,7 @@ class PhotoRestorer:
         restorer: what restores a face.
         detector: a registered name (``MTCNNDetector``, ``YuNetDetector``, ``RetinaFaceDetector``, your own), a config
             of one, a config file with ``detector = dict(...)``, or a :class:`~rainrestore.faces.FaceDetector`.
-        background: ``'keep'`` the photo around the faces as it is, or ``'derain'`` it with the same network.
+        background: ``'keep'`` the photo around the faces as it is, or ``'derain'`` it with ``hrrm_scenes``.
         boxes: photo's path -> its faces, as :func:`rainrestore.faces.read_boxes` gives them: then nothing is looked
             for, no detector is built, and a photo that is not among them is refused.
         turns: degrees by which a photo is turned if it shows no upright face; none saves the time.
@@ -119,7 +121,7 @@ class PhotoRestorer:
         fingerprint: SHA-256 over that of ``restorer`` and all of the above.
 
     Raises:
-        ConfigError: an unknown detector or background, or ``'derain'`` with a network that predicts no J.
+        ConfigError: an unknown detector or background.
     """
 
     def __init__(
@@ -149,12 +151,9 @@ class PhotoRestorer:
         if boxes is None:
             named_config = isinstance(detector, (str, Path, Mapping))
             self.detector = build_detector(detector) if named_config else detector  # type: ignore[arg-type,assignment]
-        self.removes_rain = removes_rain(restorer)
-        if background == 'derain' and not self.removes_rain:
-            raise ConfigError(
-                f'{restorer.name} predicts no picture without rain; keep the background, or choose a model with rain '
-                'removal, such as fcg_gan_x4'
-            )
+        self.remover: Restorer | None = restorer if removes_rain(restorer) else None
+        if background == 'derain':
+            self.remover = Restorer(SCENES, device=restorer.device, precision=restorer.precision)
         self.fingerprint = self._fingerprint(detector)
 
     def __call__(self, source: Any, crops: Sequence[FaceCrop] | None = None) -> Any:
@@ -205,8 +204,7 @@ class PhotoRestorer:
             crops = self.boxes.get(Path(name).resolve())
             if not crops:
                 raise PictureError(name, 'the file of boxes has no line for it')
-        need_clear = self.background == 'derain' or (crops is None and self.removes_rain)
-        clear = self.clear(photo) if need_clear else None
+        clear = self.clear(photo) if crops is None or self.background == 'derain' else None
         faces = self.find(photo, clear) if crops is None else [DetectedFace(crop) for crop in crops]
         if not faces:
             raise PictureError(name, self._none_found())
@@ -284,7 +282,8 @@ class PhotoRestorer:
         """Add the change of one face to the photo; how much of it, 0..1."""
         decision = Decision(1.0, keep_colour=False)
         if rain is not None and self.estimator is not None:
-            decision = decide(rain, self.estimator.known_transmission)
+            known = min(self.estimator.known_transmission, self.restorer.known_transmission)
+            decision = decide(rain, known)
         weight = self.strength * decision.weight
         if weight < LEAST_WEIGHT:
             return 0.0
@@ -303,8 +302,8 @@ class PhotoRestorer:
         return weight
 
     def clear(self, photo: np.ndarray) -> np.ndarray | None:
-        """An H x W x 3 uint8 photo without rain, if the network predicts it."""
-        return derain(self.restorer, photo) if self.removes_rain else None
+        """An H x W x 3 uint8 photo without rain, if a network predicts it."""
+        return derain(self.remover, photo) if self.remover else None
 
     def find(
         self, photo: np.ndarray, clear: np.ndarray | None, turns: Sequence[float] | None = None
@@ -317,7 +316,7 @@ class PhotoRestorer:
         )
 
     def _none_found(self) -> str:
-        where = 'with its rain removed and as it is' if self.removes_rain else 'as it is'
+        where = 'with its rain removed and as it is' if self.remover else 'as it is'
         smallest = getattr(self.detector, 'smallest_face', None)
         size = f', from {smallest} pixels with hair and chin' if smallest else ''
         return (
@@ -339,7 +338,8 @@ class PhotoRestorer:
         made_by = {
             'restorer': self.restorer.fingerprint, 'faces': described, 'background': self.background,
             'turns': self.turns, 'strength': self.strength, 'keep_colour': self.keep_colour,
-            'estimator': self.estimator and self.estimator.fingerprint, 'version': __version__,
+            'estimator': self.estimator and self.estimator.fingerprint,
+            'remover': self.remover and self.remover.fingerprint, 'version': __version__,
         }  # fmt: skip
         return sha256(json.dumps(made_by, sort_keys=True, default=repr).encode()).hexdigest()
 
@@ -348,7 +348,7 @@ def _estimator_of(restorer: Restorer) -> Restorer | None:
     """What estimates the rain over the faces of a restorer."""
     if restorer.task != 'faces' or next(restorer.model.parameters(), None) is None:
         return None
-    if restorer.config.model.get('parameter_loss') and {'J', 'S', 'T', 'A'} <= restorer.predicts:
+    if restorer.estimates_rain:
         return restorer
     return Restorer(ESTIMATOR, device=restorer.device, precision=restorer.precision)
 

@@ -27,7 +27,7 @@ class Task:
 TASKS = {
     'faces': Task('restore the faces in rain', 'fcg_gan_x4', finds_faces=True),
     'renovate': Task('restore blurred, noisy, compressed faces', 'hifacegan_128', finds_faces=True),
-    'rain': Task('remove rain and veil from the whole picture', 'hrrm_plus_x4', finds_faces=False),
+    'rain': Task('remove rain and veil from the whole picture', 'hrrm_scenes', finds_faces=False),
     'raindrops': Task('remove drops on the lens or a window from the whole picture', 'raindrop_plus',
                       finds_faces=False),
 }  # fmt: skip

@@ -146,6 +146,7 @@ class Restorer:
         scale: how many times larger than its input the result is.
         known_transmission: the largest T that the network was trained on.
         predicts: the maps that the network predicts, by the names of :class:`Restoration`'s fields.
+        estimates_rain: whether S, T and A among them were supervised in its training.
         model: The network without discriminators and losses, folded (:mod:`rainrestore.models.folding`).
         config: its config.
         fingerprint: SHA-256 over weights, config of the network, precision, resizing and version of this package: what
@@ -184,6 +185,7 @@ class Restorer:
         self.known_transmission = purpose.transmission or 1.0
         self.model.to(self.device)
         self.predicts, self.scale, stated = self._probe(purpose.task)
+        self.estimates_rain = bool(self.config.model.get('parameter_loss')) and self.predicts >= set('JSTA')
         self.task = self._chosen(stated, task)
         # Of the weights as they are published: folded, their last bits would depend on the processor.
         self.fingerprint = self._fingerprint()

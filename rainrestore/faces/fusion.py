@@ -83,12 +83,12 @@ def decide(rain: RainEstimate, known: float) -> Decision:
     a veil nor streaks. Streaks without a veil count only for a network that was trained on such.
     """
     transmission = float(rain.T.mean())
-    streaks = _ramp(float(rain.S.mean()), *STREAKS)
+    streaks = ramp(float(rain.S.mean()), *STREAKS)
     if known < CLEAR - FADE:
         # A thin veil alone does less harm than a wrong T: it has to be surer.
         start = known - (1 - streaks) * FADE
-        return Decision(1 - _ramp(transmission, start, start + FADE), keep_colour=False)
-    veil = 1 - _ramp(transmission, CLEAR - FADE, CLEAR)
+        return Decision(1 - ramp(transmission, start, start + FADE), keep_colour=False)
+    veil = 1 - ramp(transmission, CLEAR - FADE, CLEAR)
     return Decision(max(veil, streaks), keep_colour=veil == 0)
 
 
@@ -153,5 +153,6 @@ def _gain(drawn: np.ndarray, detail: np.ndarray) -> np.ndarray:
     return np.clip(SOFTER * signal / (power + 1e-8), 0, 1)[..., None]
 
 
-def _ramp(value: float, low: float, high: float) -> float:
+def ramp(value: float, low: float, high: float) -> float:
+    """0 up to ``low``, 1 from ``high`` on, linear between them."""
     return min(max((value - low) / (high - low), 0.0), 1.0)

@@ -91,9 +91,9 @@ def cost_apart(make: Callable[..., Job], *arguments: Any, rounds: int, device: t
 def _cost_of(make: Callable[..., Job], arguments: tuple[Any, ...], rounds: int, device: torch.device) -> Cost:
     job = make(*arguments)
     _forget_peak(device)
-    before = _peak(device)
+    before = peak_memory(device)
     seconds = alternate({'': job}, rounds, device)['']
-    return Cost(median(seconds), (_peak(device) - before) / MIB)
+    return Cost(median(seconds), (peak_memory(device) - before) / MIB)
 
 
 def _forget_peak(device: torch.device) -> None:
@@ -103,7 +103,8 @@ def _forget_peak(device: torch.device) -> None:
         Path('/proc/self/clear_refs').write_text('5', encoding='ascii')
 
 
-def _peak(device: torch.device) -> int:
+def peak_memory(device: torch.device) -> int:
+    """In bytes: of this process since its start or the last time it was forgotten, on a GPU of what torch allocates."""
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device)
     status = Path('/proc/self/status').read_text(encoding='utf-8')

@@ -1,0 +1,49 @@
+# hrrm_plus_x4 for whole scenes, such as the background of a photo: pictures of at least 48 pixels in --data FOLDER with
+# {train,val,test}/img, as tools/dataset_converters/scene_crops.py cuts them. From drizzle to a downpour, from clear air
+# to dense haze; T varies over the picture; every seventh is dry. It goes on from the weights for faces.
+_base_ = ['hrrm_plus_x4.py', '../_base_/schedules/cosine.py']
+
+restoration = dict(task='rain', size=48)
+load_from = 'rainrestore://hrrm_plus_x4'
+# Lengths of streaks are in pixels of a 32-pixel picture.
+_weather = dict(
+    type='BlindHeavyRain',
+    scale=1,
+    sides=(32, 48),
+    ranges=dict(
+        noise_mean=(0.6, 1.2),
+        noise_variance=(0.5, 1.2),
+        length=(2.0, 14.0),
+        angle=(45, 135),
+        gain_base=0.2,
+        gain_per_length=0.08,
+        gain_jitter=0.5,
+        beta=(0, 1.5),
+        airlight=(0.4, 1.0),
+    ),
+    layers=(0, 3),
+    lens=(),
+    camera=(
+        dict(type='AdditiveNoise', sigma=(0, 4), lam=(0, 3)),
+        dict(type='JPEGArtefacts', compression=(5, 30)),
+    ),
+    haze_variation=(0, 0.8),
+    dry=0.14,
+)
+_seen = [dict(type='CropPair', size=48, random=False), dict(_weather, seed=2022), dict(type='PackFaceInputs')]
+_scenes = dict(_delete_=True, type='PairedDataset', given=None, truth='img')
+
+optim_wrapper = dict(optimizer=dict(lr=4e-4))
+train_dataloader = dict(
+    batch_size=16,
+    dataset=dict(
+        _scenes,
+        pipeline=[dict(type='CropPair', size=48), dict(type='FlipPair'), _weather, dict(type='PackFaceInputs')],
+    ),
+)
+val_dataloader = dict(dataset=dict(_scenes, split='val', pipeline=_seen))
+test_dataloader = dict(dataset=dict(_scenes, split='test', pipeline=_seen))
+train_cfg = dict(max_iters=1500, val_interval=500)
+param_scheduler = dict(eta_min_ratio=0.01)
+default_hooks = dict(checkpoint=dict(interval=100))
+custom_hooks = [*_base_.custom_hooks, dict(type='EMAHook', momentum=0.005, update_buffers=True)]

@@ -1,0 +1,69 @@
+"""Cut photos of scenes into crops to train rain removal on, and add generated pictures.
+
+Each photo is brought to several sizes, so that a crop shows a large part of the scene or a detail; from each size crops
+are cut at random. Generated pictures are dead leaves: discs that cover each other, whose radii follow a power law, so
+that edges of every size occur as in photos. The same call writes the same files.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rainrestore.benchmark.scenes import dead_leaves
+from rainrestore.errors import DatasetError, RainRestoreError
+from rainrestore.image_io import encode_png, find_images, read_image
+from rainrestore.physics import quantise, resize, seeded_rng
+
+#: Shorter side of a photo over that of a crop.
+SIZES = (1.0, 1.5, 2.25, 3.4, 5.0)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script; returns its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('photos', help='folder of photos, with its sub-folders')
+    parser.add_argument('target', type=Path, help='folder to write the crops to, such as DATA/train/img')
+    parser.add_argument('--side', type=int, default=128, help='of a crop, in pixels (default: 128)')
+    parser.add_argument('--crops', type=int, default=12, help='crops of a photo at each size (default: 12)')
+    parser.add_argument('--generated', type=int, default=0, help='generated pictures besides (default: 0)')
+    options = parser.parse_args(argv)
+    try:
+        written = 0
+        options.target.mkdir(parents=True, exist_ok=True)
+        for path in find_images(options.photos):
+            for place, crop in enumerate(crops(read_image(path), options.side, options.crops, path.stem)):
+                (options.target / f'{path.stem}_{place:03d}.png').write_bytes(encode_png(crop))
+                written += 1
+        if not written:
+            raise DatasetError(
+                f'{options.photos}: no photo has a side of {options.side} pixels; choose a smaller --side'
+            )
+        for number in range(options.generated):
+            picture = encode_png(dead_leaves(options.side, number))
+            (options.target / f'leaves_{number:05d}.png').write_bytes(picture)
+    except RainRestoreError as error:
+        parser.exit(2, f'error: {error}\n')
+    print(json.dumps({'crops': written, 'generated': options.generated}))
+    return 0
+
+
+def crops(photo: np.ndarray, side: int, number: int, name: str) -> Iterator[np.ndarray]:
+    """Squares of an H x W x 3 uint8 photo, ``number`` at each size that it is large enough for."""
+    rng = seeded_rng(0, name)
+    for size in SIZES:
+        ratio = size * side / min(photo.shape[:2])
+        if ratio > 1:
+            return
+        height, width = (max(round(length * ratio), side) for length in photo.shape[:2])
+        shrunk = quantise(resize(photo, height, width))
+        for _ in range(number):
+            top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+            yield shrunk[top : top + side, left : left + side]
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""Restore ten pictures that the networks have not seen, and draw them before and after: docs/results/ten_pictures.md.
+
+The photos are NASA's astronaut and a cup of coffee out of scikit-image, and a temple out of scikit-learn (both by `pip
+install scikit-image scikit-learn`), and the bundled portraits in generated scenes. Weather and drops are rendered. Each
+is restored as `rainrestore restore` does it, with the default model of its task. Prints the table of the page, with the
+PSNR against the picture without weather: of photos over the squares around their faces, else of the whole.
+"""
+
+import argparse
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from rainrestore import compat
+from rainrestore.apis import TASKS, PhotoRestorer, PictureError, Restorer
+from rainrestore.benchmark.scenes import Pose, make_scene
+from rainrestore.datasets.transforms.raindrops import RaindropsOnGlass
+from rainrestore.faces import FaceCrop, cut
+from rainrestore.image_io import list_images, read_image
+from rainrestore.optional import packaged_file
+from rainrestore.physics import RainRanges, draw_scene, quantise, resize, seeded_rng
+from rainrestore.visualization.sheets import picture_sheet
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Longer side of a photo, and of a picture in the sheet.
+SIDE, SHOWN = 480, 230
+#: Left, top and side of five faces in a generated scene, and of two.
+FIVE = ((20, 20, 128), (180, 40, 96), (40, 190, 64), (150, 200, 32), (220, 200, 24))
+TWO = ((20, 30, 128), (150, 160, 128))
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A picture to restore.
+
+    Attributes:
+        title: What it is.
+        clean: What it shows without weather, H x W x 3 uint8.
+        seen: The picture itself.
+        task: What restores it.
+    """
+
+    title: str
+    clean: np.ndarray
+    seen: np.ndarray
+    task: str = 'faces'
+
+
+def ten_pictures() -> list[Given]:
+    """The pictures, in the order of the page."""
+    command = 'pip install scikit-image scikit-learn'
+    astronaut, coffee, temple = (
+        small(read_image(packaged_file(package, file, 'ten_pictures.py', command)))
+        for package, file in (
+            ('skimage', 'data/astronaut.png'), ('skimage', 'data/coffee.png'), ('sklearn', 'datasets/images/china.jpg')
+        )
+    )  # fmt: skip
+    portraits = [read_image(path) for path in list_images(ROOT / 'data' / 'portraits128' / 'test' / 'img')]
+    astronaut = np.ascontiguousarray(astronaut[:300, 50:350])
+    group = make_scene(300, 300, list(zip(portraits[10:15], FIVE, strict=True)), seed=1)
+    turned = make_scene(300, 300, list(zip(portraits[20:22], TWO, strict=True)), seed=2, pose=Pose(tilt=20, yaw=35))
+    night = quantise(astronaut / np.float32(255) * np.float32(0.3))
+    drops = RaindropsOnGlass(coverage=(0.2, 0.2), radius=(4, 24), defocus=(4, 8), seed=3)
+    return [
+        Given('faces of 128 to 24 pixels, rain', group, weather(group, 0.5, 1, 64)),
+        Given('turned and tilted faces, rain', turned, weather(turned, 0.5, 1, 96)),
+        Given('a portrait, rain', astronaut, weather(astronaut, 0.5, 1, 128)),
+        Given('streaks without a veil', astronaut, weather(astronaut, 1.0, 1, 128)),
+        Given('haze alone', astronaut, weather(astronaut, 0.5, 0, 128)),
+        Given('night', night, weather(night, 0.7, 1, 128, airlight=0.25)),
+        Given('a clean photo', astronaut, astronaut),
+        Given('a clean photo, JPEG of quality 15', group, compressed(group, 15)),
+        Given('a street without faces, rain', temple, weather(temple, 0.5, 1, 48), task='rain'),
+        Given('drops on the window', coffee, drops({'gt': coffee, 'name': 'coffee'})['img'], task='raindrops'),
+    ]
+
+
+def small(photo: np.ndarray) -> np.ndarray:
+    ratio = SIDE / max(photo.shape[:2])
+    height, width = (round(length * ratio) for length in photo.shape[:2])
+    return quantise(resize(photo, height, width))
+
+
+def weather(clean: np.ndarray, transmission: float, layers: int, face_side: int, airlight: float = 0.8) -> np.ndarray:
+    """A clean photo in rain as `rain_v1` draws it, but for T and A."""
+    beta = -float(np.log(transmission))
+    ranges = RainRanges(beta=(beta, beta), airlight=(airlight, airlight), layers=layers)
+    return quantise(draw_scene(clean / np.float32(255), ranges, seeded_rng(5, 'ten'), face_side=face_side).I)
+
+
+def compressed(photo: np.ndarray, quality: int) -> np.ndarray:
+    stored = BytesIO()
+    Image.fromarray(photo).save(stored, 'jpeg', quality=quality)
+    return np.asarray(Image.open(stored))
+
+
+#: A picture -> what became of it, in words what was done, and the faces' squares, none for the whole.
+Restore = Callable[[np.ndarray], tuple[np.ndarray, str, list[FaceCrop]]]
+
+
+def restorers(device: str | None) -> dict[str, Restore]:
+    """Task -> what restores a picture."""
+    photos = PhotoRestorer(Restorer(TASKS['faces'].model, device=device))
+
+    def faces(photo: np.ndarray) -> tuple[np.ndarray, str, list[FaceCrop]]:
+        try:
+            found, clear = photos.found_in(photo)
+        except PictureError:
+            return photo, 'no face found', []
+        result = photos.restore_faces(photo, found, clear)
+        changed = sum(face.weight > 0 for face in result.faces)
+        return result.photo, f'{len(found)} found, {changed} restored', [face.crop for face in found]
+
+    def whole(task: str) -> Restore:
+        restorer = Restorer(TASKS[task].model, device=device)
+        return lambda picture: (restorer(picture), f'`--task {task}`', [])
+
+    return {'faces': faces, 'rain': whole('rain'), 'raindrops': whole('raindrops')}
+
+
+def psnr(picture: np.ndarray, truth: np.ndarray, crops: list[FaceCrop]) -> str:
+    """In dB."""
+    pairs = [(cut(picture, crop), cut(truth, crop)) for crop in crops] or [(picture, truth)]
+    error = float(np.mean([np.square(a.astype(float) - b).mean() for a, b in pairs]))
+    return f'{10 * math.log10(255**2 / error):.1f}' if error else 'equal'
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('-o', '--out', type=Path, default=ROOT / 'docs' / 'images' / 'ten_pictures.jpg')
+    parser.add_argument('--device')
+    args = parser.parse_args()
+    compat.apply()
+    ways = restorers(args.device)
+    print('| | picture | done | PSNR, dB |\n|---|---|---|---|')
+    cells = []
+    for number, given in enumerate(ten_pictures(), 1):
+        restored, done, crops = ways[given.task](given.seen)
+        cells += [given.seen, restored]
+        before, after = (psnr(picture, given.clean, crops) for picture in (given.seen, restored))
+        print(f'| {number} | {given.title} | {done} | {before} → {after} |', flush=True)
+    rows = [cells[start : start + 4] for start in range(0, len(cells), 4)]
+    numbers = [f'{2 * row + 1}, {2 * row + 2}' for row in range(len(rows))]
+    picture_sheet(rows, ('before', 'after') * 2, args.out, numbers, cell=SHOWN)
+
+
+if __name__ == '__main__':
+    main()
