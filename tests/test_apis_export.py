@@ -102,6 +102,27 @@ def test_modules_that_restore_no_face_are_exported_with_what_they_predict(tmp_pa
         np.testing.assert_allclose(values.numpy(), truth, atol=1e-5)
 
 
+def test_torchscript_computes_in_half_precision_under_autocast(tmp_path):
+    config, weights, _ = tiny('fcg_gan_x4', tmp_path)
+    exported = export(config, tmp_path / 'tiny.pt', 'torchscript', weights, physics=True)
+    script, rainy = torch.jit.load(exported.path), torch.rand(2, 3, 24, 40)
+    with torch.autocast('cpu', torch.bfloat16), torch.no_grad():
+        rounded = script(rainy)
+    for output, half in zip(script(rainy), rounded, strict=True):
+        assert half.dtype == torch.float32 and 0 < (output - half).abs().max() < 0.1
+
+
+@pytest.mark.parametrize('name', ['fcg_gan_x4', 'pix2pix_x4', 'face_sr_x4', 'heavy_rain_removal_x4', 'fpm_x4'])
+def test_torchscript_computes_wherever_its_input_is(tmp_path, name):
+    """The meta device stands for a GPU: an operation on tensors of two devices fails there as well."""
+    config, weights, _ = tiny(name, tmp_path)
+    script = torch.jit.load(export(config, tmp_path / 'tiny.pt', 'torchscript', weights, physics=True).path)
+    for part in script.modules():
+        for key, value in [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]:
+            part._c.setattr(key, value.detach().to('meta'))
+    assert {output.device.type for output in script(torch.zeros(2, 3, 32, 40, device='meta'))} == {'meta'}
+
+
 def test_a_file_that_does_something_else_is_not_written(tmp_path, monkeypatch, capsys):
     config, weights, _ = tiny('hrrm_x4', tmp_path)
     words = ['export', str(config), '--checkpoint', str(weights), '--format', 'torchscript', '-o']

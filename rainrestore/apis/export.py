@@ -230,7 +230,27 @@ def _write_torchscript(recorded: _Recorded, names: Sequence[str], path: Path, me
         # That branches are recorded as they are taken: those on sides are not, and the check would find others.
         warnings.simplefilter('ignore')
         script = torch.jit.trace(recorded, torch.rand(RECORDED), check_trace=False)
+        _follow_input(script)
         torch.jit.save(script, path, _extra_files={METADATA_FILE: json.dumps(metadata)})
+
+
+def _follow_input(script: Any) -> None:
+    """Let what is computed beside the input, such as positions, be where the input is.
+
+    A trace notes the device on which it was recorded as a constant.
+    """
+    for part in script.modules():
+        if not part._c._has_method('forward'):
+            continue
+        graph: Any = part.graph
+        for constant in graph.findAllNodes('prim::Constant'):
+            if constant.output().type().kind() == 'DeviceObjType':
+                tensor = next(value for value in graph.inputs() if value.type().kind() == 'TensorType')
+                device = graph.create('prim::device', [tensor], 1)
+                device.output().setType(constant.output().type())
+                device.insertBefore(constant)
+                constant.output().replaceAllUsesWith(device.output())
+                constant.destroy()
 
 
 def _load_torchscript(path: Path) -> Runner:

@@ -53,7 +53,7 @@ def average_cells(image: Tensor, cells: int) -> Tensor:
     for side in image.shape[-2:]:
         place = torch.arange(side, device=image.device)
         inside = (place >= cell * side // cells) & (place < ((cell + 1) * side + cells - 1) // cells)
-        averages.append(inside.to(image.dtype) / inside.sum(1, keepdim=True))
+        averages.append(inside.type_as(image) / inside.sum(1, keepdim=True))
     rows, columns = averages
     return rows @ image @ columns.mT
 
