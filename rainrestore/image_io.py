@@ -170,9 +170,12 @@ def _quiet() -> Iterator[None]:
             os.close(nowhere)
 
 
+_EIGHT_OF_SIXTEEN = ((np.arange(65536, dtype=np.uint32) * 2 + 257) // 514).astype(np.uint8)
+
+
 def _sixteen_to_eight(values: np.ndarray) -> np.ndarray:
     """0..65535 to 0..255 by rounding v / 257, so that black and white stay black and white."""
-    return ((values.astype(np.uint32) * 2 + 257) // 514).astype(np.uint8)
+    return _EIGHT_OF_SIXTEEN[values]
 
 
 def read_image(
@@ -256,10 +259,18 @@ class Photo:
     alpha: np.ndarray | None = None
     grey: bool = False
 
+    def as_given(self, pixels: np.ndarray, opaque: bool = False) -> np.ndarray:
+        """A result, H x W x 3 uint8 RGB of any size, as grey and, unless ``opaque``, as transparent as the picture."""
+        if self.grey:
+            pixels = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        if self.alpha is None or opaque:
+            return pixels
+        return np.dstack([pixels, cv2.resize(self.alpha, pixels.shape[1::-1], interpolation=cv2.INTER_AREA)])
 
-def read_photo(path: str | os.PathLike[str]) -> Photo:
+
+def read_photo(path: str | os.PathLike[str], max_pixels: int | None = None) -> Photo:
     """As :func:`read_image`, with transparency kept apart instead of laid over black."""
-    image = _open(path)
+    image = _open(path, max_pixels)
     grey = image.mode in ('1', 'L', 'LA', 'La', 'I') or image.mode.startswith('I;16')
     if not has_alpha(image):
         return Photo(to_rgb(image, path), grey=grey)

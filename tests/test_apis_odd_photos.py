@@ -67,6 +67,20 @@ def test_transparency_and_grey_are_kept(bicubic, tmp_path) -> None:
     np.testing.assert_array_equal(results['alpha'][..., :3], results['plain'])
 
 
+def test_sixteen_bits_go_through_the_pasting_as_eight_do(bicubic, tmp_path) -> None:
+    pixels = marked()
+    Image.fromarray(pixels[..., 0]).save(tmp_path / 'eight.png')
+    for name in ('deep.png', 'deep.tif'):
+        Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save(tmp_path / name)
+    boxes = {path.resolve(): [FaceCrop(60, 50, 60)] for path in tmp_path.iterdir()}
+    photos = PhotoRestorer(bicubic, boxes=boxes)
+    outcomes = list(restore_files(photos, plan_files([tmp_path], tmp_path / 'out')))
+    assert [outcome.state for outcome in outcomes] == ['restored'] * 3, outcomes
+    eight, *deep = (np.asarray(Image.open(path)) for path in sorted((tmp_path / 'out' / 'restored').iterdir())[::-1])
+    for picture in deep:
+        np.testing.assert_array_equal(picture, eight)
+
+
 def test_grey_photo_stays_grey(tmp_path) -> None:
     class Colours(Restorer):
         """Returns colours whatever it is given."""

@@ -74,6 +74,21 @@ def test_chosen_faces_alone_are_restored_by_the_strength(desk, photo, restorer, 
     np.testing.assert_array_equal(stored, view.restored[0].restoration.face)
 
 
+def test_download_is_as_transparent_and_as_deep_as_the_photo(desk, photo, restorer, tmp_path) -> None:
+    pixels = np.asarray(Image.open(photo))
+    alpha = np.tile(np.arange(220, dtype=np.uint8), (120, 1))
+    Image.fromarray(np.dstack([pixels, alpha])).save(tmp_path / 'alpha.png')
+    Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save(tmp_path / 'deep.png')
+    stored = {}
+    for name in ('street', 'alpha', 'deep'):
+        view = desk.restore(tmp_path / f'{name}.png', CROPS, [0], restorer.name)
+        stored[name] = np.asarray(Image.open(view.write(tmp_path)[0]))
+    np.testing.assert_array_equal(stored['alpha'], np.dstack([stored['street'], alpha]))
+    # not white, as pixels of 16 bits are that are cut off at 255
+    np.testing.assert_array_equal(stored['deep'][:, 200:], np.repeat(pixels[:, 200:, :1], 3, 2))
+    assert (stored['deep'] == stored['deep'][..., :1]).all()
+
+
 def test_what_cannot_be_asked_for(desk, photo, restorer) -> None:
     with pytest.raises(ConfigError, match='Choose at least one face'):
         desk.restore(photo, CROPS, [], restorer.name)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO
 
-import cv2
 import numpy as np
 
 from rainrestore.apis.kinds import VIDEO_SUFFIXES, find_inputs, kind_of, video_suffix
@@ -420,7 +419,9 @@ def _write(result: PictureResult, results: _Results, read: _Read) -> dict[str, s
     """Write the files of one picture; target -> SHA-256, None for a map that the network does not predict."""
     stem, suffix = os.path.splitext(read.name)
     files = {
-        f'{kind}/{stem}{which}{suffix}': _as_given(pixels, kind, read.photo)
+        f'{kind}/{stem}{which}{suffix}': (
+            pixels if pixels is None or kind not in (RESTORED, FACES) else read.photo.as_given(pixels, kind == FACES)
+        )
         for kind in results.kinds
         for which, pixels in result.files(kind).items()
     }
@@ -430,18 +431,6 @@ def _write(result: PictureResult, results: _Results, read: _Read) -> dict[str, s
         target: None if pixels is None else _write_picture(pixels, results.out / target)
         for target, pixels in files.items()
     }
-
-
-def _as_given(pixels: np.ndarray | None, kind: str, photo: Photo) -> np.ndarray | None:
-    """A result as grey and as transparent as its picture was."""
-    if pixels is None or kind not in (RESTORED, FACES):
-        return pixels
-    if photo.grey:
-        pixels = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    if photo.alpha is None or kind != RESTORED:
-        return pixels
-    alpha = cv2.resize(photo.alpha, pixels.shape[1::-1], interpolation=cv2.INTER_AREA)
-    return np.dstack([pixels, alpha])
 
 
 def _check_target(results: _Results, target: str) -> None:

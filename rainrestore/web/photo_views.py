@@ -14,7 +14,7 @@ from rainrestore.apis.photos import Background, RestoredFace
 from rainrestore.apis.video_files import VideoReader
 from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.faces import DetectedFace, FaceCrop, cut
-from rainrestore.image_io import encode_png, sixteen_bit
+from rainrestore.image_io import Photo, encode_png, sixteen_bit
 from rainrestore.physics import quantise
 from rainrestore.web.views import Pictures, read_upload
 
@@ -53,24 +53,32 @@ class PhotoView:
 
     Attributes:
         name: The file's stem.
-        before: H x W x 3 uint8 RGB.
-        after: The same with its faces restored.
+        given: The photo before.
+        after: Its pixels with the faces restored, H x W x 3 uint8 RGB.
         faces: Those that were chosen.
         restored: The same, with all that the network predicts.
         notes: In sentences.
     """
 
     name: str
-    before: np.ndarray
+    given: Photo
     after: np.ndarray
     faces: list[FaceView]
     restored: list[RestoredFace]
     notes: list[str]
 
+    @property
+    def before(self) -> np.ndarray:
+        """Pixels of the photo before, H x W x 3 uint8 RGB."""
+        return self.given.pixels
+
     def write(self, folder: Path) -> list[Path]:
-        """The photo as PNG, and an archive of faces (PNG) and maps (J 8 bits; S, T, A 16 bits, value / 65535)."""
+        """The photo as PNG, as grey and as transparent as it came, and an archive of faces and maps.
+
+        All are PNG: J has 8 bits; S, T and A have 16, value / 65535.
+        """
         photo, archive = folder / f'{self.name}_restored.png', folder / f'{self.name}_faces.zip'
-        photo.write_bytes(encode_png(self.after))
+        photo.write_bytes(encode_png(self.given.as_given(self.after)))
         with zipfile.ZipFile(archive, 'w') as packed:
             for view, face in zip(self.faces, self.restored, strict=True):
                 packed.writestr(f'faces/{view.number}.png', encode_png(face.restoration.face))
@@ -113,7 +121,7 @@ class PhotoDesk:
             ImageFileError: As :func:`~rainrestore.web.views.read_upload`.
             PictureError: No face is found.
         """
-        photo = read_upload(path)
+        photo = read_upload(path).pixels
         faces, _ = self.photos(self.restorer.name, 'keep').found_in(photo, Path(path).name)
         return draw_faces(photo, faces), faces
 
@@ -145,7 +153,8 @@ class PhotoDesk:
             raise ConfigError('Choose at least one face.')
         if not 0 <= strength <= 1:
             raise ConfigError(f'Strength: expected 0 to 1, got {strength!r}')
-        photo = read_upload(path)
+        given = read_upload(path)
+        photo = given.pixels
         numbers = {crops[number]: number for number in sorted(chosen)}
         name = Path(path).name
         result = self.photos(model, background).restore_photo(photo, name, list(numbers))
@@ -157,7 +166,7 @@ class PhotoDesk:
             FaceView(numbers[face.crop], cut(photo, face.crop), cut(after, face.crop), face.restoration.pictures())
             for face in result.faces
         ]
-        return PhotoView(Path(path).stem, photo, after, faces, list(result.faces), list(result.notes))
+        return PhotoView(Path(path).stem, given, after, faces, list(result.faces), list(result.notes))
 
     def restore_clip(
         self,

@@ -13,7 +13,7 @@ from rainrestore.apis import PictureError, Restoration, Restorer
 from rainrestore.apis.restorer import SMALLEST_SIDE
 from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.evaluation.functional import psnr, ssim
-from rainrestore.image_io import read_image
+from rainrestore.image_io import Photo, read_photo
 from rainrestore.labels import NUM_LABELS
 from rainrestore.physics import RAIN_RANGES, RainRanges, RainScene, draw_scene, enlarge, quantise, seeded_rng, shrink
 from rainrestore.physics.resample import resize
@@ -143,11 +143,11 @@ class View:
     notes: list[str] = field(default_factory=list)
 
 
-def read_upload(path: str | os.PathLike[str]) -> np.ndarray:
-    """An uploaded file as H x W x 3 uint8 RGB.
+def read_upload(path: str | os.PathLike[str]) -> Photo:
+    """An uploaded picture.
 
     Raises:
-        ImageFileError: too large, in bytes or in pixels, or not readable as :func:`read_image` reads; it names the file
+        ImageFileError: too large, in bytes or in pixels, or not readable as :func:`read_photo` reads; it names the file
             without its folder, which is the server's.
     """
     name = Path(path).name
@@ -156,15 +156,17 @@ def read_upload(path: str | os.PathLike[str]) -> np.ndarray:
         if size > MAX_UPLOAD_BYTES:
             limit = MAX_UPLOAD_BYTES / 2**20
             raise ImageFileError(path, f'{size / 2**20:.1f} MB is over the limit of {limit:.0f} MB; shrink it first')
-        picture = read_image(path, max_pixels=MAX_UPLOAD_PIXELS)
+        photo = read_photo(path, MAX_UPLOAD_PIXELS)
     except ImageFileError as error:
         # Pillow's reasons name the file as well.
         raise ImageFileError(name, error.reason.replace(os.fspath(path), name)) from error
     except OSError as error:
         raise ImageFileError(name, 'the upload is gone; drop the picture again') from error
-    if max(picture.shape[:2]) > MAX_UPLOAD_SIDE:
-        raise ImageFileError(name, f'{_size(picture)} pixels: a side is over the limit of {MAX_UPLOAD_SIDE}; shrink it')
-    return picture
+    if max(photo.pixels.shape) > MAX_UPLOAD_SIDE:
+        raise ImageFileError(
+            name, f'{_size(photo.pixels)} pixels: a side is over the limit of {MAX_UPLOAD_SIDE}; shrink it'
+        )
+    return photo
 
 
 class Studio:
@@ -188,7 +190,7 @@ class Studio:
             ImageFileError: as :func:`read_upload`.
             PictureError: as :class:`Restorer` has it.
         """
-        picture = read_upload(path)
+        picture = read_upload(path).pixels
         result, notes = self._restored(picture, Path(path).name)
         if picture.shape != result.I.shape:
             brought = f'{_size(picture)} pixels, brought to {_size(result.I)}: what the network was trained on.'
@@ -216,7 +218,7 @@ class Studio:
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
             raise ConfigError(f'Seed: expected a whole number from 0 to {MAX_SEED}, got {seed!r}')
         name = Path(path).stem
-        picture = read_upload(path)
+        picture = read_upload(path).pixels
         truth = self._truth(picture, Path(path).name)
         scene = draw_scene(shrink(truth, self.scale), ranges, seeded_rng(seed, name))
         result, notes = self._restored(quantise(scene.I), Path(path).name)
