@@ -187,6 +187,13 @@ def test_partly_nested_folders_are_refused(face_folder):
         FaceDataset(face_folder)
 
 
+def test_suffixes_in_capitals(face_folder):
+    before = [item['name'] for item in FaceDataset(face_folder)]
+    for number, path in enumerate(sorted((face_folder / 'train').rglob('*.*'))):
+        path.rename(path.with_suffix(path.suffix.upper() if number % 3 else path.suffix.title()))
+    assert [item['name'] for item in FaceDataset(face_folder)] == before
+
+
 def test_two_files_of_one_name(face_folder):
     shutil.copy(face_folder / 'train/img/train_0.png', face_folder / 'train/img/train_0.bmp')
     with pytest.raises(DatasetError, match=r'train_0\.png: same name as train_0\.bmp'):

@@ -38,6 +38,14 @@ def test_pairs_belong_together(root):
     assert len(DATASETS.build(dict(RAINDROP, data_root=str(root), limit=2))) == 2
 
 
+def test_suffixes_in_capitals_pair(root):
+    for folder, suffixes in (('data', ('.PNG', '.png', '.Png')), ('gt', ('.png', '.PNG', '.png'))):
+        for path, suffix in zip(sorted((root / 'train' / folder).iterdir()), suffixes, strict=True):
+            path.rename(path.with_suffix(suffix))
+    data = DATASETS.build(dict(RAINDROP, data_root=str(root)))
+    assert sorted(data[index]['name'] for index in range(len(data))) == ['0', '11', '7']
+
+
 def test_truth_alone_is_any_folder_of_pictures(root):
     data = PairedDataset(root / 'train' / 'gt', split='', given=None, truth='')
     assert [data[index]['name'] for index in range(3)] == ['0_clean', '11_clean', '7_clean']
