@@ -1,0 +1,40 @@
+"""The site of `make docs` in a browser: at no width is anything cut at the right."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from browser import CHROMIUM, DRIVER, browser
+from processes import environment
+
+ROOT = Path(__file__).resolve().parents[1]
+#: What leaves the window at the right, unless it can be scrolled to.
+CUT = """
+const width = document.documentElement.clientWidth;
+const scrolls = e => e && e !== document.body && (
+  ['auto', 'scroll'].includes(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+const cut = [...document.querySelectorAll('article *')].filter(
+  e => e.getBoundingClientRect().right > width + 1 && !scrolls(e));
+return [document.documentElement.scrollWidth - width, ...cut.slice(0, 5).map(e => `${e.tagName} ${e.innerText}`)];
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec('sphinx') is None, reason='the packages of requirements/docs.txt are not installed')
+@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason='Chromium and its driver are not installed')
+def test_no_page_is_cut_at_the_right(tmp_path: Path) -> None:
+    command = [sys.executable, '-m', 'sphinx', '--quiet', str(ROOT / 'docs'), str(tmp_path / 'site')]
+    subprocess.run(command, check=True, env=environment(), timeout=1500)
+    pages = [path for path in sorted((tmp_path / 'site').rglob('*.html')) if '_modules' not in path.parts]
+    assert len(pages) > 40
+    for width in (1280, 800, 390):
+        folder = tmp_path / str(width)
+        folder.mkdir()
+        with browser(folder, width) as window:
+            window.call('window/rect', {'width': width, 'height': 900})
+            for page in pages:
+                window.call('url', {'url': page.as_uri()})
+                assert window.script('return innerWidth') == width
+                assert window.script(CUT) == [0], f'{page.name} at {width} pixels'
