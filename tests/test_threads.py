@@ -2,10 +2,12 @@
 
 import os
 
+import numpy as np
 import pytest
 import torch
 
 from rainrestore import threads
+from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
 
 
 @pytest.fixture
@@ -69,3 +71,23 @@ def test_who_sets_the_threads_keeps_them(machine, monkeypatch):
     (machine / 'cpu.max').write_text('100000 100000\n')
     monkeypatch.setenv('OMP_NUM_THREADS', '5')
     assert threads.limit_threads() == 5
+
+
+class Worker(torch.utils.data.Dataset):
+    """What one worker computes with: torch's threads, and those of the process that a draw of rain has started."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> tuple[int, int]:
+        face = np.zeros((128, 128, 3), np.uint8)
+        before = len(os.listdir('/proc/self/task'))
+        ScaleAwareHeavyRain(seed=0)({'gt': face, 'name': 'face'})
+        return torch.get_num_threads(), len(os.listdir('/proc/self/task')) - before
+
+
+@pytest.mark.skipif(not os.path.isdir('/proc/self/task'), reason='only Linux lists the threads of a process')
+@pytest.mark.parametrize('start', ['fork', 'spawn'])
+def test_data_worker_computes_with_one_thread(start):
+    loader = torch.utils.data.DataLoader(Worker(), batch_size=None, num_workers=1, multiprocessing_context=start)
+    assert list(loader) == [[1, 0]]
