@@ -176,8 +176,9 @@ def test_missing_file_is_named(tmp_path, name):
 def test_bare_state_dict_and_mmengine_checkpoint_look_alike(tmp_path, weights):
     torch.save(weights, tmp_path / 'bare.pth')
     torch.save({'state_dict': weights, 'meta': {'epoch': 3}}, tmp_path / 'full.pth')
-    bare, full = load_checkpoint(tmp_path / 'bare.pth'), load_checkpoint(tmp_path / 'full.pth')
-    assert bare['state_dict'].keys() == full['state_dict'].keys()
+    torch.save({'state_dict': {f'module.{name}': value for name, value in weights.items()}}, tmp_path / 'wrapped.pth')
+    bare, full, wrapped = (load_checkpoint(tmp_path / f'{name}.pth') for name in ('bare', 'full', 'wrapped'))
+    assert bare['state_dict'].keys() == full['state_dict'].keys() == wrapped['state_dict'].keys()
     assert full['meta']['epoch'] == 3
 
 

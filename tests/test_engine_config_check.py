@@ -7,6 +7,7 @@ import pytest
 
 from rainrestore.cli.main import main
 from rainrestore.config_files import packaged_files
+from rainrestore.engine import config_check
 from rainrestore.engine.config import accept_faces_without_masks, load_config
 from rainrestore.engine.config_check import check_component, check_config
 from rainrestore.errors import ConfigError
@@ -201,3 +202,16 @@ def test_faces_without_masks(face_folder: Path, tmp_path: Path, capsys: pytest.C
     assert main([*fcg_gan, '--no-masks', *words]) == 0
     printed = capsys.readouterr().out
     assert 'PSNR' in printed and 'mIoU' not in printed
+
+
+def test_backend_whose_package_is_missing_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(config_check, 'find_spec', lambda package: None if package == 'wandb' else True)
+    visualizer = "dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='WandbVisBackend')])"
+    (tmp_path / 'tracked.py').write_text(
+        f"_base_ = 'rainrestore::configs/srgan/srgan_x4.py'\nvisualizer = {visualizer}\n"
+    )
+    assert main(['train', str(tmp_path / 'tracked.py')]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith('WandbVisBackend needs wandb, which is not installed: pip install wandb')

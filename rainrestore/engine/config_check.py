@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Collection, Iterable, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from mmengine.config import Config
@@ -9,7 +10,7 @@ from mmengine.registry import Registry
 from torch.utils.data import DataLoader
 
 from rainrestore import registry
-from rainrestore.errors import ConfigError
+from rainrestore.errors import ConfigError, MissingPackageError
 from rainrestore.suggest import did_you_mean
 
 #: Keys of a config that mmengine's Runner or this package reads.
@@ -42,6 +43,12 @@ PLAIN = {
     'randomness': ('seed', 'diff_rank_seed', 'deterministic'),
     'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
 }
+#: Backend of the visualizer -> the package that it imports when a run starts.
+BACKENDS = {
+    'TensorboardVisBackend': 'tensorboard', 'WandbVisBackend': 'wandb', 'MLflowVisBackend': 'mlflow',
+    'ClearMLVisBackend': 'clearml', 'NeptuneVisBackend': 'neptune', 'DVCLiveVisBackend': 'dvclive',
+    'AimVisBackend': 'aim',
+}  # fmt: skip
 LOOP = ('by_epoch', 'max_epochs', 'max_iters', 'val_begin', 'val_interval', 'dynamic_intervals', 'fp16')
 LOADER = ('num_batch_per_epoch', 'disable_subprocess_warning')
 #: How near a variable of a config file must be to a key that is read to count as a misspelling of it.
@@ -78,6 +85,7 @@ def check_config(config: Config) -> None:
 
     Raises:
         ConfigError: One does not; the message has its place in the config and its options.
+        MissingPackageError: A backend of the visualizer needs a package that is not installed.
     """
     for name, value in config.items():
         if value is None:
@@ -97,6 +105,11 @@ def check_config(config: Config) -> None:
                 check_component(hook, f'{name}.{key}', registry.HOOKS)
         elif name in PLAIN:
             _check_keys(value, name, name, PLAIN[name])
+    for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
+        name = str(backend['type']).rpartition('.')[2] if isinstance(backend, Mapping) else ''
+        package = BACKENDS.get(name)
+        if package and find_spec(package) is None:
+            raise MissingPackageError(f'{name} needs {package}, which is not installed: pip install {package}')
 
 
 def check_component(value: Any, path: str, known: Registry) -> None:
