@@ -1,4 +1,4 @@
-# The network for any rain beside those for rain_v1, on what each was trained for and on what none was.
+# The network for any rain beside those for rain_v1: on their training degradations, on unseen ones, and on clean faces.
 title = 'Blind restoration'
 methods = dict(
     bicubic=dict(label='Bicubic', config='bicubic_x4', checkpoint='none'),
@@ -21,8 +21,9 @@ methods = dict(
 )
 tasks = dict(
     rain_v1=dict(label='rain_v1 at 32 pixels', config='fcg_gan_x4'),
-    wide=dict(label='24 to 48 pixels, any rain, blur, noise and JPEG', config='fcg_gan_blind_x4'),
-    smaller=dict(label='Unseen: 16 to 22 pixels', config='smaller_x4'),
+    wide=dict(label='16 to 64 pixels, any rain or none, blur, sharpening, noise and JPEG', config='fcg_gan_blind_x4'),
+    clean=dict(label='32 pixels, no degradation', config='clean_x4'),
+    smaller=dict(label='16 to 22 pixels', config='smaller_x4'),
     downpour=dict(label='Unseen: four to six layers of rain', config='downpour_x4'),
     blurred=dict(label='Unseen: stronger blur', config='blurred_x4'),
     stored=dict(label='Unseen: more noise, harder JPEG', config='stored_x4'),

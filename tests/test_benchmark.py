@@ -420,27 +420,36 @@ def test_what_is_trained_needs_a_budget(faces: list[str], tmp_path: Path, capsys
     assert not (tmp_path / 'out').exists()
 
 
+def _reach(transform: BlindHeavyRain) -> dict[str, list[tuple[float, float]]]:
+    """Option or degradation -> its ranges."""
+    steps = {type(step).__name__: step for step in (*transform.lens, *transform.camera)}
+    ranges = {name: [value for value in vars(step).values() if _is_range(value)] for name, step in steps.items()}
+    return {'sides': [transform.sides], 'layers': [transform.layers], **ranges}
+
+
+def _blind_rain(config: Path, split: str) -> BlindHeavyRain:
+    pipeline = load_config(config)[f'{split}_dataloader'].dataset.pipeline
+    return TRANSFORMS.build(next(step for step in pipeline if step.type == 'BlindHeavyRain'))
+
+
 @pytest.mark.parametrize('task', [task for task in load_benchmark('blind').tasks.values() if 'Unseen' in task.label])
 def test_unseen_faces_are_beyond_what_the_blind_network_is_trained_on(task: Task) -> None:
-    """One option of BlindHeavyRain differs, and its ranges begin where those of the training end."""
+    """Everything that differs from the defaults begins where the training ends."""
+    tested, trained = (_blind_rain(task.config, split) for split in ('test', 'train'))
+    assert tested.ranges == trained.ranges
+    default = _reach(BlindHeavyRain())
+    changed = [name for name, ranges in _reach(tested).items() if ranges != default[name]]
+    assert changed
+    for name in changed:
+        for seen, unseen in zip(_reach(trained)[name], _reach(tested)[name], strict=True):
+            assert unseen[0] > seen[1] or unseen[1] < seen[0]
 
-    def rain(split: str) -> BlindHeavyRain:
-        pipeline = load_config(task.config)[f'{split}_dataloader'].dataset.pipeline
-        return TRANSFORMS.build(next(step for step in pipeline if step.type == 'BlindHeavyRain'))
 
-    def reach(transform: BlindHeavyRain) -> dict[str, list[tuple[float, float]]]:
-        steps = {'lens': transform.lens, 'camera': transform.camera}
-        ranges = {
-            part: [value for step in steps[part] for value in vars(step).values() if _is_range(value)] for part in steps
-        }
-        return {'sides': [transform.sides], 'layers': [transform.layers], **ranges}
-
-    trained, tested = reach(rain('train')), reach(rain('test'))
-    assert rain('test').ranges == rain('train').ranges
-    changed = [part for part in trained if tested[part] != trained[part]]
-    assert len(changed) == 1
-    for seen, unseen in zip(trained[changed[0]], tested[changed[0]], strict=True):
-        assert unseen[0] > seen[1] or unseen[1] < seen[0]
+def test_clean_faces_are_shrunk_and_nothing_else() -> None:
+    face = FaceDataset(split='test', pipeline=[_blind_rain(CONFIGS / 'unseen' / 'clean_x4.py', 'test')], limit=1)[0]
+    small = Image.fromarray(face['gt']).resize((32, 32), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(face['img'], np.asarray(small))
+    assert face['streak'].max() == 0 and face['transmission'].min() == 1
 
 
 def _is_range(value: object) -> bool:

@@ -9,6 +9,8 @@ import pytest
 from documents import ROOT
 from mmengine.registry import DefaultScope
 
+from rainrestore.zoo.index import read_index
+
 pytestmark = pytest.mark.slow
 
 
@@ -52,3 +54,9 @@ def test_startup():
     assert all(seconds > 0 for seconds in result['parts'].values())
     # All the parts of the clocked command, which is the command but for the clock.
     assert 'forward' in result['parts'] and '| write |' in output
+
+
+def test_zoo_measures_each_recommended_model():
+    output, result = run('benchmark_zoo', '--threads', '1')
+    assert set(result) == {entry['Name'] for entry in read_index()['Models'] if 'Use' in entry}
+    assert all(milliseconds > 0 for milliseconds in result.values()) and '| 1.00 |' in output

@@ -105,3 +105,24 @@ def test_front_page_states_no_other_results_than_the_index() -> None:
     results = [result for entry in (*index['Models'], *index['References']) for result in entry.get('Results', [])]
     stated = {f'{value:.2f}' for result in results for key, value in result['Metrics'].items() if 'PSNR' in key}
     assert set(re.findall(r'\d+\.\d\d\b(?= dB)', readme)) <= stated
+
+
+def test_choices_are_the_models_with_a_use(tmp_path: Path) -> None:
+    zoo = copied(tmp_path)
+    index = copy.deepcopy(read_index(zoo))
+    for entry in index['Models']:
+        entry.pop('Use', None)
+    index['Models'][1] |= {'Use': 'Faces in snow', 'Picture': 'docs/images/snow.png'}
+    index['Models'][1]['Metadata'] |= {'Parameters': 1_234_567, 'Milliseconds': 8.5}
+    write_index(index, zoo)
+    name = index['Models'][1]['Name']
+    licence = index['Models'][1]['Licence'].removeprefix('LicenseRef-')
+    rows = page_text(zoo, '{{ choices() }}').splitlines()[3:]
+    assert rows == [
+        f'| Faces in snow | [`{name}`](#{name}) | 1.23 M | 8.5 | {licence} | [picture](docs/images/snow.png) |'
+    ]
+
+
+def test_pictures_of_the_choices_are_there() -> None:
+    chosen = [entry for entry in read_index()['Models'] if 'Use' in entry]
+    assert chosen and all((ROOT / entry['Picture']).is_file() for entry in chosen)

@@ -4,7 +4,9 @@
 _base_ = ['hrrm_plus_x4.py', '../_base_/schedules/cosine.py']
 
 restoration = dict(task='rain', size=48)
-load_from = 'rainrestore://hrrm_plus_x4'
+model = dict(
+    rain_removal=dict(init_cfg=dict(type='Pretrained', checkpoint='rainrestore://hrrm_plus_x4', prefix='rain_removal'))
+)
 # Lengths of streaks are in pixels of a 32-pixel picture.
 _weather = dict(
     type='BlindHeavyRain',

@@ -1,4 +1,4 @@
-# Test faces beyond what fcg_gan_blind_x4 is trained on: faces of 16 to 22 pixels.
+# Test faces of 16 to 22 pixels, the smallest that fcg_gan_blind_x4 is trained on.
 _base_ = '../fcg_gan/fcg_gan_blind_x4.py'
 
 _rain = dict(type='BlindHeavyRain', sides=(16, 22), seed=2022)

@@ -348,9 +348,9 @@ def _estimator_of(restorer: Restorer) -> Restorer | None:
     """What estimates the rain over the faces of a restorer."""
     if restorer.task != 'faces' or next(restorer.model.parameters(), None) is None:
         return None
-    if restorer.estimates_rain:
+    if restorer.estimates_rain and restorer.estimator is None:
         return restorer
-    return Restorer(ESTIMATOR, device=restorer.device, precision=restorer.precision)
+    return Restorer(restorer.estimator or ESTIMATOR, device=restorer.device, precision=restorer.precision)
 
 
 @dataclass(frozen=True, eq=False)

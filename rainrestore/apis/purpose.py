@@ -25,7 +25,7 @@ class Task:
 
 
 TASKS = {
-    'faces': Task('restore the faces in rain', 'fcg_gan_x4', finds_faces=True),
+    'faces': Task('restore the faces in rain', 'fcg_gan_blind_x4', finds_faces=True),
     'renovate': Task('restore blurred, noisy, compressed faces', 'hifacegan_128', finds_faces=True),
     'rain': Task('remove rain and veil from the whole picture', 'hrrm_scenes', finds_faces=False),
     'raindrops': Task('remove drops on the lens or a window from the whole picture', 'raindrop_plus',
@@ -41,11 +41,14 @@ class Purpose:
         task: One of :data:`TASKS`.
         size: Side in pixels of the pictures that the network was trained on.
         transmission: Largest T of its training; None is that of the config's training pipeline.
+        estimator: Model of the zoo that estimates the rain over the faces of a photo; None is the network itself if
+            its S, T and A were supervised, otherwise ``hrrm_plus_x4``.
     """
 
     task: str = 'faces'
     size: int = REFERENCE_SIDE
     transmission: float | None = None
+    estimator: str | None = None
 
     @classmethod
     def of(cls, config: Mapping[str, Any], name: str) -> 'Purpose':

@@ -147,6 +147,7 @@ class Restorer:
         known_transmission: the largest T that the network was trained on.
         predicts: the maps that the network predicts, by the names of :class:`Restoration`'s fields.
         estimates_rain: whether S, T and A among them were supervised in its training.
+        estimator: the model that the config names for the rain over the faces of a photo, or None.
         model: The network without discriminators and losses, folded (:mod:`rainrestore.models.folding`).
         config: its config.
         fingerprint: SHA-256 over weights, config of the network, precision, resizing and version of this package: what
@@ -183,6 +184,7 @@ class Restorer:
         self.model = build_restorer(self.config, self.name, weights)
         self.size = purpose.size
         self.known_transmission = purpose.transmission or 1.0
+        self.estimator = purpose.estimator
         self.model.to(self.device)
         self.predicts, self.scale, stated = self._probe(purpose.task)
         self.estimates_rain = bool(self.config.model.get('parameter_loss')) and self.predicts >= set('JSTA')

@@ -17,10 +17,12 @@ BATCH = 16
 ROUNDS = 5
 
 
-def cost_of(config: Path, checkpoint: str, options: Mapping[str, Any] | None, side: int) -> dict[str, float]:
+def cost_of(
+    config: Path, checkpoint: str, options: Mapping[str, Any] | None, side: int, rounds: int = ROUNDS
+) -> dict[str, float]:
     """Parameters, MACs of one input of this side, and the median seconds for each face in batches of 16.
 
-    A network that runs outside torch has ``seconds`` alone.
+    A network that runs outside torch has ``seconds`` alone. ``rounds`` batches are timed, after one that is not.
     """
     model = MODELS.build(load_config(config, options).model).eval()
     if checkpoint != 'none':
@@ -28,7 +30,7 @@ def cost_of(config: Path, checkpoint: str, options: Mapping[str, Any] | None, si
     faces = torch.rand(BATCH, 3, side, side, generator=torch.Generator().manual_seed(0))
     seconds = []
     with torch.inference_mode():
-        for _ in range(ROUNDS + 1):
+        for _ in range(rounds + 1):
             start = time.perf_counter()
             model(faces, mode='tensor')
             seconds.append(time.perf_counter() - start)

@@ -22,7 +22,7 @@ from rainrestore.web.views import Pictures, read_upload
 MODELS = {
     'fcg_gan_x4': "the paper's network: rain and veil of rain_v1",
     'fcg_gan_plus_x4': 'the same, trained further: nearest to the truth in rain_v1',
-    'fcg_gan_blind_x4': 'rain and cameras of any kind',
+    'fcg_gan_blind_x4': 'rain or haze of any strength, blur, noise, JPEG',
     'hifacegan_128': 'no rain: blurred, noisy or compressed faces',
 }
 #: A clip may have this length, and a file of it this size.

@@ -65,6 +65,7 @@ NAMES = Rule('a list of names', _list_of(_is_name))
 WEIGHTS = Rule('the name of a .safetensors file, without a folder', _matches(r'\w[\w.-]*\.safetensors'))
 LOG = Rule('the name of a .json file, without a folder', _matches(r'\w[\w.-]*\.json'))
 CONFIG = Rule('the path of a .py file', _matches(r'.+\.py'))
+PICTURE = Rule('the path of a .png or .jpg file', _matches(r'.+\.(png|jpg)'))
 SHA256 = Rule('64 hexadecimal digits', _matches(r'[0-9a-f]{64}'))
 SWITCH = Rule('true or false', lambda value: isinstance(value, bool))
 MAPPING = Rule('names with values', _names_with(lambda value: True))
@@ -98,12 +99,17 @@ METADATA = {
     'Schedule': TEXT,
     'Training Config': CONFIG,
     'Parameters': COUNT,
+    # For each input of its size, in batches of 16 on one CPU core.
+    'Milliseconds': NUMBER,
     'Commands': TEXTS,
 }
 MODEL = {
     'Name': required(NAME),
     'In Collection': TEXT,
     'Task': TEXT,
+    # One row of the table "which model for which task", and a picture of results.
+    'Use': TEXT,
+    'Picture': PICTURE,
     'Config': required(CONFIG),
     'Metadata': required(MAPPING),
     'Results': MAPPINGS,

@@ -1,4 +1,20 @@
-# Pipelines: faces of 24 to 48 pixels in rain, blur, noise and JPEG of any strength, resized to 32.
-_blind = [dict(type='BlindHeavyRain'), dict(type='ParsingTarget', scale=4), dict(type='PackFaceInputs')]
+# Pipelines: faces of 16 to 64 pixels, resized to 32: rain and uneven haze of any strength or none at all, blur,
+# sharpening, noise and JPEG.
+_blind = [
+    dict(
+        type='BlindHeavyRain',
+        sides=(16, 64),
+        camera=[
+            dict(type='AdditiveNoise', sigma=(0, 12), lam=(0, 8)),
+            dict(type='Sharpening'),
+            dict(type='JPEGArtefacts', compression=(5, 60)),
+        ],
+        haze_variation=(0, 0.5),
+        dry=0.2,
+        untouched=0.1,
+    ),
+    dict(type='ParsingTarget', scale=4),
+    dict(type='PackFaceInputs'),
+]
 _blind_train = [dict(type='FlipFace'), *_blind]
 _blind_test = [dict(_blind[0], seed=2022), *_blind[1:]]

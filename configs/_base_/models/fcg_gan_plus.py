@@ -1,0 +1,19 @@
+# HRRM + FPM + generator beyond the paper, at the cost of fcg_gan.py: J mixed with the solved rain model; S, T and A
+# supervised; F guides every block of a trunk without batch norm, which adds to the enlarged J at low resolution.
+_base_ = 'fcg_gan.py'
+
+model = dict(
+    rain_removal=dict(inverse=True, init_cfg=dict(checkpoint='rainrestore://hrrm_plus_x4')),
+    generator=dict(
+        trunk=dict(_delete_=True, type='EDSRTrunk', channels=48, num_blocks=16),
+        parsing_at='input',
+        residual=True,
+        subpixel_head=True,
+    ),
+    freeze_bn=('rain_removal', 'face_parser'),
+    # a mean of logarithms: each face counts alike, however hard its rain
+    pixel_loss=dict(_delete_=True, type='mmagic.PSNRLoss', loss_weight=1e-3),
+    adversarial_loss=dict(type='RelativisticAdversarialLoss'),
+    local_adversarial_loss=dict(type='RelativisticAdversarialLoss'),
+    parameter_loss=dict(type='RainParameterLoss'),
+)

@@ -1,0 +1,52 @@
+"""Measure the time of one input for each recommended model of the zoo.
+
+The median of --rounds batches of 16 inputs of the model's own size, one model after the other in one run, on --threads
+threads. Prints a Markdown table with the ratio to the first model; the last line is JSON. --enter writes the
+milliseconds into model-index.yml.
+"""
+
+import argparse
+import copy
+import json
+import sys
+from collections.abc import Sequence
+
+import torch
+
+from rainrestore.apis.purpose import Purpose
+from rainrestore.benchmark.cost import cost_of
+from rainrestore.config_files import find_file
+from rainrestore.engine.config import load_config
+from rainrestore.zoo.index import Zoo, read_index, write_index
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script; returns its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--rounds', type=int, default=5, help='batches after the first (default: 5)')
+    parser.add_argument('--threads', type=int, default=1, help='default: 1')
+    parser.add_argument('--enter', action='store_true', help='write the milliseconds into model-index.yml')
+    options = parser.parse_args(argv)
+    torch.set_num_threads(options.threads)
+    zoo = Zoo.bundled()
+    document = copy.deepcopy(read_index(zoo))
+    found: dict[str, float] = {}
+    for entry in document['Models']:
+        if 'Use' in entry:
+            config = find_file(entry['Config'])
+            side = Purpose.of(load_config(config), entry['Name']).size
+            seconds = cost_of(config, f'rainrestore://{entry["Name"]}', None, side, options.rounds)['seconds']
+            found[entry['Name']] = round(1000 * seconds, 1)
+            entry['Metadata']['Milliseconds'] = found[entry['Name']]
+    first = next(iter(found.values()))
+    print('| model | ms an input | ratio |\n|---|---|---|')
+    for name, milliseconds in found.items():
+        print(f'| `{name}` | {milliseconds:.1f} | {milliseconds / first:.2f} |')
+    if options.enter:
+        write_index(document, zoo)
+    print(json.dumps(found))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
