@@ -47,7 +47,7 @@ def test_default_model_of_each_task_is_for_it(task) -> None:
     [
         (dict(task='windows'), r"mine: restoration\.task is one of faces, .*got 'windows'"),
         (dict(size=0), 'restoration.size is a side in pixels, got 0'),
-        (dict(side=3), 'restoration has task, size, transmission, got side'),
+        (dict(side=3), 'restoration has task, size, transmission, estimator, got side'),
         (dict(transmission=2), 'restoration.transmission is in 0..1, got 2'),
     ],
 )
