@@ -257,3 +257,8 @@ def test_bundled_network_takes_rain_from_a_scene(fcg_gan) -> None:
     np.testing.assert_array_equal(derained.photo[80:], derain(scenes, rainy)[80:])
     assert error(derained.photo) < error(kept.photo) < error(rainy)
     assert error(derained.photo) < error(rainy) / 3
+
+
+def test_a_config_names_the_model_that_estimates_the_rain() -> None:
+    blind = PhotoRestorer(Restorer('fcg_gan_blind_x4', device='cpu'))
+    assert blind.restorer.estimates_rain and blind.estimator.name == 'hrrm_plus_x4'
