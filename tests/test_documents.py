@@ -32,6 +32,7 @@ NOT_RUN = {
     r'(\w+=\S+ )?rainrestore web( .*)?': 'serves until it is told to end; tests/test_web_page.py and others run it',
     r'python tools/benchmarks/benchmark_(inference|startup|training|scaling)\.py .*': 'takes minutes; tested apart',
     r'python tools/benchmarks/benchmark_(detection|video|scenes|large_photos)\.py( .*)?': 'takes minutes; tested apart',
+    r'python tools/benchmarks/benchmark_threads\.py .*': 'keeps a core busy; tested apart',
     r'python tools/dataset_converters/(scene_crops|parse_faces)\.py .*': 'needs photos or a download; tested apart',
     r'python tools/docs/ten_pictures\.py': 'reads pictures of packages that the tests do not have',
     r'rainrestore train configs/paper/.*': 'needs a GPU and the checkpoint before it; a slow test steps each once',

@@ -1,9 +1,12 @@
 """What the benchmark scripts compare is the same work, and what they report is what was there."""
 
+import json
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -130,3 +133,29 @@ def test_scaling_makes_faces_of_any_size_and_a_plot(tmp_path: Path, monkeypatch:
     points = [dict(side=side, batch=2, layers=1, step_s=1.5, batch_s=0.5, peak_MiB=100) for side in (32, 64)]
     benchmark_scaling.plot({'side': points, 'batch': points[:1]}, 'title', tmp_path / 'plots' / 'scaling.png')
     assert Image.open(tmp_path / 'plots' / 'scaling.png').size == (1100, 600)
+
+
+def test_numbers_of_threads_take_turns_beside_a_busy_core(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import benchmark_threads
+
+    seen: list[tuple[int, int]] = []
+
+    def work(*_: Any) -> None:
+        seen.append((torch.get_num_threads(), len(multiprocessing.active_children())))
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(benchmark_threads, 'training_step', lambda *_: work)
+    monkeypatch.setattr(benchmark_threads, 'Restorer', lambda *_, **__: SimpleNamespace(restore=work))
+    monkeypatch.setattr(benchmark_threads, 'limit_threads', lambda: 1)
+    monkeypatch.setattr(sys, 'argv', ['benchmark_threads.py', '--busy', '1', '--rounds', '1'])
+    torch.set_num_threads(2)
+    try:
+        benchmark_threads.main()
+    finally:
+        torch.set_num_threads(before)
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (found['default'], found['chosen'], list(found['jobs'])) == (2, 1, ['restoring', 'training step'])
+    assert seen == [(2, 1), (2, 1), (1, 1), (1, 1)] * 4
+    assert not multiprocessing.active_children()
