@@ -108,13 +108,11 @@ def remote_files(folder: str, backend_args: Mapping[str, Any]) -> list[str]:
     """
     from mmengine import fileio
 
+    # mmengine's http and lmdb backends have no such method
+    if not hasattr(fileio.get_file_backend(folder, backend_args=dict(backend_args)), 'list_dir_or_file'):
+        raise DatasetError(f'{folder}: the storage {dict(backend_args)} cannot list its files; list them in `names`')
     try:
         return sorted(fileio.list_dir_or_file(folder, list_dir=False, backend_args=dict(backend_args)))
-    except (NotImplementedError, AttributeError) as error:
-        # mmengine's http and lmdb backends have no such method
-        raise DatasetError(
-            f'{folder}: the storage {dict(backend_args)} cannot list its files; list them in `names`'
-        ) from error
     except OSError as error:
         raise DatasetError(f'{folder}: cannot be listed ({error})') from error
 

@@ -416,8 +416,21 @@ def test_options_of_a_benchmark_reach_every_row(
 @pytest.mark.parametrize('faces', [[], ['--faces', '0']])
 def test_what_is_trained_needs_a_budget(faces: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['benchmark', 'table1', *faces, '--out', str(tmp_path / 'out')]) == 2
-    assert '--faces says on how many faces heavy_rain_removal is to be trained' in capsys.readouterr().err
+    assert '--faces says on how many faces hrrm_bicubic is to be trained' in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
+
+
+def test_row_of_a_module_needs_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / 'out')
+    assert main(['benchmark', 'table1', '--methods', 'hrrm_bicubic', '--out', out]) == 2
+    assert '--faces says on how many faces hrrm_bicubic is to be trained' in capsys.readouterr().err
+
+
+def test_given_weights_join_a_folder_of_trained_rows(face_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / 'out'
+    check_budget(out, Budget(faces=64, batch=4, data=str(face_folder)), 'table1')
+    options = ['--faces', '64', '--batch', '4', '--data', str(face_folder), '--out', str(out)]
+    assert main(['benchmark', 'table1', '--methods', 'bicubic', *options]) == 0
 
 
 def _reach(transform: BlindHeavyRain) -> dict[str, list[tuple[float, float]]]:

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from processes import HERE, run_command
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec('facenet_pytorch') is None, reason='the default detector is not installed')
 @pytest.mark.parametrize(
     ('kind', 'count', 'files', 'mebibytes', 'seconds'),
     # The largest sound shape has 88 million pixels: 19 bytes each.

@@ -1,6 +1,5 @@
 """What docs/photos.md says of detectors and boxes; its commands and snippets are run by test_documents.py."""
 
-import importlib.util
 import json
 import re
 import runpy
@@ -12,17 +11,10 @@ import pytest
 from documents import ROOT, code_blocks, pages
 
 from rainrestore.faces import build_detector, read_boxes
-from rainrestore.faces.mtcnn import INSTALL
 from rainrestore.registry import FACE_DETECTORS
 
 
-def require_detector() -> None:
-    if importlib.util.find_spec('facenet_pytorch') is None:
-        pytest.skip(f'optional: {INSTALL}')
-
-
 def test_detectors(tmp_path: Path) -> None:
-    require_detector()
     config, own, _ = code_blocks('photos', 'python')
     (tmp_path / 'detector.py').write_text(config)
     assert build_detector(tmp_path / 'detector.py').smallest_face == 16
@@ -43,7 +35,6 @@ def test_table(tmp_path: Path, table: str) -> None:
 
 def test_benchmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The command of the table of recall, on fewer faces."""
-    require_detector()
     text = pages()['photos'].read_text(encoding='utf-8')
     assert re.search(r'(?m)^python tools/benchmarks/benchmark_detection.py --faces 40 --sides 24 32 64$', text)
     script = ROOT / 'tools' / 'benchmarks' / 'benchmark_detection.py'

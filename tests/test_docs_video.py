@@ -1,6 +1,5 @@
 """What docs/video.md measures; its commands and snippets are run by test_documents.py."""
 
-import importlib.util
 import json
 import re
 import runpy
@@ -9,11 +8,7 @@ import sys
 import pytest
 from documents import ROOT, pages
 
-from rainrestore.faces.mtcnn import INSTALL
-
 pytest.importorskip('av')
-if importlib.util.find_spec('facenet_pytorch') is None:
-    pytest.skip(f'optional: {INSTALL}', allow_module_level=True)
 
 
 @pytest.mark.slow

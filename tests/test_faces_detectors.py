@@ -1,7 +1,7 @@
 """Detectors find the portraits where they were pasted; the slot takes others; turned photos are searched."""
 
 import email.message
-import importlib.util
+import importlib
 import io
 from pathlib import Path
 from urllib.error import URLError
@@ -15,7 +15,6 @@ from rainrestore.benchmark.scenes import Pose, background, corner_error, crop_in
 from rainrestore.errors import CheckpointError, ConfigError, MissingPackageError
 from rainrestore.faces import DetectedFace, FaceCrop, build_detector, find_faces, yunet
 from rainrestore.faces.detection import working_scale
-from rainrestore.faces.mtcnn import INSTALL
 from rainrestore.files import sha256_of
 from rainrestore.optional import optional_import
 from rainrestore.registry import FACE_DETECTORS
@@ -91,11 +90,6 @@ FACES = [(20, 30, 32), (90, 40, 64), (180, 20, 128), (40, 150, 40)]
 
 
 class TestMTCNN:
-    @pytest.fixture(autouse=True)
-    def package(self) -> None:
-        if importlib.util.find_spec('facenet_pytorch') is None:
-            pytest.skip(f'optional: {INSTALL}')
-
     def test_finds_the_portraits_where_they_are(self) -> None:
         found = find_faces(build_detector('MTCNNDetector'), [scene(220, 330, [*FACES, (250, 170, 24)])])
         truths = sorted((crop_of(face) for face in [*FACES, (250, 170, 24)]), key=lambda crop: -crop.side)

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from rainrestore.errors import ConfigError, MissingPackageError
-from rainrestore.models.networks import HRRM, FaceParsingUNet, FCGGenerator, NetworkTrunk, SRGANDiscriminator
+from rainrestore.models.networks import HRRM, EDSRTrunk, FaceParsingUNet, FCGGenerator, NetworkTrunk, SRGANDiscriminator
 from rainrestore.optional import optional_import
 from rainrestore.physics import RainEstimate
 from rainrestore.registry import MODELS
@@ -249,6 +249,16 @@ def test_network_trunk_has_no_tail(name: str) -> None:
     tail = {key for key in whole if key.partition('.')[0] in ARGUMENTS[name]['tail']}
     assert tail
     assert {f'network.{key}' for key in whole.keys() - tail} == set(dict(trunk.named_parameters()))
+
+
+def test_edsr_trunk_is_that_of_mmagic() -> None:
+    network = dict(type='mmagic.EDSRNet', out_channels=3, mid_channels=8, num_blocks=2, res_scale=0.1)
+    theirs = NetworkTrunk(in_channels=6, network=network, tail=['upsample', 'conv_last'])
+    ours = EDSRTrunk(in_channels=6, channels=8, num_blocks=2)
+    # both list stem, blocks, last layer in the order of their computation
+    ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True)))
+    image = torch.rand(2, 6, 11, 13)
+    torch.testing.assert_close(ours(image), theirs(image))
 
 
 def test_network_trunk_starts_from_the_networks_own_file(tmp_path: Path) -> None:

@@ -1,14 +1,14 @@
 # For faces of 16 to 64 pixels in rain, haze, blur, sharpening, noise and JPEG of any strength, or in none of them,
-# resized to its 32. fcg_gan_plus_x4's network.
+# resized to its 32.
 _base_ = [
-    '../_base_/models/fcg_gan_plus.py',
+    '../_base_/models/fcg_gan_blind.py',
     '../_base_/data/rain_x4.py',
     '../_base_/data/blind_rain.py',
     '../_base_/schedules/joint.py',
     '../_base_/runtime.py',
 ]
 
-# In photos the veil comes from hrrm_plus_x4: its own T leaves a veil at T below 0.6 and sees one in clear air
+# In photos hrrm_plus_x4 estimates S, T and A: the estimate of this network darkens faces in thin haze and clear air
 # (docs/results/photos.md).
 restoration = dict(task='faces', size=32, estimator='hrrm_plus_x4')
 # the pre-trained modules learn more slowly

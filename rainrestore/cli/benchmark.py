@@ -3,7 +3,7 @@
 SPEC is a name (table1: the methods of the paper's Table 1; renovation: the six subtasks of face
 renovation; plus: changes to the paper's network, one at a time; blind: rain of any kind; raindrops) or a file of that
 form with your own methods. If interrupted, run the command again: runs are resumed, and finished ones are not repeated.
-OUT receives SPEC.md and SPEC.json, and for each set of test faces and each task a bar chart and a sheet with a column
+OUT receives SPEC.md and SPEC.json, and for each set of test faces and each task a chart and a sheet with a column
 per method. The last line printed is one JSON object.
 """
 
@@ -152,12 +152,10 @@ def run(args: argparse.Namespace) -> int:
 def _faces(asked: int | None, methods: Sequence[Any]) -> int:
     from rainrestore.errors import ConfigError
 
-    trained = [method.name for method in methods if method.trained]
-    if not trained:
-        return 0
-    if not asked:
+    trained = [method.name for method in methods if method.trained or method.modules]
+    if trained and not asked:
         raise ConfigError(f'--faces says on how many faces {trained[0]} is to be trained; only given weights need none')
-    return asked
+    return asked or 0
 
 
 def _seed_name(seed: int | None) -> str:

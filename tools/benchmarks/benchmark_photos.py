@@ -24,7 +24,7 @@ import torch
 from rainrestore import compat
 from rainrestore.apis import TASKS, PhotoRestorer, Restorer
 from rainrestore.benchmark.scenes import crop_of, make_scene
-from rainrestore.cli.options import whole_number
+from rainrestore.cli.options import add_checkpoint, add_device, whole_number
 from rainrestore.errors import RainRestoreError
 from rainrestore.evaluation import LPIPS, IdentityDistance
 from rainrestore.faces import DetectedFace, cut, soft_mask
@@ -49,15 +49,18 @@ def main() -> int:
     parser.add_argument('--transmissions', type=float, nargs='+', default=list(TRANSMISSIONS))
     parser.add_argument('--weathers', choices=WEATHERS, nargs='+', default=list(WEATHERS))
     parser.add_argument('--model', default=TASKS['faces'].model, help='default: %(default)s')
+    add_checkpoint(parser)
     parser.add_argument(
         '--measures', choices=('LPIPS', 'identity'), nargs='*', default=['LPIPS', 'identity'], help='beside PSNR'
     )
-    parser.add_argument('--device')
+    add_device(parser)
     args = parser.parse_args()
     compat.apply()
     files = [file for split in ('test', 'val') for file in list_images(args.data / split / 'img')][: args.faces]
     faces = [read_image(file) for file in files]
-    photos = PhotoRestorer(Restorer(args.model, device=args.device), boxes={})
+    checkpoint = {} if args.checkpoint is None else {'checkpoint': args.checkpoint}
+    restorer = Restorer(args.model, device=args.device, **checkpoint)
+    photos = PhotoRestorer(restorer, boxes={})
     measures = available_measures(args.measures)
     cells = []
     for weather in args.weathers:
@@ -70,7 +73,8 @@ def main() -> int:
         print(table(cells, name, args.transmissions))
     worst = min(cell['PSNR'][1] - cell['PSNR'][0] for cell in cells)
     result = {
-        'benchmark': 'faces in photos', 'model': args.model, 'faces': len(faces), 'device': str(photos.restorer.device),
+        'benchmark': 'faces in photos', 'model': args.model, 'checkpoint': args.checkpoint, 'faces': len(faces),
+        'device': str(photos.restorer.device),
         'data': args.data.name, 'worst_gain': round(worst, 3), 'measures': ['PSNR', *measures], 'cells': cells,
     }  # fmt: skip
     print(json.dumps(result))
