@@ -16,6 +16,7 @@ methods = dict(
         label='HRRM, then bicubic',
         config='hrrm_bicubic_x4',
         checkpoint_of='hrrm',
+        zoo='fcg_gan_x4',
         modules=['hrrm'],
     ),
     real_esrgan=dict(

@@ -30,6 +30,7 @@ from rainrestore.engine.config import load_config
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.metrics import write_csv
 from rainrestore.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
+from rainrestore.zoo.index import zoo_entry
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
@@ -431,6 +432,38 @@ def test_given_weights_join_a_folder_of_trained_rows(face_folder: Path, tmp_path
     check_budget(out, Budget(faces=64, batch=4, data=str(face_folder)), 'table1')
     options = ['--faces', '64', '--batch', '4', '--data', str(face_folder), '--out', str(out)]
     assert main(['benchmark', 'table1', '--methods', 'bicubic', *options]) == 0
+
+
+def test_zoo_takes_the_place_of_trainings() -> None:
+    table1, missing = load_benchmark('table1').from_zoo({'srgan_x4', 'fcg_gan_x4', 'hrrm_x4'})
+    assert {name: method.checkpoint for name, method in table1.methods.items()} == {
+        'bicubic': 'none', 'stretch': 'none', 'real_esrgan': 'none',
+        'srgan': 'rainrestore://srgan_x4',
+        **dict.fromkeys(('hrrm_bicubic', 'fcg_gan', 'oracle_derained', 'oracle_parsing'), 'rainrestore://fcg_gan_x4'),
+    }  # fmt: skip
+    assert missing['esrgan'] == 'esrgan_x4'
+    assert table1.claims == (('fcg_gan', 'srgan', 0.72),)
+    assert not any(method.trained or method.modules for method in table1.methods.values())
+
+
+@pytest.mark.slow
+def test_zoo_rows_are_tested_with_the_published_weights(
+    face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ['--data', str(face_folder), '--out', str(tmp_path / 'out')]
+    assert main(['benchmark', 'table1', '--zoo', '--methods', 'fcg_gan', *options]) == 0
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    (row,) = json.loads(Path(printed['json']).read_text())['tables']['faces']
+    assert main(['test', 'fcg_gan_x4', 'rainrestore://fcg_gan_x4', '--data', str(face_folder)]) == 0
+    tested = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert row['seeds']['fixed']['PSNR'] == tested['PSNR']
+    assert row['before'] == zoo_entry('fcg_gan_x4')['Metadata']['Faces']
+
+
+def test_zoo_and_a_budget_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match='2'):
+        main(['benchmark', 'table1', '--zoo', '--faces', '16'])
+    assert 'not allowed with argument' in capsys.readouterr().err
 
 
 def _reach(transform: BlindHeavyRain) -> dict[str, list[tuple[float, float]]]:

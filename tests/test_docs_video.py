@@ -15,7 +15,7 @@ pytest.importorskip('av')
 def test_benchmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The command of the table, on fewer frames."""
     text = pages()['video'].read_text(encoding='utf-8')
-    assert re.search(r'(?m)^python tools/benchmarks/benchmark_video.py --frames 50$', text)
+    assert re.search(r'(?m)^python tools/benchmarks/benchmark_video.py --frames \d+$', text)
     script = ROOT / 'tools' / 'benchmarks' / 'benchmark_video.py'
     monkeypatch.setattr(sys, 'argv', [str(script), '--frames', '4', '--device', 'cpu', '--search-every', '3'])
     runpy.run_path(str(script), run_name='__main__')

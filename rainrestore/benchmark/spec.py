@@ -1,8 +1,8 @@
 """Specification of a benchmark: a Python config with the methods, their configs and published values."""
 
 import importlib.util
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class Method:
         modules: Modules of the benchmark that its slots start from; their faces are part of its budget.
         checkpoint: A file, ``rainrestore://NAME``, or ``'none'`` where nothing is learned.
         checkpoint_of: Another method, or a module, whose weights this row shows in another use.
+        zoo: Zoo model whose weights the row has with ``--zoo``; None is that of ``checkpoint_of`` if it is a method,
+            otherwise the model with the name of the config.
         paper: PSNR and SSIM as published.
         needs: Packages of an optional row; without them it is left out, and the table says so.
         oracle: Whether the row is told something that no method knows; it is kept out of the chart.
@@ -64,6 +66,7 @@ class Method:
     modules: tuple[str, ...] = ()
     checkpoint: str | None = None
     checkpoint_of: str | None = None
+    zoo: str | None = None
     paper: tuple[float, float] | None = None
     needs: tuple[str, ...] = ()
     oracle: bool = False
@@ -137,6 +140,39 @@ class Benchmark:
         wanted = set(names or self.methods)
         wanted |= {source for name in wanted if (source := self.methods[name].checkpoint_of)} - self.modules.keys()
         return [method for name, method in self.methods.items() if name in wanted]
+
+    def from_zoo(self, known: Collection[str]) -> 'tuple[Benchmark, dict[str, str]]':
+        """The benchmark with published weights in place of trainings.
+
+        Args:
+            known: Names of the zoo models.
+
+        Returns:
+            The benchmark with the methods whose model is among ``known``, and method -> missing model for the others.
+        """
+        methods: dict[str, Method] = {}
+        missing: dict[str, str] = {}
+        for name, method in self.methods.items():
+            if method.checkpoint is not None:
+                methods[name] = method
+                continue
+            source = self.methods.get(method.checkpoint_of or '', method)
+            model = method.zoo or source.zoo or source.config.stem
+            if model not in known:
+                missing[name] = model
+                continue
+            methods[name] = replace(
+                method,
+                checkpoint=f'rainrestore://{model}',
+                checkpoint_of=None,
+                first=None,
+                warm_up=None,
+                modules=(),
+                pretrained=(model,),
+            )
+        claims = tuple(claim for claim in self.claims if {*claim[:2]} <= methods.keys())
+        reference = self.reference if self.reference in methods else None
+        return replace(self, methods=methods, modules={}, claims=claims, reference=reference), missing
 
     def choose_tasks(self, names: list[str] | None) -> list[Task | None]:
         """The named tasks in the order of the benchmark; all without names; None alone where it has none.

@@ -24,9 +24,11 @@ FIGURE_FACES = 4
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore benchmark``."""
     parser.add_argument('spec', metavar='SPEC', help='table1, renovation, plus, blind, raindrops, or a file')
-    parser.add_argument(
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument(
         '--faces', type=int, help='training faces of each method (required unless all weights are given)'
     )
+    budget.add_argument('--zoo', action='store_true', help='test the published weights of the zoo; train nothing')
     parser.add_argument('--batch', type=int, default=16, help='faces per step (default: 16, as in the paper)')
     parser.add_argument(
         '--seeds', type=int, nargs='+', default=[2022], metavar='N', help='training seeds (default: 2022)'
@@ -48,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='further folders of test faces, with a table for each',
     )
-    parser.add_argument('--out', type=Path, metavar='DIR', help='default: work_dirs/benchmark/SPEC')
+    parser.add_argument(
+        '--out', type=Path, metavar='DIR', help='default: work_dirs/benchmark/SPEC, with --zoo SPEC_zoo'
+    )
     parser.add_argument('--roi', type=int, nargs=4, default=ROI, metavar=('X0', 'Y0', 'X1', 'Y1'),
                         help='region to enlarge on the sheet (default: eyes and nose)')  # fmt: skip
     add_cfg_options(parser, 'changes to every config')
@@ -61,19 +65,29 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.benchmark.runs import Budget, available, check_budget, faces_before, test, train, train_module
     from rainrestore.datasets.face_dataset import resolve_data_root
     from rainrestore.errors import ConfigError
-    from rainrestore.zoo.index import zoo_entry
+    from rainrestore.zoo.index import models, zoo_entry
 
     benchmark = load_benchmark(args.spec)
     chosen = benchmark.choose(args.methods)
+    left_out = []
+    if args.zoo:
+        benchmark, absent = benchmark.from_zoo(models())
+        left_out += [
+            f'{method.label} is left out: the zoo has no model {absent[method.name]}'
+            for method in chosen
+            if method.name in absent
+        ]
+        chosen = [benchmark.methods[method.name] for method in chosen if method.name not in absent]
     tasks = benchmark.choose_tasks(args.tasks)
     methods = [method for method in chosen if not method.missing]
-    metrics, left_out = available(benchmark.metrics)
+    metrics, without = available(benchmark.metrics)
+    left_out += without
     left_out += [
         f'{method.label} is left out: {", ".join(method.missing)} is not installed'
         for method in chosen
         if method.missing
     ]
-    out = args.out or Path('work_dirs') / 'benchmark' / benchmark.name
+    out = args.out or Path('work_dirs') / 'benchmark' / (benchmark.name + '_zoo' * args.zoo)
     options = {**benchmark.options, **args.cfg_options}
     budget = Budget(_faces(args.faces, methods), args.batch, args.warm_up, args.data, options or None)
     roots = {Path(resolve_data_root(folder)).name: folder for folder in (args.data, *args.test_data)}
