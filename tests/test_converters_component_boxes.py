@@ -65,7 +65,7 @@ def test_bad_folders(masks, tmp_path):
     with pytest.raises(DatasetError, match='no such folder'):
         component_boxes(tmp_path / 'nowhere')
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(DatasetError, match='holds no mask'):
+    with pytest.raises(DatasetError, match='contains no mask'):
         component_boxes(tmp_path / 'empty')
     save(tmp_path / 'no_lips', 'a', right=(5, 3, 3, 5, 5), left=(4, 9, 3, 12, 5), nose=(2, 5, 5, 8, 8))
     with pytest.raises(DatasetError, match='no mask shows lips'):

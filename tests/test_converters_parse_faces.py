@@ -95,7 +95,7 @@ def test_masks_that_are_there_are_kept(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_bad_input_is_one_line(tmp_path: Path):
-    with pytest.raises(ConfigError, match='network is one of bisenet, parsenet'):
+    with pytest.raises(ConfigError, match='network must be one of bisenet, parsenet'):
         FaceLabeller('unet')
     with pytest.raises(CheckpointError, match=r'gone\.pth: no such file; the weights of BiSeNet are at http'):
         FaceLabeller('bisenet', tmp_path / 'gone.pth', 'cpu')

@@ -81,7 +81,9 @@ def test_crops_of_a_pair_show_the_same(release: Path, tmp_path: Path) -> None:
 def test_no_pair_is_named_or_left_out(release: Path, tmp_path: Path) -> None:
     Image.fromarray(pair(9, (10, 0))[0]).save(release / 'train' / 'data' / '7_rain.png')
     Image.fromarray(pair(9, (0, 0))[1]).save(release / 'train' / 'gt' / '7_clean.png')
-    with pytest.raises(ImageFileError, match=r'7_rain\.png: lies 10 pixels right of and 0 below 7_clean\.png'):
+    with pytest.raises(
+        ImageFileError, match=r'7_rain\.png: is shifted by 10 pixels to the right of and 0 below 7_clean\.png'
+    ):
         convert(release, tmp_path / 'a', size=64, progress=False)
     outcome = convert(release, tmp_path / 'b', size=64, on_bad_pair='skip', progress=False)
     assert outcome['train'] == 24
@@ -89,7 +91,7 @@ def test_no_pair_is_named_or_left_out(release: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_is_said(release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(DatasetError, match='holds none of train, test_a, test_b'):
+    with pytest.raises(DatasetError, match='contains none of train, test_a, test_b'):
         convert(tmp_path, tmp_path / 'out')
     with pytest.raises(ImageFileError, match='choose crops below 256'):
         convert(release, tmp_path / 'large', size=256, progress=False)

@@ -36,7 +36,7 @@ def test_the_tool_prints_them(capsys: pytest.CaptureFixture) -> None:
 
 
 def test_a_folder_without_masks_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match='holds no mask'):
+    with pytest.raises(DatasetError, match='contains no mask'):
         label_shares(tmp_path)
     with pytest.raises(SystemExit, match='2'):
         runpy.run_path(str(TOOL))['main']([str(tmp_path)])

@@ -58,7 +58,7 @@ def test_what_does_not_pair_is_named(root):
         DATASETS.build(dict(RAINDROP, data_root=str(root)))
     Image.new('RGB', (60, 41)).save(root / 'train' / 'data' / '7_rain.png')
     data = DATASETS.build(dict(RAINDROP, data_root=str(root)))
-    with pytest.raises(ImageFileError, match=r'7_rain\.png.*60x41, its truth 60x40'):
+    with pytest.raises(ImageFileError, match=r'7_rain\.png.*60x41, its ground truth 60x40'):
         data[2]
     Image.new('RGB', (60, 40)).save(root / 'train' / 'data' / 'other.png')
     with pytest.raises(DatasetError, match=r"other\.png: expected a name that ends in '_rain'"):
@@ -124,5 +124,5 @@ def test_pairs_of_two_sizes(root):
         picture.resize((picture.width // 4, picture.height // 4)).save(file)
     sample = DATASETS.build(dict(RAINDROP, data_root=str(root), scale=4))[0]
     assert sample['gt'].shape[:2] == (40, 60) and sample['img'].shape[:2] == (10, 15)
-    with pytest.raises(ImageFileError, match=r'is 15x10, its truth 60x40; a pair must have sizes of 1 to 2'):
+    with pytest.raises(ImageFileError, match=r'is 15x10, its ground truth 60x40; a pair must have sizes of 1 to 2'):
         DATASETS.build(dict(RAINDROP, data_root=str(root), scale=2))[0]

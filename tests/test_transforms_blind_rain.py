@@ -117,16 +117,16 @@ def test_varying_haze_is_the_model_with_its_map() -> None:
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'sides': (48, 24)}, r'sides is \(least, greatest\)'),
-        ({'sides': (24.5, 48)}, 'whole numbers'),
-        ({'layers': (-1, 2)}, 'layers is .* at least 0'),
-        ({'kernels': ('nearest',)}, r"kernels are of .*bicubic.*\['nearest'\]"),
-        ({'kernels': ()}, 'kernels are of'),
+        ({'sides': (48, 24)}, r'sides must be \(least, greatest\)'),
+        ({'sides': (24.5, 48)}, 'integers'),
+        ({'layers': (-1, 2)}, 'layers must be .* at least 0'),
+        ({'kernels': ('nearest',)}, r"kernels must be from .*bicubic.*\['nearest'\]"),
+        ({'kernels': ()}, 'kernels must be from'),
         ({'dry': 0.7, 'untouched': 0.4}, 'sum at most 1'),
         ({'dry': -0.1}, 'probabilities'),
         ({'haze_variation': (0, 1.5)}, 'at most 1'),
         ({'ranges': 'rain_v2'}, "unknown rain 'rain_v2'"),
-        ({'lens': [dict(type='FlipFace')]}, r"lens are degradations, not \['FlipFace'\]"),
+        ({'lens': [dict(type='FlipFace')]}, r"lens must be degradations, got \['FlipFace'\]"),
     ],
 )
 def test_impossible_options_are_named(options: dict[str, Any], message: str) -> None:

@@ -67,15 +67,15 @@ def test_missing_fields_are_named(name):
     ('name', 'options', 'message'),
     [
         ('DownsampleAndBack', dict(ratio=(0.5, 0.1)), 'ratio must ascend'),
-        ('DownsampleAndBack', dict(ratio=0.5), 'ratio is \\(low, high\\)'),
-        ('AdditiveNoise', dict(kinds=['salt']), 'kinds are of'),
+        ('DownsampleAndBack', dict(ratio=0.5), 'ratio must be \\(low, high\\)'),
+        ('AdditiveNoise', dict(kinds=['salt']), 'kinds must be from'),
         ('AdditiveNoise', dict(sigma=(-1, 3)), 'sigma must ascend'),
         ('JPEGArtefacts', dict(compression=(50, 100)), 'at most 99'),
         ('Mosaic', dict(block=0), 'block must ascend'),
         ('MotionOrDefocusBlur', dict(length=(5, float('nan'))), 'length must ascend'),
         ('Sharpening', dict(amount=(-1, 1)), 'amount must ascend'),
         ('Sharpening', dict(sigma=(0, 1)), 'sigma must ascend'),
-        ('MixedDegradation', dict(steps=[dict(type='FlipFace')]), 'steps are degradations'),
+        ('MixedDegradation', dict(steps=[dict(type='FlipFace')]), 'steps must be degradations'),
         ('MixedDegradation', dict(steps=[]), 'at least one'),
     ],
 )

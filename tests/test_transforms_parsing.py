@@ -64,7 +64,7 @@ def test_the_mask_is_left_as_it_is():
 def test_bad_input():
     with pytest.raises(ValueError, match='30x32 mask is not divisible by scale 4'):
         ParsingTarget()(dict(mask=np.zeros((32, 30), np.uint8)))
-    with pytest.raises(ValueError, match=r'holds label 19, expected 0\.\.18'):
+    with pytest.raises(ValueError, match=r'contains label 19, expected 0\.\.18'):
         ParsingTarget()(dict(mask=np.full((8, 8), 19, np.uint8)))
     with pytest.raises(ValueError, match="kind must be 'onehot' or 'palette'"):
         ParsingTarget(kind='color')

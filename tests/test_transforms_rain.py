@@ -146,7 +146,7 @@ def test_indivisible_sides_are_told():
     'options', [{'scale': 0}, {'scale': 2.0}, {'scale': True}, {'seed': 'a'}, {'seed': 1.5}, {'seed': True}]
 )
 def test_bad_options_are_named(options):
-    with pytest.raises(ValueError, match=f'{next(iter(options))} must be a whole number'):
+    with pytest.raises(ValueError, match=f'{next(iter(options))} must be an integer'):
         build(**options)
 
 

@@ -1,4 +1,4 @@
-"""Collate samples into a batch that is cheap to send between processes."""
+"""Collate samples into a batch that is fast to send between processes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,16 +13,16 @@ from rainrestore.registry import FUNCTIONS
 
 @FUNCTIONS.register_module()
 def collate_in_one_piece(samples: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Collate samples as mmengine's ``pseudo_collate``, in lists that are sent as few tensors."""
+    """mmengine's ``pseudo_collate``, with lists that are pickled as few tensors (:class:`InOnePiece`)."""
     return {key: InOnePiece(values) for key, values in pseudo_collate(samples).items()}
 
 
 class InOnePiece(list):
-    """A list of tensors or data samples that is pickled with the tensors of each field stacked.
+    """A list of tensors or data samples that stacks the tensors of each field for pickling.
 
-    Torch sends each tensor to another process by its own file descriptor: 144 for a batch of 16 faces with ground
-    truth, and 9 once they are stacked. The receiver gets a plain list of slices. Tensors of different shapes, and
-    fields that some samples lack, are sent one by one.
+    Torch uses one file descriptor for each tensor that it sends to another process: 144 for a batch of 16 faces with
+    ground truth, 9 if the tensors are stacked. The receiving process gets a plain list of slices. Tensors of different
+    shapes, and fields that are missing in some samples, are sent one by one.
     """
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:

@@ -13,8 +13,8 @@ from rainrestore.image_io import list_images, read_mask
 
 Box = tuple[int, int, int, int]
 
-#: A part's labels, in groups of which each must be seen: eyes count only with something of both sides, as a box around
-#: one eye would pull the average off its place.
+#: Labels of each part, in groups. A mask counts only if it shows a label of every group: a box around one eye would
+#: shift the average of the boxes around both.
 COMPONENTS: dict[str, tuple[tuple[int, ...], ...]] = {
     'eyes': ((4, 6), (5, 7)),
     'nose': ((2,),),
@@ -23,7 +23,7 @@ COMPONENTS: dict[str, tuple[tuple[int, ...], ...]] = {
 
 
 def tight_box(mask: np.ndarray, groups: Sequence[Sequence[int]]) -> Box | None:
-    """The smallest half-open box x0, y0, x1, y1 around all labels of ``groups``; None where a group is absent."""
+    """The smallest half-open box x0, y0, x1, y1 around all labels of ``groups``; None if a group is absent."""
     if not all(np.isin(mask, group).any() for group in groups):
         return None
     rows, columns = np.nonzero(np.isin(mask, [label for group in groups for label in group]))
@@ -31,7 +31,7 @@ def tight_box(mask: np.ndarray, groups: Sequence[Sequence[int]]) -> Box | None:
 
 
 def _widen(low: float, high: float, least: int, side: int) -> tuple[int, int]:
-    """Round an interval to whole pixels, pad it about its middle to ``least``, and move it inside 0..``side``."""
+    """Round an interval to whole pixels, pad it on both sides to ``least``, and move it inside 0..``side``."""
     start, stop = int(np.floor(low + 0.5)), int(np.floor(high + 0.5))
     missing = least - (stop - start)
     if missing > 0:
@@ -45,9 +45,9 @@ def _widen(low: float, high: float, least: int, side: int) -> tuple[int, int]:
 
 
 def fit_box(box: Sequence[float], height: int, width: int, min_height: int = 32, min_width: int = 40) -> Box:
-    """Round a half-open box, pad it about its middle to a least size, and move it inside the image.
+    """Round a half-open box, pad it on all sides to a least size, and move it inside the image.
 
-    Four stride-2 layers shrink a crop by 16, so a smaller crop would leave too few features.
+    Four stride-2 layers of the local discriminator shrink a crop by 16, so a smaller crop leaves too few features.
 
     Raises:
         ValueError: The image is smaller than the least size.
@@ -73,11 +73,12 @@ def component_boxes(
         ``eyes`` (both, with brows), ``nose`` and ``lips``, each half-open ``x0, y0, x1, y1``.
 
     Raises:
-        DatasetError: No folder, no mask in it, masks of two sizes, or a part that no mask shows.
+        DatasetError: The folder is missing or contains no mask, or no mask shows a part.
+        ImageFileError: A mask cannot be read, or differs in size from the masks before it.
     """
     paths = list_images(folder)
     if not paths:
-        raise DatasetError(f'{folder}: holds no mask')
+        raise DatasetError(f'{folder}: contains no mask')
     found: dict[str, list[Box]] = {name: [] for name in COMPONENTS}
     shape: tuple[int, ...] | None = None
     for path in tqdm(paths, unit='mask', desc='boxes', disable=not progress):

@@ -20,7 +20,7 @@ from rainrestore.registry import DATASETS, TRANSFORMS
 DATA_VARIABLE = 'RAINRESTORE_DATA'
 BUNDLED_DATA = Path(__file__).resolve().parents[2] / 'data' / 'portraits128'
 
-#: A split up to this many bytes, decoded, stays in memory; a larger one is decoded at each access.
+#: A split of at most this many bytes (decoded) stays in memory. A larger split is decoded at each access.
 MEMORY_LIMIT = 2 << 30
 
 _SKIPPED_SHOWN = 20
@@ -32,17 +32,18 @@ def resolve_data_root(data_root: str | os.PathLike[str] | None = None) -> Path:
 
 
 def annotated_labels(root: Path, labels: Iterable[int] | None = None) -> np.ndarray:
-    """Which labels a data set annotates.
+    """The labels that the masks of a data set annotate.
 
     Args:
-        root: Its folder. ``labels.json`` there, ``{"labels": [0, 1, ...]}``, lists them; without the file, all 19.
-        labels: Taken instead of the file.
+        root: Folder of the data set. Its file ``labels.json``, ``{"labels": [0, 1, ...]}``, lists the labels; without
+            the file, all 19.
+        labels: The labels; overrides the file.
 
     Returns:
-        19 bool.
+        19 bool, true for an annotated label.
 
     Raises:
-        DatasetError: The file or the list is not as described.
+        DatasetError: The file has another format, or an entry is no label.
     """
     origin = 'labels'
     if labels is None:
@@ -65,6 +66,11 @@ def annotated_labels(root: Path, labels: Iterable[int] | None = None) -> np.ndar
 
 
 def images_by_stem(folder: Path) -> dict[str, Path]:
+    """The visible files of a folder by their name without suffix.
+
+    Raises:
+        DatasetError: Two files have the same name.
+    """
     files: dict[str, Path] = {}
     for path in visible_files(folder):
         if path.stem in files:
@@ -78,37 +84,38 @@ class FaceDataset(BaseDataset):
     """Aligned faces and their label maps, checked once at the start and kept decoded in memory.
 
     Layout: ``data_root/split/img/NAME.jpg|png|...`` and ``data_root/split/mask/NAME.png`` (labels of
-    :mod:`rainrestore.labels`), in order of names. Every file is decoded when the data set is built, so a
-    bad one shows before a training starts. The decoded pictures are two arrays that forked workers share; a split
-    over ``MEMORY_LIMIT`` bytes is decoded at each access instead.
+    :mod:`rainrestore.labels`), sorted by name. Every file is decoded when the data set is built, so a bad file is
+    reported before the training starts. The decoded images are two arrays that forked workers share. A split
+    of more than ``MEMORY_LIMIT`` bytes is decoded at each access instead.
 
     A sample, before the pipeline: ``name`` (file name without suffix), ``gt_path``, ``mask_path``, ``gt``
     (size x size x 3 uint8 RGB), ``mask`` (size x size uint8), ``label_valid`` (19 bool: annotated labels),
-    ``sample_idx``. The arrays are copies: a transform may write to them.
+    ``sample_idx``. The arrays are copies, so a transform may write to them.
 
-    A data set may lie in any storage of mmengine's file client. ``backend_args`` names the storage; ``data_root`` is
-    then its URL or the prefix of its keys. http and lmdb cannot list folders, so ``names`` lists the files::
+    The files can be in any storage of mmengine's file client. ``backend_args`` selects the storage; ``data_root`` is
+    then a URL or a prefix of the keys. http and lmdb cannot list folders, so ``names`` lists the files::
 
         dict(data_root='https://host/faces', backend_args=dict(backend='http'), names='train.txt')
         dict(data_root='', backend_args=dict(backend='lmdb', db_path='faces.lmdb'), names='train.txt')
 
     Args:
-        data_root: Folder of the data set; None for ``$RAINRESTORE_DATA``, or else the bundled portraits.
+        data_root: Folder of the data set. None: ``$RAINRESTORE_DATA`` if set, else the bundled portraits.
         split: ``train``, ``val`` or ``test`` (any sub-folder name works).
         pipeline: Transforms, as configs of any OpenMMLab scope or as callables.
-        size: Side of every picture and mask in pixels.
-        on_bad_file: ``raise`` stops at the first bad file; ``skip`` leaves bad files out, logs them once and keeps
+        size: Side of every image and mask in pixels.
+        on_bad_file: ``raise`` stops at the first bad file. ``skip`` leaves bad files out, logs them once and lists
             them in ``skipped``, a dict of path to reason.
-        labels: Annotated labels, instead of ``data_root/labels.json`` (without either: all 19).
-        limit: Keep the first so many faces.
+        labels: Annotated labels; overrides ``data_root/labels.json``. Without both: all 19.
+        limit: Greatest number of faces; the first faces are kept. None keeps all.
         require_masks: False accepts a split without a ``mask`` folder; its samples have no ``mask``.
         backend_args: Storage of the files, as for ``mmengine.fileio.get``; None for the local disk.
-        names: File names of the pictures, such as ``0001.jpg``, or a text file with one name a line. Needed for a
-            storage that cannot list its files; elsewhere it selects faces.
+        names: File names of the images, such as ``0001.jpg``, or a text file with one name per line. Required for a
+            storage that cannot list its files. For other storages it selects faces.
 
     Raises:
-        DatasetError: A missing or empty folder, an image without its mask or the reverse, two files of one name.
-        ImageFileError: A file that is truncated, no image, of another size, or a mask with a label above 18.
+        DatasetError: A missing or empty folder, or two files of the same name.
+        ImageFileError: An image without mask, a mask without image, a file that cannot be decoded or has another size,
+            or a mask with a label above 18.
     """
 
     METAINFO: ClassVar[dict[str, Any]] = dict(
@@ -152,7 +159,7 @@ class FaceDataset(BaseDataset):
         if remote and labels is None:
             labels = range(NUM_LABELS)
         self.label_valid = annotated_labels(Path(root), labels)
-        # Built in this package's scope, so that a short name works without a running Runner; other scopes are named.
+        # build_transform uses the registry of this package, so a short name works outside a Runner, too.
         super().__init__(
             data_root=root,
             data_prefix=dict(),
@@ -188,7 +195,7 @@ class FaceDataset(BaseDataset):
         if self.skipped:
             self._report_skipped(len(data_list))
         if not data_list:
-            raise DatasetError(f'{Path(self.data_root, self.split)}: no usable face; put pictures in img and mask')
+            raise DatasetError(f'{Path(self.data_root, self.split)}: no usable face; put images in img and mask')
         return data_list
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
@@ -213,7 +220,7 @@ class FaceDataset(BaseDataset):
         return f'FaceDataset({self.data_root!r}, split={self.split!r}, {len(self)} faces of {self.size}x{self.size})'
 
     def _find_pairs(self) -> list[tuple[str, str, str | None]]:
-        """Name, picture and mask of each face, in order of names."""
+        """Name, image and mask of each face, in order of names."""
         if self.backend_args is not None:
             return self._find_remote_pairs(self.backend_args)
         pairs = self._find_local_pairs()
@@ -223,7 +230,7 @@ class FaceDataset(BaseDataset):
         listed = listed_names(self.names)
         missing = [name for name in listed if name not in by_file]
         if missing:
-            raise DatasetError(f'names lists {missing[0]}, which {Path(self.data_root, self.split, "img")} lacks')
+            raise DatasetError(f'names lists {missing[0]}: no such file in {Path(self.data_root, self.split, "img")}')
         return [by_file[name] for name in listed]
 
     def _find_remote_pairs(self, backend_args: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
@@ -248,8 +255,8 @@ class FaceDataset(BaseDataset):
         if not mask_folder.is_dir():
             if self.require_masks:
                 raise DatasetError(
-                    f'{mask_folder}: no such folder; add the masks, or go without: rainrestore test --no-masks, or '
-                    'require_masks=False in the config'
+                    f'{mask_folder}: no such folder; add the masks, or evaluate without masks: rainrestore test '
+                    '--no-masks, or require_masks=False in the config'
                 )
             return [(name, str(path), None) for name, path in images.items()]
         masks = images_by_stem(mask_folder)
@@ -299,8 +306,8 @@ class FaceDataset(BaseDataset):
 
 
 def build_transform(step: dict[str, Any] | Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
-    """A step of a pipeline, from its config or as it is."""
+    """Build a transform from its config; return a callable unchanged."""
     if not isinstance(step, dict):
         return step
-    # The step may name a transform of mmagic or mmcv, which the registry imports here.
+    # The registry imports mmagic or mmcv here if the config names a transform of theirs.
     return TRANSFORMS.build(step)

@@ -1,4 +1,4 @@
-"""Share of the pixels of each label, for the class weights of the parsing loss."""
+"""Fraction of the pixels of each label, for the class weights of the parsing loss."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from rainrestore.labels import NUM_LABELS
 
 
 def label_shares(folder: str | os.PathLike[str], progress: bool = False) -> list[float]:
-    """Mean share f_c of each label over all pixels of a folder of masks.
+    """Fraction f_c of the pixels of each label, over all pixels of all masks of a folder.
 
     Args:
         folder: Label maps of any size.
-        progress: Whether to show a bar.
+        progress: Whether to show a progress bar.
 
     Returns:
-        19 shares that sum to 1.
+        19 fractions that sum to 1.
 
     Raises:
-        DatasetError: No folder, or no mask in it.
+        DatasetError: The folder is missing or contains no mask.
     """
     paths = list_images(folder)
     if not paths:
-        raise DatasetError(f'{folder}: holds no mask')
+        raise DatasetError(f'{folder}: contains no mask')
     counts = np.zeros(NUM_LABELS, dtype=np.int64)
     for path in tqdm(paths, unit='mask', desc='shares', disable=not progress):
         counts += np.bincount(read_mask(path).ravel(), minlength=NUM_LABELS)

@@ -1,4 +1,4 @@
-"""Degraded pictures with their ground truth, or clean pictures alone, of any size."""
+"""Pairs of a degraded image and its ground truth, or clean images only, of any size."""
 
 from __future__ import annotations
 
@@ -17,34 +17,35 @@ from rainrestore.registry import DATASETS
 
 @DATASETS.register_module()
 class PairedDataset(BaseDataset):
-    """``data_root/split/given`` and ``data_root/split/truth``, two folders with pairs of the same name.
+    """Pairs of images with the same name in the folders ``data_root/split/given`` and ``data_root/split/truth``.
 
-    The Raindrop set (Qian et al., CVPR 2018) is ``given='data'``, ``truth='gt'`` with the suffixes ``_rain`` and
-    ``_clean``: ``data/7_rain.png`` belongs to ``gt/7_clean.png``. With ``given=None`` there are clean pictures alone,
-    which a transform degrades. Pictures are decoded at each access, since there may be many large ones.
+    For the Raindrop set (Qian et al., CVPR 2018) use ``given='data'``, ``truth='gt'`` and the suffixes ``_rain`` and
+    ``_clean``: ``data/7_rain.png`` and ``gt/7_clean.png`` are a pair. With ``given=None`` the data set has clean images
+    only, which a transform degrades. Images are decoded at each access, because a data set of large images may exceed
+    the memory.
 
     A sample, before the pipeline: ``name``, ``gt_path``, ``gt`` (H x W x 3 uint8 RGB), and with ``given`` ``img_path``
     and ``img``, ``scale`` times smaller.
 
     Args:
-        data_root: Folder of the data set; None for ``$RAINRESTORE_DATA``, or else the bundled portraits.
-        split: Its sub-folder; ``''`` for ``data_root`` itself.
-        given: Folder of the degraded pictures, or None.
-        truth: Folder of the clean pictures; ``''`` for the split's folder itself.
-        given_suffix: End of the degraded pictures' names (before the file's suffix) that the pairs do not share.
-        truth_suffix: The same of the clean ones.
+        data_root: Folder of the data set. None: ``$RAINRESTORE_DATA`` if set, else the bundled portraits.
+        split: Sub-folder of ``data_root``; ``''`` for ``data_root`` itself.
+        given: Folder of the degraded images, or None.
+        truth: Folder of the clean images; ``''`` for the folder of the split itself.
+        given_suffix: End of the names of the degraded images, before the file extension. It is removed before pairing.
+        truth_suffix: The same for the clean images.
         pipeline: Transforms, as configs of any OpenMMLab scope or as callables.
-        limit: Keep the first so many pictures.
-        backend_args: Storage of the files, as for ``mmengine.fileio.get``; ``data_root`` is its URL or the prefix of
-            its keys. None for the local disk.
-        scale: How many times larger the clean pictures are than the degraded ones.
-        names: File names of the clean pictures, or a text file with one name a line. Needed for a storage that cannot
-            list its files (http, lmdb).
+        limit: Greatest number of pairs; the first pairs are kept. None keeps all.
+        backend_args: Storage of the files, as for ``mmengine.fileio.get``; ``data_root`` is then a URL or a prefix of
+            the keys. None for the local disk.
+        scale: Side of a clean image divided by the side of its degraded image.
+        names: File names of the clean images, or a text file with one name per line. Required for a storage that
+            cannot list its files (http, lmdb).
 
     Raises:
-        DatasetError: A missing or empty folder, a name without the suffix, two files of one name, or a picture without
-            its counterpart.
-        ImageFileError: When a sample is asked for: a damaged file, or a pair that differs in size.
+        DatasetError: A missing or empty folder, a name without the suffix, two files of the same name, or an image
+            without counterpart.
+        ImageFileError: On access to a sample: a damaged file, or a pair with wrong sizes.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class PairedDataset(BaseDataset):
                 has = given.get(alone[0]) or truths[alone[0]]
                 raise DatasetError(
                     f'{has}: its counterpart is missing, and {len(alone) - 1} more; add or remove them '
-                    f'({folder} and {self._path(self.truth)} must hold the same names)'
+                    f'({folder} and {self._path(self.truth)} must contain the same names)'
                 )
             for name, path in given.items():
                 pairs[name]['img_path'] = path
@@ -107,7 +108,7 @@ class PairedDataset(BaseDataset):
             if (height, width) != (h * self.scale, w * self.scale):
                 expected = 'one size' if self.scale == 1 else f'sizes of 1 to {self.scale} (scale)'
                 raise ImageFileError(
-                    info['img_path'], f'is {w}x{h}, its truth {width}x{height}; a pair must have {expected}'
+                    info['img_path'], f'is {w}x{h}, its ground truth {width}x{height}; a pair must have {expected}'
                 )
         return info
 
@@ -120,7 +121,7 @@ class PairedDataset(BaseDataset):
         return self._files(self._path(self.truth))
 
     def _given_files(self, truths: Mapping[str, str]) -> list[str]:
-        """Files of the degraded pictures; those that belong to ``names`` where the storage is not listed."""
+        """Files of the degraded images; with ``names``, their names are derived instead of listed."""
         if self.names is None:
             return self._files(self._path(self.given or ''))
         return [f'{name}{self.given_suffix}{Path(truths[name]).suffix}' for name in truths]
@@ -141,5 +142,5 @@ class PairedDataset(BaseDataset):
                 raise DatasetError(f'{path}: same name as {Path(found[name]).name}; rename or remove one of them')
             found[name] = path
         if not found:
-            raise DatasetError(f'{folder}: no pictures')
+            raise DatasetError(f'{folder}: contains no images')
         return found

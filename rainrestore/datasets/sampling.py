@@ -1,8 +1,8 @@
-"""Order of the faces and random draws of a training, as functions of a seed and a position.
+"""Order of the samples and random draws of a training, as functions of a seed and a position.
 
-Face number n of a training, and every random number that its transforms draw, depend on (seed, n) alone. A checkpoint
-therefore needs no state of the worker processes, the number of workers changes nothing, and a resumed run starts at n
-without reading the faces before it.
+Sample n of a training, and every random number of its transforms, depend on (seed, n) only. A checkpoint therefore
+stores no state of the worker processes, the number of workers does not change the result, and a resumed run starts at
+n without reading the earlier samples.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ def drawing_from(seed: int) -> Iterator[None]:
 
 
 class SeededIndex(int):
-    """An index into a data set, with the seed for the random transforms of this access."""
+    """An index of a data set with the seed of the random transforms for this access."""
 
     seed: int
 
@@ -66,13 +66,14 @@ class SeededIndex(int):
 class ResumableSampler(Sampler[int]):
     """Endless passes over the data set, each shuffled, starting at any position.
 
-    Position n of the stream is in pass ``n // size``; the order of a pass depends on (seed, pass), so starting at n
-    needs one permutation. Of several processes each takes every ``world_size``-th position. Gives :class:`SeededIndex`.
+    Position n of the stream is in pass ``n // size``. The order of a pass depends on (seed, pass), so a start at n
+    computes one permutation. Each of several processes takes every ``world_size``-th position. Yields
+    :class:`SeededIndex`.
 
     Args:
-        dataset: Anything with a length.
-        shuffle: False takes the samples in order.
-        seed: Whole number; None draws one that all processes share.
+        dataset: An object with a length.
+        shuffle: False keeps the order of the data set.
+        seed: Integer. None: a random seed, equal in all processes.
     """
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
@@ -80,7 +81,7 @@ class ResumableSampler(Sampler[int]):
         self.size = len(dataset)
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed
-        #: Position of all processes together from which the next iteration starts.
+        #: Position in the stream at which the next iteration starts, counted over all processes.
         self.start = 0
 
     def __iter__(self) -> Iterator[int]:
@@ -100,10 +101,10 @@ class ResumableSampler(Sampler[int]):
 
 @DATASETS.register_module()
 class SeededSamples(Dataset):
-    """A data set whose random transforms are seeded by a :class:`SeededIndex`, whichever generator they use.
+    """A wrapper that seeds the random transforms of a data set with a :class:`SeededIndex`.
 
-    :class:`~rainrestore.engine.ResumableTrainLoop` puts it around the training's data set. An ordinary index is passed
-    on as it is, and so are all attributes.
+    It seeds the global generators of Python, numpy and torch. :class:`~rainrestore.engine.ResumableTrainLoop` wraps the
+    training data set in it. A plain index and attributes are passed to the data set unchanged.
 
     Args:
         dataset: The data set, or its config.
@@ -122,7 +123,7 @@ class SeededSamples(Dataset):
         return len(self.dataset)
 
     def __getattr__(self, name: str) -> Any:
-        # Asked only for what this class lacks; without the exception, copying an empty instance would recurse.
+        # Without the exception, copying an instance that has no `dataset` yet would recurse.
         if name == 'dataset' or name.startswith('__'):
             raise AttributeError(name)
         return getattr(self.dataset, name)

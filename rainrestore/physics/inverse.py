@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class RainEstimate(NamedTuple):
-    """The terms of eq. 2 as estimated from N rainy images of h x w.
+    """Estimates of the terms of eq. 2 for N rainy images of h x w pixels.
 
     Attributes:
         lr: J, the image without rain, (N, 3, h, w) in [0, 1].
@@ -30,15 +30,15 @@ def invert(I: Array, S: Array, T: Array, A: Array, floor: float = 0.1) -> Array:
     """Eq. 2 solved for J: J0 = clip((I - (1 - T) * A) / max(T, floor) - S, 0, 1).
 
     Elementwise with broadcasting, for numpy arrays and torch tensors (shapes as in
-    :func:`rainrestore.physics.rain.forward`). Exact where T >= ``floor`` and I is not quantised; dividing by T
-    multiplies the error of an 8-bit I by 1/T, which ``floor`` bounds.
+    :func:`rainrestore.physics.rain.forward`). Exact where T >= ``floor`` and I is not quantised. The division
+    multiplies the quantisation error of an 8-bit I by at most 1 / ``floor``.
 
     Args:
         I: Observation in [0, 1].
         S: Summed rain layer.
         T: Transmission in (0, 1].
         A: Airlight in [0, 1].
-        floor: Least T that is divided by, above 0.
+        floor: Lower bound of the divisor T, above 0.
 
     Raises:
         ValueError: ``floor`` is not positive.

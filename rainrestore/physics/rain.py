@@ -5,8 +5,8 @@
 All elementwise on images in [0, 1]. J is the clean face after the bicubic shrink, S_i a rain layer (white noise through
 a motion filter), T = exp(-beta d) the transmission of the rain veil at depth d = 1, A its airlight.
 
-Every random range is a field of :class:`RainRanges`; its defaults are ``rain_v1``. They are frozen, because published
-values refer to that name; another distribution gets another name.
+Every random range is a field of :class:`RainRanges`. The defaults are ``rain_v1``. They never change, because published
+values refer to this name. Another distribution gets another name.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from rainrestore.errors import RainRangesError
 
 Array = TypeVar('Array', np.ndarray, torch.Tensor)
 
-# The side, in pixels of the small image, that lengths in RainRanges are given for.
+# Lengths in RainRanges are in pixels of a small image with this side.
 REFERENCE_SIDE = 32
 
-# Kernel weights are whole multiples of 2^-24, as are the noise values of rain_v1 (float32 sums of terms above 0.5):
-# their products then add up exactly in float64, and the rain is the same bits on every machine.
+# Kernel weights and the noise values of rain_v1 (float32 sums of terms above 0.5) are multiples of 2^-24. The sums of
+# their products are exact in float64, so the rain is bit-identical on every machine.
 _WEIGHT_GRID = 2.0**24
 
-# OpenCV goes through a DFT, slower at these sizes and inexact, for kernels above about 50 taps: apply them in parts.
+# Above about 50 taps OpenCV filters with a DFT, which is inexact and slower at these sizes. Kernels are split instead.
 _TAPS_PER_CALL = 49
 
 _RANGE_FIELDS = ('noise_mean', 'noise_variance', 'length', 'angle', 'beta', 'airlight')
@@ -47,21 +47,21 @@ def _did_you_mean(name: str, known: list[str]) -> str:
 
 @dataclass(frozen=True)
 class RainRanges:
-    """Every random range of the rain; pairs are (low, high) of a uniform draw, one draw a picture (and layer).
+    """Every random range of the rain. A pair is (low, high) of a uniform draw, one draw per image (and layer).
 
     Attributes:
-        noise_mean: The white noise has mean -noise_mean (and is clipped to [0, 1]: the larger, the sparser the rain).
+        noise_mean: The white noise has mean -noise_mean and is clipped to [0, 1]. A larger value gives sparser rain.
         noise_variance: Variance of the noise before clipping.
-        length: Length of the motion filter in pixels of a picture whose shorter side is 32; grows with that side.
+        length: Length of the motion filter in pixels of an image whose shorter side is 32; scales with that side.
         angle: Direction of the streaks in degrees, counter-clockwise from horizontal (90 falls straight down).
         gain_base, gain_per_length, gain_jitter: A layer is multiplied by base + per_length * length + jitter * u, with
             the length at side 32 and u uniform in [0, 1).
         beta: Attenuation; T = exp(-beta).
-        airlight: Value of A, the same in the three channels, in [0, 1].
+        airlight: Value of A, equal in the three channels, in [0, 1].
         layers: Number m of rain layers, each with its own draws; 0 gives haze without streaks.
 
     Raises:
-        RainRangesError: A range that is not two ascending finite numbers, or outside the limits of the model.
+        RainRangesError: A range is not two ascending finite numbers, or it exceeds the limits of the model.
     """
 
     noise_mean: tuple[float, float] = (0.8, 1.0)
@@ -98,15 +98,14 @@ class RainRanges:
         if self.airlight[1] > 1:
             raise RainRangesError(f"rain range 'airlight': must be at most 1, got {self.airlight[1]:g}")
         if isinstance(self.layers, bool) or not isinstance(self.layers, int) or self.layers < 0:
-            raise RainRangesError(f"rain range 'layers': expected a whole number of at least 0, got {self.layers!r}")
+            raise RainRangesError(f"rain range 'layers': expected an integer of at least 0, got {self.layers!r}")
 
     @classmethod
     def from_config(cls, config: RainRanges | str | Mapping[str, Any] | None = None) -> RainRanges:
         """Ranges from a config: a name, or a dict of the fields that differ from ``rain_v1``.
 
         Raises:
-            RainRangesError: Unknown name or field (the message names the nearest known one), or a value that the field
-                does not allow.
+            RainRangesError: Unknown name or field (the message names the nearest known one), or an invalid value.
         """
         if isinstance(config, RainRanges):
             return config
@@ -131,7 +130,8 @@ class RainRanges:
         return asdict(self)
 
 
-#: Named distributions. ``rain_v1`` is frozen; ``rain_wide`` reaches from drizzle to a downpour, driven by any wind.
+#: Named distributions. ``rain_v1`` never changes. ``rain_wide`` covers drizzle to downpour, with streaks of 45 to 135
+#: degrees.
 RAIN_RANGES: dict[str, RainRanges] = {
     'rain_v1': RainRanges(),
     'rain_wide': RainRanges(
@@ -143,16 +143,15 @@ RAIN_RANGES: dict[str, RainRanges] = {
 
 @dataclass
 class RainScene:
-    """One degraded picture with its parts; images h x w x 3 float32 RGB in [0, 1].
+    """One degraded image and its terms; images are h x w x 3 float32 RGB in [0, 1].
 
     Attributes:
         J: The clean small face.
-        S: The effective sum of the rain layers, min(J + sum_i S_i, 1) - J. Before that clip it is one map for all
-            channels.
+        S: The effective sum of the rain layers, min(J + sum_i S_i, 1) - J. Without the clip, its channels are equal.
         T: Transmission, h x w x 1.
         A: Airlight, (3,).
-        I: Forward(J, S, T, A), before quantisation.
-        params: All drawn parameters, for JSON.
+        I: ``forward(J, S, T, A)``, before quantisation.
+        params: All drawn parameters, JSON-serialisable.
     """
 
     J: np.ndarray
@@ -164,31 +163,34 @@ class RainScene:
 
 
 def seeded_rng(seed: int, name: str) -> np.random.Generator:
-    """A generator that depends on ``seed`` and ``name`` alone, not on order, worker, process or machine.
+    """A random generator that depends on ``seed`` and ``name`` only, not on order, worker, process or machine.
 
-    PCG64 seeded with the sha256 of ``'{seed}:{name}'`` in UTF-8.
+    PCG64, seeded with the SHA-256 of ``'{seed}:{name}'`` in UTF-8.
     """
     digest = hashlib.sha256(f'{seed}:{name}'.encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, 'little')))
 
 
 def motion_kernel(length: float, angle: float) -> np.ndarray:
-    """A straight streak as a filter: a segment of ``length`` px through the centre, one pixel wide.
+    """The filter kernel of a straight streak: a segment of ``length`` px through the centre, one pixel wide.
 
-    Along the streak a pixel weighs what the segment covers of it; across, it fades linearly within one pixel (the
-    weights of MATLAB's ``fspecial('motion')``).
+    Along the streak, the weight of a pixel is its overlap with the segment. Across the streak, the weight falls
+    linearly to zero within one pixel, as in MATLAB's ``fspecial('motion')``.
 
     Args:
-        length: In pixels, at least 1; the second moment along the streak is about length^2 / 12.
-        angle: Degrees, counter-clockwise from horizontal as one sees it (rows run down).
+        length: Pixels, at least 1; the second moment along the streak is about length^2 / 12.
+        angle: Degrees, counter-clockwise from horizontal in the displayed image.
 
     Returns:
-        H x w float64, odd sides, point-symmetric, sum 1, cropped to the streak.
+        h x w float64 with odd sides, point-symmetric, sum 1, cropped to the streak.
+
+    Raises:
+        ValueError: ``length`` is below 1, or an argument is not finite.
     """
     if not (math.isfinite(length) and length >= 1 and math.isfinite(angle)):
         raise ValueError(f'motion_kernel: expected a length of at least 1 and a finite angle, got {length}, {angle}')
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    # Farthest pixel that the segment, half a pixel longer at each end and one wider at each side, can touch.
+    # Half size of the kernel: the segment, extended by half a pixel at each end and by one pixel at each side.
     reach = (length + 1) / 2
     half_h, half_w = (math.ceil(reach * abs(a) + abs(b)) for a, b in ((sin, cos), (cos, sin)))
     down, right = np.ogrid[-half_h : half_h + 1, -half_w : half_w + 1]
@@ -205,7 +207,7 @@ def motion_kernel(length: float, angle: float) -> np.ndarray:
 
 
 def _filter(noise: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Correlate where the kernel lies inside the noise: (h + kh - 1) x (w + kw - 1) to h x w, float64."""
+    """'Valid' correlation: (h + kh - 1) x (w + kw - 1) noise to h x w, float64."""
     noise = noise.astype(np.float64)
     kh, kw = kernel.shape
     h, w = noise.shape[0] - kh + 1, noise.shape[1] - kw + 1
@@ -217,7 +219,7 @@ def _filter(noise: np.ndarray, kernel: np.ndarray) -> np.ndarray:
             part = kernel[top : top + tall, left : left + wide]
             if not part.any():
                 continue
-            # Anchored at its corner, the part reads below and to the right of each pixel only.
+            # With its anchor in the corner, the part reads only pixels below and to the right.
             area = noise[top : top + h + part.shape[0] - 1, left : left + w + part.shape[1] - 1]
             layer = cv2.filter2D(area, cv2.CV_64F, part, anchor=(0, 0), borderType=cv2.BORDER_ISOLATED)[:h, :w]
             result += layer
@@ -227,14 +229,14 @@ def _filter(noise: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 def forward(J: Array, S: Array, T: Array, A: Array) -> Array:
     """Eq. 2: I = T * (J + S) + (1 - T) * A, elementwise with broadcasting, for numpy arrays and torch tensors.
 
-    S is the sum of the layers. Shapes such as h x w x 3 with T h x w x 1 and A (3,), or N x 3 x h x w with T
-    N x 1 x h x w and A N x 3 x 1 x 1. Nothing is clipped: for J + S, T and A in [0, 1] the result is as well.
+    S is the sum of the layers. Shapes: J and S h x w x 3, T h x w x 1, A (3,); or J and S N x 3 x h x w, T
+    N x 1 x h x w, A N x 3 x 1 x 1. The result is not clipped. It is in [0, 1] if J + S, T and A are.
     """
     return T * (J + S) + (1 - T) * A
 
 
 def quantise(image: np.ndarray) -> np.ndarray:
-    """Quantise [0, 1] to uint8 0..255, rounded to nearest and clipped."""
+    """Quantise [0, 1] to uint8 0..255: multiply by 255, round to nearest, clip."""
     scaled = image * np.float32(255)
     np.rint(scaled, out=scaled)
     return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
@@ -245,14 +247,14 @@ def draw_scene(
 ) -> RainScene:
     """Draw rain and haze for one clean small face, or for a scene with faces.
 
-    The scalars are drawn first (beta, airlight, then five for each layer), then the noise, layer by layer. More layers
+    The scalars are drawn first (beta, airlight, then five per layer), then the noise, layer by layer. More layers
     do not change the haze or the earlier scalars.
 
     Args:
-        J: H x w x 3 float32 in [0, 1].
+        J: h x w x 3 float32 in [0, 1].
         ranges: The distribution.
-        rng: Consumed in a fixed order, so the same state gives the same scene.
-        face_side: Pixels of J that a face fills, for which ``ranges`` gives the lengths; by default J's shorter side.
+        rng: The random generator. The order of the draws is fixed, so equal states give equal scenes.
+        face_side: Side of a face in pixels of J; streak lengths scale with it. Default: the shorter side of J.
 
     Raises:
         ValueError: J is not h x w x 3.
@@ -275,12 +277,12 @@ def draw_scene(
         mean, variance = -within(ranges.noise_mean), within(ranges.noise_variance)
         length, angle = within(ranges.length), within(ranges.angle)
         gain = ranges.gain_base + ranges.gain_per_length * length + ranges.gain_jitter * next(draws)
-        length = max(length * scale, 1.0)  # no streak is shorter than a pixel
+        length = max(length * scale, 1.0)  # motion_kernel needs at least one pixel
         layers.append({'noise_mean': mean, 'noise_variance': variance, 'length': length, 'angle': angle, 'gain': gain})
     rain = np.zeros((height, width))
     for layer in layers:
         kernel = motion_kernel(layer['length'], layer['angle'])
-        # Noise over a margin of the kernel's reach: rain enters from outside, edges are as wet as the middle.
+        # The margin of noise has the size of the kernel, so the rain is as dense at the edges as in the middle.
         noise = rng.standard_normal((height + kernel.shape[0] - 1, width + kernel.shape[1] - 1), dtype=np.float32)
         noise *= np.float32(math.sqrt(layer['noise_variance']))
         noise += np.float32(layer['noise_mean'])

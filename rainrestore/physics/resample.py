@@ -1,6 +1,6 @@
-"""Bicubic resampling with antialiasing, as Pillow's ``BICUBIC`` and torch's ``antialias=True`` do it.
+"""Bicubic resampling with antialiasing, equal to Pillow's ``BICUBIC`` and torch's ``antialias=True``.
 
-Resampling is linear, so each axis is one banded matrix; the few dense blocks along its diagonal are kept and reused.
+Resampling is linear, so each axis is a product with a banded matrix. The dense blocks along its diagonal are cached.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 _ROWS_PER_BAND = 8
 _STRIP = 512
 
-# Weights are whole multiples of 2^-20. With 8-bit input both passes are then exact in float64 (8 + 20 + 20 bits and
-# two for the overshoot), so the result is the same bits on every machine, however its BLAS orders the sums.
+# Weights are multiples of 2^-20. With 8-bit input both passes are exact in float64 (8 + 20 + 20 bits and two for the
+# overshoot), so the result is bit-identical on every machine, whatever the order of the sums in its BLAS.
 _WEIGHT_GRID = 2.0**20
 
 
 class _Band(NamedTuple):
-    """Rows ``out`` of the matrix, which read the inputs ``source`` only."""
+    """Rows ``out`` of the matrix; their weights are zero outside the inputs ``source``."""
 
     out: slice
     source: slice
@@ -36,11 +36,11 @@ def _keys(x: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _bands(size_in: int, size_out: int) -> tuple[_Band, ...]:
-    """The matrix that takes ``size_in`` samples to ``size_out``, cut into bands."""
+    """The ``size_out`` x ``size_in`` resampling matrix, cut into bands."""
     ratio = size_in / size_out
     stretch = max(ratio, 1.0)  # antialiasing: when shrinking, the kernel covers 4 output pixels instead of 4 inputs
     centres = (np.arange(size_out) + 0.5) * ratio
-    # Taps outside the picture are dropped and the rest renormalised (Pillow's border rule).
+    # Taps outside the image are dropped and the other weights renormalised, as in Pillow.
     first = np.maximum((centres - 2 * stretch + 0.5).astype(int), 0)
     last = np.minimum((centres + 2 * stretch + 0.5).astype(int), size_in)
     bands = []
@@ -51,7 +51,7 @@ def _bands(size_in: int, size_out: int) -> tuple[_Band, ...]:
         for row in range(out.start, out.stop):
             weights = _keys((np.arange(first[row], last[row]) + 0.5 - centres[row]) / stretch)
             weights = np.rint(weights / weights.sum() * _WEIGHT_GRID)
-            # The largest weight gets the rounding error of the sum, so that flat pictures stay exactly flat.
+            # The largest weight absorbs the rounding error of the sum, so that a constant image stays constant.
             weights[weights.argmax()] += _WEIGHT_GRID - weights.sum()
             block[row - out.start, first[row] - source.start : last[row] - source.start] = weights / _WEIGHT_GRID
         block.setflags(write=False)
@@ -70,7 +70,7 @@ def _resample_rows(picture: np.ndarray, size_out: int) -> np.ndarray:
 
 def _resample(image: np.ndarray, height: int, width: int) -> np.ndarray:
     unit = 255.0 if image.dtype == np.uint8 else 1.0
-    # In strips, for eight bytes a value of a whole photo are gigabytes.
+    # In strips: a whole photo in float64 would take gigabytes.
     strips = [
         _resample_rows(image[:, start : start + _STRIP].astype(np.float64), height)
         for start in range(0, image.shape[1], _STRIP)
@@ -90,16 +90,16 @@ def _check(image: np.ndarray, scale: int, caller: str) -> None:
     if image.dtype != np.uint8 and not np.issubdtype(image.dtype, np.floating):
         raise TypeError(f'{caller}: expected uint8 (0..255) or floating point (0..1) pixels, got {image.dtype}')
     if int(scale) != scale or scale < 1:
-        raise ValueError(f'{caller}: scale must be a whole number of at least 1, got {scale}')
+        raise ValueError(f'{caller}: scale must be an integer of at least 1, got {scale}')
 
 
 def shrink(image: np.ndarray, scale: int) -> np.ndarray:
     """The down_s of eq. 2: bicubic (Keys, a = -0.5) with antialiasing, equal to Pillow's ``BICUBIC`` before rounding.
 
     Args:
-        image: H x W x C, floating point in [0, 1] or uint8 in 0..255 (read as value / 255, and then exact: the same
-            bits on every machine).
-        scale: S, a whole number that divides H and W.
+        image: H x W x C, floating point in [0, 1], or uint8 in 0..255 (divided by 255; the result is bit-identical on
+            every machine).
+        scale: s, an integer that divides H and W.
 
     Returns:
         H/s x W/s x C float32, clipped to [0, 1] (the kernel overshoots at edges).
@@ -120,7 +120,7 @@ def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
 
     Args:
         image: H x W x C, floating point in [0, 1] or uint8 in 0..255.
-        scale: A whole number.
+        scale: s, an integer of at least 1.
 
     Returns:
         H*s x W*s x C float32, clipped to [0, 1].
@@ -137,21 +137,21 @@ def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Bicubic resampling (Keys, a = -0.5) to any size, with antialiasing where it shrinks, as :func:`shrink`.
+    """Bicubic resampling (Keys, a = -0.5) to any size, with antialiasing when it shrinks the image.
 
     Args:
         image: H x W x C, floating point in [0, 1] or uint8 in 0..255.
-        height: Of the result.
-        width: Of the result.
+        height: Height of the result in pixels.
+        width: Width of the result in pixels.
 
     Returns:
-        Height x width x C float32, clipped to [0, 1].
+        height x width x C float32, clipped to [0, 1].
 
     Raises:
-        ValueError: Not three axes, or a side without a pixel.
+        ValueError: Not three axes, or a side of zero pixels.
         TypeError: Pixels neither uint8 nor floating point.
     """
     _check(image, 1, 'resize')
     if min(*image.shape[:2], height, width) < 1:
-        raise ValueError(f'resize: {image.shape[1]}x{image.shape[0]} to {width}x{height} has a side without a pixel')
+        raise ValueError(f'resize: {image.shape[1]}x{image.shape[0]} to {width}x{height}: a side has no pixels')
     return _resample(image, height, width)

@@ -1,1 +1,1 @@
-"""Converters of public data sets to the layout that the data set classes read."""
+"""Converters of public data sets to the folder layout of the data set classes."""

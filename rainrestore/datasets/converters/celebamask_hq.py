@@ -1,9 +1,9 @@
-"""Convert the official CelebAMask-HQ release to ``{train,val,test}/{img,mask}``, with the paper's split.
+"""Convert the official CelebAMask-HQ release to ``{train,val,test}/{img,mask}``, with the sizes of the paper's splits.
 
-The release (github.com/switchablenorms/CelebAMask-HQ; research and education only, no commercial use) holds
+The release (github.com/switchablenorms/CelebAMask-HQ; research and education only, no commercial use) contains
 ``CelebA-HQ-img/N.jpg``, 1024x1024, N = 0..29999, and ``CelebAMask-HQ-mask-anno/K/NNNNN_PART.png``, 512x512,
-K = N // 2000: one picture per part that is visible, 255 inside the part. The split is drawn by picture, as the release
-does not say which pictures show one person.
+K = N // 2000: one image per visible part, 255 inside the part. Images are split at random, not by person, because the
+release does not state identities.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ IMAGE_FOLDER = 'CelebA-HQ-img'
 MASK_FOLDER = 'CelebAMask-HQ-mask-anno'
 FACES_PER_MASK_FOLDER = 2000
 
-#: Names of the parts in the release's files; the position is the label (0 is the background, which has no file).
-#: A later part is painted over an earlier one, as the release's own tool does.
+#: Names of the parts in the file names of the release; the index is the label (0 is the background, without file).
+#: Later parts overwrite earlier parts, as in the tool of the release.
 PARTS: tuple[str, ...] = (
     '', 'skin', 'nose', 'eye_g', 'l_eye', 'r_eye', 'l_brow', 'r_brow', 'l_ear', 'r_ear',
     'mouth', 'u_lip', 'l_lip', 'hair', 'hat', 'ear_r', 'neck_l', 'neck', 'cloth',
@@ -43,9 +43,9 @@ PAPER_SPLIT: dict[str, int] = dict(train=18_000, val=1_800, test=100)
 
 
 def split_counts(faces: int) -> dict[str, int]:
-    """How many faces each split gets: the paper's numbers, or their proportions when there are fewer faces.
+    """Number of faces in each split: the numbers of the paper, or their proportions if there are fewer than 19,900.
 
-    Every split gets at least one face. Of more than 19,900 faces the rest is left out.
+    Every split gets at least one face. Faces beyond 19,900 are not used.
 
     Raises:
         DatasetError: Fewer than three faces.
@@ -63,21 +63,22 @@ def split_counts(faces: int) -> dict[str, int]:
 def split_faces(numbers: Sequence[int], seed: int = 0) -> dict[str, list[int]]:
     """Draw the splits.
 
-    The faces are ordered by sha256 of ``'seed:number'``, so the split depends neither on the order of a directory
-    listing nor on a release of a random generator; a face keeps its place when others are missing.
+    The faces are ordered by the SHA-256 of ``'seed:number'``. The split therefore depends neither on the order of a
+    directory listing nor on the version of a random generator, and the order of the other faces stays if some are
+    missing.
 
     Args:
-        numbers: Numbers of the faces, each once.
-        seed: Chooses the draw.
+        numbers: Numbers of the faces, without duplicates.
+        seed: Seed of the draw.
 
     Returns:
-        Sorted numbers under ``train``, ``val`` and ``test``; no number in two of them.
+        Sorted numbers under ``train``, ``val`` and ``test``, disjoint.
     """
     counts = split_counts(len(numbers))
     order = sorted(numbers, key=lambda number: hashlib.sha256(f'{seed}:{number}'.encode()).digest())
     splits: dict[str, list[int]] = {}
     start = 0
-    # The small splits are cut first: fewer faces then move between splits when a few faces are missing.
+    # The small splits come first, so that fewer faces change their split if some are missing.
     for name in ('test', 'val', 'train'):
         splits[name] = sorted(order[start : start + counts[name]])
         start += counts[name]
@@ -88,22 +89,22 @@ def find_faces(source: Path) -> list[int]:
     """Numbers of the faces in the release.
 
     Raises:
-        DatasetError: One of its two folders is missing, or no picture is there.
+        DatasetError: One of its two folders is missing, or there are no images.
     """
     for folder in (source / IMAGE_FOLDER, source / MASK_FOLDER):
         if not folder.is_dir():
             raise DatasetError(
-                f'{folder}: no such folder; SOURCE must be the unpacked CelebAMask-HQ release, the folder that holds '
+                f'{folder}: no such folder; SOURCE must be the unpacked CelebAMask-HQ release, with the folders '
                 f'{IMAGE_FOLDER} and {MASK_FOLDER}'
             )
     numbers = sorted(int(path.stem) for path in (source / IMAGE_FOLDER).glob('*.jpg') if path.stem.isdecimal())
     if not numbers:
-        raise DatasetError(f'{source / IMAGE_FOLDER}: holds no N.jpg; unpack the release again')
+        raise DatasetError(f'{source / IMAGE_FOLDER}: contains no N.jpg; unpack the release again')
     return numbers
 
 
 def merge_parts(source: Path, number: int) -> np.ndarray:
-    """Paint the part masks of a face into one label map of the masks' own size.
+    """Merge the part masks of a face into one label map of the same size.
 
     Returns:
         H x W uint8, labels 0..18.
@@ -117,7 +118,7 @@ def merge_parts(source: Path, number: int) -> np.ndarray:
         path = folder / f'{number:05d}_{part}.png'
         if not part or not path.is_file():
             continue
-        # Some of the release's part masks are RGB, some grey: any channel says the same.
+        # Some part masks of the release are RGB, some grey. All channels are equal.
         inside = read_image(path)[:, :, 0] > 127
         if merged is None:
             merged = np.zeros(inside.shape, dtype=np.uint8)
@@ -131,19 +132,19 @@ def merge_parts(source: Path, number: int) -> np.ndarray:
 
 
 def shrink_labels(mask: np.ndarray, size: int) -> np.ndarray:
-    """Shrink a label map: the most frequent label of each cell, the lower label of equals.
+    """Shrink a label map to the most frequent label of each cell; of equally frequent labels, the lowest.
 
     Raises:
         ValueError: The map is not square, or its side is not a multiple of ``size``.
     """
     height, width = mask.shape
     if height != width or height % size:
-        raise ValueError(f'a {width}x{height} mask does not shrink to {size}x{size} by whole cells')
+        raise ValueError(f'a {width}x{height} mask cannot be divided into {size}x{size} square cells of whole pixels')
     return area_average(mask, height // size).argmax(axis=2).astype(np.uint8)
 
 
 def _save(image: Image.Image, path: Path) -> None:
-    """Write a PNG; an interrupted run leaves no half file that looks whole."""
+    """Write a PNG; an interrupted run leaves no incomplete file."""
     with whole_file(path) as part:
         image.save(part, format='PNG')
 
@@ -151,10 +152,10 @@ def _save(image: Image.Image, path: Path) -> None:
 def convert_face(number: int, *, source: Path, target: Path, size: int) -> None:
     """Convert one face; ``target`` is the folder of its split.
 
-    The picture is shrunk by Pillow's antialiased bicubic and stored without loss, as ``NNNNN.png``.
+    The image is shrunk with Pillow's antialiased bicubic and written as ``NNNNN.png``.
 
     Raises:
-        ImageFileError: A file is bad or of a side that is not a multiple of ``size``.
+        ImageFileError: A file is damaged, or its side is not a multiple of ``size``.
     """
     image_path = source / IMAGE_FOLDER / f'{number}.jpg'
     picture = read_image(image_path)
@@ -197,20 +198,21 @@ def convert(
     """Convert the release.
 
     Args:
-        source: Folder that holds ``CelebA-HQ-img`` and ``CelebAMask-HQ-mask-anno``.
+        source: Folder of the release, with ``CelebA-HQ-img`` and ``CelebAMask-HQ-mask-anno``.
         target: Folder to write ``{train,val,test}/{img,mask}/NNNNN.png`` and ``labels.json`` to.
-        size: Side of the written pictures and masks.
-        seed: Of the split.
+        size: Side of the written images and masks in pixels.
+        seed: Seed of the split.
         on_bad_file: ``raise`` stops at a bad file, ``skip`` leaves the face out and reports it.
-        workers: Processes.
-        progress: Show a bar.
+        workers: Number of processes.
+        progress: Show a progress bar.
 
     Returns:
-        Faces written under ``train``, ``val``, ``test``; ``skipped``, a dict of path to reason.
+        Number of faces written under ``train``, ``val``, ``test``; ``skipped``, a dict of path to reason.
 
     Raises:
-        DatasetError: The release is incomplete, or ``target`` already holds faces (two splits would mix).
+        DatasetError: The release is incomplete, or ``target`` already contains faces.
         ImageFileError: A bad file, unless skipped.
+        ValueError: An invalid ``on_bad_file``, ``size`` or ``workers``.
     """
     if on_bad_file not in ('raise', 'skip'):
         raise ValueError(f"on_bad_file must be 'raise' or 'skip', got {on_bad_file!r}")
@@ -224,7 +226,7 @@ def convert(
             folder.mkdir(parents=True, exist_ok=True)
             if any(folder.iterdir()):
                 raise DatasetError(
-                    f'{folder}: is not empty, and faces of two splits would mix; empty it or choose another target'
+                    f'{folder}: is not empty; empty it or choose another target, or faces of two splits would mix'
                 )
     tasks = [(split, number) for split in ('train', 'val', 'test') for number in splits[split]]
     job = partial(_convert_or_report, source=source, target=target, size=size, skip=on_bad_file == 'skip')
@@ -246,7 +248,7 @@ def convert(
             try:
                 collect(pool.map(job, tasks, chunksize=8))
             except BaseException:
-                # Without this the pool would first convert all the faces that are left.
+                # Otherwise the pool would first convert all remaining faces.
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     (target / 'labels.json').write_text(json.dumps(dict(labels=list(range(NUM_LABELS)))) + '\n', encoding='utf-8')

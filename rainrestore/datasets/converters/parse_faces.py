@@ -1,4 +1,4 @@
-"""Make the masks of unlabelled faces with a face parsing network of facexlib."""
+"""Predict the masks of unlabelled faces with a face parsing network of facexlib."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rainrestore.optional import optional_import
 
 
 class Parser(NamedTuple):
-    """A network of facexlib: class, options, release and file of its weights, normalisation, labels in its order."""
+    """A network of facexlib: its class and options, release and file of its weights, normalisation, labels in order."""
 
     network: str
     options: dict[str, int]
@@ -46,38 +46,38 @@ PARSERS: dict[str, Parser] = {
         (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), LABELS,
     ),
 }  # fmt: skip
-#: Side of the pictures that the networks were trained on.
+#: Side of the training images of the networks, in pixels.
 SIDE = 512
 
 
 class FaceLabeller:
-    """Aligned faces -> label maps, by BiSeNet (Yu et al. 2018) or PSFRGAN's ParseNet as facexlib keeps them.
+    """Aligned faces -> label maps, by BiSeNet (Yu et al. 2018) or the ParseNet of PSFRGAN, as distributed by facexlib.
 
-    Both were trained on CelebAMask-HQ. Each face is enlarged to 512x512 (bicubic), and each pixel of the result takes
-    the label with the largest mean logit over its cell.
+    Both were trained on CelebAMask-HQ. Each face is enlarged to 512x512 (bicubic). The logits are averaged over the
+    cell of each pixel of the face; its label is the largest mean logit.
 
     Args:
         network: ``'bisenet'`` or ``'parsenet'``.
-        weights: The published file of that network; None lets facexlib download it once.
-        device: As of :class:`~rainrestore.apis.Restorer`.
+        weights: Path of the published weights; None lets facexlib download them once.
+        device: Torch device, as in :class:`~rainrestore.apis.Restorer`.
 
     Raises:
         ConfigError: An unknown network.
-        CheckpointError: The weights are missing, of another network, or cannot be downloaded.
+        CheckpointError: The weights are missing, belong to another network, or cannot be downloaded.
         MissingPackageError: facexlib is not installed.
     """
 
     def __init__(self, network: str = 'bisenet', weights: str | Path | None = None, device: str | None = None) -> None:
         if network not in PARSERS:
-            raise ConfigError(f'network is one of {", ".join(PARSERS)}, got {network!r}')
+            raise ConfigError(f'network must be one of {", ".join(PARSERS)}, got {network!r}')
         self.parser = PARSERS[network]
-        # the package itself would fetch the weights of its detectors
+        # Built directly, because facexlib's init_parsing_model always downloads the weights.
         module: Any = optional_import(f'facexlib.parsing.{network}', 'FaceLabeller')
         self.network = getattr(module, self.parser.network)(**self.parser.options).eval()
         load_facexlib(self.network, self.parser.release, self.parser.file, weights, f'--weights {self.parser.file}')
         self.device = find_device(device)
         self.network.to(self.device)
-        #: The network's channel for each label of CelebAMask-HQ.
+        #: Output channel of the network for each label of CelebAMask-HQ.
         self.order = torch.tensor([self.parser.labels.index(label) for label in LABELS])
 
     @torch.inference_mode()
@@ -97,15 +97,15 @@ def parse_faces(folder: Path, labeller: FaceLabeller, overwrite: bool = False, p
 
     Args:
         folder: The split, with a folder ``img`` of aligned faces.
-        labeller: Makes the label maps.
-        overwrite: Whether masks that are there are made anew; otherwise their faces are skipped.
-        progress: Show a bar.
+        labeller: Predicts the label maps.
+        overwrite: Whether to overwrite existing masks; otherwise their faces are skipped.
+        progress: Show a progress bar.
 
     Returns:
         The number of masks written.
 
     Raises:
-        DatasetError: No faces there.
+        DatasetError: The folder ``img`` is missing or empty.
         ImageFileError: A file is damaged.
     """
     pairs = [(file, folder / 'mask' / f'{stem}.png') for stem, file in images_by_stem(folder / 'img').items()]

@@ -1,8 +1,8 @@
 """Convert the Raindrop set of Qian et al. (CVPR 2018) to aligned pairs of crops, in the same layout.
 
-The set holds ``{train,test_a,test_b}/{data,gt}``: ``data/N_rain.*`` through a wet pane, ``gt/N_clean.*`` through a dry
-one. In some pairs the camera or the pane moved by a few pixels between the two shots, which a pixel loss would count as
-an error of the network. Crops also load many times faster than whole photos.
+The set contains ``{train,test_a,test_b}/{data,gt}``: ``data/N_rain.*`` is a photo through a wet pane, ``gt/N_clean.*``
+through a dry pane. In some pairs the camera or the pane moved by a few pixels between the two photos. Without alignment
+a pixel loss would penalise this shift. Crops also load many times faster than whole photos.
 """
 
 from __future__ import annotations
@@ -26,31 +26,30 @@ GIVEN_SUFFIX, TRUTH_SUFFIX = '_rain', '_clean'
 
 
 def shift_between(image: np.ndarray, truth: np.ndarray) -> tuple[int, int]:
-    """How far the picture lies to the right of and below the truth, in whole pixels.
+    """Shift of an image to the right of and below its ground truth, in whole pixels.
 
-    Candidates are the peak of the phase correlation (Kuglin & Hines 1975) of both luminances under a Hann window, its
-    neighbours, and no shift. The best one has the least mean square root of the absolute difference, which drops on a
-    part of the picture hardly change.
+    The candidates are the peak of the phase correlation (Kuglin & Hines 1975) of the two luminances under a Hann
+    window, its eight neighbours, and no shift. The candidate with the least mean square root of the absolute difference
+    is chosen. The square root makes this robust to drops, which change a small part of the image strongly.
 
     Args:
         image: H x W x 3 uint8 RGB.
-        truth: The same size.
+        truth: The ground truth, of the same size.
     """
-    grey, seen = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) for picture in (truth, image))
-    window = cv2.createHanningWindow(grey.shape[::-1], cv2.CV_32F)
-    peak, _ = cv2.phaseCorrelate(grey, seen, window)
+    grey_truth, grey_image = (cv2.cvtColor(array, cv2.COLOR_RGB2GRAY).astype(np.float32) for array in (truth, image))
+    window = cv2.createHanningWindow(grey_truth.shape[::-1], cv2.CV_32F)
+    peak, _ = cv2.phaseCorrelate(grey_truth, grey_image, window)
     right, down = round(peak[0]), round(peak[1])
     near = [(right + x, down + y) for x in (-1, 0, 1) for y in (-1, 0, 1)]
 
     def difference(shift: tuple[int, int]) -> float:
-        ours, theirs = overlap(seen, grey, shift)
-        return float(np.sqrt(np.abs(ours - theirs)).mean())
+        return float(np.sqrt(np.abs(np.subtract(*overlap(grey_image, grey_truth, shift)))).mean())
 
     return min([(0, 0), (right, down), *near], key=difference)
 
 
 def overlap(image: np.ndarray, truth: np.ndarray, shift: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The common part of both pictures after the shift is undone."""
+    """The common part of both images, aligned by the shift."""
     right, down = shift
     height, width = truth.shape[:2]
     rows, columns = height - abs(down), width - abs(right)
@@ -62,7 +61,7 @@ def overlap(image: np.ndarray, truth: np.ndarray, shift: tuple[int, int]) -> tup
 
 
 def corners(length: int, size: int) -> list[int]:
-    """Starts of the fewest crops of ``size`` that cover ``length``, evenly spaced."""
+    """Start positions of the fewest evenly spaced crops of ``size`` that cover ``length``."""
     count = math.ceil(length / size)
     return [round(index * (length - size) / max(count - 1, 1)) for index in range(count)]
 
@@ -75,23 +74,24 @@ def convert(
     on_bad_pair: str = 'raise',
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Align and cut the set.
+    """Align the pairs and cut them into crops.
 
     Args:
-        source: Folder that holds some of ``train``, ``test_a`` and ``test_b``.
+        source: Folder with at least one of ``train``, ``test_a`` and ``test_b``.
         target: Folder to write ``SPLIT/data/N_ROW_COLUMN_rain.png`` and ``SPLIT/gt/N_ROW_COLUMN_clean.png`` to.
-        size: Side of the crops.
-        max_shift: Two pictures that lie further apart, in pixels, are no pair.
-        on_bad_pair: ``raise`` stops there, ``skip`` leaves the pair out and reports it.
-        progress: Show a bar.
+        size: Side of the crops in pixels.
+        max_shift: Largest shift of a valid pair, in pixels per axis.
+        on_bad_pair: ``raise`` stops at an invalid pair, ``skip`` leaves it out and reports it.
+        progress: Show a progress bar.
 
     Returns:
-        Pairs of crops written under the name of each split; ``shifted``, how many pairs of photos had moved; and
+        Number of pairs of crops under the name of each split; ``shifted``, the number of pairs with a shift; and
         ``skipped``, a dict of path to reason.
 
     Raises:
-        DatasetError: No split is there, files without counterpart, or ``target`` holds pictures already.
-        ImageFileError: A damaged file, or no pair, unless skipped; a photo smaller than a crop.
+        DatasetError: No split, a file without counterpart, or a ``target`` that already contains images.
+        ImageFileError: A damaged file, a shift above ``max_shift``, or a photo smaller than a crop, unless skipped.
+        ValueError: An invalid ``on_bad_pair``, ``size`` or ``max_shift``.
     """
     if on_bad_pair not in ('raise', 'skip'):
         raise ValueError(f"on_bad_pair must be 'raise' or 'skip', got {on_bad_pair!r}")
@@ -100,7 +100,7 @@ def convert(
     source, target = Path(source), Path(target)
     splits = [split for split in SPLITS if (source / split).is_dir()]
     if not splits:
-        raise DatasetError(f'{source}: holds none of {", ".join(SPLITS)}; unpack the Raindrop set there')
+        raise DatasetError(f'{source}: contains none of {", ".join(SPLITS)}; unpack the Raindrop set there')
     sets = {
         split: PairedDataset(source, split, given_suffix=GIVEN_SUFFIX, truth_suffix=TRUTH_SUFFIX) for split in splits
     }
@@ -138,12 +138,13 @@ def _aligned(info: dict[str, Any], size: int, max_shift: int) -> tuple[np.ndarra
     if max(map(abs, shift)) > max_shift:
         raise ImageFileError(
             Path(info['img_path']),
-            f'lies {shift[0]} pixels right of and {shift[1]} below {Path(info["gt_path"]).name}: no pair, or a moved '
-            f'camera; remove both, or raise max_shift ({max_shift})',
+            f'is shifted by {shift[0]} pixels to the right of and {shift[1]} below {Path(info["gt_path"]).name}; '
+            f'remove both, or raise max_shift ({max_shift})',
         )
     image, truth = overlap(info['img'], info['gt'], shift)
     if min(truth.shape[:2]) < size:
         raise ImageFileError(
-            Path(info['img_path']), f'shows {truth.shape[1]}x{truth.shape[0]} of its truth; choose crops below {size}'
+            Path(info['img_path']),
+            f'overlaps its ground truth in {truth.shape[1]}x{truth.shape[0]} pixels; choose crops below {size}',
         )
     return image, truth, any(shift)

@@ -1,4 +1,4 @@
-"""The base class of pipeline steps and the random numbers that they share."""
+"""The base class of the transforms, and their checks and random generator."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from rainrestore.physics import seeded_rng
 try:
     from mmcv.transforms import BaseTransform
 except ImportError:
-    # The core installation has no mmcv, and no other transforms to stand beside.
+    # The core installation has no mmcv.
     BaseTransform = object
 
 
 def check_seed(seed: int | None, caller: str) -> int | None:
-    """``seed`` itself.
+    """Return ``seed`` unchanged if it is valid.
 
     Raises:
-        ValueError: Neither a whole number nor None.
+        ValueError: ``seed`` is neither an integer nor None.
     """
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-        raise ValueError(f'{caller}: seed must be a whole number or None, got {seed!r}')
+        raise ValueError(f'{caller}: seed must be an integer or None, got {seed!r}')
     return seed
 
 
 def check_keys(results: dict[str, Any], seed: int | None, caller: str) -> None:
-    """A degradation needs ``gt`` and, to draw by a seed, ``name``.
+    """Check that a sample has ``gt`` and, with a seed, ``name``.
 
     Raises:
-        KeyError: One is missing.
+        KeyError: A key is missing.
     """
     for key in ('gt',) if seed is None else ('gt', 'name'):
         if key not in results:
@@ -39,10 +39,10 @@ def check_keys(results: dict[str, Any], seed: int | None, caller: str) -> None:
 
 
 def sample_rng(seed: int | None, name: str) -> np.random.Generator:
-    """The random generator of a sample's degradation.
+    """The random generator for the degradation of a sample.
 
-    With a seed the draws depend on the sample's name alone (val and test). With None they are new each time (training),
-    from numpy's global generator, which mmengine seeds in each worker.
+    With a seed, the draws depend on the seed and the name of the sample only (val and test). With None, each access
+    draws new values (training), from numpy's global generator, which mmengine seeds in each worker.
     """
     if seed is not None:
         return seeded_rng(seed, name)
@@ -50,10 +50,10 @@ def sample_rng(seed: int | None, name: str) -> np.random.Generator:
 
 
 class FaceTransform(BaseTransform, ABC):
-    """One step of a pipeline: takes the dict of one sample, changes it and returns it.
+    """One step of a pipeline: changes the dict of one sample and returns it.
 
-    It is mmcv's ``BaseTransform`` where mmcv is installed, so that one pipeline may mix transforms of this package, of
-    mmcv (``type='mmcv.RandomApply'``) and of mmagic (``type='mmagic.RandomJPEGCompression'``).
+    It is a subclass of mmcv's ``BaseTransform`` if mmcv is installed. One pipeline may contain transforms of this
+    package, of mmcv (``type='mmcv.RandomApply'``) and of mmagic (``type='mmagic.RandomJPEGCompression'``).
     """
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from rainrestore.errors import ConfigError
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, shrink
 from rainrestore.registry import TRANSFORMS
 
-#: Kernels that pictures are shrunk with, all antialiased, by Pillow's names.
+#: Resampling kernels for the shrinking, all antialiased, by Pillow's names.
 KERNELS = {kernel.name.lower(): kernel for kernel in Image.Resampling if kernel is not Image.Resampling.NEAREST}
 
 
@@ -25,34 +25,39 @@ KERNELS = {kernel.name.lower(): kernel for kernel in Image.Resampling if kernel 
 class BlindHeavyRain(FaceTransform):
     """A small face of random size in random rain, resized to the input size of the network.
 
-    The steps follow a camera. ``gt`` is blurred (``lens``) and shrunk to n pixels with a random kernel. Rain is added
-    (:func:`rainrestore.physics.draw_scene`), then noise and compression (``camera``). At last the picture is resized to
-    ``1 / scale`` of ``gt``, like a face cut from a frame.
+    The steps follow the image formation in a camera:
+
+    1. Blur ``gt`` (``lens``) and shrink it with a random kernel to n pixels on the shorter side.
+    2. Add rain (:func:`rainrestore.physics.draw_scene`).
+    3. Add noise and compress (``camera``).
+    4. Resize the image to ``1 / scale`` of ``gt``, like a face cut from a frame.
 
     Haze may vary over the face: ``T = exp(-beta (1 + v (2 d - 1)))`` with d a smooth random depth map in [0, 1] and v
     drawn from ``haze_variation``. A face is dry (no rain, T = 1) with probability ``dry``, and only shrunk with
-    probability ``untouched``, so that the network learns to leave a clean face alone.
+    probability ``untouched``, so that the network learns to keep a clean face unchanged.
 
-    Reads and writes the keys of :class:`ScaleAwareHeavyRain`. ``lr`` is the sharp ``gt`` shrunk by ``scale``: the
-    network has to undo blur, kernel, noise and compression too. ``streak`` and ``transmission`` belong to the scene and
-    are resized with it. ``rain`` and ``degradations`` record the draws.
+    Reads and writes the keys of :class:`ScaleAwareHeavyRain`. ``lr`` is the sharp ``gt`` shrunk by ``scale``, so the
+    network must also undo blur, resampling, noise and compression. ``streak`` and ``transmission`` are resized with
+    the image. ``rain`` and ``degradations`` contain the drawn parameters.
 
     Args:
-        scale: As of :class:`ScaleAwareHeavyRain`.
-        sides: (least, greatest) n, the shorter side of the small face; whole numbers, each as likely.
-        kernels: Those to choose from: ``bilinear``, ``bicubic``, ``lanczos``, ``box``, ``hamming``.
-        ranges: ``'rain_wide'``, ``'rain_v1'``, or a dict of the fields that differ from the latter.
-        layers: (least, greatest) m, the number of rain layers, each as likely.
+        scale: s; the sides of ``gt`` must be divisible by it.
+        sides: (least, greatest) n, the shorter side of the small face in pixels; integers, uniform.
+        kernels: Resampling kernels, chosen with equal probability: ``bilinear``, ``bicubic``, ``lanczos``, ``box``,
+            ``hamming``.
+        ranges: ``'rain_wide'``, ``'rain_v1'``, or a dict of the fields that differ from ``rain_v1``.
+        layers: (least, greatest) m, the number of rain layers; integers, uniform.
         lens: Configs of the degradations before the shrinking.
-        camera: Configs of those after the rain.
+        camera: Configs of the degradations after the rain.
         haze_variation: (least, greatest) v, the relative variation of the attenuation over the face, in [0, 1].
         dry: Probability of a face without rain and haze.
-        untouched: Probability of a face that is shrunk and resized only.
-        seed: A whole number gives each name its draws (val, test); None draws anew each time (training).
+        untouched: Probability of a face that is only shrunk and resized.
+        seed: With an integer, the draws depend on it and the sample's name (val, test). None: new draws at each access
+            (training).
 
     Raises:
-        ConfigError: An impossible range or probability, an unknown kernel.
-        ValueError: ``scale`` or ``seed`` is not a whole number.
+        ConfigError: An invalid range or probability, or an unknown kernel.
+        ValueError: ``scale`` or ``seed`` is not an integer.
         DatasetError: A side of ``gt`` is not divisible by ``scale``; names the file.
         KeyError: A sample without ``gt`` (or, with a seed, ``name``).
     """
@@ -78,14 +83,14 @@ class BlindHeavyRain(FaceTransform):
         self.sides = _whole(sides, 'sides', least=1)
         self.layers = _whole(layers, 'layers', least=0)
         if not kernels or any(kernel not in KERNELS for kernel in kernels):
-            raise ConfigError(f'BlindHeavyRain: kernels are of {", ".join(KERNELS)}, not {list(kernels)}')
+            raise ConfigError(f'BlindHeavyRain: kernels must be from {", ".join(KERNELS)}, got {list(kernels)}')
         self.kernels = tuple(kernels)
         self.ranges = RainRanges.from_config(ranges)
         self.lens = build_degradations(lens, 'BlindHeavyRain: lens')
         self.camera = build_degradations(camera, 'BlindHeavyRain: camera')
         self.haze_variation = checked_range(haze_variation, 'BlindHeavyRain', 'haze_variation', 0)
         if self.haze_variation[1] > 1:
-            raise ConfigError(f'BlindHeavyRain: haze_variation is at most 1, got {self.haze_variation[1]:g}')
+            raise ConfigError(f'BlindHeavyRain: haze_variation must be at most 1, got {self.haze_variation[1]:g}')
         if min(dry, untouched) < 0 or dry + untouched > 1:
             raise ConfigError(
                 f'BlindHeavyRain: dry and untouched are probabilities, their sum at most 1, got {dry} and {untouched}'
@@ -118,8 +123,8 @@ class BlindHeavyRain(FaceTransform):
             transmission = np.exp(-scene.params['beta'] * depth).astype(np.float32)[..., None]
             rainy = forward(scene.J, scene.S, transmission, scene.A)
             scene.params['transmission'] = [float(transmission.min()), float(transmission.max())]
-        seen, stored = in_turn(() if untouched else self.camera, quantise(rainy), rng)
-        results['img'] = quantise(resize(seen, *target))
+        recorded, stored = in_turn(() if untouched else self.camera, quantise(rainy), rng)
+        results['img'] = quantise(resize(recorded, *target))
         results['lr'] = shrink(gt, self.scale)
         results['streak'] = np.clip(resize(scene.S, *target), 0, 1)
         results['transmission'] = np.clip(resize(transmission, *target), 0, 1)
@@ -133,6 +138,6 @@ def _whole(value: tuple[int, int], option: str, least: int) -> tuple[int, int]:
     whole = len(value) == 2 and all(isinstance(bound, int) and not isinstance(bound, bool) for bound in value)
     if not whole or not least <= value[0] <= value[1]:
         raise ConfigError(
-            f'BlindHeavyRain: {option} is (least, greatest), whole numbers of at least {least}, not {value!r}'
+            f'BlindHeavyRain: {option} must be (least, greatest), integers of at least {least}, got {value!r}'
         )
     return value[0], value[1]

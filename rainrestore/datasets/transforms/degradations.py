@@ -1,7 +1,7 @@
-"""The degradations of face renovation (Yang et al. 2020). Each keeps the size of the picture.
+"""The degradations of face renovation (Yang et al. 2020). Each keeps the size of the image.
 
-Every range is for a picture of :data:`REFERENCE_SIDE` pixels: lengths and widths in pixels scale with the shorter side
-of the picture, so a 128-pixel and a 512-pixel face are blurred by the same part of their side.
+Lengths are in pixels of an image whose shorter side is :data:`REFERENCE_SIDE` and scale with the shorter side. A
+128-pixel and a 512-pixel face are therefore blurred by the same fraction of their side.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rainrestore.errors import ConfigError
 from rainrestore.physics import motion_kernel, quantise, resize
 from rainrestore.registry import TRANSFORMS
 
-#: The side for which the published ranges are stated.
+#: The published ranges are in pixels of images with this side.
 REFERENCE_SIDE = 512
 Range = tuple[float, float]
 
@@ -30,12 +30,12 @@ def checked_range(value: Sequence[float], caller: str, option: str, least: float
     """``value`` as (low, high), ascending from at least ``least``.
 
     Raises:
-        ConfigError: It is not; names transform and option.
+        ConfigError: ``value`` is no such pair. The message names the transform and the option.
     """
     try:
         low, high = (float(bound) for bound in value)
     except (TypeError, ValueError):
-        raise ConfigError(f'{caller}: {option} is (low, high), two numbers, not {value!r}') from None
+        raise ConfigError(f'{caller}: {option} must be (low, high), two numbers, got {value!r}') from None
     if not least <= low <= high < math.inf:
         raise ConfigError(f'{caller}: {option} must ascend from at least {least:g}, got {low:g}, {high:g}')
     return low, high
@@ -47,11 +47,12 @@ class Degradation(FaceTransform):
     The drawn parameters are appended to ``results['degradations']``, a list of dicts.
 
     Args:
-        seed: A whole number gives each name its degradation (val, test); None draws anew each time (training).
+        seed: With an integer, the draws depend on it and the sample's name (val, test). None: new draws at each access
+            (training).
 
     Raises:
         KeyError: A sample without ``gt`` or, with a seed, without ``name``.
-        ConfigError: An impossible range.
+        ConfigError: An invalid range.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -64,7 +65,7 @@ class Degradation(FaceTransform):
         return results
 
     def source(self, results: Mapping[str, Any]) -> tuple[np.ndarray, np.random.Generator]:
-        """The picture of a sample that is to be degraded, and the generator that its degradation is drawn from."""
+        """The image to degrade, and the random generator of the degradation."""
         caller = type(self).__name__
         image = results.get('img', results.get('gt'))
         if image is None or (self.seed is not None and 'name' not in results):
@@ -75,26 +76,26 @@ class Degradation(FaceTransform):
 
     @abstractmethod
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
-        """H x W x 3 uint8 -> the degraded picture of the same size, and the drawn parameters for JSON."""
+        """H x W x 3 uint8 -> the degraded image of the same size, and the drawn parameters for JSON."""
 
 
 def build_degradations(steps: Sequence[Mapping[str, Any]], option: str) -> list[Degradation]:
     """Build the degradations of a transform that applies several.
 
     Raises:
-        ConfigError: One is no degradation; names transform and option.
+        ConfigError: A config is no degradation. The message names the transform and the option.
     """
     built: list[Degradation] = [TRANSFORMS.build(dict(step)) for step in steps]
     others = [type(step).__name__ for step in built if not isinstance(step, Degradation)]
     if others:
-        raise ConfigError(f'{option} are degradations, not {others}')
+        raise ConfigError(f'{option} must be degradations, got {others}')
     return built
 
 
 def in_turn(
     steps: Sequence[Degradation], image: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """Apply degradations in order; returns the picture and all drawn parameters."""
+    """Apply degradations in order; returns the image and all drawn parameters."""
     drawn: list[dict[str, Any]] = []
     for step in steps:
         image, new = step.degrade(image, rng)
@@ -112,10 +113,10 @@ def _drawn(name: str, **values: float | str) -> list[dict[str, Any]]:
 
 @TRANSFORMS.register_module()
 class DownsampleAndBack(Degradation):
-    """Shrunk to ``ratio`` of its sides (antialiased bicubic) and enlarged again (bicubic).
+    """Shrink the sides by the factor ``ratio`` (antialiased bicubic) and enlarge them again (bicubic).
 
     Args:
-        ratio: (low, high) of the part of the side that is left; 0.125 to 0.25 as published.
+        ratio: (low, high) of the factor; 0.125 to 0.25 as published.
         seed: See :class:`Degradation`.
     """
 
@@ -133,10 +134,10 @@ class DownsampleAndBack(Degradation):
 
 @TRANSFORMS.register_module()
 class Mosaic(Degradation):
-    """Each block of pixels becomes its average, as in a censored face.
+    """Replace each block of pixels by its average.
 
     Args:
-        block: Side of a block in pixels of a 512-pixel picture; 16 as published. Nothing is drawn.
+        block: Side of a block in pixels of a 512-pixel image; 16 as published. Not random.
         seed: See :class:`Degradation`.
     """
 
@@ -149,7 +150,7 @@ class Mosaic(Degradation):
         side = max(round(self.block * _scale(image)), 1)
         height, width = image.shape[:2]
         rows, columns = math.ceil(height / side), math.ceil(width / side)
-        # The last block of a side that is no multiple is of the pixels that are there.
+        # If the side of the image is no multiple of the block, the last block is smaller.
         index = np.arange(height)[:, None] // side * columns + np.arange(width) // side
         count = np.bincount(index.ravel(), minlength=rows * columns)
         means = [np.bincount(index.ravel(), image[..., c].ravel(), rows * columns) / count for c in range(3)]
@@ -159,13 +160,13 @@ class Mosaic(Degradation):
 
 @TRANSFORMS.register_module()
 class AdditiveNoise(Degradation):
-    """One of three noises, independent for each pixel and channel, in grey levels of 255.
+    """Add noise of one of three kinds, independent for each pixel and channel, in grey levels 0..255.
 
-    Gaussian of standard deviation sigma; Laplace of scale sigma (its standard deviation is sqrt(2) sigma); or a Poisson
-    number of mean lam with a random sign.
+    Gaussian with standard deviation sigma; Laplace with scale sigma (standard deviation sqrt(2) sigma); or a Poisson
+    number with mean lam and a random sign.
 
     Args:
-        kinds: Those to choose from: ``gaussian``, ``laplace``, ``poisson``.
+        kinds: Kinds, chosen with equal probability: ``gaussian``, ``laplace``, ``poisson``.
         sigma: (low, high); 20 to 40 as published.
         lam: (low, high); 15 to 30 as published.
         seed: See :class:`Degradation`.
@@ -181,7 +182,7 @@ class AdditiveNoise(Degradation):
         super().__init__(seed)
         known = ('gaussian', 'laplace', 'poisson')
         if not kinds or any(kind not in known for kind in kinds):
-            raise ConfigError(f'AdditiveNoise: kinds are of {", ".join(known)}, not {list(kinds)}')
+            raise ConfigError(f'AdditiveNoise: kinds must be from {", ".join(known)}, got {list(kinds)}')
         self.kinds = tuple(kinds)
         self.sigma = checked_range(sigma, 'AdditiveNoise', 'sigma', 0)
         self.lam = checked_range(lam, 'AdditiveNoise', 'lam', 0)
@@ -202,11 +203,11 @@ class AdditiveNoise(Degradation):
 
 @TRANSFORMS.register_module()
 class MotionOrDefocusBlur(Degradation):
-    """Blur by motion along a line of random direction, or by a Gaussian, with equal probability.
+    """Motion blur of random direction or Gaussian blur, with equal probability.
 
     Args:
-        length: (low, high) of the motion in pixels of a 512-pixel picture; 10 to 20 as published.
-        sigma: (low, high) of the Gaussian in the same pixels; 3 to 8 as published.
+        length: (low, high) of the length of the motion in pixels of a 512-pixel image; 10 to 20 as published.
+        sigma: (low, high) of the standard deviation of the Gaussian in the same pixels; 3 to 8 as published.
         seed: See :class:`Degradation`.
     """
 
@@ -231,7 +232,7 @@ class JPEGArtefacts(Degradation):
     """Compress as JPEG and decode.
 
     Args:
-        compression: (low, high) of 100 less the JPEG quality: higher is worse; 50 to 85 as published.
+        compression: (low, high) of 100 - JPEG quality, 0..99; 50 to 85 as published.
         seed: See :class:`Degradation`.
     """
 
@@ -239,7 +240,7 @@ class JPEGArtefacts(Degradation):
         super().__init__(seed)
         self.compression = checked_range(compression, 'JPEGArtefacts', 'compression', 0)
         if self.compression[1] > 99:
-            raise ConfigError(f'JPEGArtefacts: compression is at most 99, got {self.compression[1]:g}')
+            raise ConfigError(f'JPEGArtefacts: compression must be at most 99, got {self.compression[1]:g}')
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""
@@ -255,8 +256,8 @@ class Sharpening(Degradation):
     """Unsharp masking as cameras and recorders apply it: x + amount (x - Gaussian(x)).
 
     Args:
-        amount: (low, high); 0 leaves the picture as it is.
-        sigma: (low, high) of the Gaussian in pixels of a 512-pixel picture.
+        amount: (low, high); 0 keeps the image unchanged.
+        sigma: (low, high) of the standard deviation of the Gaussian in pixels of a 512-pixel image.
         seed: See :class:`Degradation`.
     """
 
@@ -275,11 +276,11 @@ class Sharpening(Degradation):
 
 @TRANSFORMS.register_module()
 class MixedDegradation(Degradation):
-    """Several degradations, one after the other, in random order: face renovation's input.
+    """Apply several degradations in random order: the input of face renovation.
 
     Args:
         steps: Configs of the degradations; blur, noise, JPEG and downsampling as published.
-        seed: See :class:`Degradation`; the steps need none.
+        seed: See :class:`Degradation`; seeds of the steps are ignored.
     """
 
     def __init__(
@@ -295,7 +296,7 @@ class MixedDegradation(Degradation):
         super().__init__(seed)
         self.steps = build_degradations(steps, 'MixedDegradation: steps')
         if not self.steps:
-            raise ConfigError('MixedDegradation: steps are degradations, at least one, not none')
+            raise ConfigError('MixedDegradation: steps must contain at least one degradation')
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""

@@ -13,16 +13,16 @@ from rainrestore.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class FlipFace(FaceTransform):
-    """Mirror ``gt`` and ``mask`` left-right with probability ``prob``; left and right labels change places.
+    """Mirror ``gt`` and ``mask`` left-right with probability ``prob``, and swap the left and right labels.
 
-    Put it before the rain, which is made from the flipped picture. Draws from numpy's global generator, which mmengine
-    seeds in each worker. Writes ``results['flip']``.
+    Put it before the degradation. Draws from numpy's global generator, which mmengine seeds in each worker. Writes
+    ``results['flip']``.
 
     Args:
         prob: Probability in [0, 1].
 
     Raises:
-        ValueError: ``prob`` outside [0, 1], or the sample already holds a degraded ``img``.
+        ValueError: ``prob`` is outside [0, 1], or the sample already has a degraded ``img``.
     """
 
     def __init__(self, prob: float = 0.5) -> None:
@@ -32,7 +32,7 @@ class FlipFace(FaceTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         if 'img' in results:
-            raise ValueError("FlipFace: the sample already holds 'img'; put FlipFace before the degradation")
+            raise ValueError("FlipFace: the sample already has 'img'; put FlipFace before the degradation")
         results['flip'] = flip = bool(np.random.random() < self.prob)
         if flip:
             results['gt'] = np.ascontiguousarray(results['gt'][:, ::-1])

@@ -1,4 +1,4 @@
-"""Pack arrays into the tensors and the data sample that models take."""
+"""Pack the arrays of a sample into the input tensor and the data sample of a model."""
 
 from __future__ import annotations
 
@@ -16,19 +16,25 @@ _META_KEYS = ('name', 'gt_path', 'mask_path', 'flip', 'rain', 'degradations')
 
 
 def _planes(array: np.ndarray) -> torch.Tensor:
-    """H x W x C to a contiguous C x H x W tensor of its own memory."""
+    """H x W x C to a contiguous C x H x W copy."""
     return torch.from_numpy(np.array(array.transpose(2, 0, 1), order='C'))
 
 
 @TRANSFORMS.register_module()
 class PackFaceInputs(FaceTransform):
-    """Make ``dict(inputs, data_samples)`` of one sample.
+    """Turn one sample into ``dict(inputs, data_samples)``.
 
-    ``inputs`` is ``img`` as 3 x h x w uint8. ``data_samples`` is an ``mmagic.structures.DataSample`` with these fields,
-    where the sample has them: ``gt_img`` (3,H,W) uint8; ``lr_img`` (3,h,w), ``streak`` (3,h,w), ``transmission``
-    (1,h,w) and ``airlight`` (3,1,1), float32 in [0, 1]; ``parsing`` (C,h,w) float32 and ``parsing_labels`` (C,) bool,
-    true where the data set annotates that label (always true for the palette); ``mask`` (1,H,W) uint8; ``drop_mask``
-    (1,H,W) uint8, 255 M. Metainfo: ``name``, ``gt_path``, ``mask_path``, ``flip``, ``rain``, ``degradations``.
+    ``inputs`` is ``img`` as 3 x h x w uint8. ``data_samples`` is an ``mmagic.structures.DataSample`` with those of
+    these fields for which the sample has values:
+
+    - ``gt_img`` (3,H,W) uint8;
+    - ``lr_img`` (3,h,w), ``streak`` (3,h,w), ``transmission`` (1,h,w) and ``airlight`` (3,1,1), float32 in [0, 1];
+    - ``parsing`` (C,h,w) float32, and ``parsing_labels`` (C,) bool, true for an annotated label (always true for the
+      palette);
+    - ``mask`` (1,H,W) uint8;
+    - ``drop_mask`` (1,H,W) uint8, 255 M.
+
+    Metainfo: ``name``, ``gt_path``, ``mask_path``, ``flip``, ``rain``, ``degradations``.
 
     Raises:
         KeyError: The sample has no ``img``.

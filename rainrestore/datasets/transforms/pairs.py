@@ -1,4 +1,4 @@
-"""Crops and flips that keep a picture and its ground truth aligned."""
+"""Crops and flips that keep an image and its ground truth aligned."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from rainrestore.errors import DatasetError
 from rainrestore.registry import TRANSFORMS
 
 
-def _pictures(results: dict[str, Any]) -> list[str]:
+def _image_keys(results: dict[str, Any]) -> list[str]:
     return [key for key in ('gt', 'img') if key in results]
 
 
 @TRANSFORMS.register_module()
 class CropPair(FaceTransform):
-    """Cut the same square from ``gt`` and, where there is one, ``img``.
+    """Crop the same square from ``gt`` and ``img`` (if present).
 
     Args:
         size: Side in pixels.
-        random: Anywhere, from numpy's global generator (training); False cuts the middle (val, test).
+        random: True: random position, drawn from numpy's global generator (training). False: centre crop (val, test).
 
     Raises:
-        DatasetError: A picture is smaller; names the file.
+        DatasetError: An image is smaller than ``size``. The message names the file.
     """
 
     def __init__(self, size: int, random: bool = True) -> None:
@@ -35,15 +35,15 @@ class CropPair(FaceTransform):
         height, width = results['gt'].shape[:2]
         rows, columns = height - self.size, width - self.size
         if min(rows, columns) < 0:
-            source = results.get('gt_path', results.get('name', 'a picture'))
+            source = results.get('gt_path', results.get('name', 'an image'))
             raise DatasetError(
-                f'{source}: {width}x{height} is smaller than the crop of {self.size}; choose a smaller one'
+                f'{source}: {width}x{height} is smaller than the crop of {self.size}; choose a smaller crop'
             )
         if self.random:
             top, left = np.random.randint(rows + 1), np.random.randint(columns + 1)
         else:
             top, left = rows // 2, columns // 2
-        for key in _pictures(results):
+        for key in _image_keys(results):
             results[key] = np.ascontiguousarray(results[key][top : top + self.size, left : left + self.size])
         return results
 
@@ -53,7 +53,10 @@ class FlipPair(FaceTransform):
     """Mirror ``gt`` and ``img`` left-right with probability ``prob``; writes ``results['flip']``.
 
     Args:
-        prob: Probability in [0, 1], by numpy's global generator.
+        prob: Probability in [0, 1]; drawn from numpy's global generator.
+
+    Raises:
+        ValueError: ``prob`` is outside [0, 1].
     """
 
     def __init__(self, prob: float = 0.5) -> None:
@@ -64,6 +67,6 @@ class FlipPair(FaceTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         results['flip'] = flip = bool(np.random.random() < self.prob)
         if flip:
-            for key in _pictures(results):
+            for key in _image_keys(results):
                 results[key] = np.ascontiguousarray(results[key][:, ::-1])
         return results

@@ -14,7 +14,7 @@ from rainrestore.registry import TRANSFORMS
 
 @lru_cache(maxsize=4)
 def _cell_offsets(height: int, width: int, scale: int) -> np.ndarray:
-    """For each pixel, ``NUM_LABELS`` times the index of the scale x scale cell that it lies in."""
+    """For each pixel, ``NUM_LABELS`` times the index of its scale x scale cell."""
     rows = np.arange(height, dtype=np.intp) // scale
     columns = np.arange(width, dtype=np.intp) // scale
     offsets = (rows[:, None] * (width // scale) + columns[None, :]) * NUM_LABELS
@@ -23,12 +23,13 @@ def _cell_offsets(height: int, width: int, scale: int) -> np.ndarray:
 
 
 def area_average(mask: np.ndarray, scale: int) -> np.ndarray:
-    """Share of each label in each scale x scale cell of a label map.
+    """Fraction of each label in each scale x scale cell of a label map.
 
-    This is the area average of the one-hot map, by counting, without 19 full-size planes in memory.
+    This is the area average of the one-hot map. Counting needs less memory than 19 full-size planes.
 
     Args:
         mask: H x W labels 0..18, H and W divisible by ``scale``.
+        scale: Side of a cell in pixels.
 
     Returns:
         H/scale x W/scale x 19 float32 in [0, 1] that sums to 1 over the last axis.
@@ -41,7 +42,7 @@ def area_average(mask: np.ndarray, scale: int) -> np.ndarray:
         raise ValueError(f'the {width}x{height} mask is not divisible by scale {scale}; crop or resize it first')
     if mask.max() >= NUM_LABELS:
         # A larger label would be counted in the neighbouring cell.
-        raise ValueError(f'the mask holds label {mask.max()}, expected 0..{NUM_LABELS - 1}')
+        raise ValueError(f'the mask contains label {mask.max()}, expected 0..{NUM_LABELS - 1}')
     cells = (_cell_offsets(height, width, scale) + mask).ravel()
     shape = height // scale, width // scale, NUM_LABELS
     counts = np.bincount(cells, minlength=shape[0] * shape[1] * shape[2])
@@ -50,15 +51,15 @@ def area_average(mask: np.ndarray, scale: int) -> np.ndarray:
 
 @TRANSFORMS.register_module()
 class ParsingTarget(FaceTransform):
-    """Write ``parsing``, the face parser's target at low resolution, from ``mask``.
+    """Write ``parsing``, the low-resolution target of the face parser, from ``mask``.
 
-    ``onehot`` is the area average of the 19 one-hot planes (majority pooling would lose both eyes in one face of
-    ten at 32x32). ``palette`` is the same average of the labels' colours, as in the paper's Fig. 6.
-    A sample without ``mask`` passes unchanged, or, with ``fill``, gets zeros and no annotated label
-    (``label_valid``), so that faces with and without masks can share a batch; the parsing loss ignores the latter.
+    ``onehot`` is the area average of the 19 one-hot planes (at 32x32, majority pooling would lose both eyes in one face
+    of ten). ``palette`` is the area average of the colours of the labels, as in Fig. 6 of the paper. A sample without
+    ``mask`` is not changed. With ``fill``, it gets zeros and no annotated label (``label_valid``), so that a batch can
+    contain faces with and without masks; the parsing loss ignores unannotated labels.
 
     Args:
-        scale: Size of a cell in pixels.
+        scale: Side of a cell in pixels.
         kind: ``onehot`` (h x w x 19) or ``palette`` (h x w x 3, RGB); float32 in [0, 1].
         fill: Whether a sample without ``mask`` gets an unannotated ``parsing``; ``onehot`` only.
 
@@ -72,7 +73,7 @@ class ParsingTarget(FaceTransform):
         if scale < 1:
             raise ValueError(f'ParsingTarget: scale must be at least 1, got {scale}')
         if fill and kind != 'onehot':
-            raise ValueError('ParsingTarget: fill needs kind="onehot": a colour picture has no unannotated labels')
+            raise ValueError('ParsingTarget: fill needs kind="onehot": a colour image has no unannotated labels')
         self.scale = scale
         self.kind = kind
         self.fill = fill
@@ -86,7 +87,7 @@ class ParsingTarget(FaceTransform):
                 results['label_valid'] = np.zeros(NUM_LABELS, bool)
             return results
         parsing = area_average(results['mask'], self.scale)
-        # Averaging is linear, so the mean colour is the mix of the colours by their shares.
+        # Averaging is linear, so the mean colour is the sum of the colours weighted by the fractions.
         results['parsing'] = parsing if self.kind == 'onehot' else parsing @ self._colours
         return results
 

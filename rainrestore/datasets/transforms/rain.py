@@ -1,4 +1,4 @@
-"""The main degradation: a clean face becomes a small face in heavy rain."""
+"""The main degradation: turns a clean face into a small face in heavy rain."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from rainrestore.registry import TRANSFORMS
 
 
 def check_scale(scale: int, caller: str) -> int:
-    """``scale`` itself.
+    """Return ``scale`` unchanged if it is valid.
 
     Raises:
-        ValueError: No whole number of at least 1.
+        ValueError: ``scale`` is not an integer of at least 1.
     """
     if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
-        raise ValueError(f'{caller}: scale must be a whole number of at least 1, got {scale!r}')
+        raise ValueError(f'{caller}: scale must be an integer of at least 1, got {scale!r}')
     return scale
 
 
 def small_size(results: dict[str, Any], scale: int) -> tuple[int, int]:
-    """Height and width of the small face for ``gt``.
+    """Height and width of ``gt``, divided by ``scale``.
 
     Raises:
-        DatasetError: A side of ``gt`` is not divisible by ``scale``; names the file.
+        DatasetError: A side of ``gt`` is not divisible by ``scale``. The message names the file.
     """
     height, width = results['gt'].shape[:2]
     if height % scale or width % scale:
@@ -46,18 +46,18 @@ class ScaleAwareHeavyRain(FaceTransform):
     h x w x 1), ``airlight`` (A, 1 x 1 x 3); and ``rain``, a dict of the drawn parameters.
 
     Args:
-        scale: S; the sides of ``gt`` must be divisible by it.
+        scale: s; the sides of ``gt`` must be divisible by it.
         ranges: ``'rain_v1'``, or a dict of the fields of :class:`rainrestore.physics.RainRanges` that differ from it.
-        seed: A whole number gives each name its rain, whatever the order, the method and the number of workers (for
-            val and test). None draws new rain each time, from numpy's global generator, which mmengine seeds in each
-            worker (for training).
+        seed: With an integer, the rain depends on it and the sample's name, not on the order or the number of workers
+            (val, test). None: new rain at each access, from numpy's global generator, which mmengine seeds in each
+            worker (training).
 
     Raises:
-        RainRangesError: An unknown or impossible range.
-        ValueError: ``scale`` or ``seed`` is not a whole number.
+        RainRangesError: An unknown or invalid range.
+        ValueError: ``scale`` or ``seed`` is not an integer.
         KeyError: A sample without ``gt`` (or, with a seed, ``name``).
         TypeError: ``gt`` is not uint8.
-        DatasetError: A side of ``gt`` is not divisible by ``scale``; names the file.
+        DatasetError: A side of ``gt`` is not divisible by ``scale``. The message names the file.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Rain and haze together on scenes of any depth."""
+"""Rain, and haze that depends on the depth of the scene."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rainrestore.datasets.transforms.base import FaceTransform, check_keys, chec
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise
 from rainrestore.registry import TRANSFORMS
 
-#: Depths along a side that a random map is interpolated from.
+#: Points per side of the grid from which a random depth map is interpolated.
 KNOTS = 5
 
 
 def smooth_depth(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """A random depth map, H x W float32 in [0, 1]: larger towards the top, with smooth hills."""
+    """A smooth random depth map, H x W float32 in [0, 1], that increases towards the top."""
     ground = np.linspace(1, 0, KNOTS)[:, None]
     knots = (ground + rng.uniform(-0.35, 0.35, (KNOTS, KNOTS))).astype(np.float32)
     depth = cv2.resize(knots, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -28,18 +28,20 @@ def smooth_depth(height: int, width: int, rng: np.random.Generator) -> np.ndarra
 class RainAndHaze(FaceTransform):
     """``img = T (gt + S) + (1 - T) A`` with ``T = exp(-beta d)``, d the depth of each pixel (Li et al., CVPR 2019).
 
-    Reads ``gt`` (H x W x 3 uint8 RGB) and ``depth`` (H x W, nearest 0, farthest 1), or draws a smooth random depth map
-    if there is none. Writes ``img`` (H x W x 3 uint8) and ``rain``, a dict of the drawn parameters. S and A are those
-    of :func:`rainrestore.physics.draw_scene`; lengths of streaks scale with the shorter side.
+    Reads ``gt`` (H x W x 3 uint8 RGB) and ``depth`` (H x W, nearest 0, farthest 1). Without ``depth`` it draws a smooth
+    random depth map. Writes ``img`` (H x W x 3 uint8) and ``rain``, a dict of the drawn parameters.
+    :func:`rainrestore.physics.draw_scene` draws S and A; the streak lengths scale with the shorter side.
 
     Args:
         ranges: ``'rain_v1'`` or a dict of the fields of :class:`rainrestore.physics.RainRanges` that differ from it.
             beta is the attenuation at depth 1.
-        seed: A whole number gives each name its rain (val, test); None draws anew each time (training).
+        seed: With an integer, the draws depend on it and the sample's name (val, test). None: new draws at each access
+            (training).
 
     Raises:
+        RainRangesError: An unknown or invalid range.
         KeyError: A sample without ``gt`` (or, with a seed, ``name``).
-        ValueError: A depth of another size, or not in [0, 1].
+        ValueError: ``depth`` has another size than ``gt``, or values outside [0, 1].
     """
 
     def __init__(self, ranges: RainRanges | str | Mapping[str, Any] = 'rain_v1', seed: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Raindrops on a pane of glass between the camera and the scene, in focus and out of focus."""
+"""Raindrops on a glass pane between the camera and the scene, in focus and out of focus."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from rainrestore.registry import TRANSFORMS
 
 #: n - 1 of water.
 REFRACTIVITY = 0.333
-#: Waves around a drop's contour, which keep it from being a circle.
+#: Numbers of cosine waves around the contour of a drop; they make the contour uneven.
 CONTOUR_WAVES = np.array([2, 3, 5])
-#: Largest amplitude of a wave, times its number; their sum is below 0.31 of the radius.
+#: Largest amplitude of a wave times its number, in radii. The sum of the waves is below 0.31.
 WAVINESS = 0.3
-#: No drop reaches further than this from its centre, in radii: waves times the longest stretch.
+#: Upper bound of the distance of the contour from the centre, in radii: waves times the largest stretch.
 REACH = 1.31 * 1.5
-#: Part of the brightness that the top edge of a drop has; it rises to 1 at the bottom edge, where the sky is seen.
+#: ``brightness`` is multiplied by this at the top edge of a drop, and by 1 at the bottom edge, which refracts the sky.
 TOP_LIGHT = 0.3
 
 
 class Drops(NamedTuple):
-    """Drops on the pane, one entry a drop; lengths in pixels of the picture.
+    """n drops on the pane; each field is an array of length n. Lengths are in pixels of the image.
 
     Attributes:
         x, y: Centres.
         radius: Radii, before stretch and waves.
-        stretch: Height by width.
+        stretch: Height divided by width.
         amplitude, phase: (n, 3) of the waves in :data:`CONTOUR_WAVES`.
         sine: Sine of the contact angle.
         distance: Distance of the scene in radii of the drop.
-        brightness: Part of the way to white that a drop's bottom edge is lifted.
-        highlight: Brightness of the reflection at its centre, as a part of white.
+        brightness: Blend towards white at the bottom edge of a drop, in [0, 1].
+        highlight: Brightness of the reflection at its centre, in [0, 1] of white.
         sharp: Whether the drop is in focus.
     """
 
@@ -53,7 +53,10 @@ class Drops(NamedTuple):
 
 
 def _rho(drops: Drops, which: np.ndarray, across: np.ndarray, down: np.ndarray) -> np.ndarray:
-    """Distance from the centre in units of the contour's, of points at (across, down) from it, down unstretched."""
+    """Distance of points from the centre of their drop, divided by the distance of the contour in that direction.
+
+    ``across`` and ``down`` are the offsets of the points from the centre; ``down`` is divided by the stretch.
+    """
     direction = np.arctan2(down, across)
     rim = np.ones_like(across)
     for number, wave in enumerate(CONTOUR_WAVES):
@@ -62,14 +65,14 @@ def _rho(drops: Drops, which: np.ndarray, across: np.ndarray, down: np.ndarray) 
 
 
 def _owners(drops: Drops, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pixels under drops: their flat index, the drop that each belongs to, and its rho there.
+    """The pixels behind drops: their flat indices, the index of the drop of each, and its rho there.
 
-    Where drops overlap, the last in the list has the pixel.
+    Where drops overlap, the pixel belongs to the last drop in the list.
     """
     half = np.ceil(REACH * drops.radius).astype(int) + 1
     size = np.ceil(np.log2(half)).astype(int)
     pixels, owners, depths = [], [], []
-    # All drops of about one size at once: hundreds of small drops would spend the time in the interpreter.
+    # Vectorised over drops of similar size, because a loop over hundreds of small drops is slow.
     for exponent in np.unique(size):
         which = np.flatnonzero(size == exponent)[:, None, None]
         window = half[which].max()
@@ -78,7 +81,7 @@ def _owners(drops: Drops, height: int, width: int) -> tuple[np.ndarray, np.ndarr
         rows = np.floor(drops.y[which]).astype(int) + steps[None, :, None]
         across = (columns - drops.x[which]).astype(np.float32)
         down = ((rows - drops.y[which]) / drops.stretch[which]).astype(np.float32)
-        # half a pixel more than the drop, for the antialiased edge
+        # A margin of one pixel for the antialiased edge.
         reach = REACH / 1.5 * drops.radius[which] + 1
         near = (across**2 + down**2 < reach**2) & (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
         drop, row, column = np.nonzero(near)
@@ -96,7 +99,7 @@ def _owners(drops: Drops, height: int, width: int) -> tuple[np.ndarray, np.ndarr
 
 
 def _disc(radius: float) -> np.ndarray:
-    """The lens's aperture as a filter: a disc with antialiased edge, of unit sum, k x k float32."""
+    """The filter kernel of a circular aperture: a disc with antialiased edge, sum 1, k x k float32."""
     half = math.ceil(radius)
     steps = np.arange(-half, half + 1, dtype=np.float32)
     disc = np.clip(radius + 0.5 - np.hypot(steps[:, None], steps[None, :]), 0, 1)
@@ -104,13 +107,13 @@ def _disc(radius: float) -> np.ndarray:
 
 
 def render_drops(scene: np.ndarray, drops: Drops, defocus: float, blur: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """What a camera sees that is focused on the scene behind the drops.
+    """Render the image of a camera that is focused on the scene behind the drops.
 
     Args:
         scene: B, H x W x 3 uint8.
         drops: The drops.
-        defocus: Radius in pixels of the circle of confusion of the drops that are out of focus.
-        blur: Standard deviation in pixels of the blur of the others.
+        defocus: Radius in pixels of the circle of confusion, for drops out of focus.
+        blur: Standard deviation in pixels of the Gaussian blur of drops in focus.
 
     Returns:
         I = (1 - M) B + R, H x W x 3 float32 in 0..255, and the mask M, H x W float32 in [0, 1].
@@ -132,11 +135,11 @@ def render_drops(scene: np.ndarray, drops: Drops, defocus: float, blur: float = 
     source[:, pixel] = column - turn * across, row - turn * below
     maps = source.reshape(2, height, width)
     refracted = cv2.remap(background, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    seen = refracted.reshape(-1, 3)[pixel]
+    inner = refracted.reshape(-1, 3)[pixel]
     light = drops.brightness[owner] * (TOP_LIGHT + (1 - TOP_LIGHT) * (below / (drops.stretch[owner] * radius) + 1) / 2)
-    seen += (np.clip(light, 0, 1)[:, None] * (255 - seen)).astype(np.float32)
+    inner += (np.clip(light, 0, 1)[:, None] * (255 - inner)).astype(np.float32)
     spot = np.exp(-((across / (0.35 * radius)) ** 2) - ((below + 0.45 * radius) / (0.25 * radius)) ** 2)
-    seen += (255 * drops.highlight[owner] * spot)[:, None].astype(np.float32)
+    inner += (255 * drops.highlight[owner] * spot)[:, None].astype(np.float32)
     alpha = np.clip((1 - rho) * radius + 0.5, 0, 1).astype(np.float32)
     picture = background
     for sharp in (False, True):
@@ -144,10 +147,10 @@ def render_drops(scene: np.ndarray, drops: Drops, defocus: float, blur: float = 
         if not chosen.any():
             continue
         layer = np.zeros((height * width, 4), np.float32)
-        layer[pixel[chosen], :3] = seen[chosen] * alpha[chosen, None]
+        layer[pixel[chosen], :3] = inner[chosen] * alpha[chosen, None]
         layer[pixel[chosen], 3] = alpha[chosen]
         layer = layer.reshape(height, width, 4)
-        # R is blurred with its mask, so that no scene from beyond the rim leaks into it.
+        # R is blurred together with its mask, so that the scene outside the contour does not leak into it.
         if not sharp and defocus > 0.5:
             layer = cv2.filter2D(layer, -1, _disc(defocus), borderType=cv2.BORDER_REFLECT_101)
         elif sharp and blur > 0:
@@ -160,35 +163,39 @@ def render_drops(scene: np.ndarray, drops: Drops, defocus: float, blur: float = 
 
 @TRANSFORMS.register_module()
 class RaindropsOnGlass(Degradation):
-    """``I = (1 - M) B + R``: drops of mask M before the scene B add the light R that they refract (Qian et al., 2018).
+    """``I = (1 - M) B + R``: drops with mask M in front of the scene B add the refracted light R (Qian et al., 2018).
 
-    **Shape.** A drop is a spherical cap with the contact angle theta on the pane (Roser & Geiger, ICCV workshops 2009),
-    its rim drawn out downwards and uneven. Drops are placed until they cover the part ``coverage`` of the picture.
+    **Shape.** A drop is a spherical cap with contact angle theta on the pane (Roser & Geiger, ICCV workshops 2009),
+    stretched vertically and with an uneven contour. Drops are placed until they cover the fraction ``coverage`` of the
+    image.
 
     **Refraction.** At the relative radius rho the surface is inclined by alpha, ``tan alpha = rho sin theta / sqrt(1 -
-    rho^2 sin^2 theta)``. A thin prism of that angle turns a ray by ``(n - 1) tan alpha`` towards the drop's axis, n =
-    1.333. At a distance of d pixels the pixel p therefore shows the scene at ``p - d (n - 1) tan alpha`` times the
-    direction from the drop's centre: a wide-angle picture of the scene, upside down. A drop gathers light from the sky,
-    which it shows at its bottom: it is brighter than the scene. The reflection of the sky is a spot in the upper half.
+    rho^2 sin^2 theta)``. A thin prism of this angle turns a ray by ``(n - 1) tan alpha`` towards the axis of the drop,
+    n = 1.333. With a scene at a distance of d pixels, pixel p shows the scene at ``p - d (n - 1) tan alpha`` times the
+    direction from the centre of the drop: an inverted wide-angle image. The bottom of a drop refracts the sky, so it is
+    brighter than the scene. The reflection of the sky is a spot in the upper half.
 
-    **Focus.** The camera is focused on the scene. All drops but the part ``sharp`` are out of focus: R and M are
-    convolved with the disc of the lens's aperture, whose radius is ``defocus``. A drop smaller than that becomes a
-    faint disc; a larger one keeps its size and has soft edges.
+    **Focus.** The camera is focused on the scene. The fraction ``sharp`` of the drops is in focus. For the other drops,
+    R and M are convolved with the disc of the aperture, whose radius is ``defocus``. A drop smaller than the disc
+    becomes a faint disc; a larger drop keeps its size and gets soft edges.
 
-    Lengths are in pixels of a 512-pixel picture, see :mod:`.degradations`. On a picture that already has drops it adds
-    more. Beside ``img`` it writes ``drop_mask``, H x W uint8, 255 M.
+    Lengths are in pixels of a 512-pixel image, see :mod:`.degradations`. If the image already has drops, more drops are
+    added. Writes ``img`` and ``drop_mask``, H x W uint8, 255 M.
 
     Args:
-        coverage: (low, high) of the part of the picture that lies behind drops, before defocus; below 1.
-        radius: (low, high) of a drop's radius; small ones are more frequent (the draw is uniform in its logarithm).
+        coverage: (low, high) of the fraction of the image behind drops, before defocus; below 1.
+        radius: (low, high) of the radius of a drop; log-uniform.
         contact: (low, high) of theta in degrees, below 90.
         distance: (low, high) of d in radii of the drop.
-        sharp: (low, high) of the part of the drops that are in focus, at most 1.
-        defocus: (low, high) of the radius of the circle of confusion; one value a picture.
-        blur: (low, high) of the standard deviation of the blur of drops in focus; one value a picture.
-        brightness: (low, high) of the part of the way to white that the bottom edge of a drop is lifted, at most 1.
-        highlight: (low, high) of the brightness that the reflection adds at its centre, as a part of white.
-        seed: see :class:`Degradation`.
+        sharp: (low, high) of the fraction of the drops in focus, at most 1.
+        defocus: (low, high) of the radius of the circle of confusion; one value per image.
+        blur: (low, high) of the standard deviation of the blur of drops in focus; one value per image.
+        brightness: (low, high) of the blend towards white at the bottom edge of a drop, at most 1.
+        highlight: (low, high) of the brightness that the reflection adds at its centre, in [0, 1] of white.
+        seed: See :class:`Degradation`.
+
+    Raises:
+        ConfigError: An invalid range.
     """
 
     def __init__(
@@ -237,7 +244,7 @@ class RaindropsOnGlass(Degradation):
         return rainy, [drawn]
 
     def render(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-        """H x W x 3 uint8 -> the same behind drops, the mask H x W uint8, and what was drawn, JSON-able."""
+        """H x W x 3 uint8 -> the image behind drops, the mask H x W uint8, and the drawn parameters for JSON."""
         height, width = image.shape[:2]
         scale = min(height, width) / REFERENCE_SIDE
         coverage, defocus, blur, sharp = (
@@ -253,10 +260,10 @@ class RaindropsOnGlass(Degradation):
         return rounded[0], rounded[1], drawn
 
     def draw(self, height: int, width: int, coverage: float, sharp: float, rng: np.random.Generator) -> Drops:
-        """Drops for a picture of this size."""
+        """Draw drops for an image of this size in pixels."""
         scale = min(height, width) / REFERENCE_SIDE
         low, high = (math.log(bound) for bound in self.radius)
-        # Discs of total area a that lie anywhere cover 1 - exp(-a) of a unit square.
+        # Randomly placed discs of total area a cover the fraction 1 - exp(-a) of a unit square.
         wanted = -math.log1p(-coverage) * height * width
         mean_area = math.pi * 1.25 * (scale * math.exp(low)) ** 2
         radius = scale * np.exp(rng.uniform(low, high, math.ceil(wanted / mean_area)))
@@ -264,7 +271,7 @@ class RaindropsOnGlass(Degradation):
         area = np.cumsum(math.pi * stretch * radius**2)
         count = int(np.searchsorted(area, wanted))
         sharp_drop = rng.random(count) < sharp
-        # A large drop absorbs the small ones that it touches.
+        # Large drops come last, so that they cover the small drops that they touch.
         order = np.lexsort((radius[:count], sharp_drop))
         radius, stretch, sharp_drop = radius[order], stretch[order], sharp_drop[order]
         return Drops(
