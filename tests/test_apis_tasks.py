@@ -22,7 +22,7 @@ ENTRIES = models(Zoo.bundled())
 
 
 def identity(task: str = 'raindrops', size: int = 128) -> Restorer:
-    """A method that learns nothing and returns its input."""
+    """A method without weights that returns its input."""
     config = load_config(ROOT / 'configs' / 'references' / 'raindrops_128.py')
     config.restoration = dict(task=task, size=size)
     return Restorer(config, device='cpu')

@@ -533,7 +533,7 @@ def test_renovation_has_a_table_for_each_task(
     assert all(Path(path).is_file() for path in printed.values())
     full = json.loads(Path(printed['json']).read_text())
     left_out = ' '.join(full['left_out'])
-    assert 'FID is left out: FID is defined by the weights' in left_out and 'LPIPS is left out' in left_out
+    assert 'FID is left out: FID needs the weights' in left_out and 'LPIPS is left out' in left_out
     assert list(full['tables']) == ['faces_mosaic', 'faces_noise']
     values = {}
     for task, (degraded, restored) in full['tables'].items():

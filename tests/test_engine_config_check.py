@@ -30,7 +30,7 @@ WRONG = [
     ('fcg_gan_x4', 'randomnes.seed=1', "(did you mean 'randomness'?)"),
     # a component does not take the option
     ('fcg_gan_x4', 'model.generater.scale=4', "FCGGAN has no option 'generater' (did you mean 'generator'?)"),
-    ('fcg_gan_x4', 'model.generator.scales=4', "(did you mean 'scale'?); it takes"),
+    ('fcg_gan_x4', 'model.generator.scales=4', "(did you mean 'scale'?); its options are"),
     ('fcg_gan_x4', 'model.generator.trunk.num_block=3', "SRResNetTrunk has no option 'num_block'"),
     ('fcg_gan_x4', 'model.generator.trnk.num_blocks=3', "(did you mean 'trunk'?)"),
     ('fcg_gan_x4', 'model.rain_removal.encoder.grwth=3', "DenseNetEncoder has no option 'grwth'"),
@@ -41,7 +41,7 @@ WRONG = [
     ('fcg_gan_x4', 'model.pixel_loss.weight=3', "(did you mean 'loss_weight'?)"),
     ('fcg_gan_x4', 'model.perceptual_loss.layer=3', "(did you mean 'layers'?)"),
     ('fcg_gan_x4', 'model.adversarial_loss.loss_wieght=3', "(did you mean 'loss_weight'?)"),
-    ('fcg_gan_x4', 'model.generator=3', 'FCGGAN takes a component here'),
+    ('fcg_gan_x4', 'model.generator=3', 'FCGGAN needs a component'),
     ('fcg_esrgan_x4', 'model.generator.trunk.network.num_block=3', "RRDBNet has no option 'num_block'"),
     ('pix2pix_x4', 'model.discriminator.num_convs=3', "(did you mean 'num_conv'?)"),
     ('hifacegan_128', 'model.generator.network.level=3', "HiFaceNet has no option 'level' (did you mean 'levels'?)"),
@@ -55,11 +55,11 @@ WRONG = [
     ('fcg_gan_x4', 'train_dataloader.sampler.shufle=True', "(did you mean 'shuffle'?)"),
     ('hrrm_x4', 'optim_wrapper.optimizer.lrr=1', "Adam has no option 'lrr' (did you mean 'lr'?)"),
     ('fcg_gan_x4', 'optim_wrapper.generator.optimizer.lrr=1', "(did you mean 'lr'?)"),
-    ('fcg_gan_x4', 'optim_wrapper.optimizer.lr=1', 'no group of slots; the groups are generator, discriminator'),
+    ('fcg_gan_x4', 'optim_wrapper.optimizer.lr=1', 'not a group of slots; the groups are generator, discriminator'),
     ('fcg_gan_x4', 'optim_wrapper.generater.optimizer.lr=1', "(did you mean 'generator'?)"),
     ('fcg_gan_x4', 'optim_wrapper.generator.enable=False', "AutocastOptimWrapper has no option 'enable'"),
     ('hrrm_x4_short', 'param_scheduler.eta_min_ratios=1', "CosineAnnealingLR has no option 'eta_min_ratios'"),
-    ('fcg_gan_x4', 'default_hooks.loger.interval=1', "a hook without type (did you mean 'logger'?)"),
+    ('fcg_gan_x4', 'default_hooks.loger.interval=1', "the hook has no type (did you mean 'logger'?)"),
     ('fcg_gan_x4', 'default_hooks.checkpoint.intervall=1', "(did you mean 'interval'?)"),
     ('fcg_gan_x4', 'custom_hooks.0.image=1', "RestorationSheetHook has no option 'image' (did you mean 'images'?)"),
     ('fcg_gan_x4', 'val_evaluator.0.crop=4', "PSNR has no option 'crop' (did you mean 'crop_border'?)"),
@@ -120,7 +120,7 @@ def test_a_variable_of_a_file_is_no_option(tmp_path: Path) -> None:
         "_base_ = 'rainrestore::srgan_x4'\nblocks = 3\nmodel = dict(generator=dict(trunk=dict(num_blocks=blocks)))\n"
     )
     assert load_config(tmp_path / 'mine.py').model.generator.trunk.num_blocks == 3
-    with pytest.raises(ConfigError, match=r'blocks is a variable of .*mine\.py that nothing reads'):
+    with pytest.raises(ConfigError, match=r'blocks is an auxiliary variable of .*mine\.py without effect'):
         load_config(tmp_path / 'mine.py', {'blocks': 4})
 
 

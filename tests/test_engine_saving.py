@@ -250,7 +250,7 @@ def test_damaged_checkpoint_is_passed_over_with_a_warning(run_dir: Path, damage,
     assert [str(run_dir / 'iter_1000.pth') in message for message in warned] == [True]
     damage(run_dir / 'iter_900.pth')
     assert newest_checkpoint(run_dir) is None
-    assert 'begins anew' in warned[-1]
+    assert 'starts from the beginning' in warned[-1]
 
 
 @pytest.mark.parametrize('damage', [cut, garbage, empty])

@@ -126,7 +126,7 @@ def test_a_discriminator_that_always_wins(tmp_path: Path, accuracies: tuple[floa
 def test_a_saturated_discriminator(tmp_path: Path) -> None:
     messages = watch(tmp_path, 4, dict(wins=(0.5,), slope=5e-5))
     assert messages == [
-        'iteration 1: the discriminator eyes is saturated (slope 5.0e-05): it gives the generator no gradient'
+        'iteration 1: the discriminator eyes is saturated (slope 5.0e-05): the generator gets no gradient from it'
     ]
 
 

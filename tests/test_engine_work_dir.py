@@ -116,7 +116,9 @@ def test_disk_that_fills_while_the_config_is_written(
     monkeypatch.setattr(Config, 'dump', full)
     code, said = train(config, capsys)
     assert code == 2
-    assert said.strip().endswith('work cannot be written: No space left on device; make room, or choose another folder')
+    assert said.strip().endswith(
+        'work cannot be written: No space left on device; free disk space, or choose another folder'
+    )
 
 
 def lose(folder: Path) -> None:

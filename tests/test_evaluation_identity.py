@@ -69,7 +69,7 @@ def test_pictures_of_two_sizes_and_what_is_not_restored(mean_colour):
 
 def test_an_embedder_that_mixes_its_faces_up_is_refused(mean_colour):
     metric = IdentityDistance(dict(type='MeanColour', flat=True))
-    with pytest.raises(ConfigError, match=r'MeanColour gives \(6,\) for 2 faces, expected \(2, D\)'):
+    with pytest.raises(ConfigError, match=r'the output of MeanColour for 2 faces has shape \(6,\), expected \(2, D\)'):
         metric.measure(torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 8, 8))
 
 
@@ -92,7 +92,7 @@ def test_missing_packages_and_weights_name_the_command(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize('window', [(0.5, 0, 0.5, 1), (0, 0.2, 1, 1.1), (-0.1, 0, 1, 1)])
 def test_window_outside_the_picture_is_refused(window):
-    with pytest.raises(ConfigError, match='window is 0 <= x0 < x1 <= 1'):
+    with pytest.raises(ConfigError, match='window must be 0 <= x0 < x1 <= 1'):
         DlibFaceEmbedder(window=window)
 
 

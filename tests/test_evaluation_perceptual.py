@@ -132,7 +132,7 @@ def test_the_configs_weights_go_before_the_environments(alex, tmp_path, monkeypa
     [
         (lambda path: None, 'no such file'),
         (lambda path: path.write_bytes(b'no weights' * 100), 'not a file of weights'),
-        (lambda path: torch.save([1, 2], path), 'holds a list'),
+        (lambda path: torch.save([1, 2], path), 'contains a list'),
         (lambda path: torch.save({'features.0.bias': torch.zeros(64)}, path), r'features\.0\.weight is missing'),
         (
             lambda path: torch.save({'0.weight': torch.zeros(64, 3, 3, 3)}, path),
@@ -169,11 +169,11 @@ def test_without_weights_and_without_network_the_options_are_named(monkeypatch):
 
 
 def test_unknown_backbone_and_pictures_too_small_are_refused(alex):
-    with pytest.raises(ConfigError, match="alex, vgg, not 'squeeze'"):
+    with pytest.raises(ConfigError, match="alex, vgg, got 'squeeze'"):
         LPIPS(net='squeeze')
     metric = LPIPS(weights=alex)
     assert metric.measure(pictures(1, 31), pictures(1, 31)).item() == 0
-    with pytest.raises(ConfigError, match='sides of at least 31, the pictures are 30x30'):
+    with pytest.raises(ConfigError, match='sides of at least 31, the images have 30x30'):
         metric.measure(pictures(1, 30), pictures(1, 30))
 
 

@@ -120,7 +120,7 @@ def test_msssim_names_its_scales_and_says_what_fits() -> None:
         msssim(*pair(160))
     with pytest.raises(ValueError, match=r'at least 11, the images have 8x8$'):
         msssim(*pair(8), scales=1)
-    with pytest.raises(ConfigError, match='MSSSIM: scales is 1 to 5, not 6'):
+    with pytest.raises(ConfigError, match='MSSSIM: scales must be 1 to 5, got 6'):
         MSSSIM(scales=6)
 
 
@@ -175,10 +175,12 @@ def test_niqe_through_the_evaluator(portrait_set: list[np.ndarray]) -> None:
 
 def test_niqe_says_what_does_not_fit() -> None:
     pytest.importorskip('mmagic')
-    with pytest.raises(ConfigError, match='NIQE: block is an even number of at least 16, not 33'):
+    with pytest.raises(ConfigError, match='NIQE: block must be an even number of at least 16, got 33'):
         NIQE(block=33)
     flat = torch.full((3, 128, 128), 90.0)
-    with pytest.raises(ConfigError, match='NIQE needs two blocks of 96x96, the picture has 128x128; choose a smaller'):
+    with pytest.raises(
+        ConfigError, match='NIQE needs two blocks of 96x96 pixels, the image has 128x128; choose a smaller'
+    ):
         NIQE().score(flat)
     metric = NIQE(block=64)
     assert math.isnan(metric.score(flat))
@@ -219,7 +221,9 @@ def test_landmark_error_by_hand(corners: None) -> None:
     # 5 pixels of 64 are 40 of 512, for one of two points
     assert evaluator.evaluate(2) == {'LLE': pytest.approx(10.0)}
     assert dict(evaluator.metrics[0].per_image) == {'same': 0, 'moved': pytest.approx(20.0)}
-    with pytest.raises(ConfigError, match=r'LLE: Corners gives \(1, 2, 1\) for 1 faces, expected \(1, L, 2\)'):
+    with pytest.raises(
+        ConfigError, match=r'LLE: the output of Corners for 1 faces has shape \(1, 2, 1\), expected \(1, L, 2\)'
+    ):
         LLE(dict(type='Corners', points=1)).measure(gt[None].double(), gt[None].double())
 
 
@@ -263,7 +267,7 @@ def test_landmark_box_is_where_faces_are_found() -> None:
     x0, y0, x1, y1 = DlibLandmarks.__init__.__defaults__[0]
     assert (x1 - x0, y1 - y0) == pytest.approx((BOX_SIDE, BOX_SIDE), abs=1e-3)
     assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx((0.5, 0.5 + BOX_BELOW), abs=1e-3)
-    with pytest.raises(ConfigError, match='DlibLandmarks: box is 0 <= x0 < x1 <= 1'):
+    with pytest.raises(ConfigError, match='DlibLandmarks: box must be 0 <= x0 < x1 <= 1'):
         DlibLandmarks(box=(0.2, 0.2, 0.1, 0.9))
 
 
@@ -305,14 +309,14 @@ def test_frechet_distance_of_known_gaussians() -> None:
 
 def test_fid_is_unavailable_without_its_weights(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv('RAINRESTORE_INCEPTION', raising=False)
-    with pytest.raises(ConfigError, match=r'not here: give pt_inception-2015-12-05-6726825d\.pth .*RAINRESTORE_INCEP'):
+    with pytest.raises(ConfigError, match=r'RAINRESTORE_INCEPTION to pt_inception-2015-12-05-6726825d\.pth'):
         METRICS.build(dict(type='FID'))
     with pytest.raises(ConfigError, match=r'/no/such\.pth: no such file'):
         FID(weights='/no/such.pth')
     other = tmp_path / 'inception.pth'
     torch.save({'fc.weight': torch.zeros(2)}, other)
     monkeypatch.setenv('RAINRESTORE_INCEPTION', str(other))
-    with pytest.raises(ConfigError, match=r'not the weights that define it \(sha256 .* is no FID'):
+    with pytest.raises(ConfigError, match=r'wrong weights \(sha256 '):
         FID()
 
 
@@ -340,7 +344,7 @@ def test_fid_of_the_network_with_other_weights(tmp_path, monkeypatch: pytest.Mon
     evaluator.process([sample(g.round(), g.round().byte()) for g in gt])
     assert evaluator.evaluate(3)['FID'] == pytest.approx(0, abs=1e-6)
     evaluator.process([sample(pred[0], gt[0].byte())])
-    with pytest.raises(ConfigError, match='FID: a covariance needs at least two samples'):
+    with pytest.raises(ConfigError, match='FID: the covariance needs at least two samples'):
         evaluator.evaluate(1)
     with pytest.raises(ConfigError, match="FID: the restorer predicts no 'pred_img'"):
         metric.process(None, [{'output': {}}])

@@ -40,7 +40,7 @@ def test_no_difference_is_not_significant():
 
 @pytest.mark.parametrize(
     ('first', 'second', 'message'),
-    [([1, 2], [1], 'one length'), ([1], [1], 'two images'), ([1, np.inf], [1, 2], 'not finite')],
+    [([1, 2], [1], 'equal lengths'), ([1], [1], 'two images'), ([1, np.inf], [1, 2], 'not finite')],
 )
 def test_bad_values_are_refused(first, second, message):
     with pytest.raises(ValueError, match=message):

@@ -276,7 +276,7 @@ def test_network_trunk_starts_from_the_networks_own_file(tmp_path: Path) -> None
     [
         (dict(after='conv_end'), r"mmagic\.RRDBNet has no 'conv_end'; its modules are conv_first, body, conv_body"),
         (dict(tail=['conv_up9']), "has no 'conv_up9'"),
-        (dict(network=dict(TINY_RRDB['network'], upscale_factor=2)), 'takes 24 channels instead of 6'),
+        (dict(network=dict(TINY_RRDB['network'], upscale_factor=2)), 'has 24 input channels instead of 6'),
     ],
 )
 def test_network_trunk_names_what_does_not_fit(changes: dict, message: str) -> None:
@@ -436,7 +436,7 @@ def test_attention_of_a_fresh_generator_changes_nothing_and_learns() -> None:
     other.load_state_dict(fresh.state_dict())
     other.trunk.stem[0].weight.data.mul_(3)
     assert torch.equal(fresh(*given), other(*given))
-    with pytest.raises(ValueError, match='attention needs a parsed face that enters at the features'):
+    with pytest.raises(ValueError, match='attention needs a face parser'):
         FCGGenerator(TINY_TRUNK, parsing_channels=0, attention=True)
 
 
@@ -478,5 +478,5 @@ def test_parsing_palette_is_the_alternative() -> None:
 @pytest.mark.parametrize('given', [(None, True), (True, None), (None, None)])
 def test_generator_refuses_a_missing_input(given: tuple) -> None:
     rainy, derained, parsing = inputs('FCGGenerator')
-    with pytest.raises(ValueError, match='exactly where they were built in'):
+    with pytest.raises(ValueError, match='the inputs must match'):
         build('FCGGenerator')(rainy, given[0] and derained, given[1] and parsing)

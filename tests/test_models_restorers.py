@@ -239,7 +239,7 @@ def test_rain_removal_trains_as_it_is_used_where_its_norms_are_fixed(faces: dict
 
 
 def test_freeze_bn_of_an_empty_slot_are_refused() -> None:
-    with pytest.raises(ValueError, match="freeze_bn names 'rain_removal', which is no filled slot"):
+    with pytest.raises(ValueError, match="freeze_bn: the slot 'rain_removal' does not exist or is empty"):
         tiny('srgan_x4', freeze_bn=('rain_removal',))
 
 
@@ -329,7 +329,7 @@ def test_missing_truth_is_named(faces: dict) -> None:
 
 def test_box_must_lie_in_the_face() -> None:
     discriminator = LocalDiscriminator(TINY['discriminator'], (37, 41, 91, 73))
-    with pytest.raises(ValueError, match='leaves the face of 64x64'):
+    with pytest.raises(ValueError, match='exceeds the face of 64x64'):
         discriminator(torch.rand(1, 3, 64, 64))
     with pytest.raises(ValueError, match='box must be x0, y0, x1, y1'):
         LocalDiscriminator(TINY['discriminator'], (5, 5, 5, 9))

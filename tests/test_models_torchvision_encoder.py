@@ -70,7 +70,7 @@ def test_rain_removal_with_it_learns(resnet: tuple[nn.Module, Path]) -> None:
         ({'name': 'resnet18', 'in_channels': 6}, 'in_channels must be 3, got 6'),
         (
             {'name': 'resnet18', 'weights': 'imagenet'},
-            'neither a file nor of resnet18: DEFAULT, IMAGENET',
+            'neither a file nor one of DEFAULT, IMAGENET',
         ),
     ],
 )
@@ -80,5 +80,7 @@ def test_wrong_options_are_named(options: dict, message: str) -> None:
 
 
 def test_weights_of_another_network_are_refused(resnet: tuple[nn.Module, Path]) -> None:
-    with pytest.raises(ConfigError, match=r"resnet18\.pth does not hold 'features\.0\.weight' of vgg16_bn"):
+    with pytest.raises(
+        ConfigError, match=r"resnet18\.pth: 'features\.0\.weight' of vgg16_bn is missing or has another shape"
+    ):
         TorchvisionEncoder('vgg16_bn', weights=str(resnet[1]))

@@ -1,6 +1,6 @@
 """Training and testing: loops, optimiser wrappers, hooks."""
 
-# Registers with mmengine how a run reads checkpoints.
+# Registers the checkpoint loader with mmengine.
 from rainrestore import checkpoints
 from rainrestore.engine.data_parallel import RestorerDataParallel
 from rainrestore.engine.guard import FiniteLossHook
@@ -12,7 +12,7 @@ from rainrestore.engine.saving import WholeCheckpointHook
 from rainrestore.engine.signals import StopSignalHook
 from rainrestore.engine.watch import TrainingWatchHook
 
-# Registered among the hooks with the other parts of a run.
+# Imported to register the hook.
 from rainrestore.visualization import RestorationSheetHook
 
 __all__ = [

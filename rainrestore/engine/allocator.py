@@ -1,26 +1,25 @@
-"""How the C library keeps freed memory."""
+"""Settings of the memory allocator of the C library."""
 
 import ctypes
 
-#: mallopt's names of its options, in glibc's malloc.h.
+#: Options of mallopt in glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep freed memory for the tensors of the next step.
+    """Let this process reuse freed memory instead of returning it to the kernel.
 
-    glibc hands a large block back to the kernel when it is freed; the next block of that size is mapped and cleared
-    page by page again. A training step frees all its activations, so this repeats in every step. With this setting the
-    process keeps its peak memory until it ends. The setting holds for the whole process, so commands set it and library
-    calls do not.
+    glibc returns a large freed block to the kernel. The kernel then maps and clears the next block of this size page by
+    page. A training step frees all its activations, so this repeats in every step. With this setting the process keeps
+    its peak memory until it ends. The setting is global for the process, so only commands use it, not library calls.
 
     Returns:
-        Whether it was done: not where the C library is another one (macOS, Windows, musl).
+        Whether the setting was applied. False without glibc (macOS, Windows, musl).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, TypeError, OSError):
-        # no such function; no C library to be named so (Windows)
+        # No mallopt, or no C library to load (Windows).
         return False
     done = [mallopt(option, value) for option, value in ((M_TRIM_THRESHOLD, -1), (M_MMAP_MAX, 0))]
     return all(done)

@@ -1,4 +1,4 @@
-"""Config files with the command line's changes."""
+"""Config files with the changes of the command line."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,18 +20,18 @@ def load_config(
     data_root: str | Path | None = None,
     more_data: Sequence[str | Path] = (),
 ) -> Config:
-    """Read a Python config, merge ``--cfg-options`` and pass ``data_root`` on to the data sets.
+    """Read a Python config, merge ``--cfg-options`` and set ``data_root`` of all data sets.
 
     Args:
         path: The config file, or the name of a config of this package
             (:func:`~rainrestore.config_files.find_file`).
-        options: Dotted keys and their values; ``data_root`` among them is the folder of faces.
-        data_root: As that option, which it overrules.
+        options: Dotted keys and their values. The key ``data_root`` sets the folder of all data sets.
+        data_root: Folder of all data sets; overrides the option.
         more_data: Further folders of training faces, with or without masks.
 
     Raises:
-        ConfigError: No such file, a key that nobody reads, an option that names no place in the config, or further
-            faces for a config that does not train on faces.
+        ConfigError: No such file, an unknown key, an option that does not fit the config, or further faces for a config
+            that does not train on faces.
     """
     config = read_config(find_file(path))
     check_top_level(config, options or (), path)
@@ -40,7 +40,7 @@ def load_config(
     except (KeyError, IndexError, TypeError) as error:
         raise ConfigError(f'--cfg-options: {error} does not fit {path}') from error
     for loader in filter(None, map(config.get, DATALOADERS)):
-        # torch refuses both where there are no workers.
+        # Without workers, torch accepts neither option.
         if loader.get('num_workers') == 0:
             loader.pop('persistent_workers', None)
             loader.pop('prefetch_factor', None)
@@ -55,15 +55,15 @@ def load_config(
 
 
 def accept_faces_without_masks(config: Config, testing: bool) -> None:
-    """Ask for no ``mask`` folder where nothing uses masks.
+    """Set ``require_masks=False`` if nothing uses masks.
 
-    Masks are used by the loss of a parser in training, by the mIoU of a parser in testing, and by a restorer that is
-    told the true parsing. A data set whose config has ``require_masks`` is left as it is, and so is a model of another
-    package, whose needs are not known.
+    Masks are used by the loss of a parser in training, by the mIoU of a parser in testing, and by a restorer whose
+    input is the true parsing. Data sets whose config has ``require_masks`` are not changed. With a model of another
+    package nothing is changed, because it may need masks.
 
     Args:
-        config: Changed in place.
-        testing: Whether it is for a test, else for a training with its validation.
+        config: The config; changed in place.
+        testing: Whether the config is for a test; otherwise for a training with validation.
     """
     model = config.get('model') or {}
     evaluators = [config.get(f'{name}_evaluator') for name in (('test',) if testing else ('val',))]
@@ -74,13 +74,13 @@ def accept_faces_without_masks(config: Config, testing: bool) -> None:
 
 
 def _is_own(model: Mapping[str, Any]) -> bool:
-    """Whether a model's type is a class of this package."""
+    """Whether the type of a model is a class of this package."""
     found = MODELS.get(str(model.get('type')))
     return found is not None and found.__module__.startswith('rainrestore.')
 
 
 def set_require_masks(config: Config, required: bool) -> None:
-    """Enter ``require_masks`` in every data set of faces that does not say it itself."""
+    """Set ``require_masks`` in every data set of faces whose config does not have it."""
     for name in DATALOADERS:
         loader = config.get(name) or {}
         dataset = loader.get('dataset') or {}
@@ -89,11 +89,11 @@ def set_require_masks(config: Config, required: bool) -> None:
 
 
 def _add_training_faces(config: Config, folders: Sequence[str | Path], path: str | Path) -> None:
-    """Add the faces of ``folders`` to the training; validation and test keep the config's faces."""
+    """Add the faces of ``folders`` to the training set; validation and test sets are not changed."""
     dataset = config.get('train_dataloader', {}).get('dataset', {})
     if dataset.get('type') != 'FaceDataset':
         raise ConfigError(f'--more-data: {path} does not train on a FaceDataset')
-    # a face without a mask gets an unannotated parsing, which the parsing loss leaves out
+    # With fill, a face without a mask gets an unannotated parsing, which the parsing loss ignores.
     pipeline = [{**step, 'fill': True} if step['type'] == 'ParsingTarget' else step for step in dataset.pipeline]
     further = [
         {**dataset, 'data_root': str(folder), 'require_masks': False, 'pipeline': pipeline} for folder in folders

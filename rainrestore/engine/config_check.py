@@ -1,4 +1,4 @@
-"""Check the options of a config before anything is built; each error is one line."""
+"""Check the options of a config before anything is built; each error message is one line."""
 
 import inspect
 from collections.abc import Collection, Iterable, Mapping
@@ -38,7 +38,7 @@ INSIDE = {
     'parser': registry.MODELS, 'embedder': registry.MODELS,
 }  # fmt: skip
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-#: Parts that mmengine reads as they are -> their keys.
+#: Parts without a component -> their keys.
 PLAIN = {
     'randomness': ('seed', 'diff_rank_seed', 'deterministic'),
     'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
@@ -51,20 +51,20 @@ BACKENDS = {
 }  # fmt: skip
 LOOP = ('by_epoch', 'max_epochs', 'max_iters', 'val_begin', 'val_interval', 'dynamic_intervals', 'fp16')
 LOADER = ('num_batch_per_epoch', 'disable_subprocess_warning')
-#: How near a variable of a config file must be to a key that is read to count as a misspelling of it.
+#: Least similarity, 0 to 1, of a variable of a config file and a known key to count as a misspelling of the key.
 MISSPELT = 0.8
 
 
 def check_top_level(config: Mapping[str, Any], options: Iterable[str], path: object) -> None:
-    """Find keys that nobody reads: misspelt ones, and options for a variable that only served to write the file.
+    """Check for keys without effect: misspelt keys, and options that set an auxiliary variable of the config file.
 
     Args:
-        config: The config before the options were merged.
+        config: The config before the options are merged.
         options: The dotted keys of ``--cfg-options``.
-        path: Of the config.
+        path: Path of the config, for messages.
 
     Raises:
-        ConfigError: There is one.
+        ConfigError: A key has no effect.
     """
     for option in options:
         name = option.partition('.')[0]
@@ -72,19 +72,19 @@ def check_top_level(config: Mapping[str, Any], options: Iterable[str], path: obj
             continue
         if name in config:
             raise ConfigError(
-                f'--cfg-options: {name} is a variable of {path} that nothing reads: change the keys that it went into'
+                f'--cfg-options: {name} is an auxiliary variable of {path} without effect: change the keys that use it'
             )
         raise ConfigError(f'--cfg-options: {option}: no key {name!r} in a config{did_you_mean(name, TOP_LEVEL)}')
     for name in config:
         if name not in TOP_LEVEL and (near := did_you_mean(name, TOP_LEVEL, cutoff=MISSPELT)):
-            raise ConfigError(f'{path}: no key {name!r} in a config{near}; call a variable of your own _{name}')
+            raise ConfigError(f'{path}: no key {name!r} in a config{near}; name an auxiliary variable _{name}')
 
 
 def check_config(config: Config) -> None:
-    """Check every component of a config: that its type exists and takes the options that it is given.
+    """Check that the type of every component of a config exists and that it accepts the given options.
 
     Raises:
-        ConfigError: One does not; the message has its place in the config and its options.
+        ConfigError: An unknown type or option. The message has its position in the config and the known options.
         MissingPackageError: A backend of the visualizer needs a package that is not installed.
     """
     for name, value in config.items():
@@ -101,7 +101,7 @@ def check_config(config: Config) -> None:
             for key, hook in value.items():
                 if hook is not None and 'type' not in hook:
                     others = [other for other, content in value.items() if content and 'type' in content]
-                    raise ConfigError(f'{name}.{key}: a hook without type{did_you_mean(key, others)}')
+                    raise ConfigError(f'{name}.{key}: the hook has no type{did_you_mean(key, others)}')
                 check_component(hook, f'{name}.{key}', registry.HOOKS)
         elif name in PLAIN:
             _check_keys(value, name, name, PLAIN[name])
@@ -113,15 +113,15 @@ def check_config(config: Config) -> None:
 
 
 def check_component(value: Any, path: str, known: Registry) -> None:
-    """Check a component, or a list of them, with all that it holds.
+    """Check a component or a list of components, with all components inside.
 
     Args:
-        value: Its config.
-        path: Its place, such as ``model.generator``.
-        known: The registry that builds it.
+        value: Config of the component.
+        path: Position of the component in the config, such as ``model.generator``.
+        known: The registry that builds the component.
 
     Raises:
-        ConfigError: As :func:`check_config`.
+        ConfigError: See :func:`check_config`.
     """
     if isinstance(value, list | tuple):
         for number, part in enumerate(value):
@@ -138,7 +138,7 @@ def check_component(value: Any, path: str, known: Registry) -> None:
     options = registry.options_of(component)
     if options is not None:
         _check_keys(value, path, name, options)
-    # What a component of another package holds is looked up in its registries, or is none.
+    # Components inside a component of another package belong to registries of that package; they are not checked.
     if component.__module__.startswith(('rainrestore.', 'mmengine.')) and '_scope_' not in value:
         _check_slots(value, path, name, component)
         _check_inside(value, path, known)
@@ -151,7 +151,7 @@ def _check_inside(value: Mapping[str, Any], path: str, known: Registry) -> None:
 
 
 def _check_slots(value: Mapping[str, Any], path: str, name: str, component: Any) -> None:
-    """A slot holds a component, or None; the entries of ``local_discriminators`` have keys of their own."""
+    """Check that each slot is a component or None, and the keys of the entries of ``local_discriminators``."""
     from rainrestore.models.restorers.fcg_gan import LocalDiscriminator
 
     for key, parameter in inspect.signature(component).parameters.items():
@@ -164,9 +164,9 @@ def _check_slots(value: Mapping[str, Any], path: str, name: str, component: Any)
                     _check_keys(content, f'{path}.{key}.{entry}', entry, registry.options_of(LocalDiscriminator) or ())
         elif parameter.annotation in (dict, dict | None) and key != 'init_cfg':
             if not isinstance(part, Mapping):
-                raise ConfigError(f'{path}.{key}: {name} takes a component here, dict(type=...), not {part!r}')
+                raise ConfigError(f'{path}.{key}: {name} needs a component, dict(type=...), got {part!r}')
             if 'type' not in part:
-                raise ConfigError(f'{path}.{key}: a component without type')
+                raise ConfigError(f'{path}.{key}: the component has no type')
 
 
 def _check_optim_wrapper(value: Mapping[str, Any]) -> None:
@@ -179,15 +179,15 @@ def _check_optim_wrapper(value: Mapping[str, Any]) -> None:
         path = f'optim_wrapper.{key}'
         if key not in whole:
             near = did_you_mean(key, whole) or f', such as optim_wrapper.{whole[0]}.{key}' * bool(whole)
-            raise ConfigError(f'{path}: no group of slots; the groups are {", ".join(whole)}{near}')
+            raise ConfigError(f'{path}: not a group of slots; the groups are {", ".join(whole)}{near}')
         if 'optimizer' not in group:
-            raise ConfigError(f'{path}: a group without optimizer')
+            raise ConfigError(f'{path}: the group has no optimizer')
         content = {'type': 'OptimWrapper', **{name: part for name, part in group.items() if name != 'slots'}}
         check_component(content, path, registry.OPTIM_WRAPPERS)
 
 
 def _find(value: Mapping[str, Any], path: str, known: Registry) -> tuple[Any, str]:
-    """The class or function that a type names, and its name."""
+    """The class or function of a type, and its name."""
     kind = value['type']
     if not isinstance(kind, str):
         return kind, getattr(kind, '__name__', str(kind))
@@ -201,17 +201,17 @@ def _find(value: Mapping[str, Any], path: str, known: Registry) -> tuple[Any, st
         while level is not None:
             names |= set(level.module_dict)
             level = level.parent
-        near = did_you_mean(kind, names) or '; rainrestore list has those of this package'
+        near = did_you_mean(kind, names) or '; rainrestore list shows the names of this package'
         raise ConfigError(f'{path}: type={kind!r}: no {known.name} has this name{near}')
     return found, found.__name__
 
 
 def _check_keys(value: Any, path: str, name: str, names: Collection[str]) -> None:
     if not isinstance(value, Mapping):
-        raise ConfigError(f'{path}: {name} is described by a dict, not by {value!r}')
+        raise ConfigError(f'{path}: the config of {name} must be a dict, got {value!r}')
     unknown = [key for key in value if key not in names and key not in ('type', '_scope_')]
     if unknown and unknown[0] in registry.RENAMED:
         raise ConfigError(f'{path}: {name}: {unknown[0]!r} was renamed to {registry.RENAMED[unknown[0]]!r}')
     if unknown:
-        near, takes = did_you_mean(unknown[0], names), ', '.join(sorted(set(names) - {'self'}))
-        raise ConfigError(f'{path}.{unknown[0]}: {name} has no option {unknown[0]!r}{near}; it takes {takes}')
+        near, options = did_you_mean(unknown[0], names), ', '.join(sorted(set(names) - {'self'}))
+        raise ConfigError(f'{path}.{unknown[0]}: {name} has no option {unknown[0]!r}{near}; its options are {options}')

@@ -1,4 +1,4 @@
-"""The cost of a restorer, in parameters and multiply-accumulates of each slot."""
+"""The cost of a restorer: parameters and multiply-accumulates of each slot."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from rainrestore.checkpoints import is_training_only
 
 @dataclass(frozen=True)
 class SlotCost:
-    """Parameters of a slot, and its multiply-accumulates for one picture; None if restoring does not use it."""
+    """Parameters of a slot, and its multiply-accumulates for one image; None if inference does not use the slot."""
 
     parameters: int
     macs: int | None
@@ -21,10 +21,10 @@ class SlotCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of restoring one picture of ``height`` x ``width``.
+    """The cost of restoring one image of ``height`` x ``width`` pixels.
 
-    ``slots`` includes the discriminators, with their parameters alone; the totals leave them out. ``macs`` is more than
-    the sum of the slots where the restorer computes outside its slots.
+    ``slots`` includes the discriminators, with their parameters only; the totals exclude them. ``macs`` is larger than
+    the sum over the slots if the restorer computes outside its slots.
     """
 
     height: int
@@ -39,29 +39,29 @@ class Cost:
 
 
 def measure_cost(model: nn.Module, height: int, width: int) -> Cost:
-    """Restore one picture of noise and count the multiply-accumulates (MACs) that ran.
+    """Restore one image of noise and count the multiply-accumulates (MACs).
 
-    The counter watches torch's dispatcher, so convolutions (grouped and transposed too), linear layers, matrix products
-    and attention are counted exactly in any module or function; fused attention is taken apart for that. Operations
+    The counter works in torch's dispatcher. It counts convolutions (also grouped and transposed), linear layers, matrix
+    products and attention exactly, in any module or function; fused attention kernels are disabled for this. Operations
     without matrix products are not counted: normalisation, activations, pooling, resizing, elementwise arithmetic. One
     MAC is two floating point operations (FLOPs) of torch.
 
     Args:
         model: A restorer: ``model(inputs, mode='tensor')`` restores N x 3 x h x w in [0, 1].
-        height: H.
-        width: W.
+        height: h, in pixels.
+        width: w, in pixels.
 
     Raises:
         ValueError: A side below 1.
     """
     if height < 1 or width < 1:
-        raise ValueError(f'a picture of {height}x{width} has no pixels')
+        raise ValueError(f'an image of {height}x{width} has no pixels')
     own = next((value for value in model.parameters()), torch.zeros(1))
     inputs = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0)).to(own.device)
     training = model.training
     fused = torch.backends.mha.get_fastpath_enabled()
     counter = FlopCounterMode(display=False)
-    # Fused attention kernels are single operations that the counter does not know.
+    # The counter does not support fused attention kernels.
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         model.eval()
@@ -75,7 +75,7 @@ def measure_cost(model: nn.Module, height: int, width: int) -> Cost:
     slots = {}
     for name, slot in model.named_children():
         parameters = sum(value.numel() for value in slot.parameters())
-        # A loss belongs to no restorer, though a perceptual one brings a network of its own.
+        # Losses are excluded, although a perceptual loss has parameters.
         if parameters and not name.endswith('loss'):
             used = not is_training_only(name)
             slots[name] = SlotCost(parameters, flops.get(f'{root}.{name}', 0) // 2 if used else None)

@@ -1,4 +1,4 @@
-"""Restorers on several processes, each with its share of the batch, that remain one model."""
+"""Distributed data-parallel training of restorers."""
 
 import functools
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from rainrestore.registry import MODEL_WRAPPERS
 def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
     """Replace each gradient by its mean over the processes.
 
-    One message for each type of number, of the same layout whatever was used in this process: a gradient that is
-    missing here counts as zero, and one that is missing everywhere stays missing.
+    There is one message per dtype, with the same layout in all processes. A gradient that is missing in this process
+    counts as zero. A gradient that is missing in all processes stays None.
     """
     for dtype in dict.fromkeys(parameter.dtype for parameter in parameters):
         alike = [parameter for parameter in parameters if parameter.dtype == dtype]
         gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in alike]
-        there = torch.tensor([each.grad is not None for each in alike], dtype=dtype, device=alike[0].device)
-        message = torch.cat([*(gradient.flatten() for gradient in gradients), there])
+        present = torch.tensor([each.grad is not None for each in alike], dtype=dtype, device=alike[0].device)
+        message = torch.cat([*(gradient.flatten() for gradient in gradients), present])
         all_reduce(message, 'mean')
         *means, used = message.split([*(each.numel() for each in alike), len(alike)])
         for parameter, gradient, mean, is_used in zip(alike, gradients, means, used.tolist(), strict=True):
@@ -34,19 +34,20 @@ def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
 class RestorerDataParallel(nn.Module):
     """A restorer whose gradients are averaged over the processes before each step of each optimiser.
 
-    So N processes take the same step as one with N times the batch, for losses that are means over the batch. In
-    difference to torch's ``DistributedDataParallel``, forward is not involved: slots may be called several times a
-    step, by any of their methods, with some of them frozen or unused, as
-    :class:`~rainrestore.models.restorers.AdversarialRestorer` does in its alternating steps, and nothing has to be
-    said about unused parameters or static graphs. The gradients travel after the backward pass instead of during it.
+    N processes take the same step as one process with N times the batch, for losses that are means over the batch.
+    Unlike torch's ``DistributedDataParallel``, this wrapper does not depend on ``forward``. A step may call slots
+    several times and with any method, and slots may be frozen or unused, as in the alternating steps of
+    :class:`~rainrestore.models.restorers.AdversarialRestorer`. No option for unused parameters or static graphs is
+    needed. The gradients are averaged after the backward pass, not during it.
 
-    - Where gradients are accumulated, they are averaged once, when the optimiser steps.
-    - The returned log is the mean over the processes as well.
-    - Each process normalises by its share of the batch (``sync_bn='torch'`` in the config for all of it, on GPUs). When
-      training is left for evaluation, all take the running statistics of the first process, which are those saved.
+    - Accumulated gradients are averaged once, when the optimiser steps.
+    - The returned log is the mean over the processes.
+    - Batch norm uses the samples of its process; with ``sync_bn='torch'`` in the config it uses the whole batch (GPUs
+      only). On the change from training to evaluation, all processes get the running statistics of the first process,
+      which are also saved.
 
     Args:
-        module: the restorer, or any other mmengine ``BaseModel``.
+        module: The restorer, or any other mmengine ``BaseModel``.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -55,11 +56,11 @@ class RestorerDataParallel(nn.Module):
         self._averaging: set[int] = set()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """As the restorer's."""
+        """Call the restorer."""
         return self.module(*args, **kwargs)
 
     def train_step(self, data: Any, optim_wrapper: OptimWrapper | OptimWrapperDict) -> dict[str, Any]:
-        """The restorer's step on this process's share of the batch; returns the log of the whole."""
+        """Step the restorer on the samples of this process; returns the log averaged over the processes."""
         wrappers = optim_wrapper.values() if isinstance(optim_wrapper, OptimWrapperDict) else [optim_wrapper]
         for wrapper in wrappers:
             if id(wrapper) not in self._averaging:
@@ -74,15 +75,15 @@ class RestorerDataParallel(nn.Module):
         return log
 
     def val_step(self, data: Any) -> Any:
-        """The restorer's."""
+        """Call ``val_step`` of the restorer."""
         return self.module.val_step(data)
 
     def test_step(self, data: Any) -> Any:
-        """The restorer's."""
+        """Call ``test_step`` of the restorer."""
         return self.module.test_step(data)
 
     def train(self, mode: bool = True) -> 'RestorerDataParallel':
-        """All processes together."""
+        """Set the mode; before an evaluation, broadcast the buffers of the first process."""
         if self.training and not mode:
             for buffer in self.module.buffers():
                 broadcast(buffer)
@@ -90,10 +91,10 @@ class RestorerDataParallel(nn.Module):
 
 
 def _average_before_step(wrapper: OptimWrapper) -> None:
-    """Average the gradients of ``wrapper``'s parameters before it clips and steps, for any class of wrapper."""
+    """Average the gradients of the parameters before ``wrapper`` clips and steps."""
     step = wrapper.step
 
-    # with the attributes of a scheduler, which counts the steps
+    # functools.wraps keeps the attributes that a scheduler sets to count the steps.
     @functools.wraps(step)
     def step_together(**kwargs: Any) -> None:
         average_gradients([parameter for group in wrapper.optimizer.param_groups for parameter in group['params']])

@@ -1,4 +1,4 @@
-"""The guard that keeps infinite and NaN values out of weights and checkpoints."""
+"""A hook that keeps infinite and NaN values out of weights and checkpoints."""
 
 import copy
 import math
@@ -18,7 +18,7 @@ _NAMES_SHOWN = 64
 
 
 def batch_files(data_batch: Any) -> list[str]:
-    """The files of a batch's samples, or their names; empty if its samples know neither."""
+    """The files (or else the names) of the samples of a batch; empty if the samples have neither."""
     samples = data_batch.get('data_samples') if isinstance(data_batch, Mapping) else None
     known = [getattr(sample, 'metainfo', {}) for sample in samples or ()]
     found = (info.get('gt_path') or info.get('img_path') or info.get('name') for info in known)
@@ -26,28 +26,28 @@ def batch_files(data_batch: Any) -> list[str]:
 
 
 def non_finite(values: Mapping[str, Any]) -> dict[str, float]:
-    """Of a training step's scalars, the losses (``loss`` in their name) that are infinite or NaN."""
+    """The infinite or NaN losses among the logged scalars of a training step (names with ``loss``)."""
     losses = {key: torch.as_tensor(value).item() for key, value in values.items() if 'loss' in key}
     return {key: value for key, value in losses.items() if not math.isfinite(value)}
 
 
 @HOOKS.register_module()
 class FiniteLossHook(Hook):
-    """Stop a training whose losses are infinite or NaN, before anything of it is saved.
+    """Stop a training if a loss is infinite or NaN, before a checkpoint is saved.
 
-    The error names the iteration, the losses and the batch's files. Where several processes train, what one of them
-    meets stops, or makes skip, all. Weights are looked at before each save too: a
-    gradient may be infinite where the loss is finite.
+    The error names the iteration, the losses and the files of the batch. If it happens in one of several processes, all
+    processes stop or skip the batch. Weights and moments are checked before each save, too, because a gradient may be
+    infinite although the loss is finite.
 
     Args:
-        skip: Number of batches that may be skipped before the training stops: model and optimisers are restored to the
-            state before the batch; the iteration counts. Anything over 0 costs a copy of both at each iteration.
+        skip: Greatest number of batches to skip before the training stops. Model and optimisers are restored to their
+            state before the batch; the iteration counts. With a value above 0, each iteration copies this state.
 
     Raises:
         NonFiniteError: A loss or a weight is infinite or NaN.
     """
 
-    # Before mmengine's hooks see the batch: none may average, log or save it.
+    # Runs before mmengine's hooks, so that they do not average, log or save the bad losses.
     priority = 'VERY_HIGH'
 
     def __init__(self, skip: int = 0) -> None:
@@ -58,12 +58,12 @@ class FiniteLossHook(Hook):
         self._files: list[str] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Begin to count, if this run is not a resumed one."""
+        """Reset the count of skipped batches, except in a resumed run."""
         if runner.iter == 0:
             runner.message_hub.update_info(SKIPPED, 0)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Copy the state that a skipped batch must not change."""
+        """Copy the state, to restore it if the batch is skipped."""
         self._files = batch_files(data_batch)
         if self.skip:
             self._before = copy.deepcopy((runner.model.state_dict(), runner.optim_wrapper.state_dict()))
@@ -71,8 +71,8 @@ class FiniteLossHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
-        """Look at the losses."""
-        bad = self._met_by_any(non_finite(outputs or {}))
+        """Check the losses."""
+        bad = self._gathered(non_finite(outputs or {}))
         if not bad:
             return
         losses = ', '.join(f'{key} = {value}' for key, value in bad.items())
@@ -90,30 +90,30 @@ class FiniteLossHook(Hook):
             return
         limit = f' after {skipped} skipped batches' if skipped else ''
         raise NonFiniteError(
-            f'iteration {runner.iter + 1}: {losses}{limit}; {self._batch()}. Nothing of this iteration was '
-            'saved: lower the learning rate or mend the files, and go on with --resume'
+            f'iteration {runner.iter + 1}: {losses}{limit}; {self._batch()}. This iteration was not saved: lower the '
+            'learning rate or repair the files, and continue with --resume'
         )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Look at the weights and moments."""
+        """Check weights and moments."""
         bad = non_finite_tensor(checkpoint)
         if bad is not None:
             raise NonFiniteError(
-                f'{bad} is infinite or NaN and is not saved; {self._batch()}. The checkpoint before is untouched: '
-                'lower the learning rate, and go on with --resume'
+                f'{bad} is infinite or NaN and is not saved; {self._batch()}. The previous checkpoint is kept: lower '
+                'the learning rate, and continue with --resume'
             )
 
-    def _met_by_any(self, bad: dict[str, float]) -> dict[str, float]:
-        """The bad losses of all processes, whose files then make the batch."""
-        met = torch.tensor(len(bad))
-        all_reduce(met, 'max')
-        if not met:
+    def _gathered(self, bad: dict[str, float]) -> dict[str, float]:
+        """The bad losses of all processes. If there are any, the files of the batch are gathered, too."""
+        count = torch.tensor(len(bad))
+        all_reduce(count, 'max')
+        if not count:
             return {}
-        shares = all_gather_object((bad, self._files))
-        self._files = [file for _, files in shares for file in files]
-        return {key: value for losses, _ in shares for key, value in losses.items()}
+        gathered = all_gather_object((bad, self._files))
+        self._files = [file for _, files in gathered for file in files]
+        return {key: value for losses, _ in gathered for key, value in losses.items()}
 
     def _batch(self) -> str:
         more = len(self._files) - _NAMES_SHOWN
         listed = ', '.join(self._files[:_NAMES_SHOWN]) + (f' and {more} more' if more > 0 else '')
-        return f'last batch: {listed or "(its samples have no names)"}'
+        return f'last batch: {listed or "(samples without names)"}'

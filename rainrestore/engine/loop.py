@@ -18,26 +18,26 @@ from rainrestore.registry import LOOPS
 
 @LOOPS.register_module()
 class ResumableTrainLoop(BaseLoop):
-    """A training by iterations that gives the same weights with and without interruptions.
+    """An iteration-based training loop that gives the same weights with and without interruptions.
 
-    As mmengine's ``IterBasedTrainLoop``, but
+    Differences from mmengine's ``IterBasedTrainLoop``:
 
-    - the generators of Python, numpy and torch are set at each iteration from (seed, iteration, rank), and those of a
-      sample from (seed, position): with the seed, the iteration and the position, all random states are in a
-      checkpoint, and neither validations nor the number of workers change them;
-    - with :class:`~rainrestore.datasets.ResumableSampler` a resumed run starts at its position and reads nothing before
-      it. Another sampler's batches are read again, and random transforms draw anew;
-    - a validation that was due at the checkpoint's iteration but not finished runs first;
-    - a checkpoint is compared with the run before it is loaded (:class:`~rainrestore.engine.CompareCheckpointHook`);
-    - hooks may have a method ``leave_train``, which is called however the training ends.
+    - Each iteration seeds the random generators of Python, numpy and torch with (seed, iteration, rank), each sample
+      with (seed, position). So seed, iteration and position in a checkpoint determine all random states. Validations
+      and the number of workers have no effect on them.
+    - With :class:`~rainrestore.datasets.ResumableSampler` a resumed run starts at its position without reading earlier
+      samples. With another sampler the earlier batches are read again, and random transforms draw other values.
+    - A validation that was due at the iteration of the checkpoint but not finished runs first.
+    - A checkpoint is compared with the run before it is loaded (:class:`~rainrestore.engine.CompareCheckpointHook`).
+    - Hooks may have a method ``leave_train``, which is called at the end of the training, also after an error.
 
     Args:
-        runner: Whose training it is.
-        dataloader: Config of the loader, or the loader.
-        max_iters: Where the training ends.
-        val_interval: Iterations between two validations; one more comes at the end.
-        val_begin: No validation before this iteration.
-        min_loaded: Of a file that ``load_from`` names, the share of its tensors that has to fit the model, 0 to 1.
+        runner: The runner of the training.
+        dataloader: The data loader or its config.
+        max_iters: Last iteration.
+        val_interval: Iterations between validations; the last iteration is also followed by a validation.
+        val_begin: First iteration with a validation.
+        min_loaded: Least fraction of the tensors of the ``load_from`` file that must fit the model, 0 to 1.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ResumableTrainLoop(BaseLoop):
         self.stop_training = False
         self._max_iters = max_iters
         runner.register_hook(CompareCheckpointHook(min_loaded))
-        # mmengine's Runner sets both when it resumes.
+        # mmengine's Runner sets both when it resumes a run.
         self._iter = 0
         self._epoch = 0
         runner.visualizer.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
@@ -73,21 +73,21 @@ class ResumableTrainLoop(BaseLoop):
 
     @property
     def max_iters(self) -> int:
-        """Where the training ends."""
+        """The last iteration."""
         return self._max_iters
 
     @property
     def epoch(self) -> int:
-        """Epochs done."""
+        """Number of finished epochs."""
         return self._epoch
 
     @property
     def iter(self) -> int:
-        """Iterations done."""
+        """Number of finished iterations."""
         return self._iter
 
     def run(self) -> nn.Module:
-        """Train from the present iteration to the last and return the model."""
+        """Train from the current to the last iteration and return the model."""
         runner, batches = self.runner, self._batches()
         try:
             runner.call_hook('before_train')
@@ -107,9 +107,9 @@ class ResumableTrainLoop(BaseLoop):
         return runner.model
 
     def run_iter(self, data_batch: Any) -> None:
-        """One iteration with its hooks."""
+        """Run one iteration with its hooks."""
         runner = self.runner
-        # After the batch was fetched: making a DataLoader's iterator draws from torch's generator.
+        # After the batch is fetched, because creating the iterator of a DataLoader draws from torch's generator.
         seed_generators(derive_seed('iteration', runner.seed, self._iter, get_rank()))
         runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=data_batch)
         outputs = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)
@@ -118,11 +118,11 @@ class ResumableTrainLoop(BaseLoop):
         self._iter += 1
 
     def _batches(self) -> Generator[Any, None, None]:
-        """Batches without end, from where the checkpoint was."""
+        """Endless batches, from the position of the checkpoint."""
         sampler, hub = self.dataloader.sampler, self.runner.message_hub
         if isinstance(sampler, ResumableSampler):
-            # A checkpoint of another loop has no position: it follows from the iterations. At the start there is none
-            # either: the hub of a run before in this process may be the same.
+            # A checkpoint of another loop has no position; it is computed from the iteration. At iteration 0 the entry
+            # is ignored, because an earlier run in this process may have left it.
             drawn = self._iter * self.dataloader.batch_size * get_world_size()
             stream = (hub.get_info(STREAM) if self._iter else None) or {'seed': sampler.seed, 'drawn': drawn}
             sampler.seed, sampler.start = stream['seed'], stream['drawn']
@@ -131,8 +131,8 @@ class ResumableTrainLoop(BaseLoop):
         skip = self._iter
         if skip:
             self.runner.logger.warning(
-                '%s cannot start at a position: %d batches are read again, and random transforms draw anew; '
-                'name ResumableSampler in train_dataloader.sampler for an exact resume', type(sampler).__name__, skip,
+                '%s cannot start at a position: %d batches are read again, and random transforms draw other values; '
+                'set train_dataloader.sampler to ResumableSampler for an exact resume', type(sampler).__name__, skip,
             )  # fmt: skip
         for number in count():
             if hasattr(sampler, 'set_epoch'):
@@ -159,6 +159,6 @@ class ResumableTrainLoop(BaseLoop):
         )
 
     def _validate(self) -> None:
-        # Marked first, because the hooks save at its end.
+        # Set before the run, because the hooks save a checkpoint at its end.
         self.runner.message_hub.update_info(VALIDATED, self._iter)
         self.runner.val_loop.run()

@@ -10,22 +10,22 @@ from rainrestore.registry import HOOKS
 
 @HOOKS.register_module()
 class PrepareMetricsHook(Hook):
-    """Call ``prepare_metrics`` of the evaluator before each validation or test, as mmagic's own loops do.
+    """Call ``prepare_metrics`` of the evaluator before each validation or test, as mmagic's loops do.
 
-    Metrics that need the network or all true images beforehand, such as mmagic's FID, need it.
+    It is required for metrics that need the network or all true images in advance, such as mmagic's FID.
     """
 
     def before_val(self, runner: Runner) -> None:
-        """Prepare the validation's metrics."""
+        """Prepare the metrics of the validation."""
         self._prepare(runner, runner.val_loop)
 
     def before_test(self, runner: Runner) -> None:
-        """Prepare the test's metrics."""
+        """Prepare the metrics of the test."""
         self._prepare(runner, runner.test_loop)
 
     @staticmethod
     def _prepare(runner: Runner, loop: Any) -> None:
         prepare = getattr(loop.evaluator, 'prepare_metrics', None)
         if prepare is not None:
-            # Without the wrapper for several processes.
+            # The model without the wrapper of a distributed run.
             prepare(getattr(runner.model, 'module', runner.model), loop.dataloader)

@@ -13,13 +13,14 @@ from rainrestore.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPT
 
 @OPTIM_WRAPPERS.register_module()
 class AutocastOptimWrapper(OptimWrapper):
-    """Forward under ``torch.autocast`` in bfloat16, on a CPU as on a GPU.
+    """Forward with ``torch.autocast`` in bfloat16, on CPUs and GPUs.
 
-    bfloat16 has single precision's range, so no loss is scaled. mmengine's ``AmpOptimWrapper`` refuses a CPU.
+    bfloat16 has the exponent range of float32, so losses are not scaled. mmengine's ``AmpOptimWrapper`` does not
+    support CPUs.
 
     Args:
         enabled: False trains in single precision.
-        **kwargs: As mmengine's ``OptimWrapper``.
+        **kwargs: Arguments of mmengine's ``OptimWrapper``.
     """
 
     def __init__(self, enabled: bool = True, **kwargs: object) -> None:
@@ -38,20 +39,26 @@ class SlotOptimWrapperConstructor:
     """One optimiser wrapper per group of a restorer's slots.
 
     Config: ``optim_wrapper=dict(constructor='SlotOptimWrapperConstructor', NAME=dict(slots=[...], type=...,
-    optimizer=...))``.
-    A group covers the parameters that require a gradient in the slots it names; slots that are empty in this restorer
-    are passed over, and a group without any parameters is left out: an ablation needs no other optimiser config.
-    ``slots=dict(SLOT=FACTOR, ...)`` trains each slot at that share of the group's learning rate, such as pre-trained
-    modules at a lower rate; a schedule then ends at an ``eta_min_ratio``, which keeps the factors.
+    optimizer=...))``. The parameters of a group are all parameters of its slots that require a gradient. Empty slots
+    and groups without parameters are ignored, so that an ablation needs no other optimiser config.
+
+    ``slots=dict(SLOT=FACTOR, ...)`` multiplies the learning rate of the group by a factor for each slot, for example a
+    lower learning rate for pre-trained modules. A schedule must then end at an ``eta_min_ratio``, which keeps the
+    factors.
+
+    Args:
+        optim_wrapper_cfg: Name of the group -> its config.
+        paramwise_cfg: Must be None.
 
     Raises:
-        ValueError: A parameter that requires a gradient belongs to no group, or to two; factors of no learning rate.
+        ValueError: A parameter that requires a gradient belongs to no group or to two groups, factors without a
+            learning rate, or ``paramwise_cfg``.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         if paramwise_cfg is not None:
             raise ValueError(
-                'paramwise_cfg is not for groups of slots: give the optimiser of each group its own options'
+                'paramwise_cfg is not supported with groups of slots: set the options in the optimizer of each group'
             )
         self.groups: Mapping[str, dict] = optim_wrapper_cfg
 
@@ -91,6 +98,6 @@ class SlotOptimWrapperConstructor:
         left = [key for key, value in model.named_parameters() if value.requires_grad and key not in covered]
         if left:
             raise ValueError(
-                f'{len(left)} parameters, {left[0]} first, are in no group of optim_wrapper: add their slot'
+                f'{len(left)} parameters (first: {left[0]}) are in no group of optim_wrapper: add their slot'
             )
         return OptimWrapperDict(**wrappers)

@@ -1,4 +1,4 @@
-"""Distributed runs: joining the processes, and sharing values and errors."""
+"""Distributed runs: process group, shared values and errors."""
 
 import os
 import subprocess
@@ -25,18 +25,18 @@ _PORT = '29500'
 
 @contextmanager
 def joined(launcher: str, config: Mapping[str, Any]) -> Iterator[None]:
-    """Join the processes that ``launcher`` has started, and leave together with them.
+    """Join the process group of ``launcher`` inside the block; all processes leave the block together.
 
-    The backend is NCCL (or ``env_cfg.dist_cfg.backend``) where there are GPUs, each with the GPU of its
-    local rank, and through gloo where there are none. ``'none'`` is a process of its own.
+    With GPUs, the backend is NCCL (or ``env_cfg.dist_cfg.backend``), and each process uses the GPU of its local rank.
+    Without GPUs it is gloo. With ``'none'`` there is only one process.
 
     Args:
         launcher: ``'none'``, ``'pytorch'`` (torchrun), ``'slurm'`` (srun) or ``'mpi'`` (mpirun).
-        config: ``env_cfg.dist_cfg`` is passed on as by mmengine's Runner (``timeout`` in seconds).
+        config: The config; ``env_cfg.dist_cfg`` has the options of the process group (``timeout`` in seconds).
 
     Raises:
-        ConfigError: The process was not started by that launcher, has no GPU although there are some, or the config
-            asks for SyncBN on the CPU.
+        ConfigError: The launcher did not start this process, there are fewer GPUs than processes, or ``sync_bn`` is set
+            on the CPU.
     """
     if launcher == 'none' or is_distributed():
         yield
@@ -49,7 +49,7 @@ def joined(launcher: str, config: Mapping[str, Any]) -> Iterator[None]:
         init_dist(launcher, **options)
     try:
         yield
-        # Who leaves early is taken by torchrun for the end of all.
+        # torchrun stops all processes if one of them leaves early.
         barrier()
     finally:
         distributed.destroy_process_group()
@@ -59,21 +59,21 @@ def _check(launcher: str, config: Mapping[str, Any]) -> None:
     missing = [name for name in LAUNCHERS[launcher] if name not in os.environ]
     if missing:
         raise ConfigError(
-            f'--launcher {launcher}: {missing[0]} is not set, so this process was not started by that launcher; use '
-            'tools/dist_train.sh or tools/slurm_train.sh, or leave --launcher out to train in one process'
+            f'--launcher {launcher}: {missing[0]} is not set, so the launcher did not start this process; use '
+            'tools/dist_train.sh or tools/slurm_train.sh, or omit --launcher to train in one process'
         )
     local = int(os.environ[LAUNCHERS[launcher][2]])
     if torch.cuda.is_available() and local >= torch.cuda.device_count():
         raise ConfigError(
-            f'process {local} of this machine has no GPU: torch sees {torch.cuda.device_count()}. Start as many '
-            'processes as there are GPUs; for the CPU set CUDA_VISIBLE_DEVICES= (empty)'
+            f'process {local} of this machine has no GPU: torch finds {torch.cuda.device_count()}. Start one process '
+            'per GPU; to use the CPU, set CUDA_VISIBLE_DEVICES= (empty)'
         )
     if config.get('sync_bn') and get_device() == 'cpu':
-        raise ConfigError('sync_bn: torch synchronises batch normalisation on GPUs only; leave it out on the CPU')
+        raise ConfigError('sync_bn: torch synchronises batch norm on GPUs only; remove it on the CPU')
 
 
 def _join_on_cpu(launcher: str, timeout: float | None) -> None:
-    """As mmengine's ``init_dist``, which chooses a GPU first."""
+    """mmengine's ``init_dist`` for the CPU; the original selects a GPU first."""
     for name, source in zip(LAUNCHERS['pytorch'], LAUNCHERS[launcher], strict=True):
         os.environ[name] = os.environ[source]
     if launcher == 'slurm' and 'MASTER_ADDR' not in os.environ:
@@ -81,25 +81,26 @@ def _join_on_cpu(launcher: str, timeout: float | None) -> None:
         listed = subprocess.run(nodes, check=True, capture_output=True, text=True).stdout
         os.environ['MASTER_ADDR'] = listed.split()[0]
     if 'MASTER_ADDR' not in os.environ:
-        raise ConfigError(f"--launcher {launcher}: set MASTER_ADDR to the address of the first process's machine")
+        raise ConfigError(f'--launcher {launcher}: set MASTER_ADDR to the address of the machine of the first process')
     os.environ.setdefault('MASTER_PORT', _PORT)
     distributed.init_process_group('gloo', timeout=None if timeout is None else timedelta(seconds=timeout))
 
 
 @contextmanager
 def failing_together() -> Iterator[None]:
-    """Let all processes wait for the first one, and raise its error of this package in all.
+    """Let all processes wait for the first process, and raise its error of this package in all processes.
 
-    For work of the first process alone, such as writing a file; without it the others would wait for ever.
+    For work that only the first process does, such as writing a file. Otherwise the others would wait for ever after an
+    error.
     """
-    met: RainRestoreError | None = None
+    own: RainRestoreError | None = None
     try:
         yield
     except RainRestoreError as error:
-        met = error
-    told = from_first(met)
-    if told is not None:
-        raise met or told
+        own = error
+    first = from_first(own)
+    if first is not None:
+        raise own or first
 
 
 def from_first(value: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Compare a checkpoint with the run before it is resumed from or loaded.
+"""Compare a checkpoint with the run before the run resumes from it or loads its weights.
 
-A file may belong to another network or library, or come from another person. mmengine would load the weights of one
-network and the moments of another without an error.
+A file may belong to another network or library, or come from an untrusted source. mmengine would load the weights of
+one network and the moments of another network without an error.
 """
 
 import copy
@@ -27,36 +27,36 @@ from rainrestore.config_files import check_same_config
 from rainrestore.errors import CheckpointError
 from rainrestore.registry import HOOKS
 
-#: Keys of the loop and the guard in the message hub, and so in every checkpoint.
+#: Keys of the loop and of FiniteLossHook in the message hub, which is part of every checkpoint.
 STREAM, VALIDATED, SKIPPED = 'data_stream', 'validated_iter', 'skipped_batches'
 _HUB_PARTS = ('log_scalars', 'runtime_info', 'resumed_keys')
 _BEST = re.compile(r'best_[^/\\]+\.pth')
-#: Options of an optimiser on which its moments depend.
+#: Options of an optimiser that determine which moments it has.
 _KEEP_MOMENTS = ('amsgrad', 'centered')
 
 
 @HOOKS.register_module()
 class CompareCheckpointHook(Hook):
-    """Compare a checkpoint with the run before anything of it is loaded.
+    """Compare a checkpoint with the run before it is loaded.
 
-    ``--resume``: the file must have the complete state of a run of the same network and optimisers, without infinite or
-    NaN values. Where the settings of the config (learning rate, weight decay, schedule) differ from the stored ones,
-    those of the config are used, and the log lists them. Names of files in the checkpoint are accepted only for
-    checkpoints in the folder of this run, and only if the checkpoint is in this folder.
+    ``--resume``: the file must contain the complete state of a run of the same network and optimisers, without infinite
+    or NaN values. If settings (learning rate, weight decay, schedule) differ between config and checkpoint, the run
+    uses the settings of the config, and the log lists them. File names in the checkpoint are accepted only for
+    checkpoints in the folder of this run, and only if the checkpoint itself is in this folder.
 
-    ``load_from``: the weights of other libraries are unwrapped, the log has the number of loaded tensors, and the run
-    stops if none or few fit.
+    ``load_from``: weights of other libraries are unwrapped. The log has the number of loaded tensors. The run stops if
+    too few tensors fit.
 
-    :class:`~rainrestore.engine.ResumableTrainLoop` registers it.
+    :class:`~rainrestore.engine.ResumableTrainLoop` registers this hook.
 
     Args:
-        least: Share of the tensors of a ``load_from`` file that must fit the model, 0 to 1.
+        least: Least fraction of the tensors of a ``load_from`` file that must fit the model, 0 to 1.
 
     Raises:
         CheckpointError: The file does not fit; nothing was loaded.
     """
 
-    # Before EMAHook, which loads its part of the checkpoint in the same place.
+    # Runs before EMAHook, whose after_load_checkpoint loads a part of the checkpoint.
     priority = 'HIGHEST'
 
     def __init__(self, least: float = LEAST_SHARE) -> None:
@@ -64,7 +64,7 @@ class CompareCheckpointHook(Hook):
         self._replay = False
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: Any) -> None:
-        """Compare, before mmengine loads."""
+        """Compare the checkpoint, before mmengine loads it."""
         source = str(runner._load_from or 'the checkpoint')
         if runner._resume:
             self._replay = resume_checked(checkpoint, runner, source)
@@ -72,14 +72,14 @@ class CompareCheckpointHook(Hook):
             start_from(checkpoint, runner, source, self.least)
 
     def before_train(self, runner: Runner) -> None:
-        """Bring a schedule that the config has changed to the present iteration."""
+        """Step the schedules to the current iteration, if the config has changed them."""
         if self._replay:
             self._replay = False
             replay(runner)
 
 
 def resume_checked(checkpoint: Any, runner: Runner, source: str) -> bool:
-    """Check that this run can continue from a checkpoint, and remove its file names and settings.
+    """Check that this run can resume from a checkpoint, and replace its file names and settings.
 
     Args:
         checkpoint: The content of the file; changed in place.
@@ -90,31 +90,31 @@ def resume_checked(checkpoint: Any, runner: Runner, source: str) -> bool:
         Whether the schedules must be replayed (:func:`replay`).
 
     Raises:
-        CheckpointError: It is not the complete state of a run, belongs to another network or optimiser, or has infinite
-            or NaN values.
+        CheckpointError: The checkpoint is not the complete state of a run, belongs to another network or optimiser, or
+            has infinite or NaN values.
     """
     check_is_run(checkpoint, source)
-    # A name that the user gives to a run does not contain the config.
+    # The default name of a run contains the name of the config, a user-defined name does not.
     if runner.cfg.filename and not runner.cfg.get('experiment_name'):
         check_same_config(str(checkpoint['meta'].get('experiment_name', '')), runner.experiment_name)
     if 'optimizer' not in checkpoint and _saves_optimizer(runner):
-        raise _no_run(source, 'it holds weights without their optimiser, as the best_*.pth do')
+        raise _no_run(source, 'it contains no state of the optimizer, like every best_*.pth')
     problems = list(differences(checkpoint, runner))
     if problems:
         more = f', and {len(problems) - 1} more' if len(problems) > 1 else ''
         raise CheckpointError(
-            f'{source} cannot be resumed from, as it belongs to another config: {problems[0]}{more}. Give the config '
-            f'that it was trained with; to start a new training from its weights, --cfg-options load_from={source}'
+            f'cannot resume from {source}, it belongs to another config: {problems[0]}{more}. Use the config of its '
+            f'training; to start a new training from its weights, use --cfg-options load_from={source}'
         )
     bad = non_finite_tensor(checkpoint)
     if bad is not None:
-        raise CheckpointError(f'{source} cannot be resumed from: {bad} is infinite or NaN. Resume from one before it')
+        raise CheckpointError(f'cannot resume from {source}: {bad} is infinite or NaN. Use an earlier checkpoint')
     confine_files(checkpoint['message_hub'], runner, source)
     changes = apply_optimizer_settings(checkpoint, runner)
     scheduled = apply_schedules(checkpoint, runner)
     if changes or scheduled:
         runner.logger.warning(
-            'resume: the config differs from the checkpoint, and the config holds: %s', '; '.join(changes + scheduled)
+            'resume: settings of the config replace those of the checkpoint: %s', '; '.join(changes + scheduled)
         )
     return bool(scheduled)
 
@@ -123,20 +123,20 @@ def check_is_run(checkpoint: Any, source: object) -> None:
     """Check that a file is a checkpoint of a training.
 
     Raises:
-        CheckpointError: It is not; the message names the missing part.
+        CheckpointError: A part is missing or invalid. The message names it.
     """
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get('state_dict'), dict):
-        raise _no_run(source, f'it holds {described(checkpoint)}, and no state_dict')
+        raise _no_run(source, f'it contains {described(checkpoint)} without state_dict')
     if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in checkpoint['state_dict'].items()):
-        raise _no_run(source, 'its state_dict holds something else than weights by name')
+        raise _no_run(source, 'its state_dict contains entries that are not tensors')
     meta, hub = checkpoint.get('meta'), checkpoint.get('message_hub')
     if not isinstance(meta, dict):
-        raise _no_run(source, 'it holds weights without meta, where the iteration stands')
+        raise _no_run(source, 'it contains weights without meta (iteration and epoch)')
     for key in ('iter', 'epoch'):
         if not _is_count(meta.get(key)):
-            raise _no_run(source, f'its meta.{key} is {meta.get(key)!r}, no count')
+            raise _no_run(source, f'its meta.{key} is {meta.get(key)!r}, not a count')
     if meta.get('seed') is not None and not _is_count(meta['seed']):
-        raise _no_run(source, f'its meta.seed is {meta["seed"]!r}, no count')
+        raise _no_run(source, f'its meta.seed is {meta["seed"]!r}, not a count')
     if not isinstance(hub, dict):
         raise _no_run(source, 'it has no message_hub')
     for part in _HUB_PARTS:
@@ -154,10 +154,10 @@ def _check_hub(hub: dict[str, Any], source: object) -> None:
         raise _no_run(source, f'its position in the data is {stream!r}')
     for key in (VALIDATED, SKIPPED):
         if info.get(key) is not None and not _is_count(info[key]):
-            raise _no_run(source, f'its {key} is {info[key]!r}, no count')
+            raise _no_run(source, f'its {key} is {info[key]!r}, not a count')
     for key, value in info.items():
         if str(key).startswith('best_score') and not isinstance(value, (Real, np.number)):
-            raise _no_run(source, f'its {key} is {value!r}, no number')
+            raise _no_run(source, f'its {key} is {value!r}, not a number')
     for key, value in hub['log_scalars'].items():
         if not isinstance(value, HistoryBuffer) or not _is_history(value):
             raise _no_run(source, f'its log of {key!r} is damaged')
@@ -174,8 +174,8 @@ def _is_count(value: Any) -> bool:
 
 def _no_run(source: object, why: str) -> CheckpointError:
     return CheckpointError(
-        f'{source} cannot be resumed from: {why}. A training goes on from the iter_*.pth of its work dir; to start one '
-        f'from the weights of a file, --cfg-options load_from={source}'
+        f'cannot resume from {source}: {why}. Resume from an iter_*.pth of the work dir; to start a new training from '
+        f'the weights of a file, use --cfg-options load_from={source}'
     )
 
 
@@ -184,7 +184,7 @@ def _saves_optimizer(runner: Runner) -> bool:
 
 
 def differences(checkpoint: Mapping[str, Any], runner: Runner) -> Iterator[str]:
-    """The differences between a checkpoint and the networks, moving averages and optimisers of a run, in words."""
+    """Describe the differences between a checkpoint and the networks, moving averages and optimisers of a run."""
     model = bare(runner.model)
     stored = {name.removeprefix('module.'): value for name, value in checkpoint['state_dict'].items()}
     yield from _tensor_differences(stored, model.state_dict(), 'weight ')
@@ -192,7 +192,7 @@ def differences(checkpoint: Mapping[str, Any], runner: Runner) -> Iterator[str]:
     if 'ema_state_dict' in checkpoint:
         average = checkpoint['ema_state_dict']
         if not averages:
-            yield 'it holds a moving average (ema_state_dict), and the config has no EMAHook'
+            yield 'it contains a moving average (ema_state_dict), but the config has no EMAHook'
         elif not isinstance(average, dict):
             yield f'its ema_state_dict is {described(average)}'
         else:
@@ -210,7 +210,7 @@ def _tensor_differences(stored: Mapping[str, Any], own: Mapping[str, Any], what:
             yield f'{what}{name} is {described(stored[name])}'
         elif isinstance(value, Tensor) and stored[name].shape != value.shape:
             yield f'{what}{name} is {_shape(stored[name])} instead of {_shape(value)}'
-    yield from (f'{what}{name} has no place' for name in stored if name not in own)
+    yield from (f'{what}{name} is not in the model' for name in stored if name not in own)
 
 
 def _shape(tensor: Tensor) -> str:
@@ -239,7 +239,7 @@ def _one_optimizer(stored: Any, optimizer: torch.optim.Optimizer, names: Mapping
     groups = stored.get('param_groups') if isinstance(stored, dict) else None
     state = stored.get('state') if isinstance(stored, dict) else None
     if not isinstance(state, dict) or not isinstance(groups, list) or not all(isinstance(one, dict) for one in groups):
-        yield f'its {what} is no state of an optimizer'
+        yield f'its {what} is not the state of an optimizer'
         return
     if len(groups) != len(optimizer.param_groups):
         yield f'{what} has {len(groups)} groups of parameters instead of {len(optimizer.param_groups)}'
@@ -249,13 +249,13 @@ def _one_optimizer(stored: Any, optimizer: torch.optim.Optimizer, names: Mapping
         yield from _group_differences(group, own, f'{what}, group {number}', type(optimizer).__name__)
         numbers = group.get('params')
         if not isinstance(numbers, list) or len(numbers) != len(own['params']):
-            held = len(numbers) if isinstance(numbers, list) else 'no list of'
-            yield f'{what}, group {number}: {held} parameters instead of {len(own["params"])}'
+            found = len(numbers) if isinstance(numbers, list) else 'no list of'
+            yield f'{what}, group {number}: {found} parameters instead of {len(own["params"])}'
             return
         places.update(zip(map(str, numbers), own['params'], strict=True))
     for place, moments in state.items():
         if str(place) not in places or not isinstance(moments, dict):
-            yield f'{what}: the state {place!r} belongs to no parameter'
+            yield f'{what}: there is no parameter for the state {place!r}'
             continue
         parameter = places[str(place)]
         for key, value in moments.items():
@@ -266,7 +266,7 @@ def _one_optimizer(stored: Any, optimizer: torch.optim.Optimizer, names: Mapping
 
 
 def _is_moment_of(value: Any, parameter: Tensor) -> bool:
-    """Whether it is a number, or a tensor of the parameter's shape; factored moments may have sides of 1."""
+    """Whether ``value`` is a number or a tensor of the parameter's shape; factored moments may have sides of 1."""
     if not isinstance(value, Tensor):
         return value is None or isinstance(value, Real)
     if value.numel() == 1:
@@ -285,11 +285,11 @@ def _group_differences(stored: Mapping[str, Any], own: Mapping[str, Any], what: 
             yield f'{what}: {key} is {stored[key]!r} instead of {own[key]!r}'
     for key, value in own.items():
         if isinstance(value, Real) and key in stored and not isinstance(stored[key], (Real, Tensor)):
-            yield f'{what}: {key} is {stored[key]!r}, no number'
+            yield f'{what}: {key} is {stored[key]!r}, not a number'
 
 
 def non_finite_tensor(checkpoint: Mapping[str, Any]) -> str | None:
-    """The first infinite or NaN tensor among weights, moving averages and moments, in words; None if there is none."""
+    """Description of the first infinite or NaN tensor among weights, moving averages and moments, or None."""
     for part, what in (('state_dict', 'weight'), ('ema_state_dict', 'moving average'), ('optimizer', 'optimizer')):
         for name, value in _tensors(checkpoint.get(part, {}), ''):
             if value.is_floating_point() and not bool(torch.isfinite(value).all()):
@@ -297,24 +297,24 @@ def non_finite_tensor(checkpoint: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _tensors(held: Any, name: str) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(held, Tensor):
-        yield name, held
-    elif isinstance(held, Mapping):
-        for key, value in held.items():
+def _tensors(content: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(content, Tensor):
+        yield name, content
+    elif isinstance(content, Mapping):
+        for key, value in content.items():
             yield from _tensors(value, f'{name}.{key}' if name else str(key))
 
 
 def confine_files(hub: dict[str, Any], runner: Runner, source: str) -> None:
-    """Remove file names from a checkpoint, except those of checkpoints in this run's folder.
+    """Remove file names from a checkpoint, except for checkpoints in the folder of this run.
 
-    The run deletes the named files later: the oldest checkpoint if there are too many, the best one if there is a
-    better one. A checkpoint from another folder names files of that folder.
+    The run later deletes the files with these names: the oldest checkpoint if there are too many, the best checkpoint
+    if there is a better one. A checkpoint from another folder contains names of files in that folder.
 
     Args:
         hub: The state of the message hub; changed in place.
         runner: The run.
-        source: The file of the checkpoint.
+        source: Path of the checkpoint.
     """
     info = hub['runtime_info']
     listed = {key: info.pop(key) for key in list(info) if _names_files(key)}
@@ -343,16 +343,16 @@ def _names_files(key: object) -> bool:
 
 
 def checkpoint_folder(hook: CheckpointHook, runner: Runner) -> Path:
-    """The folder in which a hook saves: the work dir, or the folder of the same name in ``out_dir``."""
+    """The folder of the checkpoints of a hook: the work dir, or the folder of the same name in ``out_dir``."""
     if hook.out_dir is None or hook.out_dir == runner.work_dir:
         return Path(runner.work_dir)
     return Path(hook.out_dir, Path(runner.work_dir).name)
 
 
 def apply_optimizer_settings(checkpoint: dict[str, Any], runner: Runner) -> list[str]:
-    """Replace the stored options of the optimisers by the config's; returns the changes, in words.
+    """Replace the stored options of the optimisers by the options of the config; returns descriptions of the changes.
 
-    Options that a schedule changes, such as ``lr``, are handled by :func:`apply_schedules`.
+    :func:`apply_schedules` handles options that a schedule changes, such as ``lr``.
     """
     changes = []
     for what, stored, own in _groups(checkpoint, runner):
@@ -367,7 +367,7 @@ def apply_optimizer_settings(checkpoint: dict[str, Any], runner: Runner) -> list
 
 
 def _groups(checkpoint: Mapping[str, Any], runner: Runner) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Each group of options of the optimisers: its name, the stored one, and the run's."""
+    """For each parameter group of the optimisers: its name, the stored group, and the group of the run."""
     if 'optimizer' not in checkpoint:
         return
     wrapper, stored = runner.optim_wrapper, checkpoint['optimizer']
@@ -377,23 +377,26 @@ def _groups(checkpoint: Mapping[str, Any], runner: Runner) -> Iterator[tuple[str
         else [('optimizer', stored, wrapper)]
     )
     for what, state, part in pairs:
-        held = list(state['param_groups'])
+        groups = list(state['param_groups'])
         if isinstance(state.get('base_param_settings'), dict):
-            held.append(state['base_param_settings'])
-        # mmengine counts the settings of no parameters as a group more where there are several.
+            groups.append(state['base_param_settings'])
+        # With several groups, mmengine appends its base settings as a further group without parameters.
         several = len(part.param_groups) > 1
-        for number, (group, own) in enumerate(zip(held, part.param_groups, strict=False)):
+        for number, (group, own) in enumerate(zip(groups, part.param_groups, strict=False)):
             yield f'{what}, group {number}' if several else what, group, own
 
 
 def apply_schedules(checkpoint: dict[str, Any], runner: Runner) -> list[str]:
-    """Replace the stored schedules by the config's, at their start, if they differ; returns the differences.
+    """Replace the stored schedules by the schedules of the config, in their initial state, if they differ.
 
-    :func:`replay` then steps them to the iteration.
+    :func:`replay` then steps them to the current iteration.
+
+    Returns:
+        Descriptions of the differences.
     """
     own, stored = _named(runner.param_schedulers), _named(checkpoint.get('param_schedulers'))
     changes = [f'{name} is new' for name in own if name not in stored]
-    changes += [f'{name} is gone' for name in stored if name not in own]
+    changes += [f'{name} was removed' for name in stored if name not in own]
     for name, scheduler in own.items():
         if name in stored:
             changes += [f'{name}: {change}' for change in _schedule_differences(stored[name], scheduler)]
@@ -413,7 +416,11 @@ def apply_schedules(checkpoint: dict[str, Any], runner: Runner) -> list[str]:
 
 
 def _named(schedules: Any) -> dict[str, Any]:
-    """The schedules of a run, or their stored states, by name; those of an optimiser, or of several by name."""
+    """The schedules of a run, or their stored states, by name.
+
+    Args:
+        schedules: A list of schedules, or a dict of optimiser name -> list.
+    """
     parts = schedules if isinstance(schedules, dict) else {'': schedules}
     return {
         f'param_scheduler {name}{"." * bool(name)}{number}': one
@@ -426,8 +433,8 @@ def _named(schedules: Any) -> dict[str, Any]:
 def _schedule_differences(stored: Any, scheduler: _ParamScheduler) -> list[str]:
     own = scheduler.state_dict()
     if not isinstance(stored, dict) or stored.keys() != own.keys():
-        return [f'it is a {type(scheduler).__name__} now']
-    # The settings of a config are the arguments of the class; the rest changes with the steps.
+        return [f'now a {type(scheduler).__name__}']
+    # The arguments of the class are the settings of the config. Other entries change with the steps.
     settings = {name for kind in type(scheduler).__mro__ for name in inspect.signature(kind).parameters}
     settings = (settings | {'base_values'}) - {'last_step', 'verbose'}
     changes = [
@@ -449,15 +456,15 @@ def _same_kind(stored: Any, own: Any) -> bool:
 
 
 def replay(runner: Runner) -> None:
-    """Step the schedules from their start to the iteration of the run.
+    """Step the schedules from their initial state to the iteration of the run.
 
-    A schedule that depends on validations starts anew.
+    A schedule that depends on validations keeps its initial state.
     """
     steps = [
         one for one in _named(runner.param_schedulers).values() if not isinstance(one, ReduceOnPlateauParamScheduler)
     ]
     with warnings.catch_warnings():
-        # No optimiser steps between these.
+        # torch warns that the optimiser does not step in between.
         warnings.simplefilter('ignore')
         for done, by_epoch in ((runner.iter, False), (runner.epoch, True)):
             for _ in range(done):
@@ -467,7 +474,7 @@ def replay(runner: Runner) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Comparable, whether it comes from a config or from a file."""
+    """Convert tensors and tuples to lists, to compare values of a config and of a file."""
     if isinstance(value, Tensor):
         return value.tolist()
     if isinstance(value, (list, tuple)):
@@ -484,16 +491,16 @@ def _short(value: Any) -> str:
 
 
 def start_from(checkpoint: Any, runner: Runner, source: str, least: float) -> None:
-    """Reduce a checkpoint to weights under the model's names, and log how many of them the file had.
+    """Reduce a checkpoint to weights with the names of the model, and log how many tensors the file had.
 
     Args:
         checkpoint: The content of the file; changed in place.
         runner: The run.
         source: The file, for messages.
-        least: The share of the file's tensors that must fit.
+        least: Least fraction of the tensors of the file that must fit, 0 to 1.
 
     Raises:
-        CheckpointError: None or few fit, or one is infinite or NaN.
+        CheckpointError: Too few tensors fit, or a tensor has infinite or NaN values.
     """
     own = bare(runner.model).state_dict()
     state = placed(unwrapped(checkpoint, source)['state_dict'], own, source)
@@ -501,7 +508,7 @@ def start_from(checkpoint: Any, runner: Runner, source: str, least: float) -> No
         fitting = fitting_weights(state, own, source, least)
     except CheckpointError as error:
         raise CheckpointError(
-            f'load_from: {error}; for the tensors that fit alone, --cfg-options train_cfg.min_loaded=0'
+            f'load_from: {error}; to load only the tensors that fit, use --cfg-options train_cfg.min_loaded=0'
         ) from error
     bad = non_finite_tensor({'state_dict': fitting})
     if bad is not None:
@@ -512,16 +519,16 @@ def start_from(checkpoint: Any, runner: Runner, source: str, least: float) -> No
     rest = ', '.join(f'{slot} ({count})' for slot, count in sorted(slots.items()))
     counts = f'{len(fitting)} of the {len(own)} tensors of the model loaded, of {len(state)} in {source}'
     if rest or len(fitting) < len(state):
-        runner.logger.warning('load_from: %s; as the config initialises them: %s', counts, rest or 'none of the model')
+        runner.logger.warning('load_from: %s; not loaded, initialised by the config: %s', counts, rest or 'none')
     else:
         runner.logger.info('load_from: %s', counts)
     checkpoint.clear()
-    # With the model's own weights; otherwise mmengine lists every name that the file lacks.
+    # Add the other weights of the model; otherwise mmengine logs every missing name.
     checkpoint['state_dict'] = {**own, **fitting}
 
 
 def bare(model: nn.Module) -> nn.Module:
-    """The model behind the wrapper for several processes."""
+    """The model without the wrapper of a distributed run."""
     inner = getattr(model, 'module', model)
     assert isinstance(inner, nn.Module)
     return inner

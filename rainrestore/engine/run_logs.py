@@ -1,4 +1,4 @@
-"""Read the scalars that a run has logged, mmengine's ``vis_data/scalars.json``."""
+"""Read the logged scalars of a run, mmengine's ``vis_data/scalars.json``."""
 
 import json
 from pathlib import Path
@@ -12,15 +12,16 @@ Curves = dict[str, dict[int, float]]
 
 # Positions, not measurements.
 _POSITIONS = ('step', 'iter', 'epoch')
-# Of a validation these are another thing than of the training.
+# Read for the training only: times of a validation have the same keys.
 _TIMES = ('time', 'data_time')
 
 
 def read_run(path: Path | str) -> Curves:
     """Read the scalars of a run.
 
-    mmengine starts a new file at every start, so a resumed run has several; they are read in the order of their starts,
-    and the later value of a repeated step is used. Steps are iterations of the training.
+    mmengine writes a new file at every start, so a resumed run has several files. They are read in the order of their
+    starts. If a step is repeated, the later value is used. Steps are training iterations. An incomplete last line, as
+    in a run in progress, is ignored.
 
     Args:
         path: A work dir, the folder of one start inside it, or a ``scalars.json``.
@@ -29,16 +30,15 @@ def read_run(path: Path | str) -> Curves:
         The curves, by key, sorted by step.
 
     Raises:
-        ConfigError: No such path, no scalars in it, or a line that is none. A last line that is cut short, as a run
-            in progress may leave, is passed over.
+        ConfigError: No such path, no scalars in it, or an invalid line.
     """
     path = Path(path)
     if not path.exists():
-        raise ConfigError(f'{path}: no such run; give a work dir or a {SCALARS}')
-    # The folders of the starts are named by date and time.
+        raise ConfigError(f'{path}: no such run; use a work dir or a {SCALARS}')
+    # The names of the folders are date and time of the start.
     files = sorted(path.rglob(SCALARS)) if path.is_dir() else [path]
     if not files:
-        raise ConfigError(f'{path}: holds no {SCALARS}; a run writes one with LocalVisBackend in its visualizer')
+        raise ConfigError(f'{path}: contains no {SCALARS}; a run writes it with LocalVisBackend in its visualizer')
     curves: Curves = {}
     for file in files:
         trained = 0
@@ -51,10 +51,10 @@ def read_run(path: Path | str) -> Curves:
                 if number == len(lines) and isinstance(error, json.JSONDecodeError):
                     break
                 raise ConfigError(
-                    f'{file}: line {number} is not a JSON object with a step, as mmengine logs'
+                    f'{file}: line {number} is not a JSON object with a step, as mmengine writes it'
                 ) from error
             training = 'iter' in record
-            # mmengine may count a validation in epochs (its default), and then it stands behind its iteration.
+            # mmengine may count validations in epochs; then the step is the iteration of the last training record.
             trained = step = step if training else max(step, trained)
             for key, value in record.items():
                 if isinstance(value, (int, float)) and key not in _POSITIONS and (training or key not in _TIMES):

@@ -1,4 +1,4 @@
-"""Write the checkpoints of a training atomically, and find the one to resume from."""
+"""Write checkpoints atomically, and find the checkpoint to resume from."""
 
 import contextlib
 import os
@@ -28,11 +28,11 @@ _NUMBERED = re.compile(r'(?:iter|epoch)_(\d+)\.pth')
 def write_whole(path: Path | str, content: bytes) -> None:
     """Write a file atomically: after a crash it has either ``content`` or the previous content.
 
-    The bytes go to ``PATH.part`` and to the disk itself (fsync); then the file takes its name, and the folder goes to
-    the disk.
+    The content is written to ``PATH.part`` and synchronised with the disk (fsync). Then the file is renamed, and the
+    folder is synchronised.
 
     Raises:
-        CheckpointError: The disk is full or refuses; the previous file is kept.
+        CheckpointError: The file cannot be written, for example because the disk is full. The previous file is kept.
     """
     path = Path(path)
     part = path.with_name(path.name + PART)
@@ -43,7 +43,7 @@ def write_whole(path: Path | str, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-        # Windows has no such flag, and opens no folder.
+        # Windows lacks this flag and cannot open folders.
         if hasattr(os, 'O_DIRECTORY'):
             folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
@@ -51,17 +51,17 @@ def write_whole(path: Path | str, content: bytes) -> None:
             finally:
                 os.close(folder)
     except OSError as error:
-        # If the disk is gone, the first error says so.
+        # A second error would hide the first.
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise CheckpointError(
-            f'{path} could not be written ({error.strerror or error}); what was saved before is untouched: make room '
-            'and go on with --resume'
+            f'{path} could not be written ({error.strerror or error}); earlier checkpoints are kept: free disk space '
+            'and continue with --resume'
         ) from error
 
 
 class WholeFileBackend(LocalBackend):
-    """mmengine's backend of the local disk, with :func:`write_whole` and the digest of :func:`sealed`."""
+    """mmengine's backend for the local disk, with :func:`write_whole` and the checksum of :func:`sealed`."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         write_whole(filepath, sealed(obj))
@@ -72,15 +72,15 @@ register_backend('rainrestore_whole_files', WholeFileBackend, force=True)
 
 @HOOKS.register_module()
 class WholeCheckpointHook(CheckpointHook):
-    """mmengine's ``CheckpointHook``, except that no moment of a save is without a whole checkpoint.
+    """mmengine's ``CheckpointHook`` with atomic saves: at any time, a complete checkpoint is on the disk.
 
-    A checkpoint is written beside the old ones and renamed when it is on the disk, then ``last_checkpoint`` is replaced
-    in the same way, and only then the oldest is removed; the best one likewise. Of several processes the first one
-    writes; the others wait, and all stop with the same error if it cannot.
+    A checkpoint is written to a temporary file and renamed when it is on the disk. Then ``last_checkpoint`` is replaced
+    in the same way, and at last the oldest checkpoint is removed. The best checkpoint is replaced in the same way. In a
+    distributed run the first process writes and the others wait; if it fails, all stop with the same error.
 
     Args:
-        backend_args: as mmengine's; None writes to the local disk as above.
-        **kwargs: as mmengine's ``CheckpointHook``.
+        backend_args: Storage of the files, as in mmengine; None for the local disk with atomic writes.
+        **kwargs: Arguments of mmengine's ``CheckpointHook``.
     """
 
     keep_ckpt_ids: deque[int]
@@ -97,7 +97,7 @@ class WholeCheckpointHook(CheckpointHook):
                 part.unlink(missing_ok=True)
 
     def save(self, runner: Runner) -> str:
-        """Save the present state, between two iterations, as the newest checkpoint; returns its path."""
+        """Save the current state, between two iterations, as the newest checkpoint; returns its path."""
         step = runner.epoch if self.by_epoch else runner.iter
         self._save_checkpoint_with_step(runner, step, {'epoch': runner.epoch, 'iter': runner.iter})
         return str(self.last_ckpt)
@@ -107,7 +107,7 @@ class WholeCheckpointHook(CheckpointHook):
         if self.max_keep_ckpts > 0:
             steps = [*(kept for kept in self.keep_ckpt_ids if kept != step), step]
             outdated, steps = steps[: -self.max_keep_ckpts], steps[-self.max_keep_ckpts :]
-            # The names in the checkpoint are those after it is complete.
+            # The checkpoint contains the list of kept checkpoints after this save.
             runner.message_hub.update_info('keep_ckpt_ids', steps)
         name = self.filename_tmpl.format(step)
         path = self.file_backend.join_path(self.out_dir, name)
@@ -135,7 +135,7 @@ class WholeCheckpointHook(CheckpointHook):
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
         if not self.save_best:
             return
-        # mmengine removes the old best before it writes the new one, if it knows where it is.
+        # mmengine removes the old best checkpoint before it writes the new one. Hide the old path from it.
         single = len(self.key_indicators) == 1
         before = {'': self.best_ckpt_path} if single else dict(self.best_ckpt_path_dict)
         self._set_best(dict.fromkeys(before))
@@ -150,7 +150,7 @@ class WholeCheckpointHook(CheckpointHook):
     @contextlib.contextmanager
     def _together(self) -> Iterator[None]:
         if self._saving:
-            # saving the best one saves the newest again
+            # A nested save: mmengine saves the newest checkpoint again together with the best.
             yield
             return
         self._saving = True
@@ -172,17 +172,17 @@ class WholeCheckpointHook(CheckpointHook):
 
 
 def newest_checkpoint(work_dir: Path | str) -> str | None:
-    """The checkpoint of a work dir to resume from: the newest complete one; None if there is none.
+    """The newest complete checkpoint of a work dir, to resume from; None if there is none.
 
-    The newest is the one in ``last_checkpoint``, unless a later one was finished after it was written. A damaged one is
-    passed over with a warning; the best ones (``best_*.pth``) hold no optimiser and do not count.
+    This is the checkpoint in ``last_checkpoint``, unless a later checkpoint was written after ``last_checkpoint``.
+    Damaged checkpoints are skipped with a warning. ``best_*.pth`` are ignored, because they contain no optimiser state.
     """
     pointer = Path(work_dir, POINTER)
     named: Path | None = None
     written = 0
     if pointer.is_file():
         named = Path(pointer.read_text(encoding='utf-8', errors='replace').strip())
-        # of a work dir that was copied or moved, the checkpoint here
+        # If the work dir was copied or moved, use the checkpoint in the new folder.
         named = here if (here := Path(work_dir, named.name)).is_file() else named
         written = pointer.stat().st_mtime_ns
     folders = {Path(work_dir).resolve(), *([named.parent.resolve()] if named is not None else [])}
@@ -202,16 +202,16 @@ def newest_checkpoint(work_dir: Path | str) -> str | None:
 
     candidates = sorted(found, key=age, reverse=True)
     if pointed is not None and pointed not in found:
-        _warn('%s names %s, which is not there', pointer, named)
+        _warn('%s refers to %s, which does not exist', pointer, named)
     for path in candidates:
         try:
             check_is_run(read_torch_file(path, 'cpu'), path)
         except CheckpointError as error:
-            _warn('passed over: %s', error)
+            _warn('skipped: %s', error)
         else:
             return str(path)
     if candidates:
-        _warn('%s: there is no whole checkpoint: the training begins anew', work_dir)
+        _warn('%s: no complete checkpoint; the training starts from the beginning', work_dir)
     return None
 
 

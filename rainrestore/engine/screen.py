@@ -1,4 +1,4 @@
-"""The screen output of a training or a test: a title, a progress bar, results. The log file has everything else."""
+"""The screen output of a training or a test: a title, a progress bar, results. The log file has all messages."""
 
 import contextlib
 import logging
@@ -23,20 +23,20 @@ from rainrestore.engine.metric_hook import PrepareMetricsHook
 from rainrestore.registry import EVALUATOR
 
 PACKAGE = Path(__file__).resolve().parents[1]
-#: Modules of mmengine whose messages are of use while a training runs: losses, validations, checkpoints.
+#: Modules of mmengine whose messages are shown: losses, validations, checkpoints.
 SHOWN = ('logger_hook', 'checkpoint_hook')
-#: Warnings of mmengine about its own parts, and messages that the table of a test repeats.
+#: Hidden messages: warnings of mmengine about itself, and messages that the result table of a test repeats.
 HIDDEN = re.compile(
     r'will be deprecated|save_param_scheduler|Iter\(test\)|Exp name|Checkpoints will be saved|prefix is not set'
 )
 
 
 class RestorationRunner(Runner):
-    """mmengine's Runner with a quiet screen, and with metrics of this package and of mmagic side by side.
+    """mmengine's Runner with less screen output, and with metrics of this package and of mmagic.
 
-    The environment, the config and the initialisation go to the log file alone. ``val_evaluator`` and
-    ``test_evaluator`` given as a metric or a list of metrics are a
-    :class:`~rainrestore.evaluation.RestorationEvaluator`.
+    The environment, the config and the initialisation are written to the log file only. If ``val_evaluator`` or
+    ``test_evaluator`` is a metric or a list of metrics, a :class:`~rainrestore.evaluation.RestorationEvaluator` is
+    built.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -44,23 +44,23 @@ class RestorationRunner(Runner):
         self.register_hook(PrepareMetricsHook())
 
     def build_evaluator(self, evaluator: Any) -> Evaluator:
-        """As mmengine's, with another evaluator by default."""
+        """Build an evaluator, by default a ``RestorationEvaluator``."""
         if isinstance(evaluator, Evaluator):
             return evaluator
         options = evaluator if isinstance(evaluator, Mapping) and 'metrics' in evaluator else {'metrics': evaluator}
         return EVALUATOR.build({'type': 'rainrestore.RestorationEvaluator', **options})
 
     def build_logger(self, *args: Any, **options: Any) -> MMLogger:
-        """As mmengine's, with a filter for the screen."""
+        """Build mmengine's logger with a filter for the screen."""
         logger = super().build_logger(*args, **options)
         for handler in logger.handlers:
             if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
                 handler.addFilter(_is_for_screen)
-                handler.setStream(_BesideBar())
+                handler.setStream(_AboveBar())
         return logger
 
     def _init_model_weights(self) -> None:
-        # mmengine prints where it loads weights from, and logs it as well.
+        # mmengine prints the source of the weights, and logs it, too.
         with contextlib.redirect_stdout(None):
             super()._init_model_weights()
 
@@ -68,7 +68,7 @@ class RestorationRunner(Runner):
 class ScreenHook(Hook):
     """Print a title at the start, and show a progress bar on a terminal.
 
-    Where the output is no terminal there is no bar, and the losses are logged line by line.
+    If the output is not a terminal, the losses are logged line by line instead of a bar.
 
     Args:
         config: Path of the config.
@@ -92,7 +92,7 @@ class ScreenHook(Hook):
         self._open(runner, data, runner.max_iters, runner.iter, 'iteration', {'iterations': steps})
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Move the bar on."""
+        """Update the bar."""
         if self._bar is not None:
             loss = (outputs or {}).get('loss')
             if loss is not None and not self._bar.disable and self._bar.n % 10 == 0:
@@ -100,7 +100,7 @@ class ScreenHook(Hook):
             self._bar.update()
 
     def leave_train(self, runner: Runner) -> None:
-        """Close the bar, however the training ended."""
+        """Close the bar at the end of the training, also after an error."""
         self._close()
 
     after_train = leave_train
@@ -112,7 +112,7 @@ class ScreenHook(Hook):
         self._open(runner, [f'{_faces(loader)} to test'], len(loader), 0, 'batch', facts)
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Move the bar on."""
+        """Update the bar."""
         if self._bar is not None:
             self._bar.update()
 
@@ -138,7 +138,7 @@ class ScreenHook(Hook):
         for key, value in facts.items():
             print(f'{key:<12}{value}')
         sys.stdout.flush()
-        # No bar in a log file: disable=None asks whether a terminal is there.
+        # disable=None shows no bar if the output is not a terminal.
         self._bar = tqdm(total=total, initial=initial, unit=f' {unit}', disable=None, dynamic_ncols=True)
 
     def _close(self) -> None:
@@ -155,7 +155,7 @@ def slot_parameters(model: torch.nn.Module) -> str:
 
 @contextlib.contextmanager
 def warnings_in_log() -> Iterator[None]:
-    """Write the warnings of other packages to the log file, those of this package to the screen."""
+    """Write warnings of other packages to the log file, and warnings of this package to the screen."""
 
     def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
         level = logging.WARNING if Path(filename).is_relative_to(PACKAGE) else logging.INFO
@@ -187,8 +187,8 @@ def _is_for_screen(record: logging.LogRecord) -> bool:
     return own or record.module in SHOWN
 
 
-class _BesideBar:
-    """Standard output above the bar."""
+class _AboveBar:
+    """A stream that writes to the standard output above the progress bar."""
 
     def write(self, text: str) -> None:
         tqdm.write(text, file=sys.stdout, end='')

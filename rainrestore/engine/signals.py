@@ -1,4 +1,4 @@
-"""End a training on Ctrl-C or SIGTERM without losing a step."""
+"""Save a checkpoint and end the training on Ctrl-C or SIGTERM."""
 
 import multiprocessing
 import signal
@@ -21,9 +21,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StopSignalHook(Hook):
     """On SIGINT (Ctrl-C) or SIGTERM (pre-emption), finish the iteration, save a checkpoint and end the training.
 
-    A validation in progress is finished first. A second signal ends the process at once, as it would without this hook.
-    The processes that load data do not see the signals, which a terminal or a cluster sends to all: the training still
-    needs them. Where several processes train, all stop after the same iteration, whichever of them the signal reached.
+    A validation in progress is finished first. A second signal ends the process immediately, as without this hook. The
+    workers of the data loader ignore both signals, because the training still needs them and a terminal or a cluster
+    sends a signal to all processes. In a distributed run, all processes stop after the same iteration if any of them
+    receives a signal.
 
     Needs :class:`~rainrestore.engine.ResumableTrainLoop`, and for the checkpoint a
     :class:`~rainrestore.engine.WholeCheckpointHook`.
@@ -39,12 +40,12 @@ class StopSignalHook(Hook):
         self._handlers: dict[signal.Signals, Any] = {}
         self._others: set[Any] = set()
         self._workers: set[Any] = set()
-        self._held = False
+        self._blocked = False
 
     def before_train(self, runner: Runner) -> None:
-        """Install the signal handlers, in the main thread alone, since Python signals no other."""
+        """Install the signal handlers, in the main thread only, because Python allows no other thread."""
         self.stopped_by = self._received = None
-        self._held = False
+        self._blocked = False
         if threading.current_thread() is threading.main_thread():
             self._handlers = {number: signal.signal(number, self._receive) for number in SIGNALS}
         if not hasattr(signal, 'pthread_sigmask'):
@@ -52,29 +53,29 @@ class StopSignalHook(Hook):
                 loader = getattr(loop, 'dataloader', None)
                 if loader is not None:
                     loader.worker_init_fn = IgnoringSignals(loader.worker_init_fn)
-        self._hold()
+        self._block()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """The workers are there."""
-        self._release()
+        """Unblock signals: the workers of the training have started."""
+        self._unblock()
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
-        """Stop if a signal came."""
+        """Stop the training if a signal was received."""
         self._stop_if_received(runner)
 
     def before_val(self, runner: Runner) -> None:
         """Block signals until the workers of the validation have started."""
-        self._hold()
+        self._block()
 
     def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """The workers are there."""
-        self._release()
+        """Unblock signals: the workers of the validation have started."""
+        self._unblock()
 
     def after_val(self, runner: Runner) -> None:
-        """Stop if a signal came."""
-        self._release()
+        """Stop the training if a signal was received."""
+        self._unblock()
         self._stop_if_received(runner)
 
     def after_train(self, runner: Runner) -> None:
@@ -84,26 +85,26 @@ class StopSignalHook(Hook):
         saved = [hook.save(runner) for hook in runner.hooks if isinstance(hook, WholeCheckpointHook)]
         runner.logger.info(
             '%s: stopped after iteration %d; %s', self.stopped_by.name, runner.iter,
-            f'saved {saved[0]}, go on with --resume' if saved else 'nothing saved: there is no WholeCheckpointHook',
+            f'saved {saved[0]}, continue with --resume' if saved else 'nothing saved: there is no WholeCheckpointHook',
         )  # fmt: skip
 
     def leave_train(self, runner: Runner) -> None:
-        """Give the signals back and end the workers, however the training ended.
+        """Restore the signal handlers and end the workers, also after an error.
 
-        Python would end them with SIGTERM, which they ignore, and wait for them for ever.
+        Python would send SIGTERM, which the workers ignore, and wait for them for ever.
         """
-        self._release()
+        self._unblock()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
         for loop in (runner.train_loop, runner.val_loop):
-            # Where DataLoader keeps persistent workers, until it needs them again.
+            # The iterator of a DataLoader keeps persistent workers alive.
             if getattr(getattr(loop, 'dataloader', None), '_iterator', None) is not None:
                 loop.dataloader._iterator = None
         alive = [worker for worker in self._workers if worker.is_alive()]
         self._workers = set()
         if alive:
-            # Workers of an iterator after an error. torch must not report their end as another error.
+            # After an error, workers of the iterator are still alive. torch must not report their end as another error.
             watched = hasattr(signal, 'SIGCHLD')
             watching = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if watched else None
             for worker in alive:
@@ -119,37 +120,37 @@ class StopSignalHook(Hook):
         self._received = signal.Signals(number)
 
     def _stop_if_received(self, runner: Runner) -> None:
-        # What another process received is not kept as received: a launcher sends the signal to each in turn, and the
-        # one that is still to come would be taken for a second one.
+        # A signal of another process is not stored in _received: a launcher sends the signal to each process in turn,
+        # and the own signal would then count as a second one.
         number = torch.tensor(int(self._received or 0))
         all_reduce(number, 'max')
         if number and runner.iter < runner.max_iters:
             self.stopped_by = signal.Signals(int(number))
             runner.train_loop.stop_training = True
 
-    def _hold(self) -> None:
-        # A process inherits the mask of the thread that starts it, so workers started now never see the signals.
-        if self._handlers and not self._held:
+    def _block(self) -> None:
+        # A process inherits the signal mask of the thread that starts it, so workers that start now ignore the signals.
+        if self._handlers and not self._blocked:
             self._others = set(multiprocessing.active_children())
-            self._held = True
+            self._blocked = True
             if hasattr(signal, 'pthread_sigmask'):
                 signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
-    def _release(self) -> None:
-        if self._held:
+    def _unblock(self) -> None:
+        if self._blocked:
             self._workers |= set(multiprocessing.active_children()) - self._others
-            self._held = False
+            self._blocked = False
             if hasattr(signal, 'pthread_sigmask'):
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 class IgnoringSignals:
-    """The ``worker_init_fn`` of a data loader whose workers ignore the signals that end a training.
+    """A ``worker_init_fn`` that lets the workers of a data loader ignore the signals that end a training.
 
-    Where processes have no signal mask to inherit (Windows), Ctrl-C reaches every process of the terminal.
+    For Windows, where processes inherit no signal mask and Ctrl-C reaches every process of the terminal.
 
     Args:
-        before: The ``worker_init_fn`` that the loader had.
+        before: The previous ``worker_init_fn`` of the loader, or None.
     """
 
     def __init__(self, before: Callable[[int], None] | None) -> None:
@@ -163,6 +164,6 @@ class IgnoringSignals:
 
 
 def exit_code(runner: Runner) -> int:
-    """0, or 128 + the signal that ended the training, as a shell counts: 130 for Ctrl-C, 143 for SIGTERM."""
+    """0, or 128 + the number of the signal that ended the training, as in shells: 130 for Ctrl-C, 143 for SIGTERM."""
     stopped = [hook.stopped_by for hook in runner.hooks if isinstance(hook, StopSignalHook) and hook.stopped_by]
     return 128 + stopped[0] if stopped else 0

@@ -1,4 +1,4 @@
-"""The test protocol: standard metrics, a test config, and a test in this or another process."""
+"""The test protocol: the standard metrics, the test config, and a test in this or in another process."""
 
 import contextlib
 import math
@@ -42,7 +42,7 @@ STANDARD_METRICS: tuple[dict[str, Any], ...] = (
     {'type': 'ParsingMIoU'},
 )
 
-#: Lines of the log that an error of a test in another process shows.
+#: Number of lines of the log in the error message of a test in another process.
 TAIL = 15
 
 
@@ -60,27 +60,27 @@ def run_test(
     launcher: str = 'none',
     options: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Restore the test faces, measure them, and write ``per_image.csv`` and ``sheet.png``.
+    """Restore and evaluate the test faces, and write ``per_image.csv`` and ``sheet.png``.
 
     Args:
         path: The config file.
         checkpoint: A file, ``rainrestore://NAME``, or ``none`` for a method without weights.
-        data: Folder ``{train,val,test}/{img,mask}``; None for that of the config.
+        data: Folder ``{train,val,test}/{img,mask}``; None for the folder in the config.
         out: Folder of the results; None for ``test`` in the default work dir of the config.
         split: Sub-folder of the faces.
-        images: Faces on the sheet.
-        pictures: Whether to write each restored face to ``out/restored/NAME.png``.
+        images: Number of faces on the sheet.
+        images: Whether to write each restored face to ``out/restored/NAME.png``.
         masks: Whether all faces need a mask.
-        device: Name of the device; None for a GPU if there is one.
-        launcher: How several processes were started; ``none`` for one process.
-        options: Changes to the config, with dotted keys.
+        device: Name of the device; None for a GPU if there is one, else the CPU.
+        launcher: Launcher of a distributed run; ``none`` for one process.
+        options: Changes of the config, with dotted keys.
 
     Returns:
-        The metrics, and a summary for JSON with the metrics (None for infinite ones), the number of images, paths and
-        the rain; None in all processes but the first.
+        The metrics, and a summary for JSON with the metrics (None for infinite or NaN values), the number of images,
+        paths and the rain. None in all processes except the first.
 
     Raises:
-        RainRestoreError: The config, the data or the checkpoint does not fit.
+        RainRestoreError: The config, the data or the checkpoint is invalid.
     """
     keep_freed_memory()
     limit_threads()
@@ -96,15 +96,15 @@ def run_test(
     place = None if device is None else find_device(device)
     if place is not None and launcher != 'none':
         raise ConfigError(
-            '--device is for one process: each of several takes the GPU of its number, or the CPU where '
-            'CUDA_VISIBLE_DEVICES is empty'
+            '--device is for one process only: in a distributed run each process uses the GPU of its local rank, or '
+            'the CPU if CUDA_VISIBLE_DEVICES is empty'
         )
     config.launcher = launcher
     with writable(out), warnings_in_log(), joined(launcher, config):
         runner = RestorationRunner.from_cfg(config)
         runner.register_hook(ScreenHook(str(path), checkpoint))
         if checkpoint != NO_CHECKPOINT:
-            # Several processes wrap the model.
+            # In a distributed run the model is wrapped.
             load_weights(getattr(runner.model, 'module', runner.model), checkpoint)
         if place is not None:
             runner.model.to(place)
@@ -126,18 +126,18 @@ def run_test(
 
 
 def run_test_apart(log: Path, *arguments: Any, **options: Any) -> dict[str, Any]:
-    """:func:`run_test` in its own process, since mmengine keeps visualizers, loggers and scopes for the life of one.
+    """:func:`run_test` in another process, because visualizers, loggers and scopes of mmengine are global.
 
     Args:
-        log: Receives the output of the process.
-        *arguments: As :func:`run_test`.
-        **options: As :func:`run_test`.
+        log: File for the output of the process.
+        *arguments: Arguments of :func:`run_test`.
+        **options: Arguments of :func:`run_test`.
 
     Returns:
         The summary.
 
     Raises:
-        RunError: The test failed; the message has the error, or the end of the log.
+        RunError: The test failed. The message has the error or the end of the log.
     """
     with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
         try:
@@ -158,10 +158,10 @@ def _summary_of(log: Path, arguments: tuple[Any, ...], options: Mapping[str, Any
 
 
 def for_testing(config: Config, path: str | Path, split: str, out: Path, images: int) -> Config:
-    """The config without training and validation, with the standard metrics beside its own, writing to ``out``.
+    """Change a config for a test: no training and validation, the standard metrics added, results in ``out``.
 
     Raises:
-        ConfigError: It has no test data.
+        ConfigError: The config has no test data.
     """
     if not config.get('test_dataloader'):
         raise ConfigError(f'{path}: no test_dataloader; add _base_/data.py to its _base_')
@@ -184,7 +184,7 @@ def for_testing(config: Config, path: str | Path, split: str, out: Path, images:
     others = [hook for hook in config.get('custom_hooks') or [] if hook['type'] != 'RestorationSheetHook']
     sheet = {'type': 'RestorationSheetHook', 'images': images, 'path': str(out / 'sheet.png')}
     config.custom_hooks = [*others, sheet]
-    # Nothing is drawn but the sheet, unless a hook of mmagic draws with a visualizer of mmagic; no TensorBoard file.
+    # Only the sheet is drawn, without TensorBoard files. Hooks of mmagic need the config's visualizer of mmagic.
     visualizer = config.get('visualizer') or {}
     own = visualizer if visualizer.get('type') not in (None, 'Visualizer') else {'type': 'Visualizer'}
     config.visualizer = {**own, 'vis_backends': [{'type': 'LocalVisBackend'}] if own is visualizer else []}
@@ -192,7 +192,7 @@ def for_testing(config: Config, path: str | Path, split: str, out: Path, images:
 
 
 def with_standard_metrics(evaluator: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
-    """The standard metrics, each only where the restorer predicts it, and the config's others."""
+    """The standard metrics (each skipped if the restorer lacks the prediction), and the other metrics of the config."""
     if isinstance(evaluator, Mapping):
         evaluator = evaluator.get('metrics', [evaluator])
     own = [dict(metric) for metric in ([evaluator] if isinstance(evaluator, Mapping) else evaluator or [])]
@@ -201,12 +201,12 @@ def with_standard_metrics(evaluator: Mapping[str, Any] | Sequence[Mapping[str, A
 
 
 def _is_infinite(value: Any) -> bool:
-    """Infinite or NaN, which JSON cannot hold: the PSNR of a perfect restoration."""
+    """Whether a value is infinite or NaN, which JSON does not support, as the PSNR of equal images."""
     return isinstance(value, float) and not math.isfinite(value)
 
 
 def _rain(dataset: Any) -> dict[str, Any] | None:
-    """The distribution of the rain that a data set's pipeline makes, and its seed."""
+    """The distribution and the seed of the rain in the pipeline of a data set."""
     for step in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):
         ranges = getattr(step, 'ranges', None)
         if isinstance(ranges, RainRanges):

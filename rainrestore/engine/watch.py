@@ -1,4 +1,4 @@
-"""A hook that warns of parts of a training without effect."""
+"""A hook that warns about parts of a training without effect."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -21,35 +21,34 @@ from rainrestore.models.inspection import (
 )
 from rainrestore.registry import HOOKS
 
-#: Key of the hook in the message hub, and so in every checkpoint.
+#: Keys of the hook in the message hub, which is part of every checkpoint.
 SIZES, WARNED = 'watch_initial_weights', 'watch_warned'
-#: Below this share of the sum of the gradient norms a loss term counts as without effect.
+#: A loss term counts as without effect if its gradient norm is below this fraction of the sum over the terms.
 NEGLIGIBLE_SHARE = 1e-3
-#: A slope of the adversarial loss below this leaves the generator without a gradient.
+#: Below this slope of the adversarial loss a discriminator counts as saturated.
 SATURATED_SLOPE = 1e-4
 ACCURACY, SLOPE = 'accuracy_', 'slope_'
 
 
 @HOOKS.register_module()
 class TrainingWatchHook(Hook):
-    """Warn of parts of a training without effect, once for each part and run, also after a resume.
+    """Warn about parts of a training without effect, once per part and run (also in a resumed run).
 
-    - A layer (convolution or linear) whose mean absolute weight has fallen below 1/100 of that at the start of the run.
-    - An output of a slot that is the same for all samples of the batch: its
+    - A layer (convolution or linear) whose mean absolute weight is below 1/100 of its value at the start of the run.
+    - An output of a slot that is equal for all samples of the batch: its
       :func:`~rainrestore.models.inspection.relative_spread` is at most 1e-3.
-    - A discriminator that wins: its ``accuracy_NAME``, as logged by
-      :class:`~rainrestore.models.restorers.AdversarialRestorer`, is 1.0 for ``wins`` of its steps in a row; or one that
-      is saturated: its ``slope_NAME`` is below 1e-4.
-    - A loss term whose gradient, for all weights that the step trains, has less than 1/1000 of the sum of the terms'
-      L2 norms.
+    - A discriminator that is too strong: its ``accuracy_NAME``, as logged by
+      :class:`~rainrestore.models.restorers.AdversarialRestorer`, is 1.0 for ``wins`` consecutive steps; or that is
+      saturated: its ``slope_NAME`` is below 1e-4.
+    - A loss term whose gradient norm (L2, over all trained weights) is below 1/1000 of the sum over the terms.
 
-    The training is not changed: nothing is drawn at random, and the gradients of the terms are taken from the graph of
-    the training step, before its own backward pass.
+    The hook does not change the training: it draws no random numbers, and computes the gradients of the terms in the
+    graph of the training step, before its backward pass.
 
     Args:
-        interval: Iterations between two looks at weights and outputs.
-        gradient_interval: Iterations between two looks at the loss terms, each of which takes a backward pass a term.
-        wins: Steps in a row after which a discriminator with an accuracy of 1.0 counts as winning.
+        interval: Iterations between two checks of weights and outputs.
+        gradient_interval: Iterations between two checks of the loss terms; a check takes one backward pass per term.
+        wins: Number of consecutive steps with an accuracy of 1.0 after which a discriminator counts as too strong.
 
     Raises:
         ValueError: An argument below 1.
@@ -66,10 +65,10 @@ class TrainingWatchHook(Hook):
         self._won: dict[str, int] = {}
         self._spread: dict[str, float] = {}
         self._shares: dict[str, float] = {}
-        self._looking = ExitStack()
+        self._observing = ExitStack()
 
     def before_train(self, runner: Runner) -> None:
-        """Note the size of each trained layer, if this run is not a resumed one."""
+        """Store the mean absolute weight of each trained layer, except in a resumed run."""
         layers = weighted_layers(_restorer(runner))
         self._layers = {
             name: layer for name, layer in layers.items() if any(each.requires_grad for each in layer.parameters())
@@ -80,25 +79,26 @@ class TrainingWatchHook(Hook):
             hub.update_info(WARNED, [])
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Prepare to observe this iteration."""
+        """Register the observers of this iteration."""
         model, iteration = _restorer(runner), runner.iter + 1
         if iteration % self.interval == 0 and (count := _samples(data_batch)) > 1:
             for name, part in slot_modules(model).items():
-                self._looking.enter_context(part.register_forward_hook(self._look_at_output(name, count)))
+                self._observing.enter_context(part.register_forward_hook(self._output_observer(name, count)))
         if iteration % self.gradient_interval == 0:
-            self._look_at_losses(model)
+            self._observe_losses(model)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
         """Warn about the observations."""
-        self._looking.close()
+        self._observing.close()
         iteration = runner.iter + 1
         for name, share in self._shares.items():
             if share < NEGLIGIBLE_SHARE:
                 self._warn(
                     runner, f'loss {name}',
-                    f'{name} has {share:.1e} of the gradient norm of all loss terms: raise its weight or drop the term',
+                    f'{name} has {share:.1e} of the gradient norm of all loss terms: raise its weight or remove the '
+                    'term',
                 )  # fmt: skip
         for name, spread in self._spread.items():
             if spread <= CONSTANT_SPREAD:
@@ -108,25 +108,25 @@ class TrainingWatchHook(Hook):
                 )  # fmt: skip
         self._shares, self._spread = {}, {}
         if iteration % self.interval == 0:
-            self._look_at_weights(runner)
-        self._look_at_discriminators(runner, outputs or {})
+            self._check_weights(runner)
+        self._check_discriminators(runner, outputs or {})
 
     def leave_train(self, runner: Runner) -> None:
-        """Leave the model as it was, also after an error in the middle of an iteration."""
-        self._looking.close()
+        """Remove the observers, also after an error in the middle of an iteration."""
+        self._observing.close()
 
-    def _look_at_weights(self, runner: Runner) -> None:
+    def _check_weights(self, runner: Runner) -> None:
         initial = runner.message_hub.get_info(SIZES)
         for name, size in mean_weights(self._layers).items():
             before = initial.get(name, 0.0)
             if size < DEAD_WEIGHT * before:
                 self._warn(
                     runner, f'layer {name}',
-                    f'the weights of {name} fall to zero: mean absolute value {size:.1e}, {before:.1e} at the start '
-                    'of the run; lower weight_decay for it',
+                    f'the weights of {name} approach zero: mean absolute value {size:.1e}, {before:.1e} at the start '
+                    'of the run; lower its weight_decay',
                 )  # fmt: skip
 
-    def _look_at_discriminators(self, runner: Runner, log: Mapping[str, Any]) -> None:
+    def _check_discriminators(self, runner: Runner, log: Mapping[str, Any]) -> None:
         for key, value in log.items():
             if key.startswith(ACCURACY):
                 name = key.removeprefix(ACCURACY)
@@ -134,29 +134,29 @@ class TrainingWatchHook(Hook):
                 if self._won[name] >= self.wins:
                     self._warn(
                         runner, f'accuracy {name}',
-                        f'the discriminator {name} has an accuracy of 1.0 for {self._won[name]} steps in a row: it '
-                        'always wins; train it less often (generator_steps) or at a lower learning rate',
+                        f'the discriminator {name} has an accuracy of 1.0 for {self._won[name]} consecutive steps: it '
+                        'is too strong; train it less often (generator_steps) or with a lower learning rate',
                     )  # fmt: skip
             elif key.startswith(SLOPE) and float(value) < SATURATED_SLOPE:
                 name = key.removeprefix(SLOPE)
                 self._warn(
                     runner, f'slope {name}',
-                    f'the discriminator {name} is saturated (slope {float(value):.1e}): it gives the generator no '
-                    'gradient',
+                    f'the discriminator {name} is saturated (slope {float(value):.1e}): the generator gets no gradient '
+                    'from it',
                 )  # fmt: skip
 
-    def _look_at_output(self, slot: str, count: int) -> Any:
-        def look(module: nn.Module, given: Any, output: Any) -> None:
+    def _output_observer(self, slot: str, count: int) -> Any:
+        def observe(module: nn.Module, inputs: Any, output: Any) -> None:
             for part, values in named_tensors(output).items():
                 if values.dim() and len(values) == count and values.is_floating_point():
                     name = f'{slot}.{part}' if part else slot
-                    # Of several calls, as of a discriminator on true and restored faces, the largest counts.
+                    # The largest of several calls, such as those of a discriminator for true and restored faces.
                     self._spread[name] = max(self._spread.get(name, 0.0), relative_spread(values))
 
-        return look
+        return observe
 
-    def _look_at_losses(self, model: Any) -> None:
-        """Measure the losses of the generator, which the iteration parses first, before their backward pass."""
+    def _observe_losses(self, model: Any) -> None:
+        """Measure the gradients of the first parsed losses (the losses of the generator), before the backward pass."""
         parse = model.parse_losses
 
         def measure_and_parse(losses: Mapping[str, Any]) -> Any:
@@ -169,12 +169,12 @@ class TrainingWatchHook(Hook):
             return parse(losses)
 
         model.parse_losses = measure_and_parse
-        # The instance's attribute hides the method of the class until it is removed.
-        self._looking.callback(vars(model).pop, 'parse_losses', None)
+        # Removing the attribute of the instance restores the method of the class.
+        self._observing.callback(vars(model).pop, 'parse_losses', None)
 
     @staticmethod
     def _warn(runner: Runner, what: str, message: str) -> None:
-        """Once a run."""
+        """Log a warning once per run."""
         warned = runner.message_hub.get_info(WARNED)
         if what not in warned:
             runner.message_hub.update_info(WARNED, [*warned, what])
@@ -182,16 +182,16 @@ class TrainingWatchHook(Hook):
 
 
 def _restorer(runner: Runner) -> Any:
-    # Several processes wrap it.
+    # In a distributed run the model is wrapped.
     return getattr(runner.model, 'module', runner.model)
 
 
 def _samples(data_batch: Any) -> int:
-    """How many samples a batch has; 0 if it does not say."""
+    """The number of samples in a batch; 0 if it is unknown."""
     inputs = data_batch.get('inputs') if isinstance(data_batch, Mapping) else None
     return len(inputs) if isinstance(inputs, (Sequence, Tensor)) else 0
 
 
 def _scalar(loss: Any) -> Tensor:
-    """As mmengine sums a loss: the mean of a tensor, the sum of the means of a list."""
+    """Reduce a loss as mmengine does: the mean of a tensor, or the sum of the means of a list."""
     return loss.mean() if isinstance(loss, Tensor) else sum(part.mean() for part in loss)

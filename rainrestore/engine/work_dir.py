@@ -1,4 +1,4 @@
-"""The folder of a run: one run at a time, and one line where it cannot be written."""
+"""The folder of a run: locked for one run at a time, with one-line messages if it cannot be written."""
 
 import errno
 import json
@@ -18,16 +18,16 @@ from rainrestore.errors import ConfigError
 from rainrestore.files import DISK_ERRORS
 
 LOCK, HOLDER = '.lock', '.lock.json'
-# A network disk without locks.
+# Errors of a network file system without locks.
 _NO_LOCKS = {getattr(errno, name, None) for name in ('ENOLCK', 'ENOTSUP', 'EOPNOTSUPP')} - {None}
 
 
 @contextmanager
 def held_folder(folder: Path | str) -> Iterator[None]:
-    """The folder of a run: the first process makes, tests (:func:`writable`) and locks (:func:`locked`) it.
+    """The folder of a run; the first process creates (:func:`writable`) and locks it (:func:`locked`).
 
     Raises:
-        ConfigError: It cannot be written, or another run holds it; in every process.
+        ConfigError: The folder cannot be written, or another run has locked it; raised in every process.
     """
     with ExitStack() as stack:
         with failing_together():
@@ -39,13 +39,13 @@ def held_folder(folder: Path | str) -> Iterator[None]:
 
 @contextmanager
 def writable(folder: Path | str) -> Iterator[None]:
-    """Make a folder, and turn every error of the disk inside it into one line.
+    """Create a folder, and turn disk errors inside the block into one-line messages.
 
     Raises:
-        ConfigError: The folder is a file, is read-only or gone, or the disk is full.
+        ConfigError: The folder is a file, is read-only or was removed, or the disk is full.
     """
     folder = Path(folder).absolute()
-    # No traceback for a log line that cannot be written; important files raise an error.
+    # No traceback if a log line cannot be written; other files raise an error.
     shown, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -55,14 +55,14 @@ def writable(folder: Path | str) -> Iterator[None]:
             raise
         file = '' if error.filename is None else f' ({error.filename})'
         raise ConfigError(
-            f'{folder} cannot be written: {error.strerror or error}{file}; make room, or choose another folder'
+            f'{folder} cannot be written: {error.strerror or error}{file}; free disk space, or choose another folder'
         ) from error
     finally:
         logging.raiseExceptions = shown
 
 
 def _inside(file: object, folder: Path) -> bool:
-    """Whether an error is about the folder, something in it, or a part of its path."""
+    """Whether the file of an error is the folder, inside the folder, or a parent of it."""
     if not isinstance(file, (str, os.PathLike)):
         return False
     path = Path(file).absolute()
@@ -71,12 +71,12 @@ def _inside(file: object, folder: Path) -> bool:
 
 @contextmanager
 def locked(folder: Path | str) -> Iterator[None]:
-    """Hold a folder for this process, so that no other run writes there.
+    """Lock a folder for this process, so that no other run writes there.
 
-    The lock is the kernel's: it goes with the process, however that ends. A disk that knows no locks goes without.
+    The kernel releases the lock when the process ends. On a file system without locks, the folder is not locked.
 
     Raises:
-        ConfigError: Another process holds it; the message names its host and number.
+        ConfigError: Another process has locked the folder. The message has its host and process number.
     """
     lock = FileLock(Path(folder, LOCK), timeout=0)
     holder = Path(folder, HOLDER)
@@ -93,7 +93,7 @@ def locked(folder: Path | str) -> Iterator[None]:
 
 
 def _acquired(lock: FileLock, holder: Path) -> bool:
-    """Whether the lock is held now; False where the disk knows none."""
+    """Acquire the lock; False on a file system without locks."""
     try:
         lock.acquire()
     except Timeout as error:

@@ -1,4 +1,4 @@
-"""Metrics of pictures, rain maps and parsing, and the significance of differences."""
+"""Metrics of images, rain maps and parsing, and the significance of differences."""
 
 from rainrestore.evaluation.evaluator import RestorationEvaluator
 from rainrestore.evaluation.fid import FID, frechet_distance

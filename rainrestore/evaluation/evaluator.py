@@ -1,4 +1,4 @@
-"""One evaluator for this package's metrics and mmagic's, in mmengine's plain validation and test loops."""
+"""An evaluator for the metrics of this package and of mmagic, in mmengine's validation and test loops."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -20,19 +20,19 @@ MMAGIC_SCOPE = 'mmagic.'
 
 @EVALUATOR.register_module()
 class RestorationEvaluator(Evaluator):
-    """Computes any metric of this package, of mmengine and of mmagic (``type='mmagic.NIQE'``) side by side.
+    """Computes metrics of this package, of mmengine and of mmagic (``type='mmagic.NIQE'``) together.
 
-    mmagic's metrics want its own evaluator and loops: they take the number of images beforehand instead of with
-    ``evaluate``, are told the network and the data loader before a run, look for a generator's picture under
-    ``fake_img`` and assume BGR. This evaluator gives them all that. Two metrics with one key, such as ``PSNR`` and
-    ``mmagic.PSNR``, need a ``prefix`` on one of them.
+    mmagic's metrics are written for its own evaluator and loops. They need the number of images before ``evaluate``,
+    the network and the data loader before a run, and the generated image under ``fake_img``, and they assume BGR. This
+    evaluator provides all of this. If two metrics have the same key, such as ``PSNR`` and ``mmagic.PSNR``, one of them
+    needs a ``prefix``.
 
     Args:
         metrics: Configs or instances.
-        per_image: CSV file for the values of each image, a column for each metric that scores single images.
+        per_image: CSV file for the values of each image, with a column for each metric that scores single images.
 
     Raises:
-        MissingPackageError: An mmagic metric is asked for and mmagic is not installed.
+        MissingPackageError: A config names a metric of mmagic, and mmagic is not installed.
     """
 
     def __init__(
@@ -45,23 +45,23 @@ class RestorationEvaluator(Evaluator):
         self.per_image = Path(per_image) if per_image else None
 
     def prepare_metrics(self, module: nn.Module, dataloader: DataLoader) -> None:
-        """Tell mmagic's metrics the network and the truth's loader; called by ``PrepareMetricsHook``."""
+        """Pass the network and the data loader to mmagic's metrics; called by ``PrepareMetricsHook``."""
         for metric in self.metrics:
             prepare = getattr(metric, 'prepare', None)
             if prepare is not None:
                 prepare(module, dataloader)
 
     def process(self, data_samples: Sequence[Any], data_batch: Any = None) -> None:
-        """Feed one batch of predictions to each metric, on the CPU to those without ``on_device``."""
+        """Pass one batch of predictions to each metric; metrics without ``on_device`` get them on the CPU."""
         samples = [sample if isinstance(sample, Mapping) else sample.to_dict() for sample in data_samples]
-        near = [_on_cpu(sample) for sample in samples]
-        generated = [_as_generated(sample) for sample in near]
+        on_cpu = [_on_cpu(sample) for sample in samples]
+        generated = [_as_generated(sample) for sample in on_cpu]
         for metric in self.metrics:
-            here = samples if getattr(metric, 'on_device', False) else near
-            metric.process(data_batch, generated if _is_generative(metric) else here)
+            inputs = samples if getattr(metric, 'on_device', False) else on_cpu
+            metric.process(data_batch, generated if _is_generative(metric) else inputs)
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """The metrics of the ``size`` images processed since the last call, and the per-image file if asked for.
+        """Compute the metrics of the ``size`` images since the last call, and write the per-image file if set.
 
         Raises:
             ConfigError: Two metrics have the same key.
@@ -75,8 +75,10 @@ class RestorationEvaluator(Evaluator):
                 found = metric.evaluate()
             twice = values.keys() & found.keys()
             if twice:
-                raise ConfigError(f'two metrics are called {sorted(twice)[0]!r}; give {type(metric).__name__} a prefix')
-            # Some of mmagic's return tensors, which neither JSON nor a logger writes as numbers.
+                raise ConfigError(
+                    f'two metrics have the key {sorted(twice)[0]!r}; set prefix for {type(metric).__name__}'
+                )
+            # Some metrics of mmagic return tensors, which JSON and loggers cannot write as numbers.
             values.update({key: value.item() if hasattr(value, 'item') else value for key, value in found.items()})
         if self.per_image is not None and is_main_process():
             self._write_per_image(self.per_image)
@@ -93,11 +95,11 @@ class RestorationEvaluator(Evaluator):
 
 def _build(config: Mapping[str, Any]) -> BaseMetric:
     if str(config.get('type')).startswith(MMAGIC_SCOPE):
-        # mmengine finds a scope only once its registries exist.
+        # mmengine finds a scope only after its package is imported.
         optional_import('mmagic.evaluation', config['type'])
     metric = METRICS.build(dict(config))
     if getattr(metric, 'channel_order', None) == 'BGR':
-        # Fixed to BGR in mmagic; pictures are RGB everywhere here, and the luma weighs red and blue differently.
+        # mmagic assumes BGR; images are RGB in this package, and the luma depends on the order.
         metric.channel_order = 'RGB'
     return metric
 

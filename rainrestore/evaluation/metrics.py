@@ -1,7 +1,7 @@
 """Metrics on mmengine's ``BaseMetric``, for ``val_evaluator`` and ``test_evaluator`` of a config.
 
 The key of a metric states its convention: ``PSNR`` is RGB without a border crop, ``PSNR_Y`` the luma, ``PSNR_crop4``
-RGB without the four outer pixels, ``PSNR_lr_img`` the de-rained low-resolution picture J.
+RGB without the four outer pixels, ``PSNR_lr_img`` the PSNR of J, the derained low-resolution image.
 """
 
 import csv
@@ -25,21 +25,21 @@ Sample = Mapping[str, Any]
 
 
 def field(metric: str, values: Mapping[str, Any], key: str, owner: str) -> Any:
-    """A picture that a metric needs.
+    """A field of a sample that a metric needs.
 
     Args:
         metric: Name of the metric, for the message.
         values: A sample, or its ``output``.
-        key: Key of the picture.
-        owner: The source of the picture, such as ``'the restorer predicts'``.
+        key: Key of the field.
+        owner: The source of the field, such as ``'the restorer predicts'``, for the message.
 
     Raises:
-        ConfigError: It is not there.
+        ConfigError: The field is missing.
     """
     if key not in values:
         raise ConfigError(
-            f'{metric}: {owner} no {key!r}, only {", ".join(sorted(values)) or "nothing"}; drop this metric or choose '
-            'another key'
+            f'{metric}: {owner} no {key!r}, only {", ".join(sorted(values)) or "nothing"}; remove this metric or '
+            'choose another key'
         )
     return values[key]
 
@@ -48,17 +48,17 @@ PREDICTS, HAS = 'the restorer predicts', 'the data has'
 
 
 class SampleMetric(BaseMetric):
-    """A metric that is a mean over the images; a subclass's ``process`` adds name and value of each to ``results``.
+    """A metric that is a mean over the images. ``process`` appends (name, value) of each image to ``results``.
 
-    After ``evaluate``, :attr:`per_image` holds the name and the value of each image (on the main process only).
+    After ``evaluate``, :attr:`per_image` contains the name and the value of each image (on the main process only).
 
     Args:
-        collect_device: How results of several processes are gathered: ``'gpu'`` in messages (on a CPU, too), ``'cpu'``
+        collect_device: How to gather the results of several processes: ``'gpu'`` in messages (on a CPU, too), ``'cpu'``
             through files in the working directory.
-        prefix: Put before the key, with a slash.
+        prefix: Prefix of the key, separated by a slash.
     """
 
-    # Empty instead of None, which mmengine warns about: the keys say which metric they are.
+    # Not None, because mmengine warns about it.
     default_prefix = ''
     key: str
 
@@ -67,27 +67,27 @@ class SampleMetric(BaseMetric):
         self.per_image: list[tuple[str, float]] = []
 
     def compute_metrics(self, results: list[tuple[str, float]]) -> dict[str, float]:
-        """The mean over the images that have a value (NaN is none); no key when none has."""
+        """The mean over the images whose value is not NaN; an empty dict if there are none."""
         self.per_image = list(results)
         values = [value for _, value in results if not math.isnan(value)]
-        # fsum: the mean does not depend on the order in which processes and workers deliver the images.
+        # fsum, so that the mean does not depend on the order of the images.
         return {self.key: math.fsum(values) / len(values)} if values else {}
 
 
 class PairMetric(SampleMetric):
-    """A metric of a predicted picture or map against its truth; a subclass computes the values of a batch.
+    """A metric of a predicted image or map and its ground truth; a subclass computes the values of a batch.
 
     Args:
-        pred_key: Key of the picture in ``output``; ``pred_img`` is in [0, 255], every other one in [0, 1].
-        gt_key: Key of the truth: uint8 is read as [0, 255], float as [0, 1].
-        optional: Leave out samples without prediction or truth; otherwise they are an error.
-        collect_device: As for :class:`SampleMetric`.
-        prefix: As for :class:`SampleMetric`.
+        pred_key: Key of the prediction in ``output``; ``pred_img`` is in [0, 255], all others in [0, 1].
+        gt_key: Key of the ground truth: uint8 in [0, 255] or float in [0, 1].
+        optional: Skip samples without prediction or ground truth; otherwise they are an error.
+        collect_device: See :class:`SampleMetric`.
+        prefix: See :class:`SampleMetric`.
     """
 
-    #: Key of the metric; the name of the class where a subclass gives none.
+    #: Key of the metric; if empty, the name of the class.
     name: str = ''
-    #: Whether :meth:`measure` computes on any device, and so where the restorer left the prediction.
+    #: Whether :meth:`measure` runs on any device; if not, its inputs are on the CPU.
     on_device = False
 
     def __init__(
@@ -106,51 +106,51 @@ class PairMetric(SampleMetric):
         self.key = name if pred_key == 'pred_img' else f'{name}_{pred_key}'
 
     def process(self, data_batch: Any, data_samples: Sequence[Sample]) -> None:
-        """Score one batch; ``data_samples`` are the restorer's predictions as dictionaries."""
+        """Score one batch; ``data_samples`` are the predictions of the restorer as dicts."""
         names = [str(sample.get('name', '')) for sample in data_samples]
         self.results.extend(zip(names, self.score(data_samples), strict=True))
 
     def score(self, samples: Sequence[Sample]) -> list[float]:
-        """One value an image of the batch."""
+        """The value of each image of the batch."""
         if self.optional:
-            here = [self.pred_key in sample.get('output', {}) and self.gt_key in sample for sample in samples]
-            if not all(here):
+            complete = [self.pred_key in sample.get('output', {}) and self.gt_key in sample for sample in samples]
+            if not all(complete):
                 return [self.score([sample])[0] if ready else math.nan
-                        for sample, ready in zip(samples, here, strict=True)]  # fmt: skip
+                        for sample, ready in zip(samples, complete, strict=True)]  # fmt: skip
         pairs = [self._pair(sample) for sample in samples]
-        # One call when all sides agree, as in a batch of faces; one an image for a folder of mixed sizes.
+        # One call for images of one size; otherwise one call per image.
         if len({tuple(pred.shape) for pred, _ in pairs}) == 1:
             return self.measure(*(torch.stack(side) for side in zip(*pairs, strict=True))).tolist()
         return [self.measure(pred[None], gt[None]).item() for pred, gt in pairs]
 
     @abstractmethod
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
-        """One value an image of N x C x H x W pictures in [0, 255], float64."""
+        """N x C x H x W images in [0, 255] -> N values, float64."""
 
     def _pair(self, sample: Sample) -> tuple[Tensor, Tensor]:
         pred = field(self.key, sample.get('output', {}), self.pred_key, PREDICTS).detach()
         pred = (pred if self.on_device else pred.cpu()).double()
         gt = field(self.key, sample, self.gt_key, HAS).detach().to(pred.device)
         if pred.shape != gt.shape:
-            # Refused here, because a difference of unequal shapes may broadcast to a number that means nothing.
+            # Checked here, because a difference of unequal shapes may broadcast.
             raise ConfigError(
-                f'{self.key}: the prediction of {sample.get("name", "an image")!r} is '
-                f'{"x".join(map(str, pred.shape))}, its truth {"x".join(map(str, gt.shape))}'
+                f'{self.key}: the prediction of {sample.get("name", "an image")!r} has shape '
+                f'{"x".join(map(str, pred.shape))}, its ground truth {"x".join(map(str, gt.shape))}'
             )
         pred = pred if self.pred_key == 'pred_img' else pred * PEAK
         return pred, gt.double() * PEAK if gt.is_floating_point() else gt.double()
 
 
-class SeenMetric(PairMetric):
+class FeatureMetric(PairMetric):
     """A pair metric on the features of a network; a subclass computes their distance.
 
     Args:
-        part: The network, built by the registry, for that of ``default``: takes N x 3 x H x W RGB in [0, 1], gives N
-            vectors or N lists of points.
-        **options: As for :class:`PairMetric`.
+        part: Config of the network, which maps N x 3 x H x W RGB in [0, 1] to N vectors or N lists of points; None for
+            ``default``.
+        **options: Arguments of :class:`PairMetric`.
     """
 
-    #: The default network, and the shape of its output for a face: numbers, and letters for free sizes.
+    #: The default network, and the shape of its output per face; a letter stands for any size.
     default: str
     shape: tuple[str | int, ...]
 
@@ -158,32 +158,32 @@ class SeenMetric(PairMetric):
         super().__init__(**options)
         self.part: Callable[[Tensor], Tensor] = MODELS.build(dict(part or {'type': self.default}))
 
-    def see(self, faces: Tensor) -> Tensor:
+    def features(self, faces: Tensor) -> Tensor:
         """N x C x H x W in [0, 255] -> the output of the network, float64 on the CPU.
 
         Raises:
-            ConfigError: It is of another shape.
+            ConfigError: The output has another shape than ``shape``.
         """
         with torch.no_grad():
-            seen = self.part((faces / PEAK).float())
+            output = self.part((faces / PEAK).float())
         expected = (len(faces), *self.shape)
-        if seen.dim() != len(expected) or any(
-            isinstance(size, int) and size != found for size, found in zip(expected, seen.shape, strict=True)
+        if output.dim() != len(expected) or any(
+            isinstance(size, int) and size != found for size, found in zip(expected, output.shape, strict=True)
         ):
             raise ConfigError(
-                f'{self.key}: {type(self.part).__name__} gives {tuple(seen.shape)} for {len(faces)} faces, expected '
-                f'({", ".join(map(str, expected))})'
+                f'{self.key}: the output of {type(self.part).__name__} for {len(faces)} faces has shape '
+                f'{tuple(output.shape)}, expected ({", ".join(map(str, expected))})'
             )
-        return seen.detach().cpu().double()
+        return output.detach().cpu().double()
 
 
 class _ConventionMetric(PairMetric):
-    """A pair metric that may leave out a border or look at the luma alone.
+    """A pair metric with an optional border crop and an optional conversion to luma.
 
     Args:
-        crop_border: Pixels left out at each edge.
+        crop_border: Number of pixels to crop at each edge.
         convert_to: ``'Y'`` for the BT.601 luma, None for RGB.
-        **options: As for :class:`PairMetric`.
+        **options: Arguments of :class:`PairMetric`.
     """
 
     on_device = True
@@ -191,7 +191,7 @@ class _ConventionMetric(PairMetric):
     def __init__(self, crop_border: int = 0, convert_to: str | None = None, **options: Any) -> None:
         super().__init__(**options)
         if convert_to not in (None, 'Y'):
-            raise ConfigError(f"{self.name}: convert_to is 'Y' or None, not {convert_to!r}")
+            raise ConfigError(f"{self.name}: convert_to must be 'Y' or None, got {convert_to!r}")
         self.crop_border = crop_border
         self.convert_to = convert_to
         if convert_to:
@@ -204,13 +204,13 @@ class _ConventionMetric(PairMetric):
 class PSNR(_ConventionMetric):
     """Peak signal-to-noise ratio in dB, see :func:`rainrestore.evaluation.functional.psnr`.
 
-    Keys: ``PSNR``, with ``_Y``, ``_crop<N>`` and ``_<pred_key>`` where those differ from the headline convention.
+    Keys: ``PSNR``; with ``_<pred_key>``, ``_Y`` and ``_crop<N>`` if these arguments differ from the defaults.
     """
 
     name = 'PSNR'
 
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
-        """PSNR an image."""
+        """PSNR of each image."""
         return psnr(pred, gt, self.crop_border, self.convert_to)
 
 
@@ -221,7 +221,7 @@ class SSIM(_ConventionMetric):
     name = 'SSIM'
 
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
-        """SSIM an image."""
+        """SSIM of each image."""
         return ssim(pred, gt, self.crop_border, self.convert_to)
 
 
@@ -229,16 +229,17 @@ class SSIM(_ConventionMetric):
 class MSSSIM(_ConventionMetric):
     """Multi-scale structural similarity, see :func:`rainrestore.evaluation.functional.msssim`.
 
-    Five scales need pictures above 160 pixels. ``scales=4``, for those above 80, is another measure with another key.
+    Five scales need images with sides above 160 pixels, ``scales=4`` needs sides above 80. Values for different numbers
+    of scales are not comparable, so their keys differ.
 
     Args:
-        scales: 1 to 5; 5 as published.
-        **options: As for :class:`PSNR`.
+        scales: Number of scales, 1 to 5; 5 as published.
+        **options: Arguments of :class:`PSNR`.
 
-    Keys: ``MSSSIM``, further as for :class:`PSNR`, and with ``_4scales`` and the like for fewer than five.
+    Keys: ``MSSSIM``; with the suffixes of :class:`PSNR`, and ``_<N>scales`` for fewer than five scales.
 
     Raises:
-        ConfigError: Another number of scales, or pictures too small for them.
+        ConfigError: An invalid number of scales, or images that are too small for them.
     """
 
     name = 'MSSSIM'
@@ -254,7 +255,7 @@ class MSSSIM(_ConventionMetric):
             self.key += f'_{scales}scales'
 
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
-        """MS-SSIM an image."""
+        """MS-SSIM of each image."""
         try:
             return msssim(pred, gt, self.scales, self.crop_border, self.convert_to)
         except ValueError as error:
@@ -263,31 +264,31 @@ class MSSSIM(_ConventionMetric):
 
 @METRICS.register_module()
 class MAE(PairMetric):
-    """Mean absolute error over all channels and pixels, pictures and maps in [0, 1]: how well the physics is read.
+    """Mean absolute error over all channels and pixels, for images and maps in [0, 1].
 
     ``pred_key='streak'``, ``'transmission'`` and ``'airlight'`` compare the predicted S, T and A of the rain model with
-    those that made the picture (``PSNR(pred_key='lr_img')`` does so for J). 0.1 is an error of a tenth of the range.
+    the ground truth (for J see ``PSNR(pred_key='lr_img')``).
 
-    Keys: ``MAE_streak``, ``MAE_transmission``, ``MAE_airlight``, ``MAE_lr_img``; ``MAE`` for the restored picture.
+    Keys: ``MAE_streak``, ``MAE_transmission``, ``MAE_airlight``, ``MAE_lr_img``; ``MAE`` for the restored image.
     """
 
     name = 'MAE'
     on_device = True
 
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
-        """MAE an image."""
+        """MAE of each image."""
         return (pred - gt).abs().flatten(1).mean(1) / PEAK
 
 
 def label_overlap(pred: Tensor, gt: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """Pixels in both and pixels in either, label by label, of two parsed faces.
+    """Intersections and unions of two parsed faces, in pixels, for each label.
 
-    A pixel has the label of its largest score among the annotated ones; where the truth has no annotated label at all,
-    it is left out.
+    The label of a pixel is the argmax over the annotated labels. Pixels without an annotated label in the ground truth
+    are excluded.
 
     Args:
         pred: C x h x w scores.
-        gt: C x h x w shares of each label (the area-averaged one-hot map).
+        gt: C x h x w fractions of each label (the area-averaged one-hot map).
         valid: C bool, the annotated labels.
 
     Returns:
@@ -303,7 +304,7 @@ def label_overlap(pred: Tensor, gt: Tensor, valid: Tensor) -> tuple[Tensor, Tens
 
 
 def annotated(sample: Sample, labels: int) -> Tensor:
-    """Which labels the sample's data set annotates: ``parsing_labels``, or all."""
+    """The annotated labels of a sample: ``parsing_labels``, or all."""
     valid = sample.get('parsing_labels')
     return torch.ones(labels, dtype=torch.bool) if valid is None else valid.bool().cpu()
 
@@ -312,20 +313,21 @@ def annotated(sample: Sample, labels: int) -> Tensor:
 class ParsingMIoU(BaseMetric):
     """Mean intersection over union of the predicted parsing at low resolution.
 
-    The prediction is the argmax of ``output.parsing`` (C x h x w scores), the truth the argmax of ``parsing``, the
-    area-averaged one-hot map. Intersections and unions are summed over all images first (the usual mIoU), then averaged
-    over the labels that some truth or prediction shows. Only annotated labels (``parsing_labels``) take part: both
-    argmaxes run over these alone, so an unannotated label can be neither right nor wrong, and a pixel whose truth has
-    no annotated label at all is left out. All images must have the same annotated labels; two data sets that differ
-    there must not be pooled.
+    The prediction is the argmax of ``output.parsing`` (C x h x w scores), the ground truth the argmax of ``parsing``,
+    the area-averaged one-hot map. Intersections and unions are summed over all images. Their ratios are averaged over
+    the labels with a union above 0. Both argmaxes run over the annotated labels only (``parsing_labels``). Pixels
+    without an annotated label in the ground truth are excluded. All images must have the same annotated labels.
 
     Args:
-        optional: Leave out, without an error, images whose parsing is not predicted or not known.
-        collect_device: How results of several processes are gathered: ``'gpu'`` in messages (on a CPU, too), ``'cpu'``
+        optional: Skip images without a predicted or a true parsing; otherwise they are an error.
+        collect_device: How to gather the results of several processes: ``'gpu'`` in messages (on a CPU, too), ``'cpu'``
             through files in the working directory.
-        prefix: Put before the key, with a slash.
+        prefix: Prefix of the key, separated by a slash.
 
     Keys: ``mIoU``.
+
+    Raises:
+        ConfigError: A missing field, unequal shapes, a colour parsing, or images with different annotated labels.
     """
 
     default_prefix = ''
@@ -336,7 +338,7 @@ class ParsingMIoU(BaseMetric):
         self.optional = optional
 
     def process(self, data_batch: Any, data_samples: Sequence[Sample]) -> None:
-        """Add one row of intersections, unions and annotated labels an image."""
+        """Add intersections, unions and annotated labels of each image."""
         for sample in data_samples:
             output = sample.get('output', {})
             if self.optional and ('parsing' not in output or 'parsing' not in sample):
@@ -345,33 +347,35 @@ class ParsingMIoU(BaseMetric):
             pred = field('ParsingMIoU', output, 'parsing', PREDICTS).detach().float().cpu()
             gt = field('ParsingMIoU', sample, 'parsing', HAS).float().cpu()
             if pred.shape != gt.shape:
-                raise ConfigError(f'ParsingMIoU: the prediction is {tuple(pred.shape)}, the truth {tuple(gt.shape)}')
+                raise ConfigError(
+                    f'ParsingMIoU: the prediction has shape {tuple(pred.shape)}, the ground truth {tuple(gt.shape)}'
+                )
             if len(gt) != NUM_LABELS:
                 if self.optional:
                     self.results.append(())
                     continue
                 raise ConfigError(
-                    f'ParsingMIoU needs scores of {NUM_LABELS} labels (kind="onehot"), not {len(gt)} channels'
+                    f'ParsingMIoU needs scores of {NUM_LABELS} labels (kind="onehot"), got {len(gt)} channels'
                 )
             valid = annotated(sample, len(gt))
             self.results.append((*label_overlap(pred, gt, valid), valid))
 
     def compute_metrics(self, results: list[tuple[Tensor, ...]]) -> dict[str, float]:
-        """mIoU over the labels seen; no key when no image was scored."""
-        # Empty where an image was not scored, rather than None: mmengine drops that before it counts the images.
+        """mIoU over the labels with a union above 0; an empty dict if no image was scored."""
+        # Skipped images are empty tuples. mmengine would drop None before it counts the images.
         results = [result for result in results if result]
         if not results:
             return {}
         both, union, valid = (torch.stack(part) for part in zip(*results, strict=True))
         if (valid != valid[0]).any():
-            raise ConfigError('ParsingMIoU: images with different annotated labels are pooled; test them apart')
+            raise ConfigError('ParsingMIoU: images with different annotated labels; test their data sets separately')
         both, union = both.sum(0), union.sum(0)
-        seen = valid[0] & (union > 0)
-        return {self.key: (both[seen].double() / union[seen]).mean().item() if seen.any() else math.nan}
+        present = valid[0] & (union > 0)
+        return {self.key: (both[present].double() / union[present]).mean().item() if present.any() else math.nan}
 
 
 def write_csv(path: Path, keys: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]]) -> None:
-    """Write ``name`` and the values of each image, complete or not at all; :func:`read_csv` reads it back."""
+    """Write ``name`` and the values of each image atomically; :func:`read_csv` reads the file."""
     with whole_file(path) as part, open(part, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         writer.writerow(['name', *keys])
@@ -382,7 +386,7 @@ def read_csv(path: Path | str) -> dict[str, dict[str, float]]:
     """Read a per-image file as name -> metric -> value.
 
     Raises:
-        ConfigError: The file is missing, has no ``name`` column, a value is no number or a name comes twice.
+        ConfigError: The file is missing or has no ``name`` column, a value is no number, or a name is not unique.
     """
     path = Path(path)
     if not path.is_file():
@@ -395,9 +399,9 @@ def read_csv(path: Path | str) -> dict[str, dict[str, float]]:
         for row in reader:
             name = row.pop('name')
             if name in table:
-                raise ConfigError(f'{path}: {name!r} comes twice')
+                raise ConfigError(f'{path}: two rows have the name {name!r}')
             try:
                 table[name] = {key: float(value) for key, value in row.items()}
             except (TypeError, ValueError) as error:
-                raise ConfigError(f'{path}: line {reader.line_num} holds a value that is not a number') from error
+                raise ConfigError(f'{path}: line {reader.line_num} contains a value that is not a number') from error
     return table

@@ -1,4 +1,4 @@
-"""NIQE: the distance of a picture's statistics from the statistics of natural pictures, without a reference."""
+"""NIQE: the distance between the statistics of an image and of natural images, without a reference."""
 
 import math
 import warnings
@@ -21,29 +21,28 @@ GREY_WEIGHTS = (0.299, 0.587, 0.114)
 
 @METRICS.register_module()
 class NIQE(SampleMetric):
-    """Natural image quality evaluator (Mittal et al. 2013), lower is better, as mmagic computes it.
+    """Natural image quality evaluator (Mittal et al. 2013), computed by mmagic; lower is better.
 
     ``sqrt((m - n)^T ((C + D) / 2)^+ (m - n))``: m and C are mean and covariance of 36 features of the blocks of the
-    grey picture, n and D those of 125 natural pictures, which mmagic contains. Grey is 0.299 R + 0.587 G + 0.114 B,
-    rounded.
+    grey image, n and D of 125 natural images (parameters from mmagic). Grey is 0.299 R + 0.587 G + 0.114 B, rounded.
 
-    mmagic's own metric (``type='mmagic.NIQE'``) takes RGB for BGR, and fails for pictures of a single block of 96: a
-    covariance needs two. ``block=64`` makes four blocks of a picture of 128. The natural pictures were measured in
-    blocks of 96, so that this is another measure, with another key.
+    mmagic's own metric (``type='mmagic.NIQE'``) assumes BGR, and fails for images with a single block of 96 pixels,
+    because the covariance needs two blocks. With ``block=64``, an image of 128 pixels has four blocks. The parameters
+    of the natural images are for blocks of 96, so values for other blocks are not comparable and have another key.
 
     Args:
-        block: Side of the blocks, even; 96 as published.
-        pred_key: Key of the picture in ``output``; ``pred_img`` is in [0, 255], every other one in [0, 1].
-        optional: Leave out samples without prediction; otherwise they are an error.
-        collect_device: As for :class:`SampleMetric`.
-        prefix: As for :class:`SampleMetric`.
+        block: Side of the blocks in pixels, even, at least 16; 96 as published.
+        pred_key: Key of the image in ``output``; ``pred_img`` is in [0, 255], all others in [0, 1].
+        optional: Skip samples without prediction; otherwise they are an error.
+        collect_device: See :class:`SampleMetric`.
+        prefix: See :class:`SampleMetric`.
 
-    Keys: ``NIQE``, ``NIQE_block64`` and the like for other blocks; with ``_<pred_key>`` for another picture than the
-    restored face. A picture without any structure has no value.
+    Keys: ``NIQE``; with ``_<pred_key>`` for another image than the restored face, and ``_block<N>`` for other blocks.
+    An image without any structure has no value.
 
     Raises:
-        MissingPackageError: mmagic is not installed (at building).
-        ConfigError: An odd or a tiny block, or a picture that has not two of them.
+        MissingPackageError: mmagic is not installed (in the constructor).
+        ConfigError: An invalid block, or an image with fewer than two blocks.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class NIQE(SampleMetric):
     ) -> None:
         super().__init__(collect_device, prefix)
         if block < 16 or block % 2:
-            raise ConfigError(f'NIQE: block is an even number of at least 16, not {block!r}')
+            raise ConfigError(f'NIQE: block must be an even number of at least 16, got {block!r}')
         self.block = block
         self.pred_key = pred_key
         self.optional = optional
@@ -68,7 +67,7 @@ class NIQE(SampleMetric):
             self._natural = [natural[key] for key in ('mu_pris_param', 'cov_pris_param', 'gaussian_window')]
 
     def process(self, data_batch: Any, data_samples: Sequence[Sample]) -> None:
-        """Add name and value of each picture of a batch."""
+        """Add name and value of each image of a batch."""
         for sample in data_samples:
             output = sample.get('output', {})
             value = math.nan
@@ -78,17 +77,17 @@ class NIQE(SampleMetric):
             self.results.append((str(sample.get('name', '')), value))
 
     def score(self, picture: Tensor) -> float:
-        """NIQE of 3 x H x W RGB in [0, 255]; NaN where nothing varies."""
+        """NIQE of 3 x H x W RGB in [0, 255]; NaN for an image without structure."""
         pixels = picture.double().cpu().numpy()
         grey = np.tensordot(GREY_WEIGHTS, pixels, 1).round()
         height, width = grey.shape
         if (height // self.block) * (width // self.block) < 2:
             raise ConfigError(
-                f'{self.key} needs two blocks of {self.block}x{self.block}, the picture has {width}x{height}; '
-                'choose a smaller block=, which is another measure'
+                f'{self.key} needs two blocks of {self.block}x{self.block} pixels, the image has {width}x{height}; '
+                'choose a smaller block= (the values are not comparable)'
             )
         with warnings.catch_warnings():
-            # A flat block has neither positive nor negative values to average; mmagic leaves it out.
+            # mmagic excludes constant blocks, but computes empty means for them first.
             warnings.simplefilter('ignore', RuntimeWarning)
             try:
                 return float(self._mmagic.niqe_core(grey, *self._natural, self.block, self.block))

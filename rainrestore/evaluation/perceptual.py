@@ -1,4 +1,4 @@
-"""LPIPS: how different two pictures look, by the features of an ImageNet network."""
+"""LPIPS: the perceptual distance of two images, on features of an ImageNet network."""
 
 import os
 import warnings
@@ -17,7 +17,7 @@ from rainrestore.torch_files import read_torch_file
 
 BACKBONE_VARIABLE = 'RAINRESTORE_LPIPS_BACKBONE'
 
-#: Backbone -> torchvision's name of it and of its weights, and the least side that its poolings leave something of.
+#: Backbone -> torchvision's names of the network and its weights, and the least side that its poolings allow.
 BACKBONES: dict[str, tuple[str, str, int]] = {
     'alex': ('AlexNet', 'AlexNet_Weights', 31),
     'vgg': ('VGG16', 'VGG16_Weights', 16),
@@ -28,24 +28,24 @@ BACKBONES: dict[str, tuple[str, str, int]] = {
 class LPIPS(PairMetric):
     """Learned perceptual image patch similarity (Zhang et al. 2018), version 0.1 of the package ``lpips``.
 
-    d = sum over five layers l of mean over positions of w_l . (phi_l(H^) - phi_l(H))^2, with phi_l the activations of
-    an ImageNet network, normalised over channels at each position, and w_l the weights learned from human judgements,
-    which the package contains. 0 for equal pictures, larger is worse. Pictures are RGB at their own size, unrounded,
-    scaled to [-1, 1]; a map of one channel is repeated.
+    d = sum over five layers l of mean over positions of w_l . (phi_l(H^) - phi_l(H))^2. phi_l are the activations of an
+    ImageNet network, normalised over channels at each position. The package contains the weights w_l, learned from
+    human judgements. 0 for equal images; larger is worse. Images are RGB of original size, not rounded, scaled to
+    [-1, 1]; a map of one channel is repeated.
 
-    The ImageNet weights come from ``weights``, else from the file that ``RAINRESTORE_LPIPS_BACKBONE`` names, else
-    through torchvision, which downloads them once.
+    The ImageNet weights are read from ``weights``, else from the file in ``RAINRESTORE_LPIPS_BACKBONE``, else
+    torchvision downloads them once.
 
     Args:
-        net: ``'alex'`` (AlexNet, what most papers report) or ``'vgg'`` (VGG16).
-        weights: A state dict (``.pth``) of torchvision's AlexNet or VGG16, whole or its ``features`` alone.
-        **options: As for :class:`PairMetric`.
+        net: ``'alex'`` (AlexNet, used in most papers) or ``'vgg'`` (VGG16).
+        weights: Path of a state dict (``.pth``) of torchvision's AlexNet or VGG16, or of its ``features``.
+        **options: Arguments of :class:`PairMetric`.
 
-    Keys: ``LPIPS`` for AlexNet, ``LPIPS_vgg``; with ``_<pred_key>`` for another picture than the restored face.
+    Keys: ``LPIPS`` for AlexNet, ``LPIPS_vgg``; with ``_<pred_key>`` for another image than the restored face.
 
     Raises:
-        ConfigError: An unknown ``net``, the package is missing, or no usable weights; at building, not at the end of a
-            test.
+        ConfigError: In the constructor: an unknown ``net``, a missing package, or no usable weights. During the
+            evaluation: images that are too small.
     """
 
     name = 'LPIPS'
@@ -53,17 +53,17 @@ class LPIPS(PairMetric):
     def __init__(self, net: str = 'alex', weights: str | None = None, **options: Any) -> None:
         super().__init__(**options)
         if net not in BACKBONES:
-            raise ConfigError(f'LPIPS: net is one of {", ".join(BACKBONES)}, not {net!r}')
+            raise ConfigError(f'LPIPS: net must be one of {", ".join(BACKBONES)}, got {net!r}')
         if net != 'alex':
             self.key += f'_{net}'
         self.least_side = BACKBONES[net][2]
         self.network = _build(net, weights)
 
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
-        """LPIPS an image."""
+        """LPIPS of each image."""
         if min(pred.shape[-2:]) < self.least_side:
             raise ConfigError(
-                f'{self.key} needs sides of at least {self.least_side}, the pictures are '
+                f'{self.key} needs sides of at least {self.least_side}, the images have '
                 f'{pred.shape[-1]}x{pred.shape[-2]}; choose another pred_key'
             )
         pair = [(side.float() / (PEAK / 2) - 1).expand(-1, 3, -1, -1) for side in (pred, gt)]
@@ -80,7 +80,7 @@ def _build(net: str, weights: str | None) -> nn.Module:
         ) from error
     origin, state = _weights(net, weights)
     with warnings.catch_warnings():
-        # lpips 0.1.4 builds its networks with arguments that torchvision calls deprecated.
+        # lpips 0.1.4 uses arguments that torchvision has deprecated.
         warnings.filterwarnings('ignore', category=UserWarning, module='torchvision')
         network = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
     _load_backbone(network.net, state, f"LPIPS: {origin} is no state dict of torchvision's {BACKBONES[net][0]}")
@@ -88,7 +88,7 @@ def _build(net: str, weights: str | None) -> nn.Module:
 
 
 def _weights(net: str, weights: str | None) -> tuple[str, dict[str, Any]]:
-    """Where the backbone's weights are from, for a message, and the weights."""
+    """The source of the backbone's weights, for messages, and the weights."""
     if weights:
         return f'weights={weights!r}', _read(Path(weights).expanduser(), f'weights={weights!r}')
     path = os.environ.get(BACKBONE_VARIABLE)
@@ -98,7 +98,7 @@ def _weights(net: str, weights: str | None) -> tuple[str, dict[str, Any]]:
 
 
 def _load_backbone(backbone: nn.Module, source: dict[str, Any], problem: str) -> None:
-    # lpips cuts torchvision's ``features`` into slices but keeps their numbers: slice2.3.weight is features.3.weight.
+    # lpips cuts torchvision's `features` into slices and keeps the indices: slice2.3.weight is features.3.weight.
     prefix = 'features.' if any(key.startswith('features.') for key in source) else ''
     found = {}
     for key, value in backbone.state_dict().items():
@@ -119,7 +119,7 @@ def _read(path: Path, origin: str) -> dict[str, Any]:
     except CheckpointError as error:
         raise ConfigError(f'LPIPS: {origin}: not a file of weights, or damaged ({error})') from error
     if not isinstance(state, dict):
-        raise ConfigError(f'LPIPS: {origin}: holds a {type(state).__name__}, not a state dict')
+        raise ConfigError(f'LPIPS: {origin}: contains a {type(state).__name__}, not a state dict')
     return state
 
 
@@ -131,6 +131,6 @@ def _torchvision(net: str) -> dict[str, Any]:
         return chosen.get_state_dict(progress=True, check_hash=True)
     except (OSError, RuntimeError) as error:
         raise ConfigError(
-            f"LPIPS: torchvision's {BACKBONES[net][0]} weights cannot be downloaded ({error}); give a local file by "
-            f'weights= in the config or by the environment variable {BACKBONE_VARIABLE}'
+            f"LPIPS: torchvision's {BACKBONES[net][0]} weights cannot be downloaded ({error}); set weights= in the "
+            f'config or the environment variable {BACKBONE_VARIABLE} to a local file'
         ) from error

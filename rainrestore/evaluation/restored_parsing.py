@@ -1,4 +1,4 @@
-"""Whether a face parser finds the parts of the face where they are, in the restored picture."""
+"""The parsing accuracy of restored faces: mIoU between the parsed restored face and the true label map."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,35 +21,35 @@ BUNDLED_WEIGHTS = 'rainrestore://fpm_x4'
 
 @METRICS.register_module()
 class RestoredParsingMIoU(SampleMetric):
-    """Mean IoU of one fixed parser on the restored face, against the true parsed face.
+    """Mean IoU between the parsing of the restored face by one fixed parser and the true parsing.
 
-    The same parser is used for every method, also for methods without a parser. It sees the restored face shrunk to
-    the size of ``parsing`` (antialiased bicubic, the step that makes J of a face), at the place of I and of J^ alike,
-    since no rain is left to be seen. A face scores the mean IoU over the annotated labels that its truth or its
-    parsing shows; the metric is the mean over the faces, which a paired bootstrap needs. (``ParsingMIoU`` pools the
-    pixels of all faces first: the two do not compare.)
+    All methods, also methods without a parser, are scored with the same parser. Its input is the restored face, shrunk
+    to the size of ``parsing`` (antialiased bicubic), for both I and J^. The score of a face is the mean IoU over the
+    annotated labels in the true or the predicted parsing. The metric is the mean over the faces, as a paired bootstrap
+    requires. It is not comparable with ``ParsingMIoU``, which sums the pixels of all faces first.
 
-    ``mIoU_ceiling`` is the same with the true face: the value of a perfect restoration.
+    ``mIoU_ceiling`` is the same for the true face: the score of a perfect restoration.
 
-    Limits: the parser works at low resolution (32x32), so detail that a restoration adds or loses above it is not
-    judged. It was trained on rainy faces with their de-rained J^, so a clean one twice is new to it (giving it the
-    clean face under its own rain again was tried, and told methods apart no better), and a method may score above the
-    ceiling. A ceiling near the score of the plain enlarged input says that the parser is too weak to tell methods apart
-    on these faces: give a better one. The value is the parser's as much as the method's: quote the parser with it.
+    Limits: the parser works at low resolution (32x32), so finer detail has no effect. It was trained on rainy faces
+    with their derained J^, not on clean faces, so a method may score above the ceiling. (With the rain of the sample
+    added again to the restored face, the metric did not separate the methods better.) If the ceiling is near the score
+    of the enlarged input, the parser is too weak to separate methods on these faces: use a better parser. The value
+    depends on the parser: report it with the value.
 
     Args:
-        parser: Config of a network that takes N x C x h x w in [0, 1], C = 3 or 6 by its ``in_channels``, and gives
-            N x 19 x h x w scores; None for the bundled face parser.
-        checkpoint: Where its weights are, under ``face_parser.``: a file or ``rainrestore://NAME``. None for the
-            bundled parser's own, or for a ``parser`` that needs none.
-        optional: Leave out, without an error, images that are not restored or whose parsing is not known.
-        collect_device: As for :class:`SampleMetric`.
-        prefix: As for :class:`SampleMetric`.
+        parser: Config of a network that maps N x C x h x w in [0, 1], with C = 3 or 6 (``in_channels``), to N x 19 x h
+            x w scores; None for the bundled face parser.
+        checkpoint: Weights of the parser, with the prefix ``face_parser.``: a file or ``rainrestore://NAME``. None for
+            the weights of the bundled parser, or for a ``parser`` without weights.
+        optional: Skip images without restored face or true parsing; otherwise they are an error.
+        collect_device: See :class:`SampleMetric`.
+        prefix: See :class:`SampleMetric`.
 
     Keys: ``mIoU_restored``, ``mIoU_ceiling``.
 
     Raises:
-        CheckpointError: The weights are missing, damaged or of another network; at building.
+        CheckpointError: The weights are missing, damaged or belong to another network (in the constructor).
+        ConfigError: A missing field, or a colour parsing.
     """
 
     key = 'mIoU_restored'
@@ -73,14 +73,14 @@ class RestoredParsingMIoU(SampleMetric):
         self.parser: Any = slots.requires_grad_(False).eval()['face_parser']
 
     def process(self, data_batch: Any, data_samples: Sequence[Sample]) -> None:
-        """Add name, score and ceiling of each image."""
+        """Add the name, the score and the ceiling of each image."""
         self.results.extend((str(sample.get('name', '')), *self._scores(sample)) for sample in data_samples)
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
-        """The means over the images that have a value; no key when none has."""
+        """The means over the images whose value is not NaN; an empty dict if there are none."""
         found = super().compute_metrics([(name, value) for name, _, value in results])
         ceiling = {self.ceiling_key: found[self.key]} if found else {}
-        # Last: it leaves the restored faces' values in per_image.
+        # The last call sets per_image to the scores of the restored faces.
         return super().compute_metrics([(name, value) for name, value, _ in results]) | ceiling
 
     def parse(self, faces: Tensor, size: Sequence[int]) -> Tensor:
@@ -99,8 +99,8 @@ class RestoredParsingMIoU(SampleMetric):
             if self.optional:
                 return math.nan, math.nan
             raise ConfigError(
-                f'RestoredParsingMIoU needs shares of {NUM_LABELS} labels (ParsingTarget(kind="onehot")), '
-                f'not {len(truth)} channels'
+                f'RestoredParsingMIoU needs {NUM_LABELS} labels (ParsingTarget(kind="onehot")), '
+                f'got {len(truth)} channels'
             )
         valid = annotated(sample, NUM_LABELS)
         restored = self._score(face.cpu().float() / PEAK, truth, valid)
@@ -111,5 +111,5 @@ class RestoredParsingMIoU(SampleMetric):
     def _score(self, face: Tensor, truth: Tensor, valid: Tensor) -> float:
         parsed = self.parse(face[None], truth.shape[-2:])[0]
         both, union = label_overlap(parsed, truth, valid)
-        seen = union > 0
-        return (both[seen].double() / union[seen]).mean().item() if seen.any() else math.nan
+        present = union > 0
+        return (both[present].double() / union[present]).mean().item() if present.any() else math.nan

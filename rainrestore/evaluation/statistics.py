@@ -1,4 +1,4 @@
-"""Whether a difference between two methods is more than the choice of the test faces."""
+"""Significance of the difference between two methods on the same test images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ CHUNK = 1000
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Mean of first - second over the images, and the interval of a paired bootstrap."""
+    """Mean of first - second over the images, and its confidence interval from a paired bootstrap."""
 
     difference: float
     low: float
@@ -22,7 +22,7 @@ class PairedDifference:
 
     @property
     def significant(self) -> bool:
-        """Whether the interval leaves zero out."""
+        """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
 
 
@@ -35,29 +35,29 @@ def paired_bootstrap(
 ) -> PairedDifference:
     """Percentile bootstrap of the mean difference of paired values (Efron 1979).
 
-    Images are drawn with replacement, both methods on the same draw, so the spread between easy and hard faces cancels.
-    The interval speaks of other faces of this kind, not of other training seeds.
+    Images are drawn with replacement, the same images for both methods, so the variation between easy and hard faces
+    cancels. The interval covers the choice of the test faces, not the training seed.
 
     Args:
-        first: A value an image.
-        second: The values of the other method on the same images in the same order.
-        level: Coverage of the interval.
-        resamples: Number of draws.
-        seed: Of the draws; the same seed gives the same interval.
+        first: One value per image.
+        second: The values of the other method for the same images in the same order.
+        level: Confidence level of the interval, between 0 and 1.
+        resamples: Number of resamples.
+        seed: Seed of the draws; equal seeds give equal intervals.
 
     Raises:
-        ValueError: The two have different lengths, fewer than two images, or values that are not finite.
+        ValueError: Different lengths, fewer than two images, values that are not finite, or an invalid ``level``.
     """
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if first.shape != second.shape or first.ndim != 1:
-        raise ValueError(f'paired values need one length, got {first.shape} and {second.shape}')
+        raise ValueError(f'paired values must have equal lengths, got {first.shape} and {second.shape}')
     if len(first) < 2:
-        raise ValueError(f'a bootstrap needs at least two images, got {len(first)}')
+        raise ValueError(f'the bootstrap needs at least two images, got {len(first)}')
     differences = first - second
     if not np.isfinite(differences).all():
         raise ValueError('a value is not finite')
     if not 0 < level < 1:
-        raise ValueError(f'level is between 0 and 1, got {level}')
+        raise ValueError(f'level must be between 0 and 1, got {level}')
     rng = np.random.default_rng(seed)
     means = np.concatenate([
         differences[rng.integers(0, len(differences), (min(CHUNK, resamples - start), len(differences)))].mean(1)

@@ -1,4 +1,4 @@
-"""Networks, losses and restorers. Importing this room registers them all; it loads no other package's models."""
+"""Networks, losses and restorers. Importing this package registers them; it imports no models of other packages."""
 
 from rainrestore.models import losses, networks, restorers
 

@@ -1,6 +1,6 @@
 """Rewrite a trained network for inference: the same function in fewer operations.
 
-Float32 results differ by rounding alone. A folded network cannot be trained.
+Float32 results differ by rounding errors only. A folded network cannot be trained.
 """
 
 from collections import Counter
@@ -16,19 +16,19 @@ from rainrestore.models.networks.layers import unshuffled_kernel
 
 
 def fold(network: nn.Module) -> nn.Module:
-    """Apply :func:`fold_batch_norm` and :func:`fold_pixel_shuffle` to ``network`` itself, and return it.
+    """Apply :func:`fold_batch_norm` and :func:`fold_pixel_shuffle` to ``network`` in place, and return it.
 
     Args:
-        network: In evaluation mode.
+        network: A network in evaluation mode.
 
     Raises:
-        ValueError: It is in training mode, in which batch normalisation is no constant.
+        ValueError: The network is in training mode, in which batch norm depends on the batch.
     """
     if any(part.training for part in network.modules()):
         raise ValueError('only a network in evaluation mode can be folded: call eval() first')
     fold_batch_norm(network)
     for part in network.modules():
-        # # A subclass may reconstruct in another way.
+        # A subclass may override `reconstruct`.
         if (
             isinstance(part, FCGGenerator)
             and type(part).reconstruct is FCGGenerator.reconstruct
@@ -39,19 +39,19 @@ def fold(network: nn.Module) -> nn.Module:
 
 
 def fold_batch_norm(network: nn.Module) -> int:
-    """Fold each batch norm into the convolution before it; returns how many were folded.
+    """Fold each batch norm into the convolution before it; returns the number of folded batch norms.
 
-    With mean m, variance v and the affine weights g and b of the normalisation,
+    With the mean m, the variance v and the affine weights g and b of the batch norm,
 
         BN(w * x + c) = (w g / sqrt(v + eps)) * x + (c - m) g / sqrt(v + eps) + b.
 
-    Pairs are found in a plain ``nn.Sequential``. The pre-activation batch norms of a DenseNet stay, as do modules that
-    are used at several places or have hooks.
+    Only pairs in a plain ``nn.Sequential`` are folded. The pre-activation batch norms of a DenseNet are not folded, nor
+    are modules that are used several times or have hooks.
     """
     places = Counter(id(part) for _, part in network.named_modules(remove_duplicate=False))
     folded = 0
     for block in list(network.modules()):
-        # A subclass may use its parts in another order.
+        # A subclass may call its modules in another order.
         if not isinstance(block, nn.Sequential) or type(block).forward is not nn.Sequential.forward:
             continue
         for index in range(len(block) - 1):
@@ -71,10 +71,10 @@ def fold_batch_norm(network: nn.Module) -> int:
 
 
 def fold_pixel_shuffle(generator: FCGGenerator) -> None:
-    """Give the last convolution the form that it has in training (:meth:`FCGGenerator.reconstruct`).
+    """Replace the last convolution by an equal one before the last pixel shuffle (:meth:`FCGGenerator.reconstruct`).
 
-    A 9x9 convolution to 3 channels fills 3 of a vector unit's 16 lanes, and takes 40 % of the network's time. Rewritten
-    as a 5x5 convolution to 12 channels, it comes before the last pixel shuffle.
+    The 9x9 convolution to 3 channels uses 3 of the 16 lanes of a vector unit and takes 40 % of the time of the network.
+    The equal 5x5 convolution to 12 channels at half the resolution is faster.
     """
     *stages, shuffle, activation = generator.upsampler
     tail = cast(nn.Conv2d, generator.tail)
@@ -86,12 +86,12 @@ def fold_pixel_shuffle(generator: FCGGenerator) -> None:
     bias = cast(Tensor, tail.bias)
     merged.bias = nn.Parameter(bias.detach().repeat_interleave(factor**2), bias.requires_grad)
     generator.upsampler = nn.Sequential(*stages, activation)
-    # In evaluation mode, the only one that is left, whatever maps to the picture will do.
+    # `reconstruct` calls the tail as a module in evaluation mode, so it may be any module.
     generator.tail = nn.Sequential(merged, shuffle)
 
 
 def without_training(model: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of a model with ``nn.Identity`` for its discriminators and losses, whose classes are not imported."""
+    """The config of a model with ``nn.Identity`` instead of discriminators and losses, which are then not imported."""
 
     def emptied(part: Any) -> Any:
         if not isinstance(part, Mapping):

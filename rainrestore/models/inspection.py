@@ -1,7 +1,7 @@
-"""Measurements inside a network: the size of its weights, the spread of its outputs, the gradients of its losses.
+"""Measurements inside a network: mean weights, spread of the outputs, gradients of the losses.
 
-The audit of a trained model (``rainrestore.audit``) and the hook that watches a training
-(:class:`rainrestore.engine.TrainingWatchHook`) share them.
+The audit of a trained model (``rainrestore.audit``) and the hook that monitors a training
+(:class:`rainrestore.engine.TrainingWatchHook`) use them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.parametrize import is_parametrized
 
-#: Below this share of its initial mean absolute weight a layer counts as dead.
+#: A layer counts as dead if its mean absolute weight is below this fraction of the initial value.
 DEAD_WEIGHT = 0.01
 #: Below this spread (:func:`relative_spread`) an output counts as constant. The resolution of bfloat16 is 0.004.
 CONSTANT_SPREAD = 1e-3
-#: The one slot inside a slot: ``FCGGenerator(trunk=...)``, and that of similar generators.
+#: Name of the slot inside a generator, as in ``FCGGenerator(trunk=...)``.
 TRUNK = 'trunk'
 
 
 def slot_modules(model: nn.Module) -> dict[str, nn.Module]:
-    """The child modules of a model and the ``trunk`` of each, by name; not its data preprocessor.
+    """The child modules of a model and their ``trunk``, by name, without the data preprocessor.
 
     The items of a ``ModuleDict`` or ``ModuleList`` count as children: ``local_discriminators.eyes``.
     """
@@ -44,9 +44,9 @@ def map_tensors(function: Callable[..., Any], first: Any, *others: Any) -> Any:
     """Apply ``function`` to the tensors of nested values, and keep the nesting.
 
     Args:
-        function: Takes the tensors at one place of each value.
+        function: Called with the tensors at the same position of each value.
         first: A tensor, or any nesting of mappings, lists, tuples and named tuples; other values do not change.
-        *others: Values of the same nesting.
+        *others: Values with the same nesting.
     """
     if isinstance(first, Tensor):
         return function(first, *others)
@@ -59,7 +59,7 @@ def map_tensors(function: Callable[..., Any], first: Any, *others: Any) -> Any:
 
 
 def named_tensors(value: Any, name: str = '') -> dict[str, Tensor]:
-    """The tensors of a nested value, by dotted names: fields of named tuples, keys of mappings, places in lists."""
+    """The tensors of a nested value, by dotted names: fields of named tuples, keys of mappings, indices of lists."""
     if isinstance(value, Tensor):
         return {name: value}
     if isinstance(value, Mapping):
@@ -83,7 +83,7 @@ def weighted_layers(network: nn.Module) -> dict[str, nn.Module]:
 
 @torch.no_grad()
 def mean_weights(layers: Mapping[str, nn.Module]) -> dict[str, float]:
-    """Mean absolute weight of each layer (bias left out)."""
+    """Mean absolute weight of each layer, without biases."""
     if not layers:
         return {}
     # One transfer from the device for all layers.
@@ -92,19 +92,19 @@ def mean_weights(layers: Mapping[str, nn.Module]) -> dict[str, float]:
 
 
 def _stored_weight(layer: Any) -> Tensor:
-    """The weight, or the original of a parametrisation: reading a spectral norm's weight would iterate it once."""
+    """The stored weight. Reading the parametrised weight of a spectral norm would update its state."""
     if not is_parametrized(layer, 'weight'):
         return layer.weight.detach()
     parametrisation = layer.parametrizations['weight']
-    # A weight norm has two: the first is the length.
+    # A weight norm stores two tensors; the first is the norm.
     return getattr(parametrisation, 'original' if hasattr(parametrisation, 'original') else 'original0').detach()
 
 
 def relative_spread(values: Tensor) -> float:
-    """How much an output differs between the samples of a batch: ``max |x_n - x_1| / max |x|``; 0 if all are zero.
+    """Relative difference of an output between the samples of a batch: ``max |x_n - x_1| / max |x|``; 0 if x is zero.
 
     Args:
-        values: (N, ...), N samples of at least 2.
+        values: (N, ...), N at least 2.
     """
     values = values.detach().float()
     largest = values.abs().max()
@@ -116,14 +116,14 @@ def gradient_norms(
 ) -> dict[str, dict[str, float]]:
     """L2 norm of the gradient of each loss, for each group of tensors.
 
-    The graph is kept and no ``.grad`` is written, so that a training step can go on with the same losses.
+    The graph is retained and ``.grad`` is not changed, so that a training step can use the same losses afterwards.
 
     Args:
         losses: Scalars by name.
         targets: Groups of tensors by name: weights, or outputs inside the graph.
 
     Returns:
-        Loss -> group -> norm; 0 where the loss does not depend on the group.
+        Loss -> group -> norm; 0 if the loss does not depend on the group.
     """
     places = [(group, tensor) for group, members in targets.items() for tensor in members]
     norms: dict[str, dict[str, float]] = {}

@@ -1,4 +1,4 @@
-"""Losses, each a registered component with its equation."""
+"""Registered losses with their equations."""
 
 from rainrestore.models.losses.adversarial import (
     AdversarialLoss,

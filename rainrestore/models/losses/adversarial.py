@@ -1,4 +1,4 @@
-"""Adversarial losses. A discriminator gives logits; the probability D is their sigmoid."""
+"""Adversarial losses. The output of a discriminator are logits; the probability D is their sigmoid."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -19,8 +19,8 @@ class AdversarialLoss(nn.Module, ABC):
         loss_weight: Factor of the generator's loss.
 
     Attributes:
-        relativistic: Whether the generator's loss needs the logits of true faces. :meth:`slope` then gets relative
-            logits, each minus the mean of the other kind.
+        relativistic: Whether the generator's loss needs the logits of true faces. The input of :meth:`slope` is then
+            relative: logits minus the mean logit of the other kind.
     """
 
     relativistic = False
@@ -31,7 +31,7 @@ class AdversarialLoss(nn.Module, ABC):
 
     @abstractmethod
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
-        """Logits of H^ and, where ``relativistic``, of H -> a scalar."""
+        """Logits of H^ and, if ``relativistic``, of H -> a scalar."""
 
     @abstractmethod
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ class AdversarialLoss(nn.Module, ABC):
     @staticmethod
     @abstractmethod
     def slope(logits: Tensor) -> Tensor:
-        """Mean size of the generator's gradient for logits of H^; near 0 the discriminator is saturated."""
+        """Mean absolute gradient of the generator's loss for logits of H^; near 0 the discriminator is saturated."""
 
 
 @MODELS.register_module()
@@ -49,8 +49,8 @@ class LinearAdversarialLoss(AdversarialLoss):
 
     Generator: loss_weight * mean (1 - D(H^)). Discriminator: mean (1 - D(H) + D(H^)).
 
-    Both lie in [0, 2] and saturate: where D is certain, the sigmoid has no slope and neither network learns.
-    Probabilities are in single precision; :meth:`slope` measures the remaining gradient.
+    The losses saturate: if D is near 0 or 1, the slope of the sigmoid is near 0 and neither network learns.
+    Probabilities are in single precision. :meth:`slope` measures the remaining gradient.
 
     Args:
         loss_weight: Factor of the generator's loss; 1e-3 for the global discriminator, 1e-4 for each local one.
@@ -69,7 +69,7 @@ class LinearAdversarialLoss(AdversarialLoss):
 
     @staticmethod
     def slope(logits: Tensor) -> Tensor:
-        """Mean of dD/dlogit = D (1 - D), at most 0.25; near 0 the discriminator gives no gradient."""
+        """Mean of dD/dlogit = D (1 - D), at most 0.25; near 0 the generator gets no gradient."""
         probability = logits.detach().float().sigmoid()
         return (probability * (1 - probability)).mean()
 
@@ -91,7 +91,7 @@ class _MeanOfProcesses(Function):
 
 
 def batch_mean(values: Tensor) -> Tensor:
-    """Mean over the batch of all processes, which have equal shares of it and average their gradients."""
+    """Mean over the batch of all processes; each process has the same number of samples."""
     mean = values.mean()
     return _MeanOfProcesses.apply(mean) if get_world_size() > 1 else mean
 
@@ -101,16 +101,16 @@ class RelativisticAdversarialLoss(AdversarialLoss):
     """The relativistic average losses of ESRGAN (Wang et al. 2018, after Jolicoeur-Martineau 2018).
 
     A face is compared with the average of the other kind: with logits C, ``D(a, b) = sigmoid(C(a) - mean C(b))`` is the
-    probability that a is more real than b. Means are over the batch, of all processes together::
+    probability that a is more realistic than b. Means are over the batches of all processes::
 
         generator      loss_weight * (-mean log D(H^, H) - mean log (1 - D(H, H^)))
         discriminator               -mean log D(H, H^) - mean log (1 - D(H^, H))
 
-    Logarithms are taken of the logits in single precision (softplus), so neither side overflows, and the generator
-    keeps its gradient where the discriminator is certain. (ESRGAN's code halves both sums, its paper does not.)
+    The logarithms are computed from the logits in single precision (softplus), so they do not overflow. The gradient of
+    the generator does not vanish if D is near 0 or 1. ESRGAN's code halves both sums, its paper does not.
 
     Args:
-        loss_weight: Factor of the generator's loss; ESRGAN has 5e-3 beside a perceptual loss of weight 1.
+        loss_weight: Factor of the generator's loss. ESRGAN uses 5e-3 with a perceptual loss of weight 1.
     """
 
     relativistic = True
@@ -119,9 +119,9 @@ class RelativisticAdversarialLoss(AdversarialLoss):
         super().__init__(loss_weight)
 
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
-        """Logits of H^ and H (N,), both needed -> a scalar."""
+        """Logits of H^ and H (N,), both required -> a scalar."""
         if real_logits is None:
-            raise ValueError('RelativisticAdversarialLoss: generator_loss needs the logits of true faces as well')
+            raise ValueError('RelativisticAdversarialLoss: generator_loss needs the logits of true faces, too')
         return self.loss_weight * self.discriminator_loss(fake_logits, real_logits)
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -131,29 +131,28 @@ class RelativisticAdversarialLoss(AdversarialLoss):
 
     @staticmethod
     def slope(logits: Tensor) -> Tensor:
-        """Mean of -d log D / dlogit = 1 - D, at most 1, of relative logits; near 0 restored faces pass as true."""
+        """Mean of -d log D / dlogit = 1 - D, at most 1; near 0 the discriminator classifies restored faces as true."""
         return (1 - logits.detach().float().sigmoid()).mean()
 
 
 @MODELS.register_module()
 class CrossEntropyAdversarialLoss(AdversarialLoss):
-    """Cross-entropy of D = sigmoid(logits), for logits of any shape: one a picture, or one a patch (N, 1, h, w).
+    """Cross-entropy of D = sigmoid(logits), for one logit per image (N,) or per patch (N, 1, h, w).
 
-    Generator: loss_weight * mean -log D(H^), the form that does not saturate. Discriminator, halved so that it learns
-        more slowly than the generator (Isola et al. 2017): (mean -log D(H) + mean -log(1 - D(H^))) / 2.
+    Generator, in the non-saturating form: loss_weight * mean -log D(H^). Discriminator, halved so that it learns more
+    slowly than the generator (Isola et al. 2017): (mean -log D(H) + mean -log(1 - D(H^))) / 2.
 
-    A discriminator that wins too easily can be held back by its labels (Salimans et al. 2016): smoothed labels, ``-t
-    log D - (1 - t) log(1 - D)`` with t = 0.9 for true and 0.1 for restored pictures, or labels that are randomly
-    flipped.
+    Two options slow down a discriminator that is too strong (Salimans et al. 2016): smoothed labels t, with the loss
+    ``-t log D - (1 - t) log(1 - D)`` and t = 0.9 for true and 0.1 for restored images; and randomly flipped labels.
 
     Args:
         loss_weight: Factor of the generator's loss.
-        real_label: T of true pictures for the discriminator, in (0, 1].
-        fake_label: T of restored pictures for the discriminator, in [0, 1).
-        flip: Probability that a picture is given the label of the other kind.
+        real_label: t of true images for the discriminator, in (0, 1].
+        fake_label: t of restored images for the discriminator, in [0, 1).
+        flip: Probability that an image gets the label of the other kind, in [0, 0.5).
 
     Raises:
-        ValueError: A label or a probability that is none.
+        ValueError: Labels or a probability outside their ranges.
     """
 
     def __init__(
@@ -163,7 +162,7 @@ class CrossEntropyAdversarialLoss(AdversarialLoss):
         if not 0 <= fake_label < real_label <= 1:
             raise ValueError(f'labels must be 0 <= fake_label < real_label <= 1, got {fake_label} and {real_label}')
         if not 0 <= flip < 0.5:
-            raise ValueError(f'flip must be in [0, 0.5), got {flip}: half the labels wrong teach nothing')
+            raise ValueError(f'flip must be in [0, 0.5), got {flip}: with 0.5 the labels contain no information')
         self.real_label = real_label
         self.fake_label = fake_label
         self.flip = flip
@@ -186,7 +185,7 @@ class CrossEntropyAdversarialLoss(AdversarialLoss):
 
     @staticmethod
     def slope(logits: Tensor) -> Tensor:
-        """Mean of ``|d -log D / d logit|`` = 1 - D, at most 1: near 0 where D takes restored faces for true ones."""
+        """Mean of ``|d -log D / d logit|`` = 1 - D, at most 1; near 0 if D classifies restored faces as true."""
         return (-logits.detach().float()).sigmoid().mean()
 
 
@@ -210,7 +209,7 @@ class HingeAdversarialLoss(AdversarialLoss):
 
     @staticmethod
     def slope(logits: Tensor) -> Tensor:
-        """1: the generator's gradient does not depend on how sure the discriminator is."""
+        """1: the generator's gradient does not depend on the logit."""
         return torch.ones((), device=logits.device)
 
 
@@ -234,5 +233,5 @@ class LeastSquaresAdversarialLoss(AdversarialLoss):
 
     @staticmethod
     def slope(logits: Tensor) -> Tensor:
-        """Mean of ``2 |C(H^) - 1|``: near 0 where the discriminator takes the restored faces for true ones."""
+        """Mean of ``2 |C(H^) - 1|``; near 0 if the discriminator classifies restored faces as true."""
         return 2 * (logits.detach().float() - 1).abs().mean()

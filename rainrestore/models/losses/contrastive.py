@@ -1,4 +1,4 @@
-"""A loss that pulls the restored picture towards the clean one and away from the degraded one."""
+"""A loss that moves the restored image towards the clean image and away from the degraded image."""
 
 import torch
 import torch.nn.functional as F
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from rainrestore.models.losses.perceptual import VGG16Features
 from rainrestore.registry import MODELS
 
-#: So that a restoration equal to its input, whose distance to it is 0, has a finite loss.
+#: Added to the denominator, so that the loss is finite if the restored image equals the input.
 EPSILON = 1e-7
 
 
@@ -15,14 +15,17 @@ EPSILON = 1e-7
 class ContrastiveLoss(nn.Module):
     """``loss_weight * sum_l w_l mean |phi_l(H) - phi_l(H^)| / mean |phi_l(I) - phi_l(H^)|`` on VGG16 features.
 
-    The contrastive regularisation of AECR-Net (Wu et al., CVPR 2021), whose positive is the clean picture H and whose
-    negative the degraded one I: a remnant of a raindrop is near I, so its loss is larger than its pixel loss. H and I
-    have no gradient.
+    The contrastive regularisation of AECR-Net (Wu et al., CVPR 2021). The positive is the clean image H, the negative
+    the degraded image I. A remnant of a raindrop is similar to I, so this loss penalises it more than a pixel loss
+    does. H and I get no gradient.
 
     Args:
         layers: The activations phi_l.
-        weights: W_l; in AECR-Net they double from layer to layer.
-        loss_weight: Factor.
+        weights: w_l; in AECR-Net they double from layer to layer.
+        loss_weight: Factor of the loss.
+
+    Raises:
+        ValueError: ``layers`` and ``weights`` differ in length, or a layer is unknown.
     """
 
     def __init__(

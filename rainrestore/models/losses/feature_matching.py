@@ -1,4 +1,4 @@
-"""Feature matching between a true and a restored picture."""
+"""Feature matching between a true and a restored image."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ from rainrestore.registry import MODELS
 class FeatureMatchingLoss(nn.Module):
     """L1 distance between the features of a discriminator for H and H^ (pix2pixHD, Wang et al. 2018).
 
-    ``loss_weight * sum over layers of mean |phi_l(H) - phi_l(H^)|``, averaged over the scales. The logits belong to the
-    adversarial loss and are left out.
+    ``loss_weight * sum over layers of mean |phi_l(H) - phi_l(H^)|``, averaged over the scales. The logits are not
+    included, because the adversarial loss uses them.
 
     Args:
         loss_weight: Factor, 10 as published.

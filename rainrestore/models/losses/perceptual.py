@@ -16,7 +16,7 @@ from rainrestore.registry import MODELS
 
 BUNDLED_VGG = Path(__file__).parents[2] / 'assets' / 'vgg16_relu3_3.safetensors'
 BUNDLED_VGG_SHA256 = '80d061f279fa0a9f4bde3ba574755150f7b967351172bc780914a2b1cc8b2411'
-# VGG16 to relu3_3: output widths, 'M' halves the sides; and where each named activation is in the sequence
+# VGG16 up to relu3_3: output widths, with 'M' for max pooling; and the index of each named activation in the sequence.
 _LAYERS = (64, 64, 'M', 128, 128, 'M', 256, 256, 256)
 _TAPS = {'relu1_1': 1, 'relu1_2': 3, 'relu2_1': 6, 'relu2_2': 8, 'relu3_1': 11, 'relu3_2': 13, 'relu3_3': 15}
 
@@ -43,7 +43,12 @@ class VGG16Features(nn.Module):
 
     Args:
         taps: Names of the activations to return.
-        weights: 'bundled' (half precision file of this package, checked by sha256) or 'torchvision' (downloaded once).
+        weights: 'bundled' (half precision file of this package, checked by SHA-256) or 'torchvision' (downloaded once).
+
+    Raises:
+        ValueError: An unknown activation or source of weights.
+        CheckpointError: The bundled file is missing or damaged.
+        MissingPackageError: torchvision is not installed.
     """
 
     mean: Tensor
@@ -72,12 +77,12 @@ class VGG16Features(nn.Module):
         self.register_buffer('mean', torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
         self.requires_grad_(False).eval()
-        # Checkpoints stay without them: a state_dict lacks them, and loading one leaves them as they are.
+        # The hooks keep these weights out of checkpoints: removed on saving, unchanged on loading.
         self.register_state_dict_post_hook(_drop_weights)
         self.register_load_state_dict_pre_hook(_keep_weights)
 
     def train(self, mode: bool = True) -> 'VGG16Features':
-        """Stays in evaluation mode."""
+        """Stay in evaluation mode."""
         return super().train(False)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
@@ -92,10 +97,10 @@ class VGG16Features(nn.Module):
 
 
 class MeanSquare(Function):
-    """mean (x - y)^2 of two tensors of one type, summed in single precision; the gradient is that of x alone.
+    """mean (x - y)^2 of two tensors of one type, summed in single precision; only x gets a gradient.
 
-    ``torch`` would convert half-precision features to single precision as a whole, forwards and backwards, which takes
-    a fifth of the time of the perceptual loss. Here the sum alone is in single precision, image by image.
+    ``F.mse_loss`` in single precision would first convert all half-precision features, forwards and backwards. This
+    conversion takes a fifth of the time of the perceptual loss. Here only the sum is in single precision, per image.
     """
 
     @staticmethod
@@ -126,13 +131,13 @@ def _keep_weights(module: nn.Module, state: dict[str, Any], prefix: str, *_: obj
 class PerceptualLoss(nn.Module):
     """vgg(H, H^) = loss_weight * sum over layers of mean (phi_l(H) - phi_l(H^))^2 (paper eqs. 20, 27).
 
-    The paper writes squared norms. Here they are means, since the sums are four to six orders of magnitude larger than
-    the other terms. The features of the truth have no gradient.
+    The paper writes squared norms. Here they are means, because the sums are four to six orders of magnitude larger
+    than the other terms. The features of the ground truth get no gradient.
 
     Args:
         layers: The activations phi_l.
-        loss_weight: Factor: 0.1 in rain removal, 1e-3 in the generator's loss.
-        weights: As for :class:`VGG16Features`.
+        loss_weight: Factor of the loss: 0.1 in rain removal, 1e-3 in the generator's loss.
+        weights: Source of the VGG16 weights; see :class:`VGG16Features`.
     """
 
     def __init__(

@@ -11,10 +11,10 @@ from rainrestore.physics import RainEstimate
 from rainrestore.physics import forward as rain_forward
 from rainrestore.registry import MODELS
 
-#: Below it a probability is taken for 0, whose logarithm nothing can be learned from.
+#: Lower bound of a probability, so that its logarithm is finite.
 PROBABILITY_FLOOR = 1e-6
 
-#: Added to a label's share before its weight is computed, so that a label of one pixel in 10,000 does not outweigh all.
+#: Added to the fraction f_c of a label, to bound the weight of very rare labels.
 SHARE_FLOOR = 1e-3
 
 
@@ -23,7 +23,7 @@ class MSELoss(nn.Module):
     """f_MSE(H, H^) = loss_weight * mean (H - H^)^2, over all pixels and channels (paper eq. 26).
 
     Args:
-        loss_weight: Factor.
+        loss_weight: Factor of the loss.
     """
 
     def __init__(self, loss_weight: float = 1.0) -> None:
@@ -31,7 +31,7 @@ class MSELoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Two tensors of one shape -> a scalar."""
+        """Two tensors of the same shape -> a scalar."""
         return self.loss_weight * F.mse_loss(prediction.float(), target.float())
 
 
@@ -39,11 +39,11 @@ class MSELoss(nn.Module):
 class RainReconstructionLoss(nn.Module):
     """L_R = f_MSE(J, J^) + f_MSE(I, I^) with I^ = T^ (J + S^) + (1 - T^) A^ (paper eqs. 18, 19).
 
-    Eq. 19 uses the true J, so the second term trains S^, T^ and A^ alone.
+    Eq. 19 uses the true J, so the second term trains S^, T^ and A^ only.
 
     Args:
-        reconstruction_weight: Factor of the second term; 0 is the ablation without it.
-        loss_weight: Factor of the whole.
+        reconstruction_weight: Factor of the second term; 0 omits it (ablation).
+        loss_weight: Factor of the sum.
     """
 
     def __init__(self, reconstruction_weight: float = 1.0, loss_weight: float = 1.0) -> None:
@@ -69,12 +69,12 @@ class RainReconstructionLoss(nn.Module):
 class RainParameterLoss(nn.Module):
     """w_S f_MSE(S, S^) + w_T f_MSE(T, T^) + w_A f_MSE(A, A^): supervision by synthetic rain, not in the paper.
 
-    A further term w_G (f_L1(dT/dx, dT^/dx) + f_L1(dT/dy, dT^/dy)), of the differences between neighbouring pixels,
-    keeps T^ as smooth as T is (Li, Cheong & Tan 2019).
+    The optional term w_G (f_L1(dT/dx, dT^/dx) + f_L1(dT/dy, dT^/dy)), of the differences between neighbouring pixels,
+    makes T^ as smooth as T (Li, Cheong & Tan 2019).
 
     Args:
-        streak, transmission, airlight: The factors w.
-        transmission_gradient: W_G.
+        streak, transmission, airlight: The factors w_S, w_T and w_A; 0 omits the term.
+        transmission_gradient: w_G; 0 omits the term.
     """
 
     def __init__(
@@ -89,8 +89,7 @@ class RainParameterLoss(nn.Module):
         self.transmission_gradient = transmission_gradient
 
     def forward(self, estimate: RainEstimate, **truth: Tensor) -> dict[str, Tensor]:
-        """The estimate and the true ``streak``, ``transmission`` and ``airlight`` of the same shapes -> one loss
-        each."""
+        """The estimate and the true ``streak``, ``transmission`` and ``airlight`` of equal shapes -> one loss each."""
         losses = {
             f'loss_{name}': weight * F.mse_loss(getattr(estimate, name), truth[name])
             for name, weight in self.weights.items()
@@ -108,7 +107,7 @@ class ParsingLoss(nn.Module):
     """L_F = f_MSE(F, F^) over the channels whose labels the data set annotates (paper eq. 22).
 
     Args:
-        loss_weight: Factor.
+        loss_weight: Factor of the loss.
     """
 
     def __init__(self, loss_weight: float = 1.0) -> None:
@@ -118,7 +117,7 @@ class ParsingLoss(nn.Module):
     def forward(self, prediction: Tensor, target: Tensor, annotated: Tensor) -> Tensor:
         """F^ and F (N, C, h, w) in [0, 1], ``annotated`` (N, C) bool -> a scalar, the mean over annotated channels.
 
-        It is 0 where no channel is annotated.
+        It is 0 if no channel is annotated.
         """
         per_channel = (prediction - target).square().mean((2, 3))
         return self.loss_weight * (per_channel * annotated).sum() / annotated.sum().clamp_min(1)
@@ -128,23 +127,23 @@ class ParsingLoss(nn.Module):
 class ParsingCrossEntropyLoss(ParsingLoss):
     """L_F = loss_weight * mean over pixels of -sum_c w_c F_c log Q_c, Q_c = w_c F^_c / sum_k w_k F^_k.
 
-    c and k run over the labels that the data set annotates, because the share of the other labels is unknown. Pixels
-    without an annotated label are left out, and so are faces without a mask. F is an area average of one-hot labels, so
-    the target is soft. An alternative to :class:`ParsingLoss` that is not in the paper.
+    c and k run over the annotated labels, because F is unknown for the other labels. Pixels without an annotated label
+    and faces without a mask do not contribute. F is an area average of one-hot labels, so the target is soft. This
+    alternative to :class:`ParsingLoss` is not in the paper.
 
-    The eyes cover 0.4 % of a face. With equal weights a parser that never predicts them loses almost nothing, so
-    ``label_shares`` weighs label c by ``w_c = 1 / sqrt(f_c + 1e-3)``, scaled to ``sum_c w_c f_c = 1``. The weights in Q
-    (logit adjustment, Menon et al. 2021) keep F^ calibrated: the loss is least at F^ = F. With the weights in front of
-    the logarithm alone it is least at F^ proportional to w F, and the argmax finds eyes that are too large.
+    The eyes cover 0.4 % of a face. With equal weights the loss hardly changes if a parser never predicts them.
+    Therefore ``label_shares`` weights label c by ``w_c = 1 / sqrt(f_c + 1e-3)``, scaled to ``sum_c w_c f_c = 1``. The
+    weights in Q (logit adjustment, Menon et al. 2021) keep F^ calibrated: the loss has its minimum at F^ = F. With
+    weights only in front of the logarithm, the minimum is at F^ proportional to w F, and the argmax predicts eyes that
+    are too large.
 
     Args:
         loss_weight: Factor of the loss.
-        label_shares: Mean share f_c of each label over the pixels of the training set: C values in [0, 1]
-            (``tools/dataset_converters/label_shares.py`` computes them), or ``'celebamask_hq'``. None weighs all labels
-            by 1.
+        label_shares: Fraction f_c of the pixels of each label in the training set: C values in [0, 1]
+            (``tools/dataset_converters/label_shares.py`` computes them), or ``'celebamask_hq'``. None: all weights 1.
 
     Raises:
-        ValueError: ``label_shares`` is an unknown name, holds a value outside [0, 1], or only zeros.
+        ValueError: ``label_shares`` is an unknown name, contains a value outside [0, 1], or only zeros.
     """
 
     weights: Tensor | None
@@ -165,12 +164,12 @@ class ParsingCrossEntropyLoss(ParsingLoss):
         self.register_buffer('weights', weights, persistent=False)
 
     def forward(self, prediction: Tensor, target: Tensor, annotated: Tensor) -> Tensor:
-        """F^ in (0, 1] and F in [0, 1] (N, C, h, w), ``annotated`` (N, C) bool -> a scalar; 0 without any label."""
+        """F^ in (0, 1], F in [0, 1] (N, C, h, w), ``annotated`` (N, C) bool -> a scalar; 0 without annotated labels."""
         known = annotated[:, :, None, None]
         target = torch.where(known, target, 0)
         weighted = prediction.float() if self.weights is None else prediction.float() * self.weights[:, None, None]
         share = torch.where(known, weighted, 0).clamp_min(PROBABILITY_FLOOR)
-        # cross_entropy takes the softmax of its input, which divides the shares by their sum
+        # The softmax in cross_entropy normalises w F^ to Q.
         per_pixel = F.cross_entropy(share.log(), target, self.weights, reduction='none')
         labelled = (target.sum(1) > 0).sum()
         return self.loss_weight * per_pixel.sum() / labelled.clamp_min(1)

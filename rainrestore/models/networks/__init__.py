@@ -1,4 +1,4 @@
-"""What is computed: networks, each a registered component."""
+"""Registered networks."""
 
 from rainrestore.models.networks.discriminators import SRGANDiscriminator
 from rainrestore.models.networks.encoder_decoder import EncoderDecoder

@@ -10,13 +10,13 @@ from rainrestore.registry import MODELS
 
 @MODELS.register_module()
 class SRGANDiscriminator(BaseModule):
-    """SRGAN's discriminator (Ledig et al. 2017), fully convolutional up to a global pooling, for pictures of any size.
+    """SRGAN's discriminator (Ledig et al. 2017), fully convolutional up to a global pooling, for images of any size.
 
     3x3 convolutions of widths b, b/2, 2b, 2b/2, 4b, 4b/2, 8b, 8b/2 (/2: stride 2), batch norm except after the first,
     LeakyReLU 0.2; global average; 1x1 to 16b, LeakyReLU 0.2; 1x1 to one logit. The loss applies the sigmoid.
 
     Args:
-        base_channels: B, 64 in the paper.
+        base_channels: b, 64 in the paper.
         in_channels: Channels of the image.
         init_cfg: Initialization config of mmengine.
     """
@@ -34,6 +34,6 @@ class SRGANDiscriminator(BaseModule):
     def forward(self, image: Tensor) -> Tensor:
         """(N, in_channels, H, W) in [0, 1], sides of at least 16 -> logits (N,), always in single precision."""
         pooled = self.features(image).mean((2, 3))
-        # in half precision sigmoid(7) is exactly 1 and the linear adversarial loss has no gradient left
+        # In half precision sigmoid(7) rounds to 1, and the gradient of the linear adversarial loss vanishes.
         with torch.autocast(image.device.type, enabled=False):
             return self.head(pooled.float()).squeeze(1)

@@ -14,19 +14,22 @@ from rainrestore.registry import MODELS
 class EncoderDecoder(BaseModule):
     """An autoencoder with a bottleneck of ``latent_channels``, and optional skip connections.
 
-    ``levels`` 4x4 convolutions with stride 2, of widths b, 2b, 4b, ... and ``latent_channels``, and as many transposed
-    convolutions back; batch norm except at both ends, LeakyReLU 0.2 on the way down and ReLU on the way up; tanh. With
-    skips it is the U-Net of pix2pix. With ``residual`` the network predicts a change: 2 tanh is added to the picture,
-    and the sum is clipped.
+    The encoder has ``levels`` 4x4 convolutions with stride 2, of widths b, 2b, 4b, ... and ``latent_channels``. The
+    decoder has the same number of transposed convolutions. Batch norm except in the first and the last layer; LeakyReLU
+    0.2 in the encoder, ReLU in the decoder; tanh at the end. With skip connections it is the U-Net of pix2pix. With
+    ``residual`` the output is the input plus 2 tanh, clipped.
 
     Args:
         in_channels: Channels of the image.
-        base_channels: B.
+        base_channels: b.
         latent_channels: Channels of the bottleneck.
-        levels: Halvings; other sides are padded.
+        levels: Number of halvings; the image is padded to a multiple of 2^levels.
         skips: Whether there are skip connections.
-        residual: Whether the output is the picture and a change; needs ``in_channels=3``.
+        residual: Whether the input is added to the output; needs ``in_channels=3``.
         init_cfg: Initialization config of mmengine.
+
+    Raises:
+        ValueError: ``residual`` with ``in_channels`` other than 3.
     """
 
     def __init__(
@@ -41,7 +44,7 @@ class EncoderDecoder(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if residual and in_channels != 3:
-            raise ValueError(f'EncoderDecoder: residual=True adds to a picture of 3 channels, got {in_channels}')
+            raise ValueError(f'EncoderDecoder: residual=True needs in_channels=3, got {in_channels}')
         self.skips = skips
         self.residual = residual
         widths = [*(base_channels * 2**level for level in range(levels - 1)), latent_channels]

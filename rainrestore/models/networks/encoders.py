@@ -1,7 +1,7 @@
 """Encoders of the rain removal module.
 
-The contract of the slot ``HRRM(encoder=...)``: ``forward(image)`` takes (N, in_channels, h, w), sides multiples of
-``strides[-1]``, and returns one feature map for each level, fine to coarse; ``out_channels`` and ``strides`` give their
+The contract of the slot ``HRRM(encoder=...)``: ``forward(image)`` maps (N, in_channels, h, w), with sides that are
+multiples of ``strides[-1]``, to one feature map per level, fine to coarse. ``out_channels`` and ``strides`` are their
 widths and strides.
 """
 
@@ -14,7 +14,7 @@ from rainrestore.registry import MODELS
 
 
 class PyramidEncoder(nn.Module):
-    """A stem and stages; the features after each are the levels of the pyramid."""
+    """A stem and stages; their outputs are the levels of the feature pyramid."""
 
     def __init__(self, levels: Sequence[nn.Module], out_channels: Sequence[int], strides: Sequence[int]) -> None:
         super().__init__()
@@ -23,8 +23,7 @@ class PyramidEncoder(nn.Module):
         self.strides = tuple(strides)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(N, in_channels, h, w) -> the features of each level, (N, out_channels[i], h / strides[i], w /
-        strides[i])."""
+        """(N, in_channels, h, w) -> for each level i, (N, out_channels[i], h / strides[i], w / strides[i])."""
         features = []
         for level in self.levels:
             image = level(image)
@@ -33,9 +32,9 @@ class PyramidEncoder(nn.Module):
 
 
 def _stem(in_channels: int, channels: int, stride: int) -> nn.Sequential:
-    """The ImageNet stem (7x7 stride 2, max pooling by 2) at stride 4; a 3x3 convolution at stride 1.
+    """Stride 4: the ImageNet stem (7x7 convolution with stride 2, max pooling by 2). Stride 1: a 3x3 convolution.
 
-    A face of 32x32 pixels keeps its detail only with stride 1: with stride 4 its first features are 8x8.
+    Stride 1 is for faces of 32x32 pixels: with stride 4 the first features would be 8x8.
     """
     if stride not in (1, 4):
         raise ValueError(f'stem_stride must be 1 or 4, got {stride}')
@@ -51,7 +50,10 @@ def _doubling(
     stem_stride: int,
     stage: Callable[[int, int, int], nn.Module],
 ) -> tuple[list[nn.Module], list[int], list[int]]:
-    """Levels, widths and strides: a stem, then stages (channels in, out, depth) that halve sides and double widths."""
+    """Levels, widths and strides of a stem and stages that halve the sides and double the width.
+
+    ``stage`` builds a stage from its channels in, channels out and depth.
+    """
     levels: list[nn.Module] = [_stem(in_channels, stem_channels, stem_stride)]
     channels, strides = [stem_channels], [stem_stride]
     for depth in blocks:
@@ -65,15 +67,15 @@ def _doubling(
 class DenseNetEncoder(PyramidEncoder):
     """DenseNet-BC (Huang et al. 2017): dense blocks with transitions of compression 0.5 that halve the sides.
 
-    The paper names DenseNet, but no width. The defaults are those of the bundled models.
+    The paper names DenseNet, but no width. The bundled models use the defaults.
 
     Args:
         in_channels: Channels of the image.
-        growth: Channels that each dense layer adds. DenseNet-121 has 32.
-        blocks: Dense layers per stage. DenseNet-121 to its third transition is (6, 12, 24).
-        stem_channels: Width of the stem. DenseNet-121 has 64.
-        stem_stride: 4 as for ImageNet, or 1 for small faces.
-        bottleneck: Width of the 1x1 convolutions over ``growth``.
+        growth: Channels that each dense layer adds; 32 in DenseNet-121.
+        blocks: Dense layers per stage; (6, 12, 24) in DenseNet-121 up to the third transition.
+        stem_channels: Width of the stem; 64 in DenseNet-121.
+        stem_stride: Stride of the stem: 4 as for ImageNet, or 1 for small faces.
+        bottleneck: Width of the 1x1 convolutions, divided by ``growth``.
     """
 
     def __init__(
@@ -101,7 +103,7 @@ class DenseNetEncoder(PyramidEncoder):
 
 
 class _ResidualBlock(nn.Module):
-    """relu(x + conv-BN-ReLU-conv-BN(x)), with a 1x1 projection where the shape changes (He et al. 2016)."""
+    """relu(x + conv-BN-ReLU-conv-BN(x)), with a 1x1 projection of x if the shape changes (He et al. 2016)."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -118,9 +120,13 @@ class _ResidualBlock(nn.Module):
 
 @MODELS.register_module()
 class ResNetEncoder(PyramidEncoder):
-    """Residual stages of basic blocks (He et al. 2016), each halving the sides and doubling the width.
+    """Stages of basic residual blocks (He et al. 2016). Each stage halves the sides and doubles the width.
 
-    Args: as :class:`DenseNetEncoder`; ``blocks`` counts residual blocks per stage. ResNet-18 is (2, 2, 2) from 64.
+    Args:
+        in_channels: Channels of the image.
+        blocks: Residual blocks per stage; (2, 2, 2, 2) in ResNet-18.
+        stem_channels: Width of the stem; 64 in ResNet-18.
+        stem_stride: Stride of the stem: 4 as for ImageNet, or 1 for small faces.
     """
 
     def __init__(
@@ -140,9 +146,13 @@ class ResNetEncoder(PyramidEncoder):
 
 @MODELS.register_module()
 class VGGEncoder(PyramidEncoder):
-    """VGG stages with batch normalisation (Simonyan & Zisserman 2015): 3x3 convolutions, then max pooling by 2.
+    """VGG stages with batch norm (Simonyan & Zisserman 2015): 3x3 convolutions, then max pooling by 2.
 
-    Args: as :class:`DenseNetEncoder`; ``blocks`` counts convolutions per stage. VGG-16 begins (2, 2, 3) from 64.
+    Args:
+        in_channels: Channels of the image.
+        blocks: Convolutions per stage; (2, 2, 3, 3, 3) in VGG-16.
+        stem_channels: Width of the stem.
+        stem_stride: Stride of the stem: 4 as for ImageNet, or 1 for small faces.
     """
 
     def __init__(

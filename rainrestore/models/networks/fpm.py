@@ -8,15 +8,18 @@ from rainrestore.registry import MODELS
 
 @MODELS.register_module()
 class FaceParsingUNet(UNet):
-    """concat(I, J) at low resolution -> the parsed face F at low resolution.
+    """F = P(concat(I, J)): the parsed face at low resolution, by a U-Net.
 
     Args:
-        in_channels: 6 for I and J, 3 for I alone (Face SR).
-        out_channels: 19 labels as area-averaged one-hot (softmax), or 3 for a colour picture (sigmoid).
+        in_channels: 6 for I and J, 3 for I only (Face SR).
+        out_channels: 19 for area-averaged one-hot labels (softmax), or 3 for a colour image (sigmoid).
         base_channels: Width of the finest level; it doubles at each of ``levels - 1`` halvings.
-        levels: Resolutions, the finest included.
+        levels: Number of resolutions, including the finest.
         activation: 'softmax' (the channels sum to 1) or 'sigmoid'.
         init_cfg: Initialization config of mmengine.
+
+    Raises:
+        ValueError: An unknown activation.
     """
 
     def __init__(

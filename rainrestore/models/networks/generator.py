@@ -10,42 +10,41 @@ from torch import Tensor, nn
 from rainrestore.models.networks.layers import unshuffled_kernel
 from rainrestore.registry import MODELS
 
-#: What a fresh last convolution is multiplied by where it adds to a picture that is nearly right already.
+#: Factor of the initial weights of the last convolution with ``residual``: the first outputs are near bicubic(J).
 RESIDUAL_START = 0.1
 
 
 @MODELS.register_module()
 class FCGGenerator(BaseModule):
-    """H = G(J, F, I) (paper eq. 23), after SRGAN's generator.
+    """H = G(J, F, I) (paper eq. 23), based on SRGAN's generator.
 
-    The trunk sees concat(J, I), or I alone where there is no rain removal. The parsed face F is concatenated to the
-    trunk's feature map, before the first pixel shuffle; in Face SR (Song et al. 2019) to the trunk's input. Then
-    log2(scale) times {3x3 convolution to 4 times the width, pixel shuffle by 2, PReLU}, a 9x9 convolution to RGB and
-    (tanh + 1) / 2.
+    The input of the trunk is concat(J, I), or I without rain removal. The parsed face F is concatenated to the output
+    of the trunk; in Face SR (Song et al. 2019) to its input. Then follow log2(scale) times {3x3 convolution to 4 times
+    the width, pixel shuffle by 2, PReLU}, a 9x9 convolution to RGB and (tanh + 1) / 2.
 
     Three options are not in the paper:
 
-    - ``residual``: H = bicubic(J) + tanh. The network predicts only what the enlarged J lacks. In training H may leave
-      [0, 1], since a clamp would stop the gradient there.
+    - ``residual``: H = bicubic(J) + tanh. The network predicts the difference from the enlarged J. In training H may
+      leave [0, 1], because a clamp would stop the gradient.
     - ``subpixel_head``: one 3x3 convolution to 3 scale^2 channels and one pixel shuffle (ESPCN, Shi et al. 2016)
-      replace the upsampling stages and the 9x9 convolution, which cost as much as the trunk.
-    - ``attention``: a 1x1 convolution of features and F gives gates in (0, 2) that scale the features before F is
-      concatenated (after Oktay et al. 2018). New gates are 1.
+      replace the upsampling stages and the 9x9 convolution, which take as much time as the trunk.
+    - ``attention``: a 1x1 convolution of the features and F computes gates in (0, 2) that multiply the features before
+      F is concatenated (after Oktay et al. 2018). The initial gates are 1.
 
     Args:
         trunk: Config of the trunk slot, without ``in_channels``.
-        scale: Enlargement, a power of 2.
+        scale: Enlargement s, a power of 2.
         channels: Width of the upsampling stages.
-        derained: Whether J enters beside I.
-        parsing_channels: Channels of F; 0 where there is no parsing.
-        parsing_at: Where F enters, 'features' or 'input'.
-        residual: Whether H is added to the enlarged J; to the enlarged I where there is no J.
+        derained: Whether J is an input.
+        parsing_channels: Channels of F; 0 without parsing.
+        parsing_at: Where F is concatenated: 'features' (output of the trunk) or 'input' (input of the trunk).
+        residual: Whether the output is added to the enlarged J (without J: to the enlarged I).
         subpixel_head: Whether the output layer is a sub-pixel convolution (ESPCN); ``channels`` is then unused.
-        attention: Whether features and F weigh the features; F must enter there.
+        attention: Whether gates multiply the features; needs F at the features.
         init_cfg: Initialization config of mmengine.
 
     Raises:
-        ValueError: A scale or a place for F that does not exist, attention without an F to attend to.
+        ValueError: An invalid ``scale`` or ``parsing_at``, or ``attention`` without F at the features.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class FCGGenerator(BaseModule):
         self.trunk = MODELS.build(dict(trunk, in_channels=(6 if derained else 3) + early))
         features = self.trunk.out_channels
         if attention and not late:
-            raise ValueError("attention needs a parsed face that enters at the features: parsing_at='features'")
+            raise ValueError("attention needs a face parser and parsing_at='features'")
         self.gates = nn.Conv2d(features + late, features, 1) if attention else None
         if self.gates is not None:
             nn.init.zeros_(self.gates.weight)
@@ -97,12 +96,12 @@ class FCGGenerator(BaseModule):
         """I (N, 3, h, w), J (N, 3, h, w), F (N, parsing_channels, h, w), all in [0, 1] -> H (N, 3, s h, s w) in [0, 1].
 
         Raises:
-            ValueError: J or F is missing, or given although the generator was built without it.
+            ValueError: J or F is missing, or passed to a generator that was built without it.
         """
         if (derained is None) == self.derained or (parsing is None) == bool(self.parsing_channels):
             raise ValueError(
-                f'built with derained={self.derained}, parsing_channels={self.parsing_channels}: give the derained '
-                'image and the parsed face exactly where they were built in'
+                f'the generator was built with derained={self.derained}, parsing_channels={self.parsing_channels}: '
+                'the inputs must match'
             )
         image = rainy if derained is None else torch.cat((derained, rainy), 1)
         if parsing is not None and self.parsing_at == 'input':
@@ -122,12 +121,12 @@ class FCGGenerator(BaseModule):
         return face if self.training else face.clamp(0, 1)
 
     def reconstruct(self, features: Tensor) -> Tensor:
-        """Trunk's features (N, C, h, w) -> RGB before the tanh (N, 3, s h, s w)."""
+        """Features (N, C, h, w) -> RGB before the tanh (N, 3, s h, s w)."""
         if self.subpixel_head or not self.training:
             return self.tail(self.upsampler(features))
-        # The same function, two to three times as fast forwards and backwards on a CPU: the last pixel shuffle is left
-        # to the picture, whose three channels would fill 3 of a vector unit's 16 lanes (a PReLU of one slope does not
-        # care where a pixel is).
+        # The same function with the last pixel shuffle after the last convolution. The convolution then has 12 output
+        # channels instead of 3 and uses more of the 16 lanes of a vector unit: on a CPU, forward and backward are two
+        # to three times as fast. A PReLU with one slope commutes with the shuffle.
         *stages, shuffle, activation = self.upsampler
         for stage in (*stages, activation):
             features = stage(features)

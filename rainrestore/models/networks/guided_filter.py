@@ -1,4 +1,4 @@
-"""The guided filter, and a decomposition into frequencies by it."""
+"""The guided filter, and a decomposition of an image into low and high frequencies."""
 
 from collections.abc import Sequence
 
@@ -9,34 +9,37 @@ from rainrestore.registry import MODELS
 
 
 def _window(side: int, radius: int, like: Tensor) -> Tensor:
-    """(side, side): row i averages what is at most ``radius`` away from i and inside the picture."""
+    """(side, side) matrix whose row i averages the pixels at most ``radius`` from i, inside the image."""
     place = torch.arange(side, device=like.device)
     near = ((place[:, None] - place[None]).abs() <= radius).to(like.dtype)
     return near / near.sum(1, keepdim=True)
 
 
 def box_mean(image: Tensor, radius: int) -> Tensor:
-    """Mean over the (2 radius + 1)^2 window around each pixel of (..., H, W), restricted to the picture.
+    """Mean over the (2 radius + 1)^2 window around each pixel of (..., H, W), restricted to the image.
 
-    One matrix product for each axis. Differences of running sums would be faster on large pictures, but the filter
-    takes small differences of such means, and the rounding error would reach the size of its eps.
+    One matrix product per axis. Running sums would be faster on large images, but their rounding error would be as
+    large as eps, because the filter subtracts means of nearly equal size.
     """
     rows, columns = (_window(side, radius, image) for side in image.shape[-2:])
     return rows @ image @ columns.mT
 
 
 def guided_filter(guide: Tensor, image: Tensor, radius: int, eps: Sequence[float]) -> list[Tensor]:
-    """The guided filter of He, Sun & Tang (2010), grey guide p, channel by channel, one result for each of ``eps``.
+    """The guided filter of He, Sun & Tang (2010), channel by channel; one result for each of ``eps``.
 
-    In each window the output is an affine function of the guide, q = a p + b, with the least squares
-    a = cov(p, I) / (var(p) + eps) and b = mean(I) - a mean(p); a and b are then averaged over the windows that cover a
-    pixel. Where the guide is flat the result is the mean of means; edges with a variance above eps stay.
+    In each window the output is an affine function of the guide, q = a p + b, with the least-squares solution
+    a = cov(p, I) / (var(p) + eps) and b = mean(I) - a mean(p). a and b are averaged over all windows that contain a
+    pixel. Edges of the guide with a variance above eps are preserved; other regions are smoothed.
 
     Args:
-        guide: P, (N, 1, H, W), or (N, C, H, W) for a guide of each channel.
+        guide: p, (N, 1, H, W), or (N, C, H, W) with a guide per channel.
         image: I, (N, C, H, W) in [0, 1], any sides.
         radius: Radius of the window, in pixels.
-        eps: Least variances that count as an edge.
+        eps: Regularisers, above 0.
+
+    Returns:
+        For each of ``eps``, (N, C, H, W).
     """
     mean_guide, mean_image = box_mean(guide, radius), box_mean(image, radius)
     covariance = box_mean(guide * image, radius) - mean_guide * mean_image
@@ -53,12 +56,15 @@ def guided_filter(guide: Tensor, image: Tensor, radius: int, eps: Sequence[float
 class GuidedFilterDecomposition(nn.Module):
     """Low and high frequencies of a rainy image (Li, Cheong & Tan 2019).
 
-    Guided filters of every radius and eps smooth I; the guide is the residue max_c I - min_c I, in which streaks and
-    veil, grey both, cancel, so that the passband follows the scene and not the rain. High = I - low.
+    Guided filters of every radius and eps smooth I. The guide is the residue max_c I - min_c I. Streaks and veil are
+    grey and cancel in it, so that the filter preserves edges of the scene but not of the rain. High = I - low.
 
     Args:
-        radii: Radii of the windows, in pixels.
-        eps: Regularisers of the filters.
+        radii: Radii of the windows, in pixels, at least 1.
+        eps: Regularisers of the filters, above 0.
+
+    Raises:
+        ValueError: An invalid radius or regulariser.
     """
 
     def __init__(self, radii: Sequence[int] = (2, 4, 8, 16, 32), eps: Sequence[float] = (1e-3, 1e-4)) -> None:
@@ -70,9 +76,11 @@ class GuidedFilterDecomposition(nn.Module):
         self.out_channels = 3 * len(self.radii) * len(self.eps)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 3, H, W) in [0, 1], any sides -> low and high, (N, out_channels, H, W) each: for every radius, eps by
-        eps, R, G, B."""
-        # # Differences of means need single precision.
+        """(N, 3, H, W) in [0, 1], any sides -> low and high, (N, out_channels, H, W) each.
+
+        The channels are ordered by radius, then eps, then R, G, B.
+        """
+        # Differences of means need single precision.
         with torch.autocast(image.device.type, enabled=False):
             image = image.contiguous()
             guide = image.amax(1, keepdim=True) - image.amin(1, keepdim=True)

@@ -14,7 +14,7 @@ from rainrestore.registry import MODELS
 
 
 class _Bottleneck(nn.Module):
-    """ReLU(x + 3x3 to a quarter of the width, 3x3, 3x3 back (x)), ReLU between."""
+    """relu(x + f(x)), f: three 3x3 convolutions with ReLU between them, at a quarter of the width inside."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -33,12 +33,12 @@ class _Bottleneck(nn.Module):
 
 @MODELS.register_module()
 class StreakNet(BaseModule):
-    """Streaks at full resolution: a 3x3 convolution, residual blocks, a 3x3 convolution to S.
+    """The streak network: a 3x3 convolution, residual blocks, a 3x3 convolution to S, all at full resolution.
 
     Args:
         in_channels: Channels of concat(I, high frequencies).
         channels: Width, 256 in the original.
-        num_blocks: Residual blocks.
+        num_blocks: Number of residual blocks.
         init_cfg: Initialization config of mmengine.
     """
 
@@ -50,7 +50,7 @@ class StreakNet(BaseModule):
             *(_Bottleneck(channels) for _ in range(num_blocks)),
             nn.Conv2d(channels, 3, 3, padding=1),
         )
-        # rain is sparse: a fresh network starts near S = 0.05 instead of 0.5
+        # Rain is sparse: the initial S is about 0.05 instead of 0.5.
         nn.init.constant_(cast(Tensor, self.layers[-1].bias), -3.0)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -60,14 +60,14 @@ class StreakNet(BaseModule):
 
 @MODELS.register_module()
 class AirlightNet(BaseModule):
-    """One colour an image: ``levels`` 3x3 convolutions of stride 2, averaged over the picture, and a linear layer.
+    """The airlight, one colour per image: ``levels`` 3x3 convolutions with stride 2, global average, a linear layer.
 
-    It has no normalisation, which would remove the brightness that it has to estimate.
+    Without normalisation layers, because they would remove the brightness, which A depends on.
 
     Args:
         in_channels: Channels of concat(I, low frequencies).
-        base_channels: Width of the first convolution, 64 in the original; it doubles from one to the next.
-        levels: Convolutions, 5 in the original.
+        base_channels: Width of the first convolution, 64 in the original; it doubles from layer to layer.
+        levels: Number of convolutions, 5 in the original.
         init_cfg: Initialization config of mmengine.
     """
 
@@ -94,21 +94,21 @@ class HeavyRainEstimator(BaseModule):
 
         S = s(I, high)    T = t(I, low)    A = a(I, low)    J0 = (I - (1 - T) A) / max(T, floor) - S
 
-    The method has no enlargement of its own, so it works on I resized to the size of the output. Bicubic enlargement U
-    is linear and T is (nearly) uniform, so that U(I) = T (U(J) + U(S)) + (1 - T) A: the true maps enlarged by the same
-    U are the ground truth of the enlarged image. Supervision at low resolution alone would not constrain the maps
-    between the pixels. :meth:`at_low_resolution` samples the estimate at the small pixels.
+    The published method does not enlarge, so here it works on I resized to the size of the output. The bicubic
+    enlargement U is linear and T is (nearly) uniform: U(I) = T (U(J) + U(S)) + (1 - T) A. The true maps, enlarged by U,
+    are therefore the ground truth of the enlarged image. Supervision at low resolution only would not constrain the
+    maps between the pixels. :meth:`at_low_resolution` samples the estimate at the pixels of I.
 
-    The original divides by T + 1e-3 and does not clip; here the inverse of :func:`rainrestore.physics.invert` bounds
-    the effect of a wrong T early in training.
+    The original divides by T + 1e-3 and does not clip. Here :func:`rainrestore.physics.invert` bounds the effect of a
+    wrong T early in training.
 
     Args:
-        decomposition: Config of :class:`GuidedFilterDecomposition` or what has its output.
-        streak: Config of s without ``in_channels``: a map of 3 logits.
-        transmission: Config of t without ``in_channels``: a map of 1 logit.
-        airlight: Config of a without ``in_channels``: 3 logits an image.
-        scale: Enlargement.
-        floor: Least T that is divided by; the rain of ``rain_v1`` has T above 0.3.
+        decomposition: Config of :class:`GuidedFilterDecomposition`, or of a module with the same outputs.
+        streak: Config of s without ``in_channels``; its output are 3 logits per pixel.
+        transmission: Config of t without ``in_channels``; its output is 1 logit per pixel.
+        airlight: Config of a without ``in_channels``; its output are 3 logits per image.
+        scale: Enlargement s.
+        floor: Lower bound of the divisor T; T is above 0.3 in ``rain_v1``.
         init_cfg: Initialization config of mmengine.
     """
 
@@ -138,7 +138,7 @@ class HeavyRainEstimator(BaseModule):
         return rainy, torch.cat((rainy, low), 1), torch.cat((rainy, high), 1)
 
     def transmission_of(self, image: Tensor) -> Tensor:
-        """I (N, 3, h, w) in [0, 1] -> T (N, 1, s h, s w) alone."""
+        """I (N, 3, h, w) in [0, 1] -> T (N, 1, s h, s w)."""
         return self.transmission(self.decompose(image)[1]).float().sigmoid()
 
     def forward(self, image: Tensor) -> RainEstimate:
@@ -149,10 +149,10 @@ class HeavyRainEstimator(BaseModule):
         return RainEstimate(invert(rainy, streak, transmission, airlight, self.floor), streak, transmission, airlight)
 
     def at_low_resolution(self, estimate: RainEstimate, image: Tensor) -> RainEstimate:
-        """S and T at the centres of the pixels of I (N, 3, h, w), and J from them and I.
+        """S and T at the centres of the pixels of I (N, 3, h, w), and J computed from them and I.
 
-        Bicubic sampling at the centres of the small pixels undoes a bicubic enlargement; an average over each small
-        pixel would blur the streaks by 10 %.
+        Bicubic sampling at the centres of the pixels inverts the bicubic enlargement. An average over each pixel would
+        blur the streaks by 10 %.
         """
         size = image.shape[-2:]
         streak, transmission = (
@@ -165,11 +165,11 @@ class HeavyRainEstimator(BaseModule):
 
 @MODELS.register_module()
 class RefinementUNet(UNet):
-    """The generator of the second stage: J0, and the airlight A at the bottleneck -> H.
+    """The generator of the second stage: a U-Net that maps J0, and the airlight A at its bottleneck, to H.
 
     Args:
-        base_channels: Width of the finest level, 64 in the original, where it stops doubling at 512.
-        levels: Resolutions, 5 in the original.
+        base_channels: Width of the finest level; 64 in the original, with a greatest width of 512.
+        levels: Number of resolutions; 5 in the original.
         init_cfg: Initialization config of mmengine.
     """
 
@@ -183,18 +183,18 @@ class RefinementUNet(UNet):
 
 @MODELS.register_module()
 class DepthGuidedDiscriminator(BaseModule):
-    """A depth-guided discriminator: it predicts a depth map from its features and multiplies them by it.
+    """A depth-guided discriminator: it predicts a depth map and multiplies its features by the map.
 
-    Six 5x5 convolutions; a 5x5 convolution to the map, multiplied into the features; two convolutions of stride 4,
-    pooling and a linear layer to the logit. The restorer supervises the map: 1 - T for restored pictures, 0 for true
-    ones.
+    Six 5x5 convolutions; a 5x5 convolution to the map, which multiplies the features; two convolutions with stride 4,
+    global average and a linear layer to the logit. The restorer supervises the map: the target is 1 - T for restored
+    images and 0 for true images.
 
-    The original keeps full resolution up to the map, has no pooling and hence takes 256 x 256 only, and its map is not
-    bounded; here the 2nd and the 4th convolution halve the sides, and the map passes a sigmoid.
+    Differences from the original, which has full resolution up to the map, no pooling (so it accepts only 256 x 256)
+    and an unbounded map: the 2nd and the 4th convolution halve the sides, and the map is a sigmoid.
 
     Args:
         in_channels: Channels of concat(I, H).
-        base_channels: Width of the first convolution, 8 in the original as here.
+        base_channels: Width of the first convolution; 8 in the original.
         init_cfg: Initialization config of mmengine.
     """
 
@@ -216,10 +216,10 @@ class DepthGuidedDiscriminator(BaseModule):
         self.head = nn.Linear(width // 2, 1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, in_channels, H, W), any sides -> logits (N,) and the map of depth (N, 1, ~H/4, ~W/4) in [0, 1]."""
+        """(N, in_channels, H, W), any sides -> logits (N,) and the depth map (N, 1, ~H/4, ~W/4) in [0, 1]."""
         features = self.features(image)
         depth = self.depth(features).float().sigmoid()
         pooled = self.classifier(features * depth.to(features.dtype)).mean((2, 3))
-        # as in SRGANDiscriminator: half precision would round the logit
+        # Half precision would round the logit, as in SRGANDiscriminator.
         with torch.autocast(image.device.type, enabled=False):
             return self.head(pooled.float()).squeeze(1), depth

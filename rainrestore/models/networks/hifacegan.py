@@ -21,8 +21,8 @@ NORMS: dict[str, type[nn.Module]] = {'batch': nn.BatchNorm2d, 'instance': nn.Ins
 class LocalImportancePooling(nn.Module):
     """Halve the sides by an average with learned weights (Gao et al., ICCV 2019).
 
-    ``y = avg(x w) / avg(w)`` over 3x3 pixels with stride 2, ``w = exp(12 sigmoid(IN(conv3x3(x))))``: the weights can
-    leave degraded pixels out of the average.
+    ``y = avg(x w) / avg(w)`` over 3x3 pixels with stride 2, ``w = exp(12 sigmoid(IN(conv3x3(x))))``. Small weights
+    exclude degraded pixels from the average.
     """
 
     def __init__(self, channels: int) -> None:
@@ -33,22 +33,22 @@ class LocalImportancePooling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, h, w), even sides -> (N, C, h / 2, w / 2)."""
-        # Single precision: with eight bits of mantissa the sums of weights that differ by 1e5 would be of one of them.
+        # Single precision, because the weights differ by factors of up to 1e5.
         weight = torch.exp(LOGIT_SCALE * self.logit(x).float().sigmoid())
         return F.avg_pool2d(x.float() * weight, 3, 2, 1) / F.avg_pool2d(weight, 3, 2, 1)
 
 
 class SuppressionEncoder(nn.Module):
-    """The feature pyramid that guides the decoder; each level suppresses degradation further.
+    """The encoder: a feature pyramid that modulates the decoder.
 
     Stem: 3x3 convolution to b channels, instance norm, ReLU. Then ``levels`` times local importance pooling, a 3x3
     convolution to ``min(2^i, 16) b`` channels, instance norm and, except at the last level, ReLU.
 
     Args:
         in_channels: Channels of the image.
-        base_channels: B.
+        base_channels: b.
         levels: Number of halvings.
-        stem_norm: False leaves instance norm and ReLU out of the stem.
+        stem_norm: Whether the stem has instance norm and ReLU.
     """
 
     def __init__(self, in_channels: int, base_channels: int, levels: int, stem_norm: bool = True) -> None:
@@ -95,9 +95,9 @@ class SpatialModulation(nn.Module):
 
 
 class ModulatedResidualBlock(nn.Module):
-    """Two spectrally normalised 3x3 convolutions, each after SPADE and LeakyReLU 0.2, added to a shortcut.
+    """Two 3x3 convolutions with spectral norm, each after SPADE and LeakyReLU 0.2, added to a shortcut.
 
-    Where the width changes, the shortcut is SPADE and a 1x1 convolution.
+    If the width changes, the shortcut is SPADE and a 1x1 convolution.
     """
 
     def __init__(self, in_channels: int, out_channels: int, guide_channels: int, hidden: int, norm: str) -> None:
@@ -105,7 +105,7 @@ class ModulatedResidualBlock(nn.Module):
         middle = min(in_channels, out_channels)
         self.norm_0 = SpatialModulation(in_channels, guide_channels, hidden, norm)
         self.norm_1 = SpatialModulation(middle, guide_channels, hidden, norm)
-        # No biases: the next normalisation would take them away.
+        # No biases: the next normalisation would remove them.
         self.conv_0 = spectral_norm(nn.Conv2d(in_channels, middle, 3, padding=1, bias=False))
         self.conv_1 = spectral_norm(nn.Conv2d(middle, out_channels, 3, padding=1, bias=False))
         self.shortcut = None
@@ -122,28 +122,31 @@ class ModulatedResidualBlock(nn.Module):
 
 @MODELS.register_module()
 class HiFaceNet(BaseModule):
-    """HiFaceGAN's generator (Yang et al., ACM MM 2020): no prior of a face, no model of a degradation.
+    """HiFaceGAN's generator (Yang et al., ACM MM 2020), without a face prior and without a degradation model.
 
-    A suppression encoder gives a feature pyramid. The replenishment decoder starts from the image shrunk by
-    ``2^levels``, and at each level, from the coarsest, a residual block adds detail, modulated by the encoder's feature
-    of that level; between levels the picture is enlarged by 2 (nearest). With 5 levels the widths are 16, 16, 16, 8, 4,
-    2, 1 times b, as published (two blocks at the second level). A convolution to RGB and tanh end it.
+    The suppression encoder computes a feature pyramid. The replenishment decoder starts from the image shrunk by
+    ``2^levels``. At each level, from the coarsest, a residual block adds detail, modulated by the encoder's features
+    of that level. Between levels the features are enlarged by 2 (nearest). With 5 levels the widths are 16, 16, 16, 8,
+    4, 2, 1 times b, as published (two blocks at the second level). The last layers are a convolution to RGB and tanh.
 
-    Differences from the authors' public code, which the paper does not settle: the image is shrunk by an antialiased
-    bilinear filter (there by nearest neighbours), and the encoder's instance norms have affine parameters (there not).
+    Differences from the authors' public code, on points that the paper leaves open: the image is shrunk by an
+    antialiased bilinear filter instead of nearest neighbours, and the encoder's instance norms have affine parameters.
     The public code synchronises its batch norm over processes; set ``sync_bn='torch'`` in a distributed run for that.
 
-    ``mixed_guidance`` shows which level restores what: the coarse levels guided by one image, the rest by another.
+    ``mixed_guidance`` shows the effect of each level: one image modulates the coarse levels, another the fine levels.
 
     Args:
         in_channels: Channels of the image.
-        base_channels: B, 64 as published (48 for small cards).
-        levels: Halvings; 5 as published for 512 pixels. Sides must be divisible by ``2^levels``, and the coarsest
-            level at least two pixels wide: a single one has no spread to normalise by.
-        hidden: Channels between a guide and what it modulates, 128 as published.
+        base_channels: b, 64 as published (48 for GPUs with less memory).
+        levels: Number of halvings; 5 as published for 512 pixels. Sides must be divisible by ``2^levels``, and the
+            coarsest level must have at least 2x2 pixels for the normalisation.
+        hidden: Channels of the hidden layer of SPADE, 128 as published.
         norm: Normalisation of SPADE, ``'batch'`` as in the public code, or ``'instance'``.
         stem_norm: Whether instance norm and ReLU follow the encoder's first convolution, as in the public code.
         init_cfg: Initialization config of mmengine.
+
+    Raises:
+        ValueError: ``levels`` below 1, or an unknown ``norm``.
     """
 
     def __init__(
@@ -182,9 +185,10 @@ class HiFaceNet(BaseModule):
         return self.decode(image, self.encoder(image))
 
     def mixed_guidance(self, first: Tensor, rest: Tensor, levels: int) -> Tensor:
-        """Guide the ``levels`` coarsest levels (and the start) by ``first``, the others by ``rest``.
+        """Restore with the ``levels`` coarsest levels modulated by ``first`` and the other levels by ``rest``.
 
-        0 is the restoration of ``rest`` from the shrunken ``first``; ``self.levels`` + 1 that of ``first``.
+        The decoder always starts from the shrunken ``first``. With ``self.levels`` + 1 the result is the restored
+        ``first``.
 
         Args:
             first: (N, in_channels, H, W) in [-1, 1].
@@ -193,6 +197,9 @@ class HiFaceNet(BaseModule):
 
         Returns:
             (N, 3, H, W) in [-1, 1].
+
+        Raises:
+            ValueError: ``levels`` is outside its range.
         """
         if not 0 <= levels <= self.levels + 1:
             raise ValueError(f'mixed_guidance: levels must be 0 to {self.levels + 1}, got {levels}')
@@ -201,7 +208,7 @@ class HiFaceNet(BaseModule):
         return self.decode(first, fine[:split] + coarse[split:])
 
     def decode(self, image: Tensor, features: list[Tensor]) -> Tensor:
-        """The image, of which only its shrunken form is used, and the pyramid -> RGB in [-1, 1]."""
+        """The image, which is shrunk to the coarsest level, and the feature pyramid -> RGB in [-1, 1]."""
         small = F.interpolate(image, features[-1].shape[-2:], mode='bilinear', antialias=True)
         x = self.start(small)
         levels: list[Any] = list(self.blocks)

@@ -14,12 +14,12 @@ from rainrestore.registry import MODELS
 
 
 class DenseDecoder(nn.Module):
-    """Dense blocks and up-transitions from the coarsest level to stride ``out_stride``, with skips (after DCPDN).
+    """Dense layers and transitions from the coarsest level to stride ``out_stride``, with skips (after DCPDN).
 
-    At each level: the features so far and the encoder's of that level are concatenated, pass one dense layer, and a
-    transition to ``widths[i]`` channels enlarges them. At stride 1 a refinement follows: the image is concatenated, a
-    3x3 convolution to 20 channels, averages over windows of 1/4, 1/8 and 1/16 of the longer side brought back as one
-    channel each, and a 3x3 convolution to the output.
+    At each level, the features are concatenated with the encoder's features of that level, followed by one dense layer
+    and a transition to ``growth[i]`` channels that enlarges by 2. At stride 1 follow: concatenation of the image, a 3x3
+    convolution to 20 channels, averages over 4x4, 8x8 and 16x16 cells as one further channel each, and a 3x3
+    convolution to the output.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class DenseDecoder(nn.Module):
                 break
             stride //= 2
         else:
-            raise ValueError(f'decoder_growth {list(growth)} ends at stride {stride}, not at the asked {out_stride}')
+            raise ValueError(f'decoder_growth {list(growth)} ends at stride {stride}, expected {out_stride}')
         self.stages = nn.ModuleList(stages)
         self.skips = len(skips)
         self.pool_sizes = (4, 8, 16) if out_stride == 1 else ()
@@ -82,26 +82,30 @@ class DenseDecoder(nn.Module):
 class HRRM(BaseModule):
     """One encoder, four decoders: J, S, T and A of ``I = T (J + S) + (1 - T) A`` (paper eqs. 2, 9).
 
-    The heads restrict each quantity to its physical form, since no loss of the paper supervises S, T or A alone: S and
-    J are maps of three channels; T is one channel, decoded at a coarse stride and enlarged bilinearly, so that it
-    cannot hold streaks; A is one colour an image, from the coarsest features averaged globally. All pass a sigmoid.
+    No loss of the paper supervises S, T or A separately, so the heads restrict each quantity to its physical form. J
+    and S are maps of three channels. T is one channel, decoded at a coarse stride and enlarged bilinearly, so that it
+    cannot contain streaks. A is one colour per image, from the global average of the coarsest features. All heads end
+    in a sigmoid.
 
-    With ``inverse``, which is not in the paper, J = g J' + (1 - g) J0. J' and the map g in [0, 1] come from the first
-    decoder; J0 = (I - (1 - T) A) / T - S is the rain model solved for J with the estimated S, T and A
-    (:func:`rainrestore.physics.invert`). The errors of J' and J0 differ, and L_J trains S, T and A as well.
+    With ``inverse``, which is not in the paper, J = g J' + (1 - g) J0. J' and the map g in [0, 1] are outputs of the
+    first decoder. J0 = (I - (1 - T) A) / T - S is the rain model solved for J with the estimated S, T and A
+    (:func:`rainrestore.physics.invert`). L_J then trains S, T and A, too.
 
-    The image may have any sides: it is padded to a multiple of the encoder's coarsest stride, and the maps are cropped.
+    The image is padded to a multiple of the encoder's coarsest stride, and the maps are cropped.
 
     Args:
         encoder: Config of the encoder slot.
-        decoder_growth: Dense growth of each decoder level, coarse to fine. The paper states none; the default is a
-            fraction of DCPDN's, and that of the bundled models.
-        bottleneck: Width of the decoders' 1x1 convolutions over the growth.
+        decoder_growth: Growth of the dense layer of each decoder level, coarse to fine. The paper states none. The
+            default is smaller than in DCPDN; the bundled models use it.
+        bottleneck: Width of the decoders' 1x1 convolutions, divided by the growth.
         transmission_stride: The stride at which T is decoded.
         inverse: Whether J is mixed with the physical inverse J0.
-        streak_channels: Channels of the predicted S, 3, or 1 for rain without colour. The paper does not say. Eqs. 17
-            to 20 let S hold the colours of J; one channel cannot.
+        streak_channels: Channels of the predicted S: 3, or 1 for rain without colour. The paper does not state it. With
+            3 channels, eqs. 17 to 20 allow colours of J in S.
         init_cfg: Initialization config of mmengine.
+
+    Raises:
+        ValueError: An invalid ``streak_channels`` or ``decoder_growth``.
     """
 
     def __init__(
@@ -128,7 +132,7 @@ class HRRM(BaseModule):
         self.streak_decoder = decoder(streak_channels, 1)
         self.transmission_decoder = decoder(1, min(transmission_stride, strides[-1]))
         self.airlight_decoder = decoder(3, strides[-1])
-        # rain is sparse: a fresh network starts near S = 0.05 instead of 0.5
+        # Rain is sparse: the initial S is about 0.05 instead of 0.5.
         nn.init.constant_(cast(Tensor, self.streak_decoder.head.bias), -3.0)
 
     def forward(self, image: Tensor) -> RainEstimate:
@@ -140,7 +144,7 @@ class HRRM(BaseModule):
         coarse = self.transmission_decoder(features, padded)
         transmission = F.interpolate(coarse, padded.shape[-2:], mode='bilinear', align_corners=False)
         airlight = self.airlight_decoder(features, padded).mean((2, 3), keepdim=True)
-        # the physics multiplies and subtracts these: single precision, whatever the layers ran in
+        # The rain model subtracts these maps, so they are in single precision also with mixed precision.
         lr, streak, transmission = (crop_to(x, image).float().sigmoid() for x in (lr, streak, transmission))
         streak = streak.expand_as(lr[:, :3])
         airlight = airlight.float().sigmoid()

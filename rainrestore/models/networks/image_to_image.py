@@ -14,15 +14,15 @@ from rainrestore.registry import MODELS
 class ImageToImageGenerator(BaseModule):
     """H = N(enlarged I), for networks that do not enlarge, such as the U-Net of pix2pix.
 
-    J and F, where their slots are filled, are enlarged and concatenated to I.
+    J and F, if their slots are filled, are enlarged and concatenated to I.
 
     Args:
-        network: Config of N, without ``in_channels``: maps (N, in_channels, H, W) in [-1, 1] to (N, 3, H, W) in
-            [-1, 1], its tanh included.
-        scale: Enlargement.
-        multiple: Divisor of the sides that N needs, 2 to the number of its halvings; other sides are padded.
-        derained: Whether J enters beside I.
-        parsing_channels: Channels of F; 0 where there is no parsing.
+        network: Config of N, without ``in_channels``. N maps (N, in_channels, H, W) in [-1, 1] to (N, 3, H, W) in
+            [-1, 1].
+        scale: Enlargement s.
+        multiple: The image is padded so that its sides are multiples of this; 2^k for a network with k halvings.
+        derained: Whether J is an input.
+        parsing_channels: Channels of F; 0 without parsing.
         init_cfg: Initialization config of mmengine.
     """
 
@@ -46,7 +46,8 @@ class ImageToImageGenerator(BaseModule):
         return self.translate(self.network, given)
 
     def translate(self, network: Callable[..., Tensor], *given: Tensor) -> Tensor:
-        """Pictures (N, in_channels, h, w) in [0, 1] as N takes them, to ``network`` and back: (N, 3, s h, s w)."""
+        """Enlarge, pad and scale the inputs (N, in_channels, h, w) in [0, 1], apply ``network``, and undo the padding
+        and scaling: (N, 3, s h, s w) in [0, 1]."""
         large = [enlarge(image, [self.scale * side for side in image.shape[-2:]]) for image in given]
         restored = network(*(pad_to_multiple(image, self.multiple) * 2 - 1 for image in large))
         return (crop_to(restored, large[0]).float() + 1) / 2

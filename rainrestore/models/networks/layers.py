@@ -1,4 +1,4 @@
-"""Layers that several networks share."""
+"""Layers for several networks."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,17 @@ from torch import Tensor, nn
 
 
 def exporting() -> bool:
-    """Whether the network is being exported, with unknown sides."""
+    """Whether the network is being exported, so that the sides of the image are unknown."""
     return torch.compiler.is_exporting() or torch.jit.is_tracing()
 
 
 def pad_to_multiple(image: Tensor, multiple: int, reflect: bool = False) -> Tensor:
-    """Extend (N, C, h, w) to the right and below until both sides are multiples of ``multiple``.
+    """Pad (N, C, h, w) at the right and the bottom so that both sides are multiples of ``multiple``.
 
-    The border is replicated, or mirrored with ``reflect`` if the picture is larger than the padding.
+    The border is replicated. With ``reflect`` it is mirrored if the image is larger than the padding.
     """
     height, width = image.shape[-2:]
-    # Written so that an exporter sees a multiple in the new sides, whatever the old ones are.
+    # In this form an exporter can prove that the new sides are multiples.
     right, below = ((side + multiple - 1) // multiple * multiple - side for side in (width, height))
     if not (exporting() or right or below):
         return image
@@ -34,17 +34,17 @@ def crop_to(image: Tensor, like: Tensor) -> Tensor:
 def enlarge(image: Tensor, size: Sequence[int]) -> Tensor:
     """Bicubic enlargement of (N, C, h, w) in [0, 1] to ``size`` = (H, W), clipped to [0, 1].
 
-    antialias=True takes Keys' a = -0.5, as Pillow and this package's rain model do; without it torch has -0.75.
+    With antialias=True torch uses the Keys kernel with a = -0.5, as Pillow and the rain model; without, a = -0.75.
     """
     large = F.interpolate(image.contiguous(), tuple(size), mode='bicubic', antialias=True).clamp(0, 1)
     return large.contiguous(memory_format=torch.channels_last)
 
 
 def average_cells(image: Tensor, cells: int) -> Tensor:
-    """(N, C, h, w) -> (N, C, cells, cells): the mean of each cell, as ``F.adaptive_avg_pool2d`` has it.
+    """(N, C, h, w) -> (N, C, cells, cells): the mean of each cell, equal to ``F.adaptive_avg_pool2d``.
 
-    In an export it is one matrix product for each axis, since ONNX has no such pooling: row i averages from floor(i h /
-    cells) to ceil((i + 1) h / cells).
+    ONNX has no such pooling, so in an export it is one matrix product per axis: row i averages from floor(i h / cells)
+    to ceil((i + 1) h / cells).
     """
     if not exporting():
         return F.adaptive_avg_pool2d(image, cells)
@@ -59,25 +59,25 @@ def average_cells(image: Tensor, cells: int) -> Tensor:
 
 
 def conv_norm(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Convolution without bias, batch normalisation."""
+    """A convolution without bias, and batch norm."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(out_channels)
     )
 
 
 def unshuffled_kernel(weight: Tensor, factor: int) -> Tensor:
-    """The weight W' with ``shuffle(W' * x) = W * shuffle(x)``, shuffle being a pixel shuffle by ``factor`` = r.
+    """The weight W' with ``shuffle(W' * x) = W * shuffle(x)``, where shuffle is a pixel shuffle by ``factor`` = r.
 
-    A convolution to few channels uses few lanes of a vector unit. W' has r^2 times the channels, in and out, and works
-    before the shuffle. Its part from pixel (i, j) of a block (y, x) blocks away to pixel (a, b) of a block is W at (r y
-    + i - a, r x + j - b), counted from W's centre, and zero beyond W.
+    A convolution to few channels uses few lanes of a vector unit. W' has r^2 times the input and output channels and is
+    applied before the shuffle. The weight from pixel (i, j) of a block at offset (y, x) to pixel (a, b) of a block is
+    W(r y + i - a, r x + j - b), with the origin at the centre of W, and zero outside W.
 
     Args:
-        weight: (out, in, k, k), k odd, of a convolution with stride 1 and padding (k - 1) / 2 = p.
-        factor: R.
+        weight: W, (out, in, k, k), k odd, of a convolution with stride 1 and padding p = (k - 1) / 2.
+        factor: r.
 
     Returns:
-        (out r^2, in r^2, 2 q + 1, 2 q + 1), for a padding of q = ceil(p / r); differentiable.
+        W', (out r^2, in r^2, 2 q + 1, 2 q + 1), for a padding of q = ceil(p / r); differentiable.
     """
     side = weight.shape[-1]
     reach = -(-(side // 2) // factor)
@@ -108,7 +108,7 @@ class DenseLayer(nn.Module):
 
 
 class Transition(nn.Sequential):
-    """BN-ReLU-1x1, then nothing, an average pooling by 2 (``scale=-2``) or a nearest enlargement by 2 (``scale=2``)."""
+    """BN-ReLU-1x1; with ``scale=-2`` average pooling by 2, with ``scale=2`` nearest enlargement by 2."""
 
     def __init__(self, in_channels: int, out_channels: int, scale: int = 1) -> None:
         resample = {1: nn.Identity(), 2: nn.Upsample(scale_factor=2), -2: nn.AvgPool2d(2)}[scale]

@@ -1,4 +1,4 @@
-"""The discriminator of pix2pixHD: one logit for each patch, at several scales, and all features."""
+"""The discriminator of pix2pixHD: one logit per patch at several scales, and the features of all layers."""
 
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -9,7 +9,7 @@ from rainrestore.registry import MODELS
 
 
 class PatchDiscriminator(nn.Module):
-    """One logit for each patch: 4x4 convolutions with stride 2, the last two with stride 1 (pix2pix, pix2pixHD).
+    """One logit per patch: 4x4 convolutions with stride 2, the last two with stride 1 (pix2pix, pix2pixHD).
 
     LeakyReLU 0.2; instance norm and spectral norm except in the first and the last layer.
     """
@@ -39,13 +39,13 @@ class PatchDiscriminator(nn.Module):
 
 @MODELS.register_module()
 class MultiScalePatchDiscriminator(BaseModule):
-    """Patch discriminators that see the image at full, half, ... size (Wang et al., CVPR 2018).
+    """Patch discriminators for the image at full, half, ... size (Wang et al., CVPR 2018).
 
     Args:
         in_channels: Channels of the image; 6 for concat(I, H).
         base_channels: Width of the first layer, 64 as published.
         layers: Convolutions before the logits, 4 as published in SPADE.
-        scales: Discriminators, each seeing half the size of the one before; 2 as published.
+        scales: Number of discriminators; the image is halved between them. 2 as published.
         init_cfg: Initialization config of mmengine.
     """
 

@@ -1,4 +1,4 @@
-"""Removal of raindrops on glass: the drop mask and what lies behind the drops."""
+"""Removal of raindrops on glass: the drop mask and the scene behind the drops."""
 
 from typing import NamedTuple
 
@@ -13,10 +13,10 @@ from rainrestore.registry import MODELS
 
 
 class DropEstimate(NamedTuple):
-    """What the network predicts.
+    """The output of :class:`RaindropUNet`.
 
     Attributes:
-        picture: H^ (N, 3, H, W), in [0, 1] but for overshoots.
+        image: H^ (N, 3, H, W), not clipped to [0, 1].
         difference: D^ (N, 3, H, W).
         mask_logits: Logits of M^ (N, 1, H, W).
     """
@@ -28,22 +28,23 @@ class DropEstimate(NamedTuple):
 
 @MODELS.register_module()
 class RaindropUNet(BaseModule):
-    """``H^ = I + M^ D^``: a U-Net predicts the drop mask M^ in (0, 1) and the difference D^ that is needed there.
+    """``H^ = I + M^ D^``: a U-Net predicts the drop mask M^ in (0, 1) and the difference D^.
 
-    Where there is no drop, M^ is near 0 and the picture stays as it is. The picture enters with ``shuffle`` x
-    ``shuffle`` pixels side by side as channels, and leaves in the same way, so that the widest layers work at a lower
-    resolution. The last layer starts near zero: an untrained network returns almost its input.
+    Outside of drops M^ is near 0, so that H^ is near I. A pixel unshuffle by ``shuffle`` before the U-Net and a pixel
+    shuffle after it let the widest layers work at a lower resolution. The initial weights of the last layer are near
+    zero, so that the output of an untrained network is near its input.
 
-    A network knows drops of the size that it was trained on. A larger picture is brought down to that size, and the
-    change and the mask are enlarged. Drops out of focus have no fine detail, and the picture beside them keeps its own.
+    The network generalises to drops of the size in its training images. A larger image is therefore shrunk to their
+    size, and D^ and M^ are enlarged. This loses no detail of the scene outside of drops; drops out of focus have no
+    fine detail.
 
     Args:
         base_channels: Width of the U-Net's finest level; it doubles at each of ``levels - 1`` halvings.
-        levels: Resolutions of the U-Net.
-        shuffle: Side of the block of pixels that becomes channels.
-        reference_side: Shorter side of the pictures that it was trained on. Larger pictures are brought down to it.
-            None restores every picture at its own size.
-        init_cfg: Where weights come from.
+        levels: Number of resolutions of the U-Net.
+        shuffle: Factor of the pixel unshuffle.
+        reference_side: Shorter side of the training images in pixels. Larger images are shrunk to it. None: images are
+            never shrunk.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class RaindropUNet(BaseModule):
         """I (N, 3, H, W) in [0, 1], any sides -> the estimate."""
         height, width = image.shape[-2:]
         ratio = 1.0 if self.reference_side is None else self.reference_side / min(height, width)
-        # An exported network has the size that it is exported for.
+        # An exported network does not shrink its input.
         if ratio >= 1 or exporting():
             difference, logits = self.predict(image)
             return DropEstimate(image + logits.sigmoid() * difference, difference, logits)

@@ -1,4 +1,4 @@
-"""Encoders of torchvision, with optional ImageNet weights."""
+"""Encoders from torchvision, with optional ImageNet weights."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from rainrestore.errors import ConfigError
 from rainrestore.optional import optional_import
 from rainrestore.registry import MODELS
 
-#: Network -> the modules whose outputs are the levels of the pyramid, fine to coarse.
+#: Network -> the modules whose outputs are the levels of the feature pyramid, fine to coarse.
 LEVELS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ('densenet121', 'densenet169', 'densenet201'),
@@ -21,31 +21,31 @@ LEVELS: dict[str, tuple[str, ...]] = {
     'vgg16_bn': ('features.5', 'features.12', 'features.22', 'features.32', 'features.42'),
     'vgg19_bn': ('features.5', 'features.12', 'features.25', 'features.38', 'features.51'),
 }
-#: Mean and standard deviation of ImageNet in RGB, by which torchvision's weights expect their input to be normalised.
+#: Mean and standard deviation of ImageNet in RGB; torchvision's weights expect inputs normalised with them.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @MODELS.register_module()
 class TorchvisionEncoder(nn.Module):
-    """A pyramid of features out of a network of torchvision: DenseNet, ResNet or VGG with batch norm.
+    """A feature pyramid from a network of torchvision: DenseNet, ResNet or VGG with batch norm.
 
-    The paper names DenseNet for HRRM's encoder, and VGG and ResNet as alternatives. The levels are
+    The paper uses DenseNet for HRRM's encoder, and names VGG and ResNet as alternatives. The levels are
 
     - DenseNet: the first pooling and transitions 1 to 3, strides 4, 8, 16, 32;
     - ResNet: stages 1 to 4, strides 4, 8, 16, 32;
     - VGG: the last ReLU of each block, strides 1, 2, 4, 8, 16.
 
-    The image is normalised by ImageNet's mean and standard deviation, with and without its weights.
+    The image is normalised with the mean and standard deviation of ImageNet, with and without pre-trained weights.
 
     Args:
         name: Name of the network, such as ``densenet121``, ``resnet18`` or ``vgg16_bn``.
-        weights: ``None`` for a fresh network; a name of torchvision, such as ``DEFAULT`` or ``IMAGENET1K_V1``, which
-            torchvision downloads; or the path of a state dict with torchvision's keys.
-        in_channels: Channels of the image; 3.
+        weights: None: random weights. A name of torchvision, such as ``DEFAULT`` or ``IMAGENET1K_V1``: torchvision
+            downloads the weights. Otherwise the path of a state dict with torchvision's keys.
+        in_channels: Channels of the image; must be 3.
 
     Raises:
-        ConfigError: An unknown network, channels other than 3, weights that do not exist or do not fit.
-        MissingPackageError: Torchvision is not installed.
+        ConfigError: An unknown network, ``in_channels`` other than 3, or weights that do not exist or do not fit.
+        MissingPackageError: torchvision is not installed.
     """
 
     def __init__(self, name: str = 'densenet121', weights: str | None = None, in_channels: int = 3) -> None:
@@ -67,7 +67,7 @@ class TorchvisionEncoder(nn.Module):
     std: Tensor
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(N, 3, h, w) in [0, 1], sides multiples of ``strides[-1]`` -> one feature map a level, fine to coarse."""
+        """(N, 3, h, w) in [0, 1], sides multiples of ``strides[-1]`` -> one feature map per level, fine to coarse."""
         x = (image - self.mean) / self.std
         features = []
         for level in self.levels:
@@ -77,14 +77,14 @@ class TorchvisionEncoder(nn.Module):
 
     @staticmethod
     def _named_weights(models: object, name: str, weights: str | None) -> object:
-        """The entry of torchvision's enumeration, or None for a fresh network or a file."""
+        """The entry of torchvision's enumeration, or None for random weights or a file."""
         if weights is None or Path(weights).is_file():
             return None
         known = models.get_model_weights(name)  # type: ignore[attr-defined]
         if weights not in known.__members__ and weights != 'DEFAULT':
             raise ConfigError(
-                f'TorchvisionEncoder: weights {weights!r} are neither a file nor of {name}: '
-                f'{", ".join(("DEFAULT", *known.__members__))}'
+                f'TorchvisionEncoder: weights {weights!r} are neither a file nor one of '
+                f'{", ".join(("DEFAULT", *known.__members__))} ({name})'
             )
         return known.DEFAULT if weights == 'DEFAULT' else known[weights]
 
@@ -93,15 +93,15 @@ class TorchvisionEncoder(nn.Module):
         state = load_checkpoint(path)['state_dict']
         own = network.state_dict()
         wrong = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
-        # the classifier is cut off, and old files do not count the batches
+        # The classifier is not used, and old files lack num_batches_tracked.
         wrong = [key for key in wrong if not key.startswith(('classifier', 'fc')) and 'num_batches' not in key]
         if wrong:
-            raise ConfigError(f'TorchvisionEncoder: {path} does not hold {wrong[0]!r} of {name} in its shape')
+            raise ConfigError(f'TorchvisionEncoder: {path}: {wrong[0]!r} of {name} is missing or has another shape')
         network.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
 
     @staticmethod
     def _levels(network: nn.Module, ends: Sequence[str]) -> nn.ModuleList:
-        """Cut the chain of modules behind each of ``ends``, which lie in it in this order; the rest is dropped."""
+        """Cut the chain of modules after each of ``ends``, in this order, and drop the modules after the last one."""
         depth = ends[0].count('.')
         chain = network.get_submodule(ends[0].rpartition('.')[0]) if depth else network
         stop = iter(ends)
@@ -120,7 +120,7 @@ class TorchvisionEncoder(nn.Module):
 
     @torch.no_grad()
     def _measure(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Channels and strides of the levels, read off a probe of 64x64."""
+        """Channels and strides of the levels, measured with an image of 64x64 pixels."""
         self.eval()
         features = self(torch.zeros(1, 3, 64, 64))
         self.train()

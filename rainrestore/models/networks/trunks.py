@@ -1,7 +1,7 @@
-"""Trunks of the generator: from the low-resolution images to a feature map of the same size.
+"""Trunks of the generator: they map the low-resolution images to a feature map of the same size.
 
-The contract of the slot ``FCGGenerator(trunk=...)``: built with ``in_channels``; ``forward`` maps (N, in_channels, h,
-w) to (N, out_channels, h, w); ``out_channels`` names the width.
+The contract of the slot ``FCGGenerator(trunk=...)``: the constructor takes ``in_channels``; ``forward`` maps
+(N, in_channels, h, w) to (N, out_channels, h, w); the attribute ``out_channels`` is the width.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class SRResNetTrunk(nn.Module):
     Args:
         in_channels: Channels of the stacked images.
         channels: Width, 64 in the paper.
-        num_blocks: Residual blocks, 16 in the paper.
+        num_blocks: Number of residual blocks, 16 in the paper.
     """
 
     def __init__(self, in_channels: int, channels: int = 64, num_blocks: int = 16) -> None:
@@ -52,16 +52,16 @@ class SRResNetTrunk(nn.Module):
 
 @MODELS.register_module()
 class EDSRTrunk(nn.Module):
-    """The residual trunk of EDSR (Lim et al. 2017): SRResNet's without batch norm.
+    """The residual trunk of EDSR (Lim et al. 2017): SRResNet without batch norm.
 
     3x3 convolution, ``num_blocks`` blocks x + 0.1 conv-ReLU-conv(x), 3x3 convolution, plus the first layer's output.
-    The result for a face does not depend on its batch. ``mmagic.EDSRNet`` in a :class:`NetworkTrunk` computes the same;
-    this class restores without loading mmagic.
+    The result for a face does not depend on its batch. ``mmagic.EDSRNet`` in a :class:`NetworkTrunk` is the same network,
+    but needs mmagic.
 
     Args:
         in_channels: Channels of the stacked images.
         channels: Width, 256 in the paper.
-        num_blocks: Residual blocks, 32 in the paper.
+        num_blocks: Number of residual blocks, 32 in the paper.
         residual_scale: Factor of each residual branch, 0.1 in the paper.
     """
 
@@ -90,11 +90,11 @@ class EDSRTrunk(nn.Module):
 
 @MODELS.register_module()
 class NetworkTrunk(nn.Module):
-    """The trunk of a network that another package keeps: its features before it enlarges them.
+    """The trunk of a super-resolution network of another package, without its upsampling layers.
 
-    Networks for super-resolution share the shape ``x = first(image); x = x + after(body(x))``, followed by a tail that
-    enlarges x and paints RGB. The tail goes, weights included: the generator has its own, and F enters before it. For
-    example ESRGAN's (Wang et al. 2018) and SwinIR's (Liang et al. 2021)::
+    Super-resolution networks compute ``x = first(image); x = x + after(body(x))``, followed by a tail that enlarges x
+    and computes RGB. The tail and its weights are deleted, because the generator has its own tail. Examples are the
+    trunks of ESRGAN (Wang et al. 2018) and SwinIR (Liang et al. 2021)::
 
         trunk=dict(
             type='NetworkTrunk',
@@ -112,7 +112,7 @@ class NetworkTrunk(nn.Module):
             multiple=8,
         )
 
-    and SRGAN's own (``x = body(first(image))``)::
+    and of SRGAN (``x = body(first(image))``)::
 
         trunk=dict(
             type='NetworkTrunk',
@@ -123,24 +123,24 @@ class NetworkTrunk(nn.Module):
             tail=['upsample1', 'upsample2', 'conv_hr', 'conv_last'],
         )
 
-    What else the network's own ``forward`` does is not done: SwinIR's mean and ``img_range`` stay out, so that the
-    trunk sees the images as every other trunk does, in [0, 1]. The network initialises itself as its constructor does,
-    and from its ``init_cfg`` if it has one.
+    The ``forward`` of the network is not called. SwinIR's mean and ``img_range`` are therefore not applied, and the
+    input is in [0, 1] as for every trunk. The network is initialised by its constructor, and by its ``init_cfg`` if it
+    has one.
 
     Args:
         in_channels: Channels of the stacked images.
         network: Config of the network, without its number of input channels.
-        in_option: What the network calls that number.
-        first: Name of the first convolution, or of several layers, the convolution first.
+        in_option: The network's option for the number of input channels.
+        first: Name of the first convolution, or names of the first layers, beginning with the convolution.
         body: Name of the body, a module or a method.
-        after: Name of the last layer of the residual branch; None for a body without a skip around it.
+        after: Name of the last layer of the residual branch; None for a body without a skip connection.
         tail: Names of the modules to delete.
-        multiple: The sides must be multiples of it (a window, a halving); others are padded by reflection and the
-            features cropped back.
+        multiple: The image is padded by reflection so that its sides are multiples of this (window size, 2^halvings);
+            the features are cropped.
 
     Raises:
-        ConfigError: The network lacks a part, or takes other channels.
-        MissingPackageError: Mmagic is asked for and not installed.
+        ConfigError: The network lacks a module, or its first convolution has other input channels.
+        MissingPackageError: The config names mmagic, which is not installed.
     """
 
     def __init__(
@@ -157,11 +157,11 @@ class NetworkTrunk(nn.Module):
         super().__init__()
         name = str(network.get('type'))
         if name.startswith('mmagic.'):
-            # mmengine finds a scope only once its registries exist.
+            # mmengine finds a scope only after its package is imported.
             optional_import('mmagic.models', name)
         self.network: Any = MODELS.build({**network, in_option: in_channels})
         if getattr(self.network, 'init_cfg', None):
-            # now: what follows may miss a layer that the network's own initialisation touches
+            # Before the tail is deleted, because init_weights may access it.
             self.network.init_weights()
         self.first = (first,) if isinstance(first, str) else tuple(first)
         self.body, self.after = body, after
@@ -175,8 +175,8 @@ class NetworkTrunk(nn.Module):
         self.out_channels: int = convolution.out_channels
         if convolution.in_channels != in_channels:
             raise ConfigError(
-                f'NetworkTrunk: {self.first[0]!r} of {name} takes {convolution.in_channels} channels instead of '
-                f'{in_channels}: {in_option!r} is not what the network calls them (in_option), or rearranges its input'
+                f'NetworkTrunk: {self.first[0]!r} of {name} has {convolution.in_channels} input channels instead of '
+                f'{in_channels}: in_option={in_option!r} is wrong, or the network rearranges its input'
             )
         for part in tail:
             delattr(self.network, part)

@@ -1,4 +1,4 @@
-"""The U-Net that several modules share."""
+"""The U-Net, used by several networks."""
 
 from itertools import pairwise
 
@@ -18,14 +18,15 @@ def _double(in_channels: int, out_channels: int) -> nn.Sequential:
 
 @MODELS.register_module()
 class UNet(BaseModule):
-    """U-Net (Ronneberger et al. 2015) with batch normalisation and without a final activation.
+    """U-Net (Ronneberger et al. 2015) with batch norm and without a final activation.
 
     Args:
         in_channels: Channels of the image.
-        out_channels: Channels of the map.
+        out_channels: Channels of the output.
         base_channels: Width of the finest level; it doubles at each of ``levels - 1`` halvings.
-        levels: Resolutions, the finest included.
-        condition_channels: Channels of a vector an image that is laid out over the coarsest level; 0 for none.
+        levels: Number of resolutions, including the finest.
+        condition_channels: Length of a vector per image that is concatenated to every pixel of the coarsest level; 0
+            for none.
         init_cfg: Initialization config of mmengine.
     """
 

@@ -1,4 +1,4 @@
-"""Restorers: one learning scheme for each file."""
+"""Restorers: models with their losses and training steps."""
 
 from rainrestore.models.restorers.adversarial import AdversarialRestorer
 from rainrestore.models.restorers.base import BaseRestorer

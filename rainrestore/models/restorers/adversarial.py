@@ -1,4 +1,4 @@
-"""Adversarial training of a generator against any number of discriminators."""
+"""Adversarial training of a generator with any number of discriminators."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 
 class AdversarialRestorer(BaseRestorer):
-    """A generator and its discriminators, trained in turns.
+    """A generator and its discriminators, trained alternately.
 
-    Each iteration first minimises the generator's losses, with the weights of the discriminators frozen, and then each
-    discriminator's loss on the true face H and on the same restored face H^, detached. H and H^ are separate batches,
-    so batch norm in a discriminator never mixes them.
+    Each iteration first steps the generator, with the weights of the discriminators frozen. Then it steps each
+    discriminator on the true face H and on the restored face H^ of the same iteration, detached. H and H^ are separate
+    batches, so that batch norm in a discriminator does not mix them.
 
-    Optimised by :class:`~rainrestore.engine.SlotOptimWrapperConstructor` with the groups ``generator`` and
+    :class:`~rainrestore.engine.SlotOptimWrapperConstructor` builds the optimisers of the groups ``generator`` and
     ``discriminator``.
 
-    A subclass overrides as few of these as it needs:
+    A subclass may override:
 
-    - :meth:`supervised_losses`: the generator's other losses;
-    - :meth:`discriminators`: which discriminators there are;
+    - :meth:`supervised_losses`: the non-adversarial losses of the generator;
+    - :meth:`discriminators`: the list of discriminators;
     - :meth:`discriminate`: the input of a discriminator;
     - :meth:`logits`, :meth:`generator_terms`, :meth:`needs_real_logits` and :meth:`discriminator_loss`: the losses of a
-      discriminator whose output is more than logits.
+      discriminator with other outputs than logits.
 
     Args:
         generator: Config of the generator.
@@ -41,10 +41,10 @@ class AdversarialRestorer(BaseRestorer):
         discriminator: Config of the global discriminator, or None.
         perceptual_loss: Perceptual loss between H^ and H, or None.
         adversarial_loss: Config of the loss of the global discriminator.
-        generator_steps: Generator steps for each discriminator step; 1 or more. More steps hold back discriminators
-            that win too easily.
+        generator_steps: Generator steps per discriminator step, at least 1. Larger values slow down discriminators
+            that are too strong.
         freeze_bn: Slots whose batch norms keep their statistics; see :meth:`~BaseRestorer.freeze_bn`.
-        priors: Attribute name -> module whose output the generator takes, in the order of the parameters.
+        priors: Attribute name -> module that computes an input of the generator, in the order of the parameters.
         data_preprocessor: See :class:`BaseRestorer`.
         init_cfg: Initialization config of mmengine.
 
@@ -69,7 +69,7 @@ class AdversarialRestorer(BaseRestorer):
         if generator_steps < 1:
             raise ValueError(f'generator_steps must be at least 1, got {generator_steps}')
         if discriminator is not None and adversarial_loss is None:
-            raise ValueError('discriminator needs adversarial_loss: give the loss or drop the slot')
+            raise ValueError('discriminator needs adversarial_loss: set the loss or remove the discriminator')
         for name, module in (priors or {}).items():
             setattr(self, name, module)
         self.generator = build_slot(generator)
@@ -85,23 +85,23 @@ class AdversarialRestorer(BaseRestorer):
         return {'pred_img': self.generator(inputs)}
 
     def remove_rain(self, inputs: Tensor) -> dict[str, Tensor]:
-        """Nothing: the generator alone has no estimate of the rain."""
+        """An empty dict: there is no estimate of the rain."""
         return {}
 
     def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
-        """The generator's losses; see :meth:`generator_losses`."""
+        """The losses of the generator; see :meth:`generator_losses`."""
         return self.generator_losses(inputs, data_samples)[0]
 
     def supervised_losses(
         self, inputs: Tensor, data_samples: 'Sequence[DataSample]'
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """The generator's losses without the adversarial ones, H^ and H, both (N, 3, H, W)."""
+        """The non-adversarial losses of the generator, H^ and H, both (N, 3, H, W)."""
         truth = self.truth(data_samples, 'gt_img')
         face = self.generator(inputs)
         return self.picture_losses(face, truth, inputs), face, truth
 
     def picture_losses(self, face: Tensor, truth: Tensor, inputs: Tensor) -> dict[str, Tensor]:
-        """The losses between H^ and H: ``loss_pixel`` and ``loss_vgg``, where their slots are filled.
+        """The losses between H^ and H: ``loss_pixel`` and ``loss_vgg``, if their slots are filled.
 
         Raises:
             ConfigError: H^ has another size than H.
@@ -109,8 +109,8 @@ class AdversarialRestorer(BaseRestorer):
         if face.shape != truth.shape:
             sizes = [f'{picture.shape[-1]}x{picture.shape[-2]}' for picture in (face, truth)]
             raise ConfigError(
-                f'the network restores pictures of {sizes[0]}, and the ground truth has {sizes[1]}: the scale of '
-                'model.generator and those of the transforms must agree'
+                f'the output of the network has {sizes[0]} pixels, the ground truth {sizes[1]}: the scale of '
+                'model.generator must be equal to the scale of the transforms'
             )
         slots = {'loss_pixel': self.pixel_loss, 'loss_vgg': self.perceptual_loss}
         return {name: loss(face, truth) for name, loss in slots.items() if loss is not None}
@@ -121,7 +121,7 @@ class AdversarialRestorer(BaseRestorer):
             yield 'global', self.discriminator, self.adversarial_loss
 
     def discriminate(self, discriminator: nn.Module, face: Tensor, inputs: Tensor) -> Any:
-        """The output of a discriminator for faces (N, 3, H, W); a conditional one also sees I (N, 3, h, w)."""
+        """The output of a discriminator for faces (N, 3, H, W); a conditional one also gets I (N, 3, h, w)."""
         return discriminator(face)
 
     def logits(self, output: Any) -> Tensor:
@@ -129,11 +129,11 @@ class AdversarialRestorer(BaseRestorer):
         return output
 
     def needs_real_logits(self, adversarial: AdversarialLoss) -> bool:
-        """Whether :meth:`generator_terms` needs the discriminator's output for H."""
+        """Whether :meth:`generator_terms` needs the output of the discriminator for H."""
         return adversarial.relativistic
 
     def generator_terms(self, adversarial: AdversarialLoss, fake: Any, real: Any) -> dict[str, Tensor]:
-        """Name -> loss of the generator, from a discriminator's outputs for H^ and H (None if not needed)."""
+        """Name -> loss of the generator, from the outputs of a discriminator for H^ and H (None if not needed)."""
         return {'adv': adversarial.generator_loss(self.logits(fake), None if real is None else self.logits(real))}
 
     def discriminator_loss(self, adversarial: AdversarialLoss, real: Any, fake: Any, inputs: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ class AdversarialRestorer(BaseRestorer):
     def generator_losses(
         self, inputs: Tensor, data_samples: 'Sequence[DataSample]'
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """All losses of the generator, the restored face H^ (detached) and the truth H."""
+        """All losses of the generator, the restored face H^ (detached) and the ground truth H."""
         losses, face, truth = self.supervised_losses(inputs, data_samples)
         for name, discriminator, adversarial in self.discriminators():
             real = None
@@ -156,7 +156,7 @@ class AdversarialRestorer(BaseRestorer):
 
     @contextmanager
     def frozen_discriminators(self) -> Iterator[None]:
-        """No gradients of the discriminators' weights, which the generator's step does not use."""
+        """Compute no gradients for the weights of the discriminators inside the block."""
         for _, discriminator, _ in self.discriminators():
             discriminator.requires_grad_(False)
         try:
@@ -171,9 +171,9 @@ class AdversarialRestorer(BaseRestorer):
         """Step the generator and then, every ``generator_steps`` iterations, each discriminator.
 
         Returns:
-            The losses; ``psnr_train`` in dB (RGB, no crop, of the batch's mean squared error); and for each
-            discriminator the mean probabilities ``prob_real`` and ``prob_fake``, its ``accuracy`` on both and the
-            ``slope`` of its loss, near 0 where the generator gets no gradient.
+            The losses; ``psnr_train`` in dB (RGB, no crop, from the mean squared error of the batch); and for each
+            discriminator the mean probabilities ``prob_real`` and ``prob_fake``, the ``accuracy`` on both, and the
+            ``slope`` of its loss, which is near 0 if the generator gets no gradient.
         """
         batch = self.data_preprocessor(data, training=True)
         wrappers: Any = optim_wrapper
@@ -183,7 +183,7 @@ class AdversarialRestorer(BaseRestorer):
             total, log = self.parse_losses(losses)
             wrappers['generator'].update_params(total)
         log['psnr_train'] = -10 * (face - truth).square().mean().log10()
-        # The runner's counter continues in a resumed run; outside a runner every step is the first.
+        # The counter of the runner continues in a resumed run. Without a runner it is always 0.
         iteration = MessageHub.get_current_instance().runtime_info.get('iter', 0)
         if any(self.discriminators()) and iteration % self.generator_steps == 0:
             log |= self.discriminator_step(face, truth, batch['inputs'], wrappers['discriminator'])
@@ -201,7 +201,7 @@ class AdversarialRestorer(BaseRestorer):
                 losses[f'loss_disc_{name}'] = self.discriminator_loss(adversarial, of_truth, of_face, inputs)
                 real, fake = self.logits(of_truth), self.logits(of_face)
                 if adversarial.relativistic:
-                    # A common offset of all logits has no meaning in a relativistic loss.
+                    # A relativistic loss does not depend on a common offset of all logits.
                     real, fake = real - fake.mean(), fake - real.mean()
                 log[f'prob_real_{name}'] = real.detach().sigmoid().mean()
                 log[f'prob_fake_{name}'] = fake.detach().sigmoid().mean()

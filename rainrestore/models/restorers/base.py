@@ -17,17 +17,24 @@ if TYPE_CHECKING:
 
 
 def build_slot(config: dict | None, **defaults: Any) -> Any:
-    """Build a slot of a restorer; an empty slot (None) is left empty. ``defaults`` yield to the config."""
+    """Build a slot of a restorer; None for an empty slot. The config overrides ``defaults``."""
     return None if config is None else MODELS.build({**defaults, **config})
 
 
 class BaseRestorer(BaseModel):
-    """A learning scheme on mmengine's BaseModel.
+    """Base class of the restorers, on mmengine's BaseModel.
 
-    ``mode='tensor'`` gives the dict of :meth:`restore`; ``'loss'`` the losses; ``'predict'`` the data samples, each
-    with an ``output`` sample on the network's device, with ``pred_img`` (3, H, W) in [0, 255], neither rounded nor
-    padded, as mmagic's metrics expect; ``lr_img``, ``streak``, ``transmission``, ``airlight`` and ``parsing`` in [0,
-    1].
+    :meth:`forward` returns
+
+    - with ``mode='tensor'`` the dict of :meth:`restore`;
+    - with ``mode='loss'`` the losses;
+    - with ``mode='predict'`` the data samples. The field ``output`` of each is a data sample on the device of the
+      network: ``pred_img`` (3, H, W) in [0, 255], not rounded, as mmagic's metrics expect; ``lr_img``, ``streak``,
+      ``transmission``, ``airlight`` and ``parsing`` in [0, 1].
+
+    Args:
+        data_preprocessor: Config of the data preprocessor; None for :class:`RestorationPreprocessor`.
+        init_cfg: Initialization config of mmengine.
     """
 
     frozen_bn: tuple[str, ...] = ()
@@ -36,21 +43,24 @@ class BaseRestorer(BaseModel):
         super().__init__(MODELS.build(data_preprocessor or {'type': 'RestorationPreprocessor'}), init_cfg)
 
     def freeze_bn(self, slots: Sequence[str]) -> None:
-        """Let the batch norms of pre-trained slots use their running statistics in training, and not update them.
+        """Let the batch norms of pre-trained slots use their running statistics in training without updating them.
 
-        Every face of a batch has its own haze, so the statistics of a batch differ, and the predictions of the module
-        become worse.
+        The haze differs from face to face, so the statistics differ from batch to batch, which makes the predictions of
+        a pre-trained module worse.
+
+        Args:
+            slots: Names of the slots.
 
         Raises:
-            ValueError: A slot that is not there, or empty.
+            ValueError: A slot does not exist or is empty.
         """
         for name in slots:
             if not isinstance(getattr(self, name, None), nn.Module):
-                raise ValueError(f'freeze_bn names {name!r}, which is no filled slot')
+                raise ValueError(f'freeze_bn: the slot {name!r} does not exist or is empty')
         self.frozen_bn = tuple(slots)
 
     def train(self, mode: bool = True) -> 'BaseRestorer':
-        """As ``nn.Module.train``, but for :meth:`freeze_bn`."""
+        """``nn.Module.train``; the batch norms of :meth:`freeze_bn` stay in evaluation mode."""
         super().train(mode)
         for name in self.frozen_bn:
             for module in getattr(self, name).modules():
@@ -60,7 +70,7 @@ class BaseRestorer(BaseModel):
 
     @abstractmethod
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
-        """I (N, 3, h, w) in [0, 1] -> the outputs by the names of the output sample, in [0, 1]."""
+        """I (N, 3, h, w) in [0, 1] -> the outputs in [0, 1], by the field names of the output sample."""
 
     def remove_rain(self, inputs: Tensor) -> dict[str, Tensor]:
         """J, S, T and A as in :meth:`restore`, for whole photos, without restoring a face."""
@@ -68,7 +78,7 @@ class BaseRestorer(BaseModel):
 
     @abstractmethod
     def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
-        """I and its truth -> named losses; those whose name contains 'loss' are summed."""
+        """I and its ground truth -> losses by name; those with 'loss' in their name are summed."""
 
     def forward(self, inputs: Tensor, data_samples: 'Sequence[DataSample] | None' = None, mode: str = 'tensor') -> Any:
         if mode == 'tensor':
@@ -81,7 +91,7 @@ class BaseRestorer(BaseModel):
 
     @staticmethod
     def pack(outputs: dict[str, Tensor], data_samples: 'Sequence[DataSample] | None', count: int) -> 'list[DataSample]':
-        """One data sample per picture, with ``output``."""
+        """One data sample per image, with the field ``output``."""
         data_sample = optional_import('mmagic.structures', "mode='predict'").DataSample
         samples = [data_sample() for _ in range(count)] if data_samples is None else list(data_samples)
         maps = {name: value.detach().float() for name, value in outputs.items()}
@@ -92,16 +102,16 @@ class BaseRestorer(BaseModel):
         return samples
 
     def truth(self, data_samples: 'Sequence[DataSample]', key: str) -> Tensor:
-        """Stack a field of the samples, maps channels last in memory; pictures stored as uint8 come in [0, 1].
+        """Stack a field of the samples, in channels-last memory format; uint8 images are scaled to [0, 1].
 
         Raises:
-            KeyError: A sample lacks it; the message says which transform makes it.
+            KeyError: A sample lacks the field. The message names the transforms that write it.
         """
         missing = [sample.metainfo.get('name', '?') for sample in data_samples if key not in sample]
         if missing or not data_samples:
             raise KeyError(
-                f'{type(self).__name__} trains on {key!r}, which the samples {missing[:3]} lack: the pipeline needs '
-                'ScaleAwareHeavyRain, ParsingTarget where faces are parsed, RaindropsOnGlass where drops are removed'
+                f'{type(self).__name__} needs {key!r}, which the samples {missing[:3]} lack: add ScaleAwareHeavyRain '
+                'to the pipeline, ParsingTarget for face parsing, RaindropsOnGlass for raindrop removal'
             )
         stacked = torch.stack([getattr(sample, key) for sample in data_samples])
         if stacked.dim() == 4:
@@ -109,5 +119,5 @@ class BaseRestorer(BaseModel):
         return stacked.float() / 255 if stacked.dtype == torch.uint8 else stacked
 
     def rain_parameters(self, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
-        """The true S, T and A, as :class:`~rainrestore.models.losses.RainParameterLoss` takes them."""
+        """The true S, T and A, as arguments of :class:`~rainrestore.models.losses.RainParameterLoss`."""
         return {key: self.truth(data_samples, key) for key in ('streak', 'transmission', 'airlight')}

@@ -1,4 +1,4 @@
-"""An image-to-image GAN, whose discriminator sees the restored picture and the input."""
+"""An image-to-image GAN; the input of its discriminator are the restored and the degraded image."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ from rainrestore.registry import MODELS
 class ConditionalGAN(AdversarialRestorer):
     """The discriminator computes D(I, H), with I enlarged to the size of H (pix2pix, Isola et al. 2017).
 
-    The generator steps first. Pix2pix steps the discriminator first; only the very first step differs.
+    The generator steps before the discriminator; in pix2pix after it. Only the first step differs.
 
     Args:
-        contrastive_loss: Config of a loss of H^, H and I that pushes H^ away from I; None as in pix2pix.
-        **slots: As :class:`AdversarialRestorer`.
+        contrastive_loss: Config of a loss of H^, H and I that increases the distance of H^ from I; None as in pix2pix.
+        **slots: Arguments of :class:`AdversarialRestorer`.
     """
 
     def __init__(self, contrastive_loss: dict | None = None, **slots: Any) -> None:
@@ -27,14 +27,14 @@ class ConditionalGAN(AdversarialRestorer):
         self.contrastive_loss = build_slot(contrastive_loss)
 
     def picture_losses(self, face: Tensor, truth: Tensor, inputs: Tensor) -> dict[str, Tensor]:
-        """As :class:`AdversarialRestorer`, and ``loss_contrastive``."""
+        """The losses of :class:`AdversarialRestorer`, and ``loss_contrastive``."""
         losses = super().picture_losses(face, truth, inputs)
         if self.contrastive_loss is not None:
             losses['loss_contrastive'] = self.contrastive_loss(face, truth, enlarge(inputs, face.shape[-2:]))
         return losses
 
     def discriminate(self, discriminator: nn.Module, face: Tensor, inputs: Tensor) -> Any:
-        """The discriminator's output for concat(I, H) (N, 6, H, W) in [-1, 1]."""
+        """The output of the discriminator for concat(I, H) (N, 6, H, W) in [-1, 1]."""
         return discriminator(self.pair(inputs, face))
 
     @staticmethod

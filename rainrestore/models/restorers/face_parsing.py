@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @MODELS.register_module()
 class FaceParser(BaseRestorer):
-    """Learn the parsed face F = P(I, J^) by L_F (paper eq. 22), with the pre-trained rain removal module frozen.
+    """Train the face parser F = P(I, J^) with L_F (paper eq. 22); the pre-trained rain removal module is frozen.
 
     Args:
-        face_parser: The FPM slot.
-        parsing_loss: L_F, a :class:`~rainrestore.models.losses.ParsingLoss`.
-        rain_removal: The HRRM slot that makes J^; None parses I alone.
+        face_parser: Config of the FPM.
+        parsing_loss: Config of L_F, a :class:`~rainrestore.models.losses.ParsingLoss`.
+        rain_removal: Config of the HRRM that computes J^; None for F = P(I).
         data_preprocessor: See :class:`BaseRestorer`.
         init_cfg: Initialization config of mmengine.
     """

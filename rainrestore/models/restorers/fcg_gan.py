@@ -1,4 +1,4 @@
-"""Stage 2 of the paper: facial component guided GAN, all modules trained together."""
+"""Stage 2 of the paper: facial component guided GAN, with joint training of all modules."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,11 @@ Box = tuple[int, int, int, int]
 
 
 class LocalDiscriminator(nn.Module):
-    """A discriminator of one facial component: the crop of a fixed box (paper eq. 24).
+    """A discriminator of one facial component: its input is the crop of a fixed box (paper eq. 24).
 
     Args:
         discriminator: Config of the network.
-        box: X0, y0, x1, y1 in pixels of a high-resolution face, half open: the component's average box over the
+        box: x0, y0, x1, y1 in pixels of a high-resolution face, half open: the average box of the component over the
             training set (``tools/dataset_converters/component_boxes.py``).
 
     Raises:
@@ -42,12 +42,12 @@ class LocalDiscriminator(nn.Module):
         """(N, 3, H, W) -> logits (N,) of the crop.
 
         Raises:
-            ValueError: The box leaves the picture.
+            ValueError: The box exceeds the face.
         """
         x0, y0, x1, y1 = self.box
         if x1 > face.shape[-1] or y1 > face.shape[-2]:
             raise ValueError(
-                f'the box {list(self.box)} leaves the face of {face.shape[-1]}x{face.shape[-2]} pixels: compute boxes '
+                f'the box {list(self.box)} exceeds the face of {face.shape[-1]}x{face.shape[-2]} pixels: compute boxes '
                 'for this size with tools/dataset_converters/component_boxes.py'
             )
         return self.network(face[..., y0:y1, x0:x1])
@@ -55,25 +55,25 @@ class LocalDiscriminator(nn.Module):
 
 @MODELS.register_module()
 class FCGGAN(AdversarialRestorer):
-    """H^ = G(J^, F^, I): rain removal, parsing and super-resolution trained together (paper eqs. 23-32).
+    """H^ = G(J^, F^, I): joint training of rain removal, parsing and super-resolution (paper eqs. 23-32).
 
     The generator, the rain removal module and the parsing module minimise
 
         L = f_MSE(H, H^) + 1e-3 vgg(H, H^) + 1e-3 (1 - D(H^)) + 1e-4 sum_k (1 - D_k(crop_k H^)) + L_R + L_F
 
-    and each discriminator ``1 - D(H) + D(H^)``. An empty slot (None) is an ablation: without rain removal the generator
-    sees I alone, without parsing it gets no F, and without discriminators the loss has no adversarial terms.
+    and each discriminator ``1 - D(H) + D(H^)``. An empty slot (None) is an ablation: without rain removal, the
+    generator has no input J; without parsing, no input F; without discriminators, the loss has no adversarial terms.
 
     Args:
-        generator: Config of the generator; its ``derained`` and ``parsing_channels`` follow from the other slots.
-        rain_removal: HRRM slot, or None.
-        face_parser: FPM slot, or None.
+        generator: Config of the generator; the defaults of ``derained`` and ``parsing_channels`` match the other slots.
+        rain_removal: Config of the HRRM, or None.
+        face_parser: Config of the FPM, or None.
         local_discriminators: Name of the component -> ``dict(discriminator=..., box=...)``, or None.
         local_adversarial_loss: Config of the loss of each local discriminator.
-        rain_loss: L_R, which keeps only its MSE terms in this stage (paper section 3.6).
-        parameter_loss: Losses on S, T and A themselves, or None as in the paper.
-        parsing_loss: L_F.
-        **slots: As :class:`AdversarialRestorer`.
+        rain_loss: Config of L_R, which has only its MSE terms in this stage (paper section 3.6).
+        parameter_loss: Config of the losses on S, T and A, or None as in the paper.
+        parsing_loss: Config of L_F.
+        **slots: Arguments of :class:`AdversarialRestorer`.
 
     Raises:
         ValueError: Discriminators without a loss.
@@ -93,7 +93,9 @@ class FCGGAN(AdversarialRestorer):
     ) -> None:
         local_discriminators = {name: one for name, one in (local_discriminators or {}).items() if one is not None}
         if local_discriminators and local_adversarial_loss is None:
-            raise ValueError('local_discriminators need local_adversarial_loss: give the loss or drop the slot')
+            raise ValueError(
+                'local_discriminators need local_adversarial_loss: set the loss or remove the discriminators'
+            )
         rainy, parsed = rain_removal is not None, face_parser is not None
         priors = {
             'rain_removal': build_slot(rain_removal),
@@ -117,7 +119,7 @@ class FCGGAN(AdversarialRestorer):
             yield name, discriminator, self.local_adversarial_loss
 
     def generate(self, inputs: Tensor) -> tuple[Tensor, RainEstimate | None, Tensor | None]:
-        """I (N, 3, h, w) -> H^ (N, 3, s h, s w), the rain estimate and F^, the latter two if their slots are filled."""
+        """I (N, 3, h, w) -> H^ (N, 3, s h, s w), the rain estimate and F^; None for empty slots."""
         estimate = None if self.rain_removal is None else self.rain_removal(inputs)
         derained = None if estimate is None else estimate.lr
         parsing = None
@@ -136,7 +138,7 @@ class FCGGAN(AdversarialRestorer):
         return outputs
 
     def remove_rain(self, inputs: Tensor) -> dict[str, Tensor]:
-        """I (N, 3, h, w) -> the estimate of the rain removal module, or nothing if that slot is empty."""
+        """I (N, 3, h, w) -> the estimate of the rain removal module; an empty dict if the slot is empty."""
         return {} if self.rain_removal is None else estimate_outputs(self.rain_removal(inputs))
 
     def supervised_losses(

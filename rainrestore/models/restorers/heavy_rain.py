@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def parameter_losses(
     restorer: BaseRestorer, loss: RainParameterLoss, estimate: RainEstimate, data_samples: 'Sequence[DataSample]'
 ) -> dict[str, Tensor]:
-    """Losses of S^, T^ and A^ against the true maps, enlarged as the input is; see ``HeavyRainEstimator`` for why."""
+    """Losses of S^, T^ and A^ against the true maps, enlarged like the input (see ``HeavyRainEstimator``)."""
     size = estimate.streak.shape[-2:]
     streak, transmission = (enlarge(restorer.truth(data_samples, key), size) for key in ('streak', 'transmission'))
     airlight = restorer.truth(data_samples, 'airlight')
@@ -32,11 +32,11 @@ def parameter_losses(
 
 @MODELS.register_module()
 class HeavyRainRemover(BaseRestorer):
-    """Stage 1: learn S, T and A by their mean squared errors and a gradient term on T.
+    """Stage 1: train S, T and A with their mean squared errors and a gradient term on T.
 
     Args:
-        rain_removal: A ``HeavyRainEstimator``.
-        parameter_loss: A :class:`~rainrestore.models.losses.RainParameterLoss`.
+        rain_removal: Config of a ``HeavyRainEstimator``.
+        parameter_loss: Config of a :class:`~rainrestore.models.losses.RainParameterLoss`.
         data_preprocessor: See :class:`BaseRestorer`.
         init_cfg: Initialization config of mmengine.
     """
@@ -65,17 +65,17 @@ class HeavyRainRemover(BaseRestorer):
 class HeavyRainGAN(ConditionalGAN):
     """Stage 2: H^ = G(J0, A), with a depth-guided discriminator of concat(I, H^).
 
-    J0 is the estimator's inverse of the rain model. Beside its adversarial loss the discriminator minimises
-    ``(f_MSE(M(H^), 1 - T^) + f_MSE(M(H), 0)) / 2``, with its depth map M and the estimated transmission T^. The faces
-    of ``rain_v1`` have one depth each, so the map is flat here and guides little.
+    J0 is the estimator's inverse of the rain model. The discriminator minimises its adversarial loss plus
+    ``(f_MSE(M(H^), 1 - T^) + f_MSE(M(H), 0)) / 2``, with its depth map M and the estimated transmission T^. Each face
+    of ``rain_v1`` has one depth, so its map is constant and has little effect.
 
-    The original freezes the estimator in this stage. Here the loss of stage 1 stays (``rain_loss``): the stage can
-    train from scratch, and S, T and A keep their meaning.
+    The original freezes the estimator in this stage. Here the loss of stage 1 (``rain_loss``) is minimised, too, so
+    that the stage can be trained from scratch and S, T and A stay supervised.
 
     Args:
         rain_removal: Config of a ``HeavyRainEstimator``.
         rain_loss: Config of a :class:`~rainrestore.models.losses.RainParameterLoss`, or None.
-        **slots: As :class:`ConditionalGAN`; ``generator`` is a ``RefinementUNet`` and ``discriminator`` a
+        **slots: Arguments of :class:`ConditionalGAN`; ``generator`` is a ``RefinementUNet`` and ``discriminator`` a
             ``DepthGuidedDiscriminator``.
     """
 
@@ -84,7 +84,7 @@ class HeavyRainGAN(ConditionalGAN):
         self.rain_loss = build_slot(rain_loss)
 
     def generate(self, inputs: Tensor) -> tuple[Tensor, RainEstimate]:
-        """I (N, 3, h, w) -> H^ (N, 3, s h, s w), and the estimate at that size."""
+        """I (N, 3, h, w) -> H^ (N, 3, s h, s w), and the estimate of the same size."""
         estimate = self.rain_removal(inputs)
         return self.generator(estimate.lr, estimate.airlight), estimate
 
@@ -100,7 +100,7 @@ class HeavyRainGAN(ConditionalGAN):
     def supervised_losses(
         self, inputs: Tensor, data_samples: 'Sequence[DataSample]'
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """The losses of H^, and those of stage 1."""
+        """The losses of H^, and the losses of stage 1."""
         truth = self.truth(data_samples, 'gt_img')
         face, estimate = self.generate(inputs)
         losses = self.picture_losses(face, truth, inputs)
@@ -109,7 +109,7 @@ class HeavyRainGAN(ConditionalGAN):
         return losses, face, truth
 
     def logits(self, output: tuple[Tensor, Tensor]) -> Tensor:
-        """The first of logits (N,) and depth map."""
+        """The logits (N,), without the depth map."""
         return output[0]
 
     def discriminator_loss(self, adversarial: AdversarialLoss, real: Any, fake: Any, inputs: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""HiFaceGAN: face renovation that knows neither what degraded a face nor what a face is (Yang et al., ACM MM 2020)."""
+"""HiFaceGAN: face renovation without a degradation model and without a face prior (Yang et al., ACM MM 2020)."""
 
 from functools import partial
 from typing import Any
@@ -13,17 +13,17 @@ from rainrestore.registry import MODELS
 
 @MODELS.register_module()
 class HiFaceGAN(ConditionalGAN):
-    """:class:`ConditionalGAN` with a discriminator of several scales, whose features the restored face must match.
+    """:class:`ConditionalGAN` with a multi-scale discriminator and feature matching.
 
     The generator minimises, averaged over the scales of D (``MultiScalePatchDiscriminator``)::
 
         adversarial(D(I, H^)) + 10 sum_l |phi_l(I, H) - phi_l(I, H^)| + vgg(H, H^)
 
-    and the discriminator its adversarial loss, hinge as published. It has no ``pixel_loss``.
+    and the discriminator its adversarial loss, hinge as published. There is no ``pixel_loss``.
 
     Args:
-        feature_loss: Feature matching, or None.
-        **slots: As :class:`ConditionalGAN`.
+        feature_loss: Config of the feature matching loss, or None.
+        **slots: Arguments of :class:`ConditionalGAN`.
     """
 
     def __init__(self, feature_loss: dict | None = None, **slots: Any) -> None:
@@ -31,7 +31,7 @@ class HiFaceGAN(ConditionalGAN):
         self.feature_loss = build_slot(feature_loss if self.discriminator is not None else None)
 
     def needs_real_logits(self, adversarial: Any) -> bool:
-        """For feature matching, too."""
+        """True with feature matching, or for a relativistic loss."""
         return self.feature_loss is not None or super().needs_real_logits(adversarial)
 
     def generator_terms(self, adversarial: Any, fake: Any, real: Any) -> dict[str, Tensor]:
@@ -44,7 +44,7 @@ class HiFaceGAN(ConditionalGAN):
         return terms
 
     def logits(self, output: Any) -> Tensor:
-        """Those of the finest scale, for the log."""
+        """The logits of the finest scale, for the log."""
         return output[0][-1]
 
     def discriminator_loss(self, adversarial: Any, real: Any, fake: Any, inputs: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class HiFaceGAN(ConditionalGAN):
 
     @torch.no_grad()
     def mixed_guidance(self, first: Tensor, rest: Tensor, levels: int) -> Tensor:
-        """Restore with the ``levels`` coarsest levels guided by ``first`` and the others by ``rest``.
+        """Restore with the ``levels`` coarsest levels modulated by ``first`` and the other levels by ``rest``.
 
         Args:
             first: (N, 3, h, w) in [0, 1].

