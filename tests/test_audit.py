@@ -357,7 +357,7 @@ def test_the_random_state_is_untouched(own: tuple[Config, Path]) -> None:
 def test_errors_say_what_to_do(own: tuple[Config, Path], face_folder: Path) -> None:
     with pytest.raises(ConfigError, match='at least two'):
         audit(*own, faces=1)
-    with pytest.raises(CheckpointError, match='give its checkpoint'):
+    with pytest.raises(CheckpointError, match='pass its checkpoint'):
         audit(own[0], None)
     with pytest.raises(ConfigError, match='no test_dataloader'):
         audit(Config(dict(model=own[0].model)), own[1])

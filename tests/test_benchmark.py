@@ -67,7 +67,7 @@ def test_table1_has_every_config_it_names_and_the_claims_of_the_paper() -> None:
         (
             f"a=dict(label='A', config={str(SRGAN)!r}, checkpoint_of='b')",
             '',
-            "checkpoint_of='b' is no method or module",
+            "checkpoint_of='b' is not a trained method or module",
         ),
         (f"a=dict(label='A', config={str(SRGAN)!r}, modules=['b'])", '', "a: no module 'b' before it; there are"),
         (
@@ -90,9 +90,9 @@ def test_table1_has_every_config_it_names_and_the_claims_of_the_paper() -> None:
             f"modules = dict(b=dict(config={str(SRGAN)!r}, slot='generator', share=1.5))",
             'share=1.5 must be above 0 and below 1',
         ),
-        (f"a=dict(label='A', config={str(SRGAN)!r}, final_rate=20)", '', 'final_rate=20 is no part of a rate'),
+        (f"a=dict(label='A', config={str(SRGAN)!r}, final_rate=20)", '', 'final_rate=20 must be 0 to 1'),
         (f"a=dict(label='A', config={str(SRGAN)!r})", "claims = [('a', 'b', 1)]", "claims name 'a' and 'b'"),
-        (f"a=dict(label='A', config={str(SRGAN)!r})", "reference = 'b'", "reference='b' is no method"),
+        (f"a=dict(label='A', config={str(SRGAN)!r})", "reference = 'b'", "reference='b' is not a method"),
         (f"a=dict(label='A', config={str(SRGAN)!r})", "tasks = dict(t=dict(label='T'))", "t lacks 'config'"),
         (
             f"a=dict(label='A', config={str(SRGAN)!r})",
@@ -223,7 +223,7 @@ def test_options_reach_the_parts_that_a_config_has(method: Method) -> None:
 def test_another_budget_does_not_mix_with_what_is_there(tmp_path: Path) -> None:
     check_budget(tmp_path, Budget(faces=64), 'table1')
     check_budget(tmp_path, Budget(faces=64), 'table1')
-    with pytest.raises(BudgetError, match='faces = 64, and 128 is asked for'):
+    with pytest.raises(BudgetError, match='faces = 64, not 128'):
         check_budget(tmp_path, Budget(faces=128), 'table1')
 
 
@@ -372,8 +372,8 @@ model = dict(
     assert all(Path(path).is_file() for path in printed.values())
     full = json.loads(Path(printed['json']).read_text())
     assert full['left_out'] == [
-        "LPIPS is left out: LPIPS: weights='no_such.pth': no such file",
-        'Absent is left out: no_such_package is not installed',
+        "LPIPS is omitted: LPIPS: weights='no_such.pth': no such file",
+        'Absent is omitted: no_such_package is not installed',
     ]
     rows = {entry['method']: entry for entry in full['tables']['faces']}
     assert rows['bicubic']['seeds']['fixed']['PSNR'] > 5
@@ -384,7 +384,7 @@ model = dict(
     assert main(words) == 0
     assert weights.stat().st_mtime_ns == before
     assert main([*words[:3], '32', *words[4:]]) == 2
-    assert 'faces = 16, and 32 is asked for' in capsys.readouterr().err
+    assert 'faces = 16, not 32' in capsys.readouterr().err
 
 
 def test_given_weights_need_no_budget(face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -533,7 +533,7 @@ def test_renovation_has_a_table_for_each_task(
     assert all(Path(path).is_file() for path in printed.values())
     full = json.loads(Path(printed['json']).read_text())
     left_out = ' '.join(full['left_out'])
-    assert 'FID is left out: FID needs the weights' in left_out and 'LPIPS is left out' in left_out
+    assert 'FID is omitted: FID needs the weights' in left_out and 'LPIPS is omitted' in left_out
     assert list(full['tables']) == ['faces_mosaic', 'faces_noise']
     values = {}
     for task, (degraded, restored) in full['tables'].items():

@@ -108,7 +108,7 @@ def test_same_test_twice_gives_the_same_numbers_whatever_the_batches(face_folder
     [
         ((CONFIGS / 'no_such.py', 'none'), 'no_such.py: no such config'),
         ((CONFIGS / 'references' / 'bicubic_x4.py', 'no_such.pth'), 'no checkpoint at no_such.pth'),
-        ((CONFIGS / 'references' / 'bicubic_x4.py', 'rainrestore://no_such'), "no zoo model is called 'no_such'"),
+        ((CONFIGS / 'references' / 'bicubic_x4.py', 'rainrestore://no_such'), "no zoo model is named 'no_such'"),
         ((CONFIGS / 'references' / 'bicubic_x4.py', 'none', '--data', '/no/such/faces'), '/no/such/faces'),
         ((CONFIGS / 'references' / 'bicubic_x4.py', 'none', '--split', 'none_such'), 'none_such'),
         ((CONFIGS / 'references' / 'bicubic_x4.py', 'none', '--device', 'gpu'), "'gpu' is no device"),

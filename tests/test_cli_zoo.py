@@ -179,7 +179,7 @@ def test_audit_is_written_stated_and_verified(zoo, measured, capsys, monkeypatch
 
 def test_faces_that_are_not_those_of_the_index_are_refused(zoo, face_folder, tmp_path):
     entry = read_index(zoo)['References'][0]
-    with pytest.raises(RunError, match='has 3 test faces, and the measurements are of 50'):
+    with pytest.raises(RunError, match='has 3 test faces, expected 50'):
         measurements.measure(entry, face_folder, 50, tmp_path / 'out')
     assert (tmp_path / 'out' / 'per_image.csv').is_file()
 
@@ -194,8 +194,8 @@ def test_test_that_fails_is_named_with_its_error(zoo, tmp_path):
     [
         (['verify'], 'give names, or --all'),
         (['download', 'whole', '--all'], 'give names, or --all'),
-        (['verify', 'hole'], "no model or reference is called 'hole'; there are whole, hrrm, bicubic, away"),
-        (['show', 'hole'], "no zoo model is called 'hole' (did you mean 'whole'?)"),
+        (['verify', 'hole'], "no model or reference is named 'hole'; there are whole, hrrm, bicubic, away"),
+        (['show', 'hole'], "no zoo model is named 'hole' (did you mean 'whole'?)"),
     ],
 )
 def test_mistakes_are_named(zoo, words, message, capsys):

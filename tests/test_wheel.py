@@ -171,7 +171,7 @@ def test_benchmark_by_name(installed: Installation, faces: Path) -> None:
 @pytest.mark.slow
 def test_what_a_wheel_lacks_is_said_in_one_line(installed: Installation, faces: Path) -> None:
     portrait = next((faces / 'test' / 'img').iterdir())
-    lacking = 'rainrestore/assets/zoo of a clone of rainrestore: set RAINRESTORE_ZOO_URL'
+    lacking = 'rainrestore/assets/zoo: set RAINRESTORE_ZOO_URL'
     for words in (
         ['test', 'srgan_x4', 'rainrestore://srgan_x4', '--data', faces],
         ['restore', portrait, '--aligned', '--model', 'srgan_x4', '-o', 'out'],

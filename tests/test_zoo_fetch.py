@@ -162,7 +162,7 @@ def test_line_that_is_cut_again_and_again_ends_with_an_error_and_keeps_what_came
     ('manner', 'message'),
     [
         ('absent', r'the server answers 404 Not Found; check RAINRESTORE_ZOO_URL'),
-        ('wrong', r'is not the published file \(sha256 .*and is removed'),
+        ('wrong', r'is not the published file \(sha256 .*the download was removed'),
         ('longer', r'is not the published file'),
         ('shorter', 'ended after 150000 of 300000'),
         ('to_file', 'the server answers 302'),
@@ -241,7 +241,7 @@ def test_address_that_is_missing_or_of_another_kind_is_named(monkeypatch, tmp_pa
         fetch(NAME, SHA256, len(CONTENT))
     for address in ('ftp://example.org', 'data:text/plain,x', '/a/folder'):
         monkeypatch.setenv('RAINRESTORE_ZOO_URL', address)
-        with pytest.raises(CheckpointError, match='is no address beginning with file, http, https'):
+        with pytest.raises(CheckpointError, match='must be an address with file, http, https'):
             fetch(NAME, SHA256, len(CONTENT))
 
 

@@ -39,33 +39,33 @@ def test_index_is_read_once_a_state_of_the_file(tmp_path):
 @pytest.mark.parametrize(
     ('before', 'after', 'message'),
     [
-        ('  Bytes: 100\n', '', 'Models, tiny_x4: Bytes is missing; it is a whole number'),
-        ('Bytes: 100', 'Bytes: many', "Models, tiny_x4: Bytes is 'many', and should be a whole number"),
-        ('Bytes: 100', 'Bytes: true', 'Bytes is True, and should be a whole number'),
+        ('  Bytes: 100\n', '', 'Models, tiny_x4: Bytes is missing; it must be a non-negative integer'),
+        ('Bytes: 100', 'Bytes: many', "Models, tiny_x4: Bytes is 'many', it must be a non-negative integer"),
+        ('Bytes: 100', 'Bytes: true', 'Bytes is True, it must be a non-negative integer'),
         ('Licence: ', 'License: ', "tiny_x4: Licence is missing"),
-        ('  Licence: Apache-2.0', '  Licence: MIT\n  Licenses: x', "'Licenses' is no key .*did you mean 'Licence'"),
+        ('  Licence: Apache-2.0', '  Licence: MIT\n  Licenses: x', "unknown key 'Licenses' .*did you mean 'Licence'"),
         ('  Config:', '  Audit: {Dataset: drawn}\n  Config:', 'tiny_x4: Audit: Findings is missing'),
         ('  Config:', '  Audit: {Dataset: dawn, Findings: {}}\n  Config:', "Audit names the data set 'dawn'"),
         ('  Config:', '  Audit: {Dataset: drawn, Findings: {layers: 3}}\n  Config:', 'Findings is .*names with texts'),
-        ('Name: tiny_x4', 'Name: Tiny-x4', 'should be a name of lower-case letters, digits and _'),
+        ('Name: tiny_x4', 'Name: Tiny-x4', 'must be a name of lower-case letters, digits and _'),
         ('tiny_x4.safetensors', '../tiny_x4.safetensors', 'Weights is .* without a folder'),
         ('tiny_x4.safetensors', '/etc/tiny_x4.safetensors', 'Weights is .* without a folder'),
         ('tiny_x4.safetensors', '.hidden.safetensors', 'Weights is .* without a folder'),
         ('tiny_x4.safetensors', 'tiny_x4.pth', r'Weights is .* \.safetensors file'),
         ('SHA256: 5e', 'SHA256: XX', 'SHA256 is .*64 hexadecimal digits'),
-        ('Faces: 12', 'Faces: 1.5', 'tiny_x4, Metadata: Faces is 1.5, and should be a whole number'),
+        ('Faces: 12', 'Faces: 1.5', 'tiny_x4, Metadata: Faces is 1.5, it must be a non-negative integer'),
         ('PSNR: 20.5', 'PSNR: good', 'Results: Metrics is .*names with numbers'),
         ('PSNR: 20.5', 'PSNR: .nan', 'Results: Metrics is .*names with numbers'),
         ('Dataset: drawn', 'Dataset: dawn', "names the data set 'dawn', which does not exist .did you mean 'drawn'"),
         ('  Config:', '  In Collection: FCG\n  Config:', "In Collection names the collection 'FCG', which does not"),
         ('  Config:', '  Parts: {generator: huge_x4}\n  Config:', "Parts names the model 'huge_x4', which does not"),
-        ('  Config:', '  Parts: {generator: tiny_x4}\n  Config:', 'Parts leads back to it, over tiny_x4, tiny_x4'),
-        ('Models:', f'Models:{MODEL}', 'Models, tiny_x4: there are two of this name'),
+        ('  Config:', '  Parts: {generator: tiny_x4}\n  Config:', 'Parts contains the model itself: tiny_x4, tiny_x4'),
+        ('Models:', f'Models:{MODEL}', 'Models, tiny_x4: two entries have this name'),
         (INDEX, 'Models: {', 'is not valid YAML'),
         (INDEX, 'Models: !!python/object/apply:os.getcwd []', 'is not valid YAML'),
-        (INDEX, '- 3', 'holds no names with values'),
+        (INDEX, '- 3', 'must be a mapping with the keys'),
         (INDEX, 'Datasets: []', 'Models is missing'),
-        ('Datasets:', 'Data sets:', "'Data sets' is no key of it .did you mean 'Datasets'"),
+        ('Datasets:', 'Data sets:', "unknown key 'Data sets' .did you mean 'Datasets'"),
     ],
 )  # fmt: skip
 def test_what_an_index_cannot_say_is_named(tmp_path, before, after, message):
@@ -90,7 +90,7 @@ def test_writing_checks_first_and_comes_back_as_it_was(tmp_path):
     text = zoo.index.read_text(encoding='utf-8')
     assert read_index(zoo) == document
     assert text == index_text(document)
-    with pytest.raises(ZooIndexError, match='two of this name'):
+    with pytest.raises(ZooIndexError, match='two entries have this name'):
         write_index({'Models': document['Models'] * 2}, zoo)
     assert zoo.index.read_text(encoding='utf-8') == text
 

@@ -39,7 +39,7 @@ def test_stages_follow_each_other_and_rates_and_times_stay_behind(tmp_path):
 @pytest.mark.parametrize('text', ['', '[]', '{"runs": 3}', '{"runs": [{"name": "a"}]}'])
 def test_log_that_is_none_is_named(tmp_path, text):
     (tmp_path / 'x.log.json').write_text(text)
-    with pytest.raises(ConfigError, match=r'x\.log\.json is no log of a training'):
+    with pytest.raises(ConfigError, match=r'x\.log\.json is not a training log'):
         read_log(tmp_path / 'x.log.json')
-    with pytest.raises(ConfigError, match='no such log'):
+    with pytest.raises(ConfigError, match='no such training log'):
         read_log(tmp_path / 'y.log.json')

@@ -1,4 +1,4 @@
-"""The audit of a trained model: the contribution of each part. Above the engine, below the zoo."""
+"""The audit of a trained model: the contribution of each part."""
 
 from rainrestore.audit.ablation import Gain, SlotAudit
 from rainrestore.audit.core import Audit, audit, cheap_audit

@@ -1,4 +1,4 @@
-"""The gain of a slot: the scores that are lost with a simpler output in its place."""
+"""The gain of a slot: the difference of the scores with the output of the slot and with a simpler stand-in."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -20,19 +20,19 @@ STAND_INS = {
     OTHER_FACE: 'its output for another face',
     FIRST_LAYER: 'the output of its first layer',
 }
-#: A gain below this counts as nothing, however narrow its interval.
+#: A smaller gain is reported as no gain, even if its interval excludes zero.
 NEGLIGIBLE = {'PSNR': 0.01, 'SSIM': 1e-3, 'LPIPS': 1e-3, 'IoU': 1e-3}
 DIGITS = {'PSNR': 2}
 
 
 @dataclass(frozen=True)
 class Gain:
-    """How much better a score is with the slot than with a stand-in; positive is better, of LPIPS too.
+    """The improvement of a score by a slot over a stand-in; positive is better, also for LPIPS.
 
     Attributes:
-        mean: Over the faces.
+        mean: Mean over the faces.
         low: Lower end of the 95 % interval of a paired bootstrap over the faces.
-        high: Its upper end.
+        high: Upper end of this interval.
     """
 
     mean: float
@@ -40,7 +40,7 @@ class Gain:
     high: float
 
     def text(self, key: str) -> str:
-        """Such as ``0.53 dB (0.41 to 0.66)``."""
+        """Format the gain, for example ``0.53 dB (0.41 to 0.66)``."""
         places = digits(key)
         return f'{self.mean:.{places}f} {unit(key)} ({self.low:.{places}f} to {self.high:.{places}f})'
 
@@ -50,9 +50,9 @@ class SlotAudit:
     """The gains of one slot.
 
     Attributes:
-        slot: Its name, such as ``generator.trunk``.
+        slot: Name of the slot, such as ``generator.trunk``.
         gains: Stand-in -> score -> gain.
-        constant: The outputs of the slot that are the same for all faces: ``airlight``; ``output`` where the slot
+        constant: The outputs of the slot that are equal for all faces, such as ``airlight``; ``output`` if the slot
             returns a single tensor.
     """
 
@@ -61,17 +61,17 @@ class SlotAudit:
     constant: list[str] = field(default_factory=list)
 
     def weakest(self, key: str) -> tuple[str, Gain]:
-        """The stand-in that comes closest to the slot, and the gain over it."""
+        """The stand-in with the smallest gain, and this gain."""
         stand_in = min(self.gains, key=lambda name: self.gains[name][key].mean)
         return stand_in, self.gains[stand_in][key]
 
     def has_gain(self, key: str) -> bool:
-        """Whether the interval of the gain over the closest stand-in is above :data:`NEGLIGIBLE`."""
+        """Whether the interval of the smallest gain is above :data:`NEGLIGIBLE`."""
         return self.weakest(key)[1].low > NEGLIGIBLE[family(key)]
 
     @property
     def finding(self) -> str:
-        """In words: by the first score, or by another one if the first shows no gain."""
+        """A sentence about the gain in the first score, or in another score if the first shows no gain."""
         if not self.gains:
             return ''
         keys = list(next(iter(self.gains.values())))
@@ -85,17 +85,17 @@ class SlotAudit:
 
 
 def family(key: str) -> str:
-    """``PSNR`` of ``PSNR_lr_img``."""
+    """The name of a metric without its suffixes: ``PSNR`` for ``PSNR_lr_img``."""
     return key.partition('_')[0]
 
 
 def digits(key: str) -> int:
-    """Places after the point of a score."""
+    """Decimal places of a score."""
     return DIGITS.get(family(key), 4)
 
 
 class _OutputStatistics:
-    """Mean over the faces of a slot's outputs, call by call, and which of them do not differ between faces."""
+    """For each call of a slot: the mean of its outputs over the faces, and the outputs that are equal for all faces."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -105,7 +105,7 @@ class _OutputStatistics:
         self._largest: dict[str, float] = {}
 
     def add(self, calls: Sequence[Any], count: int) -> None:
-        """Outputs of a batch of ``count`` faces."""
+        """Add the outputs for a batch of ``count`` faces."""
         outputs = list(calls)
         sums = map_tensors(lambda x: _over_faces(x.double(), count), outputs)
         self._sum = sums if self._count == 0 else map_tensors(torch.add, self._sum, sums)
@@ -119,18 +119,18 @@ class _OutputStatistics:
             self._largest[name] = max(float(values.abs().max()), self._largest.get(name, 0.0))
 
     def mean(self) -> list[Any]:
-        """Call -> the mean output, with one sample."""
+        """For each call, the mean output, as a batch of one sample."""
         return map_tensors(lambda x: x / self._count, self._sum)
 
     def constant(self) -> list[str]:
         """Names of the outputs that differ by less than a thousandth of their largest value."""
         names = [name for name, apart in self._apart.items() if apart <= CONSTANT_SPREAD * self._largest[name]]
-        # The first part is the number of the call.
+        # The first part of a name is the number of the call.
         return list(dict.fromkeys(name.partition('.')[2] or 'output' for name in names))
 
 
 def _over_faces(values: Tensor, count: int) -> Tensor:
-    """The sum over the faces; an output without a sample for each face counts as equal for all."""
+    """The sum over the faces; an output without batch dimension counts as equal for all faces."""
     per_face = values.dim() > 0 and len(values) == count
     return values.sum(0, keepdim=True) if per_face else values * count
 
@@ -138,13 +138,13 @@ def _over_faces(values: Tensor, count: int) -> Tensor:
 def audit_slots(
     model: nn.Module, faces: TestFaces, scorer: Scorer, ablate: bool = True
 ) -> tuple[dict[str, float], list[SlotAudit]]:
-    """Restore all faces, as the model does and with a stand-in for each slot in turn.
+    """Restore all faces with the unchanged model, and with each stand-in for each slot.
 
     Args:
         model: A restorer in evaluation mode.
         faces: The test faces.
-        scorer: Their scores.
-        ablate: False only looks for constant outputs.
+        scorer: Computes the scores.
+        ablate: False omits the stand-ins and only finds constant outputs.
 
     Returns:
         The mean scores of the model, and the gains of each slot.
@@ -179,7 +179,7 @@ def _scores_of_stand_ins(
     means: Mapping[str, list[Any]],
     firsts: Mapping[str, nn.Module | None],
 ) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Slot -> stand-in -> score -> a value a face."""
+    """Slot -> stand-in -> score -> one value per face."""
     scores: dict[str, dict[str, dict[str, list[float]]]] = {name: {} for name in slots}
     for batch, donors in zip(faces.batches(), faces.batches(shift=1), strict=True):
         with recorded(slots) as others:

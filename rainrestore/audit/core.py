@@ -27,7 +27,7 @@ from rainrestore.device import find_device
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.registry import DATASETS, MODELS, SCOPE
 
-#: Number of faces that shows whether an output is constant and a parser is above the mean map.
+#: Default number of faces of :func:`cheap_audit`.
 CHEAP_FACES = 50
 
 
@@ -36,15 +36,15 @@ class Audit:
     """The contribution of each part of a model.
 
     Attributes:
-        name: Of the model.
+        name: Name of the model.
         data: Folder of the faces.
         faces: Number of test faces.
         scores: Mean scores of the model.
         slots: The gains of each slot.
         layers: Dead layers.
-        maps: Parsing and rain maps; None if it predicts none.
-        discriminators: Their accuracy and their gradients; None if the model or the checkpoint has none.
-        notes: Each measurement that is missing, with the reason.
+        maps: Accuracy of parsing and rain maps; None if the model predicts neither.
+        discriminators: Accuracy and gradients of the discriminators; None if the model or the checkpoint has none.
+        notes: Missing measurements, with reasons.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Audit:
     notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON; slots with their findings."""
+        """All fields for JSON, with the finding of each slot."""
         found = asdict(self)
         for entry, slot in zip(found['slots'], self.slots, strict=True):
             entry['finding'] = slot.finding
@@ -80,18 +80,18 @@ def audit(
     """Audit a trained model on its test faces.
 
     Args:
-        config: A whole experiment: ``model`` and ``test_dataloader``. Any registered restorer, also a user's own.
+        config: A config with ``model`` and ``test_dataloader``, for any registered restorer.
         checkpoint: Its weights, a file or ``rainrestore://NAME``; None for a method without weights.
-        name: Its name in messages; by default the config's file.
-        data_root: Folder ``{train,val,test}/{img,mask}``; by default the config's, or ``$RAINRESTORE_DATA``, or the
-            bundled portraits.
-        faces: Number of test faces, the first ones; None for all.
-        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``; by default a GPU if there is one.
+        name: Name of the model in messages; default: the file of the config.
+        data_root: Folder ``{train,val,test}/{img,mask}``; default: the folder in the config, or ``$RAINRESTORE_DATA``,
+            or the bundled portraits.
+        faces: Number of test faces, from the first; None for all.
+        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``; default: a GPU if there is one.
 
     Raises:
-        CheckpointError: Weights that are missing, damaged or another network's.
-        ConfigError: A config without a model or test data; a network that predicts nothing to score.
-        DatasetError: A folder that is no data set.
+        CheckpointError: The weights are missing, damaged or belong to another network.
+        ConfigError: The config has no model or no test data, or the network has no output with a score.
+        DatasetError: The folder is no data set.
     """
     return _audit(config, checkpoint, name, data_root, faces, device, ablate=True)
 
@@ -105,9 +105,9 @@ def cheap_audit(
     faces: int | None = CHEAP_FACES,
     device: str | None = None,
 ) -> Audit:
-    """The part of :func:`audit` that restores each face once or twice: dead layers, constant outputs, the maps.
+    """The fast part of :func:`audit`: dead layers, constant outputs, accuracy of the maps.
 
-    Same arguments and errors as :func:`audit`; its slots have no gains.
+    Arguments and errors are those of :func:`audit`. The slots have no gains.
     """
     return _audit(config, checkpoint, name, data_root, faces, device, ablate=False)
 
@@ -151,13 +151,13 @@ def _audit(
 def load_model(config: Config, checkpoint: str | Path | None, name: str) -> nn.Module:
     """The restorer of a config with its weights, in evaluation mode."""
     if not config.get('model'):
-        raise ConfigError(f'{name}: a config of a network has a "model"')
+        raise ConfigError(f'{name}: the config has no "model"')
     compat.apply()
     model = MODELS.build({'_scope_': SCOPE, **config.model})
     if checkpoint is not None:
         load_weights(model, checkpoint)
     elif next(model.parameters(), None) is not None:
-        raise CheckpointError(f'{name} learns: give its checkpoint, a file or rainrestore://NAME')
+        raise CheckpointError(f'{name} has weights: pass its checkpoint, a file or rainrestore://NAME')
     return model.eval()
 
 

@@ -1,4 +1,4 @@
-"""The discriminators of a checkpoint: accuracy, slope, and share of the generator's gradient."""
+"""The discriminators of a checkpoint: accuracy, slope, and fraction of the generator's gradient."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
@@ -15,32 +15,32 @@ from rainrestore.models.inspection import gradient_norms, gradient_shares, slot_
 from rainrestore.models.restorers import AdversarialRestorer
 
 PICTURE, GENERATOR, ALL = 'picture', 'generator', 'all'
-#: The reported values of each discriminator, a part of the training log of ``AdversarialRestorer``.
+#: The reported values of each discriminator, from the log of ``AdversarialRestorer``.
 LOGGED = ('accuracy', 'slope', 'prob_real', 'prob_fake')
 
 
 @dataclass(frozen=True)
 class DiscriminatorsAudit:
-    """The discriminators in training mode, where they normalise by batch as they do in a training.
+    """Measurements of the discriminators in training mode, with batch statistics in their batch norm.
 
     Attributes:
-        discriminators: Name -> ``accuracy`` (share of true and restored faces classified correctly), ``slope`` (of the
-            adversarial loss; near 0 the generator gets no gradient), ``prob_real`` and ``prob_fake``; means over the
-            batches.
-        gradient_norms: Loss term -> L2 norm of its gradient for the restored ``picture``, for the weights of the
-            ``generator`` and for ``all`` weights that it trains; of one batch.
+        discriminators: Name -> ``accuracy`` (fraction of correctly classified true and restored faces), ``slope`` (of
+            the adversarial loss; near 0 the generator gets no gradient), ``prob_real`` and ``prob_fake``; means over
+            the batches.
+        gradient_norms: Loss term -> L2 norm of its gradient with respect to the restored image (``picture``), the
+            weights of the ``generator``, and ``all`` trained weights; for one batch.
     """
 
     discriminators: dict[str, dict[str, float]]
     gradient_norms: dict[str, dict[str, float]]
 
     def shares(self, target: str) -> dict[str, float]:
-        """Loss term -> its share of the sum of the norms for one target."""
+        """Loss term -> its norm divided by the sum of the norms, for one target."""
         return gradient_shares({name: norms[target] for name, norms in self.gradient_norms.items()})
 
 
 class _NoOptimiser:
-    """In the place of an optimiser wrapper: a discriminator's step that changes nothing."""
+    """A stand-in for an optimiser wrapper whose steps change nothing."""
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -51,7 +51,7 @@ class _NoOptimiser:
 
 
 def has_discriminators(model: nn.Module) -> TypeGuard[AdversarialRestorer]:
-    """Whether a restorer has discriminators of the kind that can be audited."""
+    """Whether a restorer is an :class:`AdversarialRestorer` with discriminators."""
     return isinstance(model, AdversarialRestorer) and bool(_weights(model.state_dict()))
 
 
@@ -61,17 +61,17 @@ def audit_discriminators(
     """Measure the discriminators of a checkpoint on true and restored faces.
 
     Args:
-        model: A restorer with discriminators; it stays as it is.
-        state_dict: The checkpoint's weights.
+        model: A restorer with discriminators; not changed.
+        state_dict: The weights of the checkpoint.
         faces: The test faces.
 
     Returns:
-        None if the checkpoint has no discriminators, as all of the zoo.
+        The measurements; None if the checkpoint has no discriminators, like all checkpoints of the zoo.
     """
     own, weights = _weights(model.state_dict()), _weights(state_dict)
     if not own.keys() <= weights.keys():
         return None
-    # Batch norms would note the statistics of the test faces.
+    # A copy, because batch norms in training mode update their statistics.
     model = copy.deepcopy(model)
     model.load_state_dict(weights, strict=False)
     model.train()
@@ -82,7 +82,7 @@ def audit_discriminators(
     norms: dict[str, dict[str, float]] = {}
     for batch in faces.batches():
         if len(batch['inputs']) == 1:
-            # No batch to normalise by.
+            # Batch norm needs more than one sample.
             continue
         data = model.data_preprocessor(batch, training=True)
         losses, face, truth, picture = _generator_losses(model, data)
@@ -98,7 +98,7 @@ def audit_discriminators(
 
 
 def _weights(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those of discriminators."""
+    """The weights of discriminators."""
     return {
         name: value
         for name, value in state_dict.items()
@@ -109,18 +109,18 @@ def _weights(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _generator_losses(
     model: AdversarialRestorer, data: dict[str, Any]
 ) -> tuple[dict[str, Tensor], Tensor, Tensor, tuple[str, Tensor]]:
-    """The losses, H^ and H, and the slot that gives H^ with H^ as a part of the graph."""
+    """The losses, H^ and H, the name of the slot that computes H^, and its output inside the graph."""
     outputs: list[tuple[str, Any]] = []
 
     def keep(name: str) -> Callable[..., None]:
-        return lambda module, given, output: outputs.append((name, output))
+        return lambda module, inputs, output: outputs.append((name, output))
 
     with ExitStack() as stack:
         for name, module in slot_modules(model).items():
             if not is_training_only(name):
                 stack.enter_context(module.register_forward_hook(keep(name)))
         losses, face, truth = model.generator_losses(data['inputs'], data['data_samples'])
-    # The last slot that is called returns the face.
+    # The slot that is called last computes the face.
     return losses, face, truth, outputs[-1]
 
 

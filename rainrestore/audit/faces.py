@@ -13,7 +13,7 @@ from rainrestore.evaluation.metrics import PairMetric, Sample, annotated, label_
 from rainrestore.labels import NUM_LABELS
 
 BATCH = 16
-#: The PSNR of a picture without any error, which would be infinite.
+#: Upper bound of the PSNR, which is infinite for equal images.
 PERFECT_PSNR = 100.0
 
 
@@ -21,33 +21,30 @@ class TestFaces:
     """Samples of a data set, read once.
 
     Args:
-        dataset: Gives ``dict(inputs, data_samples)``, as a test's data set does.
-        faces: Number of faces, the first ones; None for all.
+        dataset: A test data set; its items are ``dict(inputs, data_samples)``.
+        faces: Number of faces, from the first; None for all.
 
     Raises:
-        ConfigError: Fewer than two faces, or pictures of different sizes.
+        ConfigError: Fewer than two faces, or images of different sizes.
     """
 
-    # pytest would collect it as a test.
+    # Otherwise pytest would collect the class as a test.
     __test__ = False
 
     def __init__(self, dataset: Dataset, faces: int | None = None) -> None:
         available = len(dataset)  # type: ignore[arg-type]
         self.items: list[dict[str, Any]] = [dataset[index] for index in range(min(available, faces or available))]
         if len(self.items) < 2:
-            raise ConfigError(f'an audit compares faces and needs at least two, the data set has {len(self.items)}')
+            raise ConfigError(f'an audit needs at least two faces, the data set has {len(self.items)}')
         sizes = sorted({tuple(item['inputs'].shape) for item in self.items})
         if len(sizes) > 1:
-            raise ConfigError(f'an audit needs pictures of one size, the data set has {sizes[0]} and {sizes[1]}')
+            raise ConfigError(f'an audit needs images of one size, the data set has {sizes[0]} and {sizes[1]}')
 
     def __len__(self) -> int:
         return len(self.items)
 
     def batches(self, shift: int = 0) -> Iterator[dict[str, Any]]:
-        """Batches of at most 16 faces in order; each face is the one ``shift`` places further (cyclic).
-
-        With a shift of 1 no face is at its own place: a derangement.
-        """
+        """Batches of at most 16 faces, in order, cyclically shifted by ``shift`` faces."""
         count = len(self.items)
         for start in range(0, count, BATCH):
             chosen = [self.items[(place + shift) % count] for place in range(start, min(start + BATCH, count))]
@@ -59,28 +56,28 @@ class TestFaces:
 
 @torch.inference_mode()
 def predict(model: nn.Module, batch: dict[str, Any]) -> list[dict[str, Any]]:
-    """Restore a batch; the samples as dictionaries, with ``output``."""
+    """Restore a batch; returns the samples as dicts, with ``output``."""
     model_any: Any = model
     return [sample.to_dict() for sample in model_any(**model_any.data_preprocessor(batch), mode='predict')]
 
 
 class Scorer:
-    """The scores of a restorer, face by face.
+    """Computes the scores of a restorer for each face.
 
-    ``PSNR`` (dB, at most 100), ``SSIM`` and, where it is installed, ``LPIPS`` of ``pred_img``. Without ``pred_img``,
-    ``IoU`` of ``parsing``: the mean over the annotated labels that the truth or the parsing of the face shows. Without
-    both, ``PSNR_lr_img`` and ``SSIM_lr_img``.
+    With ``pred_img``: ``PSNR`` (dB, at most 100), ``SSIM`` and, if installed, ``LPIPS``. Otherwise with ``parsing``:
+    ``IoU``, the mean over the annotated labels in the true or the predicted parsing of the face. Otherwise with
+    ``lr_img``: ``PSNR_lr_img`` and ``SSIM_lr_img``.
 
     Args:
         output: The predictions of the restorer, by name.
-        perceptual: Whether LPIPS is wanted, which takes longer than the others.
+        perceptual: Whether to compute LPIPS, which is slower than the other scores.
 
     Attributes:
-        keys: The scores; the first decides on the gain of a slot.
-        missing: Why LPIPS is not measured, or None.
+        keys: Names of the scores; the first determines the gain of a slot.
+        missing: The reason for which LPIPS is not measured, or None.
 
     Raises:
-        ConfigError: The restorer predicts none of these.
+        ConfigError: The restorer has none of these outputs.
     """
 
     def __init__(self, output: dict[str, Any], perceptual: bool = True) -> None:
@@ -92,8 +89,8 @@ class Scorer:
             self._metrics = [PSNR(pred_key=picture), SSIM(pred_key=picture)]
         elif not parsed:
             raise ConfigError(
-                f'an audit needs a restored picture, a parsing of {NUM_LABELS} labels or a small picture without rain; '
-                f'the network predicts {", ".join(output) or "nothing"}'
+                f'an audit needs pred_img, parsing with {NUM_LABELS} labels or lr_img; the network predicts '
+                f'{", ".join(output) or "nothing"}'
             )
         if picture == 'pred_img' and perceptual:
             try:
@@ -103,7 +100,7 @@ class Scorer:
         self.keys = [metric.key for metric in self._metrics] or ['IoU']
 
     def __call__(self, samples: Sequence[Sample]) -> dict[str, list[float]]:
-        """Score -> a value a face."""
+        """Score -> one value per face."""
         if not self._metrics:
             return {'IoU': [_face_iou(sample) for sample in samples]}
         scores = {metric.key: metric.score(samples) for metric in self._metrics}
@@ -113,7 +110,7 @@ class Scorer:
 
 
 def higher_is_better(key: str) -> bool:
-    """Of a score."""
+    """Whether higher values of a score are better."""
     return not key.startswith('LPIPS')
 
 

@@ -1,4 +1,4 @@
-"""Layers whose weights have fallen towards zero."""
+"""Dead layers: layers whose weights are near zero."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,19 +11,18 @@ from rainrestore.checkpoints import is_training_only
 from rainrestore.models.inspection import DEAD_WEIGHT, mean_weights, weighted_layers
 from rainrestore.registry import MODELS, SCOPE
 
-#: Of the freshly built model; a mean over thousands of weights hardly depends on it.
+#: Seed of the reference model. The mean over thousands of weights hardly depends on it.
 SEED = 0
 
 
 @dataclass(frozen=True)
 class LayersAudit:
-    """The convolutions and linear layers that restore; discriminators and losses do not count.
+    """Dead layers among the convolutions and linear layers of a restorer, without discriminators and losses.
 
     Attributes:
-        total: How many there are.
-        dead: Name -> mean absolute weight divided by that of the same layer in a freshly built model, for those below
-            1/100.
-        dead_of_slot: Slot -> dead layers and layers in it.
+        total: Number of layers.
+        dead: Dead layer -> its mean absolute weight divided by its initial mean absolute weight, below 1/100.
+        dead_of_slot: Slot -> number of dead layers, number of layers.
     """
 
     total: int
@@ -32,19 +31,19 @@ class LayersAudit:
 
     @property
     def share(self) -> float:
-        """Dead layers of all."""
+        """Fraction of dead layers."""
         return len(self.dead) / self.total if self.total else 0.0
 
 
 def audit_layers(model: nn.Module, config: Mapping[str, Any]) -> LayersAudit:
-    """Compare the size of each layer's weights with that at the start of a training.
+    """Compare the mean absolute weight of each layer with its initial value.
 
-    The reference is the model as its constructor makes it from the config, with a fixed seed; layers that start at
-    zero are left out. A convolution before a batch norm may shrink without effect, but not to zero.
+    The reference is a new model from the config, with a fixed seed. Layers with zero initial weights are excluded. A
+    convolution before a batch norm may have small weights without an effect on the output, but not zero weights.
 
     Args:
         model: A trained restorer.
-        config: Of the model.
+        config: Config of the model.
     """
     fresh = mean_weights(weighted_layers(fresh_model(config)))
     trained = {
@@ -62,7 +61,7 @@ def audit_layers(model: nn.Module, config: Mapping[str, Any]) -> LayersAudit:
 
 
 def fresh_model(config: Mapping[str, Any]) -> nn.Module:
-    """The model of a config before any training, from a fixed seed; the random state stays as it is."""
+    """A new model from a config, with a fixed seed; the global random state is not changed."""
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         return MODELS.build({'_scope_': SCOPE, **config})

@@ -1,4 +1,4 @@
-"""The maps that a restorer predicts beside the face, against predictors that never look at it."""
+"""Accuracy of the predicted parsing and rain maps, compared with constant predictors."""
 
 import math
 from collections.abc import Mapping
@@ -15,25 +15,25 @@ from rainrestore.evaluation.metrics import Sample, annotated, label_overlap
 from rainrestore.labels import LABELS, NUM_LABELS
 from rainrestore.models.inspection import map_tensors
 
-#: Maps of the rain model, and the letter of the paper for each.
+#: Maps of the rain model -> their symbols in the paper.
 RAIN_MAPS = {'streak': 'S', 'transmission': 'T', 'airlight': 'A'}
-#: So many training faces, spread evenly, are enough for a mean.
+#: Greatest number of training faces, evenly spaced, for the means.
 TRAINING_FACES = 1000
 
 
 @dataclass(frozen=True)
 class ComponentAudit:
-    """Intersection over union of one label, pooled over the test faces; NaN where neither side shows the label.
+    """Intersection over union (IoU) of one label, over the pixels of all test faces; NaN if the union is empty.
 
     Attributes:
         component: Name of the label.
-        iou: Of the prediction, at low resolution: argmax of the scores against argmax of the area-averaged truth, as
-            ``ParsingMIoU``.
-        mean_map: The same with the mean of the area-averaged training masks in the place of every prediction.
-        iou_full: Of the prediction against the mask itself: the low-resolution argmax, each cell repeated to its
-            ``scale`` x ``scale`` pixels.
-        bound_full: The same for the area-averaged truth: the IoU of a parser that gives each cell the label which most
-            of its pixels have. A component smaller than a cell is lost there. NaN for both where the data has no mask.
+        iou: IoU of the prediction at low resolution: argmax of the scores and argmax of the area-averaged ground truth,
+            as in ``ParsingMIoU``.
+        mean_map: IoU of a constant predictor, the mean of the area-averaged training masks.
+        iou_full: IoU of the prediction and the mask at full size: each cell of the low-resolution argmax is repeated to
+            ``scale`` x ``scale`` pixels. NaN without masks.
+        bound_full: The same for the area-averaged ground truth: the upper bound of a parser at low resolution, which
+            misses components smaller than a cell. NaN without masks.
     """
 
     component: str
@@ -44,7 +44,7 @@ class ComponentAudit:
 
     @property
     def above_mean(self) -> bool:
-        """Whether the parser does better than a map that never looks at the face."""
+        """Whether the IoU of the parser is above the IoU of the constant predictor."""
         return self.iou > self.mean_map
 
 
@@ -54,8 +54,9 @@ class RainMapAudit:
 
     Attributes:
         name: ``streak``, ``transmission`` or ``airlight``.
-        mae: Of the prediction, mean over the faces.
-        mae_of_mean: Of the constant predictor: for each channel the mean over faces and pixels of the training split.
+        mae: Error of the prediction, mean over the faces.
+        mae_of_mean: Error of a constant predictor: for each channel, the mean over faces and pixels of the training
+            split.
     """
 
     name: str
@@ -65,14 +66,14 @@ class RainMapAudit:
 
 @dataclass(frozen=True)
 class MapsAudit:
-    """The maps of a restorer.
+    """Accuracy of the maps of a restorer.
 
     Attributes:
-        components: A line for each annotated label; empty if it predicts no parsing of 19 labels.
-        rain: A line for each of S, T and A that it predicts.
-        correlations: ``S^,S`` and ``S^,J``: Pearson's correlation of the predicted streaks with the true ones and with
-            the true face without rain, over pixels and channels, mean over the faces. Streaks that show the face have
-            the larger second value.
+        components: One entry per annotated label; empty without a parsing of 19 labels.
+        rain: One entry for each of S, T and A that the restorer predicts.
+        correlations: ``S^,S`` and ``S^,J``: Pearson's correlation of the predicted streaks with the true streaks and
+            with the true face without rain, over pixels and channels, mean over the faces. If the second is larger,
+            the streaks contain the face.
     """
 
     components: list[ComponentAudit]
@@ -80,19 +81,19 @@ class MapsAudit:
     correlations: dict[str, float]
 
     def mean_iou(self, key: str) -> float:
-        """The mean of a column of the components, over those that have a value."""
+        """The mean of an attribute over the components, without NaN."""
         values = [value for part in self.components if not math.isnan(value := getattr(part, key))]
         return sum(values) / len(values) if values else math.nan
 
 
 def training_means(dataset: Dataset) -> dict[str, Tensor]:
-    """Means over (at most 1000 faces of) a data set: the parsing as a map, of each rain map one value a channel.
+    """Means over at most 1000 faces of a data set: a map for the parsing, one value per channel for the rain maps.
 
     Args:
-        dataset: The training split in the pipeline of the test: no flips, fixed rain.
+        dataset: The training split with the pipeline of the test (no flips, seeded rain).
 
     Returns:
-        ``parsing`` (C, h, w), ``streak`` (3, 1, 1), ``transmission`` (1, 1, 1) and ``airlight`` (3, 1, 1); those that
+        Those of ``parsing`` (C, h, w), ``streak`` (3, 1, 1), ``transmission`` (1, 1, 1) and ``airlight`` (3, 1, 1) that
         the samples have.
     """
     available = len(dataset)  # type: ignore[arg-type]
@@ -109,17 +110,17 @@ def training_means(dataset: Dataset) -> dict[str, Tensor]:
 
 
 def predicts_maps(sample: Sample) -> bool:
-    """Whether a prediction has a map of which the sample has the truth."""
+    """Whether a sample has a predicted map and its ground truth."""
     return any(key in sample['output'] and key in sample for key in ('parsing', *RAIN_MAPS))
 
 
 def audit_maps(model: nn.Module, faces: TestFaces, means: Mapping[str, Tensor]) -> MapsAudit:
-    """Compare the maps of all faces with the truth.
+    """Compare the maps of all faces with the ground truth.
 
     Args:
         model: A restorer in evaluation mode.
         faces: The test faces.
-        means: See :func:`training_means`.
+        means: The result of :func:`training_means`.
     """
     overlaps = {key: torch.zeros(2, NUM_LABELS, dtype=torch.long) for key in ('iou', 'mean_map', 'iou_full',
                                                                              'bound_full')}  # fmt: skip
@@ -127,8 +128,8 @@ def audit_maps(model: nn.Module, faces: TestFaces, means: Mapping[str, Tensor]) 
     errors: dict[str, list[tuple[float, float]]] = {key: [] for key in RAIN_MAPS}
     correlations: dict[str, list[float]] = {'S^,S': [], 'S^,J': []}
     for batch in faces.batches():
-        for given in predict(model, batch):
-            sample = map_tensors(Tensor.cpu, given)
+        for prediction in predict(model, batch):
+            sample = map_tensors(Tensor.cpu, prediction)
             output = sample['output']
             if len(output.get('parsing', ())) == NUM_LABELS and 'parsing' in sample:
                 valid |= annotated(sample, NUM_LABELS)
@@ -168,13 +169,13 @@ def _overlaps(scores: Tensor, sample: Sample, mean_map: Tensor) -> dict[str, Ten
     if 'mask' in sample:
         mask = F.one_hot(sample['mask'][0].long(), NUM_LABELS).movedim(-1, 0).float()
         for key, small in (('iou_full', scores.float()), ('bound_full', truth)):
-            # Repeating scores and then taking the largest is repeating the label of the largest.
+            # The argmax of repeated scores equals the repeated argmax.
             found[key] = label_overlap(F.interpolate(small[None], mask.shape[-2:])[0], mask, valid)
     return {key: torch.stack(overlap) for key, overlap in found.items()}
 
 
 def correlation(first: Tensor, second: Tensor) -> float:
-    """Pearson's correlation of all values; NaN where one side is constant."""
+    """Pearson's correlation of all values; NaN if one tensor is constant."""
     x, y = (values.double().flatten() - values.double().mean() for values in (first, second))
     spread = float(x.norm() * y.norm())
     return float(x @ y) / spread if spread > 0 else math.nan

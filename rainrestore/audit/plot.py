@@ -1,4 +1,4 @@
-"""An audit as a picture."""
+"""An audit as a figure."""
 
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,17 @@ BAR = 0.8
 
 
 def plot_audit(audit: Audit, path: Path | str) -> Path:
-    """Draw the gain of each slot over each stand-in, the parsing beside the mean map, and the dead layers.
+    """Draw the gain of each slot over each stand-in, the IoU of parser and mean map, and the dead layers.
 
     Args:
         audit: The audit to draw.
-        path: The picture; its suffix chooses the format. Folders are made.
+        path: The image file; its suffix selects the format. Folders are created.
 
     Returns:
         The path.
 
     Raises:
-        MissingPackageError, ConfigError: As for :func:`~rainrestore.visualization.panels.panels`.
+        MissingPackageError, ConfigError: See :func:`~rainrestore.visualization.panels.panels`.
     """
     drawn = []
     if any(slot.gains for slot in audit.slots):
@@ -57,7 +57,7 @@ def _draw_gains(axes: Any, audit: Audit) -> None:
             )
     axes.set_xticks(range(len(slots)), [slot.slot for slot in slots])
     axes.set_ylabel(f'gain in {unit(key)}')
-    # Above the panel: the bars fill it.
+    # Above the panel, because the bars fill it.
     axes.legend(fontsize='small', loc='lower center', bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
 
 

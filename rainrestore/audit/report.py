@@ -9,12 +9,12 @@ from rainrestore.audit.layers import LayersAudit
 from rainrestore.audit.maps import RAIN_MAPS, MapsAudit
 from rainrestore.tables import table
 
-#: Dead layers that are listed by name; the JSON has all.
+#: Greatest number of dead layers listed by name; the JSON has all.
 LISTED = 20
 
 
 def format_audit(audit: Audit) -> str:
-    """Tables and sentences, a section for slots, maps and layers."""
+    """Tables and sentences, with a section each for slots, maps, layers and discriminators."""
     scores = ', '.join(f'{key} {value:.{digits(key)}f}' for key, value in audit.scores.items())
     parts = [f'{audit.name} on {audit.faces} faces of {audit.data}: {scores}', _slots(audit)]
     if audit.maps is not None:
@@ -27,7 +27,7 @@ def format_audit(audit: Audit) -> str:
 
 
 def list_findings(audit: Audit) -> dict[str, str]:
-    """A line for each part that the audit has: each slot, ``parsing``, ``rain maps`` and ``layers``."""
+    """One line for each audited part: each slot, ``parsing``, ``rain maps`` and ``layers``."""
     found: dict[str, str] = {}
     for slot in audit.slots:
         constant = f'the same for all faces: {", ".join(slot.constant)}' if slot.constant else ''
@@ -65,7 +65,7 @@ def _slots(audit: Audit) -> str:
     lines = []
     if len(rows) > 1:
         lines = ['Slots: score of the model minus its score with a stand-in for the output of one slot (mean, 95 % '
-                 'interval); positive: the slot helps', table(rows), '']  # fmt: skip
+                 'interval); positive: the slot improves the score', table(rows), '']  # fmt: skip
     lines += [f'{slot.slot}: {slot.finding}' for slot in audit.slots if slot.gains]
     for slot in audit.slots:
         if slot.constant:
@@ -91,8 +91,8 @@ def _maps(maps: MapsAudit) -> str:
         sections.append(
             '\n'.join(
                 [
-                    'Parsing: IoU beside that of the constant mean of the training masks; at full size, beside that of '
-                    'the low-resolution truth',
+                    'Parsing: IoU of the parser and of the mean map of the training masks; at full size, IoU of the '
+                    'parser and of the low-resolution ground truth',
                     table(rows),
                     f'{above} of {len(maps.components)} components are above the mean map',
                 ]
@@ -113,14 +113,14 @@ def _maps(maps: MapsAudit) -> str:
 
 def _layers(layers: LayersAudit) -> str:
     lines = [
-        f'Layers: {len(layers.dead)} of {layers.total} convolutions and linear layers have weights below 1/100 of '
-        'their initial size (mean absolute values)'
+        f'Layers: {len(layers.dead)} of {layers.total} convolutions and linear layers have a mean absolute weight '
+        'below 1/100 of the initial value'
     ]
     for slot, (dead, total) in layers.dead_of_slot.items():
         if dead:
             lines.append(f'{slot}: {dead} of {total} dead')
     listed = list(layers.dead.items())
-    lines += [f'  {name}  {ratio:.1e} of its initial size' for name, ratio in listed[:LISTED]]
+    lines += [f'  {name}  {ratio:.1e} of the initial value' for name, ratio in listed[:LISTED]]
     if len(listed) > LISTED:
         lines.append(f'  and {len(listed) - LISTED} more, all in the JSON')
     return '\n'.join(lines)
@@ -130,13 +130,13 @@ def _discriminators(found: DiscriminatorsAudit) -> str:
     rows = [['discriminator', *LOGGED]]
     for name, values in found.discriminators.items():
         rows.append([name, *(f'{values[key]:.3f}' for key in LOGGED)])
-    targets = {PICTURE: 'of the picture', GENERATOR: "of the generator's weights", ALL: 'of all weights'}
+    targets = {PICTURE: 'of the image', GENERATOR: "of the generator's weights", ALL: 'of all weights'}
     shares = {target: found.shares(target) for target in targets}
     gradients = [['loss term', *targets.values()]]
     for name in found.gradient_norms:
         gradients.append([name, *(f'{shares[target][name]:.1e}' for target in targets)])
     return '\n'.join(
-        ['Discriminators, in training mode', table(rows), '', 'Shares of the gradient norm, on one batch',
+        ['Discriminators, in training mode', table(rows), '', 'Fractions of the gradient norm, for one batch',
          table(gradients)]
     )  # fmt: skip
 

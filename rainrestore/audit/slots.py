@@ -1,4 +1,4 @@
-"""The slots of a restorer, and restorations with another output in the place of a slot's own."""
+"""The slots of a restorer, and the replacement of their outputs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,14 +10,12 @@ from torch import Tensor, nn
 from rainrestore.checkpoints import is_training_only
 from rainrestore.models.inspection import map_tensors, slot_modules
 
-#: Runs the restorer on some faces and returns its predictions.
+#: A function that runs the restorer on a batch and returns its predictions.
 Run = Callable[[], Any]
 
 
 def find_slots(model: nn.Module, run: Run) -> dict[str, nn.Module]:
-    """The slots of :func:`rainrestore.models.inspection.slot_modules` that a restoration calls, in their order.
-
-    A discriminator is not called, and so is no slot.
+    """The slots of :func:`rainrestore.models.inspection.slot_modules` that a restoration calls, without discriminators.
 
     Args:
         model: A restorer.
@@ -31,12 +29,12 @@ def find_slots(model: nn.Module, run: Run) -> dict[str, nn.Module]:
 
 @contextmanager
 def recorded(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, list[Any]]]:
-    """Collect the outputs of modules, one for each call, while the block runs."""
+    """Collect the outputs of modules, one per call, inside the block."""
     calls: dict[str, list[Any]] = {name: [] for name in modules}
 
     def keep(name: str) -> Callable[..., None]:
-        # Copies: a later layer may work in place.
-        return lambda module, given, output: calls[name].append(map_tensors(Tensor.clone, output))
+        # A copy, because a later layer may work in place.
+        return lambda module, inputs, output: calls[name].append(map_tensors(Tensor.clone, output))
 
     with ExitStack() as stack:
         for name, module in modules.items():
@@ -46,52 +44,52 @@ def recorded(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, list[Any]]]
 
 @contextmanager
 def replaced(module: nn.Module, outputs: Sequence[Any]) -> Iterator[None]:
-    """Let the n-th call of ``module`` return ``outputs[n]`` in place of its own output, while the block runs.
+    """Let the n-th call of ``module`` return ``outputs[n]`` inside the block.
 
     A tensor with one sample is used for the whole batch.
     """
     remaining = iter(outputs)
 
-    def give(module: nn.Module, given: Any, output: Any) -> Any:
-        # A copy, because later modules may work in place.
+    def replace(module: nn.Module, inputs: Any, output: Any) -> Any:
+        # A copy, because a later layer may work in place.
         return map_tensors(lambda own, other: torch.empty_like(own).copy_(other), output, next(remaining))
 
-    with module.register_forward_hook(give):
+    with module.register_forward_hook(replace):
         yield
 
 
 @contextmanager
 def shortened(module: nn.Module, first: nn.Module) -> Iterator[None]:
-    """Let ``module`` return the output of ``first``, a layer inside it, while the block runs."""
+    """Let ``module`` return the output of ``first``, a layer inside it, inside the block."""
     kept: list[Tensor] = []
 
-    def keep(inner: nn.Module, given: Any, output: Tensor) -> None:
+    def keep(inner: nn.Module, inputs: Any, output: Tensor) -> None:
         kept.append(output.clone())
 
-    with first.register_forward_hook(keep), module.register_forward_hook(lambda outer, given, output: kept.pop()):
+    with first.register_forward_hook(keep), module.register_forward_hook(lambda outer, inputs, output: kept.pop()):
         yield
 
 
 def first_layer(module: nn.Module, run: Run) -> nn.Module | None:
-    """The first layer of a module, if its output has the form of the module's output.
+    """The first layer of a module, if its output has the shape of the module's output.
 
-    That is the first part of the module that is called, in terms of its outermost name (``stem``, not ``stem.0``). A
-    wrapper whose output is that of a single part is looked into.
+    This is the submodule that is called first, at the outermost level (``stem``, not ``stem.0``). Wrappers that return
+    the output of a single submodule are skipped.
 
     Args:
         module: A trunk.
         run: Restores a batch, and so calls the module.
 
     Returns:
-        None where the shapes differ, or where the module has no parts.
+        The layer; None if the shapes differ, or if the module has no submodules.
     """
     started: list[nn.Module] = []
     returned: dict[nn.Module, Any] = {}
 
-    def begin(part: nn.Module, given: Any) -> None:
+    def begin(part: nn.Module, inputs: Any) -> None:
         started.append(part)
 
-    def end(part: nn.Module, given: Any, output: Any) -> None:
+    def end(part: nn.Module, inputs: Any, output: Any) -> None:
         returned.setdefault(part, output)
 
     with ExitStack() as stack:

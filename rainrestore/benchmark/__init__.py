@@ -1,4 +1,4 @@
-"""Comparison of methods that are trained with one budget and tested on the same degraded faces."""
+"""Comparison of methods, trained with the same budget and tested on the same degraded faces."""
 
 from rainrestore.benchmark.spec import Benchmark, Method, Task, load_benchmark
 

@@ -1,4 +1,4 @@
-"""The cost of restoring a face: parameters, multiply-accumulates, seconds."""
+"""The cost of restoring a face: parameters, multiply-accumulates (MACs), seconds."""
 
 import time
 from collections.abc import Mapping
@@ -20,9 +20,18 @@ ROUNDS = 5
 def cost_of(
     config: Path, checkpoint: str, options: Mapping[str, Any] | None, side: int, rounds: int = ROUNDS
 ) -> dict[str, float]:
-    """Parameters, MACs of one input of this side, and the median seconds for each face in batches of 16.
+    """Measure the cost of a model.
 
-    A network that runs outside torch has ``seconds`` alone. ``rounds`` batches are timed, after one that is not.
+    Args:
+        config: Config of the model.
+        checkpoint: A file, ``rainrestore://NAME``, or ``none``.
+        options: Changes of the config, with dotted keys.
+        side: Side of the square input in pixels.
+        rounds: Number of timed batches of 16 faces, after one warm-up batch.
+
+    Returns:
+        ``parameters``; ``macs`` for one input; ``seconds`` per face, from the median batch. A network that runs outside
+        torch has only ``seconds``.
     """
     model = MODELS.build(load_config(config, options).model).eval()
     if checkpoint != 'none':
@@ -34,7 +43,7 @@ def cost_of(
             start = time.perf_counter()
             model(faces, mode='tensor')
             seconds.append(time.perf_counter() - start)
-    # The first round warms up.
+    # The first round is the warm-up.
     found: dict[str, float] = {'seconds': median(seconds[1:]) / BATCH}
     if not getattr(model, 'outside_torch', False):
         cost = measure_cost(model, side, side)

@@ -1,4 +1,4 @@
-"""Report of a benchmark: a table in Markdown and JSON, a chart, and the sheet of the paper's Fig. 7."""
+"""Report of a benchmark: a table in Markdown and JSON, a chart, and a sheet as in the paper's Fig. 7."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from rainrestore.benchmark.spec import Benchmark, Method
 from rainrestore.evaluation import paired_bootstrap, read_csv
 from rainrestore.visualization.sheets import picture_sheet
 
-#: Key in a summary -> heading and decimals, where a benchmark names none; a column that no row fills is left out.
+#: Default columns: key in a summary -> heading and decimals. Columns without values are omitted.
 COLUMNS: dict[str, tuple[str, int]] = {
     'PSNR': ('PSNR', 2),
     'SSIM': ('SSIM', 4),
@@ -36,15 +36,15 @@ FRAME = (255, 220, 0)
 
 @dataclass
 class Row:
-    """A method's results on one data set.
+    """The results of a method on one data set.
 
     Args:
-        method: Which.
-        faces: Faces seen in the benchmark's training; 0 for a free row.
-        before: Faces that the zoo models in its slots have seen before.
+        method: The method.
+        faces: Number of training faces in the benchmark, with repetitions; 0 for a method without training.
+        before: Number of training faces of the pre-trained zoo models in its slots, with repetitions.
         summaries: Seed -> summary of the test; one entry under ``None`` for a method without training.
         folders: Seed -> folder with ``per_image.csv`` and ``restored/``.
-        cost: ``parameters``, ``macs`` and ``seconds`` a face.
+        cost: ``parameters``, ``macs`` and ``seconds`` per face.
     """
 
     method: Method
@@ -55,7 +55,7 @@ class Row:
     cost: Mapping[str, float] = field(default_factory=dict)
 
     def mean(self, key: str) -> float | None:
-        """Mean over the seeds; None where a seed has no value."""
+        """Mean over the seeds; None if a seed has no value."""
         values = [summary.get(key) for summary in self.summaries.values()]
         return None if None in values else math.fsum(values) / len(values)  # type: ignore[arg-type]
 
@@ -71,14 +71,14 @@ class Row:
 
 
 def difference(better: Row, worse: Row, key: str = 'PSNR') -> dict[str, Any]:
-    """Paired bootstrap over the faces for the difference of two rows, each averaged over its seeds."""
+    """Paired bootstrap over the faces for the difference of two rows, averaged over their seeds."""
     first, second = better.per_image(key), worse.per_image(key)
     names = sorted(first)
     return asdict(paired_bootstrap([first[name] for name in names], [second[name] for name in names]))
 
 
 def table(benchmark: Benchmark, rows: Sequence[Row], heading: str) -> list[str]:
-    """The table of one data set and task in Markdown."""
+    """The Markdown table of one data set and task."""
     by_name = {row.method.name: row for row in rows}
     columns = benchmark.columns or COLUMNS
     keys = [key for key in columns if any(row.mean(key) is not None for row in rows)]
@@ -117,9 +117,9 @@ def table(benchmark: Benchmark, rows: Sequence[Row], heading: str) -> list[str]:
 
 
 def chart(rows: Sequence[Row], title: str, path: Path) -> Path:
-    """A dot a method for PSNR and for SSIM, with the spread of the seeds as whiskers and the paper's values as marks.
+    """Draw PSNR and SSIM of each method as dots, the range over the seeds as whiskers, the paper's values as marks.
 
-    Dots, for the axes do not begin at 0, where the length of a bar would mean nothing.
+    Dots instead of bars, because the axes do not begin at 0.
     """
     import matplotlib
 
@@ -154,13 +154,13 @@ def chart(rows: Sequence[Row], title: str, path: Path) -> Path:
 
 
 def figure(rows: Sequence[Row], truth: Mapping[str, Path], roi: tuple[int, int, int, int], path: Path) -> Path:
-    """One column for each method and the ground truth last, with the region of interest enlarged under each face.
+    """A sheet with one column per method and the ground truth last; a region is enlarged under each face.
 
     Args:
-        rows: One a method, with the restored pictures of the first seed.
+        rows: One row per method; the restored images of the first seed are shown.
         truth: Name of a face -> its file.
-        roi: X0, y0, x1, y1 in pixels of the restored face, half open.
-        path: Where the sheet goes.
+        roi: The region: x0, y0, x1, y1 in pixels of the restored face, half open.
+        path: File of the sheet.
     """
     titles = [*(_two_lines(row.method.label) for row in rows), 'truth']
     lines: list[list[np.ndarray | None]] = []
@@ -202,7 +202,7 @@ def _large(value: float | None) -> str:
 
 
 def _two_lines(label: str) -> str:
-    """A long label broken near its middle, for the head of a narrow column."""
+    """Break a long label near its middle, for the head of a narrow column."""
     breaks = [index for index, letter in enumerate(label) if letter in ' +-']
     if len(label) < 14 or not breaks:
         return label

@@ -1,4 +1,4 @@
-"""The runs of a benchmark: one budget for every method; runs can be resumed, and finished runs are not repeated."""
+"""The runs of a benchmark, with the same budget for every method. Interrupted runs are resumed, finished runs kept."""
 
 import json
 import os
@@ -32,11 +32,14 @@ class Budget:
     """The training budget of every method.
 
     Args:
-        faces: Faces seen in training, stages together; 0 where nothing is trained.
-        batch: Faces a step.
-        warm_up: Part of the faces seen under ``Method.warm_up``, in [0, 1); 0 is the paper's recipe.
+        faces: Number of training faces over all stages, with repetitions; 0 if nothing is trained.
+        batch: Batch size.
+        warm_up: Fraction of the faces for ``Method.warm_up``, in [0, 1); 0 as in the paper.
         data: Folder ``{train,val,test}/{img,mask}``; None for RAINRESTORE_DATA or the bundled faces.
         options: The options of the benchmark and ``--cfg-options``, for every config that has the keys.
+
+    Raises:
+        BudgetError: Fewer faces than a batch, or an invalid ``warm_up``.
     """
 
     faces: int
@@ -49,23 +52,23 @@ class Budget:
         if self.batch < 1 or (self.faces and self.faces < self.batch):
             raise BudgetError(f'--faces {self.faces} is less than one batch of --batch {self.batch}')
         if not 0 <= self.warm_up < 1:
-            raise BudgetError(f'--warm-up is a part of the faces, at least 0 and below 1, not {self.warm_up}')
+            raise BudgetError(f'--warm-up is a fraction of the faces, at least 0 and below 1, got {self.warm_up}')
 
     def options_for(self, config: Path) -> dict[str, Any]:
-        """The options without those for parts that are empty in the config, such as the training of a free row."""
+        """The options without those for keys that are None in the config."""
         parts = Config.fromfile(config)
         empty = {part for part, content in parts.items() if content is None}
         return {key: value for key, value in (self.options or {}).items() if key.partition('.')[0] not in empty}
 
     @property
     def iterations(self) -> int:
-        """Steps of all stages together."""
+        """Number of iterations over all stages."""
         return self.faces // self.batch
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One training run of a method: the changes to its config, its number of steps and ``Method.final_rate``."""
+    """One training run of a method: its config, its iterations, changes of ``model``, and ``Method.final_rate``."""
 
     name: str
     config: Path
@@ -75,7 +78,7 @@ class Stage:
 
 
 def plan(method: Method, budget: Budget) -> list[Stage]:
-    """The stages of a method; their iterations add up to the budget's."""
+    """The stages of a method; the sum of their iterations is ``budget.iterations``."""
     last = Stage('train', method.config, budget.iterations, {}, method.final_rate)
     if method.first is not None:
         share, before = FIRST_SHARE, replace(last, name='first', config=method.first)
@@ -89,10 +92,10 @@ def plan(method: Method, budget: Budget) -> list[Stage]:
 
 
 def check_budget(out: Path, budget: Budget, benchmark: str) -> None:
-    """Write the budget to ``out``, or compare it with the one written there.
+    """Write the budget to ``out``, or compare it with the budget in ``out``.
 
     Raises:
-        BudgetError: Runs of another budget are there: the table would mix the two.
+        BudgetError: ``out`` contains runs with another budget.
     """
     path = out / 'budget.json'
     now = {'benchmark': benchmark, **asdict(budget)}
@@ -102,8 +105,8 @@ def check_budget(out: Path, budget: Budget, benchmark: str) -> None:
         if differing:
             key = differing[0]
             raise BudgetError(
-                f'{out} holds runs with {key} = {kept.get(key)!r}, and {now[key]!r} is asked for: '
-                'choose another --out, or the same budget'
+                f'{out} contains runs with {key} = {kept.get(key)!r}, not {now[key]!r}: choose another --out, or the '
+                'same budget'
             )
         return
     out.mkdir(parents=True, exist_ok=True)
@@ -111,12 +114,12 @@ def check_budget(out: Path, budget: Budget, benchmark: str) -> None:
 
 
 def module_budget(module: Module, budget: Budget) -> Budget:
-    """The budget of a module: its share of the faces, in its own batches."""
+    """The budget of a module: its fraction of the faces, with its batch size."""
     return replace(budget, faces=int(module.share * budget.faces), batch=module.batch or budget.batch, warm_up=0.0)
 
 
 def faces_before(method: Method, budget: Budget, modules: Mapping[str, Module]) -> int:
-    """The faces that the modules of a method see before it, whole batches."""
+    """The number of training faces of the modules of a method, in whole batches."""
     budgets = [module_budget(modules[name], budget) for name in method.modules]
     return sum(each.iterations * each.batch for each in budgets)
 
@@ -129,9 +132,9 @@ def train(
     modules: Mapping[str, Module] | None = None,
     task: Task | None = None,
 ) -> Path:
-    """Train the modules and stages that are not finished, from their newest checkpoints, and return the weights.
+    """Train or resume the unfinished modules and stages of a method; returns the path of the weights.
 
-    Each stage's folder holds ``config.py``, complete, so that ``rainrestore train`` repeats the stage by hand.
+    The folder of each stage contains its complete config, ``config.py``, for ``rainrestore train``.
 
     Raises:
         RunError: A training ended with an error.
@@ -160,7 +163,7 @@ def _module_weights(
     modules: Mapping[str, Module],
     task: Task | None,
 ) -> dict[str, Any]:
-    """The options of the budget, with the weights of the trained modules for the slots that start from them."""
+    """The options of the budget, with the weights of the trained modules as initial weights of their slots."""
     options = dict(budget.options or {})
     for name in names:
         weights = train_module(modules[name], budget, seed, runs, modules, task)
@@ -191,8 +194,8 @@ def _train_stages(
 
 
 def stage_config(stage: Stage, budget: Budget, seed: int, load_from: Path | None, task: Task | None = None) -> Config:
-    """The whole config of a stage: the method's own, with the task's data sets, the budget's batch, steps, schedule and
-    data, and the seed."""
+    """The config of a stage: the config of the method with the data sets of the task, the batch size, iterations,
+    schedule and data of the budget, and the seed."""
     config = load_config(stage.config, {**(budget.options or {}), **_dotted('model', stage.model)}, budget.data)
     _take_data(config, task, budget, budget.data)
     steps = stage.iterations
@@ -221,9 +224,9 @@ def test(
     out: Path,
     task: Task | None,
 ) -> dict[str, Any]:
-    """Test unless ``out`` has the result of these weights; returns the summary of ``rainrestore test``.
+    """Test, unless ``out`` has the result for these weights; returns the summary of ``rainrestore test``.
 
-    The test faces are those of the task, where there is one.
+    With a task, its test faces are used.
 
     Raises:
         RunError: The test ended with an error.
@@ -236,7 +239,7 @@ def test(
     out.mkdir(parents=True, exist_ok=True)
     tested = load_config(config, budget.options_for(config), data)
     _take_data(tested, task, budget, data)
-    # The same metrics for every row; those of a config would leave empty cells in other rows.
+    # The same metrics for every row; metrics of a single config would leave empty cells in the other rows.
     tested.test_evaluator = list(metrics)
     tested.dump(out / 'config.py')
     result = run_test_apart(out / 'test.log', out / 'config.py', checkpoint, None, out, pictures=True)
@@ -245,7 +248,7 @@ def test(
 
 
 def _take_data(config: Config, task: Task | None, budget: Budget, data: str | None) -> None:
-    """Replace the data sets of the method by those of the task; loaders and batch sizes stay."""
+    """Replace the data sets of the method by the data sets of the task; loaders and batch sizes do not change."""
     if task is None:
         return
     source = load_config(task.config, budget.options_for(task.config), data)
@@ -255,22 +258,22 @@ def _take_data(config: Config, task: Task | None, budget: Budget, data: str | No
 
 
 def available(metrics: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[str]]:
-    """The metrics that can be computed here, and the reason for each other metric."""
+    """The metrics that can be computed on this machine, and for each other metric the reason."""
     usable, reasons = [], []
     for metric in metrics:
         try:
             METRICS.build(dict(metric))
         except RainRestoreError as error:
-            reasons.append(f'{metric["type"]} is left out: {error}')
+            reasons.append(f'{metric["type"]} is omitted: {error}')
         else:
             usable.append(metric)
     return usable, reasons
 
 
 def _run(words: Sequence[str], log: Path, title: str, iterations: int) -> None:
-    """Run ``rainrestore WORDS`` in a process of its own, with a bar; its output goes to ``log``.
+    """Run ``rainrestore WORDS`` in another process, with a progress bar; its output goes to ``log``.
 
-    Each run needs its own process, since mmengine keeps visualizers, loggers and scopes for the life of a process.
+    Each run needs its own process, because visualizers, loggers and scopes of mmengine are global.
     """
     command = [sys.executable, '-m', 'rainrestore.cli.main', *words]
     lines: list[str] = []
@@ -297,7 +300,7 @@ def _run(words: Sequence[str], log: Path, title: str, iterations: int) -> None:
 
 
 def _dotted(prefix: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-    # Copied, because merging removes ``_delete_`` from its argument.
+    # A copy, because merging removes `_delete_` from its argument.
     return {f'{prefix}.{key}': deepcopy(value) for key, value in changes.items()}
 
 

@@ -1,4 +1,4 @@
-"""Photos with known faces: aligned portraits pasted into a generated background."""
+"""Photos with known faces: aligned portraits, pasted into a generated background."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ Place = tuple[int, int, int]
 
 
 def background(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Smooth colours, H x W x 3 uint8."""
+    """A background of smooth random colours, H x W x 3 uint8."""
     coarse = np.random.default_rng(seed).integers(40, 216, (max(height // 16, 2), max(width // 16, 2), 3), np.uint8)
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-#: Radii of the discs of :func:`dead_leaves`, in its side, and their number.
+#: Least and greatest radius of the discs of :func:`dead_leaves`, as fractions of the side, and their number.
 RADII = (0.02, 0.6)
 LEAVES = 400
 
 
 def dead_leaves(side: int, seed: int) -> np.ndarray:
-    """A picture of shaded, textured discs that cover each other, side x side x 3 uint8.
+    """An image of overlapping, shaded, textured discs, side x side x 3 uint8.
 
-    Their radii follow a power law, so that edges of every size occur as in photos (Lee, Mumford & Huang 2001).
+    The radii follow a power law, so that structures of all sizes occur, as in photos (Lee, Mumford & Huang 2001).
     """
     rng = seeded_rng(seed, 'leaves')
     steps = (np.arange(2 * side) + 0.5) / (2 * side)
@@ -36,7 +36,7 @@ def dead_leaves(side: int, seed: int) -> np.ndarray:
     least, most = RADII
     base = rng.uniform(0, 1, 3)
     for _ in range(LEAVES):
-        # A density of radius^-3, as photos have it.
+        # A density proportional to radius^-3, as in photos.
         radius = (least**-2 + rng.random() * (most**-2 - least**-2)) ** -0.5
         across, down = rng.random(2)
         squeeze, slope, tint = rng.uniform(0.4, 1), rng.uniform(-0.5, 0.5, 2), rng.uniform(0, 1)
@@ -52,7 +52,7 @@ def dead_leaves(side: int, seed: int) -> np.ndarray:
 def make_scene(
     height: int, width: int, faces: Sequence[tuple[np.ndarray, Place]], seed: int = 0, pose: 'Pose | None' = None
 ) -> np.ndarray:
-    """A photo, H x W x 3 uint8, with each aligned face (uint8) brought to its side, cut off at the border."""
+    """A photo, H x W x 3 uint8, with each aligned face (uint8) resized to its side and cropped at the border."""
     photo = background(height, width, seed)
     for face, (left, top, side) in faces:
         turned, shown = (face, np.full(face.shape[:2], True)) if pose is None else posed(face, pose)
@@ -70,7 +70,7 @@ def crop_of(place: Place) -> FaceCrop:
     return FaceCrop(left + side / 2, top + side / 2, side)
 
 
-#: Middles of the eyes (left and right in the picture) and of the mouth in a crop of CelebA-HQ, in parts of its side.
+#: Centres of the eyes (left and right in the image) and of the mouth in a crop of CelebA-HQ, as fractions of its side.
 LANDMARKS = np.array([[0.375, 0.475], [0.625, 0.475], [0.5, 0.725]])
 #: Radius of the cylinder that represents a head, in sides of the crop.
 HEAD = 0.42
@@ -78,16 +78,16 @@ HEAD = 0.42
 
 @dataclass(frozen=True)
 class Pose:
-    """How a face is held: tilted clockwise, and turned to the picture's right, both in degrees."""
+    """The pose of a face: tilt clockwise, and yaw towards the right of the image, in degrees."""
 
     tilt: float = 0.0
     yaw: float = 0.0
 
 
 def posed(face: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """A frontal face (n x n x 3 uint8) in a pose, and where it shows the head, n x n bool.
+    """Render a frontal face (n x n x 3 uint8) in a pose; returns the image and the mask of the head, n x n bool.
 
-    A head that turns is a cylinder with the face on it: a point at x = sin(a) of its radius moves to sin(a + yaw).
+    The head is a cylinder: a point at x = r sin(a) moves to r sin(a + yaw).
     """
     size = face.shape[0]
     steps = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
@@ -116,5 +116,5 @@ def crop_in_pose(place: Place, pose: Pose) -> FaceCrop:
 
 
 def corner_error(found: FaceCrop, truth: FaceCrop) -> float:
-    """Root mean square distance of the corners of two crops over the side of the true one."""
+    """Root mean square distance of the corners of two crops, divided by the side of the true crop."""
     return float(np.sqrt(((found.corners() - truth.corners()) ** 2).sum(1).mean()) / truth.side)

@@ -12,17 +12,17 @@ from rainrestore.errors import ConfigError
 
 @dataclass(frozen=True)
 class Module:
-    """A part that is trained before the methods that name it, on a share of their budget.
+    """A module that is pre-trained for the methods that name it, with a fraction of their budget.
 
-    It is trained once for each seed, and all its methods start from the same weights.
+    It is trained once per seed. All methods that name it start from the same weights.
 
     Args:
-        name: Its key in the benchmark and the folder of its runs.
-        config: The config that is trained.
-        slot: The slot of the methods that starts from it.
-        share: Part of ``--faces`` that it sees, above 0 and below 1.
-        batch: Faces a step; None for ``--batch``.
-        modules: Names of the modules that it starts from itself.
+        name: Key in the benchmark, and folder of the runs.
+        config: The config to train.
+        slot: The slot of the methods that is initialised with the weights.
+        share: Fraction of ``--faces`` for the module, above 0 and below 1.
+        batch: Batch size; None for ``--batch``.
+        modules: Names of the pre-trained modules of this module.
     """
 
     name: str
@@ -37,24 +37,25 @@ class Module:
 class Method:
     """A row of the table.
 
-    A method with neither ``checkpoint`` nor ``checkpoint_of`` is trained on ``config``; the others are free rows.
+    A method without ``checkpoint`` and ``checkpoint_of`` is trained with ``config``; the others are not trained.
 
     Args:
-        name: Its key in the benchmark and the folder of its runs.
-        config: The config that is trained and tested.
-        label: Its name in the table and the pictures.
-        first: A config that is trained on the first half of the budget, as the source of the weights.
-        warm_up: Changes to ``model`` while ``--warm-up`` lasts, for methods whose full loss is expensive.
-        pretrained: Zoo models that its slots start from; the faces that these have seen are named in the table.
-        modules: Modules of the benchmark that its slots start from; their faces are part of its budget.
-        checkpoint: A file, ``rainrestore://NAME``, or ``'none'`` where nothing is learned.
-        checkpoint_of: Another method, or a module, whose weights this row shows in another use.
-        zoo: Zoo model whose weights the row has with ``--zoo``; None is that of ``checkpoint_of`` if it is a method,
-            otherwise the model with the name of the config.
-        paper: PSNR and SSIM as published.
-        needs: Packages of an optional row; without them it is left out, and the table says so.
-        oracle: Whether the row is told something that no method knows; it is kept out of the chart.
-        final_rate: Part of its config's learning rate to which each stage falls, along a cosine; 1 holds the rate.
+        name: Key in the benchmark, and folder of the runs.
+        config: The config to train and test.
+        label: Name in the table and the figures.
+        first: A config to train with the first half of the budget; its weights initialise the second half.
+        warm_up: Changes of ``model`` during ``--warm-up``, for methods with an expensive loss.
+        pretrained: Zoo models that initialise slots; the table states the number of their training faces.
+        modules: Modules of the benchmark that initialise slots; their faces are part of the budget.
+        checkpoint: A file, ``rainrestore://NAME``, or ``'none'`` for a method without weights.
+        checkpoint_of: Another method, or a module, whose weights are used.
+        zoo: Zoo model whose weights ``--zoo`` uses; None for the model of ``checkpoint_of``, or, without a
+            ``checkpoint_of`` method, the model with the name of the config.
+        paper: Published PSNR and SSIM.
+        needs: Packages of an optional row. If one is missing, the row is omitted, with a note under the table.
+        oracle: Whether the input of the row includes ground truth; the chart omits the row.
+        final_rate: Final learning rate of each stage, as a fraction of the learning rate of its config, after a cosine
+            schedule; 1 for a constant learning rate.
     """
 
     name: str
@@ -74,23 +75,23 @@ class Method:
 
     @property
     def missing(self) -> list[str]:
-        """The packages that it needs and that are missing."""
+        """The packages in ``needs`` that are not installed."""
         return [package for package in self.needs if importlib.util.find_spec(package) is None]
 
     @property
     def trained(self) -> bool:
-        """Whether the benchmark trains it."""
+        """Whether the benchmark trains the method."""
         return self.checkpoint is None and self.checkpoint_of is None
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task that every method is trained for and tested on, with its own table.
+    """A task for which every method is trained and tested, with its own table.
 
     Args:
-        name: Its key in the benchmark and the folder of its runs.
-        label: Its name in the headings.
-        config: A config whose data sets, with their pipelines, take the place of each method's own.
+        name: Key in the benchmark, and folder of the runs.
+        label: Name in the headings.
+        config: A config whose data sets and pipelines replace those of every method.
     """
 
     name: str
@@ -103,17 +104,17 @@ class Benchmark:
     """The methods in the order of the table.
 
     Args:
-        name: Of the files that are written.
+        name: Name of the written files.
         title: Heading of the table.
-        methods: By name.
-        claims: Pairs that are compared: (better, worse), or (better, worse, difference of PSNR in dB as published).
-        metrics: Configs of metrics beside PSNR and SSIM.
-        tasks: By name; without any, a method has the data sets of its own config.
+        methods: Methods by name.
+        claims: Compared pairs: (better, worse, published difference of PSNR in dB or None).
+        metrics: Configs of metrics in addition to PSNR and SSIM.
+        tasks: Tasks by name; without tasks, each method uses the data sets of its config.
         columns: Key of a metric -> heading and decimals, in the order of the table; None for the default.
-        reference: The method that the others' PSNR is compared with; None for the first that claims something.
-        side: Of the square input that MACs and times are stated for.
-        options: Changes to every config, as with ``--cfg-options``.
-        modules: By name, each after those that it starts from.
+        reference: The method whose PSNR is subtracted from the others; default: the first method of the first claim.
+        side: Side of the square input for MACs and times, in pixels.
+        options: Changes of every config, as with ``--cfg-options``.
+        modules: Modules by name, each after its own modules.
     """
 
     name: str
@@ -129,7 +130,7 @@ class Benchmark:
     modules: Mapping[str, Module] = field(default_factory=dict)
 
     def choose(self, names: list[str] | None) -> list[Method]:
-        """The named methods in the order of the table, with those whose weights they use; all without names.
+        """The named methods and the methods whose weights they use, in the order of the table; all without names.
 
         Raises:
             ConfigError: An unknown name.
@@ -142,13 +143,14 @@ class Benchmark:
         return [method for name, method in self.methods.items() if name in wanted]
 
     def from_zoo(self, known: Collection[str]) -> 'tuple[Benchmark, dict[str, str]]':
-        """The benchmark with published weights in place of trainings.
+        """Replace the trainings by published weights.
 
         Args:
             known: Names of the zoo models.
 
         Returns:
-            The benchmark with the methods whose model is among ``known``, and method -> missing model for the others.
+            The benchmark with the methods whose model is in ``known``, and, for the other methods, method -> missing
+            model.
         """
         methods: dict[str, Method] = {}
         missing: dict[str, str] = {}
@@ -175,7 +177,7 @@ class Benchmark:
         return replace(self, methods=methods, modules={}, claims=claims, reference=reference), missing
 
     def choose_tasks(self, names: list[str] | None) -> list[Task | None]:
-        """The named tasks in the order of the benchmark; all without names; None alone where it has none.
+        """The named tasks in the order of the benchmark; all without names; ``[None]`` without tasks.
 
         Raises:
             ConfigError: An unknown name.
@@ -190,12 +192,12 @@ def load_benchmark(spec: str) -> Benchmark:
     """Read a benchmark.
 
     Args:
-        spec: A name in the folder ``benchmarks``, or the path of a file of that form: ``title``, ``methods`` (name ->
-            fields of :class:`Method`; a config is a path relative to the file, or a name) and optionally the others of
-            :class:`Benchmark`.
+        spec: A name in the folder ``benchmarks``, or the path of a Python config with ``title``, ``methods`` (name ->
+            fields of :class:`Method`; a config is a path relative to the file, or a name) and optionally other fields
+            of :class:`Benchmark`.
 
     Raises:
-        ConfigError: No such file, or an entry that does not fit; the message names it.
+        ConfigError: No such file, or an invalid entry. The message names the entry.
     """
     path = find_file(spec, 'benchmarks')
     content = read_config(path).to_dict()
@@ -219,9 +221,9 @@ def load_benchmark(spec: str) -> Benchmark:
             raise ConfigError(f'{path}: {method.name}: its modules leave no faces for its own training')
         source = method.checkpoint_of
         if source is not None and not (source in modules or (source in methods and methods[source].trained)):
-            raise ConfigError(f'{path}: {method.name}: checkpoint_of={source!r} is no method or module that is trained')
+            raise ConfigError(f'{path}: {method.name}: checkpoint_of={source!r} is not a trained method or module')
         if not 0 <= method.final_rate <= 1:
-            raise ConfigError(f'{path}: {method.name}: final_rate={method.final_rate} is no part of a rate, 0 to 1')
+            raise ConfigError(f'{path}: {method.name}: final_rate={method.final_rate} must be 0 to 1')
     claims = tuple(
         (better, worse, float(published[0]) if published else None)
         for better, worse, *published in content.get('claims', ())
@@ -231,7 +233,7 @@ def load_benchmark(spec: str) -> Benchmark:
             raise ConfigError(f'{path}: claims name {better!r} and {worse!r}, which are not both methods')
     reference = content.get('reference', claims[0][0] if claims else None)
     if reference is not None and reference not in methods:
-        raise ConfigError(f'{path}: reference={reference!r} is no method')
+        raise ConfigError(f'{path}: reference={reference!r} is not a method')
     columns = {key: (str(heading), int(places)) for key, (heading, places) in content.get('columns', {}).items()}
     return Benchmark(
         name=path.stem,

@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     metrics, without = available(benchmark.metrics)
     left_out += without
     left_out += [
-        f'{method.label} is left out: {", ".join(method.missing)} is not installed'
+        f'{method.label} is omitted: {", ".join(method.missing)} is not installed'
         for method in chosen
         if method.missing
     ]

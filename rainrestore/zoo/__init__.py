@@ -1,1 +1,1 @@
-"""Trained models: names, files, metrics, and how to add one. Above the engine, below the apis."""
+"""The model zoo: names, files and metrics of trained models, and the publication of a model."""

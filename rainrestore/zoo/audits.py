@@ -1,4 +1,4 @@
-"""The audits of the zoo's models: measured, stated in the index, verified."""
+"""The audits of zoo models: measure them, read them from the index, write them to the index."""
 
 import copy
 from pathlib import Path
@@ -8,7 +8,7 @@ from rainrestore.engine.config import load_config
 from rainrestore.zoo.index import Entry, Zoo, read_index, write_index
 from rainrestore.zoo.measurements import checkpoint_of, find_entry
 
-#: The finding that does not depend on the faces, and so is verified on any.
+#: The finding that does not depend on the faces, so that it can be verified with any faces.
 LAYERS = 'layers'
 
 
@@ -16,9 +16,9 @@ def measure_audit(entry: Entry, data: Path, cheap: bool = False) -> Audit:
     """Audit a model of the index.
 
     Args:
-        entry: Of the index.
+        entry: Entry of the model in the index.
         data: The folder ``{train,val,test}/{img,mask}``.
-        cheap: Only dead layers, constant outputs and the maps.
+        cheap: Whether to measure only dead layers, constant outputs and maps.
     """
     name = entry['Name']
     config = load_config(Zoo.of(name).config(entry))
@@ -26,12 +26,12 @@ def measure_audit(entry: Entry, data: Path, cheap: bool = False) -> Audit:
 
 
 def stated_audit(entry: Entry) -> dict[str, str]:
-    """Part -> the stated finding; empty if the entry states no audit."""
+    """Part -> finding in the index; empty if the entry has no audit."""
     return entry.get('Audit', {}).get('Findings', {})
 
 
 def enter_audit(name: str, dataset: str, findings: dict[str, str]) -> None:
-    """Write the findings of an audit into the index that has the model, in the place of older ones."""
+    """Write the findings of an audit into the index of the model; older findings are replaced."""
     zoo = Zoo.of(name)
     document = copy.deepcopy(read_index(zoo))
     find_entry(name, document)['Audit'] = {'Dataset': dataset, 'Findings': findings}

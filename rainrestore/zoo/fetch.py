@@ -1,4 +1,4 @@
-"""Download files of the zoo into the user's cache, each checked against its published SHA-256 before it is used."""
+"""Download files of the zoo into the user's cache, and check their published SHA-256."""
 
 import http.client
 import os
@@ -17,37 +17,37 @@ from rainrestore.files import sha256_of
 
 URL_VARIABLE = 'RAINRESTORE_ZOO_URL'
 CACHE_VARIABLE = 'RAINRESTORE_CACHE'
-#: Address of the files that the package does not carry; None: no release has one so far.
+#: Address of the files that are not in the package; None: there is no address yet.
 RELEASE_URL: str | None = None
 SCHEMES = ('file', 'http', 'https')
-#: Tries for a file, and the seconds between them.
+#: Number of attempts for a file, and the pause between them in seconds.
 ATTEMPTS, PAUSE = 3, 1.0
 TIMEOUT = 30
 CHUNK = 1 << 16
 
 
 def base_url() -> str | None:
-    """The address of the folder with the zoo's files, if one is known."""
+    """The address of the folder with the files of the zoo, or None."""
     return os.environ.get(URL_VARIABLE) or RELEASE_URL
 
 
 def cache_folder() -> Path:
-    """Where downloaded files stay: ``$RAINRESTORE_CACHE/zoo``, else ``rainrestore/zoo`` in the user's cache."""
+    """The folder of downloaded files: ``$RAINRESTORE_CACHE/zoo``, else ``rainrestore/zoo`` in the user's cache."""
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen).expanduser() / 'zoo'
     return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'rainrestore' / 'zoo'
 
 
 def cached_file(file: str, sha256: str) -> Path:
-    """The path of a file in the cache. Its hash is part of the name, so another version is another file."""
+    """The path of a file in the cache. The name contains the hash, so that versions do not overwrite each other."""
     path = Path(file)
     return cache_folder() / f'{path.stem}-{sha256[:16]}{path.suffix}'
 
 
 def fetch(file: str, sha256: str, size: int) -> Path:
-    """The path of a zoo file in the cache; the file is downloaded if it is not there.
+    """Download a zoo file unless it is in the cache; returns its path in the cache.
 
-    An interrupted download is resumed. If several processes ask at once, one downloads and the others wait.
+    An interrupted download is resumed. If several processes need the file, one downloads it and the others wait.
 
     Args:
         file: Name of the file in the index.
@@ -55,11 +55,11 @@ def fetch(file: str, sha256: str, size: int) -> Path:
         size: Published number of bytes.
 
     Raises:
-        CheckpointError: No address is known or its scheme is not supported; the file is missing, incomplete or has
-            another hash; the cache is not writable.
+        CheckpointError: There is no address, or its scheme is not supported; the file is missing, incomplete or has
+            another hash; or the cache is not writable.
     """
     target = cached_file(file, sha256)
-    # Before the lock, which a read-only cache does not allow.
+    # Before the lock, which is impossible in a read-only cache.
     if _has_hash(target, sha256):
         return target
     url = _address(file)
@@ -88,11 +88,11 @@ def _address(file: str) -> str:
     base = base_url()
     if base is None:
         raise CheckpointError(
-            f'{file} is not part of this installation; it is in rainrestore/assets/zoo of a clone of rainrestore: set '
-            f'{URL_VARIABLE} to that folder (file:///PATH/rainrestore/assets/zoo) or to an address that serves it'
+            f'{file} is not part of this installation; a clone of rainrestore has it in rainrestore/assets/zoo: set '
+            f'{URL_VARIABLE} to this folder (file:///PATH/rainrestore/assets/zoo) or to an address that serves it'
         )
     if urlsplit(base).scheme not in SCHEMES:
-        raise CheckpointError(f'{URL_VARIABLE}={base} is no address beginning with {", ".join(SCHEMES)}')
+        raise CheckpointError(f'{URL_VARIABLE}={base} must be an address with {", ".join(SCHEMES)}')
     return f'{base.rstrip("/")}/{quote(file)}'
 
 
@@ -107,7 +107,7 @@ def _download(url: str, target: Path, sha256: str, size: int) -> None:
             problem = f'the server answers {error.code} {error.reason}'
             error.close()
             if error.code == 416:
-                # The file at the address is shorter than the part that is here.
+                # The file at the address is shorter than the downloaded part.
                 part.unlink()
             elif error.code != 429 and error.code < 500:
                 raise CheckpointError(f'{url}: {problem}; check {URL_VARIABLE}') from error
@@ -122,14 +122,14 @@ def _download(url: str, target: Path, sha256: str, size: int) -> None:
         found = sha256_of(part)
         part.unlink()
         raise CheckpointError(
-            f'{url} is not the published file (sha256 {found[:16]}..., expected {sha256[:16]}...) and is removed; '
-            f'check {URL_VARIABLE}, or whether the address serves another version of rainrestore'
+            f'{url} is not the published file (sha256 {found[:16]}..., expected {sha256[:16]}...); the download was '
+            f'removed. Check {URL_VARIABLE}: the address may serve another version of rainrestore'
         )
     os.replace(part, target)
 
 
 def _receive(url: str, part: Path, size: int) -> None:
-    """Append the missing bytes to ``part``, or start again where the server does not resume."""
+    """Append the missing bytes to ``part``, or start again if the server does not support it."""
     have = _length(part)
     if have >= size:
         return

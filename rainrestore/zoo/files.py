@@ -1,4 +1,4 @@
-"""The file of a model, and its weights with those of its parts."""
+"""The files of zoo models, and the weights of a model together with its parts."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ State = Literal['bundled', 'cached', 'remote']
 
 
 def file_state(entry: Entry, zoo: Zoo | None = None) -> State:
-    """Whether the weights of a model came with the package, are in the user's cache, or are to be downloaded."""
+    """Whether the weights of a model are in the package, in the user's cache, or must be downloaded."""
     from rainrestore.zoo.fetch import cached_file
 
     if ((zoo or Zoo.of(entry['Name'])).files / entry['Weights']).is_file():
@@ -24,16 +24,17 @@ def file_state(entry: Entry, zoo: Zoo | None = None) -> State:
 
 
 def zoo_file(name: str, zoo: Zoo | None = None) -> Path:
-    """The file of a zoo model, checked against the index's SHA-256 before anyone reads it.
+    """The path of the weights of a zoo model, after a check of the SHA-256.
 
-    The zoo's own, else the one in the user's cache, else downloaded to there (:mod:`rainrestore.zoo.fetch`).
+    The file is in the folder of the zoo or in the user's cache; otherwise it is downloaded to the cache
+    (:mod:`rainrestore.zoo.fetch`).
 
     Args:
-        name: With or without ``rainrestore://``.
-        zoo: None for the package's, and the user's of ``RAINRESTORE_ZOO``.
+        name: Name of the model, with or without ``rainrestore://``.
+        zoo: The zoo; None for the zoo of the package and the zoo in ``RAINRESTORE_ZOO``.
 
     Raises:
-        CheckpointError: An unknown name, an unavailable file, or one that differs from the published one.
+        CheckpointError: An unknown name, an unavailable file, or a file with another SHA-256.
     """
     entry = zoo_entry(name, zoo)
     zoo = zoo or Zoo.of(name)
@@ -53,7 +54,7 @@ def zoo_file(name: str, zoo: Zoo | None = None) -> Path:
 
 
 def with_parts(name: str, zoo: Zoo | None = None) -> list[str]:
-    """A model and all models that provide parts of it, itself first."""
+    """The name of a model, followed by the names of all models that provide parts of it."""
     names = [zoo_entry(name, zoo)['Name']]
     for part in zoo_entry(name, zoo).get('Parts', {}).values():
         names += [other for other in with_parts(part, zoo) if other not in names]
@@ -61,10 +62,10 @@ def with_parts(name: str, zoo: Zoo | None = None) -> list[str]:
 
 
 def load_by_name(name: str, map_location: str | torch.device | None = None, zoo: Zoo | None = None) -> dict[str, Any]:
-    """mmengine's loader for ``rainrestore://NAME``: the model's own weights, and those of its parts in their slots.
+    """mmengine's loader for ``rainrestore://NAME``: the weights of the model, and of its parts in their slots.
 
     Raises:
-        CheckpointError: As :func:`zoo_file`; a part has no such slot, or the model's own file has it as well.
+        CheckpointError: See :func:`zoo_file`; also if a part lacks its slot, or the file of the model has it, too.
     """
     entry = zoo_entry(name, zoo)
     checkpoint = load_from_safetensors(str(zoo_file(name, zoo)), map_location)
@@ -72,9 +73,9 @@ def load_by_name(name: str, map_location: str | torch.device | None = None, zoo:
     for slot, part in entry.get('Parts', {}).items():
         taken = slot_weights(load_by_name(part, map_location, zoo)['state_dict'], slot)
         if not taken:
-            raise CheckpointError(f'{entry["Name"]}: {ZOO_SCHEME}{part}, which is to fill {slot}, holds none')
+            raise CheckpointError(f'{entry["Name"]}: {ZOO_SCHEME}{part} has no weights for the slot {slot}')
         if slot_weights(weights, slot):
-            raise CheckpointError(f'{entry["Name"]}: both its own file and {ZOO_SCHEME}{part} hold {slot}')
+            raise CheckpointError(f'{entry["Name"]}: both its file and {ZOO_SCHEME}{part} have weights for {slot}')
         weights.update(taken)
     return checkpoint
 

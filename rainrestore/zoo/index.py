@@ -18,7 +18,7 @@ from rainrestore.zoo.schema import ZooIndexError, check_index
 
 PACKAGE = Path(__file__).resolve().parents[1]
 INDEX_NAME = 'model-index.yml'
-#: A folder with a zoo of the user's own, as ``rainrestore publish --zoo`` makes one.
+#: Environment variable with the folder of the user's zoo, which ``rainrestore publish --zoo`` creates.
 ZOO_VARIABLE = 'RAINRESTORE_ZOO'
 
 Entry = dict[str, Any]
@@ -26,11 +26,11 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True)
 class Zoo:
-    """Where a zoo is.
+    """The location of a zoo.
 
     Attributes:
-        index: Its index.
-        files: The folder of its weights and logs.
+        index: Path of the index.
+        files: Folder of the weights and logs.
     """
 
     index: Path
@@ -38,46 +38,46 @@ class Zoo:
 
     @staticmethod
     def bundled() -> 'Zoo':
-        """The package's own. An installed package has a copy of the index (setup.py puts it there), a checkout the one
-        beside the package."""
-        # The package's own first: beside an installed package, in site-packages, the file may be anybody's.
+        """The zoo of the package. In an installation the index is inside the package (copied by setup.py), in a
+        checkout beside it."""
+        # First inside: in site-packages, a file of this name may belong to another package.
         copies = [folder / INDEX_NAME for folder in (PACKAGE, PACKAGE.parent)]
         return Zoo(next((path for path in copies if path.is_file()), copies[-1]), PACKAGE / 'assets' / 'zoo')
 
     @staticmethod
     def at(folder: Path | str) -> 'Zoo':
-        """A folder with an index of its own."""
+        """The zoo in a folder with its index."""
         return Zoo(Path(folder) / INDEX_NAME, Path(folder))
 
     @staticmethod
     def own() -> 'Zoo | None':
-        """The folder that ``RAINRESTORE_ZOO`` names, if it is set."""
+        """The user's zoo, in the folder ``RAINRESTORE_ZOO``; None if it is not set."""
         folder = os.environ.get(ZOO_VARIABLE)
         return Zoo.at(Path(folder).expanduser()) if folder else None
 
     @staticmethod
     def of(name: str) -> 'Zoo':
-        """The user's zoo if it has a model of this name, else the package's."""
+        """The user's zoo if it has a model of this name, else the zoo of the package."""
         own = Zoo.own()
         return own if own and name.removeprefix(ZOO_SCHEME) in models(own) else Zoo.bundled()
 
     def config(self, entry: Entry) -> Path:
-        """The config file of a model: beside its weights, or one of the package.
+        """The config file of a model: in the folder of its weights, or in the package.
 
         Raises:
-            ConfigError: There is no such file.
+            ConfigError: No such file.
         """
         beside = self.files / entry['Config']
         return beside if beside.is_file() else bundled_config(entry['Config'])
 
 
 def read_index(zoo: Zoo | None = None) -> dict[str, Any]:
-    """The content of an index, checked (:mod:`rainrestore.zoo.schema`); without a file, an index without models.
+    """Read and check an index (:mod:`rainrestore.zoo.schema`); without a file, the result has no models.
 
     The result is cached: copy it before you change it.
 
     Raises:
-        ZooIndexError: It is no YAML, or an entry is wrong.
+        ZooIndexError: The file is not YAML, or an entry is invalid.
     """
     path = (zoo or Zoo.bundled()).index
     if not path.is_file():
@@ -88,7 +88,7 @@ def read_index(zoo: Zoo | None = None) -> dict[str, Any]:
 
 @lru_cache(maxsize=8)
 def _read(path: Path, changed: int, size: int) -> dict[str, Any]:
-    """Cached by the file's state, because a run looks up several names and parsing YAML is slow."""
+    """Read an index. Cached by time and size of the file, because parsing YAML is slow."""
     try:
         document = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -98,10 +98,10 @@ def _read(path: Path, changed: int, size: int) -> dict[str, Any]:
 
 
 def write_index(document: dict[str, Any], zoo: Zoo) -> None:
-    """Write an index; the comment at its beginning stays.
+    """Write an index; the comment at the beginning of the file is kept.
 
     Raises:
-        ZooIndexError: An entry is wrong; the file is not changed.
+        ZooIndexError: An entry is invalid; the file is not changed.
     """
     check_index(document, zoo.index)
     before = zoo.index.read_text(encoding='utf-8') if zoo.index.is_file() else ''
@@ -111,12 +111,12 @@ def write_index(document: dict[str, Any], zoo: Zoo) -> None:
 
 
 def index_text(document: dict[str, Any]) -> str:
-    """An index as YAML: entries as blocks, numbers that belong together on a line."""
+    """An index as YAML: entries as blocks, lists and mappings of numbers on one line."""
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=116, allow_unicode=True)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes lists and mappings of nothing but numbers and names on a line."""
+    """Writes lists and mappings that contain only numbers and names on one line."""
 
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> Any:
         return super().represent_sequence(tag, sequence, flow_style=all(map(_is_short, sequence)))
@@ -136,7 +136,7 @@ def models(zoo: Zoo | None = None) -> dict[str, Entry]:
     """The models of a zoo: name -> entry. Without a zoo, the models of the package and of ``RAINRESTORE_ZOO``.
 
     Raises:
-        ZooIndexError: Both have a model of one name.
+        ZooIndexError: Both have a model of the same name.
     """
     found = {entry['Name']: entry for entry in read_index(zoo)['Models']}
     own = Zoo.own() if zoo is None else None
@@ -147,16 +147,16 @@ def models(zoo: Zoo | None = None) -> dict[str, Entry]:
 
 
 def zoo_entry(name: str, zoo: Zoo | None = None) -> Entry:
-    """The index entry of a zoo model, named with or without ``rainrestore://``.
+    """The index entry of a zoo model; the name may have the prefix ``rainrestore://``.
 
     Raises:
-        CheckpointError: There is no such model; the message suggests the nearest name and lists them all.
+        CheckpointError: No such model. The message has the nearest name and all names.
     """
     name = name.removeprefix(ZOO_SCHEME)
     known = models(zoo)
     if name not in known:
         listed = ', '.join(sorted(known)) or 'none'
         own = Zoo.own() if zoo is None else None
-        empty = f'. {ZOO_VARIABLE} is set, and there is no {own.index}' if own and not own.index.is_file() else ''
-        raise CheckpointError(f'no zoo model is called {name!r}{did_you_mean(name, known)}. Models: {listed}{empty}')
+        empty = f'. {ZOO_VARIABLE} is set, but there is no {own.index}' if own and not own.index.is_file() else ''
+        raise CheckpointError(f'no zoo model is named {name!r}{did_you_mean(name, known)}. Models: {listed}{empty}')
     return known[name]

@@ -1,4 +1,4 @@
-"""Measure the models of the zoo by ``rainrestore test`` on the data sets of the index."""
+"""Measure the models of the zoo with ``rainrestore test`` on the data sets of the index."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ from rainrestore.errors import ConfigError, RunError
 from rainrestore.registry import METRICS
 from rainrestore.zoo.index import Entry, Zoo, models, read_index, write_index
 
-#: The data set that comes with a checkout, and the one that the user names.
+#: The data set in a checkout, and the data set that the user provides.
 PORTRAITS, OWN = 'portraits', 'CelebA'
-#: Family of a metric -> its decimal places in the index, and the allowed difference on another processor: half of the
-#: last place, and a margin for rounding.
+#: Family of a metric -> decimal places in the index, and tolerance on another processor: half of the last place plus a
+#: margin for rounding errors.
 DIGITS = {'PSNR': 2, 'SSIM': 4, 'LPIPS': 4, 'MAE': 2, 'mIoU': 3}
 TOLERANCE = {'PSNR': 0.01, 'SSIM': 2e-4, 'LPIPS': 5e-4, 'MAE': 0.01, 'mIoU': 2e-3}
 #: Task of a model -> its headline metrics, the most important first.
@@ -33,7 +33,7 @@ LPIPS = {'type': 'LPIPS', 'optional': True}
 
 @dataclass(frozen=True)
 class Measurement:
-    """A metric of the index and its measured value; None if it is not stated or could not be measured."""
+    """The value of a metric in the index and its measured value; None for a missing value."""
 
     key: str
     stated: float | None
@@ -41,14 +41,14 @@ class Measurement:
 
     @property
     def differs(self) -> bool:
-        """Whether both are there and are further apart than other processors explain."""
+        """Whether both values exist and differ by more than the tolerance."""
         if self.stated is None or self.measured is None:
             return False
         return abs(self.stated - self.measured) > TOLERANCE.get(family(self.key), 0.5 * 10 ** -digits(self.key))
 
 
 def family(key: str) -> str:
-    """``PSNR`` of ``PSNR_crop4``."""
+    """The name of a metric without its suffixes: ``PSNR`` for ``PSNR_crop4``."""
     return key.partition('_')[0]
 
 
@@ -58,42 +58,42 @@ def digits(key: str) -> int:
 
 
 def measurable(zoo: Zoo | None = None) -> list[str]:
-    """Models, and the references that need no weights but the zoo's."""
-    references = [entry for entry in read_index(zoo).get('References', []) if _is_at_hand(entry['Checkpoint'])]
+    """The names of the models, and of the references without weights or with weights of the zoo."""
+    references = [entry for entry in read_index(zoo).get('References', []) if _needs_no_file(entry['Checkpoint'])]
     return [*models(zoo), *(entry['Name'] for entry in references)]
 
 
 def find_entry(name: str, document: Mapping[str, Any] | None = None) -> Entry:
-    """The entry of a model or a reference in an index; without one, in the zoo that has the model.
+    """The entry of a model or a reference in an index; by default in the zoo that has the model.
 
     Raises:
-        ConfigError: There is none of this name.
+        ConfigError: There is no entry of this name.
     """
     document = read_index(Zoo.of(name)) if document is None else document
     entries = {entry['Name']: entry for entry in (*document['Models'], *document.get('References', []))}
     if name.removeprefix(ZOO_SCHEME) not in entries:
-        raise ConfigError(f'no model or reference is called {name!r}; there are {", ".join(entries)}')
+        raise ConfigError(f'no model or reference is named {name!r}; there are {", ".join(entries)}')
     return entries[name.removeprefix(ZOO_SCHEME)]
 
 
 def checkpoint_of(entry: Entry) -> str:
-    """As ``rainrestore test`` takes it."""
+    """The checkpoint argument of ``rainrestore test`` for an entry."""
     return entry.get('Checkpoint', f'{ZOO_SCHEME}{entry["Name"]}')
 
 
 def folders(own: Path | None) -> dict[str, Path]:
-    """Data set -> its folder: the bundled portraits, and the faces of CelebA if the user has them.
+    """Data set -> its folder: the bundled portraits, and ``own`` for the faces of CelebA.
 
     Raises:
-        ConfigError: The portraits are not there.
+        ConfigError: The portraits are missing.
     """
     if not BUNDLED_DATA.is_dir():
-        raise ConfigError(f'the portraits come with a clone of rainrestore: there is no {BUNDLED_DATA}')
+        raise ConfigError(f'the portraits are part of a clone of rainrestore: there is no {BUNDLED_DATA}')
     return {PORTRAITS: BUNDLED_DATA, **({} if own is None else {OWN: own})}
 
 
 def lpips_problem() -> str | None:
-    """Why LPIPS cannot be measured here; None if it can."""
+    """The reason for which LPIPS cannot be measured; None if it can."""
     try:
         METRICS.build(LPIPS)
     except ConfigError as error:
@@ -107,17 +107,17 @@ def measure(
     """Test a model or a reference.
 
     Args:
-        entry: Of the index.
+        entry: Entry of the model or the reference in the index.
         data: The folder ``{train,val,test}/{img,mask}``.
-        faces: How many test faces there should be; None if that is not known.
+        faces: Expected number of test faces; None to accept any number.
         out: A folder for the files of ``rainrestore test``.
-        metrics: Beside the standard ones and the config's own.
+        metrics: Metrics in addition to the standard metrics and the metrics of the config.
 
     Returns:
-        The values by the keys of their metrics.
+        Key of the metric -> value.
 
     Raises:
-        RunError: The test ended with an error, or there are more or fewer faces.
+        RunError: The test ended with an error, or the number of faces differs.
     """
     out.mkdir(parents=True, exist_ok=True)
     config = load_config(Zoo.of(entry['Name']).config(entry))
@@ -126,37 +126,37 @@ def measure(
     config.dump(out / 'config.py')
     summary = run_test_apart(out / 'test.log', out / 'config.py', checkpoint_of(entry), str(data), out)
     if faces not in (None, summary['images']):
-        raise RunError(f'{data} has {summary["images"]} test faces, and the measurements are of {faces}')
+        raise RunError(f'{data} has {summary["images"]} test faces, expected {faces}')
     measurements = {key: value for key, value in summary.items() if key != 'images' and _is_number(value)}
     if not measurements:
-        raise RunError(f'{entry["Name"]}: its test on {data} has measured nothing; see {out}')
+        raise RunError(f'{entry["Name"]}: the test on {data} has no results; see {out}')
     return measurements
 
 
 def compare(entry: Entry, dataset: str, measured: Mapping[str, float]) -> list[Measurement]:
-    """Each metric that the entry states, with its measured value."""
+    """Each metric of the entry, with its measured value."""
     return [Measurement(key, value, measured.get(key)) for key, value in stated(entry, dataset).items()]
 
 
 def stated(entry: Entry, dataset: str) -> dict[str, float]:
-    """The stated metrics of an entry on a data set; empty if it states none."""
+    """The metrics of an entry in the index for a data set; empty if there are none."""
     return next((result['Metrics'] for result in entry.get('Results', []) if result['Dataset'] == dataset), {})
 
 
 def faces_of(dataset: str) -> int | None:
-    """The number of test faces of a data set, by the package's index."""
+    """The number of test faces of a data set, from the index of the package."""
     return next((data['Faces'] for data in read_index().get('Datasets', []) if data['Name'] == dataset), None)
 
 
 def enter(name: str, measured: Mapping[str, Mapping[str, float]], zoo: Zoo | None = None) -> None:
     """Write measured metrics into the index, rounded to their decimal places.
 
-    Stated values that are not measured now are kept, as are the other data sets.
+    Values of other metrics and other data sets are kept.
 
     Args:
         name: A model or a reference.
         measured: Data set -> metric -> value.
-        zoo: None for the one that has the model.
+        zoo: The zoo; None for the zoo that has the model.
     """
     zoo = zoo or Zoo.of(name)
     document = copy.deepcopy(read_index(zoo))
@@ -170,7 +170,7 @@ def enter(name: str, measured: Mapping[str, Mapping[str, float]], zoo: Zoo | Non
     write_index(document, zoo)
 
 
-def _is_at_hand(checkpoint: str) -> bool:
+def _needs_no_file(checkpoint: str) -> bool:
     return checkpoint == 'none' or checkpoint.startswith(ZOO_SCHEME)
 
 

@@ -1,4 +1,4 @@
-"""``model_zoo.md`` and the curves on it: written from the index, around the prose of a template."""
+"""Write ``model_zoo.md`` and its curves from the index and a template."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,12 +19,12 @@ from rainrestore.zoo.training_log import read_log
 
 PAGE, TEMPLATE, TABLES = 'model_zoo.md', 'docs/model_zoo.md.in', 'model_zoo_tables.jinja'
 CURVES = 'docs/images/zoo'
-#: Where the commands on the page find the faces that are not bundled.
+#: Folder of the faces that are not bundled, in the commands on the page.
 DATA = 'data/celebamask128'
 FACES = 'Face restoration'
-#: The second curve beside the loss: the first of these that the run has logged.
+#: The curve in addition to the loss: the first of these metrics in the log of the run.
 VALIDATED = tuple(keys[0] for keys in HEADLINES.values())
-#: Metrics of the table of models -> their names there.
+#: Metrics in the table of models -> their format.
 NAMES = {'PSNR_lr_img': 'PSNR of J {} dB', 'mIoU': 'mIoU {}'}
 CURVE_WIDTH, COLOURS = 560, 128
 LOG_KEY = 'log'
@@ -32,10 +32,10 @@ NOTE = '<!-- Written by `rainrestore zoo page` from model-index.yml and docs/mod
 
 
 def page_text(zoo: Zoo, template: str) -> str:
-    """The page: a Jinja template filled in from the index, with the tables of :data:`TABLES`.
+    """The text of the page: a Jinja template, filled from the index with the tables of :data:`TABLES`.
 
     Raises:
-        ConfigError: The template asks for something that the index does not have.
+        ConfigError: The template uses something that is not in the index.
     """
     index = read_index(zoo)
     environment = Environment(
@@ -43,7 +43,7 @@ def page_text(zoo: Zoo, template: str) -> str:
         keep_trailing_newline=True, autoescape=False,
     )  # fmt: skip
     environment.tests['is_here'] = lambda entry: (zoo.files / entry['Weights']).is_file()
-    # A missing key of an entry is undefined in the tables; in the text it is an error.
+    # Entries may lack a key in the tables; in the text a missing key is an error.
     tables = environment.overlay(undefined=Undefined).get_template(TABLES).make_module({
         'index': index,
         'data_folder': DATA,
@@ -68,14 +68,14 @@ def page_text(zoo: Zoo, template: str) -> str:
             measured=lambda name, dataset, key: _numbers({key: stated(zoo_entry(name, zoo), dataset)[key]}, [key]),
         )
     except (TemplateError, KeyError, TypeError) as error:
-        raise ConfigError(f'{TEMPLATE} asks for something that {zoo.index} does not have: {error!r}') from error
+        raise ConfigError(f'{TEMPLATE} uses something that is not in {zoo.index}: {error!r}') from error
 
 
 def write_page(zoo: Zoo | None = None) -> list[Path]:
     """Write the page and the curves that are out of date; returns their paths.
 
     Raises:
-        ConfigError: This is no checkout; or as :func:`page_text`.
+        ConfigError: The zoo is not in a checkout; see also :func:`page_text`.
     """
     zoo = zoo or Zoo.bundled()
     root = _root(zoo)
@@ -95,7 +95,7 @@ def outdated(zoo: Zoo | None = None) -> list[Path]:
     """The page and the curves that are out of date with the index and the logs.
 
     Raises:
-        ConfigError: As :func:`write_page`.
+        ConfigError: See :func:`write_page`.
     """
     zoo = zoo or Zoo.bundled()
     root = _root(zoo)
@@ -113,7 +113,7 @@ def outdated(zoo: Zoo | None = None) -> list[Path]:
 
 
 def draw_curve(log: Path, path: Path) -> None:
-    """A small picture of a training's loss and validation scores; its metadata has the hash of the log."""
+    """Draw a small figure of the loss and validation scores of a training; its metadata has the hash of the log."""
     runs = read_log(log)
     logged = {key for _, curves in runs for key in curves}
     keys = ['loss', *[key for key in VALIDATED if key in logged][:1]]
@@ -127,7 +127,7 @@ def draw_curve(log: Path, path: Path) -> None:
 
 
 def drawn_from(curve: Path) -> str | None:
-    """The SHA-256 of the log that a curve shows."""
+    """The SHA-256 of the log of a curve, from its metadata."""
     with Image.open(curve) as picture:
         return getattr(picture, 'text', {}).get(LOG_KEY)
 
@@ -135,7 +135,7 @@ def drawn_from(curve: Path) -> str | None:
 def _root(zoo: Zoo) -> Path:
     root = zoo.index.parent
     if not (root / TEMPLATE).is_file():
-        raise ConfigError(f'the page is written in a checkout: there is no {root / TEMPLATE}')
+        raise ConfigError(f'the page can only be written in a checkout: there is no {root / TEMPLATE}')
     return root
 
 
@@ -147,7 +147,7 @@ def _shown(index: Mapping[str, Any], task: str) -> list[Entry]:
     """The references and models of a task.
 
     Raises:
-        KeyError: No model does it.
+        KeyError: No model has this task.
     """
     models = [entry for entry in index['Models'] if entry.get('Task') == task]
     if not models:
@@ -170,7 +170,7 @@ def _comparison_rows(index: Mapping[str, Any], models: Sequence[str]) -> list[An
     """The comparisons of the named models.
 
     Raises:
-        KeyError: The index has none of one of them.
+        KeyError: A model has no comparison in the index.
     """
     if missing := sorted(set(models) - {row['Model'] for row in index['Comparisons']}):
         raise KeyError(f'no comparison of {missing[0]}')
@@ -178,7 +178,7 @@ def _comparison_rows(index: Mapping[str, Any], models: Sequence[str]) -> list[An
 
 
 def _besides(index: Mapping[str, Any], entry: Entry) -> str:
-    """The metrics of a module for its task; for a whole network the metrics of all its modules."""
+    """The metrics of a module for its task; for a complete network the metrics of all its modules."""
     task, found = entry.get('Task', ''), []
     for data in index['Datasets']:
         measurements = stated(entry, data['Name'])
@@ -190,7 +190,7 @@ def _besides(index: Mapping[str, Any], entry: Entry) -> str:
 
 
 def _in_order(index: Mapping[str, Any]) -> list[Entry]:
-    """Models and references, each after those that it starts from."""
+    """Models and references, each after its pre-trained models and its parts."""
     entries = [entry for entry in (*index['Models'], *index.get('References', [])) if 'Metadata' in entry]
     names = {entry['Name']: entry for entry in entries}
     done: dict[str, Entry] = {}

@@ -1,4 +1,4 @@
-"""Turn a checkpoint into a zoo model: weights for restoring, in half precision, and an entry in the index."""
+"""Turn a checkpoint into a zoo model: weights for inference, in half precision, and an entry in the index."""
 
 import copy
 import os
@@ -32,7 +32,7 @@ from rainrestore.zoo.schema import NAME_PATTERN, check_index, check_metadata
 from rainrestore.zoo.training_log import keep_log
 
 MAX_BYTES = 30_000_000
-#: Statistics of batch normalisation: weights of the file, but no parameters of the network.
+#: Statistics of batch norm: tensors of the file, but no parameters of the network.
 STATISTICS = ('.running_mean', '.running_var')
 
 
@@ -49,38 +49,39 @@ def publish(
     logs: Sequence[Path] = (),
     zoo: Zoo | None = None,
 ) -> Entry:
-    """Write ``NAME.safetensors`` into the zoo and enter it in the index; an older model of that name is replaced.
+    """Write ``NAME.safetensors`` into the zoo and an entry into the index; an older model of this name is replaced.
 
-    Optimisers, schedules, discriminators and losses stay behind. What an older entry says beyond this stays, but for
-    the metrics and the log of other weights: ``rainrestore zoo evaluate NAME`` measures anew.
+    Optimisers, schedules, discriminators and losses are not published. Other keys of an older entry are kept. If the
+    weights differ, its metrics and its log are removed: measure again with ``rainrestore zoo evaluate NAME``.
 
     Args:
-        source: A checkpoint of a training (or another zoo model).
-        name: Name in the zoo, of lower-case letters, digits and ``_``.
-        config: Config that builds the network, such as ``configs/fcg_gan_x4.py``. A zoo of the user's own keeps a
-            merged copy of a config that is not of the package.
-        licence: SPDX name of the weights' licence; None for the older entry's, else that of its parts, else Apache-2.0.
-        slots: Keep only these slots (``rain_removal``, ``face_parser``, ``generator``); None keeps all that are left.
-        parts: Slot -> model of the same zoo whose weights are used for it. None keeps the parts of the older entry.
+        source: A checkpoint of a training, or another zoo model.
+        name: Name in the zoo: lower-case letters, digits and ``_``.
+        config: Config of the network, such as ``configs/fcg_gan_x4.py``. The user's zoo stores a merged copy of a
+            config that is not part of the package.
+        licence: SPDX name of the licence of the weights; default: the licence of the older entry, else of the parts,
+            else Apache-2.0.
+        slots: Keep only these slots (``rain_removal``, ``face_parser``, ``generator``); None keeps all.
+        parts: Slot -> model of the same zoo that provides its weights. None keeps the parts of the older entry.
         half: Store float16.
-        allow_large: Accept a file over 30 MB, too much for a repository.
-        metadata: Facts for users (``Training Data``, ``Hardware``); stored in the file and in the index.
-        logs: The work dirs of the training's stages, in order; their curves go to ``NAME.log.json``, and seed, faces
-            and hours into the metadata, where ``metadata`` does not say otherwise.
-        zoo: The zoo; None for the package's own. A model of the user's own zoo is found by its name where
-            ``RAINRESTORE_ZOO`` names the folder.
+        allow_large: Accept a file over 30 MB.
+        metadata: Facts for users (``Training Data``, ``Hardware``), for the file and the index.
+        logs: The work dirs of the stages of the training, in order. Their curves are written to ``NAME.log.json``;
+            seed, faces and hours are added to the metadata unless ``metadata`` has them.
+        zoo: The zoo; None for the zoo of the package. Set ``RAINRESTORE_ZOO`` to the folder of the user's zoo to load
+            its models by name.
 
     Returns:
         The index entry.
 
     Raises:
-        CheckpointError: The checkpoint cannot be read or holds no such slot; its weights are not those of the config's
-            network, or leave a slot of it empty; a part differs from its slot; the file becomes too large.
-        ConfigError: The name is not of that form, there is no such config, or a log cannot be read.
-        ZooIndexError: The metadata are of a kind that they cannot be.
+        CheckpointError: The checkpoint cannot be read or lacks a slot; the weights do not fit the network of the
+            config; a part differs from the slot in the checkpoint; the file is too large.
+        ConfigError: An invalid name, no such config, or an unreadable log.
+        ZooIndexError: Invalid metadata.
     """
     if not re.fullmatch(NAME_PATTERN, name):
-        raise ConfigError(f'a zoo name has lower-case letters, digits and _, not {name!r}')
+        raise ConfigError(f'a zoo name must consist of lower-case letters, digits and _, got {name!r}')
     check_metadata(metadata or {}, f'{name}, Metadata')
     own = zoo is None
     zoo = zoo or Zoo.bundled()
@@ -93,7 +94,7 @@ def publish(
     path = _config_file(config, own)
     settings = load_config(path)
     network = _built(settings, config)
-    # A zoo of the user's own keeps a copy of the user's config, with its _base_ files merged.
+    # The user's zoo stores a copy of the user's config, with its _base_ files merged.
     copied = not own and path == Path(config)
     config = f'{name}.py' if copied else config
     licence = licence or older.get('Licence') or _licence_of(parts, zoo)
@@ -108,8 +109,8 @@ def publish(
         size = file.stat().st_size
         if size > MAX_BYTES and not allow_large:
             raise CheckpointError(
-                f'{name} would be {size / 1e6:.1f} MB, over {MAX_BYTES / 1e6:.0f} MB; choose narrower '
-                'networks, or allow it'
+                f'{name} would be {size / 1e6:.1f} MB, over {MAX_BYTES / 1e6:.0f} MB; choose narrower networks, or use '
+                '--allow-large'
             )
         whole = _check_fit(network, file, parts, zoo, source)
         same_weights = _keep_same(file, older, zoo)
@@ -132,9 +133,9 @@ def publish(
             document['Models'].append(entry)
         if not (same_weights and same_config and parts == older.get('Parts', {})):
             _forget_measurements(document, name)
-        # The curves of other weights neither.
+        # The log of other weights is removed, too.
         old_log = None if same_weights or logs else entry.pop('Log', None)
-        # Before anything is replaced, because the entry may be wrong.
+        # Before files are replaced, because the entry may be invalid.
         check_index(document, zoo.index)
         for made in Path(folder).iterdir():
             os.replace(made, zoo.files / made.name)
@@ -145,32 +146,32 @@ def publish(
 
 
 def _chosen(source: Path | str, slots: Sequence[str] | None, parts: Mapping[str, str], zoo: Zoo) -> dict[str, Tensor]:
-    """The weights of the file: those of the kept slots without parts."""
+    """The weights for the file: the kept slots without the slots of the parts."""
     weights = {key: value for key, value in load_checkpoint(source)['state_dict'].items() if not is_training_only(key)}
     found = sorted({key.partition('.')[0] for key in weights})
     absent = sorted(set(slots or ()) - set(found))
     if absent:
-        raise CheckpointError(f'{source} holds no slot {", ".join(absent)}; it holds {", ".join(found) or "none"}')
+        raise CheckpointError(f'{source} has no slot {", ".join(absent)}; it has {", ".join(found) or "none"}')
     for slot, part in parts.items():
         _check_same(slot_weights(weights, slot), part, slot, source, zoo)
     kept = [slot for slot in (found if slots is None else slots) if slot not in parts]
     weights = {key: value for key, value in weights.items() if key.partition('.')[0] in kept}
     if not weights:
-        raise CheckpointError(f'{source} holds nothing to restore with')
+        raise CheckpointError(f'{source} contains no weights for inference')
     return weights
 
 
 def _licence_of(parts: Mapping[str, str], zoo: Zoo) -> str:
-    """The licence of a model with parts is that of the parts."""
+    """The licence of a model with parts: the licences of its parts."""
     licences = sorted({zoo_entry(part, zoo)['Licence'] for part in parts.values()} - {'Apache-2.0'})
     return ' AND '.join(licences) or 'Apache-2.0'
 
 
 def _check_same(weights: dict[str, Tensor], part: str, slot: str, source: Path | str, zoo: Zoo) -> None:
-    """Check that the training did not change the slots of the parts; otherwise the model would restore differently."""
+    """Check that the training did not change the slots of the parts."""
     shared = slot_weights(load_by_name(part, zoo=zoo)['state_dict'], slot)
     if not shared:
-        raise CheckpointError(f'{ZOO_SCHEME}{part} cannot fill {slot}: it holds no {slot}')
+        raise CheckpointError(f'{ZOO_SCHEME}{part} cannot fill {slot}: it has no {slot}')
     changed = [
         key
         for key in sorted({*weights, *shared})
@@ -179,17 +180,17 @@ def _check_same(weights: dict[str, Tensor], part: str, slot: str, source: Path |
     ]
     if changed:
         raise CheckpointError(
-            f'{ZOO_SCHEME}{part} cannot fill {slot}: {source} holds another {changed[0]}, so the training has changed '
-            'it; publish it whole'
+            f'{ZOO_SCHEME}{part} cannot fill {slot}: {changed[0]} differs in {source}, so the training has changed '
+            'it; publish the model without this part'
         )
 
 
 def _config_file(config: str, own: bool) -> Path:
-    """The file of a config; the package's own zoo takes only configs of the package, found from any folder."""
+    """The file of a config; the zoo of the package accepts only configs of the package."""
     path = Path(config)
     if own and path.is_absolute():
         raise ConfigError(
-            f'{config}: name the config from the folder that holds configs/, as it is named elsewhere too'
+            f'{config}: use the path relative to the folder that contains configs/, such as configs/fcg_gan_x4.py'
         )
     if own or not path.is_file():
         try:
@@ -204,14 +205,14 @@ def _built(settings: Config, config: str) -> nn.Module:
     """The network of a config, untrained."""
     model = settings.get('model')
     if not model:
-        raise ConfigError(f'{config}: a config of a network has a "model"')
+        raise ConfigError(f'{config}: the config has no "model"')
     return MODELS.build({'_scope_': SCOPE, **model})
 
 
 def _check_fit(network: nn.Module, path: Path, parts: Mapping[str, str], zoo: Zoo, source: object) -> dict[str, Tensor]:
-    """The weights of the file and its parts, if their names are exactly those of the network's slots.
+    """The weights of the file and its parts, if they fit the network.
 
-    A slot that neither has comes from where the config's ``init_cfg`` says; a slot that the network lacks is refused.
+    The ``init_cfg`` of the config may provide a slot that the weights lack. A slot that the network lacks is an error.
     """
     weights, _ = load_safetensors(path)
     for slot, part in parts.items():
@@ -220,7 +221,7 @@ def _check_fit(network: nn.Module, path: Path, parts: Mapping[str, str], zoo: Zo
     homeless = sorted({name.partition('.')[0] for name in weights} - places)
     if homeless:
         raise CheckpointError(
-            f'{source} belongs to another network than the config, which has no {", ".join(homeless)} but '
+            f'{source} does not fit the config: the network has no {", ".join(homeless)}; it has '
             f'{", ".join(sorted(places)) or "no weights"}'
         )
     fit_weights(network, weights, source)
@@ -238,9 +239,9 @@ def _parameters(weights: Mapping[str, Tensor]) -> int:
 
 
 def _keep_same(path: Path, older: Entry, zoo: Zoo) -> bool:
-    """Whether the older model has the same weights; where it says the same of itself as well, its file is kept.
+    """Whether the older model has the same weights; with equal metadata, too, its file is copied to ``path``.
 
-    The same content may be other bytes: safetensors writes what a file says of itself in any order.
+    Files of equal content may differ in bytes, because safetensors writes the metadata in any order.
     """
     before = zoo.files / older['Weights'] if older else path
     if not older or not before.is_file():
@@ -253,7 +254,7 @@ def _keep_same(path: Path, older: Entry, zoo: Zoo) -> bool:
 
 
 def _forget_measurements(document: dict[str, Any], name: str) -> None:
-    """Remove the results of the old weights, and of models that contain them or are compared with them."""
+    """Remove the results of the old weights, of models that contain them, and of comparisons with them."""
     models = {entry['Name']: entry for entry in document['Models']}
     changed = {name}
     # Repeated, because parts may have parts.

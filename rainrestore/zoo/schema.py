@@ -1,4 +1,4 @@
-"""The keys and values of a zoo's index, and their check."""
+"""The keys and values of the index of a zoo, and their check."""
 
 import math
 import re
@@ -10,11 +10,11 @@ from rainrestore.suggest import did_you_mean
 
 
 class ZooIndexError(RainRestoreError):
-    """The index of a zoo has a wrong entry or key; the message names both."""
+    """The index of a zoo has an invalid entry or key. The message names it."""
 
 
 class Rule(NamedTuple):
-    """A rule for the value of a key: a description, a test, and whether the key has to be there."""
+    """A rule for the value of a key: a description, a check, and whether the key is required."""
 
     description: str
     is_valid: Callable[[Any], bool]
@@ -22,7 +22,7 @@ class Rule(NamedTuple):
 
 
 def required(rule: Rule) -> Rule:
-    """The same rule for a key that has to be there."""
+    """The same rule for a required key."""
     return rule._replace(required=True)
 
 
@@ -57,11 +57,11 @@ _is_name = _matches(NAME_PATTERN)
 
 TEXT = Rule('a text', _is_text)
 TEXTS = Rule('a list of texts', _list_of(_is_text))
-COUNT = Rule('a whole number', _is_count)
+COUNT = Rule('a non-negative integer', _is_count)
 NUMBER = Rule('a number', _is_number)
 NAME = Rule('a name of lower-case letters, digits and _', _is_name)
 NAMES = Rule('a list of names', _list_of(_is_name))
-#: A file of the zoo's own folder: no name that leads out of it, and none that is hidden.
+#: A file in the folder of the zoo, not hidden.
 WEIGHTS = Rule('the name of a .safetensors file, without a folder', _matches(r'\w[\w.-]*\.safetensors'))
 LOG = Rule('the name of a .json file, without a folder', _matches(r'\w[\w.-]*\.json'))
 CONFIG = Rule('the path of a .py file', _matches(r'.+\.py'))
@@ -87,7 +87,7 @@ TOP = {
 }
 COLLECTION = {'Name': required(TEXT), 'Metadata': MAPPING, 'Paper': MAPPING, 'README': TEXT}
 DATASET = {'Name': required(TEXT), 'Faces': required(COUNT), 'Description': TEXT}
-#: The metadata of a training; a publisher may add other keys.
+#: The metadata of a training; other keys are allowed.
 METADATA = {
     'Training Data': TEXT,
     'Faces': COUNT,
@@ -99,7 +99,7 @@ METADATA = {
     'Schedule': TEXT,
     'Training Config': CONFIG,
     'Parameters': COUNT,
-    # For each input of its size, in batches of 16 on one CPU core.
+    # Per input, in batches of 16 on one CPU core.
     'Milliseconds': NUMBER,
     'Commands': TEXTS,
 }
@@ -107,7 +107,7 @@ MODEL = {
     'Name': required(NAME),
     'In Collection': TEXT,
     'Task': TEXT,
-    # One row of the table "which model for which task", and a picture of results.
+    # A row of the table "which model for which task", and an image of results.
     'Use': TEXT,
     'Picture': PICTURE,
     'Config': required(CONFIG),
@@ -120,10 +120,10 @@ MODEL = {
     'Parts': PARTS,
     'Licence': required(TEXT),
     'Log': LOG,
-    # setup.py leaves the weights of others out.
+    # setup.py includes only the weights of models with this key in the wheel.
     'In Wheel': SWITCH,
 }
-#: A method to compare with; its weights, if it has any, are not in the zoo.
+#: A method for comparison, without weights or with weights outside the zoo.
 REFERENCE = {
     'Name': required(NAME),
     'Title': required(TEXT),
@@ -134,7 +134,7 @@ REFERENCE = {
     'Metadata': MAPPING,
     'Results': MAPPINGS,
 }
-#: The contribution of each part of a model, in words.
+#: The findings of an audit.
 AUDIT = {'Dataset': required(TEXT), 'Findings': required(TEXTS_BY_NAME)}
 RESULT = {'Task': TEXT, 'Dataset': required(TEXT), 'Metrics': required(METRICS)}
 COMPARISON = {
@@ -154,32 +154,32 @@ def check_index(document: Any, origin: object) -> None:
 
     Args:
         document: The content of the file.
-        origin: Its name, for messages.
+        origin: Name of the file, for messages.
 
     Raises:
-        ZooIndexError: A key is missing, unknown or has a wrong value; a name is given twice or is unknown.
+        ZooIndexError: A key is missing, unknown or has an invalid value; or a name is not unique or unknown.
     """
     if not isinstance(document, dict):
-        raise ZooIndexError(f'{origin} holds no names with values; its keys are {", ".join(TOP)}')
+        raise ZooIndexError(f'{origin} must be a mapping with the keys {", ".join(TOP)}')
     _check(document, TOP, str(origin))
     for section, keys in SECTIONS.items():
-        seen = set()
+        names = set()
         for number, entry in enumerate(document.get(section, []), 1):
             where = f'{origin}: {section}, {entry.get("Name", f"number {number}")}'
             _check(entry, keys, where)
-            if entry['Name'] in seen:
-                raise ZooIndexError(f'{where}: there are two of this name')
-            seen.add(entry['Name'])
+            if entry['Name'] in names:
+                raise ZooIndexError(f'{where}: two entries have this name')
+            names.add(entry['Name'])
     for number, comparison in enumerate(document.get('Comparisons', []), 1):
         _check(comparison, COMPARISON, f'{origin}: Comparisons, number {number}')
     _check_entries(document, origin)
 
 
 def check_metadata(metadata: Mapping[str, Any], where: str) -> None:
-    """Check the metadata of a training; further keys of the publisher are allowed.
+    """Check the metadata of a training; other keys are allowed.
 
     Raises:
-        ZooIndexError: As :func:`check_index`.
+        ZooIndexError: See :func:`check_index`.
     """
     _check(metadata, METADATA, where, others=True)
 
@@ -188,13 +188,13 @@ def _check(entry: Mapping[str, Any], keys: Mapping[str, Rule], where: str, other
     for name, rule in keys.items():
         if name not in entry:
             if rule.required:
-                raise ZooIndexError(f'{where}: {name} is missing; it is {rule.description}')
+                raise ZooIndexError(f'{where}: {name} is missing; it must be {rule.description}')
         elif not rule.is_valid(entry[name]):
-            raise ZooIndexError(f'{where}: {name} is {_short(entry[name])}, and should be {rule.description}')
+            raise ZooIndexError(f'{where}: {name} is {_short(entry[name])}, it must be {rule.description}')
     unknown = [name for name in entry if name not in keys]
     if unknown and not others:
         guess = did_you_mean(str(unknown[0]), keys) or f'; the keys are {", ".join(keys)}'
-        raise ZooIndexError(f'{where}: {unknown[0]!r} is no key of it{guess}')
+        raise ZooIndexError(f'{where}: unknown key {unknown[0]!r}{guess}')
 
 
 def _check_entries(document: Mapping[str, Any], origin: object) -> None:
@@ -223,7 +223,7 @@ def _check_entries(document: Mapping[str, Any], origin: object) -> None:
             if datasets:
                 _among(result['Dataset'], datasets, f'{where}: Results', 'data set')
             if result['Dataset'] in measured:
-                raise ZooIndexError(f'{where}: Results has two of the data set {result["Dataset"]}')
+                raise ZooIndexError(f'{where}: Results has two entries for the data set {result["Dataset"]}')
             measured.add(result['Dataset'])
     for name in models:
         _check_parts(name, models, (), origin)
@@ -236,7 +236,7 @@ def _check_entries(document: Mapping[str, Any], origin: object) -> None:
 
 def _check_parts(name: str, models: Mapping[str, Any], above: tuple[str, ...], origin: object) -> None:
     if name in above:
-        raise ZooIndexError(f'{origin}: {name}: Parts leads back to it, over {", ".join((*above, name))}')
+        raise ZooIndexError(f'{origin}: {name}: Parts contains the model itself: {", ".join((*above, name))}')
     for part in models[name].get('Parts', {}).values():
         _check_parts(part, models, (*above, name), origin)
 

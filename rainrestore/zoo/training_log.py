@@ -1,4 +1,4 @@
-"""The published log of a training: its curves, thinned out, and metadata from its logs."""
+"""The published log of a training: its curves with fewer points, and metadata from its logs."""
 
 import json
 import math
@@ -14,12 +14,12 @@ from rainrestore.engine.run_logs import Curves, read_run
 from rainrestore.errors import ConfigError
 from rainrestore.files import whole_file
 
-#: Points that are kept of a curve.
+#: Greatest number of points of a curve.
 POINTS = 100
 DIGITS = 5
-# Neither a loss nor a validation score: rates, times, memory, and values of the discriminators.
-_LEFT_OUT = re.compile(r'(.*\.|base_)?lr|(data_)?time|memory|grad_norm|(prob|slope)_\w+')
-# How mmengine states the seed and the number of processes at the start of a log.
+# Omitted: learning rates, times, memory, and values of the discriminators.
+_OMITTED = re.compile(r'(.*\.|base_)?lr|(data_)?time|memory|grad_norm|(prob|slope)_\w+')
+# Seed and number of processes in the header of a log of mmengine.
 _SEED = re.compile(r'^ +seed: (\d+)$', re.MULTILINE)
 _PROCESSES = re.compile(r'^ +GPU number: (\d+)$', re.MULTILINE)
 
@@ -27,16 +27,16 @@ _PROCESSES = re.compile(r'^ +GPU number: (\d+)$', re.MULTILINE)
 def keep_log(runs: Sequence[Path], path: Path) -> dict[str, Any]:
     """Write the curves of a training to a small file, and return the metadata of its logs.
 
-    A curve is a loss or a metric of a validation over the steps of its run; of more than 100 points, neighbours are
-    averaged. ``{"runs": [{"name": ..., "steps": ..., "curves": {key: [[step, value], ...]}}]}``.
+    A curve is a loss or a validation metric over the steps of its run. In curves of more than 100 points, neighbours
+    are averaged. Format: ``{"runs": [{"name": ..., "steps": ..., "curves": {key: [[step, value], ...]}}]}``.
 
     Args:
-        runs: The work dirs of the stages, in order; the parts of a resumed one are joined.
+        runs: The work dirs of the stages, in order; the parts of a resumed run are joined.
         path: The JSON file to write.
 
     Returns:
-        ``Seed``, ``Faces`` (steps times batch times processes) and ``Hours`` (of training steps alone) for the
-        metadata of an index entry; each only if the logs of every stage say it.
+        ``Seed``, ``Faces`` (steps x batch size x processes) and ``Hours`` (training steps only) for the metadata of an
+        index entry; each only if the logs of all stages have it.
 
     Raises:
         ConfigError: A run has no scalars.
@@ -47,7 +47,7 @@ def keep_log(runs: Sequence[Path], path: Path) -> dict[str, Any]:
             {
                 'name': run.resolve().name,
                 'steps': _steps(curves),
-                'curves': {key: thinned(curve) for key, curve in curves.items() if not _LEFT_OUT.fullmatch(key)},
+                'curves': {key: thinned(curve) for key, curve in curves.items() if not _OMITTED.fullmatch(key)},
             }
             for run, curves in stages
         ]
@@ -65,10 +65,10 @@ def keep_log(runs: Sequence[Path], path: Path) -> dict[str, Any]:
 
 
 def read_log(path: Path) -> list[tuple[str, Curves]]:
-    """The curves of a kept log, a run after the other on one axis of steps.
+    """The curves of a published log, with the runs one after another on one axis of steps.
 
     Raises:
-        ConfigError: No such file, or none that :func:`keep_log` has written.
+        ConfigError: No such file, or a file that is not written by :func:`keep_log`.
     """
     try:
         runs = json.loads(path.read_text(encoding='utf-8'))['runs']
@@ -79,14 +79,14 @@ def read_log(path: Path) -> list[tuple[str, Curves]]:
             found.append((str(run['name']), shifted))
             before += int(run['steps'])
     except FileNotFoundError as error:
-        raise ConfigError(f'{path}: no such log of a training') from error
+        raise ConfigError(f'{path}: no such training log') from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f'{path} is no log of a training as publish writes it ({error!r})') from error
+        raise ConfigError(f'{path} is not a training log of rainrestore publish ({error!r})') from error
     return found
 
 
 def thinned(curve: Mapping[int, float]) -> list[list[float]]:
-    """At most 100 points, each the mean of finite neighbours at the last of their steps."""
+    """At most 100 points; each is the mean of neighbouring finite values, at the last of their steps."""
     points = [(step, value) for step, value in curve.items() if math.isfinite(value)]
     size = math.ceil(len(points) / POINTS) or 1
     groups = [points[start : start + size] for start in range(0, len(points), size)]
@@ -108,7 +108,7 @@ def _facts(run: Path, curves: Curves) -> dict[str, Any]:
         config = Config.fromfile(configs[-1], import_custom_modules=False)
         facts['Faces'] = _steps(curves) * config.train_dataloader.batch_size * processes.pop()
     if 'time' in curves:
-        # Of a step on average, since the line before.
+        # 'time' is the mean time of a step since the previous record.
         lengths = [after - before for before, after in pairwise([0, *curves['time']])]
         seconds = sum(length * time for length, time in zip(lengths, curves['time'].values(), strict=True))
         facts['Hours'] = seconds / 3600
