@@ -136,7 +136,7 @@ def test_a_file_that_does_something_else_is_not_written(tmp_path, monkeypatch, c
     def broken(path):
         return lambda picture: load(path)(picture[:, :2])
 
-    for loader, message in ((disturbed, 'differs from PyTorch by 1.0e-03'), (broken, 'does not take 1 pictures')):
+    for loader, message in ((disturbed, 'differs from PyTorch by 1.0e-03'), (broken, 'fails for 1 images')):
         monkeypatch.setattr(module, '_load_torchscript', loader)
         assert main([*words, str(folder / 'a.pt')]) == 2
         assert message in capsys.readouterr().err

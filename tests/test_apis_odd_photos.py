@@ -123,7 +123,7 @@ def test_box_far_larger_than_the_photo_is_left_alone(bicubic, side) -> None:
     crops = [FaceCrop(60, 50, side), FaceCrop(60, 50, 60)]
     result = photos(photo, crops)
     assert [face.crop.side for face in result.faces] == [60]
-    assert 'has 0% of its square in the photo and was left as it is' in result.notes[0]
+    assert 'has 0% of its square in the photo and was not changed' in result.notes[0]
     with pytest.raises(PictureError, match='none of its faces can be restored'):
         photos(photo, crops[:1])
     assert photos.restore_faces(photo, [DetectedFace(crops[0])]).faces == ()

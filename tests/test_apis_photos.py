@@ -66,10 +66,12 @@ def test_faces_are_found_whatever_they_look_like(bicubic) -> None:
     turned = restorer(marked(160, 160, FaceCrop(80, 80, 100, 90)))
     assert turned.faces[0].crop.angle == pytest.approx(90, abs=2)
     border = restorer(marked(160, 160, FaceCrop(20, 80, 90)))
-    assert border.notes == ('the face at (20, 80) is at the border: 28% of its square is the photo mirrored',)
+    assert border.notes == (
+        'the face at (20, 80) is at the border: 28% of its square was filled with the mirrored photo',
+    )
     huge = restorer(marked(500, 500, FaceCrop(250, 250, 480)))
     assert huge.notes == (
-        'the face at (250, 250) is shown 3.8 times larger than it was restored, softer than the photo around it',
+        'the face at (250, 250) is enlarged by 3.8 after the restoration, softer than the photo around it',
     )
 
 
@@ -77,7 +79,7 @@ def test_face_shown_larger_than_it_was_restored_is_said(fcg_gan) -> None:
     photo = draw_scene(scene(240, 240, [(20, 20, 200)]) / np.float32(255), RainRanges(), seeded_rng(0, 'a'), 200).I
     result = PhotoRestorer(fcg_gan, boxes={})(photo, [crop_of((20, 20, 200))])
     assert result.notes == (
-        'the face at (120, 120) is shown 1.6 times larger than it was restored, with its finest detail from the photo',
+        'the face at (120, 120) is enlarged by 1.6 after the restoration, with its finest detail from the photo',
     )
 
 
@@ -85,7 +87,7 @@ def test_what_cannot_be_restored_is_said(bicubic) -> None:
     photo = background(100, 100)
     restorer = PhotoRestorer(bicubic, MarkerDetector())
     with pytest.raises(
-        PictureError, match=r'the picture: no face found \(looked for as it is, upright and turned, from 16'
+        PictureError, match=r'the picture: no face found \(searched with its rain, upright and rotated, from 16'
     ):
         restorer(photo)
     tiny, outside, whole = FaceCrop(30, 30, 6), FaceCrop(150, 30, 60), FaceCrop(60, 60, 40)
@@ -103,7 +105,7 @@ def test_boxes_replace_the_search_and_need_no_detector(bicubic, tmp_path) -> Non
     restorer = PhotoRestorer(bicubic, 'NoSuchDetector', boxes={tmp_path / 'a.png': [crop_of((20, 20, 40))]})
     (result,) = restorer.restore([photo], [str(tmp_path / 'sub' / '..' / 'a.png')])
     assert result.faces[0].crop == crop_of((20, 20, 40)) and result.faces[0].score == 1
-    with pytest.raises(PictureError, match=r'b\.png: the file of boxes has no line for it'):
+    with pytest.raises(PictureError, match=r'b\.png: the file of boxes has no line for this photo'):
         restorer.restore([photo], [str(tmp_path / 'b.png')])
 
 

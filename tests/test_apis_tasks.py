@@ -45,10 +45,10 @@ def test_default_model_of_each_task_is_for_it(task) -> None:
 @pytest.mark.parametrize(
     ('declared', 'message'),
     [
-        (dict(task='windows'), r"mine: restoration\.task is one of faces, .*got 'windows'"),
-        (dict(size=0), 'restoration.size is a side in pixels, got 0'),
-        (dict(side=3), 'restoration has task, size, transmission, estimator, got side'),
-        (dict(transmission=2), 'restoration.transmission is in 0..1, got 2'),
+        (dict(task='windows'), r"mine: restoration\.task must be one of faces, .*got 'windows'"),
+        (dict(size=0), 'restoration.size must be a side in pixels, got 0'),
+        (dict(side=3), 'restoration has the keys task, size, transmission, estimator, got side'),
+        (dict(transmission=2), 'restoration.transmission must be above 0 and at most 1, got 2'),
     ],
 )
 def test_declarations_that_are_none(declared, message) -> None:
@@ -96,7 +96,7 @@ def test_tasks_that_a_model_is_not_for() -> None:
         Restorer('fcg_gan_x4', device='cpu', task='raindrops')
     with pytest.raises(ConfigError, match='is for the task faces, not for rain'):
         Restorer(ROOT / 'configs' / 'references' / 'bicubic_x4.py', device='cpu', task='rain')
-    with pytest.raises(ConfigError, match="task is one of faces, renovate, rain, raindrops, got 'snow'"):
+    with pytest.raises(ConfigError, match="task must be one of faces, renovate, rain, raindrops, got 'snow'"):
         Restorer('fcg_gan_x4', device='cpu', task='snow')
 
 

@@ -146,7 +146,7 @@ def test_faces_are_restored_and_the_rest_is_the_clip(photos, tmp_path) -> None:
         progress=lambda *at: seen.append(at),
     )
     assert (result.frames, result.faces, result.without) == (8, 7, 1)
-    assert result.notes == ('1 of 8 frames show no face that is found, the first at 0.00 s',)
+    assert result.notes == ('no face found in 1 of 8 frames, the first at 0.00 s',)
     assert seen == [(number, 8) for number in range(1, 9)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ['in.mp4', 'out.mp4']
     source, _ = read_clip(tmp_path / 'in.mp4')
@@ -295,7 +295,9 @@ def test_clip_whose_faces_are_left_as_they_are_is_not_handed_out(photos, tmp_pat
     write_clip(tmp_path / 'in.mp4', marked_frames([FACE] * 5))
     result = restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'out.mp4')
     assert result.faces == 3 and result.without == 0
-    assert result.notes[0].startswith('2 of 5 faces, over all frames, show no rain that the model knows')
+    assert result.notes[0].startswith(
+        '2 of 5 faces, over all frames, show no rain of the kind that the model was trained on'
+    )
     left |= set(range(5))
     with pytest.raises(PictureError, match='nothing to restore: 5 of 5 faces'):
         restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'none.mp4')
@@ -324,7 +326,7 @@ def test_marked_faces_hold_for_every_frame(bicubic, tmp_path) -> None:
     write_clip(source, marked_frames([None] * 3))
     photos = PhotoRestorer(bicubic, boxes={source.resolve(): [FACE]})
     assert restore_video(photos, source, tmp_path / 'out.mp4').faces == 3
-    with pytest.raises(PictureError, match='the file of boxes has no line for it'):
+    with pytest.raises(PictureError, match='the file of boxes has no line for this clip'):
         restore_video(PhotoRestorer(bicubic, boxes={}), source, tmp_path / 'none.mp4')
 
 
@@ -335,9 +337,9 @@ def test_what_is_no_video(photos, tmp_path) -> None:
             restore_video(photos, tmp_path / name, tmp_path / 'out.mp4')
     with pytest.raises(ImageFileError, match=r'none\.mp4: no such file'):
         restore_video(photos, tmp_path / 'none.mp4', tmp_path / 'out.mp4')
-    with pytest.raises(ValueError, match=r'out\.gif: the result is a'):
+    with pytest.raises(ValueError, match=r'out\.gif: the result must be a'):
         restore_video(photos, tmp_path / 'none.mp4', tmp_path / 'out.gif')
-    with pytest.raises(ValueError, match='search_every and part_frames are at least 1'):
+    with pytest.raises(ValueError, match='search_every and part_frames must be at least 1'):
         VideoSettings(search_every=0)
     write_clip(tmp_path / 'cut.mp4', marked_frames([FACE] * 3))
     (tmp_path / 'cut.mp4').write_bytes((tmp_path / 'cut.mp4').read_bytes()[:2000])

@@ -190,7 +190,7 @@ def test_unreadable_ones_are_named_and_the_rest_goes_on(faces, tmp_path, command
     assert command.counts == (3, 0, 4)
     assert [Path(path).name for path in command.summary['failed']] == ['0a.png', '1a.jpg', '2a.png', 'dot.png']
     assert len(command.errors) == 4 and all(line.startswith('rainrestore: failed: ') for line in command.errors)
-    assert 'dot.png: 1x1 pixels are too few to restore' in command.errors[3]
+    assert 'dot.png: 1x1 pixels are too few' in command.errors[3]
     assert tree(tmp_path / 'out' / 'restored') == ['0.png', '1.png', '2.png']
     assert command(faces, '-o', tmp_path / 'out') == 3
     assert command.counts == (0, 3, 4)
@@ -233,7 +233,7 @@ def test_name_that_is_no_text_and_one_as_long_as_can_be(tmp_path, command):
 def test_folders_without_a_picture_and_inputs_that_are_not_there(tmp_path, command):
     (tmp_path / 'empty').mkdir()
     for source, message in (
-        (tmp_path / 'empty', 'no pictures there'),
+        (tmp_path / 'empty', 'contains no images'),
         (tmp_path / 'none.png', 'no such file or folder'),
         (tmp_path / '*.png', 'no such file or folder'),
     ):
@@ -334,7 +334,7 @@ def test_kinds_without_a_white_are_named(tmp_path, command):
 def test_results_stay_in_their_folder_and_inputs_are_never_written_over(faces, tmp_path, command):
     before = {path: (faces / path).read_bytes() for path in tree(faces)}
     assert command(faces, '-o', faces) == 2
-    assert 'is an input itself' in command.errors[0]
+    assert 'is an input; choose' in command.errors[0]
     # An own sub-folder is not taken for input when the command is run again.
     for counts in ((3, 0, 0), (0, 3, 0)):
         assert command(faces, '-o', faces / 'out') == 0
@@ -343,7 +343,7 @@ def test_results_stay_in_their_folder_and_inputs_are_never_written_over(faces, t
     inside = save(tmp_path / 'out' / 'restored' / 'a.png', 7)
     kept = inside.read_bytes()
     assert command(inside, '-o', tmp_path / 'out') == 2
-    assert 'would be written over the input' in command.errors[0]
+    assert 'would overwrite the input' in command.errors[0]
     (tmp_path / 'linked' / 'restored').mkdir(parents=True)
     os.link(inside, tmp_path / 'linked' / 'restored' / '0.png')
     assert command(inside, faces / '0.png', '-o', tmp_path / 'linked') == 0
@@ -366,7 +366,7 @@ def test_results_stay_in_their_folder_and_inputs_are_never_written_over(faces, t
 
 def test_out_that_is_no_folder_or_cannot_be_made(faces, tmp_path, command):
     assert command(faces, '-o', tmp_path / 'face.png') == 2
-    assert 'results go into a folder' in command.errors[0]
+    assert 'the output must be a folder' in command.errors[0]
     (tmp_path / 'file').write_text('here')
     assert command(faces, '-o', tmp_path / 'file') == 2
     assert command(faces, '-o', tmp_path / 'file' / 'out') == 2

@@ -57,7 +57,7 @@ def test_folder_with_videos(folder, tmp_path, command) -> None:
     assert [Path(path).name for path in summary['failed']] == ['words.avi']
     assert any('words.avi: cannot be decoded as a video' in error for error in errors)
     note = next(error for error in errors if 'note: ' in error)
-    assert 'gate.mp4: ' in note and 'frames show no face that is found' in note
+    assert 'gate.mp4: ' in note and 'no face found in ' in note
     assert tree(out) == [
         'faces', 'faces/gate', 'faces/gate/0.png', 'manifest.jsonl', 'restored', 'restored/gate.png', 'restored/night',
         'restored/night/gate.mp4',

@@ -118,7 +118,7 @@ def test_sound_of_an_unknown_codec_is_left_out_by_name(tmp_path) -> None:
     data = (tmp_path / 'in.mkv').read_bytes()
     (tmp_path / 'in.mkv').write_bytes(data.replace(b'A_AAC', b'A_QQQ', 1))
     (note,) = passed_through(tmp_path / 'in.mkv', tmp_path / 'out.mkv')
-    assert note == 'audio stream 1 (unknown codec) is left out'
+    assert note == 'audio stream 1 (unknown codec) is omitted'
     with av.open(str(tmp_path / 'out.mkv')) as file:
         assert [stream.type for stream in file.streams] == ['video', 'audio']
     assert len(read_clip(tmp_path / 'out.mkv')[0]) == 20
@@ -148,13 +148,13 @@ def test_subtitles_are_kept_where_they_can_be_and_covers_are_no_film(tmp_path) -
     source = tmp_path / 'in.mkv'
     write_with_subtitles(source)
     assert [note.partition(' (')[0] for note in passed_through(source, tmp_path / 'out.mkv')] == [
-        'cover picture, stream 2'
+        'cover image, stream 2'
     ]
     with av.open(str(tmp_path / 'out.mkv')) as file:
         (packet,) = [packet for packet in file.demux(subtitles=0) if packet.size]
         assert bytes(packet) == b'It rains' and packet.pts * packet.time_base == Fraction(40, 1000)
     notes = passed_through(source, tmp_path / 'out.mp4')
-    assert any(note.startswith('subtitle stream 0') and note.endswith('is left out') for note in notes)
+    assert any(note.startswith('subtitle stream 0') and note.endswith('is omitted') for note in notes)
     write_with_subtitles(source, film=False)
     with pytest.raises(ImageFileError, match='has no video stream'), VideoReader(source):
         pass
@@ -170,7 +170,7 @@ def test_packet_that_the_result_refuses_costs_that_packet(tmp_path) -> None:
         others.source = SimpleNamespace(demux=lambda streams: iter(packets), streams=source.streams)
         kept = list(others.packets())
     assert len(kept) == len(packets) - 1
-    assert others.notes == ['1 packets of audio stream 1 (aac) are damaged and left out']
+    assert others.notes == ['1 packets of audio stream 1 (aac) are damaged and omitted']
 
 
 @pytest.mark.parametrize('turned', [False, True])
@@ -283,7 +283,7 @@ def test_one_damaged_place(tmp_path, suffix, lost) -> None:
         assert f'{missing} of 30 frames could not be decoded' in notes[0] or f'{missing} frames seem' in notes[0]
         assert float(notes[0].split()[-2]) == pytest.approx(0.72, abs=0.2)
     else:  # this clip is one cluster, of which the rest is lost
-        assert any(note.startswith('the file lasts 1.20 s') for note in notes)
+        assert any(note.startswith('the duration is 1.20 s') for note in notes)
 
 
 def test_whole_clips_of_every_kind_have_no_note(tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""The Python interface: restore a picture, a list, a folder, files. Above the engine."""
+"""The Python interface: restore an image, a list, a folder, files or video."""
 
 from rainrestore.apis.derain import derain
 from rainrestore.apis.files import FileOutcome, FilePlan, PictureRestorer, PictureResult, plan_files, restore_files

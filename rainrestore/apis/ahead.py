@@ -1,4 +1,4 @@
-"""Stages of a pipeline that overlap: a thread works ahead of whoever takes its results, by a bounded number."""
+"""Pipeline stages in threads, with a bounded number of waiting items."""
 
 import queue
 import threading
@@ -7,19 +7,19 @@ from typing import TypeVar
 
 T = TypeVar('T')
 
-#: In seconds: how often a thread that waits for room looks whether it should stop.
-LOOK = 0.1
+#: Interval in seconds at which a waiting thread checks whether it must stop.
+CHECK = 0.1
 
 
 def ahead(source: Iterable[T], size: int) -> Generator[T, None, None]:
-    """The items of ``source``, made in a thread that is at most ``size`` items ahead.
+    """Iterate over ``source`` in a thread that is at most ``size`` items ahead of the consumer.
 
-    An error of ``source`` is raised where its item would have been. When the iterator is closed, the thread ends and
-    closes ``source``.
+    An error of ``source`` is raised in the place of its item. When the iterator is closed, the thread ends and closes
+    ``source``.
 
     Args:
-        source: The items to produce in the thread.
-        size: How many items wait at most; one more is in the making.
+        source: The items.
+        size: Greatest number of waiting items, without the item in progress.
     """
     made: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(size)
     stop, done = threading.Event(), StopIteration()
@@ -27,7 +27,7 @@ def ahead(source: Iterable[T], size: int) -> Generator[T, None, None]:
     def put(item: T | None, error: BaseException | None = None) -> bool:
         while not stop.is_set():
             try:
-                made.put((item, error), timeout=LOOK)
+                made.put((item, error), timeout=CHECK)
             except queue.Full:
                 continue
             return True
@@ -39,7 +39,7 @@ def ahead(source: Iterable[T], size: int) -> Generator[T, None, None]:
                 if not put(item):
                     break
             put(None, done)
-        except BaseException as error:  # noqa: BLE001  (an interruption as well: it belongs to the thread that waits)
+        except BaseException as error:  # noqa: BLE001  (also interruptions: the waiting thread must raise them)
             put(None, error)
         finally:
             if close := getattr(source, 'close', None):

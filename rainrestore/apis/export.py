@@ -1,4 +1,4 @@
-"""A restorer as one file that runs without this package: ONNX or TorchScript, for any batch and any sides."""
+"""Export a restorer to a file that runs without this package: ONNX or TorchScript, for any batch size and any sides."""
 
 import json
 import warnings
@@ -26,19 +26,19 @@ from rainrestore.zoo.index import zoo_entry
 Format = Literal['onnx', 'torchscript']
 
 INPUT = 'rainy'
-#: Key of the network's output -> its name in the file: the letters of the paper.
+#: Key of an output of the network -> its name in the file, the symbol in the paper.
 NAMES = {
     'pred_img': 'image', 'lr_img': 'J', 'streak': 'S', 'transmission': 'T', 'airlight': 'A', 'parsing': 'F',
 }  # fmt: skip
-#: Batch, height and width of the pictures that a file is checked with; none is what it was recorded with.
+#: Batch size, height and width of the inputs for the check of a file; all differ from ``RECORDED``.
 CHECKS = ((1, 32, 32), (3, 33, 47), (2, 16, 100), (1, SMALLEST_SIDE, 9))
-#: What a file may differ from PyTorch: rounding in another order, far below a grey level of 1 / 255.
+#: Allowed difference from PyTorch, for rounding errors; far below a grey level of 1 / 255.
 TOLERANCE = 1e-4
 RECORDED = (2, 3, 24, 40)
-#: Sides down to which nothing depends on them; smaller ones are right as well, as the checks show.
+#: Least side for the exporter. The checks also cover smaller sides.
 RECORDED_FROM = 17
 EXTRA = "pip install 'rainrestore[export]'"
-#: The file inside a TorchScript file that holds the metadata.
+#: Name of the metadata file inside a TorchScript file.
 METADATA_FILE = 'rainrestore.json'
 
 Runner = Callable[[Tensor], Sequence[Tensor]]
@@ -46,12 +46,12 @@ Runner = Callable[[Tensor], Sequence[Tensor]]
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """The result of an export.
 
     Attributes:
-        path: the file.
-        metadata: what it says about itself; see :func:`export`.
-        max_difference: output -> largest absolute difference from PyTorch in all pictures of :data:`CHECKS`.
+        path: Path of the file.
+        metadata: The metadata in the file; see :func:`export`.
+        max_difference: Output -> largest absolute difference from PyTorch over the inputs in :data:`CHECKS`.
     """
 
     path: Path
@@ -79,30 +79,30 @@ def export(
     checkpoint: Path | str | None = None,
     physics: bool = False,
 ) -> Exported:
-    """Write a network, folded, in float32, to a file and check the file against PyTorch.
+    """Write a network, folded and in float32, to a file, and compare the results of the file with PyTorch.
 
-    The input is ``rainy``, I (N, 3, h, w), RGB in [0, 1], any N and any sides of at least 8. Outputs, all in [0, 1]:
-    ``image`` (N, 3, s h, s w), RGB; with ``physics``, and from a network that restores no face, whatever it predicts of
-    ``J`` (N, 3, h, w), ``S`` (N, 3, h, w), ``T`` (N, 1, h, w), ``A`` (N, 3, 1, 1) and ``F`` (N, 19, h, w).
+    The input is ``rainy``, I (N, 3, h, w), RGB in [0, 1], any N, any sides of at least 8. The outputs are in [0, 1]:
+    ``image`` (N, 3, s h, s w), RGB. With ``physics``, and for a network without ``image``, also those of ``J`` (N, 3,
+    h, w), ``S`` (N, 3, h, w), ``T`` (N, 1, h, w), ``A`` (N, 3, 1, 1) and ``F`` (N, 19, h, w) that the network predicts.
 
-    The file carries ``name``, ``scale``, ``trained_side``, ``smallest_side``, ``colour_order``, ``range``, ``layout``,
-    ``inputs``, ``outputs``, ``labels`` (of F), ``licence`` of the weights and ``rainrestore``, the version: as
-    ``metadata_props`` of an ONNX file (lists as JSON), as the extra file ``rainrestore.json`` of a TorchScript file.
+    The metadata are ``name``, ``scale``, ``trained_side``, ``smallest_side``, ``colour_order``, ``range``, ``layout``,
+    ``inputs``, ``outputs``, ``labels`` (of F), ``licence`` of the weights and ``rainrestore``, the version. In an ONNX
+    file they are ``metadata_props`` (lists as JSON), in a TorchScript file the extra file ``rainrestore.json``.
 
     Args:
-        model: as of :class:`~rainrestore.apis.Restorer`.
-        path: the file to write; it appears only if it passes the check.
+        model: See :class:`~rainrestore.apis.Restorer`.
+        path: The file to write; it is created only if the check succeeds.
         format: ``'onnx'`` (opset 20) or ``'torchscript'``.
-        checkpoint: as there.
-        physics: also write J, S, T, A and F.
+        checkpoint: See :class:`~rainrestore.apis.Restorer`.
+        physics: Whether to add the outputs J, S, T, A and F.
 
     Raises:
-        ExportError: an operation of the network has no counterpart, or the file differs from the network by more than
-            1e-4 at some side, as that of a network whose windows depend on the sides may.
-        CheckpointError: as for the restorer.
-        ConfigError: as for the restorer.
+        ExportError: The format does not support an operation of the network, or the results of the file differ by more
+            than 1e-4 for some sides (for example if windows of the network depend on the sides).
+        CheckpointError: See :class:`~rainrestore.apis.Restorer`.
+        ConfigError: See :class:`~rainrestore.apis.Restorer`.
         MissingPackageError: onnx, onnxscript or onnxruntime is not installed.
-        ValueError: an unknown format.
+        ValueError: An unknown format.
     """
     if format not in ('onnx', 'torchscript'):
         raise ValueError(f"format must be 'onnx' or 'torchscript', got {format!r}")
@@ -112,7 +112,7 @@ def export(
     config, name, weights = find_model(model, checkpoint)
     network = build_restorer(config, name, weights)
     pictures = [_pictures(*shape) for shape in CHECKS]
-    # Before folding, so that the check covers it as well.
+    # Before folding, so that the check includes folding.
     expected = [_restore(network, picture) for picture in pictures]
     keys = ['pred_img'] if 'pred_img' in expected[0] and not physics else list(expected[0])
     names = [NAMES.get(key, key) for key in keys]
@@ -129,12 +129,12 @@ def export(
             for output, key, values in zip(names, keys, _run(run, picture, name), strict=True):
                 if values.shape != outputs[key].shape:
                     raise ExportError(f'{name}: {output} of the file is {tuple(values.shape)} for {_size(picture)}')
-                # A difference that is not a number is none that can be passed.
+                # With `not <=`, a NaN difference fails.
                 largest = float((values - outputs[key].clamp(0, 1)).abs().max())
                 if not largest <= TOLERANCE:
                     raise ExportError(
                         f'{name}: {output} of the {format} file differs from PyTorch by {largest:.1e} for '
-                        f'{_size(picture)}: what this network does depends on the sides; nothing is written'
+                        f'{_size(picture)}: the operations of this network depend on the sides; no file is written'
                     )
                 difference[output] = max(difference[output], largest)
     return Exported(Path(path), metadata, difference)
@@ -146,7 +146,7 @@ def _restore(network: nn.Module, picture: Tensor) -> dict[str, Tensor]:
 
 
 def _pictures(count: int, height: int, width: int) -> Tensor:
-    """Random faces: smooth colours with a little noise, (count, 3, height, width) in [0, 1]."""
+    """Random images: smooth colours with a little noise, (count, 3, height, width) in [0, 1]."""
     generator = torch.Generator().manual_seed(height * 1000 + width)
     coarse = torch.rand(count, 3, 5, 5, generator=generator)
     noise = torch.rand(count, 3, height, width, generator=generator)
@@ -172,7 +172,7 @@ def _metadata(name: str, weights: Path | str | None, size: int, outputs: dict[st
 
 
 def _licence(weights: Path | str | None) -> str:
-    """That of the weights, as the zoo or the file itself states it."""
+    """The licence of the weights, from the zoo or the file."""
     if weights is None:
         return 'none needed: no weights'
     if str(weights).startswith(ZOO_SCHEME):
@@ -185,7 +185,7 @@ def _write_onnx(recorded: _Recorded, names: Sequence[str], path: Path, metadata:
         place: torch.export.Dim(side, min=RECORDED_FROM, max=8192) for place, side in ((2, 'height'), (3, 'width'))
     }
     with warnings.catch_warnings(), torch.no_grad():
-        # Of functions inside the exporter that are on their way out.
+        # The exporter calls deprecated functions.
         warnings.simplefilter('ignore')
         try:
             program = torch.onnx.export(
@@ -219,7 +219,7 @@ def _load_onnx(path: Path) -> Runner:
         try:
             return [torch.from_numpy(value) for value in session.run(None, {INPUT: picture.numpy()})]
         except (state.Fail, state.InvalidArgument, state.RuntimeException) as error:
-            # Its own errors have no base but Exception; TorchScript's are of this class.
+            # Errors of onnxruntime have no common base class. TorchScript raises RuntimeError.
             raise RuntimeError(str(error)) from error
 
     return run
@@ -227,7 +227,7 @@ def _load_onnx(path: Path) -> Runner:
 
 def _write_torchscript(recorded: _Recorded, names: Sequence[str], path: Path, metadata: dict[str, Any]) -> None:
     with warnings.catch_warnings(), torch.no_grad():
-        # That branches are recorded as they are taken: those on sides are not, and the check would find others.
+        # Warnings about recorded branches. The check detects branches that depend on the input.
         warnings.simplefilter('ignore')
         script = torch.jit.trace(recorded, torch.rand(RECORDED), check_trace=False)
         _follow_input(script)
@@ -235,9 +235,9 @@ def _write_torchscript(recorded: _Recorded, names: Sequence[str], path: Path, me
 
 
 def _follow_input(script: Any) -> None:
-    """Let what is computed beside the input, such as positions, be where the input is.
+    """Use the device of the input for tensors that the network creates, such as positions.
 
-    A trace notes the device on which it was recorded as a constant.
+    A trace contains the device of the recording as a constant.
     """
     for part in script.modules():
         if not part._c._has_method('forward'):
@@ -266,11 +266,11 @@ def _run(run: Runner, picture: Tensor, name: str) -> Sequence[Tensor]:
     except RuntimeError as error:
         reason = ' '.join(str(error).split())[-200:]
         raise ExportError(
-            f'{name}: the file does not take {_size(picture)} ({reason}): what this network does depends on the sides; '
-            'nothing is written'
+            f'{name}: the file fails for {_size(picture)} ({reason}): the operations of this network depend on the '
+            'sides; no file is written'
         ) from error
 
 
 def _size(picture: Tensor) -> str:
     count, _, height, width = picture.shape
-    return f'{count} pictures of {width}x{height}'
+    return f'{count} images of {width}x{height}'

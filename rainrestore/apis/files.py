@@ -22,54 +22,54 @@ from rainrestore.files import sha256_of, whole_file
 from rainrestore.image_io import IMAGE_SUFFIXES, Photo, check_regular, encode_png, read_photo
 
 RESTORED = 'restored'
-#: The faces of a photo, at the network's size.
+#: The faces of a photo, in the size of the network's output.
 FACES = 'faces'
-#: The photo with its faces marked, and nothing restored.
+#: The photo with marked faces, not restored.
 PREVIEW = 'preview'
 SHEETS = 'sheets'
 PHYSICS = ('J', 'S', 'T', 'A')
 #: The finished parts of an unfinished clip.
 PARTS = '.parts'
 MANIFEST = 'manifest.jsonl'
-#: Values of the pictures that wait for the network together, at most: photos of a phone are large.
+#: Greatest number of values in a batch of images, because photos may be large.
 MAX_VALUES = 64_000_000
-#: After these no other file can be written either.
-HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+#: Errors after which no other file can be written.
+FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class PictureResult(Protocol):
-    """The result of one picture: a :class:`~rainrestore.apis.Restoration`, or that of a whole photo."""
+    """The result for one image: a :class:`~rainrestore.apis.Restoration`, or the result for a whole photo."""
 
     def files(self, kind: str) -> dict[str, np.ndarray | None]:
-        """Suffix of the picture's name -> pixels, or None if the model does not predict them; as in ``Restoration``."""
+        """Suffix of the file name -> pixels, or None if the model does not predict them; see ``Restoration.files``."""
 
     def record(self) -> dict[str, Any]:
-        """Further values for the manifest, JSON-able; ``notes`` are shown, ``faces`` counted, and ``found`` is the
+        """Further values for the manifest, JSON-serialisable: ``notes`` (shown), ``faces`` (counted) and ``found``, the
         number of faces in the photo."""
 
 
 class PictureRestorer(Protocol):
-    """A :class:`~rainrestore.apis.Restorer`, or one that finds the faces first."""
+    """A :class:`~rainrestore.apis.Restorer` or a :class:`~rainrestore.apis.PhotoRestorer`."""
 
     fingerprint: str
 
     def restore(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> Sequence[PictureResult]:
-        """Restore H x W x 3 uint8 RGB pictures; ``names`` are their paths.
+        """Restore H x W x 3 uint8 RGB images; ``names`` are their paths.
 
         Raises:
-            PictureError: one of them cannot be restored.
+            PictureError: An image cannot be restored.
         """
 
 
 @dataclass(frozen=True)
 class FilePlan:
-    """The pictures to restore and the paths of their results.
+    """The images to restore and the paths of their results.
 
     Attributes:
-        out: the folder for the results.
-        sources: path below ``out/restored`` -> the picture.
+        out: The folder for the results.
+        sources: Path of the result, relative to ``out/restored`` -> image or clip.
         unlisted: Folder or file that cannot be read -> reason.
-        others: Files of the folders that are neither pictures nor clips.
+        others: Files of the folders that are neither images nor clips.
     """
 
     out: Path
@@ -80,7 +80,7 @@ class FilePlan:
 
 @dataclass(frozen=True)
 class _Read:
-    """A picture in memory, and where its results go."""
+    """An image in memory, and the name of its results."""
 
     name: str
     source: Path
@@ -89,13 +89,13 @@ class _Read:
 
     @property
     def picture(self) -> np.ndarray:
-        """Its pixels."""
+        """The pixels."""
         return self.photo.pixels
 
 
 @dataclass(frozen=True)
 class _Results:
-    """The folder and kinds of the results, and device and inode of the inputs, which must not be overwritten."""
+    """The folder and kinds of the results, and device and inode of the inputs, to protect them."""
 
     out: Path
     kinds: Sequence[str]
@@ -104,9 +104,15 @@ class _Results:
 
 @dataclass(frozen=True)
 class FileOutcome:
-    """The outcome of one picture: ``reason`` of a failure, ``notes`` on the result.
+    """The outcome for one image or clip.
 
-    ``faces``: number of faces restored now. ``found``: number of faces in the photo, None if it is no photo.
+    Attributes:
+        source: The file.
+        state: ``restored`` now, ``done`` by an earlier run, or ``failed``.
+        reason: The reason of a failure.
+        notes: Notes on the result.
+        faces: Number of faces restored now.
+        found: Number of faces in the photo; None if the input is no photo.
     """
 
     source: Path
@@ -118,21 +124,25 @@ class FileOutcome:
 
 
 def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = False) -> FilePlan:
-    """Find the pictures, and with ``videos`` the clips, and give each its name.
+    """Find the images (and with ``videos`` the clips), and determine the paths of their results.
 
-    A folder means all pictures in it and in its sub-folders (recognised by suffix or content; hidden
-    ones and linked sub-folders are left out, and so is ``out``); a name with ``*``, ``?`` or ``[`` that is no file, for
-    what it matches. ``DIR/a.jpg`` becomes ``a.png`` in the same place below ``out/restored`` as it has below the folder
-    that all inputs share, or ``a.jpg.png`` where ``a.png`` would be the name of several; ``a.webm`` becomes ``a.mkv``.
+    Args:
+        inputs: Files, folders or patterns. A folder stands for all images in it and in its sub-folders, recognised by
+            suffix or content, without hidden files, linked sub-folders and ``out``. A name with ``*``, ``?`` or ``[``
+            that is no file is a pattern.
+        out: Folder for the results. ``DIR/a.jpg`` becomes ``out/restored/DIR/a.png``, relative to the common folder of
+            all inputs; if several results would have the name ``a.png``, it becomes ``a.jpg.png``. ``a.webm`` becomes
+            ``a.mkv``.
+        videos: Whether to include clips.
 
     Raises:
-        ConfigError: an input that does not exist, no picture at all, ``out`` is a file or looks like one, or a result
-            would take the place of an input.
+        ConfigError: An input does not exist, there are no images, ``out`` is a file or has the suffix of a file, or a
+            result would overwrite an input.
     """
     out = Path(out)
     suffixes = (*IMAGE_SUFFIXES, *(VIDEO_SUFFIXES if videos else ()))
     if not os.path.isdir(out) and (os.path.lexists(out) or out.suffix.lower() in suffixes):
-        raise ConfigError(f'{out}: results go into a folder; name one that exists or a new one')
+        raise ConfigError(f'{out}: the output must be a folder, existing or new')
     unlisted: dict[Path, str] = {}
 
     def unlistable(error: OSError) -> None:
@@ -144,7 +154,7 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = Fal
     for name in _expanded(inputs):
         if os.path.isdir(name):
             if os.path.realpath(name) == os.path.realpath(out):
-                raise ConfigError(f'{out}: is an input itself; choose another folder for results')
+                raise ConfigError(f'{out}: is an input; choose another folder for the results')
             paths, neither = find_inputs(name, videos, [out], unlistable)
             others += neither
             tops.append(Path(os.path.realpath(name)))
@@ -153,7 +163,7 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = Fal
             tops.append(_location(name).parent)
         found.update({_location(path): path for path in paths})
     if not found and not unlisted:
-        raise ConfigError(f'{", ".join(map(str, inputs))}: no pictures there ({", ".join(suffixes)})')
+        raise ConfigError(f'{", ".join(map(str, inputs))}: contains no images ({", ".join(suffixes)})')
     top = Path(os.path.commonpath(tops))
     names = _result_names({path: place.relative_to(top).as_posix() for place, path in found.items()}, videos)
     plan = FilePlan(out, names, unlisted, tuple(others))
@@ -171,24 +181,35 @@ def restore_files(
     sheets: bool = False,
     on_frame: Callable[[int, int], object] | None = None,
 ) -> Iterator[FileOutcome]:
-    """Restore the pictures that are not finished, and yield the outcome of each.
+    """Restore the unfinished images and clips of a plan, and yield the outcome of each.
 
-    Below ``plan.out``, each for a picture NAME: ``restored/NAME.png``; with ``physics`` ``J/NAME.png`` (8 bits),
-    ``S/``, ``T/`` and ``A/`` (16 bits, value / 65535); with ``sheets`` ``sheets/NAME.png``, a row of input, face and
-    maps. Of a whole photo, ``restored`` is the photo, its faces are ``faces/NAME/0.png`` and so on, and so are their
-    maps. ``kinds`` chooses other results, ``(PREVIEW,)`` with a :class:`~rainrestore.apis.PhotoPreview`; the first of
-    them is what makes a picture done. Each file is written under another name and then renamed. When all files of a
-    picture are there, ``manifest.jsonl`` gets a line: its source, the fingerprint of the model, and SHA-256 of the
-    source and of each file. A picture is done if such a line fits source, files and model as they are now; nothing else
-    counts.
+    The results for an image NAME, in ``plan.out``:
 
-    A picture that cannot be read or restored fails alone, and nothing is written for it.
+    - ``restored/NAME.png``;
+    - with ``physics``: ``J/NAME.png`` (8 bits), ``S/``, ``T/`` and ``A/`` (16 bits, value / 65535);
+    - with ``sheets``: ``sheets/NAME.png``, a row of input, face and maps.
 
-    A clip of the plan goes to :func:`~rainrestore.apis.restore_video`, which keeps its parts in ``.parts/NAME`` until
-    all are there; of it there is ``restored`` only. ``on_frame`` is that function's ``progress``.
+    For a whole photo, ``restored`` is the photo. Its faces are ``faces/NAME/0.png`` and so on; their maps have the same
+    names. For a clip there is only ``restored``; :func:`~rainrestore.apis.restore_video` stores its parts in
+    ``.parts/NAME`` until it is complete.
+
+    Each file is written atomically. When all files of an image are written, a line is added to ``manifest.jsonl``: its
+    source, the fingerprint of the model, and the SHA-256 of the source and of each file. An image is done if a line
+    matches the current source, files and model. If an image cannot be read or restored, its outcome is a failure, no
+    file is written for it, and the other images are not affected.
+
+    Args:
+        restorer: Restores the images.
+        plan: See :func:`plan_files`.
+        batch: Greatest number of images per call of ``restorer``.
+        kinds: Kinds of results, such as ``(PREVIEW,)`` with a :class:`~rainrestore.apis.PhotoPreview`. An image is done
+            only if a file of the first kind exists.
+        physics: Whether to write the maps of the rain model.
+        sheets: Whether to write the sheets.
+        on_frame: The argument ``progress`` of :func:`~rainrestore.apis.restore_video`.
 
     Raises:
-        ConfigError: The folder cannot be written: it is read-only, or the disk is full. Finished files stay.
+        ConfigError: The folder cannot be written: it is read-only, or the disk is full. Finished files are kept.
     """
     kinds = (*kinds, *(PHYSICS if physics else ()), *((SHEETS,) if sheets else ()))
     inputs = frozenset(identity for source in plan.sources.values() if (identity := _identity(source)))
@@ -240,7 +261,7 @@ def _restore_and_write(
         try:
             record = result.record()
             written = _write(result, results, read)
-            _vouch(log, read, restorer, results.kinds, written, record)
+            _write_line(log, read, restorer, results.kinds, written, record)
         except Exception as error:  # noqa: BLE001
             yield _failure(read.source, error, results)
         else:
@@ -257,36 +278,36 @@ def _restore_clip(
     on_frame: Callable[[int, int], object] | None,
 ) -> FileOutcome:
     if not isinstance(restorer, PhotoRestorer):
-        return FileOutcome(read.source, 'failed', 'is a video, in which faces are to be found first')
+        return FileOutcome(read.source, 'failed', 'is a video; videos need face detection')
     target, parts = f'{RESTORED}/{read.name}', f'{PARTS}/{read.name}'
     try:
         _check_target(results, target)
         _check_target(results, parts)
         result = restore_video(restorer, read.source, results.out / target, work=results.out / parts, progress=on_frame)
-        with suppress(OSError):  # folders that are not empty stay
+        with suppress(OSError):  # keeps folders that are not empty
             os.removedirs((results.out / parts).parent)
         digest = sha256_of(results.out / target)
-        _vouch(log, read, restorer, (RESTORED,), {target: digest}, result.record())
+        _write_line(log, read, restorer, (RESTORED,), {target: digest}, result.record())
     except Exception as error:  # noqa: BLE001
         return _failure(read.source, error, results)
     return FileOutcome(read.source, 'restored', notes=result.notes, faces=result.faces)
 
 
 def _failure(source: Path, error: Exception, results: _Results) -> FileOutcome:
-    """The outcome of a file that could not be restored or written.
+    """The outcome for a file that could not be restored or written.
 
     Raises:
-        ConfigError: No other file can be written either.
+        ConfigError: No other file can be written.
     """
     if isinstance(error, OSError):
-        if error.errno in HOPELESS:
+        if error.errno in FATAL:
             raise _unwritable(results.out, error) from error
         return FileOutcome(source, 'failed', f'its result cannot be written ({error.strerror or error})')
     reason = error.reason if isinstance(error, (PictureError, ImageFileError)) else _defect(source, error)
     return FileOutcome(source, 'failed', reason)
 
 
-def _vouch(
+def _write_line(
     log: TextIO,
     read: _Read,
     restorer: PictureRestorer,
@@ -294,7 +315,7 @@ def _vouch(
     written: Mapping[str, str | None],
     record: Mapping[str, Any],
 ) -> None:
-    """Write the line of a finished picture."""
+    """Write the line of a finished image to the manifest."""
     line = {'name': read.name, 'source': str(read.source), 'source_sha256': read.digest, 'kinds': kinds,
             'sha256': written, 'model': restorer.fingerprint, **record}  # fmt: skip
     log.write(json.dumps(line) + '\n')
@@ -306,7 +327,7 @@ def _expanded(inputs: Sequence[str | Path]) -> Iterator[Path]:
         if os.path.lexists(name):
             yield Path(name)
             continue
-        # A shell without a match leaves the pattern to the program.
+        # A shell passes on a pattern without a match.
         matches = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []
         if not matches:
             raise ConfigError(f'{name}: no such file or folder')
@@ -314,12 +335,12 @@ def _expanded(inputs: Sequence[str | Path]) -> Iterator[Path]:
 
 
 def _location(path: Path) -> Path:
-    """Where a file is, whatever links lead there; a file that is a link itself keeps its name and place."""
+    """The path of a file with resolved folders; a link to a file is not resolved."""
     return Path(os.path.realpath(path.parent)) / path.name
 
 
 def _result_names(named: Mapping[Path, str], videos: bool) -> dict[str, Path]:
-    """Picture -> its path to result -> picture; no two results share a path, on file systems without case either."""
+    """Map input -> relative path to path of the result -> input, with paths that also differ if case is ignored."""
     suffixes = {path: video_suffix(path) if videos and kind_of(path) == 'clip' else '.png' for path in named}
     long = {path: f'{name}{suffixes[path]}' for path, name in named.items()}
     short = {path: f'{os.path.splitext(name)[0]}{suffixes[path]}' for path, name in named.items()}
@@ -331,13 +352,13 @@ def _result_names(named: Mapping[Path, str], videos: bool) -> dict[str, Path]:
 
 
 def _spare_inputs(plan: FilePlan) -> None:
-    """Refuse a plan in which a result would be written over an input, whatever links lead there."""
+    """Check that no result would overwrite an input, also through links."""
     inputs = {identity: source for source in plan.sources.values() if (identity := _identity(source))}
     results = [plan.out / kind / name for name in plan.sources for kind in (RESTORED, PREVIEW, *PHYSICS, SHEETS)]
     for result in (plan.out / MANIFEST, *results):
         source = inputs.get(_identity(result) or (0, 0))
         if source is not None:
-            raise ConfigError(f'{result} would be written over the input {source}; choose another folder for results')
+            raise ConfigError(f'{result} would overwrite the input {source}; choose another folder for the results')
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -357,7 +378,7 @@ def _source_digest(source: Path) -> str:
 
 
 def _open_to_append(path: Path) -> TextIO:
-    """Open for appending lines, after ending one that was cut short; not through a link, which could lead anywhere."""
+    """Open a file to append lines. An incomplete last line is ended; a link is refused, for safety."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, 'O_NOFOLLOW', 0)
     handle = os.open(path, flags, 0o644)
     os.lseek(handle, max(os.fstat(handle).st_size - 1, 0), os.SEEK_SET)
@@ -369,7 +390,7 @@ def _open_to_append(path: Path) -> TextIO:
 
 
 def _read_manifest(path: Path) -> dict[str, dict[str, Any]]:
-    """Name -> its last line. A line that is none (cut short, edited) proves nothing and is passed over."""
+    """Name -> its last line in the manifest. Invalid lines (incomplete, edited) are ignored."""
     entries = {}
     for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
         try:
@@ -384,7 +405,7 @@ def _read_manifest(path: Path) -> dict[str, dict[str, Any]]:
 def _is_done(
     entry: Mapping[str, Any] | None, out: Path, kinds: Sequence[str], source_digest: str, fingerprint: str
 ) -> bool:
-    """Whether the line is of the present picture, model and results."""
+    """Whether a line of the manifest matches the current source, model and files."""
     if entry is None or entry.get('source_sha256') != source_digest or entry.get('model') != fingerprint:
         return False
     if not (isinstance(entry.get('kinds'), list) and set(kinds) <= set(map(str, entry['kinds']))):
@@ -392,7 +413,7 @@ def _is_done(
     files = {target: digest for target, digest in entry['sha256'].items() if target.partition('/')[0] in kinds}
     for target, expected in files.items():
         try:
-            # None: a map that this model does not predict.
+            # None: the model does not predict this map.
             if expected is not None and sha256_of(out / target) != expected:
                 return False
         except OSError:
@@ -401,7 +422,7 @@ def _is_done(
 
 
 def _restore_each(restorer: PictureRestorer, reads: Sequence[_Read]) -> list[PictureResult | PictureError]:
-    """The restoration of each picture, or its error; one that fails takes no other with it."""
+    """The result or the error of each image; after an error, the images of a batch are restored one by one."""
     if not reads:
         return []
     try:
@@ -416,14 +437,14 @@ def _restore_each(restorer: PictureRestorer, reads: Sequence[_Read]) -> list[Pic
 
 
 def _write(result: PictureResult, results: _Results, read: _Read) -> dict[str, str | None]:
-    """Write the files of one picture; target -> SHA-256, None for a map that the network does not predict."""
+    """Write the files of one image; returns target -> SHA-256, None for a map that the network does not predict."""
     stem, suffix = os.path.splitext(read.name)
     files = {
-        f'{kind}/{stem}{which}{suffix}': (
+        f'{kind}/{stem}{part}{suffix}': (
             pixels if pixels is None or kind not in (RESTORED, FACES) else read.photo.as_given(pixels, kind == FACES)
         )
         for kind in results.kinds
-        for which, pixels in result.files(kind).items()
+        for part, pixels in result.files(kind).items()
     }
     for target in files:
         _check_target(results, target)
@@ -434,7 +455,7 @@ def _write(result: PictureResult, results: _Results, read: _Read) -> dict[str, s
 
 
 def _check_target(results: _Results, target: str) -> None:
-    """Refuse to write outside of the folder or over an input."""
+    """Check that a target is inside the folder of the results and no input."""
     path = results.out / target
     if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(results.out)):
         raise OSError(errno.ELOOP, f'a link leads out of {results.out}')
@@ -443,7 +464,7 @@ def _check_target(results: _Results, target: str) -> None:
 
 
 def _write_picture(pixels: np.ndarray, path: Path) -> str:
-    """Write one file; its SHA-256."""
+    """Write one file; returns its SHA-256."""
     data = encode_png(pixels)
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
@@ -451,12 +472,13 @@ def _write_picture(pixels: np.ndarray, path: Path) -> str:
 
 
 def _defect(source: Path, error: Exception) -> str:
-    """The reason of an error that nobody foresaw: it fails one file, never the others; its traceback is for the log."""
+    """The reason of an unexpected error; its traceback is logged at level DEBUG."""
     logging.getLogger(__name__).debug('%s', source, exc_info=error)
     return f'{type(error).__name__}: {error}'
 
 
 def _unwritable(out: Path, error: OSError) -> ConfigError:
     return ConfigError(
-        f'{out}: cannot be written ({error.strerror or error}); finished files stay: run the command again to continue'
+        f'{out}: cannot be written ({error.strerror or error}); finished files are kept: run the command again to '
+        'restore the remaining files'
     )

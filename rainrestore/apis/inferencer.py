@@ -1,4 +1,4 @@
-"""The restorer as those know it who come from mmagic, mmdet or mmpose: an inferencer of mmengine."""
+"""The restorer with the interface of mmengine's inferencers, as in mmagic, mmdet or mmpose."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,16 +19,16 @@ class RestorationInferencer(BaseInferencer):
     """mmengine's interface to a :class:`Restorer`.
 
     ``RestorationInferencer('fcg_gan_x4')(inputs, batch_size=8, draw=True)`` returns ``dict(predictions=[...],
-    visualization=[...])``: for each picture a dictionary with ``face``, ``I``, ``J``, ``S``, ``T``, ``A`` and
-    ``parsing`` (arrays as in :class:`Restoration`), or with ``return_datasamples=True`` mmagic's data sample with
-    ``output``, as ``restorer.forward(mode='predict')`` gives it; and, if ``draw``, the pictures of its row of a sheet
-    by their titles.
+    visualization=[...])``. A prediction is a dict with ``face``, ``I``, ``J``, ``S``, ``T``, ``A`` and ``parsing``
+    (arrays as in :class:`Restoration`); with ``return_datasamples=True`` it is a data sample of mmagic with ``output``,
+    as from ``restorer.forward(mode='predict')``. With ``draw``, a visualization is a dict of title -> image, the row
+    of a sheet.
 
     Args:
-        model: as of :class:`Restorer`.
-        weights: its ``checkpoint``.
-        device: as there.
-        show_progress: mmengine's bar.
+        model: See :class:`Restorer`.
+        weights: The argument ``checkpoint`` of :class:`Restorer`.
+        device: See :class:`Restorer`.
+        show_progress: Whether to show mmengine's progress bar.
     """
 
     visualize_kwargs = {'draw'}  # noqa: RUF012  (mmengine's class attribute)
@@ -40,7 +40,7 @@ class RestorationInferencer(BaseInferencer):
         device: str | None = None,
         show_progress: bool = True,
     ) -> None:
-        # Found by the zoo's index; mmengine's own way asks packages of OpenMMLab for a metafile.
+        # The restorer uses the index of the zoo; mmengine would search metafiles of OpenMMLab packages.
         self.restorer = Restorer(model, weights, device=device)
         super().__init__(self.restorer.config, None, str(self.restorer.device), SCOPE, show_progress)
 
@@ -54,31 +54,31 @@ class RestorationInferencer(BaseInferencer):
         return list
 
     def _init_visualizer(self, cfg: Any) -> None:
-        """None: drawing needs none, and a config's would make folders."""
+        """No visualizer: drawing does not use it, and the visualizer of a config would create folders."""
 
     def _inputs_to_list(self, inputs: Any) -> list:
         items, _ = split(inputs)
         return list(zip(items, named(items), strict=True))
 
     def preprocess(self, inputs: Any, batch_size: int = 1, **kwargs: Any) -> Iterator[list]:
-        """Lists of ``batch_size`` prepared pictures with their names."""
+        """Lists of ``batch_size`` prepared images with their names."""
         return super().preprocess(inputs, batch_size, **kwargs)
 
     def forward(self, inputs: Any, **kwargs: Any) -> list[Restoration]:
-        """Restore a list of prepared pictures with their names."""
+        """Restore a list of prepared images with their names."""
         pictures, names = zip(*inputs, strict=True)
         return self.restorer.restore_prepared(pictures, names)
 
     def visualize(
         self, inputs: list, preds: Any, show: bool = False, draw: bool = False, **kwargs: Any
     ) -> list[dict[str, np.ndarray]]:
-        """The pictures of each restoration by the titles of a sheet's columns; nothing unless ``draw``."""
+        """For each restoration, title -> image, as in a sheet; an empty list without ``draw``."""
         return [restoration.pictures() for restoration in preds] if draw else []
 
     def postprocess(
         self, preds: Sequence[Restoration], visualization: list, return_datasamples: bool = False, **kwargs: Any
     ) -> dict[str, list]:
-        """Predictions and visualization."""
+        """A dict of predictions and visualization."""
         predictions = [self._data_sample(item) if return_datasamples else vars(item) for item in preds]
         return {'predictions': predictions, 'visualization': visualization}
 

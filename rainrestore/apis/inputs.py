@@ -1,4 +1,4 @@
-"""From whatever a caller holds to pictures: H x W x 3 arrays, RGB, uint8 or floating point in [0, 1]."""
+"""Convert inputs of any type to images: H x W x 3 arrays, RGB, uint8 or floating point in [0, 1]."""
 
 import os
 from collections.abc import Sequence
@@ -12,26 +12,26 @@ from rainrestore.apis.kinds import find_inputs
 from rainrestore.errors import DatasetError, PictureError
 from rainrestore.image_io import IMAGE_SUFFIXES, read_image, to_rgb
 
-#: One picture.
+#: The types of an input image.
 Picture: TypeAlias = str | os.PathLike[str] | np.ndarray | Tensor | Image.Image
 
-#: Tolerance for floating-point values beyond [0, 1] after resampling; they are clipped.
+#: Tolerance for floating-point values outside [0, 1], as after resampling; they are clipped.
 ROUNDING = 1e-3
 
 
 def split(source: Any) -> tuple[list[Any], bool]:
-    """The pictures in ``source``, none of them read yet, and whether it is a single one.
+    """The items of ``source``, not read yet, and whether ``source`` is a single image.
 
-    A folder is all of its pictures, sub-folders included, sorted by path; a tensor (N, 3, h, w), a list or a tuple is
-    its items.
+    The items of a folder are its images, including sub-folders, sorted by path. A tensor (N, 3, h, w), a list or a
+    tuple is split into its items.
 
     Raises:
-        DatasetError: a folder without pictures.
+        DatasetError: A folder without images.
     """
     if isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
         found, _ = find_inputs(source, clips=False)
         if not found:
-            raise DatasetError(f'{source}: no pictures in this folder ({", ".join(IMAGE_SUFFIXES)})')
+            raise DatasetError(f'{source}: contains no images ({", ".join(IMAGE_SUFFIXES)})')
         return found, False
     if isinstance(source, (list, tuple)) or (isinstance(source, Tensor) and source.ndim == 4):
         return list(source), False
@@ -39,19 +39,19 @@ def split(source: Any) -> tuple[list[Any], bool]:
 
 
 def to_picture(item: Picture, name: str = 'the picture') -> np.ndarray:
-    """One picture as an array.
+    """Convert one image to an array.
 
     Args:
-        item: a file; a Pillow picture of any mode; H x W x 3 array or (3, h, w) tensor, RGB, uint8 or floating point in
-            [0, 1].
-        name: Its name in errors, unless it is a file.
+        item: A file; a Pillow image of any mode; or an H x W x 3 array or (3, h, w) tensor, RGB, uint8 or floating
+            point in [0, 1].
+        name: Name in error messages, unless ``item`` is a file.
 
     Returns:
         H x W x 3 uint8, or float32 in [0, 1].
 
     Raises:
-        ImageFileError: the file, or the Pillow picture, cannot be read.
-        PictureError: of another kind, another shape, without pixels, or with values that are not in [0, 1].
+        ImageFileError: The file or the Pillow image cannot be read.
+        PictureError: An unsupported type or shape, no pixels, or values outside [0, 1].
     """
     if isinstance(item, (str, os.PathLike)):
         return read_image(item)
@@ -63,22 +63,24 @@ def to_picture(item: Picture, name: str = 'the picture') -> np.ndarray:
         detached = item.detach().cpu()
         item = (detached.float() if detached.is_floating_point() else detached).permute(1, 2, 0).numpy()
     if not isinstance(item, np.ndarray):
-        raise PictureError(name, f'expected a file, an array, a tensor or a Pillow picture, got {type(item).__name__}')
+        raise PictureError(name, f'expected a file, an array, a tensor or a Pillow image, got {type(item).__name__}')
     if item.ndim != 3 or item.shape[2] != 3 or not item.size:
         raise PictureError(name, f'expected an H x W x 3 RGB array with pixels, got shape {item.shape}')
     if item.dtype == np.uint8:
         return item
     if item.dtype.kind != 'f':
-        raise PictureError(name, f'expected uint8 or floating point pixels, got {item.dtype}; divide by its white')
+        raise PictureError(
+            name, f'expected uint8 or floating point pixels, got {item.dtype}; divide by the value of white'
+        )
     low, high = float(item.min()), float(item.max())
-    # Written so that NaN, which compares as false, is refused.
+    # With `not`, NaN is an error.
     if not (low >= -ROUNDING and high <= 1 + ROUNDING):
-        raise PictureError(name, f'floating point pixels are in [0, 1], these are in [{low:g}, {high:g}]')
+        raise PictureError(name, f'floating point pixels must be in [0, 1], got [{low:g}, {high:g}]')
     return np.clip(item, 0, 1, dtype=np.float32, casting='same_kind')
 
 
 def named(items: Sequence[Any], single: bool = False) -> list[str]:
-    """The names of the pictures in errors: the path of a file, else the position unless there is only one."""
+    """The names of images in error messages: the path of a file, else the position in the list."""
     return [
         str(item) if isinstance(item, (str, os.PathLike)) else 'the picture' if single else f'item {place}'
         for place, item in enumerate(items)

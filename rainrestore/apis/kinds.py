@@ -1,4 +1,4 @@
-"""Recognise pictures and clips by their suffix, or by their content if the suffix is another."""
+"""Recognise images and clips by their suffix, or by their content if the suffix is unknown."""
 
 import os
 import re
@@ -10,17 +10,17 @@ from rainrestore.image_io import IMAGE_SUFFIXES, find_images
 
 Kind = Literal['picture', 'clip']
 
-#: Suffix of a clip -> suffix of its result: the same container where it takes H.264, else Matroska, which takes nearly
-#: any sound as it is.
+#: Suffix of a clip -> suffix of its result: the same container if it supports H.264, else Matroska, which supports
+#: nearly all audio codecs.
 VIDEO_SUFFIXES = {
     '.mp4': '.mp4', '.m4v': '.mp4', '.mov': '.mov', '.3gp': '.mp4', '.3g2': '.mp4', '.mkv': '.mkv', '.webm': '.mkv',
     '.avi': '.mkv', '.mpg': '.mkv', '.mpeg': '.mkv', '.ts': '.mkv', '.mts': '.mkv', '.m2ts': '.mkv', '.wmv': '.mkv',
     '.asf': '.mkv', '.flv': '.mkv', '.vob': '.mkv', '.ogv': '.mkv', '.mxf': '.mkv', '.h264': '.mkv', '.264': '.mkv',
     '.h265': '.mkv', '.265': '.mkv', '.hevc': '.mkv', '.dav': '.mkv',
 }  # fmt: skip
-#: Sound alone is in containers of clips.
+#: Suffixes of audio files, whose containers are also used for clips.
 AUDIO_SUFFIXES = ('.aac', '.flac', '.m4a', '.mka', '.mp3', '.oga', '.ogg', '.opus', '.wav', '.wma')
-#: First bytes that are read.
+#: Number of bytes to read from the beginning of a file.
 HEAD = 600
 
 _PICTURE = re.compile(
@@ -32,13 +32,13 @@ _CLIP = re.compile(
     rb'\x1a\x45\xdf\xa3|RIFF.{4}AVI |FLV\x01|\x30\x26\xb2\x75\x8e\x66\xcf\x11|OggS|\x06\x0e\x2b\x34|DHAV|DKIF'
     rb'|\0\0\x01[\xba\xb3]'  # MPEG program stream, MPEG-1 and MPEG-2 video
     rb'|\0?\0\0\x01([\x09\x27\x47\x67]|[\x40\x42\x46]\x01)'  # H.264 and H.265 as raw streams
-    rb'|\x47.{187}\x47.{187}\x47|.{4}\x47.{191}\x47.{191}\x47',  # MPEG transport stream, of a camcorder too
+    rb'|\x47.{187}\x47.{187}\x47|.{4}\x47.{191}\x47.{191}\x47',  # MPEG transport stream, also with timestamps
     re.DOTALL,
 )
 
 
 def kind_of(path: Path) -> Kind | None:
-    """Whether a file is a picture or a clip; None if it is neither by suffix nor by content."""
+    """The kind of a file by its suffix or its content; None if it is neither an image nor a clip."""
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return 'picture'
@@ -53,7 +53,7 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def video_suffix(path: Path) -> str:
-    """The suffix of a clip's result."""
+    """The suffix of the result for a clip."""
     known = VIDEO_SUFFIXES.get(path.suffix.lower())
     return known or ('.mp4' if _MP4.match(_head(path)) else '.mkv')
 
@@ -64,7 +64,7 @@ def find_inputs(
     skip: Sequence[str | Path] = (),
     onerror: Callable[[OSError], object] | None = None,
 ) -> tuple[list[Path], list[Path]]:
-    """The pictures of a folder and its sub-folders, with ``clips`` the clips as well, and the files that are neither.
+    """The images (and with ``clips`` the clips) of a folder and its sub-folders, and the other files.
 
     For ``skip``, ``onerror`` and errors see :func:`~rainrestore.image_io.find_images`.
     """
@@ -77,7 +77,7 @@ def find_inputs(
 
 
 def _head(path: Path) -> bytes:
-    """The first bytes; empty if it is no file or cannot be read."""
+    """The first bytes of a file; empty if it is no file or cannot be read."""
     try:
         if not path.is_file():
             return b''

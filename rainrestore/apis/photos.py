@@ -1,4 +1,4 @@
-"""Whole photos: find the faces, restore each, paste them back."""
+"""Whole photos: detect the faces, restore each face, and blend it into the photo."""
 
 import itertools
 import json
@@ -25,32 +25,32 @@ from rainrestore.visualization.sheets import picture_grid
 
 Background = Literal['keep', 'derain']
 
-#: What estimates rain for a network that was not supervised to.
+#: Model that estimates the rain if the restorer was not trained to estimate it.
 ESTIMATOR = 'hrrm_plus_x4'
-#: What removes rain from the background.
+#: Model that removes rain from the background.
 SCENES = 'hrrm_scenes'
-#: Below this nothing of a change is seen.
+#: A change with a smaller weight is invisible and not applied.
 LEAST_WEIGHT = 1 / 64
 #: Colours of a preview.
 MARK = (255, 220, 0)
 OUTLINE = (0, 0, 0)
-#: A crop of which less than this lies in the photo is left alone. So no crop has more than four times its pixels.
+#: A face is not restored if a smaller fraction of its crop is in the photo. This also bounds the size of a crop.
 LEAST_INSIDE = 0.25
-#: A crop of which less than this lies in the photo gets a note.
+#: If a smaller fraction of a crop is in the photo, there is a note.
 MOSTLY_INSIDE = 0.75
-#: A restored face that is shown larger than this many times its size gets one as well.
+#: If a restored face is enlarged by more than this factor, there is a note.
 ENLARGED = 1.1
 
 
 @dataclass(frozen=True, eq=False)
 class RestoredFace:
-    """A face of a photo.
+    """A restored face of a photo.
 
     Attributes:
-        crop: where it is.
-        score: of the detector; 1 for one that a person marked.
-        restoration: what the network made of it; ``restoration.face`` has the network's size, not the photo's.
-        weight: how much of its correction the photo shows, 0..1; 0 is a face that was left as it is.
+        crop: Position of the face in the photo.
+        score: Score of the detector; 1 for a face from a box.
+        restoration: The output of the network; ``restoration.face`` has the size of the network's output.
+        weight: Weight of the correction in the photo, 0..1; 0 for an unchanged face.
     """
 
     crop: FaceCrop
@@ -61,13 +61,14 @@ class RestoredFace:
 
 @dataclass(frozen=True, eq=False)
 class PhotoRestoration:
-    """A photo with its faces restored.
+    """A photo with restored faces.
 
     Attributes:
-        photo: H x W x 3 uint8 RGB, the size of the input; equal to it outside of the faces, or without rain there.
-        faces: the restored ones, the largest first; at least one.
-        notes: what was left as it is, or has less to show than it seems, in words.
-        found: how many faces the photo shows.
+        photo: H x W x 3 uint8 RGB in the size of the input; outside of the faces it equals the input, or the input
+            without rain.
+        faces: The restored faces, the largest first.
+        notes: Notes on faces that were not changed, or whose result is limited.
+        found: Number of faces in the photo.
     """
 
     photo: np.ndarray
@@ -76,7 +77,7 @@ class PhotoRestoration:
     found: int = 0
 
     def files(self, kind: str) -> dict[str, np.ndarray | None]:
-        """As :meth:`Restoration.files`: the photo, and of each face what :class:`Restoration` has, numbered."""
+        """The photo, or the numbered files of each face; see :meth:`Restoration.files`."""
         if kind == 'restored':
             return {'': self.photo}
         if kind == 'sheets':
@@ -86,42 +87,42 @@ class PhotoRestoration:
         return {f'/{number}': face.restoration.files(aligned)[''] for number, face in enumerate(self.faces)}
 
     def record(self) -> dict[str, Any]:
-        """What a manifest keeps beside the files, JSON-able."""
+        """Further values for the manifest, JSON-serialisable."""
         return {'faces': _described(self.faces), 'found': self.found, 'notes': list(self.notes)}
 
 
 class PhotoRestorer:
     """Restores the faces in whole photos: ``PhotoRestorer(Restorer('fcg_gan_x4'))('street.jpg').photo``.
 
-    Faces are looked for in the photo without rain first (:func:`~rainrestore.apis.derain.derain`), then in the photo as
-    it is, both upright and, if nothing is found, turned. Each is cut out as CelebA-HQ's are, from the photo as it is,
-    restored by ``restorer``, which brings it down to the size that it was trained on, and blended into the photo where
-    its skin and hair are, or under a soft ellipse.
+    Faces are detected in the photo without rain (:func:`~rainrestore.apis.derain.derain`) and in the original photo. If
+    no upright face is found, the photos are rotated. Each face is cropped from the original photo with the alignment of
+    CelebA-HQ, restored by ``restorer``, and blended into the photo with a mask of its skin and hair, or with a soft
+    ellipse.
 
-    **Never worse than the photo.** S, T, A and J of each face are estimated first
-    (:class:`~rainrestore.faces.RainEstimate`). The correction fades out where they are beyond what the network was
-    trained on, or where there is neither a veil nor streaks; such a face is left as it is, with a note. Above the
-    network's size a face keeps the photo's own detail (:func:`~rainrestore.faces.fuse`).
+    **Protection against artefacts.** S, T, A and J of each face are estimated
+    (:class:`~rainrestore.faces.RainEstimate`). The weight of the correction decreases to 0 if they are outside of the
+    training range of the network, or if there is neither a veil nor streaks. A face with weight 0 is not changed, and
+    there is a note. A face larger than the network's output keeps the fine detail of the photo
+    (:func:`~rainrestore.faces.fuse`).
 
     Args:
-        restorer: what restores a face.
-        detector: a registered name (``MTCNNDetector``, ``YuNetDetector``, ``RetinaFaceDetector``, your own), a config
-            of one, a config file with ``detector = dict(...)``, or a :class:`~rainrestore.faces.FaceDetector`.
-        background: ``'keep'`` the photo around the faces as it is, or ``'derain'`` it with ``hrrm_scenes``.
-        boxes: photo's path -> its faces, as :func:`rainrestore.faces.read_boxes` gives them: then nothing is looked
-            for, no detector is built, and a photo that is not among them is refused.
-        turns: degrees by which a photo is turned if it shows no upright face; none saves the time.
-        strength: how much of the correction is applied, above 0 and at most 1.
-        keep_colour: whether faces keep the photo's colours; None: those over which no veil is estimated.
-        estimator: what estimates S, T, A and J of a face. ``'auto'`` is the restorer itself if these were supervised in
-            its training, else ``hrrm_plus_x4``; None, for what is no network against rain, pastes faces as they are
-            restored.
+        restorer: Restores the faces.
+        detector: A registered name (``MTCNNDetector``, ``YuNetDetector``, ``RetinaFaceDetector``, your own), the config
+            of a detector, a config file with ``detector = dict(...)``, or a :class:`~rainrestore.faces.FaceDetector`.
+        background: ``'keep'`` keeps the photo around the faces, ``'derain'`` removes its rain with ``hrrm_scenes``.
+        boxes: Path of a photo -> its faces, as from :func:`rainrestore.faces.read_boxes`. Then no detector is used, and
+            a photo without boxes is an error.
+        turns: Rotations in degrees for a photo without upright faces; an empty sequence is faster.
+        strength: Factor of the correction, above 0 and at most 1.
+        keep_colour: Whether faces keep the colours of the photo; None: only faces without an estimated veil.
+        estimator: Estimates S, T, A and J of a face. ``'auto'``: the restorer if they were supervised in its training,
+            else ``hrrm_plus_x4``. None, for networks that do not remove rain: faces are blended without fusion.
 
     Attributes:
-        fingerprint: SHA-256 over that of ``restorer`` and all of the above.
+        fingerprint: SHA-256 over the fingerprint of ``restorer`` and all arguments.
 
     Raises:
-        ConfigError: an unknown detector or background.
+        ConfigError: An unknown detector or background, or an invalid strength.
     """
 
     def __init__(
@@ -137,9 +138,9 @@ class PhotoRestorer:
         estimator: Restorer | Literal['auto'] | None = 'auto',
     ) -> None:
         if not 0 < strength <= 1:
-            raise ConfigError(f'strength is above 0 and at most 1, got {strength}')
+            raise ConfigError(f'strength must be above 0 and at most 1, got {strength}')
         if background not in ('keep', 'derain'):
-            raise ConfigError(f"background is 'keep' or 'derain', got {background!r}")
+            raise ConfigError(f"background must be 'keep' or 'derain', got {background!r}")
         self.restorer = restorer
         self.strength = strength
         self.keep_colour = keep_colour
@@ -157,18 +158,18 @@ class PhotoRestorer:
         self.fingerprint = self._fingerprint(detector)
 
     def __call__(self, source: Any, crops: Sequence[FaceCrop] | None = None) -> Any:
-        """Restore one photo, or each of several.
+        """Restore one or several photos.
 
         Args:
-            source: what :class:`Restorer` takes, each picture a whole photo.
-            crops: where the faces are, instead of looking for them (in one photo).
+            source: One or several inputs of :class:`Restorer`; each is a whole photo.
+            crops: Positions of the faces in one photo; replaces the detection.
 
         Returns:
-            A :class:`PhotoRestoration`; for several a list of them in the same order.
+            A :class:`PhotoRestoration`; for several photos a list in the same order.
 
         Raises:
-            ImageFileError: a file cannot be read.
-            PictureError: what is given is no picture, or no face is found in it, or none that can be restored.
+            ImageFileError: A file cannot be read.
+            PictureError: An input is no image, has no face, or has no face that can be restored.
         """
         items, single = split(source)
         results = [
@@ -178,13 +179,13 @@ class PhotoRestorer:
         return results[0] if single else results
 
     def restore(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> list[PhotoRestoration]:
-        """As :func:`~rainrestore.apis.restore_files` calls it; ``names`` are the paths, by which boxes are found."""
+        """Restore photos for :func:`~rainrestore.apis.restore_files`; ``names`` are their paths."""
         return [self.restore_photo(picture, name) for picture, name in zip(pictures, names, strict=True)]
 
     def restore_photo(
         self, picture: np.ndarray, name: str = 'the photo', crops: Sequence[FaceCrop] | None = None
     ) -> PhotoRestoration:
-        """Restore one H x W x 3 photo, uint8 or floating point in [0, 1]; for the rest see :meth:`__call__`."""
+        """Restore one H x W x 3 photo, uint8 or floating point in [0, 1]; see :meth:`__call__`."""
         photo = picture if picture.dtype == np.uint8 else quantise(picture)
         faces, clear = self.found_in(photo, name, crops)
         result = self.restore_faces(photo, faces, clear, name)
@@ -195,15 +196,15 @@ class PhotoRestorer:
     def found_in(
         self, photo: np.ndarray, name: str = 'the photo', crops: Sequence[FaceCrop] | None = None
     ) -> tuple[list[DetectedFace], np.ndarray | None]:
-        """The faces of an H x W x 3 uint8 photo, at least one, and the photo without rain if that was needed.
+        """The faces of an H x W x 3 uint8 photo, at least one, and the photo without rain if it was computed.
 
         Raises:
-            PictureError: no face is found.
+            PictureError: No face is found.
         """
         if crops is None and self.boxes is not None:
             crops = self.boxes.get(Path(name).resolve())
             if not crops:
-                raise PictureError(name, 'the file of boxes has no line for it')
+                raise PictureError(name, 'the file of boxes has no line for this photo')
         clear = self.clear(photo) if crops is None or self.background == 'derain' else None
         faces = self.find(photo, clear) if crops is None else [DetectedFace(crop) for crop in crops]
         if not faces:
@@ -219,17 +220,17 @@ class PhotoRestorer:
         steady: Callable[[DetectedFace, np.ndarray], np.ndarray] | None = None,
         restorations: Sequence[Restoration] | None = None,
     ) -> PhotoRestoration:
-        """Restore these faces of an H x W x 3 uint8 photo, as far as that can be done: there may be none of them.
+        """Restore given faces of a photo; the list may be empty.
 
         Args:
-            photo: it.
-            faces: where they are.
-            clear: the photo without rain, where that is to be the background.
-            name: what errors call it.
-            steady: What makes of each face, as the photo would show it, the one that is shown.
-            restorations: What :meth:`restore_crops` made of these faces of this photo.
+            photo: H x W x 3 uint8.
+            faces: Positions of the faces.
+            clear: The photo without rain, if it is the background of the result.
+            name: Name of the photo in error messages.
+            steady: Smooths the crop of each restored face over time, for video.
+            restorations: The result of :meth:`restore_crops` for these faces.
         """
-        notes, kept = _sorted_out(faces, photo)
+        notes, kept = _restorable(faces, photo)
         if restorations is None:
             (restorations,) = self.restore_crops([photo], [faces], [name])
         pictures = [cut(photo, face.crop) for face in kept]
@@ -243,27 +244,27 @@ class PhotoRestorer:
             if weight == 0:
                 notes.append(
                     f'{_place(face.crop)} shows no rain of the kind that {self.restorer.name} was trained on, '
-                    'and was left as it is'
+                    'and was not changed'
                 )
             elif (enlarged := face.crop.side / restoration.face.shape[0]) > ENLARGED:
                 softer = rain is None and self.restorer.scale > 1
                 detail = 'softer than the photo around it' if softer else 'with its finest detail from the photo'
-                notes.append(f'{_place(face.crop)} is shown {enlarged:.1f} times larger than it was restored, {detail}')
+                notes.append(f'{_place(face.crop)} is enlarged by {enlarged:.1f} after the restoration, {detail}')
         return PhotoRestoration(result, tuple(restored), tuple(notes), len(faces))
 
     def restore_crops(
         self, photos: Sequence[np.ndarray], faces: Sequence[Sequence[DetectedFace]], names: Sequence[str]
     ) -> list[list[Restoration]]:
-        """What the network makes of the faces of each photo that can be restored, all in the same batches."""
-        kept = [_sorted_out(found, photo)[1] for photo, found in zip(photos, faces, strict=True)]
+        """The output of the network for the restorable faces of each photo, in common batches."""
+        kept = [_restorable(found, photo)[1] for photo, found in zip(photos, faces, strict=True)]
         crops = [cut(photo, face.crop) for photo, found in zip(photos, kept, strict=True) for face in found]
-        called = [f'{name}, face {number}' for name, found in zip(names, kept, strict=True)
-                  for number in range(len(found))]  # fmt: skip
-        restored = iter(self.restorer.restore(crops, called))
+        face_names = [f'{name}, face {number}' for name, found in zip(names, kept, strict=True)
+                      for number in range(len(found))]  # fmt: skip
+        restored = iter(self.restorer.restore(crops, face_names))
         return [list(itertools.islice(restored, len(found))) for found in kept]
 
     def _rains(self, restorations: Sequence[Restoration]) -> list[RainEstimate | None]:
-        """The rain over each face, with a veil no brighter than its darkest pixels."""
+        """The estimated rain over each face; the veil is bounded by the darkest pixels."""
         if self.estimator is None:
             return [None] * len(restorations)
         rains: list[RainEstimate | None] = []
@@ -279,7 +280,7 @@ class PhotoRestorer:
         self, result: np.ndarray, crop: FaceCrop, picture: np.ndarray, restoration: Restoration,
         rain: RainEstimate | None, average: Callable[[np.ndarray], np.ndarray] | None,
     ) -> float:  # fmt: skip
-        """Add the change of one face to the photo; how much of it, 0..1."""
+        """Add the change of one face to the photo; returns its weight, 0..1."""
         decision = Decision(1.0, keep_colour=False)
         if rain is not None and self.estimator is not None:
             known = min(self.estimator.known_transmission, self.restorer.known_transmission)
@@ -302,30 +303,39 @@ class PhotoRestorer:
         return weight
 
     def clear(self, photo: np.ndarray) -> np.ndarray | None:
-        """An H x W x 3 uint8 photo without rain, if a network predicts it."""
+        """Remove the rain from an H x W x 3 uint8 photo; None if no network predicts it."""
         return derain(self.remover, photo) if self.remover else None
 
     def find(
         self, photo: np.ndarray, clear: np.ndarray | None, turns: Sequence[float] | None = None
     ) -> list[DetectedFace]:
-        """The faces in a photo, H x W x 3 uint8, of which ``clear`` is a version without rain; ``turns`` as ever."""
+        """Detect the faces in a photo, H x W x 3 uint8.
+
+        Args:
+            photo: The photo.
+            clear: The photo without rain, or None.
+            turns: Rotations in degrees; None for the rotations of this object.
+
+        Raises:
+            ConfigError: This object uses boxes and has no detector.
+        """
         if self.detector is None:
-            raise ConfigError('this PhotoRestorer takes its faces from boxes and has no detector')
+            raise ConfigError('this PhotoRestorer uses boxes and has no detector')
         return find_faces(
             self.detector, [photo] if clear is None else [clear, photo], self.turns if turns is None else turns
         )
 
     def _none_found(self) -> str:
-        where = 'with its rain removed and as it is' if self.remover else 'as it is'
+        where = 'with and without its rain' if self.remover else 'with its rain'
         smallest = getattr(self.detector, 'smallest_face', None)
         size = f', from {smallest} pixels with hair and chin' if smallest else ''
         return (
-            f'no face found (looked for {where}, upright and turned{size}); mark it with --boxes FILE, or if the '
-            'picture is a face, cropped and aligned, say --aligned'
+            f'no face found (searched {where}, upright and rotated{size}); mark the face with --boxes FILE, or use '
+            '--aligned if the image is a cropped and aligned face'
         )
 
     def _fingerprint(self, detector: Any) -> str:
-        """What determines the result; a detector of unknown kind counts by its ``repr``."""
+        """SHA-256 over everything that determines the result; a detector object is represented by its ``repr``."""
         described: Any = None
         if self.boxes is not None:
             described = [[str(path), [vars(crop) for crop in crops]] for path, crops in sorted(self.boxes.items())]
@@ -345,7 +355,7 @@ class PhotoRestorer:
 
 
 def _estimator_of(restorer: Restorer) -> Restorer | None:
-    """What estimates the rain over the faces of a restorer."""
+    """The estimator of the rain for a restorer; None for networks that do not remove rain."""
     if restorer.task != 'faces' or next(restorer.model.parameters(), None) is None:
         return None
     if restorer.estimates_rain and restorer.estimator is None:
@@ -355,12 +365,12 @@ def _estimator_of(restorer: Restorer) -> Restorer | None:
 
 @dataclass(frozen=True, eq=False)
 class FacePreview:
-    """A photo with its faces marked: the square that is restored of each, and its number.
+    """A photo with marked faces: the square crop of each face, and its number.
 
     Attributes:
         photo: H x W x 3 uint8 RGB.
-        faces: the largest first.
-        notes: as of :class:`PhotoRestoration`.
+        faces: The faces, the largest first.
+        notes: See :class:`PhotoRestoration`.
     """
 
     photo: np.ndarray
@@ -368,33 +378,33 @@ class FacePreview:
     notes: tuple[str, ...] = ()
 
     def files(self, kind: str) -> dict[str, np.ndarray | None]:
-        """The photo, of the kind ``preview``."""
+        """The photo, for the kind ``preview``."""
         return {'': self.photo} if kind == 'preview' else {}
 
     def record(self) -> dict[str, Any]:
-        """What a manifest keeps beside the files, JSON-able."""
+        """Further values for the manifest, JSON-serialisable."""
         return {'faces': _described(self.faces), 'found': len(self.faces), 'notes': list(self.notes)}
 
 
 class PhotoPreview:
-    """Marks the faces that a :class:`PhotoRestorer` would restore, and restores nothing."""
+    """Marks the faces that a :class:`PhotoRestorer` would restore, without restoring them."""
 
     def __init__(self, photos: PhotoRestorer) -> None:
         self.photos = photos
         self.fingerprint = photos.fingerprint
 
     def restore(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> list[FacePreview]:
-        """As :func:`~rainrestore.apis.restore_files` calls it."""
+        """Mark the faces of photos, for :func:`~rainrestore.apis.restore_files`."""
         return [self.preview(picture, name) for picture, name in zip(pictures, names, strict=True)]
 
     def preview(self, photo: np.ndarray, name: str = 'the photo') -> FacePreview:
         """Mark the faces of one H x W x 3 uint8 photo.
 
         Raises:
-            PictureError: no face is found.
+            PictureError: No face is found.
         """
         faces, _ = self.photos.found_in(photo, name)
-        notes, _ = _sorted_out(faces, photo)
+        notes, _ = _restorable(faces, photo)
         return FacePreview(draw_faces(photo, faces), tuple(faces), tuple(notes))
 
 
@@ -416,25 +426,25 @@ def _described(faces: Sequence[DetectedFace | RestoredFace]) -> list[dict[str, f
     return [{**vars(face.crop), 'score': round(face.score, 4)} for face in faces]
 
 
-def _sorted_out(faces: Sequence[DetectedFace], photo: np.ndarray) -> tuple[list[str], list[DetectedFace]]:
-    """Notes on what is special, and the faces that can be restored."""
+def _restorable(faces: Sequence[DetectedFace], photo: np.ndarray) -> tuple[list[str], list[DetectedFace]]:
+    """Notes on faces outside of the photo or too small, and the faces that can be restored."""
     height, width = photo.shape[:2]
     notes, kept = [], []
     for face in faces:
         crop = face.crop
         what = _place(crop)
         if round(crop.side) < SMALLEST_SIDE:
-            notes.append(f'{what} is {crop.side:.0f} pixels wide, too small to restore, and was left as it is')
+            notes.append(f'{what} is {crop.side:.0f} pixels wide, too small to restore, and was not changed')
             continue
         if not (0 <= crop.x < width and 0 <= crop.y < height):
-            notes.append(f'{what} lies outside of the {width}x{height} photo and was left as it is')
+            notes.append(f'{what} is outside of the {width}x{height} photo and was not changed')
             continue
         inside = crop.inside(width, height)
         if inside < LEAST_INSIDE:
-            notes.append(f'{what} has {inside:.0%} of its square in the photo and was left as it is')
+            notes.append(f'{what} has {inside:.0%} of its square in the photo and was not changed')
             continue
         if inside < MOSTLY_INSIDE:
-            notes.append(f'{what} is at the border: {1 - inside:.0%} of its square is the photo mirrored')
+            notes.append(f'{what} is at the border: {1 - inside:.0%} of its square was filled with the mirrored photo')
         kept.append(face)
     return notes, kept
 

@@ -1,4 +1,4 @@
-"""The purpose of a model: its task, and the size of its training pictures."""
+"""The purpose of a model: its task, and the size of its training images."""
 
 import math
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ class Task:
 
     Attributes:
         help: Description for users.
-        model: The model of the zoo that does it by default.
-        finds_faces: Whether it works on faces, which are first to be found in a photo; otherwise on the whole picture.
+        model: The default model of the zoo.
+        finds_faces: Whether the task needs face detection in a photo; otherwise it works on whole images.
     """
 
     help: str
@@ -27,8 +27,8 @@ class Task:
 TASKS = {
     'faces': Task('restore the faces in rain', 'fcg_gan_blind_x4', finds_faces=True),
     'renovate': Task('restore blurred, noisy, compressed faces', 'hifacegan_128', finds_faces=True),
-    'rain': Task('remove rain and veil from the whole picture', 'hrrm_scenes', finds_faces=False),
-    'raindrops': Task('remove drops on the lens or a window from the whole picture', 'raindrop_plus',
+    'rain': Task('remove rain and veil from the whole image', 'hrrm_scenes', finds_faces=False),
+    'raindrops': Task('remove drops on the lens or a window from the whole image', 'raindrop_plus',
                       finds_faces=False),
 }  # fmt: skip
 
@@ -38,11 +38,11 @@ class Purpose:
     """The key ``restoration = dict(task=..., size=...)`` of a config.
 
     Attributes:
-        task: One of :data:`TASKS`.
-        size: Side in pixels of the pictures that the network was trained on.
-        transmission: Largest T of its training; None is that of the config's training pipeline.
-        estimator: Model of the zoo that estimates the rain over the faces of a photo; None is the network itself if
-            its S, T and A were supervised, otherwise ``hrrm_plus_x4``.
+        task: A key of :data:`TASKS`.
+        size: Side of the training images in pixels.
+        transmission: Largest T in the training; None: from the training pipeline of the config.
+        estimator: Model of the zoo that estimates the rain over the faces of a photo; None: the network itself if its
+            S, T and A were supervised, otherwise ``hrrm_plus_x4``.
     """
 
     task: str = 'faces'
@@ -52,28 +52,32 @@ class Purpose:
 
     @classmethod
     def of(cls, config: Mapping[str, Any], name: str) -> 'Purpose':
-        """Read it from a config; without the key it is faces of 32 pixels.
+        """Read the purpose from a config; default: faces of 32 pixels.
+
+        Args:
+            config: The config.
+            name: Name of the model in error messages.
 
         Raises:
-            ConfigError: A key, task or size that does not exist; ``name`` is what it calls the model.
+            ConfigError: An unknown key or task, or an invalid value.
         """
         declared = dict(config.get('restoration') or {})
         known = [field.name for field in fields(cls)]
         if unknown := set(declared) - set(known):
-            raise ConfigError(f'{name}: restoration has {", ".join(known)}, got {", ".join(sorted(unknown))}')
+            raise ConfigError(f'{name}: restoration has the keys {", ".join(known)}, got {", ".join(sorted(unknown))}')
         purpose = cls(**declared)
         if purpose.task not in TASKS:
-            raise ConfigError(f'{name}: restoration.task is one of {", ".join(TASKS)}, got {purpose.task!r}')
+            raise ConfigError(f'{name}: restoration.task must be one of {", ".join(TASKS)}, got {purpose.task!r}')
         if not isinstance(purpose.size, int) or purpose.size < 1:
-            raise ConfigError(f'{name}: restoration.size is a side in pixels, got {purpose.size!r}')
+            raise ConfigError(f'{name}: restoration.size must be a side in pixels, got {purpose.size!r}')
         given = purpose.transmission
         if given is not None and not (isinstance(given, int | float) and 0 < given <= 1):
-            raise ConfigError(f'{name}: restoration.transmission is in 0..1, got {given!r}')
+            raise ConfigError(f'{name}: restoration.transmission must be above 0 and at most 1, got {given!r}')
         return purpose if given is not None else replace(purpose, transmission=_trained_transmission(config))
 
 
 def _trained_transmission(config: Mapping[str, Any]) -> float:
-    """The largest T of the rain that the training pipeline draws; that of ``rain_v1`` if it draws none."""
+    """The largest T of the rain in the training pipeline; of ``rain_v1`` if the pipeline has no rain."""
     pipeline = ((config.get('train_dataloader') or {}).get('dataset') or {}).get('pipeline') or ()
     default = {'ScaleAwareHeavyRain': 'rain_v1', 'BlindHeavyRain': 'rain_wide'}
     for step in pipeline:

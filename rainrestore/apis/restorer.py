@@ -1,4 +1,4 @@
-"""A network with its weights on a device: pictures in, restored faces out."""
+"""A network with its weights on a device, which restores faces or whole images."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,12 +31,12 @@ from rainrestore.visualization.rows import sample_pictures
 from rainrestore.visualization.sheets import picture_grid
 from rainrestore.zoo.index import Zoo, zoo_entry
 
-#: Below this nothing can be told, let alone restored.
+#: Least side of an image in pixels.
 SMALLEST_SIDE = 8
-#: Side of the tiles of a whole picture, and by how much they overlap.
+#: Side of the tiles of a whole image, and their overlap, in pixels.
 TILE = 512
 OVERLAP = 64
-#: Pixels of I in one batch: more would need gigabytes.
+#: Greatest number of pixels in a batch, to limit the memory.
 MAX_PIXELS = TILE**2
 
 Precision = Literal['float32', 'bfloat16']
@@ -46,16 +46,16 @@ Precision = Literal['float32', 'bfloat16']
 class Restoration:
     """A restored face and the estimated rain (paper eq. 2); None for maps that the network does not predict.
 
-    All but ``face`` are float32 in [0, 1], at the size h x w of ``I``.
+    All fields except ``face`` are float32 in [0, 1], with the size h x w of ``I``.
 
     Attributes:
         face: H^, s h x s w x 3 uint8, RGB.
-        I: what the network saw, h x w x 3: the picture, brought down to the network's size.
-        J: the small face without rain, h x w x 3.
-        S: the rain layer, h x w x 3.
-        T: transmission, h x w x 1.
-        A: airlight, h x w x 3, one colour.
-        parsing: F^, probabilities of the 19 labels h x w x 19 (a parser of colours: h x w x 3).
+        I: Input of the network, h x w x 3.
+        J: The small face without rain, h x w x 3.
+        S: The rain layer, h x w x 3.
+        T: Transmission, h x w x 1.
+        A: Airlight, h x w x 3, one colour.
+        parsing: F^, probabilities of the 19 labels, h x w x 19 (for a parser of colours: h x w x 3).
     """
 
     face: np.ndarray
@@ -67,7 +67,7 @@ class Restoration:
     parsing: np.ndarray | None = None
 
     def output(self) -> dict[str, Tensor]:
-        """As the ``output`` sample of a restorer's ``mode='predict'``: C x h x w, ``pred_img`` in [0, 255]."""
+        """The fields of ``output`` in the data sample of ``mode='predict'``: C x h x w, ``pred_img`` in [0, 255]."""
         fields = {'pred_img': self.face, **{key: getattr(self, field) for field, key in MAPS.items()}}
         return {
             key: torch.from_numpy(value.transpose(2, 0, 1)).float()
@@ -76,14 +76,14 @@ class Restoration:
         }
 
     def pictures(self) -> dict[str, np.ndarray]:
-        """The row of a sheet: input, restored face and maps, each H x W x 3 uint8 of one size, by their titles."""
+        """The row of a sheet: title -> input, restored face and maps, each H x W x 3 uint8 of the same size."""
         return sample_pictures(torch.from_numpy(self.I.transpose(2, 0, 1)), {'output': self.output()})
 
     def files(self, kind: str) -> dict[str, np.ndarray | None]:
-        """The files of one kind: suffix of the picture's name -> pixels, as in the PNG.
+        """The files of one kind: suffix of the file name -> pixels of the PNG.
 
         ``restored``: the face; ``J``: 8 bits; ``S``, ``T``, ``A``: 16 bits, value / 65535; ``sheets``: a row of
-        pictures. None for what the network does not predict.
+        images. None for maps that the network does not predict.
         """
         if kind == 'faces':
             return {}
@@ -98,7 +98,7 @@ class Restoration:
         return {'': quantise(values) if kind == 'J' else sixteen_bit(values)}
 
     def record(self) -> dict[str, Any]:
-        """Further values for the manifest: none."""
+        """No further values for the manifest."""
         return {}
 
 
@@ -107,56 +107,56 @@ MAPS = {'J': 'lr_img', 'S': 'streak', 'T': 'transmission', 'A': 'airlight', 'par
 
 
 class Restorer:
-    """Restores pictures: ``Restorer('fcg_gan_x4')(face)``, ``Restorer('raindrop_plus')('window.jpg')``.
+    """Restores images: ``Restorer('fcg_gan_x4')(face)``, ``Restorer('raindrop_plus')('window.jpg')``.
 
-    The config of a model states its task and the size that it was trained on (:class:`~rainrestore.apis.Purpose`).
+    The config of a model states its task and its training size (:class:`~rainrestore.apis.Purpose`).
 
-    **Faces** (the tasks ``faces`` and ``renovate``). A picture **is** a face: cropped and aligned as CelebA's are, eyes
-    level, from chin to hair. For whole photos there is :class:`~rainrestore.apis.PhotoRestorer`, which calls
-    :meth:`restore` with its crops and pastes ``face`` back. A picture whose sides are both larger than the network's
-    size is brought down until the shorter one has it (bicubic with antialiasing, as eq. 2 makes small faces). With a
-    size of 32 and a scale of 4 the result has 128 pixels: a large picture comes back smaller than it was. A smaller
-    picture is enlarged to the size only for a network that does not enlarge itself (scale 1), which was trained on
-    faces that were shrunk and enlarged again. ``resize=False`` leaves each picture as it is: the networks take any
-    size, and restore a face of another size worse.
+    **Faces** (the tasks ``faces`` and ``renovate``). Each input must be a cropped face, aligned as in CelebA: eyes
+    level, from chin to hair. For whole photos use :class:`~rainrestore.apis.PhotoRestorer`, which calls :meth:`restore`
+    with its crops. If both sides of a face are larger than the training size, it is shrunk until its shorter side has
+    the training size (bicubic with antialiasing, as in eq. 2). With a training size of 32 and a scale of 4, the result
+    has 128 pixels, so it may be smaller than the input. A smaller face is enlarged to the training size only if the
+    scale of the network is 1. With ``resize=False``, inputs are not resized: the networks accept any size, but the
+    results for other sizes than the training size are worse.
 
-    **Whole pictures** (the tasks ``rain`` and ``raindrops``). They keep their size; a picture of more than 512x512
-    pixels goes through the network in overlapping tiles.
+    **Whole images** (the tasks ``rain`` and ``raindrops``). The result has the size of the input. An image of more than
+    512x512 pixels is restored in overlapping tiles.
 
-    **Precision** is float32 by default, on a GPU as well: the result then hardly depends on the processor. bfloat16 is
-    about twice as fast on CPUs that compute in it, and slower on others. On the bundled test faces it changes the
-    values by 0.6 of 255 in the mean and by 5 at most; that brightens them by 0.4 of 255, and happens to raise the PSNR
-    by 0.03 dB.
+    **Precision** is float32 by default, also on a GPU, so that the result hardly depends on the processor. bfloat16 is
+    about twice as fast on CPUs with bfloat16 instructions, and slower on others. On the bundled test faces it changes
+    the values by 0.6 of 255 in the mean and by 5 at most; the mean brightness increases by 0.4 of 255, and the PSNR by
+    0.03 dB.
 
-    Calls from several threads are safe; the results do not depend on the order.
+    The object may be called from several threads.
 
     Args:
-        model: a name in the zoo, with or without ``rainrestore://``; or a config, a ``.py`` file or mmengine's Config.
-        checkpoint: weights, a file or a zoo name. For a zoo model its own; None for a method that learns nothing.
-        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``; by default a GPU if there is one.
+        model: A name in the zoo, with or without ``rainrestore://``; or a config: a ``.py`` file or mmengine's Config.
+        checkpoint: Weights, a file or a zoo name; default: the weights of the zoo model. None with a config: a method
+            without weights.
+        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``; default: a GPU if there is one.
         precision: ``'float32'`` or ``'bfloat16'``.
-        batch_size: pictures of one size that go through the network at once.
-        resize: bring faces to the size that the network was trained on.
-        task: ``'rain'`` takes the rain removal of a network for faces, and restores whole pictures with it. None is the
-            task that the config states.
+        batch_size: Greatest number of images of the same size in a batch.
+        resize: Whether to resize faces to the training size.
+        task: ``'rain'`` uses the rain removal module of a network for faces to restore whole images. None: the task in
+            the config.
 
     Attributes:
-        task: the name of its task, a key of ``rainrestore.apis.TASKS``.
-        size: side in pixels of the pictures that the network was trained on.
-        scale: how many times larger than its input the result is.
-        known_transmission: the largest T that the network was trained on.
-        predicts: the maps that the network predicts, by the names of :class:`Restoration`'s fields.
-        estimates_rain: whether S, T and A among them were supervised in its training.
-        estimator: the model that the config names for the rain over the faces of a photo, or None.
+        task: Name of the task, a key of ``rainrestore.apis.TASKS``.
+        size: Training size: side of the training images in pixels.
+        scale: Enlargement of the network.
+        known_transmission: The largest T in the training.
+        predicts: The predicted maps, by the field names of :class:`Restoration`.
+        estimates_rain: Whether S, T and A are predicted and were supervised in the training.
+        estimator: The model in the config that estimates the rain over the faces of a photo, or None.
         model: The network without discriminators and losses, folded (:mod:`rainrestore.models.folding`).
-        config: its config.
-        fingerprint: SHA-256 over weights, config of the network, precision, resizing and version of this package: what
-            the same fingerprint restored is the same (but for the last grey level, between devices).
+        config: The config of the model.
+        fingerprint: SHA-256 over weights, config of the network, precision, resizing and version of this package. Equal
+            fingerprints give equal results (up to one grey level between devices).
 
     Raises:
-        CheckpointError: no such zoo model, or weights that are damaged, missing or another network's.
-        ConfigError: no such config or device, a network that restores no picture, as the bundled ``fpm_x4``, or one
-            that is not for the task.
+        CheckpointError: No such zoo model, or the weights are damaged, missing or belong to another network.
+        ConfigError: No such config or device, a network that restores no image (such as ``fpm_x4``), or a network for
+            another task.
         ValueError: ``batch_size`` below 1, or an unknown precision.
     """
 
@@ -189,14 +189,15 @@ class Restorer:
         self.predicts, self.scale, stated = self._probe(purpose.task)
         self.estimates_rain = bool(self.config.model.get('parameter_loss')) and self.predicts >= set('JSTA')
         self.task = self._chosen(stated, task)
-        # Of the weights as they are published: folded, their last bits would depend on the processor.
+        # Computed before folding, because the rounding of folded weights depends on the processor.
         self.fingerprint = self._fingerprint()
         fold(self.model).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _probe(self, stated: str) -> tuple[frozenset[str], int, str]:
-        """The maps that the network predicts, its scale, and its task: rain for one that predicts J and no picture.
+        """The predicted maps, the scale and the task of the network: ``rain`` if it predicts J but no restored image.
 
-        A face parser is refused, although it hands on the J of its rain removal: its result is the parsing.
+        Raises:
+            ConfigError: The network restores no image, or is a face parser (which also returns J).
         """
         with torch.inference_mode():
             outputs = self.model(torch.zeros(1, 3, self.size, self.size, device=self.device), mode='tensor')
@@ -205,35 +206,35 @@ class Restorer:
             return predicts, outputs['pred_img'].shape[-1] // self.size, stated
         if 'parsing' in predicts or not {'J', 'T'} <= predicts:
             result = 'parsing' if 'parsing' in predicts else ', '.join(outputs)
-            raise ConfigError(f'{self.name} restores no picture, it predicts {result}; choose another model')
+            raise ConfigError(f'{self.name} restores no image, it predicts {result}; choose another model')
         return predicts, 1, 'rain'
 
     def _chosen(self, stated: str, wanted: str | None) -> str:
-        """The task, if the network is for it."""
+        """Check that the network supports the requested task, and return the task."""
         if wanted is not None and wanted not in TASKS:
-            raise ConfigError(f'task is one of {", ".join(TASKS)}, got {wanted!r}')
+            raise ConfigError(f'task must be one of {", ".join(TASKS)}, got {wanted!r}')
         if wanted in (None, stated) or (wanted == 'rain' and {'J', 'T'} <= self.predicts):
             return wanted or stated
         raise ConfigError(
-            f'{self.name} is for the task {stated}, not for {wanted}; the default model for that is '
+            f'{self.name} is for the task {stated}, not for {wanted}; the default model for {wanted} is '
             f'{TASKS[wanted].model}'
         )
 
     def __call__(self, source: Any, maps: bool = False) -> Any:
-        """Restore one picture, or each of several.
+        """Restore one or several images.
 
         Args:
-            source: a file; an H x W x 3 array, RGB, uint8 or floating point in [0, 1]; a tensor (3, h, w) of the same;
-                a Pillow picture. Several: a list or tuple of these, a tensor (N, 3, h, w), or a folder, which stands
-                for all pictures in it and in its sub-folders, sorted by path. Of an animation the first picture.
-            maps: return a :class:`Restoration` with J, S, T, A and the parsing in place of the face alone.
+            source: One image: a file; an H x W x 3 array, RGB, uint8 or floating point in [0, 1]; a tensor (3, h, w)
+                with the same values; a Pillow image. Several images: a list or tuple of these; a tensor (N, 3, h, w);
+                a folder, for all images in it and in its sub-folders, sorted by path. The first frame of an animation.
+            maps: Whether to return a :class:`Restoration` with J, S, T, A and the parsing instead of the face.
 
         Returns:
-            The face, H x W x 3 uint8 RGB, or the restoration; for several a list of them in the same order.
+            The face, H x W x 3 uint8 RGB, or the restoration; for several images a list in the same order.
 
         Raises:
-            ImageFileError: a file cannot be read.
-            PictureError: An item is no picture, or too small or too large to restore.
+            ImageFileError: A file cannot be read.
+            PictureError: An item is no image, or too small or too large to restore.
         """
         items, single = split(source)
         results: list[Any] = self.restore(items, named(items, single))
@@ -242,41 +243,41 @@ class Restorer:
         return results[0] if single else results
 
     def restore(self, pictures: Sequence[Picture], names: Sequence[str] | None = None) -> list[Restoration]:
-        """Restore each of a list of pictures, with all that the network predicts; as ``self(pictures, maps=True)``.
+        """Restore a list of images, with all predicted maps, as ``self(pictures, maps=True)``.
 
-        ``names`` are used in errors.
+        ``names`` are used in error messages.
         """
         names = named(pictures) if names is None else names
-        # One after the other, and each brought down at once: a folder of photos need not fit into the memory.
+        # Each image is shrunk right after reading, so that a folder of large photos does not fill the memory.
         prepared = [self.prepare(item, name) for item, name in zip(pictures, names, strict=True)]
         return self.restore_prepared(prepared, names)
 
     def prepare(self, item: Picture, name: str = 'the picture') -> np.ndarray:
-        """A picture as the network takes it: h x w x 3 float32 in [0, 1], brought down if it is larger.
+        """Convert an image to the input of the network: h x w x 3 float32 in [0, 1], resized if necessary.
 
         Raises:
-            ImageFileError: the file cannot be read.
-            PictureError: no picture, or too small or too large to restore.
+            ImageFileError: The file cannot be read.
+            PictureError: The item is no image, or too small or too large to restore.
         """
         picture = to_picture(item, name)
         height, width = picture.shape[:2]
         if min(height, width) < SMALLEST_SIDE:
-            raise PictureError(name, f'{width}x{height} pixels are too few to restore; {SMALLEST_SIDE} a side at least')
+            raise PictureError(name, f'{width}x{height} pixels are too few; each side needs {SMALLEST_SIDE} at least')
         if TASKS[self.task].finds_faces:
             ratio = self.size / min(height, width)
             if self.resize and (ratio < 1 or self.scale == 1):
                 height, width = round(height * ratio), round(width * ratio)
             if height * width > MAX_PIXELS:
-                raise PictureError(name, f'{width}x{height} pixels are more than a face; cut the face out first')
+                raise PictureError(name, f'{width}x{height} pixels are too many for a face; crop the face first')
         if (height, width) != picture.shape[:2]:
             return resize(picture, height, width)
         return picture.astype(np.float32) / np.float32(255) if picture.dtype == np.uint8 else picture
 
     def restore_prepared(self, prepared: Sequence[np.ndarray], names: Sequence[str]) -> list[Restoration]:
-        """Restore the result of :meth:`prepare`; faces of equal sizes go through the network together.
+        """Restore results of :meth:`prepare`; faces of equal sizes are batched.
 
         Raises:
-            PictureError: the network's picture has values that are not numbers.
+            PictureError: The output of the network contains infinite or NaN values.
         """
         if not TASKS[self.task].finds_faces:
             return [self._restore_whole(picture, name) for picture, name in zip(prepared, names, strict=True)]
@@ -287,17 +288,17 @@ class Restorer:
         return [results[place] for place in range(len(prepared))]
 
     def remove_rain(self, tiles: np.ndarray) -> dict[str, np.ndarray]:
-        """J, S, T and A, as far as they are predicted, of N x h x w x 3 float32 pictures in [0, 1]; each N x h x w x c.
+        """The predicted maps among J, S, T and A for N x h x w x 3 float32 images in [0, 1]; each N x h x w x c.
 
-        The rest of the network is not run.
+        Only the rain removal module of the network is run.
         """
         network: Any = self.model
         return self._run(network.remove_rain, tiles)
 
     def _restore_whole(self, picture: np.ndarray, name: str) -> Restoration:
-        """Restore an h x w x 3 float32 picture of any size, in tiles if it is large."""
+        """Restore an h x w x 3 float32 image of any size, in tiles if it is large."""
         if self.task == 'rain' and removes_rain(self):
-            # Networks for faces, and those that predict J alone, know pictures of their size only.
+            # derain cuts tiles of the training size.
             clear = derain(self, picture)
             assert clear is not None
             return Restoration(face=clear, I=picture)
@@ -309,12 +310,12 @@ class Restorer:
         return Restoration(face=quantise(restored), I=picture)
 
     def _restore_faces(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> list[Restoration]:
-        """Restore pictures of one size."""
+        """Restore images of the same size."""
         inputs = np.stack(pictures)
         try:
             found = self._run(self.model, inputs)
         except torch.OutOfMemoryError as error:
-            reason = f'{len(pictures)} pictures at once need more memory than {self.device} has; use a smaller batch'
+            reason = f'a batch of {len(pictures)} images exceeds the memory of {self.device}; use a smaller batch'
             raise PictureError(names[0], reason) from error
         for face, name in zip(found['face'], names, strict=True):
             self._checked(face, name)
@@ -326,14 +327,14 @@ class Restorer:
 
     def _checked(self, restored: np.ndarray, name: str) -> np.ndarray:
         if not np.isfinite(restored).all():
-            raise PictureError(name, f'the network {self.name} gives values that are not numbers')
+            raise PictureError(name, f'the output of the network {self.name} contains infinite or NaN values')
         return restored
 
-    # The mode belongs to the thread that enters it, so each call enters its own.
+    # Inference mode is local to a thread, so each call enters it.
     @torch.inference_mode()
     def _run(self, network: Callable[[Tensor], dict[str, Tensor]], pictures: np.ndarray) -> dict[str, np.ndarray]:
-        """N x h x w x 3 float32 in [0, 1] -> field of a restoration -> its values in float32, N x h x w x c."""
-        # (N, h, w, 3) seen as (N, 3, h, w): the memory layout channels_last, the fastest for convolutions.
+        """N x h x w x 3 float32 in [0, 1] -> field of a restoration -> float32 N x h x w x c."""
+        # The permuted tensor has the memory format channels_last, the fastest for convolutions.
         inputs = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == 'bfloat16'):
             outputs = network(inputs)
@@ -345,7 +346,7 @@ class Restorer:
         return {field: np.ascontiguousarray(value.cpu().permute(0, 2, 3, 1).numpy()) for field, value in found.items()}
 
     def _batches(self, prepared: Sequence[np.ndarray]) -> Iterable[list[int]]:
-        """Places of pictures of equal size, no more than the batch size and the limit of pixels allow."""
+        """Indices of images of equal size, limited by the batch size and the number of pixels."""
         sizes: dict[tuple[int, ...], list[int]] = {}
         for place, picture in enumerate(prepared):
             sizes.setdefault(picture.shape, []).append(place)
@@ -378,10 +379,10 @@ def find_model(model: str | Path | Config, checkpoint: str | Path | None) -> tup
 
 
 def build_restorer(config: Mapping[str, Any], name: str, checkpoint: str | Path | None) -> nn.Module:
-    """The network with its weights, ready to restore, without discriminators and losses."""
+    """The network with its weights, in evaluation mode, without discriminators and losses."""
     if not config.get('model'):
-        raise ConfigError(f'{name}: a config of a network has a "model"')
-    # Whatever scope another package has made the default one, as mmagic's inferencers do.
+        raise ConfigError(f'{name}: the config has no "model"')
+    # With an explicit scope, because other packages change the default scope, such as mmagic's inferencers.
     network = MODELS.build({'_scope_': SCOPE, **without_training(config['model'])})
     if checkpoint is not None:
         load_weights(network, checkpoint)
@@ -390,16 +391,16 @@ def build_restorer(config: Mapping[str, Any], name: str, checkpoint: str | Path 
     if isinstance(getattr(network, 'data_preprocessor', None), ImgDataPreprocessor):
         network = _ImageModel(network)
     if checkpoint is None and next(network.parameters(), None) is not None:
-        raise CheckpointError(f'{name} learns: give its checkpoint, a file or {ZOO_SCHEME}NAME')
+        raise CheckpointError(f'{name} has weights: pass its checkpoint, a file or {ZOO_SCHEME}NAME')
     return network.eval().requires_grad_(False)
 
 
 class _ImageModel(nn.Module):
-    """A whole model of mmagic behind the interface of this package's restorers.
+    """A complete model of mmagic with the interface of the restorers of this package.
 
     Args:
-        model: An mmengine model whose ``data_preprocessor`` normalises pictures of [0, 255], and whose ``tensor`` mode
-            gives the restored picture in the same normalisation.
+        model: An mmengine model whose ``data_preprocessor`` normalises images in [0, 255], and whose ``tensor`` output
+            is the restored image with the same normalisation.
     """
 
     def __init__(self, model: Any) -> None:

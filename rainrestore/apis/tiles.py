@@ -1,26 +1,26 @@
-"""A picture of any size through a network that takes small ones: overlapping tiles, blended."""
+"""Apply a network to an image of any size in overlapping tiles, and blend the results."""
 
 import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-#: N tiles (N x h x w x 3 float32 in [0, 1]) -> maps of them, N x s h x s w x c each; the scale s may differ per map.
+#: Tiles, N x h x w x 3 float32 in [0, 1] -> maps, N x s h x s w x c each; the scale s may differ per map.
 Predict = Callable[[np.ndarray], Sequence[np.ndarray]]
 
 
 def blend_tiles(predict: Predict, picture: np.ndarray, tile: int, step: int, batch: int) -> list[np.ndarray]:
-    """Cut a picture into tiles, predict each, and blend the predictions, weighted towards the middle of each tile.
+    """Cut an image into tiles, predict the maps of each tile, and blend them with weights that fall towards the edges.
 
     Args:
-        predict: The network.
-        picture: H x W x 3 float32.
-        tile: Side of a tile; a smaller picture is one tile.
-        step: Distance from one tile to the next, at most ``tile``.
-        batch: Tiles that go through the network at once.
+        predict: Predicts the maps of a batch of tiles.
+        image: H x W x 3 float32.
+        tile: Side of a tile in pixels; a smaller image is one tile.
+        step: Distance between tiles in pixels, at most ``tile``.
+        batch: Batch size, in tiles.
 
     Returns:
-        Each map, s H x s W x c float32.
+        The maps, s H x s W x c float32 each.
     """
     height, width = picture.shape[:2]
     tall, wide = min(tile, height), min(tile, width)
@@ -52,7 +52,7 @@ def _part(top: int, left: int, tall: int, wide: int, scale: int) -> tuple[slice,
 
 
 def _starts(length: int, tile: int, step: int) -> list[int]:
-    """Where tiles begin so that they cover all, the last flush with the end."""
+    """Start positions of tiles that cover ``length``; the last tile ends at ``length``."""
     return [*range(0, length - tile, step), length - tile]
 
 

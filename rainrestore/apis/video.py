@@ -1,4 +1,4 @@
-"""Clips: faces followed from frame to frame, restored and pasted back, part by part, so that a stopped run goes on."""
+"""Video: track, restore and blend faces, in parts that are stored, so that an interrupted run can be resumed."""
 
 import hashlib
 import itertools
@@ -24,32 +24,35 @@ from rainrestore.faces.tracking import FaceAverage, FaceTracker
 from rainrestore.files import sha256_of, whole_file
 from rainrestore.threads import divided_threads
 
-#: Frames as they are stored, and their faces.
+#: Restored frames, in the pixel aspect of the clip, and their faces.
 Restored: TypeAlias = Generator[tuple[VideoFrame, tuple[RestoredFace, ...]], None, None]
 
-#: Side of the copy of a frame by which cuts are told, and the mean difference (of 1) between two that is one: rain
-#: averages out at this size.
+#: Side in pixels of the thumbnails for the detection of cuts (rain averages out at this size), and the mean difference
+#: in [0, 1] between two thumbnails that counts as a cut.
 THUMBNAIL = 16
 CUT = 0.12
-#: A face that is followed is looked for within this many sides around the last crop.
+#: Margin around the last crop in which a tracked face is searched, as a fraction of its side.
 AROUND = 0.5
-#: Frames that are restored together and wait between two stages, and their pixels, which bound it for large ones.
+#: Greatest number of frames, and of their pixels, in a batch and between two stages.
 BATCH = 8
 BATCH_PIXELS = 24_000_000
-#: A head that is tilted by more than this, in degrees, is turned upright to be found again.
+#: For a face with a larger tilt in degrees, the frame is rotated before the detection.
 TILTED = 20
 
 
 @dataclass(frozen=True)
 class VideoSettings:
-    """How a clip is worked through.
+    """Settings for the restoration of a clip.
 
     Attributes:
-        search_every: frames from one search of the whole frame to the next; between them faces are followed. 1 finds a
-            new face at once, and costs the removal of the rain from the whole of each frame.
-        part_frames: frames a part; a run that is stopped loses the part that it is at.
-        hold: seconds for which a face that is not found keeps its place.
-        blend: seconds over which restored faces are averaged; 0 shows each frame's own.
+        search_every: Number of frames between two detections in the whole frame; between them, faces are tracked. With
+            1, a new face is found in its first frame, but the rain is removed from every whole frame, which is slow.
+        part_frames: Number of frames per stored part; an interrupted run loses at most one part.
+        hold: Seconds for which a face keeps its position after the detector has lost it.
+        blend: Time constant in seconds of the average of restored faces; 0 for no average.
+
+    Raises:
+        ValueError: An invalid value.
     """
 
     search_every: int = 5
@@ -59,18 +62,18 @@ class VideoSettings:
 
     def __post_init__(self) -> None:
         if self.search_every < 1 or self.part_frames < 1 or not (self.hold >= 0 and self.blend >= 0):
-            raise ValueError(f'search_every and part_frames are at least 1, hold and blend at least 0, got {self}')
+            raise ValueError(f'search_every and part_frames must be at least 1, hold and blend at least 0, got {self}')
 
 
 @dataclass(frozen=True)
 class VideoResult:
-    """The outcome of a clip.
+    """The result of a clip.
 
     Attributes:
-        frames: how many it has.
-        faces: how many were restored, over all frames.
-        without: how many frames show none.
-        notes: Notes on the result, in words.
+        frames: Number of frames.
+        faces: Number of restored faces, over all frames.
+        without: Number of frames without a face.
+        notes: Notes on the result.
     """
 
     frames: int
@@ -79,21 +82,21 @@ class VideoResult:
     notes: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """Further values for the manifest, JSON-able."""
+        """Further values for the manifest, JSON-serialisable."""
         return {**vars(self), 'notes': list(self.notes)}
 
 
 @dataclass(frozen=True, eq=False)
 class FollowedFrame:
-    """A frame whose faces are found and not restored yet.
+    """A frame with detected faces, not restored yet.
 
     Attributes:
-        frame: It.
-        photo: Its pixels, stretched to square ones if they are not.
-        clear: The photo without rain, where that is to be the background.
-        faces: Of the photo.
+        frame: The frame.
+        photo: The frame, resampled to square pixels.
+        clear: The photo without rain, if it is the background of the result.
+        faces: The faces of the photo.
         numbers: An identifier of each face in the clip.
-        seconds: Since the frame before.
+        seconds: Time since the previous frame.
     """
 
     frame: VideoFrame
@@ -105,16 +108,16 @@ class FollowedFrame:
 
 
 class FrameRestorer:
-    """Restores the frames of one clip, one after the other, with the faces followed and smoothed.
+    """Restores the frames of one clip in order, with tracked and temporally smoothed faces.
 
-    Two stages, which may run in two threads: :meth:`follow` finds the faces, :meth:`restore` restores those of several
-    frames together. Memory does not grow with the clip: from frame to frame there are the tracks, their averages and a
-    thumbnail.
+    There are two stages, which may run in two threads: :meth:`follow` finds the faces, :meth:`restore` restores the
+    faces of several frames. The state between frames consists of the tracks, their averages and a thumbnail, so the
+    memory does not depend on the length of the clip.
 
     Args:
-        photos: finds and restores faces.
-        settings: see :class:`VideoSettings`.
-        fixed: where the faces are in every frame, instead of looking for them.
+        photos: Detects and restores faces.
+        settings: See :class:`VideoSettings`.
+        fixed: Positions of the faces in every frame; replaces the detection.
     """
 
     def __init__(
@@ -130,15 +133,15 @@ class FrameRestorer:
         self.searched = 0
 
     def __call__(self, frame: VideoFrame) -> tuple[np.ndarray, list[FaceCrop]]:
-        """The next frame restored, H x W x 3 uint8, and the crops of its faces; without one it is as it was.
+        """Restore the next frame; returns it, H x W x 3 uint8, and the crops of its faces.
 
-        (Or without rain, if that is asked for.)
+        A frame without faces is not changed, except for its background with ``background='derain'``.
         """
         ((pixels, faces),) = self.restore([self.follow(frame)])
         return pixels, [face.crop for face in faces]
 
     def restore(self, followed: Sequence[FollowedFrame]) -> list[tuple[np.ndarray, tuple[RestoredFace, ...]]]:
-        """The next frames and their faces, which go through the network in the same batches."""
+        """Restore the next frames, with their faces in common batches; returns pixels and faces of each frame."""
         names = [f'frame {entry.frame.number}' for entry in followed]
         restorations = self.photos.restore_crops(
             [entry.photo for entry in followed], [entry.faces for entry in followed], names
@@ -161,7 +164,7 @@ class FrameRestorer:
         return pixels, result.faces
 
     def follow(self, frame: VideoFrame) -> FollowedFrame:
-        """Bring the tracks up to the next frame."""
+        """Find the faces of the next frame and update the tracks."""
         photo = _square(frame.pixels, frame.aspect)
         small = cv2.resize(photo, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
         first = self.thumbnail is None
@@ -183,10 +186,10 @@ class FrameRestorer:
         return FollowedFrame(frame, photo, clear, tuple(faces), tuple(numbers), seconds)
 
     def _search(self, photo: np.ndarray, clear: np.ndarray | None, turns: Sequence[float]) -> list[DetectedFace]:
-        """The faces of the whole photo.
+        """Detect the faces in the whole photo.
 
-        To remove the rain from all of it takes longer than anything else. It is not done where the detector sees every
-        face that is followed through the rain, and so would see a new one.
+        Removing the rain from the whole photo is the slowest step. It is skipped if the detector finds all tracked
+        faces in the rain, because it would then also find a new face.
         """
         followed = [face.crop for face in self.tracker.faces()]
         if followed and clear is None:
@@ -199,7 +202,7 @@ class FrameRestorer:
         return tuple({round(face.crop.angle) for face in self.tracker.faces() if abs(face.crop.angle) > TILTED})
 
     def _near(self, photo: np.ndarray, crop: FaceCrop) -> list[DetectedFace]:
-        """The face found around a crop that is nearest to it, if any."""
+        """Detect faces around a crop; returns the nearest, or an empty list."""
         height, width = photo.shape[:2]
         left, top, right, bottom = crop.bounds(width, height, round(AROUND * crop.side))
         part = np.ascontiguousarray(photo[top:bottom, left:right])
@@ -215,7 +218,7 @@ class FrameRestorer:
         return moved[:1]
 
     def state(self) -> dict[str, Any]:
-        """All that later frames depend on, JSON-able."""
+        """The state between frames, JSON-serialisable."""
         return {
             'tracks': self.tracker.state(), 'averages': self.average.state(), 'time': self.time,
             'searched': self.searched,
@@ -223,7 +226,7 @@ class FrameRestorer:
         }  # fmt: skip
 
     def restore_state(self, state: dict[str, Any]) -> None:
-        """Continue from a :meth:`state`."""
+        """Restore a result of :meth:`state`."""
         self.tracker.restore_state(state['tracks'])
         self.average.restore_state(state['averages'])
         self.time, self.searched = state['time'], state['searched']
@@ -241,34 +244,38 @@ def restore_video(
     work: str | Path | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> VideoResult:
-    """Restore the faces in a clip: a file at ``target`` with the same frames, times and audio.
+    """Restore the faces in a clip, and write a file with the same frames, times and audio.
 
-    The clip is worked through in parts that are kept in ``work`` until all are there. Run again after an interruption,
-    with the same clip, model and settings, it goes on after the last whole part, and the result is the same.
+    The parts of the clip are stored in ``work`` until all are complete. A run with the same clip, model and settings
+    resumes after the last complete part, with the same result.
 
     Args:
-        photos: Finds and restores faces; its ``boxes`` hold for every frame of the clip.
-        source: any video that FFmpeg reads; its first video stream, and all of its audio, which is copied.
-        target: ``.mp4``, ``.mov`` or ``.mkv``; H.264.
-        settings: see :class:`VideoSettings`.
-        work: folder for the parts, by default ``target`` with ``.parts``; removed at the end.
-        progress: called after each frame with the frames done and how many there are (0 if that is not known).
+        photos: Detects and restores faces; its ``boxes`` apply to every frame of the clip.
+        source: A video that FFmpeg reads. The first video stream is restored; audio and subtitles are copied.
+        target: The result: ``.mp4``, ``.mov`` or ``.mkv``, H.264.
+        settings: See :class:`VideoSettings`.
+        work: Folder for the parts; default: ``target`` with ``.parts``. It is removed at the end.
+        progress: Called after each frame with the number of finished frames and of all frames (0 if unknown).
+
+    Returns:
+        The counts and notes.
 
     Raises:
-        ImageFileError: the clip cannot be read.
-        PictureError: no face is found in any of its frames; no file is written then.
-        OSError: the result cannot be written; the parts that are whole stay.
+        ImageFileError: The clip cannot be read.
+        PictureError: No face is found in any frame, or no face can be restored; no file is written.
+        OSError: The result cannot be written; complete parts are kept.
         MissingPackageError: PyAV is not installed.
+        ValueError: ``target`` has another suffix.
     """
     source, target, settings = Path(source), Path(target), settings or VideoSettings()
     if target.suffix not in ('.mp4', '.mov', '.mkv'):
-        raise ValueError(f'{target}: the result is a .mp4, .mov or .mkv file')
+        raise ValueError(f'{target}: the result must be a .mp4, .mov or .mkv file')
     work = Path(work) if work else target.with_name(f'{target.name}.parts')
     fixed = None
     if photos.boxes is not None:
         fixed = photos.boxes.get(source.resolve())
         if not fixed:
-            raise PictureError(str(source), 'the file of boxes has no line for it')
+            raise PictureError(str(source), 'the file of boxes has no line for this clip')
     with VideoReader(source) as reader:
         identity = f'{photos.fingerprint} {settings} {sha256_of(source)}'
         restorer = FrameRestorer(photos, settings, fixed)
@@ -298,7 +305,7 @@ def restore_video(
 
 
 def _restored(restorer: FrameRestorer, frames: Iterator[VideoFrame], batch: int) -> Restored:
-    """The restored frames and their faces: one thread finds the faces, another restores them, this one takes them."""
+    """The restored frames and their faces. One thread finds the faces, a second thread restores them."""
 
     def in_batches() -> Restored:
         with closing(ahead(map(restorer.follow, frames), batch)) as followed:
@@ -319,7 +326,7 @@ def _counted(restored: Restored, total: int, progress: Callable[[int, int], obje
 
 
 def _threads(photos: PhotoRestorer) -> AbstractContextManager[None]:
-    """On a CPU finding and restoring share its cores."""
+    """On a CPU, divide the cores between detection and restoration."""
     return divided_threads(2) if photos.restorer.device.type == 'cpu' else nullcontext()
 
 
@@ -328,7 +335,7 @@ def _same(first: FaceCrop, second: FaceCrop) -> bool:
 
 
 def _square(pixels: np.ndarray, aspect: Fraction) -> np.ndarray:
-    """A picture stretched to square pixels, in which faces have their shape; the same array if they are."""
+    """An image resampled to square pixels; the same array if the pixels are square."""
     if aspect == 1:
         return pixels
     height, width = pixels.shape[:2]
@@ -337,16 +344,16 @@ def _square(pixels: np.ndarray, aspect: Fraction) -> np.ndarray:
 
 
 def _changed(pixels: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """The picture with the difference of two stretched ones; it is the same where these are."""
+    """Add the difference of two images with square pixels to an image with the original pixel aspect."""
     size = pixels.shape[1::-1]
     old, new = (cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.int16) for part in (before, after))
     return (pixels + new - old).clip(0, 255).astype(np.uint8)
 
 
 class _Parts:
-    """The parts of a clip that are done: a video file each, and a JSON file that vouches for it.
+    """The finished parts of a clip: for each part a video file, and a JSON file with its checksum and state.
 
-    Of each, only the sums are kept in memory.
+    Only sums over the parts are kept in memory.
     """
 
     def __init__(self, folder: Path, identity: str) -> None:
@@ -359,7 +366,7 @@ class _Parts:
             self._sum_up(entry)
 
     def add(self, restorer: FrameRestorer, frames: Restored, style: VideoFormat) -> None:
-        """Keep one part, and the state in which it leaves ``restorer``."""
+        """Write one part, and the state of ``restorer`` after it."""
         times: list[int] = []
         faces = left = 0
         bare: list[float] = []
@@ -398,19 +405,19 @@ class _Parts:
         self.state = entry['state']
 
     def result(self) -> VideoResult:
-        """The sums over the parts."""
+        """The sums over the parts, and notes."""
         notes = []
         if self.without:
             first = f'the first at {self.first_without:.2f} s'
-            notes.append(f'{self.without} of {self.frames} frames show no face that is found, {first}')
+            notes.append(f'no face found in {self.without} of {self.frames} frames, {first}')
         if self.left:
             total = self.faces + self.left
-            notes.append(f'{self.left} of {total} faces, over all frames, show no rain that the model knows, and were '
-                         'left as they are')  # fmt: skip
+            notes.append(f'{self.left} of {total} faces, over all frames, show no rain of the kind that the model was '
+                         'trained on, and were not changed')  # fmt: skip
         return VideoResult(self.frames, self.faces, self.without, tuple(notes))
 
     def files_with_times(self) -> Iterator[tuple[Path, list[int]]]:
-        """Each part's video and the times of its frames."""
+        """The video file of each part and the times of its frames."""
         for number in range(self.count):
             file = self._file(number)
             yield file, json.loads(file.with_suffix('.json').read_text(encoding='utf-8'))['times']
@@ -419,7 +426,7 @@ class _Parts:
         return self.folder / f'{number:06d}.mp4'
 
     def _entry(self, number: int) -> dict[str, Any] | None:
-        """The record of a finished part, if there is one."""
+        """The record of a finished part, or None."""
         file = self._file(number)
         try:
             entry = json.loads(file.with_suffix('.json').read_text(encoding='utf-8'))

@@ -1,4 +1,4 @@
-"""Reading and writing video with PyAV (FFmpeg): frames as RGB with their times, parts, and parts put together."""
+"""Read and write video with PyAV (FFmpeg): RGB frames with their times, parts of a clip, and the joined clip."""
 
 import heapq
 import itertools
@@ -21,17 +21,17 @@ from rainrestore.image_io import check_regular
 from rainrestore.optional import optional_import
 
 INSTALL = 'pip install av'
-#: Beyond this nothing is decoded, as of pictures.
+#: Larger frames are not decoded, as for images.
 MAX_PIXELS = 89_000_000
-#: H.264 of high quality. No B-frames: then packets come in the order of the frames.
+#: H.264 of high quality, without B-frames, so that packets are in the order of the frames.
 CODEC = 'libx264'
 OPTIONS = {'crf': '16', 'preset': 'medium', 'bf': '0'}
-#: FFmpeg's number of a colour space -> that of its scaler's matrix. Others are stored as BT.709.
+#: FFmpeg's number of a colour space -> number of the matrix in its scaler. Others are stored as BT.709.
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 BT709, UNSPECIFIED = 1, 2
-#: In seconds: a longer gap between two frames is a pause of the recorder; less at the end of a clip is no loss.
+#: In seconds. A longer gap between two frames is a pause of the recording. A shorter missing end is no loss.
 LONGEST_GAP, LEAST_LOSS = 5, 0.3
-#: In a clip of one rate more than this part of the steps from frame to frame are equal.
+#: A clip has a constant frame rate if more than this fraction of the intervals between frames are equal.
 REGULAR = 0.8
 
 
@@ -40,9 +40,9 @@ class VideoFrame:
     """A frame.
 
     Attributes:
-        number: from 0.
-        time: in seconds from the stream's zero.
-        pts: the same in the stream's units.
+        number: Index, from 0.
+        time: Time in seconds from the zero of the stream.
+        pts: The same time in units of the stream's time base.
         pixels: H x W x 3 uint8 RGB, upright.
         aspect: Width of a pixel divided by its height.
     """
@@ -56,9 +56,9 @@ class VideoFrame:
 
 @dataclass(frozen=True)
 class VideoFormat:
-    """How frames are stored: the stream's unit of time, its rate, and FFmpeg's numbers for its colours.
+    """The format of a video stream: time base, frame rate, and FFmpeg's numbers for its colours.
 
-    ``aspect``: Width of a pixel of an upright frame, divided by its height.
+    ``aspect``: width of a pixel of an upright frame, divided by its height.
     """
 
     time_base: Fraction
@@ -71,20 +71,20 @@ class VideoFormat:
 
 
 class VideoReader:
-    """The frames of a file's first video stream; used in a ``with``.
+    """A context manager that reads the frames of the first video stream of a file.
 
-    A damaged place does not end the reading: the frames that can be decoded are given, and :meth:`notes` says how many
-    are missing. FFmpeg detects damage by broken syntax; codecs keep no checksum of the pictures.
+    Damage does not end the reading: all decodable frames are returned, and :meth:`notes` has the number of missing
+    frames. FFmpeg detects only damaged syntax, because codecs have no checksum of the frames.
 
     Attributes:
-        format: How the frames are stored; its ``aspect`` is known after the first frame.
-        frames: How many there are, as the file says; 0 if it does not.
-        pixels: Of the first frame.
-        seconds: How long the video lasts, as the file says; 0 if it does not.
-        decoded: How many were decoded so far.
+        format: Format of the stream; its ``aspect`` is known after the first frame.
+        frames: Number of frames according to the file; 0 if unknown.
+        pixels: Number of pixels of the first frame.
+        seconds: Duration according to the file; 0 if unknown.
+        decoded: Number of decoded frames so far.
 
     Raises:
-        ImageFileError: no such file, or no video in it.
+        ImageFileError: No such file, or no video in it.
         MissingPackageError: PyAV is not installed.
     """
 
@@ -126,13 +126,13 @@ class VideoReader:
         self.container.close()
 
     def read(self, skip: int = 0) -> Iterator[VideoFrame]:
-        """The frames after the first ``skip``, one at a time, all of the first one's size."""
+        """Yield the frames after the first ``skip`` frames, all in the size of the first frame."""
         last = -math.inf
         step = max(round(1 / (self.format.rate * self.format.time_base)), 1)
         with _readable(self.path, self.av):
             for number, frame in enumerate(self._decode()):
                 pts = frame.pts
-                # Files without times, or with some that run backwards, exist; players go by the order.
+                # Some files have no times, or decreasing times. Like players, use the order of the frames.
                 if pts is None or pts <= last:
                     pts = 0 if last == -math.inf else int(last) + step
                 time = float(pts * self.format.time_base)
@@ -157,7 +157,7 @@ class VideoReader:
                     yield VideoFrame(number, time, pts, self._pixels(frame, matrix, time), self.format.aspect)
 
     def _decode(self) -> Iterator[Any]:
-        """The decoder's frames; its errors are counted."""
+        """Yield the decoded frames, and count errors of the decoder."""
         packets = self.container.demux(self.stream)
         while True:
             try:
@@ -167,7 +167,7 @@ class VideoReader:
                     raise
                 self._cut_off, packet = error.strerror or str(error), None
             if packet is not None and not packet.size:
-                if packet.dts is not None:  # AVI: the frame before is shown again
+                if packet.dts is not None:  # AVI: an empty packet repeats the previous frame
                     continue
                 packet = None
             self._packets += packet is not None and not packet.is_discard
@@ -184,7 +184,7 @@ class VideoReader:
                 return
 
     def _measure(self, interval: int, step: int, time: float) -> None:
-        """Count regular steps from frame to frame, and the frames for which longer ones leave room."""
+        """Count regular intervals between frames, and the frames that are missing in longer intervals."""
         self._steps += abs(interval - step) < 0.1 * step + 1
         if interval > 1.5 * step and interval * self.format.time_base < LONGEST_GAP:
             self._gap_at = self._gap_at if self._gaps else time
@@ -203,25 +203,25 @@ class VideoReader:
         return pixels if pixels.shape[:2] == self._size else _fitted(pixels, *self._size)
 
     def notes(self) -> tuple[str, ...]:
-        """Notes on damage and changes of the size; complete after :meth:`read`."""
+        """Notes on damage and on changes of the frame size; complete after :meth:`read`."""
         notes = []
         missing = max(self._packets, self.frames) - self.decoded
         gaps = self._gaps if self._steps > REGULAR * (self.decoded - 1) else 0
         damaged = self._failed or self._flawed or self._cut_off or self.frames > self.decoded
         if damaged and (missing := max(missing, gaps)) > 0:
             total = self.decoded + missing
-            notes.append(f'{missing} of {total} frames could not be decoded and are left out{self._first_flaw()}')
+            notes.append(f'{missing} of {total} frames could not be decoded and are missing{self._first_flaw()}')
         elif gaps and not self.frames:
-            notes.append(f'{gaps} frames seem to be missing: the times of the others leave room for them, first at '
+            notes.append(f'{gaps} frames seem to be missing, because the times of the frames have gaps, the first at '
                          f'{self._gap_at:.2f} s')  # fmt: skip
         lasts = self._declared_end()
         if not self.frames and lasts - self._end > LEAST_LOSS:
-            notes.append(f'the file lasts {lasts:.2f} s, and its frames can be decoded up to {self._end:.2f} s')
+            notes.append(f'the duration is {lasts:.2f} s, but frames can be decoded only up to {self._end:.2f} s')
         if self._flawed:
             notes.append(f'{self._flawed} of {self.decoded} frames are damaged and were decoded as far as '
                          f'possible{self._first_flaw()}')  # fmt: skip
         if self._cut_off:
-            notes.append(f'the file cannot be read to its end ({self._cut_off})')
+            notes.append(f'the file cannot be read to the end ({self._cut_off})')
         for (height, width), time in self._sizes.items():
             first = f'{self._size[1]}x{self._size[0]}'
             notes.append(f'frames from {time:.2f} s on have {width}x{height} pixels and were fitted into {first}')
@@ -229,10 +229,11 @@ class VideoReader:
 
     @property
     def seconds(self) -> float:
+        """Duration in seconds according to the file; 0 if unknown."""
         return max(self._declared_end() - float((self.stream.start_time or 0) * self.stream.time_base), 0.0)
 
     def _declared_end(self) -> float:
-        """When the video ends in seconds, as the file says; 0 if it does not."""
+        """End of the video in seconds according to the file; 0 if unknown."""
         start = float((self.stream.start_time or 0) * self.stream.time_base)
         if self.stream.duration:
             return start + float(self.stream.duration * self.stream.time_base)
@@ -249,15 +250,15 @@ class VideoReader:
 
 
 def write_part(path: Path, frames: Iterable[VideoFrame], style: VideoFormat) -> None:
-    """Write frames as a file of their own, whole or not at all; times are left to :func:`join_parts`.
+    """Write the frames of a part to a file, atomically; :func:`join_parts` sets their times.
 
     Raises:
-        OSError: it cannot be written.
-        ConfigError: this PyAV comes without the encoder.
+        OSError: The file cannot be written.
+        ConfigError: This build of PyAV lacks the encoder.
     """
     av: Any = optional_import('av', 'writing a video', INSTALL)
     if CODEC not in av.codecs_available:
-        raise ConfigError(f'this build of PyAV has no {CODEC}; install the one of the package index: {INSTALL}')
+        raise ConfigError(f'this build of PyAV has no {CODEC}; install the build of the package index: {INSTALL}')
     with whole_file(path) as temporary, av.open(str(temporary), 'w', format='mp4') as container:
         stream = None
         for place, frame in enumerate(frames):
@@ -278,25 +279,25 @@ def write_part(path: Path, frames: Iterable[VideoFrame], style: VideoFormat) -> 
 def join_parts(
     parts: Iterable[tuple[Path, Sequence[int]]], source: Path, target: Path, style: VideoFormat
 ) -> tuple[str, ...]:
-    """Put parts together without encoding again, with the sound and the subtitles of ``source``.
+    """Join parts without encoding them again, and add the audio and the subtitles of ``source``.
 
     Args:
-        parts: files of :func:`write_part` with the times of their frames, ascending, in units of ``style``.
-        source: where the other streams are.
+        parts: Files of :func:`write_part`, and the times of their frames, ascending, in the time base of ``style``.
+        source: The clip with the other streams.
         target: File to write: ``.mp4``, ``.mov`` or ``.mkv``.
-        style: as the parts were written.
+        style: Format of the parts.
 
     Returns:
-        Notes on streams that are not copied as they are.
+        Notes on streams that are encoded again, damaged or omitted.
 
     Raises:
-        OSError: it cannot be written.
-        ImageFileError: the source cannot be read.
+        OSError: The file cannot be written.
+        ImageFileError: The source cannot be read.
     """
     av: Any = optional_import('av', 'writing a video', INSTALL)
     with (
         whole_file(target) as temporary,
-        _readable(source, av), av.open(str(source), metadata_errors='replace') as heard,
+        _readable(source, av), av.open(str(source), metadata_errors='replace') as original,
         av.open(str(temporary), 'w', format=CONTAINERS[target.suffix][0]) as container,
     ):  # fmt: skip
         parts = iter(parts)
@@ -304,7 +305,7 @@ def join_parts(
         with av.open(str(head[0])) as first:
             video = container.add_stream_from_template(first.streams.video[0])
         video.time_base = style.time_base
-        others = OtherStreams(av, heard, container, target.suffix)
+        others = OtherStreams(av, original, container, target.suffix)
         streams = [_video_packets(av, itertools.chain([head], parts), video, style), others.packets()]
         for _, packet in heapq.merge(*streams, key=lambda item: item[0]):
             try:
@@ -337,7 +338,7 @@ def _add_stream(container: Any, pixels: np.ndarray, style: VideoFormat) -> Any:
     rate = style.rate.limit_denominator(1 << 16)
     stream = container.add_stream(CODEC, rate=rate, options=OPTIONS)
     stream.width, stream.height = width, height
-    # Colour at half the resolution, which every player knows, takes even sides.
+    # yuv420p, which all players support, needs even sides.
     stream.pix_fmt = 'yuv420p' if width % 2 == height % 2 == 0 else 'yuv444p'
     context = stream.codec_context
     context.time_base = 1 / rate
@@ -348,12 +349,12 @@ def _add_stream(container: Any, pixels: np.ndarray, style: VideoFormat) -> Any:
 
 
 def _matrix(colorspace: int) -> int:
-    """The matrix to RGB that FFmpeg's scaler takes for a stream's colour space."""
+    """The number of the RGB matrix in FFmpeg's scaler for a colour space."""
     return _MATRICES.get(colorspace, 5)
 
 
 def _display_matrix(frame: Any) -> np.ndarray | None:
-    """How players turn and mirror a frame: 2 x 2, from x, y of the stored picture to x, y of the shown one."""
+    """Rotation and mirroring of a frame for display: 2 x 2, from stored x, y to displayed x, y."""
     data = frame.side_data.get('DISPLAYMATRIX')
     if data is None:
         return None
@@ -362,12 +363,12 @@ def _display_matrix(frame: Any) -> np.ndarray | None:
 
 
 def _turns_over(matrix: np.ndarray | None) -> bool:
-    """Whether rows become columns."""
+    """Whether the display matrix swaps rows and columns."""
     return matrix is not None and abs(int(matrix[0, 1])) > abs(int(matrix[0, 0]))
 
 
 def _shown(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """The stored picture as players show it, to the nearest quarter turn."""
+    """Rotate and mirror a stored frame for display, to the nearest quarter turn."""
     if _turns_over(matrix):
         pixels, matrix = pixels.swapaxes(0, 1), matrix[:, ::-1]
     if matrix[0, 0] < 0:
@@ -376,7 +377,7 @@ def _shown(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def _fitted(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A picture as large as fits into height x width, on black."""
+    """Resize an image to fit into height x width, with black borders."""
     scale = min(height / pixels.shape[0], width / pixels.shape[1])
     tall, wide = (max(round(side * scale), 1) for side in pixels.shape[:2])
     top, left = (height - tall) // 2, (width - wide) // 2
@@ -387,7 +388,7 @@ def _fitted(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _is_of_system(error: Exception) -> bool:
-    """Whether an error of FFmpeg is one of the disk or the system, not of the file's content."""
+    """Whether an error of FFmpeg concerns the disk or the system, not the content of the file."""
     return isinstance(error, OSError) and not isinstance(error, ValueError)
 
 

@@ -1,32 +1,32 @@
-"""The streams of a clip beside its pictures: sound and subtitles are copied, encoded anew, or named as left out."""
+"""Audio and subtitles of a clip: copied, encoded again, or omitted with a note."""
 
 import io
 from collections.abc import Iterator
 from typing import Any
 
-#: Suffix of a result -> FFmpeg's name of the container, and the codec of sound that the container refuses as it is.
+#: Suffix of a result -> FFmpeg's name of the container, and the codec for audio that the container does not support.
 CONTAINERS = {'.mp4': ('mp4', 'aac'), '.mov': ('mov', 'aac'), '.mkv': ('matroska', 'flac')}
-#: Metadata of a stream that is kept.
+#: Copied metadata of a stream.
 KEPT_TAGS = ('language', 'title')
 
 
 def main_video(container: Any) -> Any:
-    """The first video stream that is no cover picture; None if there is none."""
-    films = [stream for stream in container.streams.video if not _is_cover(stream)]
-    return films[0] if films else None
+    """The first video stream that is no cover image; None if there is none."""
+    videos = [stream for stream in container.streams.video if not _is_cover(stream)]
+    return videos[0] if videos else None
 
 
 class OtherStreams:
-    """Sound and subtitles of a source on their way into a result.
+    """Copies audio and subtitles of a source to a result.
 
     Args:
         av: The package PyAV.
         source: The opened source.
         target: The opened result, before its first packet.
-        suffix: Of the result, a key of ``CONTAINERS``.
+        suffix: Suffix of the result, a key of ``CONTAINERS``.
 
     Attributes:
-        notes: Each stream that is encoded anew, damaged or left out, in words; complete after :meth:`packets`.
+        notes: Notes on streams that are encoded again, damaged or omitted; complete after :meth:`packets`.
     """
 
     def __init__(self, av: Any, source: Any, target: Any, suffix: str) -> None:
@@ -43,16 +43,16 @@ class OtherStreams:
                 self.tracks[stream.index] = _Copied(target.add_stream_from_template(stream), name)
             elif decodable and stream.codec_context.sample_rate:
                 self.tracks[stream.index] = _Encoded(av, stream, target, codec, name)
-                self.notes.append(f'{name} is stored as {codec}, because {suffix} files cannot hold it')
+                self.notes.append(f'{name} is stored as {codec}, because {suffix} files do not support it')
             else:
-                self.notes.append(f'{name} is left out')
+                self.notes.append(f'{name} is omitted')
         for index, track in self.tracks.items():
             for tag in KEPT_TAGS:
                 if tag in source.streams[index].metadata:
                     track.stream.metadata[tag] = source.streams[index].metadata[tag]
 
     def _accepts(self, stream: Any, container: str) -> bool:
-        """Whether a container takes a stream as it is; FFmpeg says so when it writes the header."""
+        """Whether a container supports a stream; FFmpeg reports it when it writes the header."""
         try:
             with self.av.open(io.BytesIO(), 'w', format=container) as trial:
                 trial.add_stream_from_template(stream)
@@ -62,12 +62,12 @@ class OtherStreams:
         return True
 
     def packets(self) -> Iterator[tuple[float, Any]]:
-        """Time in seconds and packet, nearly in the order of time."""
+        """Yield time in seconds and packet, approximately in the order of time."""
         if self.tracks:
             yield from self._demuxed()
             for track in self.tracks.values():
                 yield from track.end()
-        self.notes += [f'{track.lost} packets of {track.name} are damaged and left out'
+        self.notes += [f'{track.lost} packets of {track.name} are damaged and omitted'
                        for track in self.tracks.values() if track.lost]  # fmt: skip
 
     def _demuxed(self) -> Iterator[tuple[float, Any]]:
@@ -80,24 +80,24 @@ class OtherStreams:
         except self.av.FFmpegError as error:
             if isinstance(error, OSError) and not isinstance(error, ValueError):
                 raise
-            self.notes.append(f'sound and subtitles end at {last:.2f} s: the file cannot be read further')
+            self.notes.append(f'audio and subtitles end at {last:.2f} s: the file cannot be read further')
 
     def refused(self, packet: Any) -> None:
-        """Count a packet that the result does not take."""
+        """Count a packet that the container of the result does not accept."""
         for track in self.tracks.values():
             if track.stream == packet.stream:
                 track.lost += 1
 
 
 class _Copied:
-    """A stream of which the packets are copied."""
+    """A stream whose packets are copied."""
 
     def __init__(self, stream: Any, name: str) -> None:
         self.stream, self.name, self.lost = stream, name, 0
         self.last: int | None = None
 
     def take(self, packet: Any) -> Iterator[tuple[float, Any]]:
-        # Containers refuse times that run backwards, which damaged files have.
+        # Containers do not accept decreasing times, which damaged files may have.
         if self.last is not None and packet.dts < self.last:
             self.lost += 1
             return
@@ -111,7 +111,7 @@ class _Copied:
 
 
 class _Encoded:
-    """Sound that is decoded and encoded anew."""
+    """An audio stream that is decoded and encoded again."""
 
     def __init__(self, av: Any, stream: Any, target: Any, codec: str, name: str) -> None:
         self.av, self.name, self.lost = av, name, 0
@@ -142,5 +142,5 @@ def _is_cover(stream: Any) -> bool:
 
 def _name(stream: Any) -> str:
     codec = 'unknown codec' if stream.codec_context is None else stream.codec_context.name
-    kind = 'cover picture, stream' if stream.type == 'video' and _is_cover(stream) else f'{stream.type} stream'
+    kind = 'cover image, stream' if stream.type == 'video' and _is_cover(stream) else f'{stream.type} stream'
     return f'{kind} {stream.index} ({codec})'
