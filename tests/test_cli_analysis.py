@@ -67,7 +67,7 @@ def test_fed_rows_hold_what_the_sample_holds():
     expected[3:9, 2:6] = True
     expected[4:8, 3:5] = False
     np.testing.assert_array_equal(outline, expected)
-    with pytest.raises(ValueError, match=r'the box nose \[2, 3, 17, 9\] leaves the face of 16x16'):
+    with pytest.raises(ValueError, match=r'the box nose \[2, 3, 17, 9\] exceeds the face of 16x16'):
         fed_rows([truth], [sample], {'nose': (2, 3, 17, 9)})
 
 
@@ -116,7 +116,7 @@ def test_browsing_what_is_none(tmp_path, face_folder, capsys):
     assert '--images: at least 1, not 0' in fails(capsys, 'browse', config, '--images', '0')
     words = ('browse', config, '--data', face_folder, '--out', tmp_path / 'x.png')
     box = ('--cfg-options', 'model.local_discriminators.nose.box=(44,56,84,129)')
-    assert 'the box nose [44, 56, 84, 129] leaves the face of 128x128' in fails(capsys, *words, *box)
+    assert 'the box nose [44, 56, 84, 129] exceeds the face of 128x128' in fails(capsys, *words, *box)
 
 
 def write_log(folder: Path, *records: dict, tail: str = '') -> Path:
@@ -184,7 +184,7 @@ def test_logs_that_are_none_are_named(runs, tmp_path, capsys, monkeypatch):
     first, second = map(str, runs)
     assert '/no/such/run: no such run' in fails(capsys, 'analyze_logs', '/no/such/run')
     (tmp_path / 'empty').mkdir()
-    assert 'holds no scalars.json' in fails(capsys, 'analyze_logs', tmp_path / 'empty')
+    assert 'contains no scalars.json' in fails(capsys, 'analyze_logs', tmp_path / 'empty')
     assert 'logged PNSR; choose --keys from PSNR, loss, time' in fails(capsys, 'analyze_logs', first, '--keys', 'PNSR')
     assert '1 names for 2 runs' in fails(capsys, 'analyze_logs', first, second, '--legend', 'one')
     assert 'two runs have one name' in fails(capsys, 'analyze_logs', first, second, '--legend', 'a', 'a')

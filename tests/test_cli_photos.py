@@ -121,10 +121,10 @@ def test_boxes(photos, tmp_path, command) -> None:
     boxes.write_text('\ufefffile, left, top, right, bottom\nnone.png, 20, 20, 60, 60\nnone.png, 80,30,85,33\n')
     code, summary, errors = command(photos, '-o', tmp_path / 'out', '--boxes', boxes, detector=None)
     assert (code, summary['restored'], summary['faces'], len(summary['failed'])) == (3, 1, 1, 2)
-    assert sum('the file of boxes has no line for it' in error for error in errors) == 2
+    assert sum('the file of boxes has no line for this' in error for error in errors) == 2
     assert sum('note: ' in error and 'too small to restore' in error for error in errors) == 1
     assert list(summary['notes'].values()) == [
-        ['the face at (82, 31) is 7 pixels wide, too small to restore, and was left as it is']
+        ['the face at (82, 31) is 7 pixels wide, too small to restore, and was not changed']
     ]
 
 
@@ -147,7 +147,7 @@ def test_physics_of_each_face(photos, tmp_path, command) -> None:
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (['--detector', 'Eyes'], "'Eyes' is no registered face detector"),
+        (['--detector', 'Eyes'], "'Eyes' is not a registered face detector"),
         (['--boxes', 'none.csv'], 'none.csv: cannot be read'),
         (['--aligned', '--preview'], 'has no background; leave out --preview'),
         (['--preview', '--sheet'], '--preview restores nothing; leave out --save-physics and --sheet'),
@@ -185,15 +185,18 @@ def test_input_among_the_faces_is_not_written_over(photos, tmp_path, command) ->
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('', 'the first line is file,left,top,right,bottom or file,left_eye_x'),
+        ('', 'the first line must be file,left,top,right,bottom or file,left_eye_x'),
         ('file,left,top\na.png,1,2\n', "got 'file,left,top'"),
         ('file,left,top,right,bottom\na.png,1,2,3\n', 'line 2'),
         ('file,left,top,right,bottom\na.png,1,2,3,4,5\n', 'line 2: expected a value for each column'),
         ('file,left,top,right,bottom\n,1,2,3,4\n', 'line 2: expected a value for each column'),
         ('file,left,top,right,bottom\n\na.png,1,2,x,4\n', "line 3: could not convert string to float: 'x'"),
-        ('file,left,top,right,bottom\na.png,5,2,3,4\n', 'line 2: a box is left, top, right, bottom with left < right'),
-        ('file,x,y,side,angle\na.png,1,1,-4,0\n', 'line 2: a crop has a finite centre and a side above 0'),
-        ('file,x,y,side,angle\na.png,1,1,nan,0\n', 'line 2: a crop has'),
+        (
+            'file,left,top,right,bottom\na.png,5,2,3,4\n',
+            'line 2: a box must be left, top, right, bottom with left < right',
+        ),
+        ('file,x,y,side,angle\na.png,1,1,-4,0\n', 'line 2: a crop must have a finite centre and a side above 0'),
+        ('file,x,y,side,angle\na.png,1,1,nan,0\n', 'line 2: a crop must have'),
         (b'\xff\xfe\x00', 'cannot be read'),
     ],
 )

@@ -69,7 +69,7 @@ def test_outside_is_the_photo_mirrored() -> None:
     mirrored = np.pad(photo, ((12, 12), (12, 12), (0, 0)), 'reflect')
     np.testing.assert_array_equal(cut(photo, crop_of((-10, -8, 40))), mirrored[4:44, 2:42])
     np.testing.assert_array_equal(cut(photo, crop_of((30, 31, 40))), mirrored[43:83, 42:82])
-    with pytest.raises(ValueError, match='outside the photo of 60x60'):
+    with pytest.raises(ValueError, match='outside of the photo of 60x60'):
         cut(photo, crop_of((90, 0, 20)))
 
 

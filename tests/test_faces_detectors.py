@@ -71,12 +71,12 @@ def test_slot_takes_a_name_a_config_and_a_file(marker, tmp_path) -> None:
     file = tmp_path / 'detector.py'
     file.write_text("detector = dict(type='MarkerDetector')\n")
     assert isinstance(build_detector(str(file)), MarkerDetector)
-    with pytest.raises(ConfigError, match=r"'Marker' is no registered face detector; there are .*MTCNNDetector"):
+    with pytest.raises(ConfigError, match=r"'Marker' is not a registered face detector; use one of .*MTCNNDetector"):
         build_detector('Marker')
     with pytest.raises(ConfigError, match='no such config'):
         build_detector(tmp_path / 'none.py')
     file.write_text('_detectors = []\n')
-    with pytest.raises(ConfigError, match='a config of a detector has detector = dict'):
+    with pytest.raises(ConfigError, match='the config must have detector = dict'):
         build_detector(file)
 
 
@@ -144,7 +144,7 @@ class TestMTCNN:
     def test_impossible_options(self) -> None:
         with pytest.raises(ConfigError, match='at least 1'):
             build_detector({'type': 'MTCNNDetector', 'smallest_face': 0})
-        with pytest.raises(ConfigError, match=r'threshold is in 0\.\.1, got 2'):
+        with pytest.raises(ConfigError, match=r'threshold must be in 0\.\.1, got 2'):
             build_detector({'type': 'MTCNNDetector', 'threshold': 2})
 
 
@@ -229,7 +229,7 @@ class TestYuNet:
         monkeypatch.setattr('torch.hub.urlopen', answer)
         target = tmp_path / 'new' / 'yunet.onnx'
         config = {'type': 'YuNetDetector', 'weights': target, 'sha256': sha256_of(weights)}
-        with pytest.raises(CheckpointError, match='download it there by download=True'):
+        with pytest.raises(CheckpointError, match='or set download=True'):
             build_detector(config)
         assert not asked
         build_detector({**config, 'download': True})
@@ -301,7 +301,7 @@ class TestRetinaFace:
         (tmp_path / 'cut.pth').write_bytes(weights.read_bytes()[:1000])
         with pytest.raises(CheckpointError, match=r'cut\.pth'):
             self.build(tmp_path / 'cut.pth')
-        with pytest.raises(ConfigError, match='network is one of resnet50'):
+        with pytest.raises(ConfigError, match='network must be one of resnet50'):
             build_detector({'type': 'RetinaFaceDetector', 'network': 'resnet'})
 
     def test_no_connection_names_where_to_get_them(self, monkeypatch) -> None:

@@ -129,7 +129,7 @@ def test_clear_face_is_left_as_it_is_and_a_rainy_one_restored(plus) -> None:
     clean = scene(84, 164, places)
     crops = [crop_of(place) for place in places]
     photos = PhotoRestorer(plus, boxes={})
-    with pytest.raises(PictureError, match=r'the face at .* shows no rain of the kind .*, and was left as it is'):
+    with pytest.raises(PictureError, match=r'the face at .* shows no rain of the kind .*, and was not changed'):
         photos(clean, crops)
     rainy = clean.copy()
     drawn = draw_scene(clean / np.float32(255), RainRanges(beta=(0.9, 0.9)), seeded_rng(0, 'x'), face_side=64)
@@ -151,7 +151,7 @@ def test_what_makes_another_result_makes_another_fingerprint(plus) -> None:
     options = ({}, dict(strength=0.5), dict(keep_colour=True), dict(estimator=None))
     assert len({PhotoRestorer(plus, boxes={}, **option).fingerprint for option in options}) == len(options)
     for strength in (0, -1, 1.5):
-        with pytest.raises(ConfigError, match='strength is above 0 and at most 1'):
+        with pytest.raises(ConfigError, match='strength must be above 0 and at most 1'):
             PhotoRestorer(plus, boxes={}, strength=strength)
 
 

@@ -77,7 +77,7 @@ def test_sheet_is_a_whole_file_in_a_new_folder(tmp_path):
     ('rows', 'titles', 'names', 'message'),
     [
         ([], ['a'], None, 'at least one row'),
-        ([[None, None]], ['a'], None, '2 pictures under 1 titles'),
+        ([[None, None]], ['a'], None, '2 images under 1 titles'),
         ([[None]], ['a'], ['x', 'y'], '2 row titles for 1 rows'),
         ([[np.zeros((4, 4, 3))]], ['a'], None, "column 'a'.*float64"),
         ([[np.zeros((4, 4), np.uint8)]], ['a'], None, r'H x W x 3'),

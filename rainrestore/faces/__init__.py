@@ -1,4 +1,4 @@
-"""Faces in photos: finding them, cutting them out as the networks were trained on them, pasting them back."""
+"""Faces in photos: detection, aligned crops as in the training, and blending into the photo."""
 
 from rainrestore.faces.alignment import FaceCrop, add_change, cut, paste, soft_mask
 from rainrestore.faces.boxes import read_boxes

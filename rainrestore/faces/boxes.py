@@ -1,4 +1,4 @@
-"""Faces that a person has marked: a table in a file."""
+"""Face positions from a CSV file."""
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
@@ -19,18 +19,22 @@ _KINDS: dict[tuple[str, ...], Callable[[Sequence[float]], FaceCrop]] = {
 
 
 def read_boxes(path: str | Path) -> dict[Path, list[FaceCrop]]:
-    """Read a CSV file whose first line names its columns, and which has a line a face.
+    """Read a CSV file with a header and one line per face.
 
-    Columns: ``file``, a path from the folder of the CSV file; and either ``left,top,right,bottom``, the box of an
-    upright face from above the brows to below the chin; or ``left_eye_x,left_eye_y,right_eye_x,right_eye_y,mouth_x,
-    mouth_y``, the middles of the eyes (left and right in the picture) and of the mouth, for a face that is turned; or
-    ``x,y,side,angle``, the crop itself. In pixels of the photo as it is seen; the first reaches from 0 to 1.
+    The columns are ``file``, a path relative to the folder of the CSV file, and one of these groups:
+
+    - ``left,top,right,bottom``: the box of an upright face, from above the brows to below the chin;
+    - ``left_eye_x,left_eye_y,right_eye_x,right_eye_y,mouth_x,mouth_y``: the centres of the eyes (left and right in the
+      image) and of the mouth, also for a rotated face;
+    - ``x,y,side,angle``: the crop.
+
+    Coordinates are in pixels of the displayed photo; the first pixel extends from 0 to 1.
 
     Returns:
         Resolved path -> its faces.
 
     Raises:
-        ConfigError: no such file, other columns, or a line that is no face; names the line.
+        ConfigError: No such file, other columns, or an invalid line. The message names the line.
     """
     path = Path(path)
     try:
@@ -42,7 +46,7 @@ def read_boxes(path: str | Path) -> dict[Path, list[FaceCrop]]:
     kind = next((kind for kind in _KINDS if columns == {'file', *kind}), None)
     if kind is None:
         expected = ' or '.join(f'file,{",".join(kind)}' for kind in _KINDS)
-        raise ConfigError(f'--boxes {path}: the first line is {expected}, got {",".join(rows.fieldnames or ())!r}')
+        raise ConfigError(f'--boxes {path}: the first line must be {expected}, got {",".join(rows.fieldnames or ())!r}')
     faces: dict[Path, list[FaceCrop]] = {}
     for row in rows:
         try:

@@ -1,4 +1,4 @@
-"""The interface of face detectors, and the search in turned photos."""
+"""The interface of face detectors, and the detection in rotated photos."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from rainrestore.errors import ConfigError
 from rainrestore.faces.alignment import FaceCrop
 from rainrestore.registry import FACE_DETECTORS
 
-#: How a photo without an upright face is turned, in degrees: detectors know faces that are about upright.
+#: Rotations in degrees for a photo without upright faces, because detectors find only approximately upright faces.
 TURNS = (90, -90, 45, -45, 180)
 
-#: Most pixels of a photo turned to an oblique angle, as a multiple of its own: a strip would fill the memory.
+#: Greatest area of a photo rotated by an oblique angle, divided by its own area, to limit the memory for long strips.
 LARGEST_CANVAS = 4
-#: Longest side that OpenCV turns.
+#: Longest side that OpenCV can rotate.
 LONGEST_SIDE = 32767
 
 
@@ -28,8 +28,8 @@ class DetectedFace:
     """A face in a photo.
 
     Attributes:
-        crop: its CelebA-HQ square.
-        score: how sure the detector is, in its own unit, larger is surer; 1 for a face that a person marked.
+        crop: The aligned crop of CelebA-HQ.
+        score: Score of the detector, in its own unit, larger for a more certain face; 1 for a face from a box.
     """
 
     crop: FaceCrop
@@ -37,66 +37,66 @@ class DetectedFace:
 
 
 class FaceDetector(Protocol):
-    """Anything registered in ``FACE_DETECTORS`` that is called as this is.
+    """The interface of the components in ``FACE_DETECTORS``.
 
     A detector finds eyes and mouth and returns ``DetectedFace(FaceCrop.from_landmarks(left_eye, right_eye, mouth),
     score)``, in coordinates with the centre of the first pixel at (0.5, 0.5).
 
     Attributes:
-        smallest_face: side of the smallest crop that it looks for, in pixels of the photo (for messages).
+        smallest_face: Side of the smallest detected crop in pixels of the photo, for messages.
     """
 
     smallest_face: int
 
     def __call__(self, photo: np.ndarray) -> list[DetectedFace]:
-        """The upright faces in an H x W x 3 uint8 RGB photo, in any order."""
+        """Detect the upright faces in an H x W x 3 uint8 RGB photo; in any order."""
 
 
 def build_detector(detector: str | Path | Mapping[str, Any]) -> FaceDetector:
-    """A detector by its registered name, its config, or a config file with ``detector = dict(type=...)``.
+    """Build a detector from its registered name, its config, or a config file with ``detector = dict(type=...)``.
 
     Raises:
-        ConfigError: no such name, no such file, or a file without ``detector``.
-        MissingPackageError: the detector needs a package that is not installed.
+        ConfigError: No such name, no such file, or a file without ``detector``.
+        MissingPackageError: The detector needs a package that is not installed.
     """
     if isinstance(detector, Path) or (isinstance(detector, str) and detector.endswith('.py')):
         config = read_config(find_file(detector)).get('detector')
         if not isinstance(config, Mapping):
-            raise ConfigError(f"{detector}: a config of a detector has detector = dict(type='...')")
+            raise ConfigError(f"{detector}: the config must have detector = dict(type='...')")
     else:
         config = {'type': detector} if isinstance(detector, str) else dict(detector)
     name = config.get('type')
     if isinstance(name, str) and FACE_DETECTORS.get(name) is None:
         known = ', '.join(sorted(FACE_DETECTORS.module_dict))
-        raise ConfigError(f'{name!r} is no registered face detector; there are {known}, or a config file')
+        raise ConfigError(f'{name!r} is not a registered face detector; use one of {known}, or a config file')
     return FACE_DETECTORS.build(dict(config))
 
 
 def find_faces(
     detector: FaceDetector, photos: Sequence[np.ndarray], turns: Sequence[float] = TURNS
 ) -> list[DetectedFace]:
-    """The faces in a photo, the largest first.
+    """Detect the faces in a photo; the largest first.
 
-    Looked for in each of ``photos``, which are versions of the same (such as without rain, and as it is), until one
-    shows a face: in all of them upright, then in each of them at all ``turns``. A face that is found at several turns
-    counts at the one with the best score: detectors see a face in one that is upside down now and then.
+    ``photos`` are versions of the same photo, such as without and with rain. The first version with a face is used:
+    first all versions are searched upright, then each version at all ``turns``. If a face is found at several
+    rotations, the detection with the best score is kept, because detectors sometimes find upside-down faces.
 
     Args:
-        detector: Finds upright faces.
-        photos: H x W x 3 uint8 RGB, equal sizes.
-        turns: degrees by which the photo is turned counter-clockwise.
+        detector: Detects upright faces.
+        photos: H x W x 3 uint8 RGB, of equal sizes.
+        turns: Counter-clockwise rotations of the photo in degrees.
     """
     searches = [*((photo, (0.0,)) for photo in photos), *((photo, turns) for photo in photos)]
     for photo, angles in searches:
         found = [face for angle in angles for face in _find_turned(detector, photo, angle)]
         if found:
-            # Of faces found at one turn, a detector has dropped the doubles itself, and two may well overlap.
+            # For a single rotation the detector has removed duplicates itself; the remaining faces may overlap.
             return sorted(found if len(angles) == 1 else _best_of_each(found), key=lambda face: -face.crop.side)
     return []
 
 
 def _best_of_each(found: Sequence[DetectedFace]) -> list[DetectedFace]:
-    """The best of those whose centres are within half a side of each other."""
+    """For faces with centres within half a side of each other, keep the face with the best score."""
     kept: list[DetectedFace] = []
     for face in sorted(found, key=lambda face: -face.score):
         crop = face.crop
@@ -108,15 +108,15 @@ def _best_of_each(found: Sequence[DetectedFace]) -> list[DetectedFace]:
 
 
 def working_scale(width: int, height: int, smallest_face: int, needed: float, max_pixels: int) -> float:
-    """By how much to enlarge a photo so that a crop of ``smallest_face`` pixels has the ``needed`` ones.
+    """The factor that scales a crop of ``smallest_face`` pixels to ``needed`` pixels.
 
-    To no more than ``max_pixels`` in all; then only larger faces are found.
+    It is bounded so that the scaled photo has at most ``max_pixels`` pixels; then only larger faces are found.
     """
     return min(needed / smallest_face, math.sqrt(max_pixels / (width * height)))
 
 
 def working_copy(photo: np.ndarray, scale: float, least_side: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """The photo scaled, with sides of at least ``least_side``; and the factors of x and y back to the photo."""
+    """Scale a photo, to sides of at least ``least_side``; returns it, and the factors of x and y back to the photo."""
     height, width = photo.shape[:2]
     new_width, new_height = max(round(width * scale), least_side), max(round(height * scale), least_side)
     how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
@@ -125,11 +125,11 @@ def working_copy(photo: np.ndarray, scale: float, least_side: int = 1) -> tuple[
 
 
 def faces_of_landmarks(points: np.ndarray, scores: Sequence[float], photo: np.ndarray) -> list[DetectedFace]:
-    """The faces of five landmarks each; those whose landmarks fall on one point or lie far outside are dropped.
+    """Convert five landmarks per face to faces; degenerate faces and faces far outside of the photo are dropped.
 
     Args:
         points: (n, 5, 2) coordinates in the photo: left eye, right eye, nose, left and right corner of the mouth.
-        scores: n of them.
+        scores: n scores.
         photo: H x W x 3.
     """
     height, width = photo.shape[:2]

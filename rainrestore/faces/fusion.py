@@ -1,6 +1,6 @@
-"""Combine a restored face with the photo: remove the rain, keep the photo's detail and colour.
+"""Combine a restored face with the photo: remove the rain, and keep the detail and the colours of the photo.
 
-All pictures are float32 in [0, 1], h x w x 3, and maps h x w x c.
+All images are float32 in [0, 1], h x w x 3, and maps h x w x c.
 """
 
 from dataclasses import dataclass
@@ -12,53 +12,53 @@ from rainrestore.faces.alignment import soft_mask
 from rainrestore.labels import NUM_LABELS
 from rainrestore.physics import resize
 
-#: T from which on a veil is too thin to be told.
+#: Above this T there is no detectable veil.
 CLEAR = 0.97
-#: Width in T over which the correction fades out.
+#: Width of the range of T in which the weight of the correction falls from 1 to 0.
 FADE = 0.06
-#: Mean of S at which streaks begin to be told, and at which they surely are there.
+#: Mean S below which predicted streaks are ignored, and above which they are certain.
 STREAKS = (0.05, 0.065)
-#: Share of the darkest pixels that is noise.
+#: Fraction of the darkest pixels that counts as noise.
 DARKEST = 0.02
-#: Least T by which detail is divided.
+#: Lower bound of the divisor T.
 FLOOR = 0.1
-#: The photo's detail is kept whole up to this many times the energy of the restored face's, which is softer.
+#: The detail of the photo is fully kept up to this multiple of the energy of the restored detail, which is softer.
 SOFTER = 3
-#: Colours are those of a Gaussian blur of this standard deviation, in sides of the face.
+#: Standard deviation of the Gaussian blur that separates colours, as a fraction of the side of the face.
 COLOUR = 1 / 8
-#: Detail is weighed over windows of this size, in sides of the face.
+#: Standard deviation of the window for the energy of the detail, as a fraction of the side of the face.
 WINDOW = 1 / 12
-#: A parsed face is used if its mean probability and its overlap with the soft shape are at least this.
+#: Least mean probability of a parsed face, and its least overlap with the soft shape, to use it as a mask.
 SURE = 0.6
 OVERLAP = 0.5
-#: Labels that are no skin, hair or neck: background, necklace, cloth.
+#: Labels outside of skin, hair and neck: background, necklace, cloth.
 AROUND = (0, 16, 18)
 
 
 @dataclass(frozen=True, eq=False)
 class RainEstimate:
-    """Rain over a face, as a network sees it (paper eq. 2); J, S and A have three channels or one, T has one."""
+    """The estimated rain over a face (paper eq. 2); J, S and A have three channels or one, T has one."""
 
     J: np.ndarray
     S: np.ndarray
     T: np.ndarray
     A: np.ndarray
 
-    def bounded(self, seen: np.ndarray) -> 'RainEstimate':
-        """The estimate with a veil that is not brighter than the picture: ``(1 - T) A <= I`` in the darkest pixels.
+    def bounded(self, rainy: np.ndarray) -> 'RainEstimate':
+        """Bound the veil by the darkest pixels of the image: ``(1 - T) A <= I``.
 
-        A network that knows heavy rain only takes clear faces for veiled ones. T is raised to ``1 - I / A`` of the
-        darkest pixels, and J is then solved from eq. 2.
+        A network that was trained with heavy rain only predicts a veil on clear faces, too. T is raised to
+        ``1 - I / A`` of the darkest pixels, and eq. 2 is solved for J.
 
         Args:
-            seen: I.
+            rainy: I.
         """
         airlight = self.A.mean((0, 1), keepdims=True).clip(min=FLOOR)
-        least = 1 - (np.quantile(seen, DARKEST, axis=(0, 1), keepdims=True) / airlight).min()
+        least = 1 - (np.quantile(rainy, DARKEST, axis=(0, 1), keepdims=True) / airlight).min()
         if least <= self.T.mean():
             return self
         transmission = np.clip(self.T + (least - self.T.mean()), FLOOR, 1)
-        solved = (seen - (1 - transmission) * self.A) / transmission - self.S
+        solved = (rainy - (1 - transmission) * self.A) / transmission - self.S
         return RainEstimate(solved.clip(0, 1), self.S, transmission, self.A)
 
 
@@ -67,8 +67,8 @@ class Decision:
     """The correction of a face.
 
     Attributes:
-        weight: how much of the correction is applied, 0..1; 0 leaves the face as it is.
-        keep_colour: whether the photo keeps its colours, since no veil has changed them.
+        weight: Weight of the correction, 0..1; with 0 the face is not changed.
+        keep_colour: Whether to keep the colours of the photo, because there is no veil.
     """
 
     weight: float
@@ -76,16 +76,20 @@ class Decision:
 
 
 def decide(rain: RainEstimate, known: float) -> Decision:
-    """How far the correction is believed.
+    """Decide on the weight of the correction of a face.
 
-    It is believed in a veil of the kind that the network was trained on, and fades out where T rises beyond the largest
-    of its training (``known``): what it says there is not to be relied on. It fades out as well where there is neither
-    a veil nor streaks. Streaks without a veil count only for a network that was trained on such.
+    The weight is 1 for a veil inside of the training range of the network. It falls to 0 if T is above the largest T of
+    the training, because the estimate is unreliable there, and if there is neither a veil nor streaks. Streaks without
+    a veil count only for a network that was trained with clear air.
+
+    Args:
+        rain: The estimated rain.
+        known: The largest T in the training of the network.
     """
     transmission = float(rain.T.mean())
     streaks = ramp(float(rain.S.mean()), *STREAKS)
     if known < CLEAR - FADE:
-        # A thin veil alone does less harm than a wrong T: it has to be surer.
+        # Without streaks the threshold is lower, because a wrong T does more harm than a thin veil.
         start = known - (1 - streaks) * FADE
         return Decision(1 - ramp(transmission, start, start + FADE), keep_colour=False)
     veil = 1 - ramp(transmission, CLEAR - FADE, CLEAR)
@@ -93,33 +97,34 @@ def decide(rain: RainEstimate, known: float) -> Decision:
 
 
 def fuse(
-    own: np.ndarray, face: np.ndarray, seen: np.ndarray, rain: RainEstimate | None, trust: float, keep_colour: bool
+    own: np.ndarray, face: np.ndarray, rainy: np.ndarray, rain: RainEstimate | None, trust: float, keep_colour: bool
 ) -> np.ndarray:
-    """A face of N x N pixels from the photo's own picture of it and from the network's.
+    """Fuse a crop of the photo and the restored face to a face of N x N pixels.
 
-    Below the network's size, low frequencies: J, or that mixed with the restored face H. Above it the photo's detail D
-    over T, weighed against that of H as by Wiener: ``g D / T + (1 - g) D_H`` with ``g = 3 E[D_H^2] / E[(D / T)^2]``, at
-    most 1, over windows. So detail much stronger than a face's own, which is rain, is replaced.
+    Low frequencies, up to the size of the network's input: J, mixed with the restored face H. High frequencies: the
+    detail D of the photo divided by T, and the detail D_H of H, with a Wiener-like gain g: ``g D / T + (1 - g) D_H``
+    with ``g = min(1, 3 E[D_H^2] / E[(D / T)^2])`` over local windows. Detail that is much stronger than in a restored
+    face is rain and is replaced.
 
     Args:
-        own: N x N x 3, cut from the photo.
+        own: N x N x 3, the crop of the photo.
         face: H, m x m x 3.
-        seen: I, n x n x 3, the input of the network.
-        rain: at n x n; None where there is none: H is then below n x n, and the photo's detail above.
-        trust: part of H in the low frequencies beside J, 0..1.
-        keep_colour: take the lowest frequencies from the photo.
+        rainy: I, n x n x 3, the input of the network.
+        rain: The rain estimate, n x n. None: low frequencies from H, high frequencies from the photo.
+        trust: Weight of H, relative to J, in the low frequencies, 0..1.
+        keep_colour: Whether to take the lowest frequencies from the photo.
     """
-    size, least = own.shape[0], seen.shape[0]
+    size, least = own.shape[0], rainy.shape[0]
     shrunk, large = resize(face, least, least), resize(face, size, size)
-    drawn = large - resize(shrunk, size, size)
+    restored = large - resize(shrunk, size, size)
     if rain is None:
-        # A face that is smaller than the network's has no detail above.
-        result = large if size <= least else resize(shrunk, size, size) + own - resize(seen, size, size)
+        # A crop that is not larger than the input of the network has no further detail.
+        result = large if size <= least else resize(shrunk, size, size) + own - resize(rainy, size, size)
     else:
-        detail = (own - resize(seen, size, size)) / resize(rain.T, size, size).clip(min=FLOOR)
-        gain = _gain(drawn, detail)
+        detail = (own - resize(rainy, size, size)) / resize(rain.T, size, size).clip(min=FLOOR)
+        gain = _gain(restored, detail)
         low = resize(rain.J + np.float32(trust) * (shrunk - rain.J), size, size)
-        result = low + gain * detail + (1 - gain) * drawn
+        result = low + gain * detail + (1 - gain) * restored
     if keep_colour:
         sigma = COLOUR * size
         result = result + cv2.GaussianBlur(own, (0, 0), sigma) - cv2.GaussianBlur(result, (0, 0), sigma)
@@ -127,11 +132,11 @@ def fuse(
 
 
 def face_mask(parsing: np.ndarray | None, size: int) -> np.ndarray:
-    """Where a restored face is shown, size x size float32 in 0..1: its skin and hair, or a soft shape.
+    """The weights of a restored face, size x size float32 in 0..1: its skin and hair, or a soft shape.
 
     Args:
-        parsing: probabilities of the 19 labels, n x n x 19; anything else is no parsing.
-        size: of the crop.
+        parsing: Probabilities of the 19 labels, n x n x 19. With None or other channels, the soft shape is used.
+        size: Side of the crop in pixels.
     """
     shape = soft_mask(size)
     if parsing is None or parsing.shape[2] != NUM_LABELS:
@@ -142,17 +147,17 @@ def face_mask(parsing: np.ndarray | None, size: int) -> np.ndarray:
     if parsing.max(-1).mean() < SURE or overlap < OVERLAP:
         return shape
     found = resize(face[..., None].astype(np.float32), size, size)[..., 0]
-    # Wider than the face, so that its edge is inside, and soft.
+    # Dilated to include the edge of the face, and blurred.
     wide = cv2.dilate(found, np.ones((3, 3), np.uint8), iterations=max(round(size * COLOUR / 8), 1))
     return shape * cv2.GaussianBlur(wide, (0, 0), max(size * COLOUR / 4, 0.5)).clip(0, 1)
 
 
-def _gain(drawn: np.ndarray, detail: np.ndarray) -> np.ndarray:
+def _gain(restored: np.ndarray, detail: np.ndarray) -> np.ndarray:
     sigma = max(WINDOW * detail.shape[0], 1)
-    signal, power = (cv2.GaussianBlur((part**2).mean(-1), (0, 0), sigma) for part in (drawn, detail))
+    signal, power = (cv2.GaussianBlur((part**2).mean(-1), (0, 0), sigma) for part in (restored, detail))
     return np.clip(SOFTER * signal / (power + 1e-8), 0, 1)[..., None]
 
 
 def ramp(value: float, low: float, high: float) -> float:
-    """0 up to ``low``, 1 from ``high`` on, linear between them."""
+    """0 up to ``low``, 1 from ``high``, linear in between."""
     return min(max((value - low) / (high - low), 0.0), 1.0)

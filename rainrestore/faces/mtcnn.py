@@ -1,4 +1,4 @@
-"""MTCNN of the package facenet-pytorch, whose wheel holds the weights."""
+"""MTCNN from the package facenet-pytorch, whose wheel contains the weights."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ from rainrestore.registry import FACE_DETECTORS
 
 INSTALL = 'pip install --no-deps facenet-pytorch'
 
-#: Side in pixels of the smallest face box that is searched.
+#: Side in pixels of the smallest detected face box.
 LEAST_BOX = 16
-#: Side in pixels to which the smallest crop is enlarged. A box of 16 pixels is a crop of 28; at 40 the landmarks are a
-#: fifth nearer to the truth, and more costs more than it finds (tools/benchmarks/benchmark_detection.py).
+#: Side in pixels to which the smallest crop is enlarged. A box of 16 pixels is a crop of 28. At 40 the landmark error
+#: is a fifth smaller; larger values are slower without more detections (tools/benchmarks/benchmark_detection.py).
 NEEDED = 40
-#: Bound of the box regression, in sides of the box. The package fails on a box outside of the photo; within this bound
-#: there is none. The regression of a true face is below 0.35: its training samples overlap the face by 0.65.
+#: Bound of the box regression, as a fraction of the side of the box. The package fails for boxes outside of the photo,
+#: which this bound prevents. Regressions of true faces are below 0.35, because training samples overlap faces by 0.65.
 LARGEST_SHIFT = 0.25
 
 
@@ -38,15 +38,15 @@ class _Bounded(nn.Module):
 
 @FACE_DETECTORS.register_module()
 class MTCNNDetector:
-    """Cascade of three small networks (Zhang et al. 2016), the default: five landmarks, about 0.4 s a photo on a CPU.
+    """Cascade of three small networks (Zhang et al. 2016), the default: five landmarks, about 0.4 s per photo on a CPU.
 
-    It finds faces that are tilted by up to about 30 degrees or turned to the side.
+    It detects faces with a tilt of up to about 30 degrees, or turned to the side.
 
     Args:
-        smallest_face: Side in pixels of the smallest crop to search; smaller values enlarge the photo.
+        smallest_face: Side of the smallest detected crop in pixels; the photo is enlarged for smaller values.
         threshold: Least probability of a face, 0..1.
-        max_pixels: Bound of the scaled photo; in a photo that reaches it only larger faces are found.
-        device: As of :class:`~rainrestore.apis.Restorer`; the CPU if None, which is enough.
+        max_pixels: Greatest number of pixels of the scaled photo; for larger photos only larger faces are detected.
+        device: Torch device; None for a GPU if there is one. The CPU is fast enough.
 
     Raises:
         MissingPackageError: facenet-pytorch or torchvision is not installed.
@@ -61,9 +61,9 @@ class MTCNNDetector:
         device: str | None = 'cpu',
     ) -> None:
         if smallest_face < 1 or max_pixels < 1:
-            raise ConfigError('MTCNNDetector: smallest_face and max_pixels are at least 1')
+            raise ConfigError('MTCNNDetector: smallest_face and max_pixels must be at least 1')
         if not 0 <= threshold <= 1:
-            raise ConfigError(f'MTCNNDetector: threshold is in 0..1, got {threshold}')
+            raise ConfigError(f'MTCNNDetector: threshold must be in 0..1, got {threshold}')
         self.smallest_face = smallest_face
         self.threshold = threshold
         self.max_pixels = max_pixels
@@ -73,7 +73,7 @@ class MTCNNDetector:
         self.network.rnet = _Bounded(self.network.rnet)
 
     def __call__(self, photo: np.ndarray) -> list[DetectedFace]:
-        """The faces in an H x W x 3 uint8 RGB photo."""
+        """Detect the faces in an H x W x 3 uint8 RGB photo."""
         height, width = photo.shape[:2]
         scale = working_scale(width, height, self.smallest_face, NEEDED, self.max_pixels)
         if min(height, width) * scale < LEAST_BOX:
@@ -84,5 +84,5 @@ class MTCNNDetector:
         if points is None:
             return []
         kept = [place for place, score in enumerate(scores) if score >= self.threshold]
-        # The package gives indices of pixels.
+        # The package returns pixel indices, hence + 0.5.
         return faces_of_landmarks((np.asarray(points, float)[kept] + 0.5) * back, [scores[k] for k in kept], photo)

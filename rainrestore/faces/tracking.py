@@ -1,4 +1,4 @@
-"""Faces from frame to frame: which is which, landmarks that do not jitter, restored faces that do not flicker."""
+"""Track faces from frame to frame, smooth their crops, and average the restored faces."""
 
 import base64
 import math
@@ -12,26 +12,28 @@ from rainrestore.faces.alignment import FaceCrop, soft_mask
 from rainrestore.faces.detection import DetectedFace
 from rainrestore.physics import quantise, resize
 
-#: Of the One Euro filter, in hertz: what a resting face is smoothed to, by how much that grows with each crop side (or
-#: radian) a second, and what speeds are smoothed to.
+#: One Euro filter, in hertz: cutoff for a face at rest, increase per crop side (or radian) per second, and cutoff for
+#: the speed.
 MIN_CUTOFF = 1.0
 CUTOFF_PER_SPEED = 8.0
 SPEED_CUTOFF = 1.0
 
-#: A face is the same as before if its centre moved by less than this part of its side, and its side by this factor.
+#: Two detections are the same face if the centre moves by less than this fraction of the side, and the side changes by
+#: less than this factor.
 MAX_MOVE = 0.5
 MAX_SCALE = 1.6
 
-#: Side of the copies that are registered, and the correlation below which they do not show the same.
+#: Side of the images for registration in pixels, and least correlation of registered images.
 REGISTERED = 64
 LEAST_CORRELATION = 0.7
 
 
 class FaceTracker:
-    """Follows faces through a clip and smooths each crop by the One Euro filter (Casiez et al. 2012).
+    """Tracks faces in a clip and smooths each crop with the One Euro filter (Casiez et al. 2012).
 
-    Centre, log of the side and angle pass an exponential average whose cutoff rises with speed: a face at rest does not
-    jitter, one that moves is not left behind. A face that is not found keeps its place for ``hold`` seconds.
+    Centre, logarithm of the side and angle are averaged exponentially, with a cutoff frequency that increases with the
+    speed. This removes jitter of a face at rest without lag of a moving face. A lost face keeps its position for
+    ``hold`` seconds.
 
     Args:
         hold: Seconds.
@@ -43,9 +45,9 @@ class FaceTracker:
         self.tracks: list[_Track] = []
 
     def update(self, found: Sequence[DetectedFace], seconds: float) -> None:
-        """Take the faces of the next frame, ``seconds`` (above 0) after the one before.
+        """Update the tracks with the faces of the next frame, ``seconds`` (above 0) after the previous frame.
 
-        Each track takes the nearest face that can be it, nearest pairs first; the other faces begin tracks.
+        Tracks and faces are matched greedily by distance. Unmatched faces start new tracks.
         """
         pairs = sorted(
             (distance, place, number)
@@ -69,19 +71,19 @@ class FaceTracker:
                 self.count += 1
 
     def faces(self) -> list[DetectedFace]:
-        """The smoothed faces of the present frame, in the order in which they first appeared."""
+        """The smoothed faces of the current frame, in the order of their first appearance."""
         return [DetectedFace(track.crop, track.score) for track in self.tracks]
 
     def numbers(self) -> list[int]:
-        """An identifier of each of :meth:`faces` in the clip."""
+        """An identifier in the clip for each of :meth:`faces`."""
         return [track.number for track in self.tracks]
 
     def forget(self) -> None:
-        """Begin anew, as after a cut."""
+        """Remove all tracks, for example after a cut."""
         self.tracks = []
 
     def state(self) -> dict[str, Any]:
-        """All that later frames depend on, JSON-able and exact."""
+        """The state between frames, JSON-serialisable and exact."""
         tracks = [
             {'values': track.values.tolist(), 'speed': track.speed.tolist(), 'missed': track.missed,
              'score': track.score, 'number': track.number}
@@ -90,7 +92,7 @@ class FaceTracker:
         return {'tracks': tracks, 'count': self.count}
 
     def restore_state(self, state: dict[str, Any]) -> None:
-        """Continue from a :meth:`state`."""
+        """Restore a result of :meth:`state`."""
         self.tracks, self.count = [], state['count']
         for entry in state['tracks']:
             track = _Track(DetectedFace(FaceCrop(0, 0, 1), entry['score']), entry['number'])
@@ -100,14 +102,14 @@ class FaceTracker:
 
 
 class FaceAverage:
-    """Restored faces in an exponential average over ``blend`` seconds.
+    """The exponential average of each restored face, with a time constant of ``blend`` seconds.
 
-    Drops of rain, and with them the errors of the network, change from frame to frame, the aligned face hardly does.
-    What of the landmarks' error is left is taken out by registering the average to each new face (ECC, Evangelidis &
-    Psarakis 2008; turned and shifted); without that, the average blurs.
+    Rain, and with it the errors of the network, changes from frame to frame, while the aligned face hardly changes. The
+    average is registered to each new face (ECC with rotation and translation, Evangelidis & Psarakis 2008) to remove
+    remaining errors of the alignment, which would blur the average.
 
     Args:
-        blend: Seconds, 0 for none.
+        blend: Time constant in seconds, 0 for no average.
     """
 
     def __init__(self, blend: float = 0.12) -> None:
@@ -115,18 +117,21 @@ class FaceAverage:
         self.shown: dict[int, np.ndarray] = {}
 
     def keep(self, numbers: Collection[int]) -> None:
-        """Forget the averages of all other faces."""
+        """Remove the averages of all other faces."""
         self.shown = {number: pixels for number, pixels in self.shown.items() if number in numbers}
 
     def __call__(self, number: int, restored: np.ndarray, seconds: float) -> np.ndarray:
-        """The restored face (n x n x 3 uint8) of a number, averaged with those before; once a frame.
+        """Average a restored face with the previous ones; called once per frame.
 
-        ``seconds``: Since the frame before.
+        Args:
+            number: Identifier of the face.
+            restored: n x n x 3 uint8.
+            seconds: Time since the previous frame.
         """
         pixels = restored / np.float32(255)
         before = self.shown.get(number)
         if before is not None and self.blend > 0:
-            # A small crop that grows by a pixel is restored to a few more.
+            # The size of the restored face changes with the size of a small crop.
             before = before if before.shape == pixels.shape else resize(before, *pixels.shape[:2])
             before = _registered(before, pixels)
             pixels = before + np.float32(1 - math.exp(-seconds / self.blend)) * (pixels - before)
@@ -134,16 +139,16 @@ class FaceAverage:
         return quantise(pixels)
 
     def state(self) -> dict[str, Any]:
-        """All that later frames depend on, JSON-able and exact."""
+        """The state between frames, JSON-serialisable and exact."""
         return {str(number): _to_text(pixels) for number, pixels in self.shown.items()}
 
     def restore_state(self, state: dict[str, Any]) -> None:
-        """Continue from a :meth:`state`."""
+        """Restore a result of :meth:`state`."""
         self.shown = {int(number): _from_text(text) for number, text in state.items()}
 
 
 class _Track:
-    """One face: x, y, log side and angle in radians, their smoothed speeds, and for how long it was missed."""
+    """One face: x, y, log side and angle in radians, their smoothed speeds, and the time since the last detection."""
 
     def __init__(self, face: DetectedFace, number: int) -> None:
         self.number = number
@@ -158,7 +163,7 @@ class _Track:
         return FaceCrop(x, y, math.exp(log_side), math.degrees(angle))
 
     def distance(self, crop: FaceCrop) -> float:
-        """Between the centres, in sides; infinite if the size does not fit."""
+        """Distance of the centres, divided by the side; infinite if the sides differ too much."""
         own = self.crop
         if not 1 / MAX_SCALE < crop.side / own.side < MAX_SCALE:
             return math.inf
@@ -166,7 +171,7 @@ class _Track:
 
     def take(self, face: DetectedFace, seconds: float) -> None:
         change = _values(face.crop) - self.values
-        # The short way round: 179 degrees are near -179.
+        # The difference of angles modulo 360 degrees.
         change[3] = math.remainder(change[3], 2 * math.pi)
         seconds += self.missed
         unit = np.array([self.crop.side, self.crop.side, 1, 1])
@@ -181,12 +186,15 @@ def _values(crop: FaceCrop) -> np.ndarray:
 
 
 def _weight(cutoff: np.ndarray | np.float64, seconds: float) -> np.ndarray:
-    """Of the new value in an exponential average with this cutoff in hertz."""
+    """The weight of a new value in an exponential average with this cutoff in hertz."""
     return np.asarray(1 / (1 + 1 / (2 * math.pi * cutoff * seconds)))
 
 
 def _registered(before: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """A face turned and shifted so that it fits another one (both n x n x 3 in [0, 1]); if it does not, the other."""
+    """Register a face to another face by rotation and translation (both n x n x 3 in [0, 1]).
+
+    If the registration fails, the other face is returned.
+    """
     first, second = (
         cv2.resize(cv2.cvtColor(face, cv2.COLOR_RGB2GRAY), (REGISTERED, REGISTERED), interpolation=cv2.INTER_AREA)
         for face in (before, now)
@@ -196,11 +204,11 @@ def _registered(before: np.ndarray, now: np.ndarray) -> np.ndarray:
     start = np.eye(2, 3, dtype=np.float32)
     try:
         correlation, warp = cv2.findTransformECC(second, first, start, cv2.MOTION_EUCLIDEAN, stop, inner, 3)
-    except cv2.error:  # flat pictures, or no convergence
+    except cv2.error:  # constant images, or no convergence
         return now
     if correlation < LEAST_CORRELATION:
         return now
-    # From indices of the small copies to those of the faces, whose pixels' centres lie elsewhere.
+    # Convert the warp from pixel indices of the small images to pixel indices of the faces.
     size = now.shape[0]
     ratio = size / REGISTERED
     warp[:, 2] = warp[:, 2] * ratio + (ratio - 1) / 2 * (1 - warp[:, :2].sum(1))
@@ -209,7 +217,7 @@ def _registered(before: np.ndarray, now: np.ndarray) -> np.ndarray:
 
 
 def _to_text(pixels: np.ndarray) -> dict[str, Any]:
-    """A float32 picture, exactly, for JSON."""
+    """Encode a float32 image exactly, for JSON."""
     return {'shape': pixels.shape, 'pixels': base64.b64encode(pixels.astype('<f4').tobytes()).decode()}
 
 

@@ -1,4 +1,4 @@
-"""YuNet through OpenCV, with weights from a file."""
+"""YuNet with OpenCV, with weights from a file."""
 
 import os
 from pathlib import Path
@@ -13,28 +13,27 @@ from rainrestore.faces.detection import DetectedFace, faces_of_landmarks, workin
 from rainrestore.files import sha256_of
 from rainrestore.registry import FACE_DETECTORS
 
-#: The file of the weights (MIT), and where OpenCV publishes it.
+#: The file of the weights (MIT), its address at OpenCV, and its hash.
 FILE = 'face_detection_yunet_2023mar.onnx'
 SOURCE = f'https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/{FILE}'
 SHA256 = '8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4'
 VARIABLE = 'RAINRESTORE_YUNET'
 
-#: Side of a crop around a face of 10 pixels, the smallest that YuNet was trained on.
+#: Side of the crop for a face of 10 pixels, the smallest face in the training of YuNet.
 NEEDED = 20
 
 
 @FACE_DETECTORS.register_module()
 class YuNetDetector:
-    """YuNet (Wu et al. 2023) through ``cv2.FaceDetectorYN``: five landmarks, the fastest on a CPU.
+    """YuNet (Wu et al. 2023) with ``cv2.FaceDetectorYN``: five landmarks, the fastest detector on a CPU.
 
     Args:
-        weights: ``face_detection_yunet_2023mar.onnx``; None takes the file that ``$RAINRESTORE_YUNET`` names.
-        download: Whether to download the published file to that place (``weights`` or the variable) if it is not
-            there. Without it nothing is downloaded.
-        sha256: Hash of the file; another value for weights of your own.
+        weights: Path of ``face_detection_yunet_2023mar.onnx``; None: the path in ``$RAINRESTORE_YUNET``.
+        download: Whether to download the published file to this path if it is missing.
+        sha256: SHA-256 of the file; set it for your own weights.
         threshold: Least score of a face, 0..1.
-        smallest_face: Side in pixels of the smallest crop to search; smaller values enlarge the photo.
-        max_pixels: Bound of the scaled photo; in a photo that reaches it only larger faces are found.
+        smallest_face: Side of the smallest detected crop in pixels; the photo is enlarged for smaller values.
+        max_pixels: Greatest number of pixels of the scaled photo; for larger photos only larger faces are detected.
 
     Raises:
         CheckpointError: The file is missing, has another hash, or cannot be downloaded or read.
@@ -51,9 +50,9 @@ class YuNetDetector:
         max_pixels: int = 4_000_000,
     ) -> None:
         if smallest_face < 1 or max_pixels < 1:
-            raise ConfigError('YuNetDetector: smallest_face and max_pixels are at least 1')
+            raise ConfigError('YuNetDetector: smallest_face and max_pixels must be at least 1')
         if not 0 <= threshold <= 1:
-            raise ConfigError(f'YuNetDetector: threshold is in 0..1, got {threshold}')
+            raise ConfigError(f'YuNetDetector: threshold must be in 0..1, got {threshold}')
         self.smallest_face = smallest_face
         self.max_pixels = max_pixels
         path = _weights(weights or os.environ.get(VARIABLE), download, sha256)
@@ -63,7 +62,7 @@ class YuNetDetector:
             raise CheckpointError(f'{path}: OpenCV cannot read it as YuNet ({error.err})') from error
 
     def __call__(self, photo: np.ndarray) -> list[DetectedFace]:
-        """The faces in an H x W x 3 uint8 RGB photo."""
+        """Detect the faces in an H x W x 3 uint8 RGB photo."""
         height, width = photo.shape[:2]
         scale = working_scale(width, height, self.smallest_face, NEEDED, self.max_pixels)
         large, back = working_copy(photo, scale)
@@ -71,19 +70,19 @@ class YuNetDetector:
         rows = self._network.detect(cv2.cvtColor(large, cv2.COLOR_RGB2BGR))[1]
         if rows is None:
             return []
-        # left, top, width, height; left eye, right eye, nose, left and right corner of the mouth; score
+        # A row: left, top, width, height; left eye, right eye, nose, left and right corner of the mouth; score.
         return faces_of_landmarks(rows[:, 4:14].reshape(-1, 5, 2) * back, rows[:, 14].tolist(), photo)
 
 
 def _weights(place: str | Path | None, download: bool, sha256: str) -> Path:
-    """The file of the weights, checked."""
-    how = f"get it from {SOURCE} and name it by weights='{FILE}' in a config file or by {VARIABLE}"
+    """The path of the weights, after a check of the SHA-256."""
+    how = f"get it from {SOURCE} and set weights='{FILE}' in a config file or {VARIABLE}"
     if place is None:
         raise CheckpointError(f'YuNetDetector needs {FILE}: {how}')
     path = Path(place).expanduser()
     if not path.is_file():
         if not download:
-            raise CheckpointError(f'{path}: no such file; {how}, or download it there by download=True')
+            raise CheckpointError(f'{path}: no such file; {how}, or set download=True')
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             download_url_to_file(SOURCE, str(path), hash_prefix=sha256, progress=False)
@@ -93,6 +92,6 @@ def _weights(place: str | Path | None, download: bool, sha256: str) -> Path:
     if found != sha256:
         raise CheckpointError(
             f'{path} is not the published {FILE} (sha256 {found[:16]}..., expected {sha256[:16]}...); '
-            'give sha256= for weights of your own'
+            'set sha256= for your own weights'
         )
     return path

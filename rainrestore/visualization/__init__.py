@@ -1,4 +1,4 @@
-"""Sheets of faces, in files and in TensorBoard."""
+"""Sheets of faces, in files and in TensorBoard, and training curves."""
 
 from rainrestore.visualization.hooks import RestorationSheetHook, RestoredPicturesHook
 from rainrestore.visualization.rows import COLUMNS, fed_rows, parsing_picture, sample_pictures, sheet_rows, to_picture

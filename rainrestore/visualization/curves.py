@@ -5,27 +5,27 @@ from pathlib import Path
 
 from rainrestore.visualization.panels import panels
 
-#: Positive values that span more than this are drawn over a logarithmic axis.
+#: Positive values with a larger ratio of maximum to minimum are drawn with a logarithmic axis.
 LOGARITHMIC = 100
 
 
 def plot_curves(
     runs: Sequence[tuple[str, Mapping[str, Mapping[int, float]]]], keys: Sequence[str], path: Path | str
 ) -> Path:
-    """Plot one panel for each key and one line for each run over the training step; runs without the key are left out.
+    """Plot one panel per key, with one line per run over the training step; runs without the key are omitted.
 
     A panel whose values span orders of magnitude has a logarithmic axis.
 
     Args:
         runs: Label, and key -> step -> value.
         keys: The keys to draw.
-        path: The picture; its suffix chooses the format. Folders are made.
+        path: The image file; its suffix selects the format. Folders are created.
 
     Returns:
         The path.
 
     Raises:
-        MissingPackageError, ConfigError: As for :func:`~rainrestore.visualization.panels.panels`.
+        MissingPackageError, ConfigError: See :func:`~rainrestore.visualization.panels.panels`.
     """
     path = Path(path)
     with panels(path, len(keys), share_x=True) as every:
@@ -33,7 +33,7 @@ def plot_curves(
             for colour, (label, curves) in enumerate(runs):
                 if key in curves:
                     steps, values = zip(*curves[key].items(), strict=True)
-                    # A validation may have come only once, and a line of one point is invisible.
+                    # With markers, because a line of one point is invisible.
                     axes.plot(steps, values, label=label, color=f'C{colour}', marker='.' if len(steps) < 30 else '')
             logged = [value for _, curves in runs for value in curves.get(key, {}).values()]
             if min(logged, default=0) > 0 and max(logged) > LOGARITHMIC * min(logged):

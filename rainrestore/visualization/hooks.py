@@ -1,4 +1,4 @@
-"""Hooks that show restored faces during training and testing, or write them to files."""
+"""Hooks that draw or write restored faces during training and testing."""
 
 import math
 from collections.abc import Sequence
@@ -21,16 +21,15 @@ from rainrestore.visualization.sheets import picture_grid, picture_sheet
 
 @HOOKS.register_module()
 class RestorationSheetHook(Hook):
-    """Show the first faces of each validation or test as rows of input, restoration, truth, J, S, T, A and parsing.
+    """Draw the first faces of each validation or test, in rows of input, restored face, truth, J, S, T, A and parsing.
 
-    In validation the sheet goes to the visualizer as the picture ``val/faces`` at the current iteration, and so to
-    TensorBoard if that is a backend. In a test it is written to ``path``. In a distributed run the first process
-    collects the faces of all.
+    In a validation the sheet is sent to the visualizer as the image ``val/faces`` of the current iteration, for example
+    for TensorBoard. In a test it is written to ``path``. In a distributed run the first process collects the faces.
 
     Args:
         images: Number of faces.
-        path: Picture file that a test writes; None writes none.
-        cell: Side of a picture in pixels.
+        path: Image file for a test; None for no file.
+        cell: Side of an image in pixels.
     """
 
     priority = 'NORMAL'
@@ -42,11 +41,11 @@ class RestorationSheetHook(Hook):
         self._faces: list[tuple[Tensor | None, Sample]] = []
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Forget the faces of the last validation."""
+        """Remove the faces of the previous validation."""
         self._faces = []
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Forget the faces of the last run."""
+        """Remove the faces of the previous run."""
         self._faces = []
 
     def after_val_iter(
@@ -84,18 +83,18 @@ class RestorationSheetHook(Hook):
             self._faces.append((picture, sample if isinstance(sample, dict) else sample.to_dict()))
 
     def _first_faces(self, loader: Any) -> list[tuple[Tensor | None, Sample]]:
-        """In the order of the data set; none but in the first process."""
+        """The faces in the order of the data set; an empty list in all processes except the first."""
         return collect_results(self._faces, min(self.images, len(loader.dataset)), 'gpu') or []
 
 
 @HOOKS.register_module()
 class RestoredPicturesHook(Hook):
-    """Write each restored picture of a test as ``FOLDER/NAME.png``, rounded to 8 bits.
+    """Write each restored image of a test as ``FOLDER/NAME.png``, rounded to 8 bits.
 
-    In a distributed run each process writes its own pictures, so all must see the folder.
+    In a distributed run each process writes its own images, so the folder must be shared.
 
     Args:
-        folder: Where they go; it is made.
+        folder: Folder of the images; it is created.
     """
 
     priority = 'NORMAL'
@@ -104,20 +103,20 @@ class RestoredPicturesHook(Hook):
         self.folder = Path(folder)
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Make the folder."""
+        """Create the folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
     ) -> None:
-        """Write the pictures of one batch.
+        """Write the images of one batch.
 
         Raises:
-            ConfigError: The restorer makes no picture at full size, or a sample's name would leave the folder.
+            ConfigError: The restorer does not restore images, or the name of a sample points outside of the folder.
         """
         for sample in outputs or []:
             if 'pred_img' not in sample.output:
-                raise ConfigError(f'{runner.model_name} restores no picture that could be written')
+                raise ConfigError(f'{runner.model_name} does not restore images')
             path = file_inside(self.folder, f'{sample.name}.png')
             with whole_file(path) as part:
                 Image.fromarray(to_picture(sample.output.pred_img / 255)).save(part)

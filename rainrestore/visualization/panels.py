@@ -1,4 +1,4 @@
-"""Plots of several panels, drawn by matplotlib without a window."""
+"""Figures of several panels with matplotlib, without a window."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,19 +11,19 @@ from rainrestore.optional import optional_import
 
 @contextmanager
 def panels(path: Path, count: int, title: str = '', share_x: bool = False) -> Iterator[list[Any]]:
-    """``count`` matplotlib axes below each other; the picture is written when the block ends.
+    """Yield ``count`` matplotlib axes below each other; the figure is written at the end of the block.
 
     Args:
-        path: The picture; its suffix chooses the format. Folders are made.
+        path: The image file; its suffix selects the format. Folders are created.
         count: Number of panels.
-        title: Above the panels.
+        title: Title above the panels.
         share_x: Whether all panels have the same x axis.
 
     Raises:
         MissingPackageError: matplotlib is not installed.
         ConfigError: matplotlib cannot write this format.
     """
-    # pyplot would choose a window system
+    # Not with pyplot, which would select a window system.
     figures = optional_import('matplotlib.figure', 'a plot', 'pip install matplotlib')
     figure = figures.Figure(figsize=(7, 3 * count), dpi=120, layout='constrained')
     figure.suptitle(title)

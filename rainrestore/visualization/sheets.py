@@ -1,4 +1,4 @@
-"""Sheets of pictures: rows of faces under column titles, as the paper's Fig. 5 shows them."""
+"""Sheets of images: rows of faces under column titles, as in the paper's Fig. 5."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from rainrestore.labels import NUM_LABELS, PALETTE, label_names
 
 Row = Sequence[np.ndarray | None]
 
-#: Letter of the paper -> title of its column, in the order of the columns of every sheet; H^ is the restored face.
+#: Symbol in the paper -> title of the column, in the order of the columns; H^ is the restored face.
 TITLES: dict[str, str] = {
     'I': 'input I',
     'H^': 'restored',
@@ -37,30 +37,30 @@ def picture_grid(
     row_titles: Sequence[str] | None = None,
     cell: int = 128,
 ) -> np.ndarray:
-    """Draw rows of pictures as one picture, with a legend of the labels' colours if one of them is the parsing F.
+    """Draw rows of images as one image, with a legend of the label colours if a column is the parsing F.
 
     Args:
-        rows: One sequence of pictures a row, each H x W x 3 uint8 RGB, or None for an empty cell. A picture that does
-            not fill its cell is resized (bicubic, its sides' ratio kept) and centred.
-        titles: One title a column, drawn above it; an empty string draws nothing.
-        row_titles: One title a row, drawn at its left.
+        rows: One sequence of images per row, each H x W x 3 uint8 RGB, or None for an empty cell. An image is resized
+            to its cell (bicubic, with its aspect ratio) and centred.
+        titles: One title per column, drawn above it; may be empty.
+        row_titles: One title per row, drawn at its left.
         cell: Side of the square cells in pixels.
 
     Returns:
         H x W x 3 uint8 RGB.
 
     Raises:
-        ValueError: No row at all, a row longer than the titles, a wrong number of row titles, or a picture that is not
+        ValueError: No rows, a row longer than the titles, a wrong number of row titles, or an image that is not
             H x W x 3 uint8.
     """
     if not rows:
-        raise ValueError('a picture sheet needs at least one row')
+        raise ValueError('a sheet needs at least one row')
     if row_titles is not None and len(row_titles) != len(rows):
         raise ValueError(f'{len(row_titles)} row titles for {len(rows)} rows')
     font = ImageFont.load_default(TITLE_SIZE)
     head = max(_height(title, font) for title in titles) + 2 * GAP if any(titles) else GAP
     left = max(int(font.getlength(title)) for title in row_titles) + 2 * GAP if row_titles and any(row_titles) else GAP
-    # A title wider than its cell would run into its neighbour's: it is drawn smaller instead.
+    # A title that is wider than its cell is drawn with a smaller font.
     fonts = [_fitting(title, cell) for title in titles]
     sheet = Image.new('RGB', (left + len(titles) * (cell + GAP), head + len(rows) * (cell + GAP)), PAPER)
     pen = ImageDraw.Draw(sheet)
@@ -69,7 +69,7 @@ def picture_grid(
         pen.text((centre, head // 2), title, fill=INK, font=title_font, anchor='mm', align='center')
     for line, row in enumerate(rows):
         if len(row) > len(titles):
-            raise ValueError(f'row {line} has {len(row)} pictures under {len(titles)} titles')
+            raise ValueError(f'row {line} has {len(row)} images under {len(titles)} titles')
         top = head + line * (cell + GAP)
         if row_titles is not None:
             pen.text((GAP, top + cell // 2), row_titles[line], fill=INK, font=font, anchor='lm')
@@ -91,9 +91,9 @@ def picture_sheet(
     row_titles: Sequence[str] | None = None,
     cell: int = 128,
 ) -> Path:
-    """Write :func:`picture_grid` to ``path`` (the format follows the extension; folders are made) and return the path.
+    """Write :func:`picture_grid` atomically to ``path``; returns the path.
 
-    The file appears complete or not at all.
+    The suffix of ``path`` selects the format. Folders are created.
     """
     path = Path(path)
     picture = Image.fromarray(picture_grid(rows, titles, row_titles, cell))
@@ -103,7 +103,7 @@ def picture_sheet(
 
 
 def _legend(width: int) -> np.ndarray:
-    """A swatch and the name of each label, in as many lines as they need; one wider than ``width`` is cut."""
+    """A swatch and the name of each label, in lines of ``width`` pixels."""
     font = ImageFont.load_default(LEGEND_SIZE)
     line = LEGEND_SIZE + 2 * GAP
     placed, x, y = [], GAP, 0
