@@ -83,7 +83,7 @@ def test_folder_names_what_it_passes_over(tmp_path, capsys) -> None:
     ]
     assert main(words) == 0
     output = capsys.readouterr()
-    assert f'rainrestore: note: {place}/notes.txt: is no picture and is passed over, with 1 more files' in output.err
+    assert f'rainrestore: note: {place}/notes.txt: is not an image and is skipped (2 files in total)' in output.err
     summary = json.loads(output.out.splitlines()[-1])
     assert summary['restored'] == 5 and summary['passed_over'] == [f'{place}/notes.txt', f'{place}/readme.md']
 

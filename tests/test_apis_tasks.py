@@ -124,4 +124,4 @@ def test_command_takes_any_task(tmp_path, capsys) -> None:
     assert '"restored": 1' in capsys.readouterr().out
     for option in ('--aligned', '--preview'):
         assert main([*command, '--task', 'rain', option]) == 2
-        assert 'restores whole pictures, not faces' in capsys.readouterr().err
+        assert 'restores whole images, not faces' in capsys.readouterr().err

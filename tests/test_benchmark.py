@@ -395,7 +395,7 @@ def test_given_weights_need_no_budget(face_folder: Path, tmp_path: Path, capsys:
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert printed.keys() == {'table', 'json', 'chart_faces_small', 'sheet_faces_small'}
     text = Path(printed['table']).read_text(encoding='utf-8')
-    assert '### Small, faces' in text and 'Each method saw' not in text
+    assert '### Small, faces' in text and 'Each method was trained' not in text
     assert json.loads(Path(printed['json']).read_text())['tables']['faces_small'][0]['faces'] == 0
 
 
@@ -417,7 +417,7 @@ def test_options_of_a_benchmark_reach_every_row(
 @pytest.mark.parametrize('faces', [[], ['--faces', '0']])
 def test_what_is_trained_needs_a_budget(faces: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['benchmark', 'table1', *faces, '--out', str(tmp_path / 'out')]) == 2
-    assert '--faces says on how many faces hrrm_bicubic is to be trained' in capsys.readouterr().err
+    assert '--faces is missing: the number of training faces of hrrm_bicubic' in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
 
 

@@ -103,7 +103,7 @@ def test_browse_window(tmp_path, face_folder, capsys, monkeypatch):
     monkeypatch.setattr(pyplot, 'get_backend', lambda: 'agg')
     out = tmp_path / 'other.png'
     words = ('browse', CONFIGS / 'fcg_gan_x4.py', '--data', face_folder, '--out', out, '--images', '1', '--show')
-    assert f'no window can be opened here (no display); the sheet is {out}' in fails(capsys, *words)
+    assert f'cannot open a window (no display); the sheet is {out}' in fails(capsys, *words)
     assert out.is_file()
 
 
@@ -113,7 +113,7 @@ def test_browsing_what_is_none(tmp_path, face_folder, capsys):
     assert 'no such config' in fails(capsys, 'browse', 'none.py')
     assert '/no/such/faces' in fails(capsys, 'browse', config, '--data', '/no/such/faces')
     assert 'no train_dataloader' in fails(capsys, 'browse', CONFIGS / '_base_' / 'runtime.py')
-    assert '--images: at least 1, not 0' in fails(capsys, 'browse', config, '--images', '0')
+    assert '--images: expected at least 1, got 0' in fails(capsys, 'browse', config, '--images', '0')
     words = ('browse', config, '--data', face_folder, '--out', tmp_path / 'x.png')
     box = ('--cfg-options', 'model.local_discriminators.nose.box=(44,56,84,129)')
     assert 'the box nose [44, 56, 84, 129] exceeds the face of 128x128' in fails(capsys, *words, *box)
@@ -187,8 +187,8 @@ def test_logs_that_are_none_are_named(runs, tmp_path, capsys, monkeypatch):
     assert 'contains no scalars.json' in fails(capsys, 'analyze_logs', tmp_path / 'empty')
     assert 'logged PNSR; choose --keys from PSNR, loss, time' in fails(capsys, 'analyze_logs', first, '--keys', 'PNSR')
     assert '1 names for 2 runs' in fails(capsys, 'analyze_logs', first, second, '--legend', 'one')
-    assert 'two runs have one name' in fails(capsys, 'analyze_logs', first, second, '--legend', 'a', 'a')
-    assert 'two runs have one name' in fails(capsys, 'analyze_logs', first, first)
+    assert 'two runs have the same name' in fails(capsys, 'analyze_logs', first, second, '--legend', 'a', 'a')
+    assert 'two runs have the same name' in fails(capsys, 'analyze_logs', first, first)
     assert '.xyz' in fails(capsys, 'analyze_logs', first, '--out', tmp_path / 'curves.xyz')
     for tail, number in (('{"cut\n{"loss": 1, "iter": 1, "step": 1}', 1), ('{"loss": 1}', 1), ('[1]\n{}', 1)):
         (tmp_path / 'bad.json').write_text(tail)

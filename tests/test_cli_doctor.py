@@ -122,7 +122,7 @@ def test_the_chosen_data_folder_is_counted(face_folder, tmp_path):
     assert doctor.check_data(str(tmp_path / 'nowhere')).state == 'warning'
     for split in ('train', 'val', 'test'):
         shutil.rmtree(face_folder / split / 'img')
-    assert 'no pictures' in doctor.check_data(str(face_folder)).detail
+    assert 'no images' in doctor.check_data(str(face_folder)).detail
 
 
 def test_without_a_choice_the_bundled_faces_are_found():

@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_named(network, tmp_path, capsys):
         capsys, *network, face, tmp_path / '64.png', *out
     )
     small = fails(capsys, *network, tmp_path / '16.png', *out)
-    assert '16.png: is 16x16, and 4 levels halve sides of at least 32' in small
+    assert '16.png: is 16x16; 4 levels need sides of at least 32' in small
     assert 'no_such.png' in fails(capsys, *network, tmp_path / 'no_such.png', *out)
     assert 'no_such.pth' in fails(capsys, network[0], tmp_path / 'no_such.pth', face, *out)
     assert 'no such config' in fails(capsys, 'none.py', network[1], face, *out)

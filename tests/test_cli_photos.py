@@ -149,9 +149,9 @@ def test_physics_of_each_face(photos, tmp_path, command) -> None:
     [
         (['--detector', 'Eyes'], "'Eyes' is not a registered face detector"),
         (['--boxes', 'none.csv'], 'none.csv: cannot be read'),
-        (['--aligned', '--preview'], 'has no background; leave out --preview'),
-        (['--preview', '--sheet'], '--preview restores nothing; leave out --save-physics and --sheet'),
-        (['--aligned', '--background', 'derain'], 'a picture that is a face has no background'),
+        (['--aligned', '--preview'], 'has no background; omit --preview'),
+        (['--preview', '--sheet'], '--preview restores nothing; omit --save-physics and --sheet'),
+        (['--aligned', '--background', 'derain'], 'an aligned face has no background'),
     ],
 )
 def test_options_that_do_not_fit(photos, tmp_path, command, options, message) -> None:

@@ -174,14 +174,14 @@ def test_input_errors_name_the_file(faces, tmp_path, capsys):
     out = tmp_path / 'out'
     assert f'{tmp_path / "none"}: no such file or folder' in fails(capsys, tmp_path / 'none', '-o', out)
     (tmp_path / 'empty').mkdir()
-    assert f'{tmp_path / "empty"}: no pictures' in fails(capsys, tmp_path / 'empty', '-o', out)
+    assert f'{tmp_path / "empty"}: no images' in fails(capsys, tmp_path / 'empty', '-o', out)
     Image.fromarray(face(0, 64, 66)).save(faces / 'odd.png')
     assert 'odd.png: 66x64 is not divisible by scale 4' in fails(capsys, faces, '-o', out)
     (faces / 'odd.png').write_bytes((faces / 'wide.png').read_bytes()[:200])
     assert 'odd.png' in fails(capsys, faces, '-o', out)
     (faces / 'odd.png').unlink()
     Image.fromarray(face()).save(faces / 'wide.jpg')
-    assert 'wide.png: differs from wide.jpg in its suffix only' in fails(capsys, faces, '-o', out)
+    assert 'wide.png: differs from wide.jpg only in the suffix' in fails(capsys, faces, '-o', out)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['empty', 'faces']  # nothing half-written
 
 
@@ -221,8 +221,8 @@ def test_bad_settings_are_told(faces, tmp_path, capsys, setting, message):
         (['--set', 'beta'], 'NAME=LOW,HIGH'),
         (['--set', 'beta=x'], 'NAME=LOW,HIGH'),
         (['--set', 'beta=1,2,3'], 'NAME=LOW,HIGH'),
-        (['--limit', '0'], '--limit: expected a whole number of at least 1'),
-        (['--scale', 'x'], '--scale: expected a whole number of at least 1'),
+        (['--limit', '0'], '--limit: expected an integer of at least 1'),
+        (['--scale', 'x'], '--scale: expected an integer of at least 1'),
         (['--rain', 'rain_v2'], 'rain_v1'),
         (['--seed', '1.5'], '--seed'),
     ],

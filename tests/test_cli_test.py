@@ -111,7 +111,7 @@ def test_same_test_twice_gives_the_same_numbers_whatever_the_batches(face_folder
         ((CONFIGS / 'references' / 'bicubic_x4.py', 'rainrestore://no_such'), "no zoo model is named 'no_such'"),
         ((CONFIGS / 'references' / 'bicubic_x4.py', 'none', '--data', '/no/such/faces'), '/no/such/faces'),
         ((CONFIGS / 'references' / 'bicubic_x4.py', 'none', '--split', 'none_such'), 'none_such'),
-        ((CONFIGS / 'references' / 'bicubic_x4.py', 'none', '--device', 'gpu'), "'gpu' is no device"),
+        ((CONFIGS / 'references' / 'bicubic_x4.py', 'none', '--device', 'gpu'), "'gpu' is not a device"),
         ((CONFIGS / 'references' / 'bicubic_x4.py', 'none', '--device', 'cuda:99'), 'CUDA devices'),
         ((CONFIGS / '_base_' / 'runtime.py', 'none'), 'no test_dataloader'),
     ],
@@ -159,7 +159,7 @@ def test_compare_pairs_by_name(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ('names', 'metric', 'message'),
-    [('abd', 'PSNR', 'of different faces: c, d are in one of them only'), ('abc', 'LPIPS', "no column 'LPIPS'")],
+    [('abd', 'PSNR', 'have different faces: c, d are in only one of them'), ('abc', 'LPIPS', "no column 'LPIPS'")],
 )
 def test_compare_says_what_does_not_pair(tmp_path, capsys, names, metric, message):
     first = write_table(tmp_path / 'a.csv', 'abc', (21, 22, 26))

@@ -87,7 +87,7 @@ def test_list_and_show(zoo, capsys):
                  models(zoo)['whole']['SHA256']):  # fmt: skip
         assert said in printed
     assert main(['zoo', 'show', 'hrrm']) == 0
-    assert 'nowhere: set RAINRESTORE_ZOO_URL' in capsys.readouterr().out
+    assert 'no download address: set RAINRESTORE_ZOO_URL' in capsys.readouterr().out
 
 
 def test_download_brings_the_parts_as_well(zoo, tmp_path, monkeypatch, capsys):
@@ -192,8 +192,8 @@ def test_test_that_fails_is_named_with_its_error(zoo, tmp_path):
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
-        (['verify'], 'give names, or --all'),
-        (['download', 'whole', '--all'], 'give names, or --all'),
+        (['verify'], 'expected names, or --all'),
+        (['download', 'whole', '--all'], 'expected names, or --all'),
         (['verify', 'hole'], "no model or reference is named 'hole'; there are whole, hrrm, bicubic, away"),
         (['show', 'hole'], "no zoo model is named 'hole' (did you mean 'whole'?)"),
     ],

@@ -79,7 +79,7 @@ WRONG = [
     # no option at all
     ('fcg_gan_x4', 'train_cfg.max_iters', 'expected KEY=VALUE, such as train_cfg.max_iters=20'),
     ('fcg_gan_x4', 'train_cfg.max_iters=[1,2', '--cfg-options'),
-    ('fcg_gan_x4', 'param_scheduler=dict(type=1,by_epoch=False)', 'give a key of a dict by itself'),
+    ('fcg_gan_x4', 'param_scheduler=dict(type=1,by_epoch=False)', 'set each key of a dict separately'),
     ('fcg_gan_x4', 'model.rain_removal.type.name=3', '--cfg-options'),
     ('fcg_gan_x4', 'custom_hooks.9.images=3', '--cfg-options'),
 ]  # fmt: skip

@@ -85,8 +85,11 @@ def test_command_line_counts_the_generator_as_by_hand(capsys):
     [
         (['none.py'], 'none.py: no such config'),
         ([CONFIGS / '_base_' / 'runtime.py'], 'no model'),
-        ([CONFIGS / 'srgan' / 'srgan_x4.py', '--shape', '0'], '--shape: one or two sides of at least 1, not 0'),
-        ([CONFIGS / 'srgan' / 'srgan_x4.py', '--shape', '1', '2', '3'], 'not 1 2 3'),
+        (
+            [CONFIGS / 'srgan' / 'srgan_x4.py', '--shape', '0'],
+            '--shape: expected one or two sides of at least 1, got 0',
+        ),
+        ([CONFIGS / 'srgan' / 'srgan_x4.py', '--shape', '1', '2', '3'], 'got 1 2 3'),
     ],
 )
 def test_wrong_input_is_one_line(words, message, capsys):

@@ -23,7 +23,7 @@ def copied(folder: Path) -> Zoo:
 
 
 def test_page_and_curves_are_up_to_date() -> None:
-    assert outdated() == [], 'rainrestore zoo page writes them anew'
+    assert outdated() == [], 'rainrestore zoo page updates them'
 
 
 def test_page_follows_the_index(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Plot the logged curves of several runs in one picture, and print a table.
+"""Plot the logged curves of several runs in one image, and print a table.
 
 RUN is a work dir (its resumed parts are joined), the folder of one start in it, or a scalars.json. The table has the
 last, the smallest and the largest value of each curve with their steps; the last line has the same as JSON.
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if len(labels) != len(args.runs):
         raise ConfigError(f'--legend: {len(labels)} names for {len(args.runs)} runs')
     if len(set(labels)) < len(labels):
-        raise ConfigError(f'two runs have one name among {", ".join(labels)}; give --legend')
+        raise ConfigError(f'two runs have the same name among {", ".join(labels)}; set --legend')
     runs = [(label, read_run(path)) for label, path in zip(labels, args.runs, strict=True)]
     logged = sorted({key for _, curves in runs for key in curves})
     keys = args.keys or [key for key in DEFAULT_KEYS if key in logged]
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             if key not in curves:
                 continue
             curve = curves[key]
-            # A NaN is neither the least nor the largest, but a diverged run ends with one.
+            # A diverged run ends with NaN, which has no order.
             finite = [step for step, value in curve.items() if not math.isnan(value)] or list(curve)
             low, high, last = min(finite, key=curve.__getitem__), max(finite, key=curve.__getitem__), max(curve)
             print(
@@ -75,11 +75,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _labels(paths: list[Path]) -> list[str]:
-    """The last part of each path, or all of it where two have the same."""
+    """The last part of each path; the full paths if two last parts are equal."""
     short = [path.resolve().name for path in paths]
     return short if len(set(short)) == len(short) else [str(path) for path in paths]
 
 
 def _number(value: float) -> float | None:
-    """None for a value that JSON cannot hold."""
+    """None for NaN and infinity, which JSON does not have."""
     return value if math.isfinite(value) else None

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _without_nan(value: Any) -> Any:
-    """NaN as null, which JSON can hold."""
+    """Replace NaN and infinity, which JSON does not have, by null."""
     if isinstance(value, dict):
         return {key: _without_nan(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):

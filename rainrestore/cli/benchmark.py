@@ -1,8 +1,8 @@
 """Train all methods of a benchmark with one budget, test them on the same degraded faces, and write a table.
 
 SPEC is a name (table1: the methods of the paper's Table 1; renovation: the six subtasks of face
-renovation; plus: changes to the paper's network, one at a time; blind: rain of any kind; raindrops) or a file of that
-form with your own methods. If interrupted, run the command again: runs are resumed, and finished ones are not repeated.
+renovation; plus: changes to the paper's network, one at a time; blind: rain of any kind; raindrops) or a benchmark file
+with your own methods. After an interruption, run the command again: it resumes the runs and skips finished ones.
 OUT receives SPEC.md and SPEC.json, and for each set of test faces and each task a chart and a sheet with a column
 per method. The last line printed is one JSON object.
 """
@@ -25,9 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore benchmark``."""
     parser.add_argument('spec', metavar='SPEC', help='table1, renovation, plus, blind, raindrops, or a file')
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument(
-        '--faces', type=int, help='training faces of each method (required unless all weights are given)'
-    )
+    budget.add_argument('--faces', type=int, help='training faces of each method (required if a method is trained)')
     budget.add_argument('--zoo', action='store_true', help='test the published weights of the zoo; train nothing')
     parser.add_argument('--batch', type=int, default=16, help='faces per step (default: 16, as in the paper)')
     parser.add_argument(
@@ -38,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar='SHARE',
-        help='share of the faces with MSE alone, for methods with an expensive loss (default: 0, as in the paper)',
+        help='share of the training with MSE only, for methods with an expensive loss (default: 0, as in the paper)',
     )
     parser.add_argument('--methods', nargs='+', metavar='NAME', help='only these rows (default: all)')
     parser.add_argument('--tasks', nargs='+', metavar='NAME', help='only these tasks (default: all)')
@@ -92,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     budget = Budget(_faces(args.faces, methods), args.batch, args.warm_up, args.data, options or None)
     roots = {Path(resolve_data_root(folder)).name: folder for folder in (args.data, *args.test_data)}
     if len(roots) != 1 + len(args.test_data):
-        raise ConfigError('--test-data: two folders have the same name, and their results would too')
+        raise ConfigError('--test-data: two folders have the same name; rename one')
     check_budget(out, budget, benchmark.name)
     for line in left_out:
         print(line)
@@ -168,7 +166,7 @@ def _faces(asked: int | None, methods: Sequence[Any]) -> int:
 
     trained = [method.name for method in methods if method.trained or method.modules]
     if trained and not asked:
-        raise ConfigError(f'--faces says on how many faces {trained[0]} is to be trained; only given weights need none')
+        raise ConfigError(f'--faces is missing: the number of training faces of {trained[0]}')
     return asked or 0
 
 
@@ -183,18 +181,17 @@ def _table_name(data: str, task: Any) -> str:
 def _conditions(args: argparse.Namespace, budget: Any, benchmark: Any) -> str:
     import torch
 
-    warm_up = f', the first {budget.warm_up:.0%} of them under MSE alone where a warm-up is named' * bool(
-        budget.warm_up
-    )
-    each = 'Each method saw' + ' in each task' * bool(benchmark.tasks)
-    own = ', those of its modules trained here included,' * bool(benchmark.modules)
-    seen = (
-        f'{each} {budget.iterations * budget.batch:,} faces{own} in batches of {budget.batch}{warm_up}; seeds '
+    warm_up = f', the first {budget.warm_up:.0%} with MSE only where a warm-up is named' * bool(budget.warm_up)
+    each = 'Each method was trained' + ' in each task' * bool(benchmark.tasks)
+    own = ', including the training of its modules,' * bool(benchmark.modules)
+    training = (
+        f'{each} on {budget.iterations * budget.batch:,} faces{own} in batches of {budget.batch}{warm_up}; seeds '
         f'{", ".join(map(str, args.seeds))}. '
     ) * bool(budget.faces)
     return (
-        f'{seen}The same degraded test faces for all. "before": the faces that the modules in its slots had '
-        f'seen. Times on {torch.get_num_threads()} CPU threads, inputs of {benchmark.side}x{benchmark.side}, batch 16.'
+        f'{training}All methods are tested on the same degraded faces. "before": the training faces of the pre-trained '
+        f'modules. Times on {torch.get_num_threads()} CPU threads, inputs of {benchmark.side}x{benchmark.side}, batch '
+        '16.'
     )
 
 

@@ -1,7 +1,7 @@
-"""Draw the output of a config's pipeline as a sheet of faces.
+"""Draw the output of a config's data pipeline as a sheet of faces.
 
-A row shows I, the true face with the boxes of the local discriminators, J, S, T, A, the parsing F and the drop mask M,
-after all steps of the pipeline of --split. --show also opens a window.
+Each row shows the input I, the ground truth with the boxes of the local discriminators, J, S, T, A, the label map F and
+the drop mask M, after all steps of the pipeline of --split. --show also opens a window.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Take the first faces through the pipeline and draw them."""
+    """Run the pipeline on the first faces and draw the results."""
     from mmengine.registry import init_default_scope
     from mmengine.runner import set_random_seed
 
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.visualization import fed_rows, picture_sheet
 
     if args.images < 1:
-        raise ConfigError(f'--images: at least 1, not {args.images}')
+        raise ConfigError(f'--images: expected at least 1, got {args.images}')
     config = load_config(args.config, args.cfg_options, args.data)
     loader = config.get(f'{args.split}_dataloader')
     if not loader:
@@ -62,10 +62,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(path: Path) -> None:
-    """A window with the sheet; returns when it is closed.
+    """Show the sheet in a window; return when it is closed.
 
     Raises:
-        ConfigError: No window can be opened here.
+        ConfigError: There is no display.
     """
     import numpy as np
     from matplotlib import pyplot
@@ -74,7 +74,7 @@ def _show(path: Path) -> None:
     from rainrestore.errors import ConfigError
 
     if pyplot.get_backend().lower() == 'agg':
-        raise ConfigError(f'--show: no window can be opened here (no display); the sheet is {path}')
+        raise ConfigError(f'--show: cannot open a window (no display); the sheet is {path}')
     with Image.open(path) as sheet:
         figure = pyplot.figure(path.name, figsize=(sheet.width / 100, sheet.height / 100), dpi=100)
         figure.figimage(np.asarray(sheet))

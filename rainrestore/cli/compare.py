@@ -1,7 +1,7 @@
 """Compare two methods on the same test faces.
 
-Reads the per_image.csv files of two tests and prints the mean difference FIRST - SECOND of each metric with the
-interval of a paired bootstrap over the faces. The last line has the same as JSON.
+The command reads the per_image.csv files of two tests and prints the mean difference FIRST - SECOND of each metric with
+the confidence interval of a paired bootstrap over the faces. The last line is the same as JSON.
 """
 
 import argparse
@@ -17,9 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('first', type=Path, help='per_image.csv of the first method')
     parser.add_argument('second', type=Path, help='per_image.csv of the second method')
     parser.add_argument('--metrics', nargs='+', default=list(DEFAULT_METRICS), metavar='KEY', help='columns to compare')
-    parser.add_argument('--level', type=float, default=0.95, help='coverage of the interval (default 0.95)')
-    parser.add_argument('--resamples', type=int, default=10_000, help='draws of the bootstrap (default 10000)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the draws (default: 0)')
+    parser.add_argument('--level', type=float, default=0.95, help='confidence level of the interval (default: 0.95)')
+    parser.add_argument('--resamples', type=int, default=10_000, help='bootstrap resamples (default: 10000)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the bootstrap (default: 0)')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,10 +29,10 @@ def run(args: argparse.Namespace) -> int:
 
     first, second = read_csv(args.first), read_csv(args.second)
     if first.keys() != second.keys():
-        lone = sorted(first.keys() ^ second.keys())
+        unmatched = sorted(first.keys() ^ second.keys())
         raise ConfigError(
-            f'{args.first} and {args.second} are of different faces: {", ".join(lone[:3])} '
-            f'{"is" if len(lone) == 1 else "are"} in one of them only ({len(lone)} in all)'
+            f'{args.first} and {args.second} have different faces: {", ".join(unmatched[:3])} '
+            f'{"is" if len(unmatched) == 1 else "are"} in only one of them ({len(unmatched)} in total)'
         )
     summary = {}
     for key in args.metrics:

@@ -1,6 +1,6 @@
-"""Print a config, or write it to a file: all _base_ merged, with the changes of the command line.
+"""Print a config, or write it to a file, with all _base_ files merged and --cfg-options applied.
 
-Without CONFIG, or with --list, it lists the configs of this package. To start your own config, write
+Without CONFIG, or with --list, the command lists the configs of this package. To start your own config, write
 _base_ = 'rainrestore::fcg_gan_x4.py' in it.
 """
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _listed() -> list[str]:
-    """Every config of the package with the first sentence of the comment at its top, in the order of its folders."""
+    """One line per config: its name and the first sentence of its comment, sorted by folder."""
     from rainrestore.config_files import package_folder, packaged_files
 
     root = package_folder('configs')

@@ -1,4 +1,4 @@
-"""List what is installed, what is missing, and the commands that correct it.
+"""List installed and missing packages and files, and the commands that install them.
 
 The exit code is 1 if training, testing or restoring cannot work.
 """
@@ -26,7 +26,7 @@ from rainrestore.tables import table
 PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLER = PACKAGE.parent / 'tools' / 'install.py'
 BUNDLED_DATA = PACKAGE.parent / 'data' / 'portraits128'
-#: Package -> the builds of it, which share one folder, the oldest version, and the first that is too new.
+#: Package -> its builds, which share one folder, the oldest supported version, and the first unsupported one.
 BUILDS = {
     'mmengine': (('onedl-mmengine', 'mmengine'), '0.10.7', '1'),
     'opencv': (
@@ -49,13 +49,20 @@ OPTIONAL = {
 
 State = Literal['ok', 'warning', 'missing']
 
-# Seconds after which the import of mmagic counts as hanging; it takes 4 to 15 on two cores.
+# Seconds. The import of mmagic takes 4 to 15 s on two cores.
 IMPORT_TIMEOUT = 300
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report: the subject, its state, details, and the command that corrects it."""
+    """One line of the report.
+
+    Attributes:
+        name: The subject, such as a package.
+        state: ``ok``, ``warning`` or ``missing``.
+        detail: Version, or the problem.
+        mend: The command that corrects it; empty if there is none.
+    """
 
     name: str
     state: State
@@ -78,12 +85,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def report(checks: Iterable[Check]) -> str:
-    """The table, with each correcting command once at its end."""
+    """The table, followed by each correcting command once."""
     checks = list(checks)
     lines = [table([(check.state, check.name, check.detail) for check in checks])]
     mends = dict.fromkeys(check.mend for check in checks if check.mend)
     if mends:
-        lines += ['', 'To mend this:', *(f'  {mend}' for mend in mends)]
+        lines += ['', 'To correct this:', *(f'  {mend}' for mend in mends)]
     return '\n'.join(lines)
 
 
@@ -117,7 +124,7 @@ def installed_distributions() -> dict[str, str]:
 
 def check_torch() -> Check:
     if importlib.util.find_spec('torch') is None:
-        mend = f'with a GPU: install torch for your CUDA first; then, or without one: {_install()}'
+        mend = f'with a GPU, install torch for your CUDA version first; in any case run {_install()}'
         return Check('torch', 'missing', 'not installed', mend)
     try:
         import torch
@@ -129,7 +136,7 @@ def check_torch() -> Check:
         return Check(
             'torch',
             'warning',
-            f'{torch.__version__}, built for CUDA {torch.version.cuda}, but sees no GPU: everything runs on the CPU',
+            f'{torch.__version__}, built for CUDA {torch.version.cuda}, but no GPU is available: the CPU is used',
             'to use the GPU, check its driver with nvidia-smi',
         )
     devices = ', '.join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
@@ -137,7 +144,7 @@ def check_torch() -> Check:
 
 
 def check_package(name: str, installed: Mapping[str, str], purpose: str = '') -> Check:
-    """A package of any version; with a ``purpose`` it is optional."""
+    """Check that a package is installed, in any version. A package with a ``purpose`` is optional."""
     if name in installed:
         return Check(name, 'ok', installed[name])
     if purpose:
@@ -146,7 +153,7 @@ def check_package(name: str, installed: Mapping[str, str], purpose: str = '') ->
 
 
 def check_builds(name: str, installed: Mapping[str, str]) -> Check:
-    """A package whose builds share one folder: exactly one build must be installed, in a version that fits."""
+    """Check that exactly one build of a package is installed, in a supported version; the builds share one folder."""
     builds, oldest, before = BUILDS[name]
     found = {build: installed[build] for build in builds if build in installed}
     listed = ' and '.join(f'{build} {version}' for build, version in found.items())
@@ -154,12 +161,12 @@ def check_builds(name: str, installed: Mapping[str, str]) -> Check:
         return Check(name, 'missing', 'not installed', _install())
     if len(found) > 1:
         mend = f'pip uninstall -y {" ".join(found)}, then {_install()}'
-        return Check(name, 'warning', f'{listed} are installed in the same folder, one over the other', mend)
+        return Check(name, 'warning', f'{listed} are installed in the same folder and overwrite each other', mend)
     if not _numbers(oldest) <= _numbers(*found.values()) < _numbers(before):
         mend = f'pip uninstall -y {" ".join(found)}, then {_install()}'
         return Check(name, 'missing', f'{listed}; >={oldest},<{before} is needed', mend)
     if name == 'opencv' and 'headless' not in listed:
-        return Check(name, 'warning', f'{listed}, the GUI build, needs libGL, which a server lacks', _install())
+        return Check(name, 'warning', f'{listed}, the GUI build, needs libGL, which servers lack', _install())
     return Check(name, 'ok', listed)
 
 
@@ -168,11 +175,11 @@ def check_torchvision(installed: Mapping[str, str]) -> Check:
     if version is None:
         return Check('torchvision', 'missing', 'not installed', _install())
     if torch_version is None:
-        return Check('torchvision', 'warning', f'{version}, without a torch', _install())
-    # torch 2.N goes with torchvision 0.(N + 15), since both came to that numbering.
+        return Check('torchvision', 'warning', f'{version}, but torch is not installed', _install())
+    # torch 2.N needs torchvision 0.(N + 15).
     expected = (0, _numbers(torch_version)[1] + 15)
     if _numbers(torch_version)[0] == 2 and _numbers(version)[:2] != expected:
-        detail = f'{version} belongs to another torch than {torch_version}; 0.{expected[1]} is needed'
+        detail = f'{version} does not fit torch {torch_version}; 0.{expected[1]} is needed'
         return Check('torchvision', 'warning', detail, f'pip uninstall -y torchvision, then {_install()}')
     try:
         broken = compat.torchvision_is_broken()
@@ -185,12 +192,12 @@ def check_torchvision(installed: Mapping[str, str]) -> Check:
     if torch.version.cuda is None:
         detail = f'{version}, compiled operators replaced (they need CUDA, torch is a CPU build)'
         return Check('torchvision', 'ok', detail)
-    mend = f'install the torchvision of the same place as your torch {torch.__version__}'
-    return Check('torchvision', 'warning', f'{version}: its compiled operators do not load beside this torch', mend)
+    mend = f'install torchvision from the same package index as torch {torch.__version__}'
+    return Check('torchvision', 'warning', f'{version}: its compiled operators do not load with this torch', mend)
 
 
 def check_mmagic(installed: Mapping[str, str]) -> Check:
-    """Whether mmagic's models and metrics import, tried in another process, because it loads 1,700 modules."""
+    """Check that mmagic's models and metrics import. Another process imports them, because they load 1,700 modules."""
     version = installed.get('mmagic')
     if version is None:
         return Check('mmagic', 'missing', 'not installed', _install())
@@ -232,16 +239,16 @@ def check_vgg(assets: Path) -> Check:
 
 
 def check_zoo(folder: Path | None = None) -> Iterable[Check]:
-    """The checkpoints of the zoo on this machine, compared with their SHA-256; and the source of the others."""
+    """Check the SHA-256 of the local checkpoints of the zoo, and the download address of the others."""
     try:
         from rainrestore.zoo.fetch import URL_VARIABLE, base_url, cached_file
         from rainrestore.zoo.index import Zoo, models
     except ImportError as error:
-        yield Check('zoo', 'warning', f'not looked at: {error.name} is not installed', _install())
+        yield Check('zoo', 'warning', f'not checked: {error.name} is not installed', _install())
         return
     zoo = Zoo.bundled() if folder is None else Zoo.at(folder)
     if not zoo.index.is_file():
-        yield Check('zoo', 'warning', f'no model is known ({zoo.index} is missing)', f'git checkout -- {zoo.index}')
+        yield Check('zoo', 'warning', f'{zoo.index} is missing', f'git checkout -- {zoo.index}')
         return
     try:
         known = models(zoo)
@@ -259,24 +266,24 @@ def check_zoo(folder: Path | None = None) -> Iterable[Check]:
         else:
             yield Check(name, 'ok', f'rainrestore://{name}, {file.stat().st_size / 1e6:.1f} MB, sha256 as published')
     if remote and (url := base_url()):
-        yield Check('zoo', 'ok', f'downloaded from {url} when they are used: {", ".join(remote)}')
+        yield Check('zoo', 'ok', f'downloaded from {url} at the first use: {", ".join(remote)}')
     elif remote:
-        mend = f'set {URL_VARIABLE} to the folder rainrestore/assets/zoo of a clone, file:///PATH, or to its address'
-        yield Check('zoo', 'warning', f'neither here nor known where to get: {", ".join(remote)}', mend)
+        mend = f'set {URL_VARIABLE} to the address of rainrestore/assets/zoo, or to file:///PATH of it in a clone'
+        yield Check('zoo', 'warning', f'not on this machine, and no download address: {", ".join(remote)}', mend)
 
 
 def check_data(chosen: str | None) -> Check:
-    """The default folder of faces: RAINRESTORE_DATA, or the bundled faces."""
+    """Check the default data folder: ``RAINRESTORE_DATA``, or the bundled faces."""
     root = Path(chosen).expanduser() if chosen else BUNDLED_DATA
     source = 'RAINRESTORE_DATA' if chosen else 'bundled'
     if not root.is_dir():
-        mend = 'set RAINRESTORE_DATA to a folder {train,val,test}/{img,mask}, or work in a clone'
+        mend = 'set RAINRESTORE_DATA to a folder {train,val,test}/{img,mask}, or run in a clone'
         return Check('data', 'warning', f'{source}: there is no folder {root}', mend)
     counts = {split: _count(root / split / 'img') for split in ('train', 'val', 'test')}
     listed = ', '.join(f'{split} {count}' for split, count in counts.items())
     if not any(counts.values()):
-        mend = 'lay the pictures out as {train,val,test}/img and the label maps as {train,val,test}/mask'
-        return Check('data', 'warning', f'{source}: {root} holds no pictures', mend)
+        mend = 'put the images in {train,val,test}/img and the label maps in {train,val,test}/mask'
+        return Check('data', 'warning', f'{source}: {root} contains no images', mend)
     return Check('data', 'ok', f'{source}: {root} ({listed})')
 
 
@@ -285,7 +292,7 @@ def _count(folder: Path) -> int:
 
 
 def _install() -> str:
-    # The installer comes with the clone, not with a wheel.
+    # A wheel does not contain the installer.
     if INSTALLER.is_file():
         return f'{sys.executable} {INSTALLER}'
     return 'python tools/install.py (in a clone of rainrestore)'

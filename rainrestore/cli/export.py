@@ -1,9 +1,9 @@
 """Write a model as one file that runs without this package: ONNX or TorchScript.
 
-The file accepts any batch and any sides of at least 8 pixels. Its metadata has names, ranges, colour order, scale and
-the licence of the weights. It is compared with PyTorch on random faces of several sides and batches, and written only
-if it agrees; the last line is one JSON object with the largest difference of each output. ONNX needs pip install
-'rainrestore[export]'.
+The file accepts any batch size and any sides of at least 8 pixels. Its metadata contains names, ranges, colour order,
+scale and the licence of the weights. The command compares its outputs with PyTorch on random faces of several sizes
+and batches, and writes it only if they agree. The last line is one JSON object with the largest difference of each
+output. ONNX needs pip install 'rainrestore[export]'.
 """
 
 import argparse
@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore export``."""
     parser.add_argument('model', help='a model of the zoo, such as fcg_gan_x4, or a config with --checkpoint')
     parser.add_argument('--format', choices=sorted(SUFFIXES), default='onnx', help='default: onnx')
-    parser.add_argument('-o', '--out', type=Path, help='file to write (default: MODEL.onnx or MODEL.pt here)')
+    parser.add_argument(
+        '-o', '--out', type=Path, help='file to write (default: MODEL.onnx or MODEL.pt in the working directory)'
+    )
     add_checkpoint(parser)
     parser.add_argument('--physics', action='store_true', help='also output J, S, T, A and F')
 

@@ -1,8 +1,8 @@
-"""Count the parameters and multiply-accumulates of a restorer, slot by slot.
+"""Count the parameters and multiply-accumulates (MACs) of each slot of a restorer.
 
-The MACs of restoring one picture of --shape: convolutions, linear layers, matrix products and attention, without
-normalisation, activations, pooling and resizing. (The FLOPs of other tools are once or twice this number.) The
-parameters of discriminators are listed, but not added. The last line is JSON.
+The MACs of one input of --shape: convolutions, linear layers, matrix products and attention, without normalisation,
+activations, pooling and resizing. (Other tools print one or two FLOPs for each MAC.) The parameters of discriminators
+are listed, but not added. The last line is JSON.
 """
 
 import argparse
@@ -35,10 +35,10 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.registry import MODELS, SCOPE
 
     if len(args.shape) > 2 or min(args.shape) < 1:
-        raise ConfigError(f'--shape: one or two sides of at least 1, not {" ".join(map(str, args.shape))}')
+        raise ConfigError(f'--shape: expected one or two sides of at least 1, got {" ".join(map(str, args.shape))}')
     config = load_config(args.config, args.cfg_options)
     if not config.get('model'):
-        raise ConfigError(f'{args.config}: no model; only a whole experiment can be counted')
+        raise ConfigError(f'{args.config}: the config has no model')
     init_default_scope(config.get('default_scope', SCOPE))
     found = measure_cost(MODELS.build(config.model), args.shape[0], args.shape[-1])
     rows = [(name, cost.parameters, cost.macs) for name, cost in found.slots.items()]

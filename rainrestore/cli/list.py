@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-#: Kind -> its registry, and the package of its components.
+#: Kind -> its registry, and the sub-package of its components.
 KINDS = {
     'restorers': ('MODELS', 'models.restorers'),
     'networks': ('MODELS', 'models.networks'),
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         print(f'{args.what}{inspect.signature(component)}\n\n{inspect.getdoc(component)}')
         return 0
     if args.what not in (None, *KINDS):
-        raise ConfigError(f'no kind or component is called {args.what!r}{did_you_mean(args.what, [*KINDS, *named])}')
+        raise ConfigError(f'no kind or component is named {args.what!r}{did_you_mean(args.what, [*KINDS, *named])}')
     width = max(map(len, named)) + 2
     for kind, components in found.items():
         print(f'{kind}:')
@@ -64,12 +64,12 @@ def run(args: argparse.Namespace) -> int:
 def _components(kind: str) -> Iterator[tuple[str, Any]]:
     from rainrestore import registry
 
-    name, room = KINDS[kind]
-    # Each registry imports its own room at a first build; face embedders are models in the room of the metrics.
+    name, package = KINDS[kind]
+    # A registry imports its sub-packages at the first build. Face embedders are models in rainrestore.evaluation.
     for other in (getattr(registry, name), registry.METRICS):
         other.import_from_location()
     for key, component in sorted(getattr(registry, name).module_dict.items()):
-        if component.__module__.startswith(f'rainrestore.{room}'):
+        if component.__module__.startswith(f'rainrestore.{package}'):
             yield key, component
 
 

@@ -15,32 +15,36 @@ import rainrestore
 from rainrestore.errors import RainRestoreError
 from rainrestore.files import DISK_ERRORS
 
-#: Each is a module ``rainrestore.cli.NAME``; the first line of its docstring is its help.
+#: Names of modules ``rainrestore.cli.NAME``. The first line of the module's docstring is the help text.
 SUBCOMMANDS = (
     *('restore', 'export', 'web', 'zoo', 'train', 'test', 'audit', 'compare', 'benchmark', 'synthesize', 'publish'),
     *('list', 'browse', 'config', 'get_flops', 'analyze_logs', 'mixed_guidance', 'doctor'),
 )
 
-#: The exit code of wrong input, as argparse uses for a wrong option.
+#: Exit code for wrong input; argparse uses the same for a wrong option.
 EXIT_USER_ERROR = 2
 
-# How a worker process of a DataLoader reports an error of this package: as the last line of a traceback.
+# A DataLoader worker reports an error of this package as the last line of a traceback.
 _ERROR_IN_WORKER = re.compile(r'^rainrestore\.[\w.]+: (?P<message>.+)$')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``rainrestore ARGV`` and return its exit code: that of the command, or 2 after one line of error.
+    """Run ``rainrestore ARGV`` and return its exit code.
 
-    Exceptions that are not a :class:`~rainrestore.errors.RainRestoreError` are defects and pass through.
+    A :class:`~rainrestore.errors.RainRestoreError` is printed as one line, with exit code 2. So is a failed write
+    (full disk, quota, read-only disk). Any other exception is a defect and is raised.
+
+    Args:
+        argv: The words after ``rainrestore``; None for ``sys.argv``.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     # diffusers, which mmagic imports, warns about itself.
     warnings.filterwarnings('ignore', category=FutureWarning, module='diffusers')
-    # A terminal whose code page lacks a character of a path shows another one in its place.
+    # Print characters that the code page of the terminal lacks as escape sequences.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')
-    # add_arguments is inside as well, because a default that it reads may be missing.
+    # build_parser is in the block because add_arguments may read a file that is missing.
     try:
         args = build_parser(argv).parse_args(argv)
         return args.run(args)
@@ -49,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
-        message = f'{error.filename or "a file"} cannot be written: {error.strerror}; make room, or write elsewhere'
+        name = error.filename or 'a file'
+        message = f'{name} cannot be written: {error.strerror}; free some space, or choose another folder'
     except RuntimeError as error:
         in_worker = _ERROR_IN_WORKER.match(str(error).strip().rpartition('\n')[2])
         if in_worker is None:
@@ -60,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser for this command line: of all subcommands it knows the help, of the one in ``argv`` the options."""
+    """The parser of the command line, with the help of all subcommands and the options of the one in ``argv``."""
     parser = argparse.ArgumentParser(prog='rainrestore', description=rainrestore.__doc__)
     parser.add_argument('--version', action='version', version=f'rainrestore {rainrestore.__version__}')
     subparsers = parser.add_subparsers(metavar='COMMAND', required=True)
@@ -81,7 +86,7 @@ def build_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _docstring(name: str) -> str:
-    """The docstring of a subcommand's module, read without running it: a help text must not wait for torch."""
+    """The docstring of a subcommand's module. The module is not imported, because importing torch takes seconds."""
     source = Path(__file__).with_name(f'{name}.py').read_text(encoding='utf-8')
     return ast.get_docstring(ast.parse(source)) or name
 

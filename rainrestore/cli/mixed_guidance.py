@@ -1,9 +1,9 @@
 """Draw the effect of each level of HiFaceGAN as a sheet.
 
-From left to right: FIRST, REST, and for every k the result if FIRST guides the k coarsest levels and REST the others.
-The network starts from FIRST shrunk to a few pixels, so with k = 0 only the colours are FIRST's; with all levels the
-result is the restoration of FIRST. Both pictures have the size of the config's inputs. Without REST a grey picture
-guides the other levels: then each column shows the effect of one more level.
+From left to right: FIRST, REST, and for each k the result if FIRST guides the k coarsest levels and REST the others.
+The network starts from FIRST resized to a few pixels: with k = 0 only the colours come from FIRST, and with all levels
+the result is the restoration of FIRST. Both images must have the size of the config's inputs. Without REST a grey image
+guides the other levels, and each column shows the effect of one more level.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from typing import Any
 
 from rainrestore.cli.options import add_cfg_options, add_device
 
-#: The guide without REST: the middle of the range, 0 to the network.
+#: Value of the guide without REST, in 0..1. The network normalises it to 0.
 GREY = 0.5
 
 
@@ -21,9 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore mixed_guidance``."""
     parser.add_argument('config', help='a config of HiFaceGAN, e.g. hifacegan_128')
     parser.add_argument('checkpoint', help='a .pth or .safetensors file, or rainrestore://NAME')
-    parser.add_argument('first', metavar='FIRST', type=Path, help='the picture that guides the coarse levels')
+    parser.add_argument('first', metavar='FIRST', type=Path, help='the image that guides the coarse levels')
     parser.add_argument(
-        'rest', metavar='REST', type=Path, nargs='?', help='the picture that guides the other levels (default: grey)'
+        'rest', metavar='REST', type=Path, nargs='?', help='the image that guides the other levels (default: grey)'
     )
     parser.add_argument(
         '--out', type=Path, metavar='FILE', help='the sheet (default: work_dirs/<config>/mixed_guidance.png)'
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Restore with every split of the levels, and draw."""
+    """Restore with each split of the levels, and draw the results."""
     import torch
     from mmengine.registry import init_default_scope
 
@@ -53,18 +53,16 @@ def run(args: argparse.Namespace) -> int:
     network: Any = getattr(getattr(model, 'generator', None), 'network', object())
     if not (hasattr(model, 'mixed_guidance') and hasattr(network, 'mixed_guidance')):
         raise ConfigError(
-            f'{args.config}: its network has no levels to guide; HiFaceGAN has (configs/hifacegan/hifacegan_128.py)'
+            f'{args.config}: the network has no levels to guide; use HiFaceGAN (configs/hifacegan/hifacegan_128.py)'
         )
     pictures = [read_image(path) for path in (args.first, args.rest) if path is not None]
     height, width = pictures[0].shape[:2]
     least = math.ceil(2 ** (network.levels + 1) / model.generator.scale)
     if min(height, width) < least:
-        raise ConfigError(
-            f'{args.first}: is {width}x{height}, and {network.levels} levels halve sides of at least {least}'
-        )
+        raise ConfigError(f'{args.first}: is {width}x{height}; {network.levels} levels need sides of at least {least}')
     if pictures[-1].shape != pictures[0].shape:
         height, width = pictures[-1].shape[:2]
-        raise ConfigError(f'{args.rest}: is {width}x{height}, and {args.first} is not; both must have one size')
+        raise ConfigError(f'{args.rest}: is {width}x{height}, and {args.first} is not; both must have the same size')
     load_weights(model, args.checkpoint)
     model.to(device).eval()
 

@@ -1,4 +1,4 @@
-"""Options, and types of values, of several commands."""
+"""Options and value types that several commands share."""
 
 import argparse
 from collections.abc import Sequence
@@ -10,7 +10,11 @@ from rainrestore.errors import ConfigError
 
 
 class OptionsAction(DictAction):
-    """mmengine's ``DictAction``, with one line of error for a word that is not ``KEY=VALUE``."""
+    """mmengine's ``DictAction`` with one-line error messages.
+
+    Raises:
+        ConfigError: A word is not ``KEY=VALUE``, or a value cannot be parsed.
+    """
 
     def __call__(
         self,
@@ -21,15 +25,15 @@ class OptionsAction(DictAction):
     ) -> None:
         for word in values or ():
             if not str(word).partition('=')[1] or not str(word).partition('=')[0].strip():
-                raise ConfigError(f'{option_string}: expected KEY=VALUE, such as train_cfg.max_iters=20, not {word!r}')
+                raise ConfigError(f'{option_string}: expected KEY=VALUE, such as train_cfg.max_iters=20, got {word!r}')
         try:
             super().__call__(parser, namespace, values, option_string)
         except (AssertionError, ValueError) as error:
             raise ConfigError(f'{option_string}: {error}') from error
-        except RecursionError as error:  # of mmengine's parser, for a bracket or comma inside a value
+        except RecursionError as error:  # mmengine's parser, for a bracket or comma inside a value
             raise ConfigError(
-                f'{option_string}: values are numbers, words, [lists] and (tuples); give a key of a dict by itself, '
-                f'such as param_scheduler.type=CosineAnnealingLR, not {" ".join(map(str, values or ()))[:100]!r}'
+                f'{option_string}: values are numbers, words, [lists] and (tuples); set each key of a dict separately, '
+                f'such as param_scheduler.type=CosineAnnealingLR; got {" ".join(map(str, values or ()))[:100]!r}'
             ) from error
 
 
@@ -54,7 +58,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     """Declare ``--checkpoint``."""
-    parser.add_argument('--checkpoint', help="other weights than the zoo model's: a .pth or .safetensors file")
+    parser.add_argument('--checkpoint', help='weights in place of the published ones: a .pth or .safetensors file')
 
 
 def add_cfg_options(parser: argparse.ArgumentParser, help: str = 'changes to the config') -> None:
@@ -68,23 +72,23 @@ def add_launcher(parser: argparse.ArgumentParser) -> None:
         '--launcher',
         choices=('none', 'pytorch', 'slurm', 'mpi'),
         default='none',
-        help='the launcher of several processes: torchrun, srun or mpirun (default: none)',
+        help='launcher of distributed processes: torchrun, srun or mpirun (default: none)',
     )
 
 
 def whole_number(text: str) -> int:
-    """A whole number of at least 1, as the type of an option."""
+    """The type of an option: an integer of at least 1."""
     try:
         value = int(text)
     except ValueError:
         value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f'expected a whole number of at least 1, got {text!r}')
+        raise argparse.ArgumentTypeError(f'expected an integer of at least 1, got {text!r}')
     return value
 
 
 def fraction(text: str) -> float:
-    """A number from 0 to 1, as the type of an option."""
+    """The type of an option: a number from 0 to 1."""
     try:
         value = float(text)
     except ValueError:

@@ -1,9 +1,9 @@
-"""Turn a training's checkpoint into a zoo model.
+"""Turn a training checkpoint into a zoo model.
 
 The command removes optimisers, discriminators and losses, writes the weights in half precision as a safetensors file,
-checks that they fit the config, and enters them with their sha256 in the zoo's index, model-index.yml, as
-rainrestore://NAME. An older entry of that name is updated; results of the older weights are removed, and rainrestore
-zoo evaluate NAME measures the new ones. The last line is the index entry as JSON.
+checks that they fit the config, and adds them with their sha256 to the zoo's index, model-index.yml, as
+rainrestore://NAME. An existing entry NAME is updated and its old results are removed; rainrestore zoo evaluate NAME
+measures the new weights. The last line is the index entry as JSON.
 """
 
 import argparse
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', required=True, help='config that builds the network')
     parser.add_argument(
         '--licence',
-        help='licence of the weights (default: that of the older entry, or of its parts, else Apache-2.0)',
+        help='licence of the weights (default: the licence of the existing entry or of its parts, else Apache-2.0)',
     )
     parser.add_argument(
         '--keep', nargs='+', metavar='SLOT', help='only these slots, such as rain_removal (default: all)'
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_pair,
         metavar='SLOT=NAME',
         help='slots that the training did not change, from other models of the zoo, such as '
-        "rain_removal=hrrm_x4 (default: as the older model's)",
+        'rain_removal=hrrm_x4 (default: the slots of the existing entry)',
     )
     parser.add_argument('--full-precision', action='store_true', help='store float32 instead of float16')
     parser.add_argument('--allow-large', action='store_true', help='accept a file over 30 MB')
@@ -88,7 +88,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _note(text: str) -> tuple[str, int | float | str]:
-    """Numbers as numbers."""
+    """Parse ``KEY=VALUE``; convert VALUE to a number if possible."""
     key, value = _pair(text)
     for kind in (int, float):
         try:

@@ -1,15 +1,15 @@
-"""Restore photos, videos, cropped faces or whole pictures, and write the results to a folder.
+"""Restore photos, videos, cropped faces or whole images, and write the results to a folder.
 
-Each INPUT is a photo, a video, a folder (with its sub-folders) or a pattern such as "in/*.jpg". --task or the model
-selects: faces (in rain), renovate (blurred, noisy, compressed faces), rain (of the whole picture) or raindrops (on the
-lens or a window). The command finds the faces, restores them and pastes them back; with --aligned each picture is one
-cropped and aligned face. OUT receives restored/NAME.png, for a photo also its faces, faces/NAME/0.png (and more with
---save-physics and --sheet), for a video restored/NAME.mp4 with its audio, and manifest.jsonl. If interrupted, run the
-command again: finished files are skipped, and a half-written file never appears.
+Each INPUT is a photo, a video, a folder (with its sub-folders) or a pattern such as "in/*.jpg". The tasks are faces
+(in rain), renovate (blurred, noisy, compressed faces), rain (in the whole image) and raindrops (on the lens or a
+window). For faces and renovate, the command detects the faces, restores them and blends them into the photo; with
+--aligned each image is one cropped and aligned face. OUT receives restored/NAME.png, for a photo also its faces,
+faces/NAME/0.png (and more with --save-physics and --sheet), for a video restored/NAME.mp4 with its audio, and
+manifest.jsonl. After an interruption, run the command again: it skips finished files. Files are written atomically.
 
-The last line printed is one JSON object. Exit codes: 0 all pictures are restored; 2 the command stopped (a wrong
-option, no such file, a full disk); 3 some pictures failed, such as those without a face (each with its reason on a
-line); 130 interrupted.
+The last line printed is one JSON object. Exit codes: 0 all files are restored; 2 the command stopped (a wrong option,
+no such file, a full disk); 3 some files failed, for example photos without a face (one line for each, with the reason);
+130 interrupted.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from rainrestore.cli.options import add_checkpoint, add_device, fraction, whole_number
 
-#: Some pictures could not be restored, and the others were.
+#: Some images could not be restored.
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
 
@@ -32,11 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-o', '--out', type=Path, required=True, help='folder for the results')
     parser.add_argument(
         '--task', choices=('faces', 'renovate', 'rain', 'raindrops'),
-        help="what to restore, with the task's own model unless --model is given (default: the model's task; "
-        'without --model: faces)',
+        help='the task; it selects the model unless --model is given (default: the task of --model, else faces)',
     )  # fmt: skip
     where = parser.add_mutually_exclusive_group()
-    where.add_argument('--aligned', action='store_true', help='each picture is a face, cropped and aligned')
+    where.add_argument('--aligned', action='store_true', help='each image is a cropped and aligned face')
     where.add_argument(
         '--boxes',
         type=Path,
@@ -62,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--keep-colour', action=argparse.BooleanOptionalAction, default=None,
-        help="keep the photo's colours in all faces, or in none (default: in faces without a veil)",
+        help="keep the photo's colours in all faces, or in no face (default: in faces without a veil)",
     )  # fmt: skip
     parser.add_argument(
         '--preview',
@@ -73,9 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
     parser.add_argument(
         '--precision', choices=('float32', 'bfloat16'), default='float32',
-        help='bfloat16 is twice as fast on CPUs with bfloat16 units, with nearly the same result (default: float32)',
+        help='bfloat16 is twice as fast on CPUs with bfloat16 units; the results differ slightly (default: float32)',
     )  # fmt: skip
-    parser.add_argument('--batch', type=whole_number, default=16, metavar='N', help='pictures at a time (default: 16)')
+    parser.add_argument('--batch', type=whole_number, default=16, metavar='N', help='batch size (default: 16)')
     parser.add_argument(
         '--save-physics', action='store_true', help='also write J/ (8-bit), S/, T/ and A/ (16-bit, value / 65535)'
     )
@@ -106,14 +105,14 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.faces import read_boxes
     from rainrestore.threads import limit_threads
 
-    # Pillow warns of large pictures that the reader then refuses by name.
+    # The reader refuses too large images with its own message.
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)
     limit_threads()
     if args.aligned and (args.background != 'keep' or args.preview):
         option = '--preview' if args.preview else '--background'
-        raise ConfigError(f'--aligned: a picture that is a face has no background; leave out {option}')
+        raise ConfigError(f'--aligned: an aligned face has no background; omit {option}')
     if args.preview and (args.save_physics or args.sheet):
-        raise ConfigError('--preview restores nothing; leave out --save-physics and --sheet')
+        raise ConfigError('--preview restores nothing; omit --save-physics and --sheet')
     boxes = read_boxes(args.boxes) if args.boxes else None
     restorer = Restorer(
         args.model or TASKS[args.task or 'faces'].model, args.checkpoint, device=args.device,
@@ -123,10 +122,10 @@ def run(args: argparse.Namespace) -> int:
     if not TASKS[restorer.task].finds_faces:
         for option in ('aligned', 'boxes', 'preview'):
             if getattr(args, option):
-                raise ConfigError(f'--{option}: the task {restorer.task} restores whole pictures, not faces')
+                raise ConfigError(f'--{option}: the task {restorer.task} restores whole images, not faces')
     plan = plan_files(args.inputs, args.out, videos=finds_faces and not args.preview)
     pictures: PictureRestorer = restorer
-    # The faces of one photo make a batch; those of an aligned picture are one.
+    # Aligned faces are batched across files, the faces of photos within each photo.
     batch = args.batch
     kinds: tuple[str, ...] = (RESTORED, FACES)
     if finds_faces:
@@ -144,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
     notes: dict[str, tuple[str, ...]] = {}
     found: dict[str, int] = {}
     start = time.monotonic()
-    # No bar in a log file: disable=None asks whether a terminal is there.
+    # disable=None: no progress bar if the output is not a terminal.
     with (
         tqdm(total=len(plan.sources) + len(plan.unlisted), desc='restore', unit='picture', disable=None) as bar,
         tqdm(desc='video', unit='frame', disable=None, leave=False, delay=1) as frames,
@@ -166,7 +165,7 @@ def run(args: argparse.Namespace) -> int:
                 if outcome.state == 'restored':
                     bar.update()
                 else:
-                    # Finished pictures count neither for the rate nor for the remaining time.
+                    # Files that were not restored now must not affect the rate and the remaining time.
                     bar.total -= 1
                     bar.refresh()
                 if outcome.found is not None:
@@ -184,9 +183,9 @@ def run(args: argparse.Namespace) -> int:
     seconds = time.monotonic() - start
     lines = [('note', path, note) for path, kept in notes.items() for note in kept]
     if plan.others:
-        what = 'no picture' if args.aligned else 'neither a picture nor a video'
-        more = f', with {len(plan.others) - 1} more files' if len(plan.others) > 1 else ''
-        lines.append(('note', str(plan.others[0]), f'is {what} and is passed over{more}'))
+        kind = 'not an image' if args.aligned else 'neither an image nor a video'
+        more = f' ({len(plan.others)} files in total)' if len(plan.others) > 1 else ''
+        lines.append(('note', str(plan.others[0]), f'is {kind} and is skipped{more}'))
     for kind, path, text in [*lines, *(('failed', path, reason) for path, reason in failed.items())]:
         print(f'rainrestore: {kind}: {" ".join(f"{path}: {text}".split())}', file=sys.stderr)
     did = 'marked' if args.preview else 'restored'

@@ -6,11 +6,11 @@ OUT receives for each face:
 - ``S/NAME.png`` (rain layer, RGB), ``T/NAME.png`` (transmission, grey), ``A/NAME.png`` (airlight, RGB), 16-bit,
   value / 65535;
 - ``rain.json``: ranges, seed, scale, versions, and for each name its source file, the drawn parameters, and the sha256
-  of the pixels (C order, RGB, 16-bit values little-endian) of the five pictures and of the source (HR);
+  of the pixels (C order, RGB, 16-bit values little-endian) of the five images and of the source (HR);
 - ``sheet.png``: the first faces as in the paper's Fig. 5.
 
-The rain is the same as that of ``ScaleAwareHeavyRain(seed=SEED)`` in a pipeline: it depends on the file's name without
-suffix and on the seed. OUT appears only when all files are written.
+The rain depends on the file name without suffix and on the seed; ``ScaleAwareHeavyRain(seed=SEED)`` draws the same rain
+in a pipeline. OUT is created after all files are written.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SHEET_ROWS = 8
 
 
 def _setting(text: str) -> tuple[str, float | int | tuple[float, float]]:
-    """``beta=0.5,0.8``, ``beta=0.6`` (a fixed value) or ``layers=2`` to the field's name and value."""
+    """Parse ``beta=0.5,0.8``, ``beta=0.6`` (a fixed value) or ``layers=2`` into the name and the value of a field."""
     name, equals, numbers = text.partition('=')
     try:
         values = [float(number) for number in numbers.split(',')]
@@ -59,18 +59,18 @@ def _setting(text: str) -> tuple[str, float | int | tuple[float, float]]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore synthesize``."""
-    parser.add_argument('input', metavar='INPUT', type=Path, help='folder of faces, or one picture')
+    parser.add_argument('input', metavar='INPUT', type=Path, help='folder of faces, or one image')
     parser.add_argument('-o', '--out', type=Path, required=True, help='new or empty folder to write to')
-    parser.add_argument('--seed', type=int, default=0, help='of the rain, with the name of the face (default: 0)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the rain; the file name also counts (default: 0)')
     parser.add_argument(
-        '--rain', choices=sorted(RAIN_RANGES), default='rain_v1', help='named distribution (default rain_v1)'
+        '--rain', choices=sorted(RAIN_RANGES), default='rain_v1', help='named distribution (default: rain_v1)'
     )
     parser.add_argument(
         '--set', dest='settings', metavar='NAME=LOW,HIGH', type=_setting, action='append', default=[],
         help='change a range of --rain, such as beta=0.5,0.8 or layers=2; may be repeated; fields: '
         + ', '.join(item.name for item in fields(RainRanges)),
     )  # fmt: skip
-    parser.add_argument('--scale', type=whole_number, default=4, help='side of the face over side of I (default: 4)')
+    parser.add_argument('--scale', type=whole_number, default=4, help='side of the face / side of I (default: 4)')
     parser.add_argument('--limit', type=whole_number, metavar='N', help='only the first N faces by name')
 
 
@@ -82,29 +82,29 @@ def _ranges(rain: str, settings: list[tuple[str, Any]]) -> RainRanges:
 
 
 def _sources(source: Path, limit: int | None) -> dict[str, Path]:
-    """Name without suffix to file, in order."""
+    """File name without suffix -> file, sorted."""
     if not source.exists():
         raise DatasetError(f'{source}: no such file or folder')
     paths = list_images(source) if source.is_dir() else [source]
     if not paths:
-        raise DatasetError(f'{source}: no pictures in this folder')
+        raise DatasetError(f'{source}: no images in this folder')
     named: dict[str, Path] = {}
     for path in paths:
         if path.stem in named:
-            raise DatasetError(f'{path}: differs from {named[path.stem].name} in its suffix only; rename or remove one')
+            raise DatasetError(f'{path}: differs from {named[path.stem].name} only in the suffix; rename or remove one')
         named[path.stem] = path
     return dict(list(named.items())[:limit])
 
 
-def _eight(values: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Any of the maps as an RGB picture for the sheet."""
+def _as_rgb(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A map, 0..1, as an 8-bit RGB image for the sheet."""
     return quantise(np.broadcast_to(values, (height, width, 3)))
 
 
 def _degrade(
     name: str, source: Path, rain: ScaleAwareHeavyRain, folder: Path
 ) -> tuple[dict[str, Any], list[np.ndarray | None]]:
-    """Write the five pictures of one face; its entry for the JSON and its row of the sheet."""
+    """Write the five images of one face; return its entry for the JSON and its row of the sheet."""
     gt = read_image(source)
     height, width = gt.shape[:2]
     sample = rain({'gt': gt, 'name': name, 'gt_path': source})
@@ -121,7 +121,7 @@ def _degrade(
     hashes = {kind: hashlib.sha256(pixels.tobytes()).hexdigest() for kind, pixels in {'HR': gt, **maps}.items()}
     shown = (sample['lr'], sample['streak'], sample['lr'] + sample['streak'], sample['transmission'],
              sample['airlight'])  # fmt: skip
-    row: list[np.ndarray | None] = [sample['img'], gt, *(_eight(values, *small) for values in shown)]
+    row: list[np.ndarray | None] = [sample['img'], gt, *(_as_rgb(values, *small) for values in shown)]
     return {'source': source.name, 'size': [width, height], 'rain': sample['rain'], 'sha256': hashes}, row
 
 
@@ -130,9 +130,17 @@ def synthesize(
 ) -> dict[str, Any]:
     """Run the command (see the module) and return the content of ``rain.json``.
 
+    Args:
+        source: Folder of faces, or one image.
+        out: New or empty folder for the results.
+        ranges: Distribution of the rain.
+        scale: Side of the face / side of I.
+        seed: Seed of the rain.
+        limit: Number of faces; None for all.
+
     Raises:
-        DatasetError: an unreadable picture, a size that ``scale`` does not divide, two files of one name, or ``out``
-            holds files; the message names the file and the remedy.
+        DatasetError: An unreadable image, a size that ``scale`` does not divide, two files with the same name, or
+            ``out`` contains files; the message states the file and the remedy.
         OSError: ``out`` cannot be written.
     """
     out = out.resolve()
@@ -169,7 +177,7 @@ def synthesize(
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command and print where its results are."""
+    """Run the command and print the paths of the results."""
     ranges = _ranges(args.rain, args.settings)
     try:
         record = synthesize(args.input, args.out, ranges, args.scale, args.seed, args.limit)

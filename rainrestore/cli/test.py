@@ -1,13 +1,13 @@
 """Restore the test faces and measure PSNR and SSIM.
 
 CHECKPOINT is a file, a zoo model (rainrestore://NAME), or "none" for a method without weights. OUT receives
-per_image.csv with the values of each face and sheet.png with the first faces (input, restored, truth, and the predicted
-J, S, T, A and parsing). The last line printed is one JSON object with the means.
+per_image.csv with the values of each face and sheet.png with the first faces (input, restored face, ground truth, and
+the predicted J, S, T, A and label map). The last line printed is one JSON object with the means.
 
-Conventions: PSNR and SSIM are on RGB without a border crop, on unrounded values clamped to 0..255; PSNR_crop4 and
-SSIM_crop4 leave out the four outer pixels; PSNR_Y and SSIM_Y are on the luma of BT.601; PSNR_lr_img is the de-rained
-small face J; MAE_streak, MAE_transmission and MAE_airlight are of S, T and A in 0..1; mIoU is of the parsing over the
-annotated labels. A config's test_evaluator adds others: MSSSIM, LPIPS, NIQE, FID, IdentityDistance, LLE and
+Conventions: PSNR and SSIM are computed on RGB without a border crop, on unrounded values clamped to 0..255; PSNR_crop4
+and SSIM_crop4 omit the four outer pixels; PSNR_Y and SSIM_Y use the luma of BT.601; PSNR_lr_img measures the de-rained
+small face J; MAE_streak, MAE_transmission and MAE_airlight measure S, T and A in 0..1; mIoU measures the label map over
+the annotated labels. A config's test_evaluator adds others: MSSSIM, LPIPS, NIQE, FID, IdentityDistance, LLE and
 RestoredParsingMIoU.
 """
 
@@ -29,14 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('checkpoint', help='a .pth or .safetensors file, rainrestore://NAME, or none')
     add_data(parser)
     parser.add_argument(
-        '--out', type=Path, metavar='DIR', help='where the results go (default: work_dirs/<config>/test)'
+        '--out', type=Path, metavar='DIR', help='folder for the results (default: work_dirs/<config>/test)'
     )
     parser.add_argument('--split', default='test', help='sub-folder of the faces (default: test)')
     add_device(parser)
     parser.add_argument(
         '--pictures', action='store_true', help='also write each restored face to OUT/restored/NAME.png'
     )
-    parser.add_argument('--no-masks', action='store_true', help='do not require label maps; leave out mIoU')
+    parser.add_argument('--no-masks', action='store_true', help='do not require label maps; omit mIoU')
     parser.add_argument('--images', type=int, default=8, help='faces on the sheet (default: 8)')
     add_launcher(parser)
     add_cfg_options(parser)
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def format_table(values: Mapping[str, float]) -> str:
-    """PSNR and SSIM under the name of their convention, then everything else."""
+    """A table of PSNR and SSIM, a line for each convention, then the other metrics."""
     lines = [f'{"":32}{"PSNR":>10}{"SSIM":>10}']
     shown = set()
     for label, suffix in CONVENTIONS.items():

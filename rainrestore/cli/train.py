@@ -1,7 +1,7 @@
 """Train a model described by a config.
 
-Ctrl-C and SIGTERM save a checkpoint and end the run with exit code 130 or 143. --resume continues it, to the same
-weights as without the interruption.
+Ctrl-C and SIGTERM save a checkpoint and end the run with exit code 130 or 143. --resume continues the run; the final
+weights are the same as without the interruption.
 """
 
 import argparse
@@ -20,13 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help='another folder of training faces, with or without masks; may be repeated',
     )
-    parser.add_argument('--work-dir', metavar='DIR', help='where logs and checkpoints go (default: work_dirs/<config>)')
+    parser.add_argument(
+        '--work-dir', metavar='DIR', help='folder for logs and checkpoints (default: work_dirs/<config>)'
+    )
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='continue from the newest complete checkpoint of the work dir, or from the given one',
+        help='continue from CHECKPOINT, or from the newest complete checkpoint of the work dir',
     )
     parser.add_argument(
         '--amp',
@@ -39,9 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train; the work dir holds the log, the TensorBoard events and the checkpoints.
+    """Train; write the log, the TensorBoard events and the checkpoints to the work dir.
 
-    Returns 0, or 130 after Ctrl-C and 143 after SIGTERM, when the run is saved and ``--resume`` continues it.
+    Returns:
+        0, or 130 after Ctrl-C and 143 after SIGTERM. Then the run is saved, and ``--resume`` continues it.
     """
     from mmengine.dist import is_main_process
 
@@ -62,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     limit_threads()
     config = load_config(args.config, args.cfg_options, args.data, args.more_data)
     if not config.get('train_cfg'):
-        raise ConfigError(f'{args.config} has no train_cfg: it describes a test only (rainrestore test)')
+        raise ConfigError(f'{args.config} has no train_cfg and can only be tested (rainrestore test)')
     accept_faces_without_masks(config, testing=False)
     check_config(config)
     config.work_dir = args.work_dir or config.get('work_dir') or str(default_work_dir(args.config))
@@ -77,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
             group['enabled'] = args.amp
     with warnings_in_log(), joined(args.launcher, config), held_folder(config.work_dir):
         if args.resume == 'auto':
-            # without a checkpoint the run starts as in the config, load_from included
+            # Without a checkpoint, start a new run, from the config's load_from if it has one.
             newest = from_first(newest_checkpoint(config.work_dir) if is_main_process() else None)
             config.resume = newest is not None
             config.load_from = newest or config.get('load_from')

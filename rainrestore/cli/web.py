@@ -1,7 +1,7 @@
-"""Restore pictures, and add rain to clean ones, in the browser.
+"""Restore images, and add rain to clean images, in the browser.
 
-The page is for the user of this computer: it listens at 127.0.0.1, and loads and sends nothing. With another --host,
-anybody who can reach that address can use it, without a password.
+By default the page is local: the server listens on 127.0.0.1, and the page does not use the network. With another
+--host, anybody who can reach that address can use the page without a password.
 
 Needs Gradio, which `python tools/install.py --web` in a clone of rainrestore installs.
 """
@@ -15,10 +15,11 @@ from rainrestore.optional import installer, optional_import
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore web``."""
-    parser.add_argument('--host', default='127.0.0.1', help='address to listen at (default: 127.0.0.1, local only)')
-    parser.add_argument('--port', type=int, default=7860, help='port to listen at, 0 for any free one (default: 7860)')
+    parser.add_argument('--host', default='127.0.0.1', help='address to listen on (default: 127.0.0.1, local only)')
+    parser.add_argument('--port', type=int, default=7860, help='port to listen on, 0 for any free port (default: 7860)')
     parser.add_argument(
-        '--model', help='a model of the zoo, or a config with --checkpoint (default: that of rainrestore restore)'
+        '--model',
+        help='a model of the zoo, or a config with --checkpoint (default: the default model of rainrestore restore)',
     )
     add_checkpoint(parser)
     add_device(parser)
@@ -33,8 +34,8 @@ def run(args: argparse.Namespace) -> int:
     with open_port(args.host, args.port) as listener, own_temporary_files():
         app = create_app(Restorer(args.model or TASKS['faces'].model, args.checkpoint, device=args.device), args.host)
         if args.host not in LOCAL_HOSTS:
-            print(f'rainrestore: whoever reaches {args.host} can use the page, without a password', file=sys.stderr)
+            print(f'rainrestore: anybody who can reach {args.host} can use the page; no password', file=sys.stderr)
         host = f'[{args.host}]' if ':' in args.host else args.host
-        print(f'http://{host}:{listener.getsockname()[1]}  (Ctrl+C ends it)', flush=True)
+        print(f'http://{host}:{listener.getsockname()[1]}  (Ctrl+C stops the server)', flush=True)
         serve(app, listener)
     return 0

@@ -1,7 +1,7 @@
 """List, show, download and check the models of the zoo.
 
-The models and their results are listed in the package's model-index.yml, and in that of the folder RAINRESTORE_ZOO,
-which rainrestore publish --zoo writes. The other commands take their names: rainrestore restore --model NAME,
+The models and their results are listed in model-index.yml of the package and of the folder RAINRESTORE_ZOO, which
+rainrestore publish --zoo writes. Other commands take the names of the models: rainrestore restore --model NAME,
 rainrestore://NAME.
 """
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         (
             'verify',
             _verify,
-            'check the files, measure results and dead layers again and compare them; exit code 1 if any differs',
+            'check the files, measure results and dead layers again and compare them; exit code 1 at a difference',
         ),
         ('evaluate', _evaluate, 'measure the metrics and write them into the index'),
         ('audit', _audit, 'measure the contribution of each part of a model and write the findings into the index'),
@@ -46,8 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 '--data',
                 type=Path,
                 metavar='DIR',
-                help='the CelebA faces of the index, {train,val,test}/{img,mask}, to measure on as well as on the '
-                'portraits',
+                help='folder of the CelebA faces of the index, {train,val,test}/{img,mask}, to measure on them as well '
+                'as on the portraits',
             )
             added.add_argument(
                 '--out',
@@ -106,7 +106,7 @@ def _show(args: argparse.Namespace) -> int:
     where = {
         'bundled': str(zoo.files / entry['Weights']),
         'cached': str(cached_file(entry['Weights'], entry['SHA256'])),
-        'remote': f'not here; downloaded from {base_url() or "nowhere: set RAINRESTORE_ZOO_URL"}',
+        'remote': f'download from {url}' if (url := base_url()) else 'no download address: set RAINRESTORE_ZOO_URL',
     }[state]
     metadata = entry['Metadata']
     facts: dict[str, Any] = {
@@ -194,7 +194,7 @@ def _verify(args: argparse.Namespace) -> int:
             measurements = compare(entry, dataset, measured)
             found[dataset] = {one.key: [one.stated, one.measured] for one in measurements}
             if not measurements:
-                rows.append([name, dataset, 'none is stated', '', '', ''])
+                rows.append([name, dataset, 'no stated results', '', '', ''])
             for measurement in measurements:
                 where, places = f'{name} {dataset} {measurement.key}', digits(measurement.key)
                 value = '-' if measurement.measured is None else f'{measurement.measured:.{places + 1}f}'
@@ -243,7 +243,7 @@ def _evaluate(args: argparse.Namespace) -> int:
             dataset: measure(entry, folder, faces_of(dataset), args.out / entry['Name'] / dataset, metrics)
             for dataset, folder in data.items()
         }
-        # One after the other, so that an interruption loses one at most.
+        # Written after each model, so that an interruption loses at most one measurement.
         enter(name, measured)
         written.add(Zoo.of(name).index)
         entered[entry['Name']] = measured
@@ -264,7 +264,7 @@ def _audit(args: argparse.Namespace) -> int:
     from rainrestore.zoo.index import models
     from rainrestore.zoo.measurements import find_entry, folders
 
-    # On the faces that the user names, else on the portraits.
+    # The folder of --data comes last; without it, there are only the portraits.
     dataset, folder = list(folders(args.data).items())[-1]
     entered = {}
     for name in _chosen(args, list(models())):
@@ -286,7 +286,7 @@ def _page(args: argparse.Namespace) -> int:
     stale = outdated()
     for path in stale:
         print(f'not up to date: {path}')
-    print('rainrestore zoo page writes them anew' if stale else 'up to date')
+    print('rainrestore zoo page updates them' if stale else 'up to date')
     return 1 if stale else 0
 
 
@@ -294,5 +294,5 @@ def _chosen(args: argparse.Namespace, every: list[str]) -> list[str]:
     from rainrestore.errors import ConfigError
 
     if bool(args.names) == args.all:
-        raise ConfigError('give names, or --all')
+        raise ConfigError('expected names, or --all')
     return every if args.all else args.names
