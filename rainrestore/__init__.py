@@ -1,4 +1,4 @@
-"""Restoration of faces seen in heavy rain: a pluggable library on mmengine (Son & Jeong 2022)."""
+"""Restoration of face images in heavy rain (Son & Jeong 2022), built on mmengine."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ startup.put_off()
 
 
 def __getattr__(name: str) -> Any:
-    """The classes of ``rainrestore.apis``, imported at their first use because they need torch and mmengine."""
+    """Import the classes of ``rainrestore.apis`` at their first use, because they import torch and mmengine."""
     if name in ('Restorer', 'RestorationInferencer'):
         from rainrestore import apis
 

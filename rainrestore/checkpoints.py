@@ -1,11 +1,9 @@
-"""Checkpoint files: safetensors in and out, and the zoo's names ``rainrestore://NAME``.
+"""Read and write checkpoints: ``.pth`` files, ``.safetensors`` files and zoo names ``rainrestore://NAME``.
 
-mmengine reads neither. This module registers a loader for each with mmengine's ``CheckpointLoader``: ``load_from``,
-``init_cfg=dict(type='Pretrained', checkpoint=...)`` and the command line accept ``.pth`` files, ``.safetensors`` files
-and zoo names.
+This module registers loaders with mmengine's ``CheckpointLoader``, which supports only ``.pth`` files by itself. The
+loaders apply to ``load_from``, ``init_cfg=dict(type='Pretrained', checkpoint=...)`` and the command line.
 
-It also replaces mmengine's reader of ``.pth`` files by one that never runs code
-(:func:`rainrestore.torch_files.read_torch_file`).
+``.pth`` files are read by :func:`rainrestore.torch_files.read_torch_file`, which runs no code from the file.
 """
 
 import json
@@ -35,16 +33,16 @@ from rainrestore.suggest import did_you_mean
 from rainrestore.torch_files import read_torch_file, without_config_text
 
 ZOO_SCHEME = 'rainrestore://'
-#: Imported when the first name is loaded, as registry.py imports the rooms that hold a registry's parts.
+#: Imported at the first use, because rainrestore.zoo imports this module.
 ZOO_LOADER = 'rainrestore.zoo.files:load_by_name'
 METADATA_KEY = 'rainrestore'
-#: Keys under which libraries store the weights; the first one in a file counts.
+#: Keys under which libraries store the weights; the first one that a file has is used.
 CONTAINERS = ('state_dict', 'params_ema', 'params', 'model_state_dict', 'model')
-#: Prefixes of torch's wrappers (DataParallel, compile).
+#: Prefixes that torch's wrappers (DataParallel, compile) add to the names.
 WRAPPERS = ('module.', '_orig_mod.')
-#: Share of a file's tensors that must fit; otherwise a network would train from scratch unnoticed.
+#: Share of a file's tensors that must fit. Otherwise a wrong file would leave the network at its random weights.
 LEAST_SHARE = 0.5
-#: Number of names of a file by which its slot is found.
+#: Number of names of a file that are compared to find its slot.
 _NAMES_TRIED = 8
 _DIGEST = re.compile('[0-9a-f]{8,64}')
 _NAMED_DIGEST = re.compile(r'-([0-9a-f]{8,64})\.\w+$')
@@ -57,22 +55,21 @@ def save_safetensors(
     metadata: Mapping[str, Any] | None = None,
     half: bool = False,
 ) -> Path:
-    """Write weights as a safetensors file that appears complete or not at all.
+    """Write weights to a safetensors file, atomically.
 
     Args:
         state_dict: Names to tensors.
-        path: The file to write; its folder is made.
-        metadata: Anything JSON can hold; it travels in the file's header.
-        half: Store float32 and float64 weights as float16, which halves the file. :func:`load_safetensors` gives
-            float32 back.
+        path: The file to write; its folder is created.
+        metadata: JSON values, stored in the header of the file.
+        half: Store float32 and float64 weights as float16. :func:`load_safetensors` converts them to float32.
 
     Raises:
-        CheckpointError: A weight is not finite in half precision although it was finite before.
+        CheckpointError: A finite weight is out of the range of float16.
     """
     path = Path(path)
     tensors = {}
     for name, tensor in state_dict.items():
-        # Cloned: safetensors refuses tensors that share memory, as tied weights do.
+        # safetensors refuses tensors that share memory, such as tied weights.
         tensor = tensor.detach().cpu().contiguous().clone()
         if half and tensor.is_floating_point():
             stored = tensor.half()
@@ -92,10 +89,10 @@ def load_safetensors(
     path: Path | str,
     map_location: str | torch.device | None = None,
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read weights and metadata of a safetensors file; half precision weights come back as float32.
+    """Read the weights and the metadata of a safetensors file; half-precision weights are converted to float32.
 
     Raises:
-        CheckpointError: The file is missing, cut short or no safetensors file.
+        CheckpointError: The file is missing, truncated or not a safetensors file.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -106,23 +103,23 @@ def load_safetensors(
             header = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f'{path} is damaged or not a safetensors file ({error}); fetch it again') from error
+        raise CheckpointError(f'{path} is damaged or not a safetensors file ({error}); download it again') from error
     weights = {name: tensor.float() if tensor.dtype in HALF_DTYPES else tensor for name, tensor in weights.items()}
     if METADATA_KEY not in header:
         return weights, dict(header)
     try:
         metadata = json.loads(header[METADATA_KEY])
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f'{path}: its metadata are damaged ({error}); fetch it again') from error
+        raise CheckpointError(f'{path}: its metadata is damaged ({error}); download it again') from error
     if not isinstance(metadata, dict):
-        raise CheckpointError(f'{path}: its metadata are no names with values; fetch it again')
+        raise CheckpointError(f'{path}: its metadata is not a JSON object; download it again')
     return weights, metadata
 
 
 def load_checkpoint(source: Path | str, map_location: str | torch.device | None = 'cpu') -> dict[str, Any]:
     """Read a zoo name, a ``.safetensors`` or a ``.pth`` file as ``dict(state_dict=..., meta=..., ...)``.
 
-    The forms of other libraries are unwrapped (:func:`unwrapped`).
+    Files of other libraries are converted (:func:`unwrapped`).
 
     Raises:
         CheckpointError: Unknown name, no such file, a damaged file, or a file without weights.
@@ -133,25 +130,25 @@ def load_checkpoint(source: Path | str, map_location: str | torch.device | None 
 
 
 def unwrapped(checkpoint: Any, source: object) -> dict[str, Any]:
-    """A checkpoint with its weights under ``state_dict``, whichever library wrote it.
+    """Move the weights of a checkpoint of any library to the key ``state_dict``.
 
-    The weights may be the file itself, or stand under ``state_dict``, ``params_ema`` or ``params`` (BasicSR and its
-    descendants, the moving average first), ``model_state_dict`` or ``model``. ``module.`` and ``_orig_mod.``, which
-    torch's wrappers put before every name, are taken off.
+    The weights may be the top level of the file, or the value of ``state_dict``, ``params_ema`` or ``params`` (BasicSR,
+    the moving average first), ``model_state_dict`` or ``model``. The prefixes ``module.`` and ``_orig_mod.`` of torch's
+    wrappers are removed.
 
     Args:
         checkpoint: The content of a file.
-        source: Where it is from, for messages.
+        source: The file or the name, for messages.
 
     Raises:
-        CheckpointError: It holds no weights.
+        CheckpointError: It contains no weights.
     """
     if not isinstance(checkpoint, dict) or not checkpoint:
-        raise CheckpointError(f'{source} holds no weights (it holds {described(checkpoint)})')
+        raise CheckpointError(f'{source} contains no weights (it contains {described(checkpoint)})')
     key = next((key for key in CONTAINERS if isinstance(checkpoint.get(key), dict)), None)
     weights = checkpoint[key] if key is not None else checkpoint
     if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
-        raise CheckpointError(f'{source} holds something else than weights by name (it holds {described(weights)})')
+        raise CheckpointError(f'{source} contains other values than named weights (it contains {described(weights)})')
     for wrapper in WRAPPERS:
         if weights and all(name.startswith(wrapper) for name in weights):
             weights = {name.removeprefix(wrapper): value for name, value in weights.items()}
@@ -159,30 +156,30 @@ def unwrapped(checkpoint: Any, source: object) -> dict[str, Any]:
     return {'meta': {}, **rest, 'state_dict': weights}
 
 
-def described(held: Any) -> str:
+def described(content: Any) -> str:
     """The content of a file in words: ``a list``, ``a dict of meta, state_dict``."""
-    if isinstance(held, dict):
-        names = [str(name) for name in held]
+    if isinstance(content, dict):
+        names = [str(name) for name in content]
         return (
             f'a dict of {", ".join(names[:5])}{" and others" if len(names) > 5 else ""}' if names else 'an empty dict'
         )
-    kind = type(held).__name__
+    kind = type(content).__name__
     return f'{"an" if kind[0] in "aeiou" else "a"} {kind}'
 
 
 def placed(state: Mapping[str, Tensor], own: Mapping[str, Tensor], source: object) -> dict[str, Tensor]:
-    """Weights under the names of a network, where a file of one slot lacks the name of the slot.
+    """Add the name of a slot to the weights of a file that was saved from this slot alone.
 
-    A file whose names fit as they are is returned as it is; else the slot, or part of a slot, in which most tensors
-    fit by name and shape, gives its name to all of them.
+    If a name of the file exists in the network, the weights are returned unchanged. Otherwise, the slot, or the part of
+    a slot, in which most tensors fit by name and shape becomes the prefix of all names.
 
     Args:
-        state: Names to weights.
-        own: The network's.
-        source: Where the weights are from, for messages.
+        state: Names to weights, of the file.
+        own: Names to weights, of the network.
+        source: The file or the name, for messages.
 
     Raises:
-        CheckpointError: Several slots fit alike.
+        CheckpointError: Several slots fit equally well.
     """
     if any(name in own for name in state):
         return dict(state)
@@ -202,8 +199,8 @@ def placed(state: Mapping[str, Tensor], own: Mapping[str, Tensor], source: objec
         return dict(state)
     if len(best) > 1:
         raise CheckpointError(
-            f'{source} fits {" and ".join(prefix.rstrip(".") for prefix in best)} alike: name the file in the init_cfg '
-            "of the slot that is meant (dict(type='Pretrained', checkpoint=FILE))"
+            f'{source} fits {" and ".join(prefix.rstrip(".") for prefix in best)} equally well: set the file as the '
+            "init_cfg of one slot (dict(type='Pretrained', checkpoint=FILE))"
         )
     return {best[0] + name: value for name, value in state.items()}
 
@@ -211,19 +208,19 @@ def placed(state: Mapping[str, Tensor], own: Mapping[str, Tensor], source: objec
 def load_fitting(
     module: nn.Module, state: Mapping[str, Tensor], source: object, least: float = LEAST_SHARE
 ) -> tuple[int, int]:
-    """Load the tensors of a file that fit a network by name and shape; the others of the network stay as they are.
+    """Load the tensors of a file that fit a network by name and shape; the other tensors of the network do not change.
 
     Args:
         module: The network.
-        state: Names to weights; a slot's name is added where it lacks (:func:`placed`).
-        source: Where they are from, for messages.
-        least: The share of the file's tensors that has to fit, 0 to 1.
+        state: Names to weights; a missing slot name is added (:func:`placed`).
+        source: The file or the name, for messages.
+        least: The share of the file's tensors that must fit, 0..1.
 
     Returns:
-        How many tensors were loaded, of how many of the network.
+        The number of loaded tensors, and the number of tensors of the network.
 
     Raises:
-        CheckpointError: None fits, or less than ``least``; the network is as it was.
+        CheckpointError: No tensor fits, or less than ``least``; the network does not change.
     """
     own = module.state_dict()
     fitting = fitting_weights(placed(state, own, source), own, source, least)
@@ -234,7 +231,7 @@ def load_fitting(
 def fitting_weights(
     state: Mapping[str, Tensor], own: Mapping[str, Tensor], source: object, least: float = LEAST_SHARE
 ) -> dict[str, Tensor]:
-    """The tensors that fit by name and shape; see :func:`load_fitting`."""
+    """The tensors that fit by name and shape; arguments and errors as in :func:`load_fitting`."""
     fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
     if fitting and len(fitting) >= least * len(state):
         return fitting
@@ -246,21 +243,22 @@ def fitting_weights(
     elif misfit in own:
         why = f'{misfit} is {tuple(state[misfit].shape)} instead of {tuple(own[misfit].shape)}'
     else:
-        why = f'{misfit} has no place'
+        why = f'{misfit} is not in the network'
     raise CheckpointError(
-        f'{source} belongs to another network: {len(fitting)} of its {len(state)} tensors fit ({why}). Nothing was '
-        'loaded'
+        f'{source} belongs to another network: {len(fitting)} of its {len(state)} tensors fit ({why})'
     )
 
 
 @WEIGHT_INITIALIZERS.register_module(name='Pretrained', force=True)
 class Pretrained(PretrainedInit):
-    """mmengine's ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix=...)``, which stops where nothing fits.
+    """``init_cfg=dict(type='Pretrained', checkpoint=..., prefix=...)``, with an error if the weights do not fit.
+
+    It replaces mmengine's initialiser, which only logs a warning.
 
     Args:
         checkpoint: A file or ``rainrestore://NAME``.
-        prefix: Of the names in it; None takes all.
-        map_location: As ``torch.load``.
+        prefix: Load only the weights with this prefix; None loads all.
+        map_location: As in ``torch.load``.
 
     Raises:
         CheckpointError: No name has the prefix, or less than half of the weights under it fit.
@@ -280,10 +278,15 @@ class Pretrained(PretrainedInit):
 
 
 def with_prefix(state: Mapping[str, Tensor], prefix: str | None, source: object) -> dict[str, Tensor]:
-    """The weights whose names begin with a prefix, without it; all if there is none.
+    """The weights whose names start with a prefix, under the names without it.
+
+    Args:
+        state: Names to weights.
+        prefix: With or without a final dot; None or an empty string returns all weights.
+        source: The file or the name, for messages.
 
     Raises:
-        CheckpointError: There are none.
+        CheckpointError: No name starts with the prefix.
     """
     if not prefix:
         return dict(state)
@@ -292,12 +295,12 @@ def with_prefix(state: Mapping[str, Tensor], prefix: str | None, source: object)
     if not taken:
         slots = sorted({name.partition('.')[0] for name in state})
         guess = did_you_mean(prefix.rstrip('.'), slots)
-        raise CheckpointError(f'{source} holds nothing under {prefix!r}{guess}; it holds {", ".join(slots[:12])}')
+        raise CheckpointError(f'{source} has no weights under {prefix!r}{guess}; it has {", ".join(slots[:12])}')
     return taken
 
 
 def _other_prefix(state: Mapping[str, Tensor], module: nn.Module) -> str:
-    """The first part of a file's names that fits a network, as advice; empty if none does."""
+    """A hint for the message: the prefix whose weights fit the module; empty if there is none, or more than one."""
     own = module.state_dict()
     fitting = {
         name.partition('.')[0]
@@ -308,18 +311,18 @@ def _other_prefix(state: Mapping[str, Tensor], module: nn.Module) -> str:
 
 
 def is_training_only(name: str) -> bool:
-    """Whether a weight belongs to a discriminator or a loss, which restoring a face does not need."""
+    """Whether a weight belongs to a discriminator or a loss, which only training needs."""
     return name.partition('.')[0].endswith(('discriminator', 'discriminators', 'loss'))
 
 
 def load_weights(model: nn.Module, source: Path | str) -> dict[str, Any]:
-    """Load a checkpoint as :func:`fit_weights` does.
+    """Read a checkpoint (:func:`load_checkpoint`) and load its weights into a model (:func:`fit_weights`).
 
     Returns:
-        The checkpoint's ``meta``.
+        The ``meta`` of the checkpoint.
 
     Raises:
-        CheckpointError: As :func:`load_checkpoint`, and if the weights belong to another network.
+        CheckpointError: The checkpoint cannot be read, or its weights belong to another network.
     """
     checkpoint = load_checkpoint(source)
     fit_weights(model, checkpoint['state_dict'], source)
@@ -327,19 +330,19 @@ def load_weights(model: nn.Module, source: Path | str) -> dict[str, Any]:
 
 
 def fit_weights(model: nn.Module, state_dict: Mapping[str, Tensor], source: object) -> None:
-    """Load the weights that restoring needs; discriminators and losses may be missing.
+    """Load the weights that restoration needs; weights of discriminators and losses are optional.
 
-    Weights of a slot that the network does not have are ignored: the joint network's file also serves the rain removal
-    alone. A slot without weights in the file is loaded from its ``init_cfg``: the parsing module's file does not repeat
-    its rain removal.
+    Weights of slots that the model does not have are ignored, so a checkpoint of the joint network also fits the rain
+    removal network. A slot without weights in the checkpoint is loaded from its ``init_cfg``, because a checkpoint of
+    the parsing network does not contain its rain removal network.
 
     Args:
         model: The network.
         state_dict: Names to weights.
-        source: Where they are from, for messages.
+        source: The file or the name, for messages.
 
     Raises:
-        CheckpointError: The weights belong to another network, which is left as it was.
+        CheckpointError: The weights belong to another network; the model does not change.
     """
     own = model.state_dict()
     weights = placed(state_dict, own, source)
@@ -352,7 +355,9 @@ def fit_weights(model: nn.Module, state_dict: Mapping[str, Tensor], source: obje
         for name in own
         if name not in weights and not is_training_only(name) and not name.endswith('num_batches_tracked')
     ]
-    problems += [f'{name} has no place' for name in weights if name not in own and name.partition('.')[0] in slots]
+    problems += [
+        f'{name} is not in the network' for name in weights if name not in own and name.partition('.')[0] in slots
+    ]
     problems += [
         f'{name} is {tuple(value.shape)} instead of {tuple(own[name].shape)}'
         for name, value in weights.items()
@@ -367,7 +372,7 @@ def fit_weights(model: nn.Module, state_dict: Mapping[str, Tensor], source: obje
 
 
 def _initial_weights(slot: str, module: nn.Module | Tensor) -> dict[str, Tensor]:
-    """The weights of a slot's ``Pretrained`` init_cfg, under the slot's name; empty if it has none."""
+    """The weights of a slot's ``Pretrained`` init_cfg, with the slot's name as prefix; empty if it has none."""
     config = getattr(module, 'init_cfg', None) or {}
     if config.get('type') != 'Pretrained':
         return {}
@@ -378,19 +383,19 @@ def _initial_weights(slot: str, module: nn.Module | Tensor) -> dict[str, Tensor]
 
 @CheckpointLoader.register_scheme(prefixes=ZOO_SCHEME, force=True)
 def load_from_zoo(filename: str, map_location: str | torch.device | None = None) -> dict[str, Any]:
-    """mmengine's loader for ``rainrestore://NAME``; the zoo itself is a room above."""
+    """mmengine's loader for ``rainrestore://NAME``."""
     return pkgutil.resolve_name(ZOO_LOADER)(filename, map_location)
 
 
 @CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
 def load_from_url(filename: str, map_location: Any = None, **progress: Any) -> Any:
-    """mmengine's loader for an address, which fetches nothing without a SHA-256 to compare it with.
+    """mmengine's loader for an address. The address must contain the SHA-256 of the file, which is checked.
 
-    The digest is that of the name, as torchvision has it (``NAME-0123abcd.pth``, its first 8 digits or more), or stands
-    behind the address, as pip has it (``ADDRESS#sha256=DIGEST``). The file stays in torch's cache.
+    The digest is part of the file name, as in torchvision (``NAME-0123abcd.pth``, at least its first 8 digits), or
+    follows the address, as in pip (``ADDRESS#sha256=DIGEST``). The file is kept in torch's cache.
 
     Raises:
-        CheckpointError: No digest, another one than that of the file, or no such file there.
+        CheckpointError: The address has no digest, the file has another digest, or the download fails.
     """
     address, _, digest = filename.partition('#sha256=')
     name = Path(urlsplit(address).path).name
@@ -398,8 +403,8 @@ def load_from_url(filename: str, map_location: Any = None, **progress: Any) -> A
         digest = match[1]
     if not _DIGEST.fullmatch(digest):
         raise CheckpointError(
-            f'{filename} is not fetched, as nothing says which file it should be: put its SHA-256 behind it '
-            '(ADDRESS#sha256=DIGEST), or download and check it, and give the file'
+            f'{filename} is not downloaded because its SHA-256 is unknown: append it to the address '
+            '(ADDRESS#sha256=DIGEST), or download and check the file yourself, and use its path'
         )
     path = Path(torch.hub.get_dir(), 'checkpoints', f'{digest[:16]}-{name}')
     if not path.is_file() or not sha256_of(path).startswith(digest):
@@ -408,7 +413,7 @@ def load_from_url(filename: str, map_location: Any = None, **progress: Any) -> A
             torch.hub.download_url_to_file(address, str(path), digest, progress=os.isatty(2))
         # RuntimeError: another digest.
         except (OSError, HTTPException, RuntimeError, ValueError) as error:
-            raise CheckpointError(f'{address} cannot be had ({error})') from error
+            raise CheckpointError(f'{address} cannot be downloaded ({error})') from error
     return CheckpointLoader.load_checkpoint(str(path), map_location=map_location, logger='silent')
 
 
@@ -427,11 +432,11 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 
 
 def _read_for_mmengine(file: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:
-    """In place of the fork's ``_safe_torch_load``, which reads a file without any check if ``weights_only`` fails."""
+    """Replaces the fork's ``_safe_torch_load``, which reads a file without any check if ``weights_only`` fails."""
     return read_torch_file(file, map_location)
 
 
 if hasattr(mmengine_checkpoint, '_safe_torch_load'):
     mmengine_checkpoint._safe_torch_load = _read_for_mmengine
-# By which mmengine resolves torchvision:// and open-mmlab://, whose names carry the digest.
+# mmengine resolves torchvision:// and open-mmlab:// with this function; their file names contain the digest.
 mmengine_checkpoint.load_from_http = load_from_url

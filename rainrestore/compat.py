@@ -1,8 +1,8 @@
-"""Corrections of the OpenMMLab stack for current torch and numpy; all of them are in this file.
+"""Patches of the OpenMMLab packages for current torch and numpy.
 
-``import rainrestore`` calls :func:`apply`, which registers import hooks and imports nothing. Each patch runs just
-before the module that needs it is imported for the first time, and does nothing where the breakage is absent. In a
-script of your own, import rainrestore before mmagic, mmcv or torchvision.
+``import rainrestore`` calls :func:`apply`, which registers import hooks and imports nothing. Each patch runs before the
+first import of the module that needs it, and does nothing if the installed release does not need it. In your own
+script, import rainrestore before mmagic, mmcv or torchvision.
 """
 
 import importlib.machinery
@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-# A torch.library.Library takes its operators with it when it is collected, so the one made below has to live on.
+# References that keep torch.library.Library objects alive: a library that is collected removes its operators.
 _kept_libraries: list[Any] = []
 
 
@@ -24,7 +24,7 @@ def apply() -> None:
     if any(isinstance(finder, _PatchBeforeImport) for finder in sys.meta_path):
         return
     sys.meta_path.insert(0, _PatchBeforeImport())
-    # Last, so that a compiled mmcv._ext is always found first.
+    # Last, so that a compiled mmcv._ext is found first.
     sys.meta_path.append(_MMCVOpsFinder())
     for module, patch in _PATCHES.items():
         if module in sys.modules:
@@ -32,9 +32,9 @@ def apply() -> None:
 
 
 def numpy_bool8() -> None:
-    """Give numpy its old name ``bool8`` back.
+    """Define ``np.bool8``, which numpy 2.0 removed.
 
-    Breaks: ``mmagic/utils/trans_utils.py`` reads ``np.bool8`` at import; numpy 2.0 removed it.
+    Breaks: ``mmagic/utils/trans_utils.py`` reads ``np.bool8`` at import.
     Unnecessary with: numpy < 2, or an mmagic after 1.2.0 (no such release so far).
     """
     import numpy as np
@@ -44,11 +44,11 @@ def numpy_bool8() -> None:
 
 
 def mmagic_initialisation() -> None:
-    """Let mmagic's pix2pix networks be initialised inside another model.
+    """Allow mmagic's pix2pix networks as slots of another model.
 
-    Breaks: ``generation_init_weights`` reports every module that mmengine watches, activations and containers too, and
-    stops at ``init_info``, which it sets for convolutions and normalisations alone. mmagic's own models call it before
-    mmengine watches; as a slot of another model it is called after.
+    Breaks: ``generation_init_weights`` reads ``init_info`` of every module that has mmengine's ``_params_init_info``,
+    but sets it only for convolutions and norms, and fails. In mmagic's own models it runs before mmengine adds
+    ``_params_init_info``; in a slot it runs afterwards.
     Unnecessary with: an mmagic after 1.2.0 (no such release so far).
     """
     original = sys.modules['mmagic.models.utils.model_utils'].generation_init_weights
@@ -67,10 +67,10 @@ def mmagic_initialisation() -> None:
 
 
 def torchvision_operators() -> None:
-    """Declare ``torchvision::nms`` where torchvision's own operators do not load, with a plain implementation on CPU.
+    """Declare ``torchvision::nms``, with a CPU implementation, if torchvision's compiled operators do not load.
 
-    Breaks: the torchvision of the package index links to CUDA, so beside a CPU-only torch its ``_C.so`` does not load,
-    and ``torchvision/_meta_registrations.py`` then fails on an operator that nobody declared.
+    Breaks: the torchvision of PyPI links to CUDA. With a CPU build of torch its ``_C.so`` does not load, and
+    ``torchvision/_meta_registrations.py`` fails because the operator is not declared.
     Unnecessary with: a torchvision built for the same torch (both CPU, or both for the same CUDA).
     """
     if not torchvision_is_broken():
@@ -87,14 +87,14 @@ def torchvision_operators() -> None:
 
 
 def torchvision_is_broken() -> bool:
-    """Whether the installed torchvision has compiled operators that cannot be loaded beside the installed torch."""
+    """Whether the compiled operators of torchvision are missing or do not load with the installed torch."""
     import torch
 
-    # Not find_spec('torchvision'): that would ask the hook that calls this function.
+    # importlib.util.find_spec would call the import hook that calls this function.
     spec = importlib.machinery.PathFinder.find_spec('torchvision')
     if spec is None or spec.origin is None:
         return False
-    # The name ends differently on Windows. No such file at all is a torchvision built without operators.
+    # .pyd on Windows. A torchvision that was built without operators has no such file.
     operators = sorted(Path(spec.origin).parent.glob('_C*.so')) + sorted(Path(spec.origin).parent.glob('_C*.pyd'))
     try:
         for file in operators:
@@ -105,9 +105,9 @@ def torchvision_is_broken() -> bool:
 
 
 def torchvision_nms() -> None:
-    """Let ``torchvision.ops.nms`` through to the implementation that :func:`torchvision_operators` declared.
+    """Allow ``torchvision.ops.nms`` to call the implementation of :func:`torchvision_operators`.
 
-    Breaks: ``torchvision.ops`` refuses every operator when ``_C.so`` did not load, without asking whether it exists.
+    Breaks: ``torchvision.ops`` refuses every operator if ``_C.so`` does not load, also declared ones.
     Unnecessary with: the same releases as :func:`torchvision_operators`.
     """
     if _kept_libraries:
@@ -116,18 +116,18 @@ def torchvision_nms() -> None:
 
 
 def mmengine_checkpoint_types() -> None:
-    """Allow the harmless types that mmengine stores in a checkpoint beside the weights.
+    """Allow the types of mmengine's message hub in checkpoints.
 
-    Breaks: mmengine <= 0.10.7 calls ``torch.load`` without saying ``weights_only``; since torch 2.6 that means True,
-    and ``Runner.resume`` fails on the ``HistoryBuffer`` and the numpy scalars of the message hub.
-    Unnecessary with: torch < 2.6, or onedl-mmengine 0.10.12, the maintained fork under the same import name.
+    Breaks: mmengine <= 0.10.7 calls ``torch.load`` without ``weights_only``, which is True by default since torch 2.6,
+    and ``Runner.resume`` fails at the ``HistoryBuffer`` and the numpy scalars of the message hub.
+    Unnecessary with: torch < 2.6, or onedl-mmengine 0.10.12, the maintained fork with the same import name.
     """
     from importlib import metadata
 
     try:
         metadata.version('mmengine')
     except metadata.PackageNotFoundError:
-        return  # the fork alone, which is onedl-mmengine to pip
+        return  # only the fork is installed, whose distribution is named onedl-mmengine
     import torch
 
     torch.serialization.add_safe_globals(checkpoint_types())
@@ -135,9 +135,10 @@ def mmengine_checkpoint_types() -> None:
 
 @cache
 def checkpoint_types() -> list[Any]:
-    """Types that a checkpoint may contain beside tensors and plain Python values: mmengine's log values, numpy arrays.
+    """Types that a checkpoint may contain in addition to tensors and plain Python values, for ``torch.serialization``.
 
-    For ``torch.serialization``. The fork of mmengine allows all of ``getattr``, and through it a file reaches any code.
+    They are mmengine's ``HistoryBuffer``, numpy arrays and numpy scalars. The fork of mmengine also allows ``getattr``,
+    through which a file can run any code; here it is restricted to methods of ``HistoryBuffer``.
     """
     import pickle
 
@@ -145,8 +146,8 @@ def checkpoint_types() -> list[Any]:
     from mmengine.logging.history_buffer import HistoryBuffer
 
     def method_of_history_buffer(owner: object, name: str) -> object:
-        # A HistoryBuffer pickles its statistics as getattr(HistoryBuffer, 'mean'). The real getattr would let any file
-        # reach any attribute of the allowed types, so only this use of it is let through.
+        # A HistoryBuffer pickles its statistics as getattr(HistoryBuffer, 'mean'). The real getattr would give access
+        # to all attributes of the allowed types.
         if owner is not HistoryBuffer or name.startswith('_'):
             raise pickle.UnpicklingError(f'refused to look up {name!r} of {owner!r} while loading a checkpoint')
         return getattr(owner, name)
@@ -162,17 +163,17 @@ def checkpoint_types() -> list[Any]:
 
 _PATCHES: dict[str, Callable[[], None]] = {
     'mmagic': numpy_bool8,
-    # Looked for once model_utils is there, and before any network has taken the function from it.
+    # Imported after model_utils, and before the networks, which copy the function.
     'mmagic.models.utils.sampling_utils': mmagic_initialisation,
     'torchvision': torchvision_operators,
-    # torchvision.extension is imported before torchvision.ops, and the latter copies the function to be replaced.
+    # Imported after torchvision.extension, whose function torchvision.ops copies.
     'torchvision.ops': torchvision_nms,
     'mmengine.runner.checkpoint': mmengine_checkpoint_types,
 }
 
 
 class _PatchBeforeImport(MetaPathFinder):
-    """Runs the patch of a module when Python looks for it, and leaves the finding to the finders after it."""
+    """Runs the patch of a module before its import; the following finders find the module."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
         patch = _PATCHES.get(fullname)
@@ -181,9 +182,9 @@ class _PatchBeforeImport(MetaPathFinder):
 
 
 class _MMCVOpsFinder(MetaPathFinder, Loader):
-    """Stands in for the compiled ``mmcv._ext`` that mmcv-lite lacks.
+    """Provides a stand-in for the compiled ``mmcv._ext``, which mmcv-lite lacks.
 
-    Breaks: ``mmagic.models`` imports ``mmcv.ops`` unconditionally, and that needs ``mmcv._ext``.
+    Breaks: ``mmagic.models`` imports ``mmcv.ops``, which imports ``mmcv._ext``.
     Unnecessary with: a compiled mmcv 2.0 or 2.1, whose own ``_ext`` is found first.
     """
 
@@ -196,11 +197,11 @@ class _MMCVOpsFinder(MetaPathFinder, Loader):
         return _MissingOps(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing to run: the stand-in answers for every name by itself."""
+        """Do nothing: the stand-in has no code to run."""
 
 
 class _MissingOps(ModuleType):
-    """A module in which every name is an operator that says, when called, that mmcv has to be compiled."""
+    """A module in which every name is a function that raises an error: it needs a compiled mmcv."""
 
     def __getattr__(self, name: str) -> Callable[..., NoReturn]:
         if name.startswith('__'):
@@ -208,7 +209,7 @@ class _MissingOps(ModuleType):
 
         def missing(*_args: Any, **_kwargs: Any) -> NoReturn:
             raise RuntimeError(
-                f'mmcv operator {name!r} needs a compiled mmcv, and mmcv-lite is installed: '
+                f'mmcv operator {name!r} needs a compiled mmcv, but mmcv-lite is installed: '
                 'pip uninstall mmcv-lite, then build mmcv>=2.0,<2.2 from source with MMCV_WITH_OPS=1'
             )
 
@@ -216,11 +217,20 @@ class _MissingOps(ModuleType):
 
 
 def _nothing() -> None:
-    """Take the place of a check that has become wrong."""
+    """Do nothing; replaces a check."""
 
 
 def _nms(dets: Any, scores: Any, iou_threshold: float) -> Any:
-    """Greedy non-maximum suppression: indices of the kept boxes (N, 4; x1 y1 x2 y2), highest score first."""
+    """Greedy non-maximum suppression.
+
+    Args:
+        dets: Boxes, N x 4 (x1, y1, x2, y2).
+        scores: N scores.
+        iou_threshold: A box is removed if its IoU with a kept box is above this value.
+
+    Returns:
+        The indices of the kept boxes, highest score first.
+    """
     import torch
 
     left_top, right_bottom = dets[:, :2], dets[:, 2:]

@@ -1,4 +1,4 @@
-"""Config files: the one that a name means, the names that configs had before, and the default work dir of each."""
+"""Find config files by name, map old names of configs to new ones, and choose the default work dir of a config."""
 
 import re
 import sys
@@ -12,16 +12,16 @@ from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.suggest import did_you_mean
 
 PACKAGE = Path(__file__).resolve().parent
-#: Errors of a config, which is Python, when it is read.
+#: Exceptions that the Python code of a config may raise.
 _FAULTS_OF_A_FILE = (
     *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError),
     *(SyntaxError, TypeError, ValueError),
 )
-#: The suffix that mmengine's Runner adds to the stem of the config in the name of a run.
+#: The suffix that mmengine's Runner adds to the stem of the config in the experiment name.
 _STARTED = re.compile(r'_?\d{8}_\d{6}$')
 
-#: Path below configs/ before the configs were grouped by method -> path now; both without .py. Configs that kept their
-#: name are found by it.
+#: Old path below configs/, before the configs were grouped by method -> new path; both without .py. Only for configs
+#: with a new name.
 RENAMED = {
     '_base_/blind_rain': '_base_/data/blind_rain',
     '_base_/data': '_base_/data/rain_x4',
@@ -67,14 +67,14 @@ RENAMED = {
 
 
 def package_folder(name: str) -> Path:
-    """The folder ``configs`` or ``benchmarks`` of this package, from whatever folder it is called.
+    """The folder ``configs`` or ``benchmarks`` of this package.
 
-    An installed package has its own copy (setup.py puts it there); a clone has it beside the package.
+    In an installed package it is inside the package folder (setup.py copies it); in a clone, beside the package folder.
 
     Raises:
-        ConfigError: Neither has it.
+        ConfigError: The folder is missing.
     """
-    # The package's own first: beside an installed package, in site-packages, configs/ may be anybody's.
+    # Inside first: site-packages may contain a folder configs/ of another package.
     for root in (PACKAGE, PACKAGE.parent):
         if (root / name).is_dir():
             return root / name
@@ -83,7 +83,7 @@ def package_folder(name: str) -> Path:
 
 @cache
 def _stems(folder: Path) -> dict[str, Path]:
-    """Name -> file of every config or benchmark in a folder; the parts in ``_base_`` have no names."""
+    """Name -> file of every config or benchmark in a folder, without the files in ``_base_``."""
     files = sorted(folder.rglob('*.py'))
     return {path.stem: path for path in files if path.relative_to(folder).parts[0] != '_base_'}
 
@@ -94,15 +94,15 @@ def packaged_files(kind: str = 'configs') -> dict[str, Path]:
 
 
 def find_file(name: str | Path, kind: str = 'configs') -> Path:
-    """The file that a name means, from whatever folder.
+    """Find a config or a benchmark by path or by name, independently of the working directory.
 
     Args:
-        name: A file; or, where there is no such file, one of the package: its name (``srgan_x4``), or its path from
-            the folder above ``configs`` (``configs/srgan/srgan_x4.py``).
+        name: The path of a file. If it does not exist: the name of a file of the package (``srgan_x4``), or its path
+            from the folder above ``configs`` (``configs/srgan/srgan_x4.py``).
         kind: ``configs`` or ``benchmarks``.
 
     Raises:
-        ConfigError: There is none; the message has the new place of a file that was moved, or the nearest name.
+        ConfigError: There is no such file; the message has the new path of a moved file, or the nearest name.
     """
     path = Path(name)
     if path.is_file():
@@ -114,7 +114,9 @@ def find_file(name: str | Path, kind: str = 'configs') -> Path:
 
 
 def bundled_config(name: str) -> Path:
-    """The file of a config that the zoo's index names, such as ``configs/fcg_gan_x4.py``: always that of the package.
+    """The package's file of a config in the index of the zoo, such as ``configs/fcg_gan_x4.py``.
+
+    Files of the working directory are not considered.
 
     Raises:
         ConfigError: The package has no such config.
@@ -126,7 +128,7 @@ def bundled_config(name: str) -> Path:
 
 
 def _packaged(path: Path, kind: str) -> Path | None:
-    """The package's own file of a name, or at a path such as ``configs/fcg_gan_x4.py``, if there is one."""
+    """The package's file of a name or of a path such as ``configs/fcg_gan_x4.py``; None if there is none."""
     if path.parts == (path.stem,):
         return packaged_files(kind).get(path.stem)
     if path.parts[:1] != (kind,) or '..' in path.parts:
@@ -139,10 +141,10 @@ _path_of_base = Config._get_cfg_path
 
 
 def _find_base(name: str, config: str) -> tuple[str, str | None]:
-    """The file of a ``_base_`` and its scope, as mmengine's ``Config._get_cfg_path``, whose place it takes.
+    """The file of a ``_base_`` and its scope; replaces mmengine's ``Config._get_cfg_path``.
 
-    mmengine reads ``package::folder/file.py`` for the packages that it knows; ``rainrestore::NAME`` is a config of this
-    package, by its name or its path below ``configs``.
+    mmengine supports ``package::folder/file.py`` only for its own packages. Here ``rainrestore::NAME`` is a config of
+    this package, by its name or its path below ``configs``.
     """
     package, separator, below = name.partition('::')
     if package != PACKAGE.name or not separator:
@@ -157,12 +159,12 @@ Config._get_cfg_path = staticmethod(_find_base)
 
 
 def read_config(path: Path) -> Config:
-    """A config with all of its ``_base_``, without its private variables (``_NAME``), which only served to write it.
+    """Read a config with its ``_base_`` files, and remove its private variables (``_NAME``).
 
-    ``custom_imports`` finds modules beside the config, too: its folder is then the last on the Python path.
+    The modules of ``custom_imports`` may be beside the config: its folder is appended to the Python path.
 
     Raises:
-        ConfigError: It cannot be read: a base is missing, or a statement of it fails.
+        ConfigError: It cannot be read: a base is missing, or its code raises an error.
     """
     try:
         config = Config.fromfile(path, import_custom_modules=False)
@@ -175,7 +177,7 @@ def read_config(path: Path) -> Config:
         named = re.search(r'file "(.+)" does not exist', str(error))
         base = Path(error.filename or (named[1] if named else path))
         place = moved(base)
-        hint = f'it has moved to {place}' if place else "one of this package is 'rainrestore::fcg_gan_x4.py'"
+        hint = f'it has moved to {place}' if place else "a base of this package: 'rainrestore::fcg_gan_x4.py'"
         raise ConfigError(f'{path}: _base_: no file {base}; {hint}') from error
     except _FAULTS_OF_A_FILE as error:
         raise ConfigError(f'{path} cannot be read: {type(error).__name__}: {error}') from error
@@ -185,7 +187,7 @@ def read_config(path: Path) -> Config:
 
 
 def _hint(path: Path, kind: str) -> str:
-    """Where a file went, or which names there are."""
+    """The new path of a moved file, the nearest name, or the list of all names, for a message."""
     place = moved(path)
     if place is not None:
         return f'; it has moved to {place}'
@@ -211,28 +213,28 @@ def moved(path: PurePath) -> str | None:
 
 
 def check_same_config(stored: str, current: str) -> None:
-    """Compare the config of a checkpoint with the one that is to go on with it.
+    """Check that a run resumes a checkpoint of the same config.
 
     Args:
-        stored: The checkpoint's ``meta['experiment_name']``: the stem of its config and the time of its start.
-        current: That of this run. A run that was made without a config file has no stem and is not compared.
+        stored: ``meta['experiment_name']`` of the checkpoint: the stem of its config and its start time.
+        current: The experiment name of this run. Names without a stem (runs without a config file) are not compared.
 
     Raises:
-        CheckpointError: They are two configs; neither is the former name of the other.
+        CheckpointError: The configs differ, and the stored name is not an old name of the current config.
     """
     before, now = (_STARTED.sub('', name) for name in (stored, current))
     renamed = ((PurePath(old).name, PurePath(new).name) for old, new in RENAMED.items())
     if before and now and before != now and (before, now) not in renamed:
         raise CheckpointError(
-            f'the checkpoint belongs to a run of the config {before!r}, not {now!r}: resume with that config, choose '
+            f'the checkpoint belongs to a run of the config {before!r}, not {now!r}: resume with {before!r}, choose '
             'another --work-dir, or start from its weights with --cfg-options load_from=FILE'
         )
 
 
 def default_work_dir(path: str | Path) -> Path:
-    """``work_dirs/`` and the path of a config below ``configs/``, or below the working directory, without suffix.
+    """``work_dirs/`` plus the path of a config below ``configs/``, or below the working directory, without suffix.
 
-    A config in neither has its stem alone.
+    For a config in neither folder, ``work_dirs/`` plus its stem.
     """
     path = Path(path).resolve()
     below = PurePath(path.stem)

@@ -1,4 +1,4 @@
-"""Device and threads of a network."""
+"""Devices of networks."""
 
 import torch
 
@@ -6,22 +6,22 @@ from rainrestore.errors import ConfigError
 
 
 def find_device(name: str | torch.device | None = None) -> torch.device:
-    """The device of this name (``cpu``, ``cuda``, ``cuda:1``, ...); None is a GPU if there is one.
+    """The device of a name (``cpu``, ``cuda``, ``cuda:1``, ...). None selects a GPU if there is one, else the CPU.
 
     Raises:
-        ConfigError: No such device here.
+        ConfigError: The machine has no such device.
     """
     if name is None:
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(f'{name!r} is no device; cpu, cuda or cuda:N') from error
+        raise ConfigError(f'{name!r} is not a device; expected cpu, cuda or cuda:N') from error
     if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f'{device}: torch sees {torch.cuda.device_count()} CUDA devices')
+        raise ConfigError(f'{device}: torch finds {torch.cuda.device_count()} CUDA devices')
     return device
 
 
 def described(device: torch.device) -> str:
-    """A device for a person to read, with the number of threads that compute on a CPU."""
+    """The name of a device; for the CPU, with the number of threads."""
     return f'{device}, threads: {torch.get_num_threads()}' if device.type == 'cpu' else str(device)

@@ -1,18 +1,18 @@
-"""Errors of the input: a wrong path, a damaged file, a name that does not exist.
+"""Errors that the user can correct, such as a wrong path, a damaged file or an unknown name.
 
-The command line turns any of them into one line and exit code 2; every other exception is a defect of the program and
-keeps its traceback.
+The command line prints such an error as one line and ends with exit code 2. Other exceptions are defects of the program
+and keep their traceback.
 """
 
 import os
 
 
 class RainRestoreError(Exception):
-    """Base of all errors of this package whose message states the problem and the remedy."""
+    """Base class of the errors of this package. The message states the problem and the remedy."""
 
 
 class ConfigError(RainRestoreError):
-    """A config, or an option on the command line, asks for something that does not exist or does not fit."""
+    """A config or a command-line option has a value that does not exist or does not fit."""
 
 
 class CheckpointError(RainRestoreError):
@@ -20,22 +20,22 @@ class CheckpointError(RainRestoreError):
 
 
 class NonFiniteError(RainRestoreError):
-    """A training's losses or weights have become infinite or NaN."""
+    """The losses or weights of a training are infinite or NaN."""
 
 
 class MissingPackageError(RainRestoreError):
-    """A package that only some uses need is not installed."""
+    """An optional package is not installed."""
 
 
 class DatasetError(RainRestoreError, ValueError):
-    """A data set that cannot be used; the message names the folder or file and the remedy."""
+    """A data set cannot be used; the message states the folder or file and the remedy."""
 
 
 class NamedError(RainRestoreError, ValueError):
-    """An error of one picture or file.
+    """An error of one image or file.
 
     Attributes:
-        name: The name of the picture or the path of the file.
+        name: The name of the image or the path of the file.
         reason: The problem and the remedy.
     """
 
@@ -45,12 +45,12 @@ class NamedError(RainRestoreError, ValueError):
         super().__init__(f'{self.name}: {reason}')
 
     def __reduce__(self) -> tuple[type['NamedError'], tuple[str, str]]:
-        # The default would pass the message alone to __init__, and the error would be lost between processes.
+        # The default passes only the message to __init__, which fails when another process unpickles the error.
         return type(self), (self.name, self.reason)
 
 
 class ImageFileError(NamedError, DatasetError):
-    """A file that cannot be used as a picture or a label map."""
+    """A file cannot be used as an image or a label map."""
 
     @property
     def path(self) -> str:
@@ -59,20 +59,20 @@ class ImageFileError(NamedError, DatasetError):
 
 
 class PictureError(NamedError):
-    """A picture that cannot be restored."""
+    """An image cannot be restored."""
 
 
 class RainRangesError(ConfigError, ValueError):
-    """A rain distribution that does not exist or is impossible; the message names the range."""
+    """A rain distribution does not exist or is impossible; the message states the range."""
 
 
 class ExportError(RainRestoreError):
-    """A network that cannot be exported, or whose exported file gives another result."""
+    """A network cannot be exported, or the exported file computes other results."""
 
 
 class RunError(RainRestoreError):
-    """A training or a test in another process has failed; the message has the end of its log."""
+    """A training or a test in another process failed; the message contains the end of its log."""
 
 
 class BudgetError(RainRestoreError):
-    """The output folder has runs of another budget, or the budget is impossible."""
+    """The output folder contains runs with another budget, or the budget is impossible."""

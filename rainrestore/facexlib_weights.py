@@ -1,4 +1,4 @@
-"""Weights of facexlib's networks: a file of the user's, or facexlib's own download."""
+"""Weights of facexlib's networks, from a local file or facexlib's download."""
 
 from pathlib import Path
 from typing import Any
@@ -17,28 +17,28 @@ def load_facexlib(network: nn.Module, release: str, file: str, weights: str | Pa
     """Load the published weights into a network of facexlib.
 
     Args:
-        network: Receives the weights.
-        release: Tag of the release that has ``file``.
+        network: The network to load into.
+        release: Tag of the facexlib release that contains ``file``.
         file: Name of the published file.
-        weights: A copy of that file; None lets facexlib download it once.
-        option: How the user names a copy, for the message of a failed download.
+        weights: Path of a local copy; None downloads the file to facexlib's cache.
+        option: The option that sets the path of a local copy, for the message of a failed download.
 
     Raises:
-        CheckpointError: The file is missing, cannot be downloaded, or holds weights of another network.
+        CheckpointError: The file is missing, cannot be downloaded, or contains weights of another network.
         MissingPackageError: facexlib is not installed.
     """
     path = _download(release, file, option) if weights is None else Path(weights).expanduser()
     name, source = type(network).__name__, f'{RELEASES}/tag/{release}'
     if not path.is_file():
         raise CheckpointError(f'{path}: no such file; the weights of {name} are at {source}')
-    # Opened here: torch.load expects a path to be of the newer of its two formats.
+    # Passed as a stream: given a path, torch.load accepts only the newer of its two formats.
     with path.open('rb') as stream:
         state = read_torch_file(stream, 'cpu')
     try:
-        # some of the files come from a DataParallel wrapper
+        # Some of the files were saved from a DataParallel wrapper.
         network.load_state_dict({key.removeprefix('module.'): value for key, value in state.items()})
     except (RuntimeError, AttributeError, TypeError) as error:
-        raise CheckpointError(f'{path} holds no weights of this {name} ({str(error)[:200]})') from error
+        raise CheckpointError(f'{path} does not contain the weights of {name} ({str(error)[:200]})') from error
 
 
 def _download(release: str, file: str, option: str) -> Path:
@@ -47,5 +47,5 @@ def _download(release: str, file: str, option: str) -> Path:
         return Path(utils.load_file_from_url(f'{RELEASES}/download/{release}/{file}', 'facexlib/weights'))
     except (URLError, OSError) as error:
         raise CheckpointError(
-            f'{file} cannot be downloaded ({error}): get it from {RELEASES}/tag/{release} and give {option}'
+            f'{file} cannot be downloaded ({error}): get it from {RELEASES}/tag/{release} and set {option}'
         ) from error

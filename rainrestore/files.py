@@ -1,4 +1,4 @@
-"""Atomic writing of files, and their hashes."""
+"""Atomic file writing, and file hashes."""
 
 import errno
 import hashlib
@@ -8,22 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-#: A full disk, a quota, a limit on the size of files, a disk that is read-only. A write that fails names no file.
+#: Error numbers of a full disk, an exceeded quota, an exceeded limit of the file size, and a read-only disk.
 DISK_ERRORS = {getattr(errno, name, None) for name in ('ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS')} - {None}
 
 
 @contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:
-    """A temporary file beside ``path`` to write to; it takes the place of ``path`` when the block ends without error.
+    """Write a file atomically: yield a temporary file that replaces ``path`` when the block ends without error.
 
-    Missing folders are made. A reader sees the old file or the new one, never a part, even if the program is killed.
+    Missing folders are created. ``path`` is never incomplete, even if the program is killed.
 
     Raises:
-        OSError: The folder cannot be written; then ``path`` is as it was.
+        OSError: The folder cannot be written; ``path`` does not change.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Hidden, and not named after the file, whose name may be as long as names can be. Pillow goes by the suffix.
+    # Not named after the file, whose name may already have the maximum length. Pillow needs the suffix.
     handle, name = tempfile.mkstemp(prefix='.part-', suffix=path.suffix[:8], dir=path.parent)
     os.close(handle)
     temporary = Path(name)

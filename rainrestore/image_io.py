@@ -1,6 +1,6 @@
-"""Read pictures and label maps from files, with errors that name the file, and encode PNG.
+"""Read images and label maps from files, with the path in error messages, and encode PNG.
 
-Pillow does the decoding: it checks lengths and checksums, and it refuses decompression bombs.
+Pillow decodes the files, because it checks lengths and checksums and refuses decompression bombs.
 """
 
 from __future__ import annotations
@@ -28,26 +28,25 @@ from rainrestore.labels import NUM_LABELS
 IMAGE_SUFFIXES: tuple[str, ...] = ('.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.bmp', '.dib', '.webp', '.tif', '.tiff',
                                    '.ppm', '.pgm', '.pnm', '.gif', '.avif')  # fmt: skip
 
-# What is decoded, told by its content. Not all that Pillow knows: for EPS it would start another program.
+# Formats to decode; the content decides, not the suffix. Others are excluded: for EPS, Pillow starts another program.
 _FORMATS = ('PNG', 'JPEG', 'BMP', 'DIB', 'WEBP', 'TIFF', 'PPM', 'GIF', 'AVIF')
 
-# What Pillow's decoders raise on damaged input.
+# Exceptions of Pillow's decoders for damaged files.
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, zlib.error,
                   Image.DecompressionBombError)  # fmt: skip
 
-
-#: libpng, which writes the results, takes no longer side.
+#: Maximum side in pixels that libpng writes.
 LONGEST_SIDE = 1_000_000
 
-# The standard error belongs to the process, so one decoder at a time.
+# _quiet redirects the standard error of the process, so only one thread may decode at a time.
 _QUIET_LOCK = threading.Lock()
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:
-    """Refuse anything but a regular file: a missing file, a folder, a loop of links, a pipe, a device.
+    """Check that a path is a regular file.
 
     Raises:
-        ImageFileError: It is one of these.
+        ImageFileError: The file is missing, or it is a folder, a loop of links, a pipe or a device.
     """
     try:
         regular = stat.S_ISREG(os.stat(path).st_mode)
@@ -60,14 +59,14 @@ def check_regular(path: str | os.PathLike[str]) -> None:
 
 
 def read_bytes(path: str | os.PathLike[str], backend_args: Mapping[str, Any]) -> bytes:
-    """The content of a file in a storage that mmengine's file client knows: http, lmdb, petrel or one of the user's.
+    """Read a file with a storage backend of mmengine: http, lmdb, petrel or your own.
 
     Args:
-        path: URL, key or path, as the storage names it.
-        backend_args: As for ``mmengine.fileio.get``, such as ``dict(backend='lmdb', db_path='faces.lmdb')``.
+        path: URL, key or path of the file in the storage.
+        backend_args: As in ``mmengine.fileio.get``, such as ``dict(backend='lmdb', db_path='faces.lmdb')``.
 
     Raises:
-        ImageFileError: The storage does not have the file, or cannot be reached.
+        ImageFileError: The storage does not contain the file, or cannot be accessed.
     """
     from mmengine import fileio
 
@@ -81,10 +80,10 @@ def read_bytes(path: str | os.PathLike[str], backend_args: Mapping[str, Any]) ->
 
 
 def listed_names(names: str | os.PathLike[str] | Sequence[str]) -> list[str]:
-    """File names from a list or from a text file with one name a line, sorted.
+    """File names from a list, or from a text file with one name per line; sorted.
 
     Raises:
-        DatasetError: The file cannot be read, or there is no name.
+        DatasetError: The text file cannot be read, or there are no names.
     """
     if isinstance(names, (str, os.PathLike)):
         try:
@@ -96,19 +95,19 @@ def listed_names(names: str | os.PathLike[str] | Sequence[str]) -> list[str]:
     else:
         listed = names
     if not listed:
-        raise DatasetError(f'names: {names!r} lists no file; give one file name a line')
+        raise DatasetError(f'names: {names!r} lists no file; expected one file name per line')
     return sorted(listed)
 
 
 def remote_files(folder: str, backend_args: Mapping[str, Any]) -> list[str]:
-    """Names of the files directly in a folder of a storage, sorted.
+    """Names of the files in a folder of a storage, without sub-folders, sorted.
 
     Raises:
-        DatasetError: The storage cannot list its files, has no such folder or cannot be reached.
+        DatasetError: The storage cannot list files, has no such folder or cannot be accessed.
     """
     from mmengine import fileio
 
-    # mmengine's http and lmdb backends have no such method
+    # mmengine's http and lmdb backends cannot list files.
     if not hasattr(fileio.get_file_backend(folder, backend_args=dict(backend_args)), 'list_dir_or_file'):
         raise DatasetError(f'{folder}: the storage {dict(backend_args)} cannot list its files; list them in `names`')
     try:
@@ -120,7 +119,7 @@ def remote_files(folder: str, backend_args: Mapping[str, Any]) -> list[str]:
 def _open(
     path: str | os.PathLike[str], max_pixels: int | None = None, backend_args: Mapping[str, Any] | None = None
 ) -> Image.Image:
-    """Open and fully decode ``path``; the returned picture no longer needs the file."""
+    """Open and fully decode ``path``; the returned image does not use the file any more."""
     source: str | os.PathLike[str] | io.BytesIO = path
     if backend_args is None:
         check_regular(path)
@@ -128,33 +127,33 @@ def _open(
         source = io.BytesIO(read_bytes(path, backend_args))
     try:
         with _quiet(), Image.open(source, formats=_FORMATS) as image:
-            # Pillow itself only warns between one and two times its limit.
+            # Up to twice its limit, Pillow only warns.
             limit = Image.MAX_IMAGE_PIXELS if max_pixels is None else max_pixels
             if limit is not None and image.width * image.height > limit:
                 raise ImageFileError(
-                    path, f'{image.width}x{image.height} pixels is over the limit of {limit}; shrink it first'
+                    path, f'{image.width}x{image.height} pixels exceed the limit of {limit}; shrink the image first'
                 )
             if max(image.size) > LONGEST_SIDE:
                 raise ImageFileError(
-                    path, f'{image.width}x{image.height} pixels: a side is over the limit of {LONGEST_SIDE}; cut it'
+                    path, f'{image.width}x{image.height} pixels: the limit of a side is {LONGEST_SIDE}; crop the image'
                 )
             image.load()
             return image.copy() if image.mode == 'P' else image
     except ImageFileError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageFileError(path, f'too many pixels ({error}); shrink it first') from error
+        raise ImageFileError(path, f'too many pixels ({error}); shrink the image first') from error
     except _DECODE_ERRORS as error:
         raise ImageFileError(
-            path, f'not a readable image, or cut short ({error}); replace or remove the file'
+            path, f'not a readable image, or truncated ({error}); replace or remove the file'
         ) from error
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Drop what decoders print: Pillow's warnings, and libtiff's lines, which go to the process's standard error.
+    """Suppress Pillow's warnings and libtiff's lines on the standard error.
 
-    A damaged file may cause hundreds of them. What matters of it is in the error.
+    A damaged file may cause hundreds of lines. The exception states the problem.
     """
     with _QUIET_LOCK, warnings.catch_warnings():
         warnings.simplefilter('ignore')
@@ -172,59 +171,59 @@ _EIGHT_OF_SIXTEEN = ((np.arange(65536, dtype=np.uint32) * 2 + 257) // 514).astyp
 
 
 def _sixteen_to_eight(values: np.ndarray) -> np.ndarray:
-    """0..65535 to 0..255 by rounding v / 257, so that black and white stay black and white."""
+    """Convert 0..65535 to 0..255: v / 257, rounded, which keeps black and white."""
     return _EIGHT_OF_SIXTEEN[values]
 
 
 def read_image(
     path: str | os.PathLike[str], max_pixels: int | None = None, backend_args: Mapping[str, Any] | None = None
 ) -> np.ndarray:
-    """Read a picture of any usual kind as 8-bit RGB, told by its content: PNG, JPEG, BMP, WebP, TIFF, PPM, GIF, AVIF.
+    """Read a PNG, JPEG, BMP, WebP, TIFF, PPM, GIF or AVIF file as 8-bit RGB. The format is found from the content.
 
-    Of an animation or a multi-page file the first picture is read. For the rest see :func:`to_rgb`.
+    Only the first frame of an animation or the first page of a file is read. :func:`to_rgb` converts the colours.
 
     Args:
         path: The file.
-        max_pixels: Refuse more pixels than this before any is decoded; by default ``PIL.Image.MAX_IMAGE_PIXELS``.
-        backend_args: As for :func:`read_bytes`; None reads a local file.
+        max_pixels: Maximum number of pixels, checked before decoding; None for ``PIL.Image.MAX_IMAGE_PIXELS``.
+        backend_args: As in :func:`read_bytes`; None reads a local file.
 
     Returns:
         H x W x 3 uint8, RGB, contiguous and writable.
 
     Raises:
-        ImageFileError: Missing, truncated or not an image, too many pixels or too long a side, or as :func:`to_rgb`.
+        ImageFileError: The file is missing, truncated or not an image, has too many pixels or a too long side, or
+            :func:`to_rgb` cannot convert it.
     """
     return to_rgb(_open(path, max_pixels, backend_args), path)
 
 
 def to_rgb(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
-    """A Pillow picture of any usual mode as 8-bit RGB.
+    """Convert a Pillow image to 8-bit RGB.
 
-    Grey is repeated over the channels; 16-bit grey is scaled by 1/257 (16-bit colour keeps its high byte, which is
-    all that Pillow decodes); palette, CMYK and YCbCr are converted; transparency is laid over black; the EXIF
-    orientation of a photo is applied. Colours of another ICC profile, such as Display P3 or Adobe RGB, are converted to
-    sRGB.
+    Grey is repeated over the channels. 16-bit grey is scaled by 1/257; of 16-bit colour, Pillow decodes only the high
+    byte. Palette, CMYK and YCbCr are converted. Transparency is composited over black. The EXIF orientation is applied.
+    Colours with another ICC profile, such as Display P3 or Adobe RGB, are converted to sRGB.
 
     Args:
-        image: The picture.
-        path: Its file or, if it has none, what an error is to call it.
+        image: The image.
+        path: Its file, or another name for messages.
 
     Returns:
         H x W x 3 uint8, RGB, contiguous and writable.
 
     Raises:
-        ImageFileError: Of a kind without a defined white (32-bit integer, float), or not to be decoded.
+        ImageFileError: Pixels without a defined white (32-bit integer, float), or the image cannot be decoded.
     """
     try:
         image = _upright(image)
         if image.mode.startswith('I;16') or image.mode == 'I':
             values = np.asarray(image)
             if values.min() < 0 or values.max() > 65535:
-                raise ImageFileError(path, '32-bit integer pixels have no defined white; save it with 8 or 16 bits')
+                raise ImageFileError(path, '32-bit integer pixels have no defined white; save 8 or 16 bits')
             grey = _sixteen_to_eight(values)
             return np.repeat(grey[:, :, None], 3, axis=2)
         if image.mode == 'F':
-            raise ImageFileError(path, 'float pixels have no defined white; save it with 8 or 16 bits')
+            raise ImageFileError(path, 'float pixels have no defined white; save 8 or 16 bits')
         if has_alpha(image):
             profile = image.info.get('icc_profile')
             image = image.convert('RGBA')
@@ -239,18 +238,18 @@ def to_rgb(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def has_alpha(image: Image.Image) -> bool:
-    """Whether a Pillow picture has transparency."""
+    """Whether a Pillow image has transparency."""
     return image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or 'transparency' in image.info
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A picture with what its 8-bit RGB pixels do not say.
+    """An image with its transparency.
 
     Attributes:
-        pixels: H x W x 3 uint8, RGB; of a transparent picture the colours as they are stored.
-        alpha: H x W uint8, or None.
-        grey: Whether the file has no colour.
+        pixels: H x W x 3 uint8, RGB; the colours of transparent pixels are kept as stored in the file.
+        alpha: H x W uint8, or None for an opaque image.
+        grey: Whether the file is greyscale.
     """
 
     pixels: np.ndarray
@@ -258,7 +257,15 @@ class Photo:
     grey: bool = False
 
     def as_given(self, pixels: np.ndarray, opaque: bool = False) -> np.ndarray:
-        """A result, H x W x 3 uint8 RGB of any size, as grey and, unless ``opaque``, as transparent as the picture."""
+        """Make a result greyscale and transparent as this image is.
+
+        Args:
+            pixels: H x W x 3 uint8, RGB, of any size.
+            opaque: Omit the transparency.
+
+        Returns:
+            H x W x 3 or, with transparency, H x W x 4 uint8.
+        """
         if self.grey:
             pixels = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         if self.alpha is None or opaque:
@@ -267,41 +274,41 @@ class Photo:
 
 
 def read_photo(path: str | os.PathLike[str], max_pixels: int | None = None) -> Photo:
-    """As :func:`read_image`, with transparency kept apart instead of laid over black."""
+    """Read an image as :func:`read_image` does, but keep the transparency as a separate channel."""
     image = _open(path, max_pixels)
     grey = image.mode in ('1', 'L', 'LA', 'La', 'I') or image.mode.startswith('I;16')
     if not has_alpha(image):
         return Photo(to_rgb(image, path), grey=grey)
     try:
-        whole = _in_mode(_upright(image), 'RGBA')
+        rgba = _in_mode(_upright(image), 'RGBA')
     except _DECODE_ERRORS as error:
         raise ImageFileError(path, f'cannot be converted to RGB ({error}); save it as an 8-bit RGB PNG') from error
-    opaque = whole.convert('RGB')
+    opaque = rgba.convert('RGB')
     opaque.info = {'icc_profile': image.info.get('icc_profile')}
-    return Photo(to_rgb(opaque, path), np.array(whole.getchannel('A')), grey)
+    return Photo(to_rgb(opaque, path), np.array(rgba.getchannel('A')), grey)
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """A picture turned as its EXIF orientation says; one that is upright is not copied, as Pillow would."""
+    """Apply the EXIF orientation. An upright image is returned without a copy, which Pillow would make."""
     upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
     return image if upright else ImageOps.exif_transpose(image)
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    """A picture in a mode of Pillow; one that has it is not copied, as Pillow would."""
+    """Convert to a mode of Pillow. An image in this mode is returned without a copy, which Pillow would make."""
     return image if image.mode == mode else image.convert(mode)
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """Convert the colours of a picture with an ICC profile; a profile that is damaged or of another kind is ignored."""
+    """Convert an image with an ICC profile to sRGB; a damaged or unsuitable profile is ignored."""
     profile = image.info.get('icc_profile')
     mode = {'RGBA': 'RGB', 'P': 'RGB'}.get(image.mode, image.mode)
     if not profile or mode not in ('RGB', 'L', 'CMYK'):
         return image
     try:
-        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         srgb = ImageCms.createProfile('sRGB')
-        return ImageCms.profileToProfile(image.convert(mode), given, srgb, outputMode='RGB') or image
+        return ImageCms.profileToProfile(image.convert(mode), embedded, srgb, outputMode='RGB') or image
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image
 
@@ -311,37 +318,42 @@ def read_mask(
 ) -> np.ndarray:
     """Read a label map: one label index per pixel.
 
-    Grey values and palette *indices* are the labels; a colour picture is accepted only if its channels are equal.
+    Grey values and palette *indices* are the labels. A colour image is accepted only if its channels are equal.
+
+    Args:
+        path: The file.
+        num_labels: Number of labels.
+        backend_args: As in :func:`read_bytes`; None reads a local file.
 
     Returns:
         H x W uint8, values 0..``num_labels`` - 1.
 
     Raises:
-        ImageFileError: Unreadable (as in :func:`read_image`), coloured, or a label is out of range.
+        ImageFileError: The file cannot be read (see :func:`read_image`), is coloured, or a label is out of range.
     """
     image = _open(path, backend_args=backend_args)
     values = np.array(image)
     if values.ndim == 3:
         colours = values[:, :, :1] if image.mode in ('LA', 'PA') else values[:, :, :3]
         if not (colours == colours[:, :, :1]).all():
-            raise ImageFileError(path, 'is a colour picture, expected one label index per pixel (8-bit grey PNG)')
+            raise ImageFileError(path, 'is a colour image, expected one label index per pixel (8-bit grey PNG)')
         values = colours[:, :, 0]
     if values.dtype.kind == 'f':
-        raise ImageFileError(path, 'holds float pixels, expected one label index per pixel (8-bit grey PNG)')
-    # Compared before the cast to uint8, which would wrap 16-bit values into the valid range.
+        raise ImageFileError(path, 'has float pixels, expected one label index per pixel (8-bit grey PNG)')
+    # Checked before the cast to uint8, which would wrap 16-bit values into the valid range.
     if values.size and (values.max() >= num_labels or values.min() < 0):
         bad = int(values.max()) if values.max() >= num_labels else int(values.min())
         raise ImageFileError(
-            path, f'holds label {bad}, expected 0..{num_labels - 1} (indices, not colours or 0/255); redo the mask'
+            path, f'has label {bad}, expected 0..{num_labels - 1} (indices, not colours or 0/255); correct the file'
         )
     return np.ascontiguousarray(values, dtype=np.uint8)
 
 
 def visible_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """All files directly in ``folder`` but hidden ones and those that file managers leave, sorted by name.
+    """The files in ``folder``, sorted by name, without hidden files and files of file managers (``Thumbs.db``).
 
     Raises:
-        DatasetError: The folder does not exist, or a sub-folder holds pictures beside those in the folder.
+        DatasetError: The folder does not exist, or has both files and a sub-folder with images.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -354,12 +366,12 @@ def visible_files(folder: str | os.PathLike[str]) -> list[Path]:
     nested = (path for entry in entries if entry.is_dir() for path in sorted(entry.rglob('*')))
     inner = next((path for path in nested if path.suffix.lower() in IMAGE_SUFFIXES), None) if files else None
     if inner is not None:
-        raise DatasetError(f'{inner}: sub-folders are not read; move its pictures up to {folder}, or out of it')
+        raise DatasetError(f'{inner}: sub-folders are not read; move their images to {folder}, or elsewhere')
     return files
 
 
 def list_images(folder: str | os.PathLike[str]) -> list[Path]:
-    """The pictures directly in ``folder`` (by suffix, see ``IMAGE_SUFFIXES``), sorted by name.
+    """The images in ``folder`` (by suffix, see ``IMAGE_SUFFIXES``), without sub-folders, sorted by name.
 
     Raises:
         DatasetError: The folder does not exist.
@@ -373,19 +385,19 @@ def find_images(
     onerror: Callable[[OSError], object] | None = None,
     suffixes: Collection[str] | None = IMAGE_SUFFIXES,
 ) -> list[Path]:
-    """The pictures in ``folder`` and its sub-folders (by suffix, see ``IMAGE_SUFFIXES``), sorted by path.
+    """The images in ``folder`` and its sub-folders (by suffix, see ``IMAGE_SUFFIXES``), sorted by path.
 
-    Hidden files and folders are skipped. Linked files are listed, even if they lead nowhere, for a caller to name;
-    linked sub-folders are not entered, as they may lead back.
+    Hidden files and folders are skipped. Links to files are listed, also broken ones, so that the caller can report
+    them. Links to folders are skipped, because they may form a loop.
 
     Args:
-        folder: Where to look.
-        skip: Sub-folders not to enter.
-        onerror: Called with the error of a sub-folder that cannot be listed; by default it is raised.
-        suffixes: Those of the files, in lower case; None for all files.
+        folder: The folder to search.
+        skip: Sub-folders to skip.
+        onerror: Called with the error of a sub-folder that cannot be listed; None raises a DatasetError.
+        suffixes: Suffixes of the files, in lower case; None for all files.
 
     Raises:
-        DatasetError: The folder does not exist, or a sub-folder cannot be listed.
+        DatasetError: The folder does not exist, or a sub-folder cannot be listed and ``onerror`` is None.
     """
     if not os.path.isdir(folder):
         raise DatasetError(f'{folder}: no such folder')
@@ -393,12 +405,12 @@ def find_images(
     def refuse(error: OSError) -> None:
         raise DatasetError(f'{error.filename}: cannot be listed ({error.strerror})') from error
 
-    closed = {os.path.realpath(path) for path in skip}
+    skipped = {os.path.realpath(path) for path in skip}
     found = []
     for place, folders, files in os.walk(folder, onerror=onerror or refuse):
         folders[:] = [
             name for name in folders
-            if not name.startswith('.') and os.path.realpath(os.path.join(place, name)) not in closed
+            if not name.startswith('.') and os.path.realpath(os.path.join(place, name)) not in skipped
         ]  # fmt: skip
         found += [
             Path(place, name)
@@ -409,13 +421,13 @@ def find_images(
 
 
 def sixteen_bit(values: np.ndarray) -> np.ndarray:
-    """Values in [0, 1] to 0..65535, rounded: little-endian uint16."""
+    """Convert values in [0, 1] to 0..65535, rounded, as little-endian uint16."""
     return np.rint(values.astype(np.float64) * 65535).astype('<u2')
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """H x W x 3 (RGB), 4 (RGBA) or 1, uint8 or uint16, as the bytes of a PNG file."""
-    # Not Pillow, which cannot write 16-bit RGB; in memory, as OpenCV's own writing fails silently and on some names.
+    """Encode H x W x 3 (RGB), 4 (RGBA) or 1 (grey), uint8 or uint16, as the bytes of a PNG file."""
+    # Pillow cannot write 16-bit RGB. cv2.imwrite fails silently, and always for some file names.
     order = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}.get(pixels.shape[2])
     stored = pixels if order is None else cv2.cvtColor(pixels, order)
     return cv2.imencode('.png', stored)[1].tobytes()

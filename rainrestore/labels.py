@@ -1,7 +1,7 @@
 """The 19 labels of CelebAMask-HQ: names, colours, left-right pairs.
 
-Order and colours are taken from the release's own tools (github.com/switchablenorms/CelebAMask-HQ, ``face_parsing``).
-Left and right are the person's: the left eye is on the right of the picture.
+Order and colours are from the tools of the release (github.com/switchablenorms/CelebAMask-HQ, ``face_parsing``).
+Left and right are from the person's view: the left eye is on the right side of the image.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LABELS: tuple[str, ...] = (
 )  # fmt: skip
 NUM_LABELS = len(LABELS)
 
-#: Pairs of labels that change places when a face is mirrored. The lips are upper and lower, not left and right.
+#: Pairs of labels to swap when a face is mirrored. ``u_lip`` and ``l_lip`` are the upper and the lower lip.
 FLIP_PAIRS: tuple[tuple[int, int], ...] = ((4, 5), (6, 7), (8, 9))
 
 #: Labels drawn in the bundled portraits (no glasses, ears, hair, hat, jewellery, neck or cloth).
@@ -34,10 +34,10 @@ PALETTE: np.ndarray = np.array(
 PALETTE.setflags(write=False)
 
 
-#: Data set -> mean share of each label over the pixels of its train split
+#: Data set -> mean share of each label in the pixels of its train split
 #: (``tools/dataset_converters/label_shares.py``).
 LABEL_SHARES: dict[str, tuple[float, ...]] = {
-    # the subset of 4,636 faces that the zoo's models are trained on
+    # The subset of 4,636 faces on which the models of the zoo were trained.
     'celebamask_hq': (
         0.284394, 0.254374, 0.020299, 0.002545, 0.002148, 0.002134, 0.004062, 0.003957, 0.004584, 0.003667,
         0.003082, 0.004069, 0.006654, 0.317911, 0.010028, 0.002306, 0.000155, 0.041185, 0.032447,
@@ -46,7 +46,7 @@ LABEL_SHARES: dict[str, tuple[float, ...]] = {
 
 
 def label_names(labels: Iterable[int]) -> list[str]:
-    """Labels as one reads them: ``l_eye`` is ``left eye``, the person's left, and ``l_lip`` the lower lip."""
+    """The names of labels in words, such as ``left eye`` for ``l_eye`` and ``lower lip`` for ``l_lip``."""
     sides = {'l': 'left', 'r': 'right', 'u': 'upper'}
     words = [['lower', 'lip'] if LABELS[label] == 'l_lip' else LABELS[label].split('_') for label in labels]
     return [' '.join(sides.get(word, word) for word in name) for name in words]

@@ -1,4 +1,4 @@
-"""Optional packages: imported where they are used, with an error that says how to install them."""
+"""Import optional packages, with an error message that contains the installation command."""
 
 import importlib
 import importlib.util
@@ -10,7 +10,7 @@ from rainrestore.errors import MissingPackageError
 
 
 def installer(*options: str) -> str:
-    """The command that installs the packages of ``requirements/``: of a clone, which a wheel does not carry."""
+    """The command that installs the packages of ``requirements/``. Only a clone contains the installer, not a wheel."""
     command = ' '.join(('python tools/install.py', *options))
     in_clone = Path(__file__).resolve().parents[1].joinpath('tools', 'install.py').is_file()
     return command if in_clone else f'{command} in a clone of rainrestore'
@@ -18,15 +18,15 @@ def installer(*options: str) -> str:
 
 @cache
 def optional_import(module: str, need: str, command: str | None = None) -> ModuleType:
-    """Import ``module`` with the corrections of :mod:`rainrestore.compat`.
+    """Import ``module`` with the patches of :mod:`rainrestore.compat`.
 
     Args:
         module: Full name, such as ``'mmagic.structures'``.
-        need: The feature that needs it, the subject of the error message.
-        command: Command that installs it; None for :func:`installer`.
+        need: The feature that needs the module; the subject of the error message.
+        command: Command that installs the package; None for :func:`installer`.
 
     Raises:
-        MissingPackageError: It, or a package that it imports, is not installed.
+        MissingPackageError: The package, or a package that it imports, is not installed.
     """
     try:
         return importlib.import_module(module)
@@ -38,21 +38,21 @@ def optional_import(module: str, need: str, command: str | None = None) -> Modul
 
 
 def packaged_file(package: str, file: str, need: str, command: str | None = None) -> Path:
-    """The path of a file of an installed package, without importing it.
+    """The path of a file of an installed package. The package is not imported.
 
     Args:
-        package: Its import name.
-        file: Path in its folder.
-        need: As of :func:`optional_import`.
-        command: As there.
+        package: Import name of the package.
+        file: Path of the file in the folder of the package.
+        need: The feature that needs the file; the subject of the error message.
+        command: Command that installs the package; None for :func:`installer`.
 
     Raises:
-        MissingPackageError: The package is not installed, or another release of it without that file.
+        MissingPackageError: The package is not installed, or the installed release does not have the file.
     """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise MissingPackageError(f'{need} needs {package}, which is not installed: {command or installer()}')
     path = Path(spec.origin).parent / file
     if not path.is_file():
-        raise MissingPackageError(f'{need} needs {file} of {package}, and there is no {path}: {command or installer()}')
+        raise MissingPackageError(f'{need} needs {file} of {package}; {path} is missing: {command or installer()}')
     return path

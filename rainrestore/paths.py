@@ -1,4 +1,4 @@
-"""File names from user data, restricted to one folder."""
+"""Safe file names from user data."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from rainrestore.errors import ConfigError
 
 
 def file_inside(folder: Path | str, name: str) -> Path:
-    """``folder/name``, if that is a file of the folder itself.
+    """The path ``folder/name``. The name must be a plain file name.
 
     Raises:
-        ConfigError: The name has a folder in it, is absolute, or would leave the folder, as ``../other`` does.
+        ConfigError: The name is empty, absolute or contains a folder, such as ``../other``.
     """
     if not name or name in ('.', '..') or '\0' in name or '/' in name or '\\' in name:
-        raise ConfigError(f'{name!r} is no name for a file in {folder}: it has a folder in it; rename the sample')
+        raise ConfigError(f'{name!r} is not a file name in {folder}: it contains a folder; rename the sample')
     return Path(folder) / name

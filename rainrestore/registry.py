@@ -1,8 +1,8 @@
 """The component registries of scope ``rainrestore``.
 
-Each is a child of mmengine's registry of the same kind, so that a config may name a part of this package
+Each registry is a child of mmengine's registry of the same kind. A config may use components of this package
 (``type='HRRM'``), of mmengine (``type='CheckpointHook'``) or of another OpenMMLab package (``type='mmagic.RRDBNet'``).
-A registry imports the rooms that hold its parts (``locations``) at the first build, not at ``import rainrestore``.
+A registry imports the modules of its components (``locations``) at the first build, not at ``import rainrestore``.
 """
 
 import inspect
@@ -15,15 +15,15 @@ from rainrestore.errors import ConfigError
 from rainrestore.suggest import did_you_mean
 
 SCOPE = 'rainrestore'
-#: Old option of a component -> its name today.
+#: Old name of an option -> new name.
 RENAMED = {'fixed_norms': 'freeze_bn', 'direct': 'subpixel_head'}
 
 
 def check_component(config: Mapping[str, Any], registry: _root.Registry) -> None:
-    """Check that ``config['type']`` exists and takes the other keys of ``config`` as options.
+    """Check that the component ``config['type']`` exists and accepts the other keys of ``config`` as options.
 
     Raises:
-        ConfigError: No component has this name, or it has no such option; the message has the nearest name.
+        ConfigError: There is no such component or option; the message contains the nearest name.
     """
     name = config.get('type')
     component = registry.get(name) if isinstance(name, str) else name
@@ -33,7 +33,7 @@ def check_component(config: Mapping[str, Any], registry: _root.Registry) -> None
         known = sorted({*registry.module_dict, *(registry.parent.module_dict if registry.parent else ())})
         raise ConfigError(
             f'type={name!r}: no {registry.name} has this name{did_you_mean(str(name), known)}; '
-            'rainrestore list shows all, and custom_imports loads components of your own'
+            'rainrestore list prints all names, and custom_imports loads your own components'
         )
     options = options_of(component)
     if options is None:
@@ -48,7 +48,7 @@ def check_component(config: Mapping[str, Any], registry: _root.Registry) -> None
 
 
 def options_of(component: Any) -> set[str] | None:
-    """The keyword arguments of a class or a function; None where it takes any."""
+    """The names of the keyword arguments of a class or a function; None if it accepts any keyword."""
     calls = [component]
     if inspect.isclass(component):
         if component.__new__ is not object.__new__:
@@ -61,16 +61,16 @@ def options_of(component: Any) -> set[str] | None:
         except (TypeError, ValueError):
             return None
         names |= {parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD}
-        # A class that takes any keyword passes it on to the class it inherits from. mmengine's CheckpointHook does not:
-        # a keyword that it does not know fails at the first checkpoint.
+        # A class with **kwargs passes them to its base class. mmengine's CheckpointHook does not: an unknown keyword
+        # fails at the first checkpoint.
         closed = all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters)
         if closed or call.__qualname__ == 'CheckpointHook.__init__':
             return names
     return None
 
 
-def _child(parent: _root.Registry, *rooms: str) -> _root.Registry:
-    locations = [f'rainrestore.{room}' for room in rooms]
+def _child(parent: _root.Registry, *packages: str) -> _root.Registry:
+    locations = [f'rainrestore.{package}' for package in packages]
 
     def build(config: Any, *args: Any, registry: _root.Registry, **options: Any) -> Any:
         if isinstance(config, Mapping):

@@ -1,9 +1,9 @@
-"""Import mmengine without the slow modules that only sharded training and Adafactor use.
+"""Import mmengine without the slow modules that only sharded training and Adafactor need.
 
 ``mmengine.model`` and ``mmengine.optim`` import ``torch.distributed.fsdp`` (with sympy) and ``transformers``, which
-takes as long as torch itself. :func:`put_off` replaces three modules of mmengine by a stand-in class each, which loads
-the real class when it is called, and hides ``transformers`` from the one module that asks for Adafactor. In a release
-of mmengine with other module names nothing matches, and the import is slower.
+takes as long as the import of torch. :func:`put_off` replaces three modules of mmengine by stand-ins that load the real
+class at its first use, and hides ``transformers`` from the module that registers Adafactor. If a release of mmengine
+has other module names, the import is only slower.
 """
 
 import importlib
@@ -14,20 +14,21 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any, NoReturn
 
-#: Module of mmengine -> its class, and the registry that holds it.
+#: Module of mmengine -> its class, and the registry of the class.
 PUT_OFF = {
     'mmengine.optim.optimizer.zero_optimizer': ('ZeroRedundancyOptimizer', 'OPTIMIZERS'),
     'mmengine.model.wrappers.fully_sharded_distributed': ('MMFullyShardedDataParallel', 'MODEL_WRAPPERS'),
     'mmengine._strategy.fsdp': ('FSDPStrategy', 'STRATEGIES'),
 }
-#: Registers the optimisers of other packages; a package that is not there is passed over.
+#: Registers the optimisers of other packages and skips missing packages.
 BUILDER = 'mmengine.optim.optimizer.builder'
 
 
 def put_off() -> None:
-    """Put the stand-ins where mmengine will look; imports nothing, and calling it again changes nothing.
+    """Register the stand-ins as an import hook. Imports nothing; calling it again changes nothing.
 
-    Modules that are imported already stay: import ``mmengine.model`` before ``rainrestore`` to have no stand-ins.
+    Modules that are already imported are not replaced: import ``mmengine.model`` before ``rainrestore`` to avoid the
+    stand-ins.
     """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
@@ -50,10 +51,10 @@ class _Finder(MetaPathFinder, Loader):
         return spec
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """None: a plain module."""
+        """Return None, so that Python creates a plain module."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Fill the module with the stand-in class."""
+        """Define the stand-in class in the module."""
         name, registry_name = PUT_OFF[module.__name__]
         registry = getattr(importlib.import_module('mmengine.registry'), registry_name)
 
@@ -78,8 +79,8 @@ class _Finder(MetaPathFinder, Loader):
 
 class _WithoutTransformers(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
-        """Run the module while ``import transformers`` fails, and register Adafactor as a function that imports it."""
-        # None is how Python lets an import fail.
+        """Run the module while ``import transformers`` fails, and register a function that imports Adafactor."""
+        # With None in sys.modules, the import fails.
         hidden = sys.modules.setdefault('transformers', None)  # type: ignore[arg-type]
         try:
             super().exec_module(module)

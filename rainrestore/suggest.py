@@ -5,14 +5,14 @@ from difflib import get_close_matches
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """`` (did you mean 'NAME'?)`` with the known name that is nearest, or an empty string where none is near.
+    """`` (did you mean 'NAME'?)`` with the nearest known name, or an empty string if no name is similar.
 
     Args:
-        name: The name that was given.
-        known: The names that exist.
-        cutoff: How near it must be, from 0 for any name to 1 for the same but for upper and lower case.
+        name: The misspelt name.
+        known: The existing names.
+        cutoff: Minimum similarity (``difflib`` ratio), 0..1; 1 allows only another case.
     """
     by_lower = {other.lower(): other for other in known}
-    near = get_close_matches(name.lower(), by_lower, n=1, cutoff=cutoff)
-    near = near or [other for other in by_lower if name and other.startswith(name.lower())]
-    return f' (did you mean {by_lower[near[0]]!r}?)' if near else ''
+    similar = get_close_matches(name.lower(), by_lower, n=1, cutoff=cutoff)
+    similar = similar or [other for other in by_lower if name and other.startswith(name.lower())]
+    return f' (did you mean {by_lower[similar[0]]!r}?)' if similar else ''

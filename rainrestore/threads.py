@@ -1,4 +1,4 @@
-"""How many threads torch computes with on a CPU that others use as well."""
+"""Limit torch's threads to the free CPU cores."""
 
 import math
 import os
@@ -11,18 +11,17 @@ import torch
 
 #: Seconds over which the load of the cores is measured.
 PERIOD = 0.25
-#: Where Linux counts the ticks of each core, and where it says which share of the cores a container may use: version 2
-#: of its control groups in one file, version 1 in two.
+#: Linux files: the ticks of each core; the CPU quota of a container (control groups, version 2: one file, version 1:
+#: two files).
 STAT, CGROUP = Path('/proc/stat'), Path('/sys/fs/cgroup')
 
 
 def limit_threads() -> int:
-    """Let torch compute with no more threads than there are free cores, and with one at least; returns their number.
+    """Limit torch's threads to the number of free cores, at least one, and return the number of threads.
 
-    torch's default is one thread a core of the machine. Its threads wait for each other after each operation: where a
-    container may use 2 of 64 cores, or another program uses a core, an operation takes as long as the thread that has
-    to share. ``OMP_NUM_THREADS`` overrules this, as it does torch. Data workers compute with one thread each, as torch
-    chooses for them.
+    torch uses one thread per core of the machine by default. Its threads wait for each other after each operation. If
+    a container has a quota of 2 of 64 cores, or another program uses a core, the slowest thread delays each operation.
+    If ``OMP_NUM_THREADS`` is set, nothing changes. Data workers use one thread each, torch's default for them.
     """
     if 'OMP_NUM_THREADS' not in os.environ:
         free = min(free_cores(), _container_quota())
@@ -32,7 +31,11 @@ def limit_threads() -> int:
 
 @contextmanager
 def divided_threads(parts: int) -> Iterator[None]:
-    """Give each of several Python threads that begin within the block its share of torch's threads."""
+    """Divide torch's threads among several Python threads that start in the block.
+
+    Args:
+        parts: Number of Python threads.
+    """
     count = torch.get_num_threads()
     torch.set_num_threads(max(count // parts, 1))
     try:
@@ -42,21 +45,21 @@ def divided_threads(parts: int) -> Iterator[None]:
 
 
 def compute_alone() -> None:
-    """Let torch compute with one thread in this process."""
+    """Let torch use one thread in this process."""
     torch.set_num_threads(1)
 
 
-# A forked child has none of its parent's threads, and would wait for them in its first operation.
+# A forked child does not have the threads of its parent, and its first operation would wait for them.
 if hasattr(os, 'register_at_fork'):
     os.register_at_fork(after_in_child=compute_alone)
 
 
 def free_cores() -> int:
-    """Cores that this process may use and others leave idle, measured over ``PERIOD`` seconds, rounded."""
+    """The number of idle cores among those that this process may use, measured over ``PERIOD`` seconds, rounded."""
     cores = os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else set(range(os.cpu_count() or 1))
     before = _ticks(cores)
     if before is None:
-        # macOS reports the mean load, Windows nothing.
+        # macOS reports the mean load, Windows does not.
         load = os.getloadavg()[0] if hasattr(os, 'getloadavg') else 0.0
         return round(max(len(cores) - load, 0))
     time.sleep(PERIOD)
@@ -65,12 +68,12 @@ def free_cores() -> int:
 
 
 def _ticks(cores: set[int]) -> tuple[int, int] | None:
-    """Idle and all ticks of these cores since the machine started; None where nothing counts them."""
+    """Idle ticks and all ticks of these cores since the start of the machine; None if the system has no counter."""
     try:
         lines = [line.split() for line in STAT.read_text(encoding='ascii').splitlines()]
     except OSError:
         return None
-    # user, nice, system, idle, iowait, irq, softirq, steal
+    # Columns: user, nice, system, idle, iowait, irq, softirq, steal.
     ticks = [
         [int(value) for value in values[:8]]
         for name, *values in filter(None, lines)
@@ -80,7 +83,7 @@ def _ticks(cores: set[int]) -> tuple[int, int] | None:
 
 
 def _container_quota() -> float:
-    """Cores that the container may use, rounded up; infinite if nothing limits it."""
+    """The CPU quota of the container in cores, rounded up; infinite without a limit."""
     try:
         if (CGROUP / 'cpu.max').is_file():
             quota, period = (CGROUP / 'cpu.max').read_text(encoding='ascii').split()

@@ -1,4 +1,4 @@
-"""Files of ``torch.save``: a digest in each, and a reader that runs no code from them."""
+"""Files of ``torch.save``: add a digest, and read them without running code from them."""
 
 import hashlib
 import os
@@ -28,10 +28,16 @@ _LEGACY = b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'
 
 
 def sealed(content: bytes) -> bytes:
-    """The content of a ``torch.save`` file with its SHA-256 in the comment of the zip archive.
+    """Add the SHA-256 of a ``torch.save`` file to the comment of its zip archive.
 
-    torch and zip programs read the file as before. :func:`read_torch_file` checks the digest, which covers all bytes
-    before it; the archive's own checksums cover only the members.
+    torch and zip programs can still read the file. :func:`read_torch_file` checks the digest. It covers all bytes
+    before it; the checksums of the archive cover only the members.
+
+    Args:
+        content: The bytes of the file.
+
+    Returns:
+        The bytes with the digest.
     """
     head = b''.join((content[:-2], struct.pack('<H', len(_SEAL) + _DIGITS), _SEAL))
     return head + hashlib.sha256(head).hexdigest().encode()
@@ -40,16 +46,16 @@ def sealed(content: bytes) -> bytes:
 def read_torch_file(file: Any, map_location: Any = None) -> Any:
     """Read a file of ``torch.save`` without running code from it.
 
-    It may contain tensors, plain Python values and the types of :func:`rainrestore.compat.checkpoint_types`.
+    The file may contain tensors, plain Python values and the types of :func:`rainrestore.compat.checkpoint_types`.
     ``meta.config``, which mmengine's ``Runner.resume`` would run as Python, is removed. The digest (:func:`sealed`) or,
-    without one, the checksums of the archive are verified. The legacy format has neither.
+    without one, the checksums of the archive are checked. The legacy format of torch has neither.
 
     Args:
         file: Path, or an open file.
-        map_location: As ``torch.load``.
+        map_location: As in ``torch.load``.
 
     Raises:
-        CheckpointError: A missing or damaged file, or one that holds other objects.
+        CheckpointError: The file is missing or damaged, or contains other objects.
     """
     if not isinstance(file, (str, os.PathLike)):
         return _read(file, getattr(file, 'name', 'the checkpoint'), map_location)
@@ -71,10 +77,10 @@ def _read(file: IO[bytes], name: object, map_location: Any) -> Any:
         with torch.serialization.safe_globals(compat.checkpoint_types()):
             checkpoint = torch.load(file, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        # without torch's advice to allow the object, which is wrong for a file from another person
+        # Omit torch's advice to allow the object, which is unsafe for a file from another person.
         reason = (str(error).partition('WeightsUnpickler error:')[2] or str(error)).partition(' Please use')[0]
         raise CheckpointError(
-            f'{name} holds more than weights and is refused, as it could run code, or is damaged '
+            f'{name} is damaged, or contains objects that could run code, and is refused '
             f'({" ".join(reason.split())[:200]})'
         ) from error
     except _READ_ERRORS as error:
@@ -92,9 +98,9 @@ def _check(file: IO[bytes], name: object) -> None:
     tail = file.read()
     if tail[_END:-_DIGITS] == _SEAL:
         if _digest(file, size - _DIGITS) != tail[-_DIGITS:]:
-            raise CheckpointError(f'{name} is damaged: its bytes are not those that were written (SHA-256 differs)')
+            raise CheckpointError(f'{name} is damaged: its SHA-256 differs')
     elif not (tail[-_END:].startswith(_END_MARK) and tail.endswith(b'\0\0')):
-        raise CheckpointError(f'{name} is cut short or was not written by torch.save')
+        raise CheckpointError(f'{name} is truncated, or was not written by torch.save')
     file.seek(0)
     with zipfile.ZipFile(file) as archive:
         # torch.save never compresses; a zip bomb does.

@@ -207,7 +207,7 @@ def test_names_configs_and_weights_that_do_not_fit(tmp_path):
         Restorer('rainrestore://fpm_x4')
     with pytest.raises(CheckpointError, match='another network'):
         Restorer('fcg_gan_x4', 'rainrestore://hrrm_x4')
-    with pytest.raises(ConfigError, match="'abacus' is no device"):
+    with pytest.raises(ConfigError, match="'abacus' is not a device"):
         Restorer('fcg_gan_x4', device='abacus')
     with pytest.raises(ValueError, match='batch_size'):
         Restorer(batch_size=0)

@@ -113,10 +113,10 @@ def test_digest_in_the_name_counts(served, weights):
 @pytest.mark.parametrize(
     ('behind', 'match'),
     [
-        ('w.safetensors', 'is not fetched, as nothing says which file'),
-        ('w.safetensors#sha256=abc', 'is not fetched'),
-        ('w.safetensors#sha256=' + 64 * '0', 'cannot be had .*hash'),
-        ('gone.safetensors#sha256=' + 64 * '0', 'cannot be had .*404'),
+        ('w.safetensors', 'is not downloaded because its SHA-256 is unknown'),
+        ('w.safetensors#sha256=abc', 'is not downloaded'),
+        ('w.safetensors#sha256=' + 64 * '0', 'cannot be downloaded .*hash'),
+        ('gone.safetensors#sha256=' + 64 * '0', 'cannot be downloaded .*404'),
     ],
 )
 def test_address_without_the_right_digest_is_refused(served, tmp_path, behind, match):
@@ -162,7 +162,7 @@ def test_file_cut_short_is_named(tmp_path, weights, suffix, keep):
     else:
         save_safetensors(weights, path)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match=r'damaged|cut short') as caught:
+    with pytest.raises(CheckpointError, match=r'damaged|truncated') as caught:
         load_checkpoint(path)
     assert str(path) in str(caught.value)
 
@@ -184,7 +184,7 @@ def test_bare_state_dict_and_mmengine_checkpoint_look_alike(tmp_path, weights):
 
 def test_checkpoint_without_weights_is_refused(tmp_path):
     torch.save([], tmp_path / 'empty.pth')
-    with pytest.raises(CheckpointError, match='holds no weights'):
+    with pytest.raises(CheckpointError, match='contains no weights'):
         load_checkpoint(tmp_path / 'empty.pth')
 
 
@@ -200,7 +200,9 @@ class Runs:
 
 def test_strangers_file_runs_nothing(tmp_path, weights):
     torch.save({'state_dict': weights, 'meta': Runs(tmp_path / 'proof')}, tmp_path / 'w.pth')
-    with pytest.raises(CheckpointError, match=r'w\.pth holds more than weights and is refused.*Unsupported global'):
+    with pytest.raises(
+        CheckpointError, match=r'w\.pth is damaged, or contains objects that could run code.*Unsupported global'
+    ):
         load_checkpoint(tmp_path / 'w.pth')
     assert not (tmp_path / 'proof').exists()
 
@@ -219,7 +221,7 @@ def test_training_checkpoint_of_mmengine_is_read(tmp_path, weights):
 @pytest.mark.parametrize('held', [{'state_dict': [1, 2]}, {'a': 'words'}, {1: torch.zeros(1)}])
 def test_something_else_than_weights_is_refused(tmp_path, held):
     torch.save(held, tmp_path / 'w.pth')
-    with pytest.raises(CheckpointError, match=r'w\.pth holds something else than weights by name'):
+    with pytest.raises(CheckpointError, match=r'w\.pth contains other values than named weights'):
         load_checkpoint(tmp_path / 'w.pth')
 
 
@@ -246,5 +248,5 @@ def test_changed_bytes_are_refused_or_read_never_another_error(tmp_path, weights
 def test_metadata_that_are_no_json_are_refused(tmp_path, weights):
     for packed in ('{"cut', '[' * 100_000, '3'):
         save_file({'a': torch.zeros(2)}, tmp_path / 'w.safetensors', metadata={'rainrestore': packed})
-        with pytest.raises(CheckpointError, match='its metadata are'):
+        with pytest.raises(CheckpointError, match='its metadata is'):
             load_safetensors(tmp_path / 'w.safetensors')

@@ -99,7 +99,7 @@ def test_bad_input_is_one_line(tmp_path: Path):
         FaceLabeller('unet')
     with pytest.raises(CheckpointError, match=r'gone\.pth: no such file; the weights of BiSeNet are at http'):
         FaceLabeller('bisenet', tmp_path / 'gone.pth', 'cpu')
-    with pytest.raises(CheckpointError, match='holds no weights of this ParseNet'):
+    with pytest.raises(CheckpointError, match='does not contain the weights of ParseNet'):
         FaceLabeller('parsenet', published_file(tmp_path, 'bisenet', 'skin'), 'cpu')
     labeller = FaceLabeller('bisenet', published_file(tmp_path, 'bisenet', 'skin'), 'cpu')
     with pytest.raises(DatasetError):

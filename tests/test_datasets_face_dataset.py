@@ -47,16 +47,16 @@ def leave_notes(path: Path) -> None:
 
 # (file, what happens to it, file that the error names, what it says)
 BAD_FILES = [
-    ('img/train_1.png', cut, 'img/train_1.png', 'cut short'),
-    ('mask/train_1.png', cut, 'mask/train_1.png', 'cut short'),
+    ('img/train_1.png', cut, 'img/train_1.png', 'truncated'),
+    ('mask/train_1.png', cut, 'mask/train_1.png', 'truncated'),
     ('img/train_1.png', words, 'img/train_1.png', 'not a readable image'),
     ('mask/train_1.png', words, 'mask/train_1.png', 'not a readable image'),
     # Any visible file in img must be a picture: one with a wrong suffix is not left out silently.
     ('img/train_1.png', leave_notes, 'img/train_1.txt', 'not a readable image'),
     ('img/train_1.png', resize, 'img/train_1.png', 'is 96x128, expected 128x128'),
     ('mask/train_1.png', resize, 'mask/train_1.png', 'is 96x128, expected 128x128'),
-    ('mask/train_1.png', label_19, 'mask/train_1.png', 'holds label 19'),
-    ('mask/train_1.png', colour, 'mask/train_1.png', 'is a colour picture'),
+    ('mask/train_1.png', label_19, 'mask/train_1.png', 'has label 19'),
+    ('mask/train_1.png', colour, 'mask/train_1.png', 'is a colour image'),
     ('mask/train_1.png', Path.unlink, 'img/train_1.png', 'has no mask'),
     ('img/train_1.png', Path.unlink, 'mask/train_1.png', 'has no image'),
 ]
@@ -183,7 +183,7 @@ def test_partly_nested_folders_are_refused(face_folder):
     FaceDataset(face_folder)
     first = next((face_folder / 'train' / 'img').glob('*.*'))
     shutil.copy(first, inner / 'other.jpg')
-    with pytest.raises(DatasetError, match=r'other\.jpg: sub-folders are not read; move its pictures up to'):
+    with pytest.raises(DatasetError, match=r'other\.jpg: sub-folders are not read; move their images to'):
         FaceDataset(face_folder)
 
 

@@ -197,5 +197,5 @@ def test_who_was_not_launched_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
     monkeypatch.setenv('LOCAL_RANK', '2')
-    with pytest.raises(ConfigError, match='torch sees 2'), joined('pytorch', {}):
+    with pytest.raises(ConfigError, match='torch finds 2'), joined('pytorch', {}):
         pass

@@ -409,8 +409,8 @@ MISFITS: dict[str, tuple[Any, str]] = {
     'of another width': (
         lambda weights: {name: torch.zeros(11) for name in weights}, r'body.0.weight is \(11,\) instead of \(3,\)'
     ),
-    'no weights': (lambda weights: {'params': {'a': 3}}, 'something else than weights by name'),
-    'a list': (lambda weights: [1], 'holds no weights .it holds a list.'),
+    'no weights': (lambda weights: {'params': {'a': 3}}, 'other values than named weights'),
+    'a list': (lambda weights: [1], 'contains no weights .it contains a list.'),
     'NaN': (lambda weights: weights | {'body.2.bias': torch.tensor([math.nan, 0])}, 'body.2.bias is infinite or NaN'),
 }  # fmt: skip
 
@@ -473,8 +473,8 @@ def test_prefix_of_an_init_cfg(weights_file: Path, prefix: str) -> None:
 @pytest.mark.parametrize(
     ('prefix', 'why'),
     [
-        ('generatr.', r"holds nothing under 'generatr\.' \(did you mean 'generator'\?\); it holds generator, parser"),
-        ('parser.', r"0 of its 1 tensors fit \(deep.weight has no place\).*; prefix='generator' fits"),
+        ('generatr.', r"has no weights under 'generatr\.' \(did you mean 'generator'\?\); it has generator, parser"),
+        ('parser.', r"0 of its 1 tensors fit \(deep.weight is not in the network\).*; prefix='generator' fits"),
         (None, r"init_cfg of Slot: .*0 of its 3 tensors fit.*; prefix='generator' fits"),
     ],
 )

@@ -257,7 +257,7 @@ def test_damaged_checkpoint_is_passed_over_with_a_warning(run_dir: Path, damage,
 def test_damaged_checkpoint_that_is_named_is_refused(tmp_path: Path, damage) -> None:
     Runner.from_cfg(toy_config(tmp_path, 1)).train()
     damage(tmp_path / 'iter_1.pth')
-    with pytest.raises(CheckpointError, match=r'iter_1\.pth is (cut short|damaged)'):
+    with pytest.raises(CheckpointError, match=r'iter_1\.pth is (truncated|damaged)'):
         Runner.from_cfg(toy_config(tmp_path / 'more', 2, resume=True, load_from=str(tmp_path / 'iter_1.pth'))).train()
 
 

@@ -296,7 +296,7 @@ class TestRetinaFace:
         with pytest.raises(CheckpointError, match='no such file; the weights of RetinaFace are at'):
             self.build(tmp_path / 'none.pth')
         torch.save({'weight': torch.zeros(3)}, tmp_path / 'other.pth')
-        with pytest.raises(CheckpointError, match=r'other.pth holds no weights of this RetinaFace'):
+        with pytest.raises(CheckpointError, match=r'other.pth does not contain the weights of RetinaFace'):
             self.build(tmp_path / 'other.pth')
         (tmp_path / 'cut.pth').write_bytes(weights.read_bytes()[:1000])
         with pytest.raises(CheckpointError, match=r'cut\.pth'):

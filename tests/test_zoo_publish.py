@@ -334,7 +334,7 @@ def test_deeper_network_is_not_taken_for_a_shallow_one(training):
     _, path = training
     shallow = Joint()
     shallow.generator = shallow.generator[:1]
-    with pytest.raises(CheckpointError, match=r'generator\.1\.weight has no place'):
+    with pytest.raises(CheckpointError, match=r'generator\.1\.weight is not in the network'):
         load_weights(shallow, path)
 
 

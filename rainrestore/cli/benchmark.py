@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     if args.zoo:
         benchmark, absent = benchmark.from_zoo(models())
         left_out += [
-            f'{method.label} is left out: the zoo has no model {absent[method.name]}'
+            f'{method.label} is omitted: the zoo has no model {absent[method.name]}'
             for method in chosen
             if method.name in absent
         ]
