@@ -424,7 +424,7 @@ def test_what_is_trained_needs_a_budget(faces: list[str], tmp_path: Path, capsys
 def test_row_of_a_module_needs_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / 'out')
     assert main(['benchmark', 'table1', '--methods', 'hrrm_bicubic', '--out', out]) == 2
-    assert '--faces says on how many faces hrrm_bicubic is to be trained' in capsys.readouterr().err
+    assert '--faces is missing: the number of training faces of hrrm_bicubic' in capsys.readouterr().err
 
 
 def test_given_weights_join_a_folder_of_trained_rows(face_folder: Path, tmp_path: Path) -> None:

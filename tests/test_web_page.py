@@ -130,7 +130,7 @@ def test_a_hostile_upload_is_refused_with_a_message(client, tmp_path, content, r
 
 
 def test_no_picture_is_a_message(client):
-    with pytest.raises(client_module.exceptions.AppError, match='Drop a picture first'):
+    with pytest.raises(client_module.exceptions.AppError, match='Drop an image first'):
         client.predict(None, api_name='/restore')
 
 
@@ -149,7 +149,7 @@ def test_an_address_in_place_of_a_file_is_refused_however_it_is_sent(served, kin
     request = urllib.request.Request(f'{served.url}gradio_api/queue/join', body, {'Content-Type': kind or ''})
     with pytest.raises(urllib.error.HTTPError, match='400') as refused:
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60)
-    assert 'nothing is fetched' in refused.value.read().decode()
+    assert 'addresses are not downloaded' in refused.value.read().decode()
     assert 'example.com' not in served.hosts
 
 

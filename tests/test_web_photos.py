@@ -116,7 +116,7 @@ def test_clip_in_clip_out(desk, restorer, tmp_path, monkeypatch) -> None:
     with pytest.raises(PictureError, match=r'^gate\.mov: is longer than 0\.2 s'):
         desk.restore_clip(tmp_path / 'gate.mov', tmp_path / 'out', restorer.name)
     monkeypatch.setattr(photo_views, 'MAX_CLIP_BYTES', 100)
-    with pytest.raises(PictureError, match=r'^gate\.mov: is over the limit'):
+    with pytest.raises(PictureError, match=r'^gate\.mov: exceeds the limit'):
         desk.restore_clip(tmp_path / 'gate.mov', tmp_path / 'out', restorer.name)
     (tmp_path / 'words.mp4').write_bytes(b'these are words')
     with pytest.raises(PictureError, match=r'^words\.mp4: cannot be decoded as a video'):

@@ -148,7 +148,7 @@ def test_a_clean_face_of_any_size_gets_rain(quick, tmp_path, size, truth):
     view = quick.rain(save(tmp_path / 'a.png', *size), MIDDLE, seed=0)
     assert view.after.shape[1::-1] == view.before.shape[1::-1] == truth
     assert view.maps['true']['truth'].shape[1::-1] == truth
-    assert (f'{size[0]}x{size[1]} pixels, brought' in view.notes[0]) == (size != truth)
+    assert (f'{size[0]}x{size[1]} pixels, resized' in view.notes[0]) == (size != truth)
 
 
 @pytest.mark.parametrize('size', [(31, 200), (200, 31), (1, 1)])
@@ -201,12 +201,12 @@ def test_an_upload_of_too_many_bytes_is_not_opened(tmp_path):
     path = tmp_path / 'large.png'
     with path.open('wb') as file:
         file.truncate(views.MAX_UPLOAD_BYTES + 1)
-    with pytest.raises(ImageFileError, match=r'^large\.png: 20\.0 MB is over the limit of 20 MB'):
+    with pytest.raises(ImageFileError, match=r'^large\.png: 20\.0 MB exceed the limit of 20 MB'):
         read_upload(path)
 
 
 def test_an_upload_that_is_gone_is_named(tmp_path):
-    with pytest.raises(ImageFileError, match=r'^gone\.png: the upload is gone'):
+    with pytest.raises(ImageFileError, match=r'^gone\.png: the upload was deleted'):
         read_upload(tmp_path / 'gone.png')
 
 

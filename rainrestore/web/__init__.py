@@ -1,1 +1,1 @@
-"""The browser page of ``rainrestore web``: what it shows (views), how it looks (page), who may reach it (server)."""
+"""The web page of ``rainrestore web``: results (views), layout (page), and access control (server)."""

@@ -1,6 +1,6 @@
-"""The page of ``rainrestore web``, in Gradio, of the extra ``web``: the command looks for it before it comes here.
+"""The page of ``rainrestore web``, made with Gradio (extra ``web``).
 
-A way to get a result is a tab and a function that gives a :class:`View`: see ``_restore_tab``.
+To add a feature, add a tab and a function that returns a :class:`View`; see ``_restore_tab``.
 """
 
 import html
@@ -22,23 +22,23 @@ from rainrestore.web.photo_tabs import add_clip_tab, add_photo_tab
 from rainrestore.web.photo_views import PhotoDesk
 from rainrestore.web.views import CONVENTION, MAX_SEED, SLIDERS, Studio, View, drawn_settings, middle_of
 
-#: Public-domain portraits of the bundled test set that are offered as examples.
+#: Examples: public-domain portraits of the bundled test set.
 EXAMPLES = ('test_0002', 'test_0007', 'test_0011', 'test_0014', 'test_0031')
 
-#: What waits at a time; the next one is told that it is too much. One picture is restored at a time.
+#: Maximum number of queued requests; further ones are refused. Requests are processed one by one.
 MAX_WAITING = 16
 
 #: Seconds after which uploads and results are deleted.
 KEPT = 3600
 
-#: Sliders that stand open, in rows; the others are folded away. The seed stands beside the layers.
+#: Rows of visible sliders; the others are in a closed accordion. The seed is in the row of the layers.
 MAIN_SLIDERS: tuple[tuple[str, ...], ...] = (('beta', 'airlight'), ('length', 'angle'), ('layers',))
 OTHER_SLIDERS: tuple[tuple[str, ...], ...] = (
     ('noise_mean', 'noise_variance'),
     ('gain_base', 'gain_per_length', 'gain_jitter'),
 )
 
-# Only fonts that a system has: nothing is fetched.
+# System fonts only, so that the page downloads nothing.
 FONTS = ('system-ui', '-apple-system', 'Segoe UI', 'Roboto', 'DejaVu Sans', 'sans-serif')
 THEME = gr.themes.Soft(
     primary_hue='sky', secondary_hue='sky', neutral_hue='slate', font=FONTS, font_mono=('ui-monospace', 'monospace')
@@ -83,18 +83,18 @@ CSS = """
   vertical-align: -.05em; border: 1px solid var(--border-color-primary); }
 """
 
-#: What a tab gives to the two components of the result: the slider's pictures and the report below it.
+#: Values of the two components of the result: the images of the slider, and the HTML report.
 Shown = tuple[tuple[np.ndarray, np.ndarray] | None, str]
 
 
 def build_page(studio: Studio) -> gr.Blocks:
-    """The page, not yet served."""
+    """Build the page; :func:`rainrestore.web.server.create_app` serves it."""
     desk = PhotoDesk(studio.restorer)
     page = gr.Blocks(title='rainrestore', analytics_enabled=False, delete_cache=(KEPT, KEPT))
     with page:
         gr.HTML(_head(studio))
         with gr.Row():
-            # Made first, so that the tabs can name it, and placed at their right.
+            # Created before the tabs, which use it, and rendered to their right.
             slider = gr.ImageSlider(
                 label='before | after', type='numpy', format='png', interactive=False, buttons=['fullscreen'],
                 height=430, max_height=430, render=False, elem_id='rr-slider',
@@ -163,7 +163,7 @@ def _rain_tab(studio: Studio, result: list[Any]) -> None:
         return [int(rng.integers(MAX_SEED, endpoint=True)), *(settings[name] for name in sliders)]
 
     def again(path: str | None, *values: Any) -> Iterator[Shown]:
-        # Moving a slider before there is a picture is no mistake.
+        # Without an image, moving a slider is not an error.
         if path:
             yield from event(path, *values)
         else:
@@ -176,16 +176,19 @@ def _rain_tab(studio: Studio, result: list[Any]) -> None:
 
 
 def shown(compute: Callable[..., View]) -> Callable[..., Iterator[Shown]]:
-    """``compute`` as an event of the page: a user's error becomes a message, and leaves no older result standing.
+    """Make an event handler of the page from ``compute``.
 
-    Its first argument is the uploaded file, or None.
+    A :class:`~rainrestore.errors.RainRestoreError` is shown as a message and clears the previous result.
+
+    Args:
+        compute: Its first argument is the path of the uploaded file. The handler shows a message if there is none.
     """
 
     def event(path: str | None, *values: Any) -> Iterator[Shown]:
         try:
             with messages():
                 if not path:
-                    raise ConfigError('Drop a picture first, or choose one of the examples.')
+                    raise ConfigError('Drop an image first, or choose one of the examples.')
                 view = compute(path, *values)
         except gr.Error:
             yield None, EMPTY
@@ -196,8 +199,8 @@ def shown(compute: Callable[..., View]) -> Callable[..., Iterator[Shown]]:
 
 
 def report_html(view: View) -> str:
-    """The scores, maps and notes of a view."""
-    # The class stands around the link, as Gradio takes it off the link itself.
+    """The notes, scores, maps and legend of a view, as HTML."""
+    # Gradio removes the class of a link, so a span has it.
     name, address = html.escape(f'{view.name}_restored.png', quote=True), data_uri(view.after)
     link = f'<span class="rr-download"><a download="{name}" href="{address}">Download</a></span>'
     notes = ' '.join(html.escape(note) for note in view.notes)
@@ -232,11 +235,11 @@ def report_html(view: View) -> str:
 def _head(studio: Studio) -> str:
     size = studio.restorer.size
     side = size * studio.scale
-    return f"""<div class="rr-head"><h1>rainrestore</h1><p>Faces seen in heavy rain, restored by inverting I = T
+    return f"""<div class="rr-head"><h1>rainrestore</h1><p>Restore faces in heavy rain by inverting I = T
 &middot;
-(J + &Sigma; S<sub>i</sub>) + (1 &minus; T) &middot; A. In a photo or a clip the faces are found first. The network
-restores faces of {size} pixels to {side}. Pictures stay on the computer that serves this page. A restored face is what
-the network holds for likely, not evidence of who it was.</p></div>"""
+(J + &Sigma; S<sub>i</sub>) + (1 &minus; T) &middot; A. In photos and clips, the faces are detected first. The network
+restores faces of {size} pixels to {side}. Images stay on the computer that serves this page. A restored face is an
+estimate, not evidence of a person's identity.</p></div>"""
 
 
 def _slider(name: str) -> gr.Slider:
@@ -253,7 +256,7 @@ def _portraits() -> dict[str, np.ndarray]:
 
 
 def _scene(faces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """A photo of three of the faces in rain."""
+    """A synthetic photo with three of the faces in rain."""
     if len(faces) < 3:
         return {}
     places = [(40, 90, 96), (200, 60, 128), (380, 110, 72)]

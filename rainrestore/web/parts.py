@@ -1,4 +1,4 @@
-"""What the tabs of the page share: where a picture is dropped, examples, maps, and errors as messages."""
+"""Parts that several tabs of the page use: file picker, examples, maps, and error messages."""
 
 import base64
 import html
@@ -15,10 +15,10 @@ from rainrestore.errors import RainRestoreError
 from rainrestore.image_io import encode_png
 from rainrestore.visualization.sheets import TITLES
 
-EMPTY = """<div class="rr-empty">The result appears here: the picture before and after, what the network reads from the
-rain, and scores where the clean face is known.</div>"""
+EMPTY = """<div class="rr-empty">The result appears here: the image before and after, the predicted maps, and scores if
+the clean face is known.</div>"""
 
-#: Columns of the maps: the letter of eq. 2, what it is, and what a row calls it.
+#: Columns of the maps: the symbol of eq. 2, its meaning, and its titles in a row.
 COLUMNS = (
     ('H', 'face', (TITLES['H^'], TITLES['H'])),
     ('J', 'small face', (TITLES['J'],)),
@@ -31,11 +31,11 @@ COLUMNS = (
 
 @contextmanager
 def messages() -> Iterator[None]:
-    """A user's error becomes a message of the page."""
+    """Show a :class:`~rainrestore.errors.RainRestoreError` as a message on the page."""
     try:
         yield
     except RainRestoreError as error:
-        # The message goes into the page as HTML, and names a file that somebody else may have named.
+        # The page inserts the message as HTML, and a file name in it may contain tags.
         message = html.escape(str(error), quote=False)
         raise gr.Error(message, duration=None, print_exception=False) from error
 
@@ -65,9 +65,9 @@ def data_uri(picture: np.ndarray) -> str:
 
 
 def picker_of(label: str, result: list[Any]) -> gr.File:
-    """Where a picture is dropped; gives its file, unopened. Another picture takes the result of the last one away.
+    """A file picker. Its value is the path of the uploaded file; a new upload clears ``result``.
 
-    Not an image of Gradio's, which would open the file by itself, with all that Pillow decodes and errors of its own.
+    ``gr.Image`` would decode the file itself, with all formats of Pillow and its own error messages.
     """
     picker = gr.File(label=label, height=140, elem_classes='rr-picker')
     gr.on([picker.upload, picker.clear], lambda: (None, EMPTY), None, result, queue=False, api_name=False)
@@ -81,10 +81,18 @@ def add_examples(
     inputs: list[Any],
     result: list[Any],
 ) -> None:
-    """Pictures that are put into the picker by a click, and go on from there by ``event``; by their names."""
-    if not pictures:  # a wheel comes without the portraits
+    """Add example images. A click puts an example into the picker and runs ``event``.
+
+    Args:
+        images: Name -> H x W x 3 uint8 RGB; nothing is added if there are none (a wheel has no portraits).
+        picker: The file picker.
+        event: The event handler to run.
+        inputs: Its input components.
+        result: Its output components.
+    """
+    if not pictures:
         return
-    # Among the page's temporary files: from nowhere else may a browser be sent any.
+    # Gradio serves only files of its temporary folder.
     folder = Path(tempfile.mkdtemp(prefix='examples-', dir=gr.utils.get_upload_folder()))
     paths = [folder / f'{name}.png' for name in pictures]
     for path, picture in zip(paths, pictures.values(), strict=True):

@@ -22,7 +22,13 @@ SHOWN, FACE_SHOWN = 1200, 256
 
 
 def add_photo_tab(desk: PhotoDesk, result: list[Any], examples: Pictures) -> None:
-    """Find the faces of a photo, choose among them, restore them; ``result`` is slider, report and files."""
+    """Add the components that detect, select and restore the faces of a photo.
+
+    Args:
+        desk: Computes the results.
+        result: Output components: slider, report and files.
+        examples: Name -> example photo.
+    """
 
     def find(path: str | None) -> tuple[np.ndarray | None, Any, list[FaceCrop]]:
         if not path:
@@ -40,7 +46,7 @@ def add_photo_tab(desk: PhotoDesk, result: list[Any], examples: Pictures) -> Non
             if not path:
                 raise ConfigError('Drop a photo first, or choose the example.')
             view = desk.restore(path, crops, chosen, model, background, strength)
-        # Gradio has copied the files when it asks for the next result.
+        # Gradio copies the files before it resumes the generator.
         with tempfile.TemporaryDirectory() as folder:
             files = [str(file) for file in view.write(Path(folder))]
             yield (view.before, view.after), photo_html(view), files
@@ -53,7 +59,7 @@ def add_photo_tab(desk: PhotoDesk, result: list[Any], examples: Pictures) -> Non
     chosen = gr.CheckboxGroup([], label='Faces to restore', type='value', elem_id='rr-faces')
     crops = gr.State([])
     model, background = _model_and_background(desk, 'photo')
-    strength = gr.Slider(0, 1, 1, step=0.05, label='Strength', info='how much of the change is shown', buttons=[])
+    strength = gr.Slider(0, 1, 1, step=0.05, label='Strength', info='share of the correction', buttons=[])
     button = gr.Button('Restore the faces', variant='primary', elem_id='rr-photo')
     found = [marked, chosen, crops]
     for event in (picker.upload, picker.clear):
@@ -63,7 +69,7 @@ def add_photo_tab(desk: PhotoDesk, result: list[Any], examples: Pictures) -> Non
 
 
 def add_clip_tab(desk: PhotoDesk) -> None:
-    """Restore a short clip."""
+    """Add the components that restore a short clip."""
 
     def restore(
         path: str | None,
@@ -95,7 +101,7 @@ def add_clip_tab(desk: PhotoDesk) -> None:
 
 
 def photo_html(view: PhotoView) -> str:
-    """Notes, and each face before and after, with its maps folded away."""
+    """The notes and, for each face, the images before and after and the collapsed maps, as HTML."""
     notes = ' '.join(html.escape(f'{note}.') for note in view.notes)
     return f'<div class="rr-notes">{notes}</div>{"".join(map(_face_html, view.faces))}'
 
@@ -112,7 +118,7 @@ def _face_html(face: FaceView) -> str:
     side = face.before.shape[0]
     return (
         f'<div class="rr-face"><div class="rr-row">Face {face.number}, {side}x{side} pixels of the photo</div>'
-        f'<div class="rr-pair">{pictures}</div><details><summary>What the network reads</summary>{maps}</details></div>'
+        f'<div class="rr-pair">{pictures}</div><details><summary>Predicted maps</summary>{maps}</details></div>'
     )
 
 
@@ -123,14 +129,14 @@ def _model_and_background(desk: PhotoDesk, where: str) -> tuple[gr.Dropdown, gr.
         label='Model', elem_id=f'rr-{where}-model',
     )  # fmt: skip
     background = gr.Radio(
-        [('keep as it is', 'keep'), ('remove its rain', 'derain')], value='keep', label='Background',
+        [('keep', 'keep'), ('remove rain', 'derain')], value='keep', label='Background',
         elem_id=f'rr-{where}-background',
     )  # fmt: skip
     return model, background
 
 
 def _small(pixels: np.ndarray, longest: int) -> np.ndarray:
-    """The picture itself, or a copy whose longer side is ``longest``."""
+    """Shrink an image whose longer side exceeds ``longest`` pixels to this side."""
     ratio = longest / max(pixels.shape[:2])
     if ratio >= 1:
         return pixels

@@ -1,4 +1,4 @@
-"""What the page makes of whole photos and of clips, computed without it."""
+"""Results of photos and clips, computed independently of Gradio."""
 
 import os
 import zipfile
@@ -18,14 +18,14 @@ from rainrestore.image_io import Photo, encode_png, sixteen_bit
 from rainrestore.physics import quantise
 from rainrestore.web.views import Pictures, read_upload
 
-#: Models that are offered beside the one that the page was started with, and what each is for.
+#: Model -> its purpose. The page also offers the model of --model.
 MODELS = {
     'fcg_gan_x4': "the paper's network: rain and veil of rain_v1",
-    'fcg_gan_plus_x4': 'the same, trained further: nearest to the truth in rain_v1',
+    'fcg_gan_plus_x4': 'improved network: highest PSNR in rain_v1',
     'fcg_gan_blind_x4': 'rain or haze of any strength, blur, noise, JPEG',
     'hifacegan_128': 'no rain: blurred, noisy or compressed faces',
 }
-#: A clip may have this length, and a file of it this size.
+#: Maximum duration and file size of a clip.
 MAX_CLIP_SECONDS = 20
 MAX_CLIP_BYTES = 60 * 2**20
 
@@ -35,10 +35,10 @@ class FaceView:
     """One restored face of a photo.
 
     Attributes:
-        number: As it is drawn in the photo.
-        before: The face as it was in the photo, n x n x 3 uint8.
-        after: As it is now.
-        maps: What the network reads from it, by title.
+        number: Its number in the marked photo.
+        before: The face in the photo, n x n x 3 uint8 RGB.
+        after: The restored face, n x n x 3 uint8 RGB.
+        maps: Title -> predicted map, uint8 RGB.
     """
 
     number: int
@@ -49,15 +49,15 @@ class FaceView:
 
 @dataclass(frozen=True, eq=False)
 class PhotoView:
-    """A restored photo as the page shows it.
+    """A restored photo.
 
     Attributes:
-        name: The file's stem.
-        given: The photo before.
-        after: Its pixels with the faces restored, H x W x 3 uint8 RGB.
-        faces: Those that were chosen.
-        restored: The same, with all that the network predicts.
-        notes: In sentences.
+        name: File name without suffix.
+        given: The input.
+        after: The photo with restored faces, H x W x 3 uint8 RGB.
+        faces: The selected faces, for the page.
+        restored: The same faces with all outputs of the network, for the downloads.
+        notes: Notes on the result.
     """
 
     name: str
@@ -69,13 +69,14 @@ class PhotoView:
 
     @property
     def before(self) -> np.ndarray:
-        """Pixels of the photo before, H x W x 3 uint8 RGB."""
+        """The input, H x W x 3 uint8 RGB."""
         return self.given.pixels
 
     def write(self, folder: Path) -> list[Path]:
-        """The photo as PNG, as grey and as transparent as it came, and an archive of faces and maps.
+        """Write the photo, and a zip archive with the faces and maps, to ``folder``; return both paths.
 
-        All are PNG: J has 8 bits; S, T and A have 16, value / 65535.
+        All images are PNG. The photo keeps its transparency and stays grey if it was. J has 8 bits; S, T and A have 16
+        bits, value / 65535.
         """
         photo, archive = folder / f'{self.name}_restored.png', folder / f'{self.name}_faces.zip'
         photo.write_bytes(encode_png(self.given.as_given(self.after)))
@@ -94,18 +95,18 @@ class PhotoDesk:
     """Finds and restores faces in uploaded photos and clips.
 
     Args:
-        restorer: The model that the page was started with.
+        restorer: The default model of the page.
     """
 
     def __init__(self, restorer: Restorer) -> None:
         self.restorer = restorer
-        # Two, as each holds a network.
+        # At most two, because each has a network in memory.
         self.photos = lru_cache(2)(self._photos)
 
     def models(self) -> dict[str, str]:
-        """Name -> what the model is for; the page's own first."""
+        """Model -> its purpose; the default model first."""
         own = self.restorer.name
-        return {own: MODELS.get(own, 'the model that this page was started with'), **MODELS}
+        return {own: MODELS.get(own, 'the model of --model'), **MODELS}
 
     def _photos(self, model: str, background: Background) -> PhotoRestorer:
         if model not in self.models():
@@ -115,10 +116,10 @@ class PhotoDesk:
         return PhotoRestorer(restorer, background=background)
 
     def find(self, path: str | os.PathLike[str]) -> tuple[np.ndarray, list[DetectedFace]]:
-        """An uploaded photo with its faces drawn, and the faces.
+        """Detect the faces in an uploaded photo; return the photo with marked faces, and the faces.
 
         Raises:
-            ImageFileError: As :func:`~rainrestore.web.views.read_upload`.
+            ImageFileError: The upload is too large or cannot be read.
             PictureError: No face is found.
         """
         photo = read_upload(path).pixels
@@ -134,19 +135,19 @@ class PhotoDesk:
         background: Background = 'keep',
         strength: float = 1.0,
     ) -> PhotoView:
-        """Restore the chosen faces of an uploaded photo.
+        """Restore the selected faces of an uploaded photo.
 
         Args:
             path: The uploaded file.
-            crops: The faces that :meth:`find` found in it.
-            chosen: Indices of those to restore.
+            crops: The faces that :meth:`find` returned.
+            chosen: Indices of the faces to restore.
             model: A key of :meth:`models`.
-            background: What becomes of the rest of the photo.
-            strength: How much of the change is shown, 0..1.
+            background: ``keep``, or ``derain`` to remove the rain outside of the faces.
+            strength: Share of the correction, 0..1.
 
         Raises:
-            ConfigError: No face is chosen, an unknown model, or a strength out of its range.
-            ImageFileError: As :func:`~rainrestore.web.views.read_upload`.
+            ConfigError: No face is selected, the model is unknown, or the strength is out of range.
+            ImageFileError: The upload is too large or cannot be read.
             PictureError: None of the faces can be restored.
         """
         if not chosen:
@@ -176,16 +177,24 @@ class PhotoDesk:
         background: Background = 'keep',
         progress: Callable[[int, int], object] | None = None,
     ) -> tuple[Path, VideoResult]:
-        """Restore an uploaded clip into an MP4 file in ``folder``.
+        """Restore an uploaded clip and write it to ``folder`` as MP4.
+
+        Args:
+            path: The uploaded file.
+            folder: Folder for the result.
+            model: A key of :meth:`models`.
+            background: ``keep``, or ``derain`` to remove the rain outside of the faces.
+            progress: Called with the number of finished frames and the number of all frames.
 
         Raises:
-            PictureError: Too long, too large, no video, or no face is found in it; names the file without its folder.
+            PictureError: The file is too long, too large or not a video, or no face is found. The message has the file
+                name without the folder of the server.
         """
         source = Path(path)
         target = folder / f'{source.stem}_restored.mp4'
         try:
             if source.stat().st_size > MAX_CLIP_BYTES:
-                raise ImageFileError(source, f'is over the limit of {MAX_CLIP_BYTES / 2**20:.0f} MB; shorten it first')
+                raise ImageFileError(source, f'exceeds the limit of {MAX_CLIP_BYTES / 2**20:.0f} MB; shorten it first')
             with VideoReader(source) as reader:
                 longest = MAX_CLIP_SECONDS * reader.format.rate
                 if reader.seconds > MAX_CLIP_SECONDS or reader.frames > longest * 1.02:

@@ -1,4 +1,4 @@
-"""Who may reach the page, and what it may reach: the web application around the page of Gradio."""
+"""The web application around the Gradio page: access control and security headers."""
 
 import json
 import os
@@ -22,11 +22,11 @@ from rainrestore.web.page import CSS, THEME, build_page
 from rainrestore.web.photo_views import MAX_CLIP_BYTES
 from rainrestore.web.views import Studio
 
-#: Addresses that only this computer reaches.
+#: Addresses that are only accessible from this computer.
 LOCAL_HOSTS = ('127.0.0.1', 'localhost')
 
-# The browser refuses whatever does not come from this server: no fonts, scripts or counters from elsewhere. Gradio's
-# page needs inline scripts and styles.
+# The browser loads only resources of this server: no fonts, scripts or trackers of other sites. Gradio needs inline
+# scripts and styles.
 POLICY = '; '.join(
     (
         "default-src 'self'",
@@ -50,7 +50,7 @@ HEADERS = {
 
 
 class AddHeaders:
-    """Puts :data:`HEADERS` on every answer."""
+    """Middleware that adds :data:`HEADERS` to every response."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -66,7 +66,7 @@ class AddHeaders:
 
 
 class UploadsOnly:
-    """Refuses a request that gives an address in place of an uploaded file: Gradio would fetch it."""
+    """Middleware that refuses requests with an address in place of an uploaded file; Gradio would download it."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -79,11 +79,11 @@ class UploadsOnly:
         while messages[-1].get('more_body'):
             messages.append(await receive())
         try:
-            asked = json.loads(b''.join(message.get('body', b'') for message in messages) or 'null')
+            request = json.loads(b''.join(message.get('body', b'') for message in messages) or 'null')
         except ValueError:
-            asked = None
-        if _names_address(asked):
-            refusal = JSONResponse({'detail': 'Upload the file itself: nothing is fetched from an address.'}, 400)
+            request = None
+        if _contains_address(request):
+            refusal = JSONResponse({'detail': 'Upload the file itself: addresses are not downloaded.'}, 400)
             await refusal(scope, receive, send)
             return
 
@@ -93,24 +93,24 @@ class UploadsOnly:
         await self.app(scope, replayed, send)
 
 
-def _names_address(asked: Any) -> bool:
-    """Whether a file in a request, at any depth, is an address."""
-    if isinstance(asked, list):
-        return any(map(_names_address, asked))
-    if not isinstance(asked, dict):
+def _contains_address(content: Any) -> bool:
+    """Whether the path of a file in a request, at any depth, is an address."""
+    if isinstance(content, list):
+        return any(map(_contains_address, content))
+    if not isinstance(content, dict):
         return False
-    path = asked.get('path')
+    path = content.get('path')
     address = isinstance(path, str) and path.lower().startswith(('http:', 'https:'))
-    return address or any(map(_names_address, asked.values()))
+    return address or any(map(_contains_address, content.values()))
 
 
 def create_app(restorer: Restorer, host: str = '127.0.0.1') -> FastAPI:
-    """The page with its limits, ready to be served.
+    """Create the web application.
 
     Args:
-        restorer: what restores.
-        host: where it will listen. At a local address requests for another name are refused: a page elsewhere could
-            otherwise let its own name point here and read the answers.
+        restorer: The default model.
+        host: The address of the server. For a local address, requests with another host name are refused, because a
+            foreign site could map its own name to 127.0.0.1 and read the responses (DNS rebinding).
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     allowed = list(LOCAL_HOSTS) if host in LOCAL_HOSTS else ['*']
@@ -125,10 +125,10 @@ def create_app(restorer: Restorer, host: str = '127.0.0.1') -> FastAPI:
 
 
 def open_port(host: str, port: int) -> socket.socket:
-    """A socket that listens at ``host`` and ``port``; 0 is any free port.
+    """Open a socket that listens on ``host`` and ``port``; port 0 selects a free port.
 
     Raises:
-        ConfigError: no such address here, or the port is taken or not allowed.
+        ConfigError: The machine has no such address, or the port is in use or not allowed.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -140,7 +140,7 @@ def open_port(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def own_temporary_files() -> Iterator[None]:
-    """Uploads and results lie in a folder that goes when the server ends, also when it is told to terminate."""
+    """Keep uploads and results in a temporary folder that is deleted when the server ends, also after SIGTERM."""
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix='rainrestore-web-') as folder:
         os.environ['GRADIO_TEMP_DIR'] = folder
@@ -152,7 +152,7 @@ def own_temporary_files() -> Iterator[None]:
 
 
 def serve(app: FastAPI, listener: socket.socket) -> None:
-    """Answer until the process is interrupted or terminated."""
+    """Serve until SIGINT or SIGTERM."""
     server = uvicorn.Server(uvicorn.Config(app, log_level='warning', timeout_graceful_shutdown=3))
     try:
         server.run(sockets=[listener])

@@ -1,4 +1,4 @@
-"""What the page shows, computed without it: an uploaded picture in, pictures and scores out."""
+"""Results of aligned faces, computed independently of Gradio: images, maps and scores of an uploaded image."""
 
 import os
 import time
@@ -19,10 +19,10 @@ from rainrestore.physics import RAIN_RANGES, RainRanges, RainScene, draw_scene, 
 from rainrestore.physics.resample import resize
 from rainrestore.visualization.rows import sample_pictures
 
-#: What is taken from a browser. A picture of so many pixels needs about 100 MB while it is decoded.
+#: Limits of uploads. Decoding the maximum number of pixels needs about 100 MB.
 MAX_UPLOAD_BYTES = 20 * 2**20
 MAX_UPLOAD_PIXELS = 32_000_000
-#: Browsers draw no longer picture.
+#: Maximum side that browsers draw.
 MAX_UPLOAD_SIDE = 16_384
 MAX_SEED = 2**32 - 1
 
@@ -31,7 +31,7 @@ Pictures = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class RainSlider:
-    """How one parameter of the rain is set by hand; it takes one value where :class:`RainRanges` has a range."""
+    """The slider of one parameter of the rain. It sets one value in place of the range of :class:`RainRanges`."""
 
     label: str
     low: float
@@ -42,26 +42,26 @@ class RainSlider:
 
 #: One slider for each field of :class:`RainRanges`.
 SLIDERS: dict[str, RainSlider] = {
-    'beta': RainSlider('Veil β', 0, 3, 0.01, 'T = exp(-β) of the face comes through'),
+    'beta': RainSlider('Veil β', 0, 3, 0.01, 'transmission T = exp(-β)'),
     'airlight': RainSlider('Airlight A', 0, 1, 0.01, 'brightness of the veil'),
     'length': RainSlider('Streak length', 1, 24, 0.1, 'in pixels of a 32x32 face'),
-    'angle': RainSlider('Streak angle', 0, 180, 1, '90 falls straight down'),
-    'layers': RainSlider('Rain layers m', 0, 5, 1, 'how many S_i; 0 is haze alone'),
-    'noise_mean': RainSlider('Sparseness', 0, 1.5, 0.01, 'the noise has mean minus this'),
-    'noise_variance': RainSlider('Noise variance', 0, 2, 0.01, 'before it is clipped to [0, 1]'),
-    'gain_base': RainSlider('Gain', 0, 2, 0.01, 'a layer is multiplied by this'),
-    'gain_per_length': RainSlider('Gain per length', 0, 0.3, 0.005, 'and by this for each pixel of length'),
-    'gain_jitter': RainSlider('Gain jitter', 0, 1, 0.01, 'and at random by up to this'),
+    'angle': RainSlider('Streak angle', 0, 180, 1, 'in degrees; 90 is vertical'),
+    'layers': RainSlider('Rain layers m', 0, 5, 1, 'number of layers S_i; 0 is haze only'),
+    'noise_mean': RainSlider('Sparseness', 0, 1.5, 0.01, 'negative mean of the noise'),
+    'noise_variance': RainSlider('Noise variance', 0, 2, 0.01, 'before clipping to [0, 1]'),
+    'gain_base': RainSlider('Gain', 0, 2, 0.01, 'factor of each layer'),
+    'gain_per_length': RainSlider('Gain per length', 0, 0.3, 0.005, 'added to the gain per pixel of length'),
+    'gain_jitter': RainSlider('Gain jitter', 0, 1, 0.01, 'maximum random addition to the gain'),
 }
 
 
 def middle_of(name: str, rain: str = 'rain_v1') -> float:
-    """Where a slider starts: the middle of its range in a named distribution."""
+    """The initial value of a slider: the middle of its range in a named distribution, rounded to a step."""
     return _on_step(name, float(np.mean(getattr(RAIN_RANGES[rain], name))))
 
 
 def drawn_settings(rng: np.random.Generator, rain: str = 'rain_v1') -> dict[str, float]:
-    """Sliders as one draw from a named distribution would have them: uniform within each range, to a slider's step."""
+    """Random values of the sliders: uniform in the ranges of a named distribution, rounded to steps."""
     settings = {}
     for name in SLIDERS:
         low, high = np.broadcast_to(getattr(RAIN_RANGES[rain], name), 2).tolist()
@@ -75,15 +75,18 @@ def _on_step(name: str, value: float) -> float:
 
 
 def ranges_of(settings: Mapping[str, float]) -> RainRanges:
-    """The rain that the sliders say: each range has the one value as both ends.
+    """The rain distribution for values of the sliders; both ends of each range are the value.
+
+    Args:
+        settings: A value for each name in :data:`SLIDERS`.
 
     Raises:
-        ConfigError: a parameter is missing, no number, or beyond its slider.
+        ConfigError: A value is missing, not a number, or out of the range of its slider.
     """
     found: dict[str, float | tuple[float, float]] = {}
     for item in fields(RainRanges):
         slider, value = SLIDERS[item.name], settings.get(item.name)
-        # Written so that NaN, which compares as false, is refused.
+        # This form also refuses NaN, for which every comparison is false.
         if isinstance(value, bool) or not isinstance(value, int | float) or not slider.low <= value <= slider.high:
             raise ConfigError(f'{slider.label}: expected {slider.low:g} to {slider.high:g}, got {value!r}')
         if isinstance(item.default, tuple):
@@ -95,7 +98,7 @@ def ranges_of(settings: Mapping[str, float]) -> RainRanges:
 
 @dataclass(frozen=True)
 class Score:
-    """How near a picture is to the truth, in the convention of :data:`CONVENTION`."""
+    """PSNR and SSIM of an image against the ground truth, as in :data:`CONVENTION`."""
 
     name: str
     psnr: float
@@ -104,15 +107,15 @@ class Score:
     ssim_y: float
 
 
-#: What the scores mean; printed with them.
+#: Definition of the scores, shown below them.
 CONVENTION = (
-    'PSNR in dB and SSIM (11x11 Gaussian window, σ 1.5) of 8-bit pictures against the truth, no border crop; '
+    'PSNR in dB and SSIM (11x11 Gaussian window, σ 1.5) of 8-bit images against the ground truth, no border crop; '
     'Y is the luma of BT.601, 16..235.'
 )
 
 
 def score(name: str, picture: np.ndarray, truth: np.ndarray) -> Score:
-    """Figures of ``picture`` against ``truth``, both H x W x 3 uint8 RGB."""
+    """Compute the scores of ``picture`` against the ground truth, both H x W x 3 uint8 RGB."""
     pair = picture.astype(np.float64), truth.astype(np.float64)
     values = [float(measure(*pair, convert_to=space)) for space in (None, 'Y') for measure in (psnr, ssim)]
     return Score(name, *values)
@@ -120,17 +123,17 @@ def score(name: str, picture: np.ndarray, truth: np.ndarray) -> Score:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """All that the page shows of one result.
+    """One result of the page.
 
     Attributes:
-        name: what the result is called: the uploaded file without its suffix.
-        before: the picture before, at the size of ``after``.
-        after: the restored picture, H x W x 3 uint8 RGB.
-        maps: rows of maps by the row's title, such as what the network reads; each by the map's title.
-        means: the mean of T and of A in each row.
-        scores: PSNR, SSIM and so on; none where the clean face is not known.
-        labels: the facial parts that the network found, as indices of labels.
-        notes: what was done to the picture, in sentences.
+        name: Name of the uploaded file without suffix.
+        before: The input, enlarged to the size of ``after``.
+        after: The restored image, H x W x 3 uint8 RGB.
+        maps: Title of a row (``predicted``, ``true``) -> title of a map -> uint8 RGB.
+        means: Title of a row -> means of T and A, 0..1.
+        scores: Empty if the clean face is not known.
+        labels: Labels that the network predicts.
+        notes: Notes on the processing, as sentences.
     """
 
     name: str
@@ -144,39 +147,41 @@ class View:
 
 
 def read_upload(path: str | os.PathLike[str]) -> Photo:
-    """An uploaded picture.
+    """Read an uploaded image.
 
     Raises:
-        ImageFileError: too large, in bytes or in pixels, or not readable as :func:`read_photo` reads; it names the file
-            without its folder, which is the server's.
+        ImageFileError: The file has too many bytes or pixels, or :func:`read_photo` cannot read it. The message has the
+            file name without the folder of the server.
     """
     name = Path(path).name
     try:
         size = os.path.getsize(path)
         if size > MAX_UPLOAD_BYTES:
             limit = MAX_UPLOAD_BYTES / 2**20
-            raise ImageFileError(path, f'{size / 2**20:.1f} MB is over the limit of {limit:.0f} MB; shrink it first')
+            raise ImageFileError(
+                path, f'{size / 2**20:.1f} MB exceed the limit of {limit:.0f} MB; shrink the image first'
+            )
         photo = read_photo(path, MAX_UPLOAD_PIXELS)
     except ImageFileError as error:
-        # Pillow's reasons name the file as well.
+        # Pillow's messages contain the path, too.
         raise ImageFileError(name, error.reason.replace(os.fspath(path), name)) from error
     except OSError as error:
-        raise ImageFileError(name, 'the upload is gone; drop the picture again') from error
+        raise ImageFileError(name, 'the upload was deleted; drop the image again') from error
     if max(photo.pixels.shape) > MAX_UPLOAD_SIDE:
         raise ImageFileError(
-            name, f'{_size(photo.pixels)} pixels: a side is over the limit of {MAX_UPLOAD_SIDE}; shrink it'
+            name, f'{_size(photo.pixels)} pixels: the limit of a side is {MAX_UPLOAD_SIDE}; shrink the image'
         )
     return photo
 
 
 class Studio:
-    """A restorer, and what the page does with it. Calls from several threads at once are safe.
+    """Restores aligned faces, and adds rain to clean faces. Thread-safe.
 
     Args:
-        restorer: what restores.
+        restorer: The model.
 
     Attributes:
-        scale: how many times larger it makes a face.
+        scale: Side of the restored face / side of the input.
     """
 
     def __init__(self, restorer: Restorer) -> None:
@@ -184,50 +189,49 @@ class Studio:
         self.scale: int = restorer.scale
 
     def restore(self, path: str | os.PathLike[str]) -> View:
-        """Restore an uploaded face, cropped and aligned, whose truth nobody knows.
+        """Restore an uploaded face in rain, cropped and aligned.
 
         Raises:
-            ImageFileError: as :func:`read_upload`.
-            PictureError: as :class:`Restorer` has it.
+            ImageFileError: The upload is too large or cannot be read.
+            PictureError: The :class:`Restorer` cannot restore the image.
         """
         picture = read_upload(path).pixels
         result, notes = self._restored(picture, Path(path).name)
         if picture.shape != result.I.shape:
-            brought = f'{_size(picture)} pixels, brought to {_size(result.I)}: what the network was trained on.'
-            notes = [brought, *notes]
+            resized = f'{_size(picture)} pixels, resized to {_size(result.I)}, the input size of the network.'
+            notes = [resized, *notes]
         return self._view(Path(path).stem, result, notes)
 
     def rain(self, path: str | os.PathLike[str], settings: Mapping[str, float], seed: int) -> View:
-        """Make rain on an uploaded clean face and restore it, with scores against the clean face.
+        """Add rain to an uploaded clean face, restore it, and compute the scores against the clean face.
 
-        The face has 128 pixels at its shorter side, or fewer (of a network that enlarges 4 times): a larger one is
-        brought down. For one that needs no resizing, rain is that of ``rainrestore synthesize`` with the same seed,
-        settings and file name.
+        A face whose shorter side exceeds 128 pixels (for scale 4) is shrunk to 128 pixels. Without resizing, the rain
+        is the same as in ``rainrestore synthesize`` with the same seed, settings and file name.
 
         Args:
-            path: the uploaded file.
-            settings: a value for each of :data:`SLIDERS`.
-            seed: chooses the noise, 0 to :data:`MAX_SEED`.
+            path: The uploaded file.
+            settings: A value for each name in :data:`SLIDERS`.
+            seed: Seed of the noise, 0..:data:`MAX_SEED`.
 
         Raises:
-            ConfigError: a setting or the seed is out of its range.
-            ImageFileError: as :func:`read_upload`.
-            PictureError: too small to make rain on, or as :class:`Restorer` has it.
+            ConfigError: A setting or the seed is out of range.
+            ImageFileError: The upload is too large or cannot be read.
+            PictureError: The image is too small, or the :class:`Restorer` cannot restore it.
         """
         ranges = ranges_of(settings)
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
-            raise ConfigError(f'Seed: expected a whole number from 0 to {MAX_SEED}, got {seed!r}')
+            raise ConfigError(f'Seed: expected an integer from 0 to {MAX_SEED}, got {seed!r}')
         name = Path(path).stem
         picture = read_upload(path).pixels
         truth = self._truth(picture, Path(path).name)
         scene = draw_scene(shrink(truth, self.scale), ranges, seeded_rng(seed, name))
         result, notes = self._restored(quantise(scene.I), Path(path).name)
         if truth.shape != picture.shape:
-            notes = [f'{_size(picture)} pixels, brought to {_size(truth)}: the truth that is compared with.', *notes]
+            notes = [f'{_size(picture)} pixels, resized to {_size(truth)} as the ground truth.', *notes]
         return self._view(name, result, notes, scene, truth)
 
     def _restored(self, picture: np.ndarray, name: str) -> tuple[Restoration, list[str]]:
-        """What the network makes of a picture, and a sentence on how."""
+        """Restore an image; return the result and a note with model, device, sizes and time."""
         start = time.perf_counter()
         try:
             result: Restoration = self.restorer(picture, maps=True)
@@ -238,11 +242,11 @@ class Studio:
         return result, [f'{Path(self.restorer.name).name} on {self.restorer.device}: {sizes} in {seconds:.2f} s.']
 
     def _truth(self, picture: np.ndarray, name: str) -> np.ndarray:
-        """The clean face at a size that the scale divides."""
+        """The clean face, shrunk if it is too large, with sides that the scale divides."""
         height, width = picture.shape[:2]
         least = SMALLEST_SIDE * self.scale
         if min(height, width) < least:
-            raise PictureError(name, f'{width}x{height} pixels are too few to make rain on; {least} a side at least')
+            raise PictureError(name, f'{width}x{height} pixels are too small for rain; the minimum side is {least}')
         ratio = min(1.0, self.restorer.size * self.scale / min(height, width)) / self.scale
         height, width = (round(side * ratio) * self.scale for side in (height, width))
         return picture if (height, width) == picture.shape[:2] else quantise(resize(picture, height, width))
@@ -272,7 +276,7 @@ class Studio:
 
 
 def _tensor(values: np.ndarray) -> torch.Tensor:
-    """H x W x C to a C x H x W tensor."""
+    """Convert an H x W x C array to a C x H x W tensor."""
     return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
 
 
