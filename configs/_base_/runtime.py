@@ -1,6 +1,6 @@
 default_scope = 'rainrestore'
 default_hooks = dict(
-    # by iteration: there are no epochs, and every validation would be logged at step 0
+    # By iteration, because there are no epochs, and every validation would be logged at step 0.
     logger=dict(type='LoggerHook', interval=10, log_metric_by_epoch=False),
     checkpoint=dict(
         type='WholeCheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2, save_best='PSNR', rule='greater'
@@ -17,7 +17,7 @@ custom_hooks = [
     dict(type='StopSignalHook'),
     dict(type='TrainingWatchHook'),
 ]
-# where several processes train (docs/distributed.md); mmengine looks for it without the default scope
+# For distributed training (docs/distributed.md). mmengine looks it up without the default scope.
 model_wrapper_cfg = dict(type='rainrestore.RestorerDataParallel')
 val_evaluator = [dict(type='PSNR'), dict(type='SSIM')]
 test_evaluator = [dict(type='PSNR'), dict(type='SSIM')]

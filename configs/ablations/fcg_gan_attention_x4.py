@@ -1,4 +1,4 @@
-# The parsed face decides which features of the trunk count where.
+# The parsed face modulates the features of the trunk at each pixel.
 _base_ = '../fcg_gan_x4.py'
 
 model = dict(generator=dict(attention=True))

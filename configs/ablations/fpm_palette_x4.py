@@ -1,4 +1,4 @@
-# F as a colour picture, as the paper's Fig. 6 shows it, learned by squared error.
+# F as a colour image, as in the paper's Fig. 6, learned with the squared error.
 _base_ = '../fpm/fpm_x4_short.py'
 
 _observe = [dict(type='ParsingTarget', scale=4, kind='palette'), dict(type='PackFaceInputs')]

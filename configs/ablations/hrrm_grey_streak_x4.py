@@ -1,4 +1,4 @@
-# HRRM with one channel for S: rain without colour, which cannot hold the colours of J.
+# HRRM with one channel for S: grey rain, which cannot contain the colours of J.
 _base_ = '../hrrm_x4.py'
 
 model = dict(rain_removal=dict(streak_channels=1))

@@ -1,5 +1,5 @@
-# ESRGAN on the rainy image directly: its trunk (reduced, see rrdb_trunk.py) and its relativistic average loss. The
-# upsampling and the weights of the losses are those of srgan_x4.py, so the two differ only in ESRGAN's changes.
+# ESRGAN on the rainy image: its trunk (reduced, see rrdb_trunk.py) and its relativistic average loss. Upsampling and
+# loss weights are the same as in srgan_x4.py, so the two methods differ only in ESRGAN's changes.
 _base_ = [
     '../_base_/models/srgan.py',
     '../_base_/data/rain_x4.py',

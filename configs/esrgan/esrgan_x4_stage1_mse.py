@@ -1,4 +1,4 @@
-# esrgan_x4, stage 1 of 2: MSE alone; the schedule of fcg_gan_x4_stage1_mse.
+# esrgan_x4, stage 1 of 2: MSE only; the schedule of fcg_gan_x4_stage1_mse.
 _base_ = ['esrgan_x4.py', '../_base_/models/mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = _base_._mse_alone

@@ -1,6 +1,6 @@
-# Face SR (Song et al. 2019) as the paper compares with it: the rainy image and its parsed face at the input layer of
-# SRGAN's generator. The paper does not say where F comes from without rain removal: here from I alone, learned from
-# scratch with the rest. To start from a parsing module of fpm_rainy_x4.py: --cfg-options load_from=CHECKPOINT
+# Face SR (Song et al. 2019) as in the paper's comparison: SRGAN's generator on the rainy image and its parsed face. The
+# paper does not define F without rain removal; here it is computed from I and learned from scratch with the rest. To
+# start from a parsing network of fpm_rainy_x4.py: --cfg-options load_from=CHECKPOINT
 _base_ = [
     '../_base_/models/srgan.py',
     '../_base_/data/rain_x4.py',

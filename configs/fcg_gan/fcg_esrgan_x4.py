@@ -1,4 +1,4 @@
-# The paper's network with ESRGAN's trunk in the place of SRGAN's.
+# The paper's network with ESRGAN's trunk in place of SRGAN's.
 _base_ = [
     '../_base_/models/fcg_gan.py',
     '../_base_/data/rain_x4.py',

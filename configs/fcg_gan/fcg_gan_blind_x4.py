@@ -1,5 +1,5 @@
-# For faces of 16 to 64 pixels in rain, haze, blur, sharpening, noise and JPEG of any strength, or in none of them,
-# resized to its 32.
+# For faces of 16 to 64 pixels, resized to 32, with or without rain, haze, blur, sharpening, noise and JPEG of any
+# strength.
 _base_ = [
     '../_base_/models/fcg_gan_blind.py',
     '../_base_/data/rain_x4.py',
@@ -11,7 +11,7 @@ _base_ = [
 # In photos hrrm_plus_x4 estimates S, T and A: the estimate of this network darkens faces in thin haze and clear air
 # (docs/results/photos.md).
 restoration = dict(task='faces', size=32, estimator='hrrm_plus_x4')
-# the pre-trained modules learn more slowly
+# A lower learning rate for the pre-trained modules.
 optim_wrapper = dict(generator=dict(slots=dict(_delete_=True, generator=1.0, rain_removal=0.2, face_parser=0.2)))
 train_dataloader = dict(batch_size=4, dataset=dict(pipeline=_base_._blind_train))
 val_dataloader = dict(dataset=dict(pipeline=_base_._blind_test))

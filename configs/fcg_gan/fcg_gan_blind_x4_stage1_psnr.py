@@ -1,4 +1,4 @@
-# fcg_gan_blind_x4, stage 1 of 3: the generator behind hrrm_plus_x4, at a rate that has hardly begun to fall.
+# fcg_gan_blind_x4, stage 1 of 3: the generator with hrrm_plus_x4, in the first part of a cosine schedule.
 _base_ = ['fcg_gan_blind_x4.py', '../_base_/models/mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = dict(_base_._mse_alone, rain_removal=dict(init_cfg=dict(checkpoint='rainrestore://hrrm_plus_x4')))

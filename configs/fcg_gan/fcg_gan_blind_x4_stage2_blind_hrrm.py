@@ -1,4 +1,4 @@
-# fcg_gan_blind_x4, stage 2 of 3: stage 1's generator (generator.init_cfg) behind hrrm_blind_x4 (rain_removal.init_cfg).
+# fcg_gan_blind_x4, stage 2 of 3: generator of stage 1 (generator.init_cfg), hrrm_blind_x4 (rain_removal.init_cfg).
 _base_ = ['fcg_gan_blind_x4.py', '../_base_/models/mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = dict(

@@ -1,4 +1,4 @@
-# fcg_gan_plus_x4, stage 1 of 8: MSE alone; the generator's batch norms follow the batch while it learns another J.
+# fcg_gan_plus_x4, stage 1 of 8: MSE only; the generator's batch norms use batch statistics while it adapts to a new J.
 _base_ = ['fcg_gan_plus_x4.py', '../_base_/models/mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = dict(

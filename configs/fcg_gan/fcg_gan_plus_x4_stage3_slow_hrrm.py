@@ -1,5 +1,5 @@
-# fcg_gan_plus_x4, stage 3 of 8: generator and parsing of stage 2 behind stage 2 of hrrm_plus_x4 (their init_cfg); rain
-# removal and parsing learn at a twentieth of the rate.
+# fcg_gan_plus_x4, stage 3 of 8: generator and parsing of stage 2 with stage 2 of hrrm_plus_x4 (their init_cfg); rain
+# removal and parsing have a twentieth of the learning rate.
 _base_ = ['fcg_gan_plus_x4.py', '../_base_/models/mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = dict(_base_._mse_alone, pixel_loss=dict(_delete_=True, type='MSELoss'))

@@ -1,4 +1,4 @@
-# fcg_gan_plus_x4, stage 4 of 8: stage 3 once more, from its weights (load_from).
+# fcg_gan_plus_x4, stage 4 of 8: stage 3 repeated, from its weights (load_from).
 _base_ = ['fcg_gan_plus_x4.py', '../_base_/models/mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = dict(_base_._mse_alone, pixel_loss=dict(_delete_=True, type='MSELoss'))

@@ -1,4 +1,4 @@
-# fcg_gan_plus_x4, stage 6 of 8: stage 5 once more, from its weights (load_from).
+# fcg_gan_plus_x4, stage 6 of 8: stage 5 repeated, from its weights (load_from).
 _base_ = ['fcg_gan_plus_x4.py', '../_base_/models/mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = _base_._mse_alone

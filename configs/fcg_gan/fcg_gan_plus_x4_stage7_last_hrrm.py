@@ -1,4 +1,4 @@
-# fcg_gan_plus_x4, stage 7 of 8: generator and parsing of stage 6 behind hrrm_plus_x4 (their init_cfg).
+# fcg_gan_plus_x4, stage 7 of 8: generator and parsing of stage 6 with hrrm_plus_x4 (their init_cfg).
 _base_ = ['fcg_gan_plus_x4.py', '../_base_/models/mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = _base_._mse_alone

@@ -1,4 +1,4 @@
-# fcg_gan_x4, stage 1 of 2: MSE alone. Neither VGG nor discriminators, which cost five times as much a face.
+# fcg_gan_x4, stage 1 of 2: MSE only, without VGG and discriminators, whose training takes five times as long.
 _base_ = ['../fcg_gan_x4.py', '../_base_/models/mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = _base_._mse_alone

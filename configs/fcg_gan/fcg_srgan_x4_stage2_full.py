@@ -1,4 +1,4 @@
-# fcg_srgan_x4, stage 2 of 2: its loss, from the weights of fcg_gan_x4_stage1_mse (load_from).
+# fcg_srgan_x4, stage 2 of 2: the full loss, from the weights of fcg_gan_x4_stage1_mse (load_from).
 _base_ = ['fcg_srgan_x4.py', '../_base_/schedules/cosine.py']
 
 optim_wrapper = dict(generator=dict(optimizer=dict(lr=1e-4)), discriminator=dict(optimizer=dict(lr=1e-4)))

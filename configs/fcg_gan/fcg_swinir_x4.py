@@ -1,4 +1,4 @@
-# The paper's network with SwinIR's trunk (Liang et al. 2021) in the place of SRGAN's.
+# The paper's network with SwinIR's trunk (Liang et al. 2021) in place of SRGAN's.
 _base_ = [
     '../_base_/models/fcg_gan.py',
     '../_base_/data/rain_x4.py',

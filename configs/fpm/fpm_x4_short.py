@@ -1,4 +1,4 @@
-# A schedule for a CPU: 96,000 faces, decayed to a hundredth.
+# A schedule for a CPU: 96,000 faces; the learning rate falls to a hundredth.
 _base_ = ['../fpm_x4.py', '../_base_/schedules/cosine.py']
 
 train_dataloader = dict(batch_size=16)

@@ -1,5 +1,5 @@
-# HiFaceGAN (Yang et al. 2020): renovation of faces of 128 pixels that were blurred, made noisy, compressed and shrunk,
-# in random order.
+# HiFaceGAN (Yang et al. 2020): renovation of faces of 128 pixels with blur, noise, compression and low resolution, in
+# random order.
 _base_ = [
     '../_base_/models/hifacegan.py',
     '../_base_/data/rain_x4.py',
@@ -9,7 +9,7 @@ _base_ = [
 ]
 
 restoration = dict(task='renovate', size=128)
-# two time scales, as SPADE: half and twice 2e-4
+# Two time scales as in SPADE: half and twice 2e-4.
 _adam = dict(betas=(0.0, 0.9), weight_decay=0)
 optim_wrapper = dict(
     generator=dict(optimizer=dict(lr=1e-4, **_adam)), discriminator=dict(optimizer=dict(lr=4e-4, **_adam))

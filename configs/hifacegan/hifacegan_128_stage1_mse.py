@@ -1,4 +1,4 @@
-# hifacegan_128, stage 1 of 2: MSE alone; rate, batch and faces as in docs/table1.md.
+# hifacegan_128, stage 1 of 2: MSE only; learning rate, batch and faces as in docs/table1.md.
 _base_ = ['hifacegan_128.py', '../_base_/models/hifacegan_mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = _base_._hifacegan_mse_alone

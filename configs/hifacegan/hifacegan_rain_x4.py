@@ -1,4 +1,4 @@
-# HiFaceGAN on the heavy-rain task beside FCG-GAN: the rainy image enlarged to 128 pixels, neither physics nor parsing.
+# HiFaceGAN on the heavy-rain task, to compare with FCG-GAN: input enlarged to 128 pixels, no physics and no parsing.
 _base_ = 'hifacegan_128.py'
 
 restoration = dict(task='faces', size=32)

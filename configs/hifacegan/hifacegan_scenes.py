@@ -1,5 +1,5 @@
-# HiFaceGAN on joint rain and haze over general scenes: any pictures of at least 128 pixels in --data FOLDER with
-# {train,val,test}/img; depth is a smooth random map.
+# HiFaceGAN on joint rain and haze in general scenes: images of at least 128 pixels in --data FOLDER with
+# {train,val,test}/img; the depth is a smooth random map.
 _base_ = 'hifacegan_128.py'
 
 restoration = dict(task='rain')

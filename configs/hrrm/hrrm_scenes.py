@@ -1,13 +1,13 @@
-# hrrm_plus_x4 for whole scenes, such as the background of a photo: pictures of at least 48 pixels in --data FOLDER with
-# {train,val,test}/img, as tools/dataset_converters/scene_crops.py cuts them. From drizzle to a downpour, from clear air
-# to dense haze; T varies over the picture; every seventh is dry. It goes on from the weights for faces.
+# hrrm_plus_x4 for whole scenes, such as the background of a photo: images of at least 48 pixels in --data FOLDER with
+# {train,val,test}/img, cropped by tools/dataset_converters/scene_crops.py. From drizzle to downpour, from clear air to
+# dense haze; T varies over the image; every seventh image has no rain. The weights for faces initialise it.
 _base_ = ['hrrm_plus_x4.py', '../_base_/schedules/cosine.py']
 
 restoration = dict(task='rain', size=48)
 model = dict(
     rain_removal=dict(init_cfg=dict(type='Pretrained', checkpoint='rainrestore://hrrm_plus_x4', prefix='rain_removal'))
 )
-# Lengths of streaks are in pixels of a 32-pixel picture.
+# Lengths of streaks are in pixels of an image of 32 pixels.
 _weather = dict(
     type='BlindHeavyRain',
     scale=1,

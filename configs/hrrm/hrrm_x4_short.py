@@ -1,4 +1,4 @@
-# The bundled rain removal module: a schedule for a CPU, 96,000 faces, decayed to a hundredth.
+# The bundled rain removal network: a schedule for a CPU, 96,000 faces; the learning rate falls to a hundredth.
 _base_ = ['../hrrm_x4.py', '../_base_/schedules/cosine.py']
 
 train_dataloader = dict(batch_size=16)

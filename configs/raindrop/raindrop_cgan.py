@@ -1,6 +1,6 @@
-# Raindrops on glass, a conditional GAN: 20 epochs of the Raindrop set's 861 pictures in batches of 8. Here: drops
-# rendered over faces (data_root); raindrop_cgan_qian.py has the Raindrop set. Waist, discriminator, L1, rates and
-# momentum are chosen by trial (docs/renovation.md).
+# Raindrops on glass, a conditional GAN: 20 epochs of the 861 images of the Raindrop set in batches of 8. Here the drops
+# are rendered over faces (data_root); raindrop_cgan_qian.py uses the Raindrop set. Bottleneck, discriminator, L1,
+# learning rates and momentum were chosen by experiment (docs/renovation.md).
 _base_ = [
     '../_base_/models/raindrop_gan.py',
     '../_base_/data/rain_x4.py',

@@ -1,4 +1,5 @@
-# Raindrops on glass, pix2pix: U-Net with its bottleneck at 1/16 of the sides, one rate for both networks; 50 epochs.
+# Raindrops on glass, pix2pix: U-Net with a bottleneck at 1/16 of the resolution, equal learning rates of both networks;
+# 50 epochs.
 _base_ = 'raindrop_cgan.py'
 
 model = dict(generator=dict(network=dict(levels=4, skips=True, residual=False)))

@@ -1,6 +1,6 @@
 # raindrop_plus.py on the Raindrop set of Qian et al. (2018): --data FOLDER with train, test_a and test_b, each
 # with data/N_rain.png and gt/N_clean.png. Crops of 256 pixels; validated and tested on test_a.
-# The pairs have no drop mask. Pictures are restored at their own size.
+# The pairs have no drop mask. Images are restored at full size.
 _base_ = 'raindrop_plus.py'
 
 model = dict(mask_weight=0, generator=dict(reference_side=None))

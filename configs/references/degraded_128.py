@@ -1,4 +1,4 @@
-# Face renovation: the degraded face as it is. rainrestore test degraded_128 none
+# Face renovation: the unchanged degraded face. rainrestore test degraded_128 none
 _base_ = ['../_base_/data/rain_x4.py', '../_base_/data/renovation.py', '../_base_/runtime.py']
 
 restoration = dict(task='renovate', size=128)

@@ -1,4 +1,4 @@
-# The J of the rain removal module, enlarged: rainrestore test hrrm_bicubic_x4 rainrestore://hrrm_x4
+# The output J of the rain removal network, enlarged: rainrestore test hrrm_bicubic_x4 rainrestore://hrrm_x4
 _base_ = '../hrrm_x4.py'
 
 model = dict(type='RainRemoverThenBicubic', scale=4)

@@ -1,4 +1,4 @@
-# The true F in the place of the predicted one: rainrestore test oracle_parsing_x4 rainrestore://fcg_gan_x4
+# The ground truth F in place of the predicted one: rainrestore test oracle_parsing_x4 rainrestore://fcg_gan_x4
 _base_ = '../fcg_gan_x4.py'
 
 model = dict(type='OracleFCGGAN', oracle='parsing')

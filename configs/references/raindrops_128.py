@@ -1,4 +1,4 @@
-# Raindrop removal: the face behind the drops as it is seen. rainrestore test raindrops_128 none
+# Raindrop removal: the unchanged face behind the drops. rainrestore test raindrops_128 none
 _base_ = ['../_base_/data/rain_x4.py', '../_base_/data/raindrops.py', '../_base_/runtime.py']
 
 restoration = dict(task='raindrops', size=128)

@@ -1,4 +1,4 @@
-# SRGAN on the rainy image directly: neither rain removal nor parsing nor local discriminators.
+# SRGAN on the rainy image, without rain removal, parsing and local discriminators.
 _base_ = [
     '../_base_/models/srgan.py',
     '../_base_/data/rain_x4.py',

@@ -1,4 +1,4 @@
-# srgan_x4, stage 1 of 2: MSE alone; the schedule of fcg_gan_x4_stage1_mse.
+# srgan_x4, stage 1 of 2: MSE only; the schedule of fcg_gan_x4_stage1_mse.
 _base_ = ['srgan_x4.py', '../_base_/models/mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = _base_._mse_alone

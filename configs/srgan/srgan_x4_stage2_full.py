@@ -1,4 +1,4 @@
-# srgan_x4, stage 2 of 2: its whole loss, from stage 1's weights (load_from); the schedule of fcg_gan_x4_stage2_full.
+# srgan_x4, stage 2 of 2: the full loss, from stage 1's weights (load_from); the schedule of fcg_gan_x4_stage2_full.
 _base_ = ['srgan_x4.py', '../_base_/schedules/cosine.py']
 
 optim_wrapper = dict(generator=dict(optimizer=dict(lr=1e-4)), discriminator=dict(optimizer=dict(lr=1e-4)))

@@ -1,5 +1,5 @@
-# SwinIR on the rainy image directly, its trunk reduced (see swinir_trunk.py). SwinIR for classical super-resolution is
-# trained under a pixel loss alone, and so is this: no discriminator, no VGG. MSE as in all methods here, not its L1.
+# SwinIR on the rainy image, with a reduced trunk (see swinir_trunk.py). As SwinIR for classical super-resolution, it is
+# trained with the pixel loss only, without discriminator and VGG. The loss is MSE as in all methods here, not L1.
 _base_ = [
     '../_base_/models/swinir.py',
     '../_base_/data/rain_x4.py',

@@ -1,4 +1,5 @@
-# Test faces beyond what fcg_gan_blind_x4 is trained on: motion of 14 to 24 pixels of 512, or a blur of sigma 5.5 to 9.
+# Test faces outside of the training range of fcg_gan_blind_x4: motion of 14 to 24 pixels of 512, or blur of sigma 5.5
+# to 9.
 _base_ = '../fcg_gan/fcg_gan_blind_x4.py'
 
 _lens = dict(type='MotionOrDefocusBlur', length=(14, 24), sigma=(5.5, 9))

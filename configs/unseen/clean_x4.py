@@ -1,4 +1,4 @@
-# Test faces without rain, blur, noise or JPEG: only shrunk to 32 pixels. The network has to leave them unharmed.
+# Test faces without rain, blur, noise and JPEG, only shrunk to 32 pixels. The network must not degrade them.
 _base_ = '../fcg_gan/fcg_gan_blind_x4.py'
 
 _clean = dict(type='BlindHeavyRain', sides=(32, 32), kernels=['bicubic'], untouched=1, seed=2022)

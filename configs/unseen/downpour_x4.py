@@ -1,4 +1,4 @@
-# Test faces beyond what fcg_gan_blind_x4 is trained on: four to six layers of rain.
+# Test faces outside of the training range of fcg_gan_blind_x4: four to six layers of rain.
 _base_ = '../fcg_gan/fcg_gan_blind_x4.py'
 
 _rain = dict(type='BlindHeavyRain', layers=(4, 6), seed=2022)

@@ -1,4 +1,4 @@
-# Test faces beyond what fcg_gan_blind_x4 is trained on: more noise and harder JPEG.
+# Test faces outside of the training range of fcg_gan_blind_x4: more noise and stronger JPEG compression.
 _base_ = '../fcg_gan/fcg_gan_blind_x4.py'
 
 _camera = [

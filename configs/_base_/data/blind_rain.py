@@ -1,4 +1,4 @@
-# Pipelines: faces of 16 to 64 pixels, resized to 32: rain and uneven haze of any strength or none at all, blur,
+# Pipelines: faces of 16 to 64 pixels, resized to 32, with or without rain and uneven haze of any strength, blur,
 # sharpening, noise and JPEG.
 _blind = [
     dict(

@@ -1,15 +1,15 @@
-# Faces of {train,val,test}/{img,mask} under data_root (None: RAINRESTORE_DATA, else the bundled portraits), in the rain
-# of rain_v1: new rain at every look in training, the same rain for every method in val and test.
+# Faces of {train,val,test}/{img,mask} under data_root (None: RAINRESTORE_DATA, else the bundled portraits), with the rain
+# of rain_v1: new rain at every access in training, the same rain for every method in val and test.
 data_root = None
 
-# for restoring: the task, and the size of the network's input
+# For inference: the task, and the size of the network's input.
 restoration = dict(task='faces', size=32)
 
 _observe = [dict(type='ParsingTarget', scale=4), dict(type='PackFaceInputs')]
 _rain_train = [dict(type='FlipFace'), dict(type='ScaleAwareHeavyRain', scale=4), *_observe]
 _rain_test = [dict(type='ScaleAwareHeavyRain', scale=4, seed=2022), *_observe]
 
-# several processes share the faces, and none is given twice to fill up
+# Distributed processes share the faces, without duplicates.
 _each_once = dict(type='DefaultSampler', shuffle=False, round_up=False)
 
 train_dataloader = dict(

@@ -1,6 +1,6 @@
-# Pipelines: raindrops rendered on the glass before the face. The ranges are those of the Raindrop set (Qian et al. 2018)
-# to the eye: drops of 5 to 60 pixels at 720x480, most of them out of focus, on up to half of the picture. Lengths are
-# in pixels of a 512-pixel picture.
+# Pipelines: raindrops rendered on a glass in front of the face. The ranges were estimated by eye from the Raindrop set
+# (Qian et al. 2018): drops of 5 to 60 pixels at 720x480, most of them out of focus, on up to half of the image. Lengths
+# are in pixels of an image of 512 pixels.
 _drops = dict(
     type='RaindropsOnGlass',
     coverage=(0.02, 0.5),

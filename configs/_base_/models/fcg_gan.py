@@ -18,7 +18,7 @@ model = dict(
         type='FCGGenerator', trunk=dict(type='SRResNetTrunk', channels=48, num_blocks=8), channels=32, scale=4
     ),
     discriminator=_discriminator,
-    # average boxes of the CelebAMask-HQ train split: tools/dataset_converters/component_boxes.py
+    # Mean boxes of the CelebAMask-HQ train split: tools/dataset_converters/component_boxes.py
     local_discriminators=dict(
         eyes=dict(discriminator=_discriminator, box=(37, 41, 91, 73)),
         nose=dict(discriminator=_discriminator, box=(44, 56, 84, 88)),

@@ -1,5 +1,5 @@
-# HRRM + FPM + generator beyond the paper, at the cost of fcg_gan.py: J mixed with the solved rain model; S, T and A
-# supervised; F guides every block of a trunk without batch norm, which adds to the enlarged J at low resolution.
+# HRRM + FPM + generator, improved, with as many multiplications as fcg_gan.py: J mixed with the solution of the rain
+# model; S, T and A supervised; F guides every block of a trunk without batch norm; residual output on the enlarged J.
 _base_ = 'fcg_gan.py'
 
 model = dict(
@@ -11,7 +11,7 @@ model = dict(
         subpixel_head=True,
     ),
     freeze_bn=('rain_removal', 'face_parser'),
-    # a mean of logarithms: each face counts alike, however hard its rain
+    # A mean of logarithms: all faces have the same weight, independent of the strength of the rain.
     pixel_loss=dict(_delete_=True, type='mmagic.PSNRLoss', loss_weight=1e-3),
     adversarial_loss=dict(type='RelativisticAdversarialLoss'),
     local_adversarial_loss=dict(type='RelativisticAdversarialLoss'),

@@ -1,4 +1,4 @@
-# The parsing module F behind the pre-trained rain removal (paper eq. 22).
+# The parsing network F with the pre-trained rain removal network (paper eq. 22).
 model = dict(
     type='FaceParser',
     rain_removal=dict(
@@ -7,6 +7,6 @@ model = dict(
         init_cfg=dict(type='Pretrained', checkpoint='rainrestore://hrrm_x4', prefix='rain_removal'),
     ),
     face_parser=dict(type='FaceParsingUNet', base_channels=16, out_channels=19),
-    # the paper's squared error learns no eye, brow or lip: docs/results/parsing.md
+    # The paper's squared error does not learn eyes, brows and lips: docs/results/parsing.md.
     parsing_loss=dict(type='ParsingCrossEntropyLoss', label_shares='celebamask_hq'),
 )

@@ -3,7 +3,7 @@ model = dict(
     type='HiFaceGAN',
     generator=dict(
         type='ImageToImageGenerator',
-        # the bundled weights have instance norm and no norm in the stem; the public code has batch norm and one
+        # The bundled weights have instance norm, and no norm in the stem. The public code has batch norm in both.
         network=dict(type='HiFaceNet', base_channels=16, levels=4, hidden=32, norm='instance', stem_norm=False),
         scale=1,
         multiple=16,
@@ -12,6 +12,6 @@ model = dict(
     pixel_loss=None,
     adversarial_loss=dict(type='HingeAdversarialLoss'),
     feature_loss=dict(type='FeatureMatchingLoss', loss_weight=10.0),
-    # The weight of 10 is for absolute differences of unnormalised pictures; squares of normalised ones are larger.
+    # The published weight of 10 is for absolute differences of unnormalised images; normalised squares are larger.
     perceptual_loss=dict(type='PerceptualLoss', layers=('relu1_2', 'relu2_2', 'relu3_3'), loss_weight=1.0),
 )

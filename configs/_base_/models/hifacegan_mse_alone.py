@@ -1,4 +1,4 @@
-# HiFaceGAN before its own losses: the pixels alone.
+# The first stage of HiFaceGAN: the pixel loss only.
 _hifacegan_mse_alone = dict(
     pixel_loss=dict(_delete_=True, type='MSELoss'),
     perceptual_loss=None,

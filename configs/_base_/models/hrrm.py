@@ -1,4 +1,4 @@
-# The rain removal module on its own: J, S, T, A of the rainy image (paper eqs. 17-20).
+# The rain removal network alone: J, S, T, A of the rainy image (paper eqs. 17-20).
 model = dict(
     type='RainRemover',
     rain_removal=dict(type='HRRM', encoder=dict(type='DenseNetEncoder')),

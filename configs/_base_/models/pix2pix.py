@@ -3,8 +3,8 @@ model = dict(
     type='ConditionalGAN',
     generator=dict(
         type='ImageToImageGenerator',
-        # 8 halvings take 256 pixels to 1, 7 take 128. Width 64 in the original. Dropout is the original's noise, there
-        # left on in testing too; here it is off, so that a face is restored the same way twice.
+        # 8 halvings in the original, for 256 pixels; 7 for 128 pixels. Width 64 in the original. The original uses
+        # dropout in testing, too; here it is off, so that the result is deterministic.
         network=dict(
             type='mmagic.UnetGenerator',
             _scope_='mmagic',

@@ -1,5 +1,5 @@
-# A conditional GAN: the change of the picture passes a waist of 128 channels at an eighth of the sides; a discriminator
-# of patches of concat(I, H); L1 beside the cross-entropy.
+# A conditional GAN: a residual generator with a bottleneck of 128 channels at 1/8 of the resolution, a patch
+# discriminator of concat(I, H), and L1 in addition to the cross-entropy.
 model = dict(
     type='ConditionalGAN',
     generator=dict(
@@ -8,7 +8,7 @@ model = dict(
         scale=1,
     ),
     discriminator=dict(type='mmagic.PatchDiscriminator', _scope_='mmagic', in_channels=6, base_channels=32, num_conv=3),
-    # 100 for values in [-1, 1], where differences are twice as large as in [0, 1]
+    # Equal to 100 for values in [-1, 1], where differences are twice as large as in [0, 1].
     pixel_loss=dict(type='mmagic.L1Loss', loss_weight=200.0),
     adversarial_loss=dict(type='CrossEntropyAdversarialLoss'),
 )

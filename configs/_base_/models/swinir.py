@@ -1,4 +1,4 @@
-# SwinIR (Liang et al. 2021) on the rainy image: generator and MSE alone.
+# SwinIR (Liang et al. 2021) on the rainy image: generator and MSE only.
 _base_ = 'swinir_trunk.py'
 
 model = dict(

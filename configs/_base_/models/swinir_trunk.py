@@ -1,7 +1,7 @@
 # SwinIR's trunk (Liang et al. 2021), reduced: SwinIR itself has embed_dim=180, depths=[6] * 6, num_heads=[6] * 6.
 _swinir = dict(
     type='NetworkTrunk',
-    # img_size: the side for which the masks of the shifted windows are kept; others are computed when they come
+    # img_size: input side for which the masks of the shifted windows are stored; others are computed on demand
     network=dict(
         type='mmagic.SwinIRNet',
         img_size=32,

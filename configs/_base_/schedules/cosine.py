@@ -1,2 +1,2 @@
-# The learning rate falls along a cosine from the start to train_cfg.max_iters, to this part of it.
+# Cosine schedule of the learning rate over train_cfg.max_iters iterations; eta_min_ratio is final / initial rate.
 param_scheduler = dict(type='CosineAnnealingLR', by_epoch=False, eta_min_ratio=0.05)

@@ -1,5 +1,5 @@
-# Paper, section 3.7: as the pre-training, but 80 epochs of 18,000 faces in batches of 16 = 90,000 iterations. Without
-# the paper's weight decay, as pretrain.py says.
+# Paper, section 3.7: as in the pre-training, but 80 epochs of 18,000 faces in batches of 16 = 90,000 iterations. The
+# paper's weight decay is omitted; pretrain.py states the reason.
 _generator_optimizer = dict(type='Adam', lr=1e-3, fused=True)
 _discriminator_optimizer = dict(type='Adam', lr=1e-3, fused=True)
 
