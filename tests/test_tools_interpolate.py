@@ -39,5 +39,5 @@ def test_other_networks_are_refused(
     assert run(monkeypatch, first, second, tmp_path / 'c.pth') == 2
     assert 'b.pth has no weight of the shape (2,)' in capsys.readouterr().err
     assert run(monkeypatch, first, first, tmp_path / 'c.pth', '--weight', 2) == 2
-    assert '--weight is in 0..1, got 2' in capsys.readouterr().err
+    assert '--weight must be in 0..1, got 2' in capsys.readouterr().err
     assert not (tmp_path / 'c.pth').exists()

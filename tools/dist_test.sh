@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Test in several processes of this machine: one a GPU, or any number on the CPU.
+# Test in several processes of this machine: one per GPU, or any number on the CPU.
 set -eu
 if [ $# -lt 3 ]; then
     echo 'usage: tools/dist_test.sh CONFIG CHECKPOINT PROCESSES [options of tools/test.py]' >&2

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train in several processes of this machine: one a GPU, or any number on the CPU.
+# Train in several processes of this machine: one per GPU, or any number on the CPU.
 set -eu
 if [ $# -lt 2 ]; then
     echo 'usage: tools/dist_train.sh CONFIG PROCESSES [options of tools/train.py]' >&2

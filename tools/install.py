@@ -1,10 +1,10 @@
-"""Install rainrestore and the stack below it into the Python that runs this file. Uses the standard library only.
+"""Install rainrestore and its dependencies into the Python that runs this file. Uses only the standard library.
 
-    python -m venv .venv && .venv/bin/python tools/install.py        # what `make` does
-    pip install torch ... && python tools/install.py                 # a GPU: your torch for your CUDA first
-    .venv/bin/python tools/install.py --web                          # also what `rainrestore web` needs
+    python -m venv .venv && .venv/bin/python tools/install.py        # as `make` does
+    pip install torch ... && python tools/install.py                 # with a GPU: install torch for your CUDA first
+    .venv/bin/python tools/install.py --web                          # also install Gradio for `rainrestore web`
 
-An installed torch, torchvision, mmengine or mmcv that fits is left as it is. Run it again to correct
+A suitable torch, torchvision, mmengine or mmcv that is already installed is kept. Run the command again to correct
 packages that another pip command has replaced.
 """
 
@@ -23,9 +23,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / 'requirements'
 
-# These ask pip for mmengine, the GUI OpenCV or an older torch, numpy or pillow, and would get it.
+# These require mmengine, the GUI build of OpenCV, or an older torch, numpy or pillow, and pip would install it.
 WITHOUT_THEIR_REQUIREMENTS = ('mmagic', 'lpips', 'facexlib', 'facenet-pytorch')
-# These for a huggingface-hub that diffusers 0.28 does not import with, and for an older pillow.
+# These require a huggingface-hub that diffusers 0.28 cannot import, and an older pillow.
 WEB_WITHOUT_THEIR_REQUIREMENTS = ('gradio', 'gradio-client', 'hf-gradio')
 GUI_OPENCV = ('opencv-python', 'opencv-contrib-python')
 HEADLESS_OPENCV = 'opencv-python-headless'
@@ -89,11 +89,11 @@ def plan(
     Args:
         installed: Normalised distribution name -> version.
         pins: Name -> the version this project is tested with.
-        dev: Whether the tools for tests and linting come too.
-        web: Whether the page in the browser comes too.
+        dev: Also install the packages for tests and linting.
+        web: Also install Gradio.
 
     Raises:
-        InstallError: A version is installed that cannot be used and that nobody but its owner should replace.
+        InstallError: An installed package has an unsuitable version, and the user must replace it.
     """
     kept, steps = [], []
     plain = []  # installed without their requirements, in one command
@@ -105,7 +105,7 @@ def plan(
 
     gui = [name for name in GUI_OPENCV if name in installed]
     if gui:
-        # Both builds own the folder cv2: removing one takes files of the other, so the headless one is laid anew.
+        # Both builds share the folder cv2: removing one deletes files of the other, so reinstall the headless build.
         steps.append(Step('remove the GUI build of OpenCV, which needs libGL', ('uninstall', '-y', *gui)))
         steps.append(
             Step(
@@ -155,7 +155,7 @@ def plan(
 
 
 def torchvision_for(torch: str) -> str:
-    """The torchvision released with a torch: 2.N.P goes with 0.(N + 15).P."""
+    """The version of torchvision for a version of torch: 0.(N + 15).P for 2.N.P."""
     version = numbers(torch)
     if len(version) != 3 or version[0] != 2:
         raise InstallError(f'no torchvision is known for torch {torch}: install the two together first')
@@ -163,19 +163,19 @@ def torchvision_for(torch: str) -> str:
 
 
 def constraint_lines(pins: Mapping[str, str], installed: Mapping[str, str]) -> list[str]:
-    """The pins, but with the torch that is there: pip then fails rather than replace it."""
+    """The pins, with the installed version of torch, so that pip fails instead of replacing it."""
     bound = {**pins, 'torch': installed.get('torch', pins['torch'])}
     return [f'{name}=={version}' for name, version in bound.items() if name != 'torchvision']
 
 
 def run_pip(arguments: tuple[str, ...], constraints: Path, title: str) -> tuple[int, str]:
-    """Run pip of this Python; its exit code and its output.
+    """Run pip of this Python; return its exit code and its output.
 
-    The screen shows one line: the title, on a terminal also the package that pip is at, and the seconds at the end.
+    The screen shows one line: the title, on a terminal also the current package, and at the end the seconds.
     """
     command = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '--no-color', *arguments]
     if arguments[0] == 'install':
-        # Compiling 2 GB of Python to bytecode takes two thirds of the time, and Python does it by itself for the few
+        # Compiling 2 GB of Python to bytecode takes two thirds of the time. Python compiles at the first import the few
         # files that it imports.
         command += ['--constraint', str(constraints), '--no-compile', '--progress-bar', 'off']
     terminal = sys.stdout.isatty()

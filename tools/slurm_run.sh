@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Run one of the tools in the processes that Slurm gives: tools/slurm_run.sh PARTITION JOB_NAME TOOL ARGUMENTS...
-# slurm_train.sh and slurm_test.sh call this. GPUS (8) is the number of processes, GPUS_PER_NODE (8; 0 for the CPU) that
-# of each machine, CPUS_PER_TASK (5) the cores of each; SRUN_ARGS are further options of srun.
+# Run one of the tools in processes of Slurm: tools/slurm_run.sh PARTITION JOB_NAME TOOL ARGUMENTS...
+# slurm_train.sh and slurm_test.sh call this script. GPUS (8): number of processes. GPUS_PER_NODE (8; 0 for the CPU):
+# processes per machine. CPUS_PER_TASK (5): cores per process. SRUN_ARGS: further options of srun.
 set -eu
 tools=$(cd "$(dirname "$0")" && pwd)
 partition=$1 job=$2 tool=$3
@@ -17,7 +17,7 @@ export MKL_NUM_THREADS="${MKL_NUM_THREADS:-$OMP_NUM_THREADS}"
 # Several jobs may share a machine.
 export MASTER_PORT="${MASTER_PORT:-$((12000 + RANDOM % 20000))}"
 export PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}"
-# SRUN_ARGS is a list of options, to be split at its spaces.
+# SRUN_ARGS is a list of options, separated by spaces.
 # shellcheck disable=SC2086
 exec srun --partition "$partition" --job-name "$job" "${place[@]}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
     "${PYTHON:-python}" -u "$tools/$tool" "$@" --launcher slurm

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Test in the processes that Slurm gives: GPUS=8 GPUS_PER_NODE=8 CPUS_PER_TASK=5 SRUN_ARGS=... of the environment.
+# Test in processes of Slurm; environment: GPUS=8 GPUS_PER_NODE=8 CPUS_PER_TASK=5 SRUN_ARGS=...
 set -eu
 if [ $# -lt 4 ]; then
     echo 'usage: tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [options of tools/test.py]' >&2

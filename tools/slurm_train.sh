@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train in the processes that Slurm gives: GPUS=8 GPUS_PER_NODE=8 CPUS_PER_TASK=5 SRUN_ARGS=... of the environment.
+# Train in processes of Slurm; environment: GPUS=8 GPUS_PER_NODE=8 CPUS_PER_TASK=5 SRUN_ARGS=...
 set -eu
 if [ $# -lt 4 ]; then
     echo 'usage: tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [options of tools/train.py]' >&2

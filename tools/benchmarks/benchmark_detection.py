@@ -1,11 +1,10 @@
-"""Measure how many faces in synthetic rain a detector finds, in the photo as it is and with the rain removed first.
+"""Measure the recall of a face detector in synthetic rain, with and without rain removal before the detection.
 
-Aligned faces are pasted at known places, four to a generated photo, rain_v1 is drawn over it with the streak lengths of
-faces of that side, and the detector is run on the clean photo, the rainy one, the one that the network has de-rained,
-and as `rainrestore restore` does it (de-rained, then rainy). A face is found if the corners of its crop are within a
-quarter of its side, root mean square. Sides are of the crop, with hair and chin; the face is about 0.6 of it.
-Poses: frontal; tilted by 20 degrees; turned to the side by 30 and 45 degrees, as a cylinder with the face on it. The
-last line is JSON.
+Four aligned faces are pasted at known positions of a generated photo, and rain_v1 is drawn over it with streak lengths
+for the side of the faces. The detector runs on the clean photo, the rainy photo, the de-rained photo, and as in
+`rainrestore restore` (de-rained, then rainy). A face is found if the root mean square error of the corners of its crop
+is at most a quarter of its side. Sides are of the crop, with hair and chin; the face is about 0.6 of it. Poses:
+frontal; tilted by 20 degrees; turned to the side by 30 and 45 degrees, as a face on a cylinder. The last line is JSON.
 """
 
 import argparse
@@ -32,7 +31,7 @@ POSES = {'frontal': Pose(), 'tilted 20': Pose(tilt=20), 'turned 30': Pose(yaw=30
 
 
 def main() -> None:
-    """Run it and print a table and the JSON line."""
+    """Run the benchmark and print a table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data', type=Path, default=ROOT / 'data' / 'portraits128', help='folder {val,test}/img')
     parser.add_argument('--faces', type=whole_number, default=100, help='faces of each side (default 100)')
@@ -65,7 +64,7 @@ def main() -> None:
 def measure(
     faces: list[np.ndarray], side: int, pose: Pose, detector: FaceDetector, restorer: Restorer
 ) -> dict[str, dict[str, float | None]]:
-    """Kind of photo -> the found faces of one side in one pose."""
+    """Kind of photo -> the tally of one side and one pose."""
     length = max(FACES_PER_PHOTO * side, SMALLEST_PHOTO)
     gap = (length // 2 - side) // 2
     places = [(x * length // 2 + gap, y * length // 2 + gap, side) for y in range(2) for x in range(2)]
@@ -79,7 +78,7 @@ def measure(
         clear = derain(restorer, rainy)
         spent = time.perf_counter() - begin
         if clear is None:
-            raise ConfigError(f'--model {restorer.name} predicts no picture without rain')
+            raise ConfigError(f'--model {restorer.name} does not predict an image without rain')
         truths = [crop_in_pose(place, pose) for _, place in pasted]
         for kind, photos, before in (
             ('clean', [clean], 0.0), ('rainy', [rainy], 0.0), ('de-rained', [clear], spent),
@@ -92,14 +91,14 @@ def measure(
 
 
 class Tally:
-    """Counts of true and found faces, over photos."""
+    """Counts of true and found faces over all photos."""
 
     def __init__(self) -> None:
         self.faces, self.photos, self.false, self.seconds = 0, 0, 0, 0.0
         self.errors: list[float] = []
 
     def add(self, found: list[DetectedFace], truths: list[FaceCrop], seconds: float) -> None:
-        """Count one photo; each true face takes the nearest found face."""
+        """Count one photo; each true face is matched with the nearest found face."""
         self.photos += 1
         self.faces += len(truths)
         self.seconds += seconds
@@ -109,7 +108,7 @@ class Tally:
         self.false += len(found) - len(hits)
 
     def summary(self) -> dict[str, float | None]:
-        """Recall, mean corner error of the found ones, false ones and seconds a photo."""
+        """Recall, mean corner error of the found faces, false positives, and seconds per photo."""
         return {
             'recall': round(len(self.errors) / self.faces, 4),
             'corner_error': round(float(np.mean(self.errors)), 4) if self.errors else None,

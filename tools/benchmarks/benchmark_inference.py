@@ -1,17 +1,17 @@
-"""Measure restoring on one machine: plain eager float32, mmagic's inferencer, this package, ONNX Runtime.
+"""Measure the inference time of plain eager float32, mmagic's inferencer, this package, and ONNX Runtime.
 
-All take turns in the same rounds, so that each meets the same load; a ratio is the median over the rounds of the
-ratios within a round. The inputs are PNG files of 32x32 pixels:
+All methods run once in each round, so that the load of the machine affects all of them; a ratio is the median over the
+rounds of the ratios within a round. The inputs are PNG files of 32x32 pixels:
 
-  eager            the network as it was trained: a bare float32 forward of one batch, contiguous, nothing folded
-  mmagic           ImageSuperResolutionInferencer, a file a call, of an SRGAN (MSRResNet) with as many MACs
-  mmagic_batched   a bare float32 forward of that SRGAN in mmagic, one batch
-  restorer         Restorer, float32, from files to pictures (what `rainrestore restore` does)
+  eager            the network as trained: a float32 forward pass of one batch, contiguous, without folded layers
+  mmagic           ImageSuperResolutionInferencer, one file per call, with an SRGAN (MSRResNet) of as many MACs
+  mmagic_batched   a float32 forward pass of this SRGAN in mmagic, one batch
+  restorer         Restorer, float32, from files to images (as in `rainrestore restore`)
   restorer_bf16    the same with precision='bfloat16'
-  onnxruntime      a bare float32 forward of the network exported with its physics, one batch (if it is installed)
+  onnxruntime      a float32 forward pass of the network exported with its physics, one batch (if it is installed)
 
-Prints Markdown tables; the last line is JSON. Memory is measured in a process of its own for each path: the peak over
-the memory of imports and the built network.
+The script prints Markdown tables; the last line is JSON. Memory is measured in a separate process for each method: the
+peak above the memory of imports and the network.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ from rainrestore.image_io import read_image
 
 SIDE = 32
 GOAL = 3.0
-# 0.97 GMAC for a face of 32x32; the bundled network has 0.98.
+# 0.97 GMAC for a face of 32x32; the bundled network needs 0.98.
 SAME_SIZE = dict(mid_channels=39, num_blocks=16)
 
 
 def write_faces(folder: Path, count: int, side: int = SIDE) -> list[Path]:
-    """Random pictures; their content does not change the time."""
+    """Random images; the content does not affect the time."""
     rng = np.random.default_rng(0)
     paths = [folder / f'{side}_{number}.png' for number in range(count)]
     for path in paths:
@@ -71,7 +71,7 @@ def eager(paths: list[Path], device: str, model: str) -> Job:
 
 
 def mmagic_inferencer(device: str) -> object:
-    """mmagic's own, with random weights, which do not change the time."""
+    """mmagic's inferencer with random weights, which do not affect the time."""
     if 'controlnet_aux' not in sys.modules and importlib.util.find_spec('controlnet_aux') is None:
         # mmagic.apis imports all of its inferencers, one of which needs this package: not the one that is measured.
         sys.modules['controlnet_aux'] = types.ModuleType('controlnet_aux')
@@ -145,12 +145,12 @@ PATHS: dict[str, Callable[[list[Path], str, str], Job]] = {
 
 
 def ratio(times: dict[str, list[float]], base: str, name: str) -> float:
-    """How many times faster than ``base``, the median over the rounds."""
+    """Speed relative to ``base``, the median over the rounds."""
     return statistics.median(one / other for one, other in zip(times[base], times[name], strict=True))
 
 
 def step_of(name: str, count: int, device: str, model: str, folder: str) -> Job:
-    """One path over ``count`` faces, written to ``folder``."""
+    """A job: one method on ``count`` faces, which are written to ``folder``."""
     return PATHS[name](write_faces(Path(folder), count), device, model)
 
 
@@ -160,7 +160,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def costs(args: argparse.Namespace, folder: Path, device: torch.device) -> dict[str, dict[str, float]]:
-    """Milliseconds a face against batch (32x32) and side (one face), eager, ours, and ours in bfloat16."""
+    """Milliseconds per face for each batch size (32x32) and side (one face): eager, float32 and bfloat16."""
     names = ('eager', 'restorer', 'restorer_bf16')
     found: dict[str, dict[str, float]] = {}
     for label, count, side in (
@@ -174,7 +174,7 @@ def costs(args: argparse.Namespace, folder: Path, device: torch.device) -> dict[
 
 
 def main() -> None:
-    """Run the rounds and print the tables and the JSON line."""
+    """Run the benchmark and print the tables and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--model', default='fcg_gan_x4', help='a model of the zoo that restores faces')
     parser.add_argument('--device', default='cpu')

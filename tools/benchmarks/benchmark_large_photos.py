@@ -1,10 +1,10 @@
 """Measure seconds and peak memory of restoring a large photo with 1, 10 and 50 faces.
 
-Portraits are pasted into a generated photo of 4000x3000 pixels, in the rain of `rain_v1`. Each photo is read, its faces
-are found, restored and pasted back, and it is written, in a process of its own; the processes take turns. Prints a
-Markdown table of medians: wall time, time of all cores (which other work on the machine changes less), the ratio of
-the latter to that of the photo with the fewest faces in the same turn, and the peak of the resident memory, of the
-whole process and above that before the photo. The last line is JSON.
+Portraits are pasted into a generated photo of 4000x3000 pixels in the rain of `rain_v1`. A separate process reads each
+photo, detects, restores and blends its faces, and writes it; the processes alternate. The script prints a Markdown
+table of medians: wall time; CPU time of all cores, which other programs affect less; the ratio of this CPU time to the
+photo with the fewest faces in the same round; and the peak resident memory of the process, total and above the start.
+The last line is JSON.
 """
 
 import argparse
@@ -30,7 +30,7 @@ HEIGHT, WIDTH = 3000, 4000
 
 
 def main() -> None:
-    """Run it and print a table and the JSON line."""
+    """Run the benchmark and print a table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--faces', type=whole_number, nargs='+', default=[1, 10, 50])
     parser.add_argument('--side', type=whole_number, default=160, help='of the crop of a face (default: 160)')
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def photo(faces: int, side: int, height: int, width: int) -> np.ndarray:
-    """A photo in rain with so many faces on a grid, H x W x 3 uint8."""
+    """A photo in rain with faces on a grid, H x W x 3 uint8."""
     portraits = [read_image(path) for path in list_images(ROOT / 'data' / 'portraits128' / 'test' / 'img')]
     columns = max(round((faces * width / height) ** 0.5), 1)
     rows = -(-faces // columns)

@@ -1,10 +1,10 @@
-"""Measure that restored faces in photos are never worse than the rainy photo, and how much better where there is rain.
+"""Measure the quality of restored faces in photos, and check that they are not worse than the rainy photo.
 
 Portraits are pasted into generated photos, rain or haze of one T is drawn over each photo (`rain_v1` otherwise, streak
-lengths for faces of that side), and the faces, at known places, are restored and blended in as by the command restore.
+lengths for the side of the faces), and the faces, at known positions, are restored and blended as by the command.
 A cell is one side, T and kind of weather. Its values are means over faces, before and after, against the clean photo:
 PSNR over the inner ellipse of the crop (at most 50 dB a face), LPIPS of the crop at 128 pixels, and the distance of
-dlib's face embeddings. LPIPS and identity are left out where their weights or packages are not there. Prints a table
+dlib's face embeddings. LPIPS and identity are omitted if their weights or packages are missing. Prints a table
 a measure, as docs/results/photos.md has them. The last line is JSON; the exit code is 1 if the PSNR of a cell is more
 than 0.1 dB below the photo's.
 """
@@ -41,7 +41,7 @@ SEEN = 128
 
 
 def main() -> int:
-    """Run it and print a table and the JSON line."""
+    """Run the benchmark and print a table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data', type=Path, default=ROOT / 'data' / 'portraits128', help='folder {test,val}/img')
     parser.add_argument('--faces', type=whole_number, default=24, help='faces a cell (default 24)')
@@ -82,7 +82,7 @@ def main() -> int:
 
 
 def table(cells: Sequence[dict[str, Any]], name: str, transmissions: Sequence[float]) -> str:
-    """One measure in Markdown: a row for each weather and side, a column for each T."""
+    """A Markdown table of one measure: a row for each weather and side, a column for each T."""
     digits = 1 if name == 'PSNR' else 3
     head = ' | '.join(f'T = {value:g}' for value in transmissions)
     lines = [f'**{name}**', '', f'| weather | side | {head} |', '|---' * (len(transmissions) + 2) + '|']
@@ -108,7 +108,7 @@ def measure(
     photos: PhotoRestorer, faces: list[np.ndarray], side: int, transmission: float, layers: int,
     measures: dict[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
-    """Name of a measure -> its mean before and after, and the part of the faces that was changed."""
+    """Name of a measure -> its mean before and after; and the share of changed faces."""
     beta = -math.log(transmission)
     length = 3 * side
     gap = (length - 2 * side) // 4
@@ -136,14 +136,14 @@ def measure(
 
 
 def psnr(picture: np.ndarray, truth: np.ndarray) -> float:
-    """Over the inner ellipse of the crop."""
+    """PSNR in the inner ellipse of the crop, in dB, at most 50."""
     inner = soft_mask(len(truth)) > 0.5
     error = float(np.square(picture.astype(float) - truth)[inner].mean())
     return min(10 * math.log10(255**2 / error), CAP) if error else CAP
 
 
 def _tensor(picture: np.ndarray) -> torch.Tensor:
-    """As the metrics take it: (1, 3, 128, 128) in [0, 255]."""
+    """Convert to the input of the metrics: (1, 3, 128, 128) in [0, 255]."""
     large = quantise(resize(picture, SEEN, SEEN))
     return torch.from_numpy(large.transpose(2, 0, 1)[None].copy()).float()
 

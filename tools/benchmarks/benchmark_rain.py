@@ -1,14 +1,14 @@
 """Measure ScaleAwareHeavyRain on one core: 128x128 uint8 face in, quantised 32x32 observation and ground truth out.
 
-A plain implementation of the same model (Pillow's resize of the uint8 face, float64 noise, one cv2.filter2D) runs in
-the same rounds, interleaved, so that both meet the same load. The last line is JSON; times are medians over the faces.
+A simple implementation of the same model (Pillow's resize of the uint8 face, float64 noise, one cv2.filter2D) runs in
+the same rounds, so that the load of the machine affects both. Times are medians over the faces. The last line is JSON.
 """
 
 from __future__ import annotations
 
 import os
 
-# Read when numpy and OpenCV load their thread pools.
+# Set before numpy and OpenCV create their thread pools.
 for _variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
     os.environ[_variable] = '1'
 
@@ -32,7 +32,7 @@ GOAL = 3000
 
 
 def synthetic_faces() -> list[np.ndarray]:
-    """Smooth random pictures; their content does not change the time."""
+    """Smooth random images; the content does not affect the time."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (FACES, 12, 12, 3), dtype=np.uint8)
     resize = Image.Resampling.BICUBIC
@@ -40,7 +40,7 @@ def synthetic_faces() -> list[np.ndarray]:
 
 
 def plain_rain(face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """rain_v1 as one would write it down first."""
+    """A simple implementation of rain_v1."""
     side = SIDE // SCALE
     margin = 8
     small = np.asarray(Image.fromarray(face).resize((side, side), Image.Resampling.BICUBIC)) / 255.0
@@ -63,7 +63,7 @@ def seconds(job: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Run the rounds and print the table and the JSON line."""
+    """Run the benchmark and print the table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=int, default=30, help=f'rounds of {FACES} faces each (default 30)')
     rounds = parser.parse_args().rounds
@@ -86,7 +86,7 @@ def main() -> None:
         for number, face in enumerate(faces):
             for kind, job in jobs.items():
                 spent = seconds(lambda job=job, face=face, name=f'{turn}-{number}': job(face, name))
-                if turn:  # the first round fills the caches
+                if turn:  # The first round fills the caches.
                     times[kind].append(spent)
     rates = {kind: 1 / statistics.median(spent) for kind, spent in times.items()}
     for kind, rate in rates.items():

@@ -1,8 +1,8 @@
 """Measure the time and memory of a training step against the size of the faces, the batch and the rain layers m.
 
-Each point runs in a process of its own: the step (all losses, discriminators included), making its batch in rain on one
-core, and the peak of memory over the built model. Larger faces are the bundled ones, enlarged, with the boxes of the
-local discriminators in proportion. The plot goes to --out; the last line is JSON.
+Each point runs in a separate process and measures the step (all losses, with discriminators), the generation of its
+rainy batch on one core, and the peak memory above the model. Larger faces are enlarged bundled faces, with the boxes of
+the local discriminators in proportion. The plot is written to --out; the last line is JSON.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def batch_maker(side: int, batch: int, layers: int) -> Callable[[], dict[str, li
 
 
 def training_step(config: str, side: int, batch: int, layers: int, device: str) -> Job:
-    """A training step of a config on such a batch, ready to run."""
+    """A job: a training step of a config on such a batch."""
     MMLogger.get_current_instance().setLevel(logging.ERROR)
     init_default_scope(SCOPE)
     loaded = load_config(config)
@@ -73,7 +73,7 @@ def training_step(config: str, side: int, batch: int, layers: int, device: str) 
 
 
 def point(config: str, rounds: int, device: torch.device, **varied: int) -> dict[str, Any]:
-    """One point of the plot."""
+    """Measure one point of the plot."""
     setting = dict(side=SIDE, batch=BATCH, layers=1) | varied
     step = cost_apart(training_step, config, *setting.values(), str(device), rounds=rounds, device=device)
     make = batch_maker(**setting)
@@ -91,7 +91,7 @@ def point(config: str, rounds: int, device: torch.device, **varied: int) -> dict
 
 
 def plot(series: dict[str, list[dict[str, Any]]], title: str, path: Path) -> None:
-    """Time and memory of each series, a column each."""
+    """Plot time and memory; one column for each series."""
     labels = {'side': 'side of the rainy face in pixels', 'batch': 'faces in the batch', 'layers': 'rain layers m'}
     figure = Figure(figsize=(11, 6), layout='constrained')
     panels = figure.subplots(2, len(series), squeeze=False, sharex='col', sharey='row')
@@ -110,7 +110,7 @@ def plot(series: dict[str, list[dict[str, Any]]], title: str, path: Path) -> Non
             panel.set_xticks(given, [str(value) for value in given])
             panel.minorticks_off()
             panel.grid(alpha=0.3)
-        # round numbers instead of powers of ten, of which a row may hold a single one
+        # Round numbers as ticks, because a row may contain only one power of ten.
         memory.set_yticks([250, 500, 1000, 2000, 4000], ['250', '500', '1000', '2000', '4000'])
     panels[0, 0].set_ylabel('seconds')
     panels[0, 0].legend()

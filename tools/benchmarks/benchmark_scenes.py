@@ -1,12 +1,12 @@
-"""Measure that rain removal of whole scenes never leaves them worse, and how much better where there is rain.
+"""Measure the quality of rain removal in whole scenes, and check that the result is not worse than the rainy scene.
 
-The scenes are photos that scikit-image and scikit-learn ship (astronaut, coffee, cat, rocket; temple, flower), read
-from the installed packages, and two generated ones; each is brought to 192 pixels at its shorter side. Weather of one T
-is drawn over each: `rain` (`rain_v1` otherwise, streaks for faces of 48 pixels), `haze` (no streaks), and `depth` (rain
-whose T falls from 1 to the cell's from the foot of the picture to its top). A cell is the mean over scenes, before and
-after: PSNR against the clean scene (at most 50 dB a scene). The cast is the largest shift of a channel's mean against
-the other channels', in grey levels. The last line is JSON; the exit code is 1 if the PSNR of a cell is more than 0.1 dB
-below the rainy scene's.
+The scenes are photos of scikit-image and scikit-learn (astronaut, coffee, cat, rocket; temple, flower), read from the
+installed packages, and two generated images; the shorter side is resized to 192 pixels. Weather of one T is drawn over
+each: `rain` (`rain_v1` otherwise, streaks for faces of 48 pixels), `haze` (no streaks), and `depth` (rain whose T falls
+from 1 at the bottom of the image to the T of the cell at its top). A cell is the mean over scenes, before and after:
+PSNR against the clean scene (at most 50 dB a scene). The cast is the largest shift of the mean of a channel against the
+other channels, in grey levels. The last line is JSON; the exit code is 1 if the PSNR of a cell is more than 0.1 dB
+below the rainy scene.
 """
 
 import argparse
@@ -34,25 +34,25 @@ PHOTOS = (
     ('sklearn', 'datasets/images/china.jpg'),
     ('sklearn', 'datasets/images/flower.jpg'),
 )
-#: Seeds of the generated pictures; lower ones are among those of the training.
+#: Seeds of the generated images; lower seeds are in the training data.
 LEAVES = (10_000, 10_001)
 SIDE = 192
 FACE_SIDE = 48
 TRANSMISSIONS = (0.3, 0.6, 0.9, 1.0)
-#: Layers of streaks, and whether T varies.
+#: Weather -> number of rain layers, and whether T varies.
 WEATHERS = {'rain': (1, False), 'haze': (0, False), 'depth': (1, True)}
 CAP = 50.0
 TOLERANCE = 0.1
 
 
 def main() -> int:
-    """Run it and print a table and the JSON line."""
+    """Run the benchmark and print a table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--model', default=TASKS['rain'].model, help='default: %(default)s')
-    parser.add_argument('--checkpoint', help='its weights, where --model is a config')
+    parser.add_argument('--checkpoint', help='weights, if --model is a config')
     parser.add_argument('--transmissions', type=float, nargs='+', default=list(TRANSMISSIONS))
     parser.add_argument('--weathers', choices=WEATHERS, nargs='+', default=list(WEATHERS))
-    parser.add_argument('--generated', action='store_true', help='the generated scenes alone, without the packages')
+    parser.add_argument('--generated', action='store_true', help='only the generated scenes, which need no packages')
     parser.add_argument('--device')
     args = parser.parse_args()
     compat.apply()
@@ -77,7 +77,7 @@ def main() -> int:
 
 
 def photos() -> dict[str, np.ndarray]:
-    """Photos by name that Python packages ship, none of which this project has trained on."""
+    """Name -> photo of a Python package; none of them is in the training data."""
     found = {}
     for package, file in PHOTOS:
         path = packaged_file(package, file, 'benchmark_scenes.py', 'pip install scikit-image scikit-learn')
@@ -86,19 +86,19 @@ def photos() -> dict[str, np.ndarray]:
 
 
 def generated() -> dict[str, np.ndarray]:
-    """Generated pictures by name."""
+    """Name -> generated image."""
     return {f'leaves {seed}': dead_leaves(SIDE, seed) for seed in LEAVES}
 
 
 def small(picture: np.ndarray) -> np.ndarray:
-    """The picture with 256 pixels at its shorter side, uint8."""
+    """Resize an image to 256 pixels at its shorter side, uint8."""
     ratio = SIDE / min(picture.shape[:2])
     height, width = (round(length * ratio) for length in picture.shape[:2])
     return quantise(resize(picture, height, width))
 
 
 def measure(restorer: Restorer, scenes: dict[str, np.ndarray], weather: str, transmission: float) -> dict[str, Any]:
-    """PSNR before and after, in the mean and of the worst scene, and the largest cast."""
+    """Mean PSNR before and after, PSNR of the worst scene, and the largest cast."""
     pairs, casts = [], []
     for name, clean in scenes.items():
         rainy = in_weather(clean, weather, transmission, name)

@@ -1,9 +1,8 @@
-"""Measure `rainrestore restore one.png` from a cold interpreter to the written file, and where the time goes.
+"""Measure the time of `rainrestore restore one.png`, from the start of Python to the written file, and of its parts.
 
-In each round, one after the other, each in a process of its own: an empty program, `import torch`, `import
-rainrestore.apis`, the command as a user runs it, and the same command with a clock in it. The files are in the cache
-of the disk after the first round, which is not counted. Prints Markdown tables; the last line is JSON; medians of wall
-time.
+Each round runs in separate processes: an empty program, `import torch`, `import rainrestore.apis`, the command, and the
+command with timers. The first round is not counted, because it fills the disk cache. The script prints Markdown tables
+of median wall times; the last line is JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from PIL import Image
 
 GOAL = 1.5
 
-# Started with the time of its start; runs the command with a clock around its parts.
+# Arguments: the start time and the command. Runs the command with a timer around each part.
 CLOCK = """
 import sys, time
 marks = {'interpreter': time.time() - float(sys.argv[1])}
@@ -62,14 +61,14 @@ sys.exit(code)
 
 
 def run(words: list[str]) -> tuple[float, str]:
-    """Wall seconds of ``python WORDS`` and its output."""
+    """Run ``python WORDS``; return the wall time in seconds and the output."""
     start = time.perf_counter()
     done = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True)
     return time.perf_counter() - start, done.stdout
 
 
 def main() -> None:
-    """Run the rounds and print the table and the JSON line."""
+    """Run the benchmark and print the table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=int, default=7)
     args = parser.parse_args()
@@ -82,7 +81,7 @@ def main() -> None:
         pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(picture)
         for turn in range(args.rounds + 1):
-            # A new folder each time, because finished files are skipped.
+            # A new folder for each run, because finished files are skipped.
             out = [str(picture), '-o', os.path.join(temporary, f'{turn}'), '--device', 'cpu', '--aligned']
             clocked = [*out[:2], os.path.join(temporary, f'{turn}_clock'), *out[3:]]
             programs = {
@@ -98,7 +97,7 @@ def main() -> None:
                     totals.setdefault(name, []).append(value)
                 for name, value in json.loads(printed.splitlines()[-1]).items():
                     phases.setdefault(name, []).append(value)
-    # Of the imports alone, without the start of the interpreter; within each round.
+    # Ratio of the import times without the start of the interpreter, within each round.
     ratio = statistics.median(
         (ours - bare) / (torch - bare)
         for bare, torch, ours in zip(

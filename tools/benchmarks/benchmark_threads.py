@@ -1,8 +1,8 @@
-"""The threads that ``limit_threads`` chooses against torch's default, while other programs keep cores busy.
+"""Compare the number of threads of ``limit_threads`` with torch's default while other programs keep cores busy.
 
-``--busy`` processes compute without end, one core less than there are by default. A training step of a config with a
-batch of four, and the restoring of four faces, run with either number of threads in turns. The load is the mean number
-of processes that want a core, over the last minute. The last line is JSON.
+``--busy`` processes keep one core each busy, by default all cores except one. A training step with batch size four and
+the restoration of four faces run with both numbers of threads in turns. The load is the mean number of runnable
+processes over the last minute. The last line is JSON.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def spin() -> None:
 
 @contextmanager
 def busy(count: int) -> Iterator[None]:
-    """So many cores are busy within the block."""
+    """Keep a number of cores busy in the block."""
     processes = [multiprocessing.get_context('spawn').Process(target=spin, daemon=True) for _ in range(count)]
     for process in processes:
         process.start()
@@ -46,7 +46,7 @@ def busy(count: int) -> Iterator[None]:
 
 
 def with_threads(count: int, job: Callable[[], Any]) -> Callable[[], Any]:
-    """A job in so many threads."""
+    """Make a job run with a number of threads."""
 
     def run() -> Any:
         torch.set_num_threads(count)
@@ -59,7 +59,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', nargs='?', default='fcg_gan_x4')
-    parser.add_argument('--busy', type=int, help='default: the cores of this machine less one')
+    parser.add_argument('--busy', type=int, help='number of busy cores (default: all cores except one)')
     parser.add_argument('--rounds', type=int, default=3)
     args = parser.parse_args()
     default = torch.get_num_threads()

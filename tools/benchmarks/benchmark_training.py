@@ -1,16 +1,16 @@
 """Measure a training step, discriminators included, in this package's loop and in mmagic's SRGAN loop.
 
-Both loops train the same networks on the same batch, in turns in one run; times are medians, the ratio is of medians.
+Both loops train the same networks on the same batch in turns. Times are medians, and the ratio is a ratio of medians.
 
-- ``msrresnet``: mmagic's SRGAN as its config has it (MSRResNet, ModifiedVGG, VGG19 to conv5_4), those very networks
-  and losses in the slots of this package's restorer;
+- ``msrresnet``: mmagic's SRGAN with its config (MSRResNet, ModifiedVGG, VGG19 to conv5_4), and the same networks and
+  losses in the slots of this package's restorer;
 - ``srgan_x4``, ``fcg_gan_x4``: this package's configs; in mmagic's loop, their networks as its generator, all their
-  discriminators as its discriminator, and VGG16 to relu3_3 (rain and parsing have no losses of their own there).
+  discriminators as its discriminator, and VGG16 to relu3_3 (without the losses of rain removal and parsing).
 
-mmagic's loop runs as its config says, in single precision; this package's as its configs say, in bfloat16. Each has a
-process of its own, since they ask the C library for memory in different ways. Besides: the step with each of this
-package's levers taken away, the part of a run's time that waits for data, and the peak memory.
-VGG's weights are random, which costs no less. The last line is JSON.
+mmagic's loop uses float32, as in its config; this package's loop uses bfloat16, as in its configs. Each loop runs in a
+separate process, because they use the memory allocator differently. The script also measures the step without each
+optimisation of this package, the share of time that a run waits for data, and the peak memory. VGG's weights are
+random, which does not affect the time. The last line is JSON.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def _own(config: dict) -> FCGGAN:
 
 @MODELS.register_module()
 class WholeNetwork(nn.Module):
-    """The networks of a config that restore, as one generator: I -> H^, computed layer by layer as they are defined."""
+    """The networks of a config as one generator, I -> H^, without the optimisations of this package."""
 
     def __init__(self, config: dict) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class WholeNetwork(nn.Module):
 
 @MODELS.register_module()
 class AllDiscriminators(nn.Module):
-    """The discriminators of a config as one: H -> the logits of all."""
+    """The discriminators of a config as one network: H -> all logits."""
 
     def __init__(self, config: dict) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class AllDiscriminators(nn.Module):
 
 @MODELS.register_module()
 class ForeignGenerator(nn.Module):
-    """A network of mmagic in the generator's slot: I -> H^."""
+    """A network of mmagic for the generator slot: I -> H^."""
 
     def __init__(self, network: dict, derained: bool, parsing_channels: int) -> None:
         super().__init__()
@@ -101,12 +101,12 @@ class ForeignGenerator(nn.Module):
 
 @MODELS.register_module()
 class ForeignDiscriminator(nn.Module):
-    """mmagic's ModifiedVGG in the discriminator's slot: H -> logits (N, 1)."""
+    """mmagic's ModifiedVGG for the discriminator slot: H -> logits (N, 1)."""
 
     def __init__(self, network: dict) -> None:
         super().__init__()
         self.network = MODELS.build(network)
-        # it views its last features as vectors, which only the layout channels first allows
+        # It reshapes its last features with view, which needs the contiguous memory format.
         self.network.bn4_1.register_forward_hook(lambda _, given, features: features.contiguous())
 
     def forward(self, face: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ class ForeignPerceptualLoss(nn.Module):
 
 @MODELS.register_module()
 class ForeignAdversarialLoss(nn.Module):
-    """mmagic's adversarial loss by the names of this package's slot."""
+    """mmagic's adversarial loss with the interface of this package's slot."""
 
     relativistic = False
 
@@ -147,7 +147,7 @@ class ForeignAdversarialLoss(nn.Module):
 
     @staticmethod
     def slope(logits: Tensor) -> Tensor:
-        """Mean of 1 - D, the gradient left to the generator."""
+        """Mean of 1 - D."""
         return (1 - logits.detach().float().sigmoid()).mean()
 
 
@@ -159,7 +159,7 @@ def _vgg(kind: str, layers: Mapping[str, float], weight: float, criterion: str) 
 
 
 def _foreign(channels: int, blocks: int) -> dict[str, dict[str, Any]]:
-    """mmagic's SRGAN by its own config, srgan_x4c64b16_1xb16-1000k_div2k, 64 channels and 16 blocks."""
+    """mmagic's SRGAN as in its config srgan_x4c64b16_1xb16-1000k_div2k, with 64 channels and 16 blocks."""
     return dict(
         generator=dict(
             type='mmagic.MSRResNet', in_channels=3, out_channels=3, mid_channels=channels, num_blocks=blocks,
@@ -180,7 +180,7 @@ def _config(name: str) -> Config:
 
 @contextmanager
 def _vgg_without_download() -> Iterator[None]:
-    """mmagic always downloads VGG's weights; random ones take the same time."""
+    """Replace mmagic's download of VGG's weights by random weights."""
     import torchvision.models.vgg as vgg
 
     with ExitStack() as stack:
@@ -191,7 +191,7 @@ def _vgg_without_download() -> Iterator[None]:
 
 
 def build_reference(pair: str, channels: int = 64, blocks: int = 16) -> tuple[nn.Module, OptimWrapperDict]:
-    """mmagic's SRGAN on the networks of a pair, and its optimisers."""
+    """mmagic's SRGAN with the networks of a pair, and its optimisers."""
     if pair == 'msrresnet':
         parts = _foreign(channels, blocks)
     else:
@@ -216,7 +216,7 @@ def build_reference(pair: str, channels: int = 64, blocks: int = 16) -> tuple[nn
 
 
 def build_ours(pair: str, channels: int = 64, blocks: int = 16) -> tuple[nn.Module, OptimWrapperDict]:
-    """This package's restorer on the networks of a pair, and its optimisers as its configs have them."""
+    """This package's restorer with the networks of a pair, and the optimisers of its config."""
     config = _config('srgan_x4' if pair == 'msrresnet' else pair)
     torch.manual_seed(0)
     with _vgg_without_download(), DefaultScope.overwrite_default_scope('rainrestore'):
@@ -237,7 +237,7 @@ def build_ours(pair: str, channels: int = 64, blocks: int = 16) -> tuple[nn.Modu
 
 
 def faces(count: int) -> dict[str, list[Any]]:
-    """A batch of bundled faces in rain, as the data loader gives it."""
+    """A batch of bundled faces in rain, in the format of the data loader."""
     with DefaultScope.overwrite_default_scope('rainrestore'):
         data = DATASETS.build(dict(_config('fcg_gan_x4').train_dataloader.dataset, limit=count))
     samples = [data[index % len(data)] for index in range(count)]
@@ -247,13 +247,13 @@ def faces(count: int) -> dict[str, list[Any]]:
 def step_of(
     build: Callable[..., tuple[nn.Module, OptimWrapperDict]], pair: str, batch: int, device: str, *sizes: int
 ) -> Job:
-    """A training step, ready to run."""
+    """A job: a training step."""
     MMLogger.get_current_instance().setLevel(logging.ERROR)
     if build is build_reference:
         from mmagic.structures import DataSample
 
         data = faces(batch)
-        # the truth alone: mmagic's loop stacks all that a sample has
+        # Only the ground truth, because mmagic's loop stacks all fields of a sample.
         data['data_samples'] = [DataSample(gt_img=sample.gt_img) for sample in data['data_samples']]
     else:
         data = faces(batch)
@@ -306,7 +306,7 @@ def _both(first: AbstractContextManager, second: AbstractContextManager) -> Iter
 
 
 def without(lever: str, step: Job) -> Job:
-    """The step with a lever taken away."""
+    """The step without an optimisation."""
 
     def run() -> None:
         with LEVERS[lever]():
@@ -316,7 +316,7 @@ def without(lever: str, step: Job) -> Job:
 
 
 class _Waiting(Hook):
-    """Sums the seconds in which an iteration waits for its batch, and all seconds, after a warm-up."""
+    """Sums the time that iterations wait for data, and the total time, after a warm-up."""
 
     priority = 'VERY_LOW'
 
@@ -341,7 +341,7 @@ class _Waiting(Hook):
 
 
 def steps_of(build: Callable[..., tuple[nn.Module, OptimWrapperDict]], keep: bool, *arguments: Any) -> dict[str, Job]:
-    """The step of a loop, in a process that keeps freed memory or not; and that of our loop without each lever."""
+    """The step of a loop, in a process that keeps freed memory or not; for this package, also without optimisations."""
     if keep:
         keep_freed_memory()
     step = step_of(build, *arguments)
@@ -350,12 +350,12 @@ def steps_of(build: Callable[..., tuple[nn.Module, OptimWrapperDict]], keep: boo
 
 
 def only_step(*arguments: Any) -> Job:
-    """The step of :func:`steps_of` alone."""
+    """Only the step of :func:`steps_of`, without its variants."""
     return steps_of(*arguments)['step']
 
 
 def share_of_waiting(name: str, batch: int, iterations: int) -> float:
-    """The part of a real run's time in which it waits for data."""
+    """The share of time that a training run waits for data."""
     waiting = _Waiting()
     with tempfile.TemporaryDirectory() as folder:
         config = _config(name)
@@ -387,8 +387,10 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=7, help='measured rounds (default 7)')
     parser.add_argument('--iterations', type=int, default=20, help='iterations for the waiting time (default: 20)')
     parser.add_argument('--device', help='cpu or cuda (default: a GPU if there is one)')
-    parser.add_argument('--channels', type=int, default=64, help="of mmagic's networks, for rehearsals (default 64)")
-    parser.add_argument('--blocks', type=int, default=16, help='of MSRResNet, for rehearsals (default 16)')
+    parser.add_argument(
+        '--channels', type=int, default=64, help="channels of mmagic's networks, for short tests (default 64)"
+    )
+    parser.add_argument('--blocks', type=int, default=16, help='blocks of MSRResNet, for short tests (default 16)')
     args = parser.parse_args()
     pairs = args.pairs or list(PAIRS)
     if unknown := set(pairs) - set(PAIRS):

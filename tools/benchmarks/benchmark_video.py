@@ -1,12 +1,12 @@
-"""Measure frames a second, and the flicker of faces that are followed against faces restored frame by frame.
+"""Measure frames per second, and compare the flicker of tracked faces with faces restored frame by frame.
 
-Portraits move smoothly over a generated background; veil, length and direction of the rain stay, its drops change from
-frame to frame. Each frame is restored by itself, every face looked for in the whole of it, and as `rainrestore restore`
-restores a clip, followed and smoothed. Known positions give, for each way:
+Portraits move smoothly over a generated background. Veil, length and direction of the rain are constant; its drops are
+random in each frame. The clip is restored frame by frame, with detection in each full frame, and as in `rainrestore
+restore`, with tracking and smoothing. For both, the script computes from the known positions:
 
-    flicker   mean |F_t - F_(t-1)| in the middle of each face, cut at its true place, in grey levels of 255
+    flicker   mean |F_t - F_(t-1)| in the middle of each face, cropped at its true position, in grey levels of 255
     jitter    root mean square of the second difference of the crop's error, in percent of its side
-    PSNR      of the same part of the face against the clip without rain, in dB (RGB, no crop of borders)
+    PSNR      of the same part of the face against the clip without rain, in dB (RGB, no border crop)
 
 The last line is JSON.
 """
@@ -34,12 +34,12 @@ from rainrestore.physics import RAIN_RANGES, draw_scene, quantise, resize, seede
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 25
 HEIGHT, WIDTH = 240, 320
-#: Crops are compared at this size, inside of the radius that the soft mask shows in full.
+#: Crops are compared at this size, inside of the radius in which the soft mask is 1.
 COMPARED = 64
 
 
 def main() -> None:
-    """Run it and print a table and the JSON line."""
+    """Run the benchmark and print a table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--frames', type=whole_number, default=50)
     parser.add_argument('--side', type=whole_number, default=48, help="of the faces' crops (default 48)")
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def path(frames: int, side: int, start: float) -> list[FaceCrop]:
-    """A head that sways and nods slowly."""
+    """The path of a head that moves slowly."""
     crops = []
     for frame in range(frames):
         phase = 2 * math.pi * frame / (3 * RATE) + 9 * start
@@ -100,7 +100,7 @@ def clean_frames(faces: list[np.ndarray], paths: list[list[FaceCrop]]) -> list[n
 
 
 def rain(clean: list[np.ndarray], side: int) -> list[np.ndarray]:
-    """rain_v1 with one veil and one kind of streak, and new drops in each frame."""
+    """rain_v1 with a constant veil and kind of streak, and new drops in each frame."""
     ranges = RAIN_RANGES['rain_v1']
     rng = seeded_rng(0, 'video')
     names = ('noise_mean', 'noise_variance', 'length', 'angle', 'beta', 'airlight')
@@ -115,7 +115,7 @@ def rain(clean: list[np.ndarray], side: int) -> list[np.ndarray]:
 def measure(
     frames: list[np.ndarray], found: list[list[FaceCrop]] | None, clean: list[np.ndarray], paths: list[list[FaceCrop]]
 ) -> dict[str, float | None]:
-    """Flicker, jitter, PSNR and the part of the faces that was found."""
+    """Flicker, jitter, PSNR and the share of found faces."""
     inner = soft_mask(COMPARED) == 1
     flickers, errors, jitters, hits = [], [], [], 0
     for crops in paths:
@@ -144,7 +144,7 @@ def measure(
 
 
 def offset(found: list[FaceCrop], truth: FaceCrop) -> np.ndarray | None:
-    """Of the corners of the nearest crop, in sides; None if no centre is within half a side."""
+    """Offset of the corners of the nearest crop, in sides; None if no centre is within half a side."""
     near = min(found, key=lambda crop: math.hypot(crop.x - truth.x, crop.y - truth.y), default=None)
     if near is None or math.hypot(near.x - truth.x, near.y - truth.y) > truth.side / 2:
         return None
@@ -152,7 +152,7 @@ def offset(found: list[FaceCrop], truth: FaceCrop) -> np.ndarray | None:
 
 
 def file_to_file(photos: PhotoRestorer, frames: list[np.ndarray], settings: VideoSettings) -> float:
-    """Frames a second of reading, restoring and writing a file."""
+    """Frames per second of reading, restoring and writing a file."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / 'in.mp4', Path(folder) / 'out.mp4'
         style = VideoFormat(Fraction(1, RATE), Fraction(RATE), 2, 0, 2, 2)

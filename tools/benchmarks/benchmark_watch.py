@@ -1,7 +1,7 @@
-"""The cost of the watching hook as a share of a training step.
+"""Measure the cost of ``TrainingWatchHook`` as a share of a training step.
 
-Times, in turns on one batch: a step; a step in which ``TrainingWatchHook`` looks at weights and outputs; one in which
-it looks at the loss terms, too. The share follows from the hook's intervals. The last line is JSON.
+The script times, in turns on one batch, a step, a step in which the hook checks weights and outputs, and a step in
+which it also checks the loss terms. The share follows from the intervals of the hook. The last line is JSON.
 """
 
 import argparse
@@ -23,7 +23,7 @@ NEVER = 10**9
 
 
 def step_with(runner: Runner, batch: Any, interval: int, gradient_interval: int) -> Callable[[], None]:
-    """A training step in the hooks of one more watch."""
+    """A training step with an additional watch hook."""
     hook = TrainingWatchHook(interval, gradient_interval)
     hook.before_train(runner)
 

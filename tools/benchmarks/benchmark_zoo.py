@@ -1,8 +1,8 @@
 """Measure the time of one input for each recommended model of the zoo.
 
-The median of --rounds batches of 16 inputs of the model's own size, one model after the other in one run, on --threads
-threads. Prints a Markdown table with the ratio to the first model; the last line is JSON. --enter writes the
-milliseconds into model-index.yml.
+The time is the median of --rounds batches of 16 inputs of the model's input size, on --threads threads, one model after
+the other. The script prints a Markdown table with the ratio to the first model; the last line is JSON. --enter writes
+the milliseconds to model-index.yml.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from rainrestore.zoo.index import Zoo, read_index, write_index
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script; returns its exit code."""
+    """Run the script and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--rounds', type=int, default=5, help='batches after the first (default: 5)')
+    parser.add_argument('--rounds', type=int, default=5, help='measured batches, after one warm-up (default: 5)')
     parser.add_argument('--threads', type=int, default=1, help='default: 1')
     parser.add_argument('--enter', action='store_true', help='write the milliseconds into model-index.yml')
     options = parser.parse_args(argv)

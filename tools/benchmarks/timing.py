@@ -1,4 +1,4 @@
-"""Measure times and memory of jobs that are compared: in turns, on one device, by the median."""
+"""Measure and compare the time and memory of jobs: in turns, on one device, as medians."""
 
 import re
 import time
@@ -19,10 +19,10 @@ Job = Callable[[], Any]
 
 
 def alternate(jobs: Mapping[str, Job], rounds: int, device: torch.device) -> dict[str, list[float]]:
-    """Run the jobs in turns, so that all meet the same load, and return the seconds of each round.
+    """Run the jobs in turns, so that the load of the machine affects all of them; return the seconds of each round.
 
-    In its turn a job runs twice and the second time is measured: the first one finds caches and memory as another job
-    left them. One more round goes before, unmeasured, in which kernels are chosen.
+    In each round a job runs twice, and the second run is measured, because the other jobs affect caches and memory of
+    the first run. An additional first round, in which kernels are selected, is not measured.
     """
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for number in range(rounds + 1):
@@ -39,10 +39,10 @@ def alternate(jobs: Mapping[str, Job], rounds: int, device: torch.device) -> dic
 
 @contextmanager
 def apart(make: Callable[..., Mapping[str, Job]], *arguments: Any) -> Iterator[dict[str, Job]]:
-    """Jobs that live together in a process of their own, by name, while this is open.
+    """Run jobs in one separate process while the block is open; yield name -> job.
 
-    ``make(*arguments)`` builds them there; it must be importable. What they change in their process, they change for
-    themselves. A job's result stays there; its errors are raised here.
+    ``make(*arguments)`` builds the jobs in that process; it must be importable. Results stay in the process; errors are
+    raised here.
     """
     with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
         names = pool.submit(_settle, make, arguments).result()
@@ -69,20 +69,20 @@ def _run(name: str) -> None:
 
 
 class Cost(NamedTuple):
-    """Median seconds of one run, and its peak memory in MiB over the memory before it."""
+    """Median seconds of one run, and its peak memory in MiB above the memory before the run."""
 
     seconds: float
     mib: float
 
 
 def cost_apart(make: Callable[..., Job], *arguments: Any, rounds: int, device: torch.device) -> Cost:
-    """The cost of a job in its own process, after one run that is not measured.
+    """The cost of a job in a separate process, after one unmeasured run.
 
-    ``make(*arguments)`` builds the job and must be importable. What was there before is the model, the data and the
-    imports. On a GPU memory is what torch allocates there; on a CPU the resident memory.
+    ``make(*arguments)`` builds the job and must be importable. The memory of the model, the data and the imports is
+    subtracted. On a GPU, memory is the memory that torch allocates; on a CPU, the resident memory.
 
     Raises:
-        OSError: On a CPU, where the system is not Linux: nothing else says it exactly.
+        OSError: The device is a CPU and the system is not Linux, which alone reports the exact peak.
     """
     with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
         return pool.submit(_cost_of, make, arguments, rounds, device).result()
@@ -104,7 +104,7 @@ def _forget_peak(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """In bytes: of this process since its start or the last time it was forgotten, on a GPU of what torch allocates."""
+    """Peak memory in bytes since the last reset: resident memory of this process or, on a GPU, torch's allocations."""
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device)
     status = Path('/proc/self/status').read_text(encoding='utf-8')

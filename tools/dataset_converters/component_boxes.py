@@ -1,6 +1,6 @@
-"""Print the average boxes of eyes, nose and lips over the masks of a split.
+"""Print the mean boxes of eyes, nose and lips over the label maps of a split.
 
-The last line is JSON that a config can hold: half-open x0, y0, x1, y1.
+The last line is JSON for a config: half-open boxes x0, y0, x1, y1.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from rainrestore.errors import DatasetError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script; returns its exit code."""
+    """Run the script and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('data', nargs='?', help='data set folder (default: $RAINRESTORE_DATA or the bundled faces)')
     parser.add_argument('--split', default='train', help='default: train')

@@ -1,4 +1,4 @@
-"""Print the mean share of each label over the masks of a data set, for ParsingCrossEntropyLoss(label_shares=...)."""
+"""Print the mean share of each label in the label maps of a data set, for ParsingCrossEntropyLoss(label_shares=...)."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Make the masks of unlabelled faces, with a face parsing network of facexlib."""
+"""Predict the label maps of unlabelled faces with a face parsing network of facexlib."""
 
 import argparse
 import json
@@ -11,13 +11,13 @@ from rainrestore.errors import RainRestoreError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script; prints the number of masks of each split as one JSON object on the last line."""
+    """Run the script; print the number of label maps of each split as one JSON object on the last line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('data', type=Path, help='data set folder with {train,val,test}/img of aligned faces')
     parser.add_argument('--splits', nargs='+', default=['train', 'val', 'test'], help='default: train val test')
     parser.add_argument('--network', choices=PARSERS, default='bisenet', help='default: bisenet')
-    parser.add_argument('--weights', help="facexlib's file of that network (default: facexlib downloads it once)")
-    parser.add_argument('--overwrite', action='store_true', help='make masks anew that are already there')
+    parser.add_argument('--weights', help='weights of the network, a file of facexlib (default: download it once)')
+    parser.add_argument('--overwrite', action='store_true', help='also replace existing label maps')
     parser.add_argument('--device', help='cpu, cuda, ... (default: a GPU if there is one)')
     options = parser.parse_args(argv)
     try:

@@ -10,13 +10,13 @@ from rainrestore.errors import DatasetError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script; returns its exit code."""
+    """Run the script and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('source', help=f'the unpacked set, the folder of {", ".join(SPLITS)}')
     parser.add_argument('target', help='folder to write the crops to')
     parser.add_argument('--size', type=int, default=256, help='side of the crops (default: 256)')
     parser.add_argument(
-        '--max-shift', type=int, default=8, help='pixels that two pictures of a pair may lie apart (default: 8)'
+        '--max-shift', type=int, default=8, help='maximum shift in pixels between the images of a pair (default: 8)'
     )
     parser.add_argument('--on-bad-pair', choices=('raise', 'skip'), default='raise', help='default: raise')
     options = parser.parse_args(argv)

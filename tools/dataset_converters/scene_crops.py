@@ -1,8 +1,8 @@
-"""Cut photos of scenes into crops to train rain removal on, and add generated pictures.
+"""Crop photos of scenes for the training of rain removal, and add generated images.
 
-Each photo is brought to several sizes, so that a crop shows a large part of the scene or a detail; from each size crops
-are cut at random. Generated pictures are dead leaves: discs that cover each other, whose radii follow a power law, so
-that edges of every size occur as in photos. The same call writes the same files.
+Each photo is resized to several sizes, so that a crop shows a large part of the scene or a detail; random crops are cut
+from each size. Generated images are dead leaves: overlapping discs whose radii follow a power law, so that edges of all
+sizes occur as in photos. The script is deterministic.
 """
 
 import argparse
@@ -18,18 +18,18 @@ from rainrestore.errors import DatasetError, RainRestoreError
 from rainrestore.image_io import encode_png, find_images, read_image
 from rainrestore.physics import quantise, resize, seeded_rng
 
-#: Shorter side of a photo over that of a crop.
+#: Shorter side of a photo / side of a crop.
 SIZES = (1.0, 1.5, 2.25, 3.4, 5.0)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script; returns its exit code."""
+    """Run the script and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('photos', help='folder of photos, with its sub-folders')
     parser.add_argument('target', type=Path, help='folder to write the crops to, such as DATA/train/img')
     parser.add_argument('--side', type=int, default=128, help='of a crop, in pixels (default: 128)')
     parser.add_argument('--crops', type=int, default=12, help='crops of a photo at each size (default: 12)')
-    parser.add_argument('--generated', type=int, default=0, help='generated pictures besides (default: 0)')
+    parser.add_argument('--generated', type=int, default=0, help='number of additional generated images (default: 0)')
     options = parser.parse_args(argv)
     try:
         written = 0
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def crops(photo: np.ndarray, side: int, number: int, name: str) -> Iterator[np.ndarray]:
-    """Squares of an H x W x 3 uint8 photo, ``number`` at each size that it is large enough for."""
+    """Random square crops of an H x W x 3 uint8 photo, ``number`` for each size that does not enlarge it."""
     rng = seeded_rng(0, name)
     for size in SIZES:
         ratio = size * side / min(photo.shape[:2])

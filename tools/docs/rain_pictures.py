@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/rain.md: a face in the rain of eq. 2, and the effect of each parameter."""
+"""Draw the images of docs/rain.md: a face in the rain of eq. 2, and the effect of each parameter."""
 
 import argparse
 from dataclasses import fields, replace
@@ -17,7 +17,7 @@ PORTRAIT = ROOT / 'data' / 'portraits128' / 'test' / 'img' / 'test_0004.jpg'
 SEED = 6
 
 RAIN_V1 = RainRanges()
-#: The middle of every range of rain_v1, so that one parameter can be moved alone.
+#: The middle of every range of rain_v1, as the base for changing one parameter.
 MIDDLE = replace(
     RAIN_V1,
     gain_jitter=0.0,
@@ -41,14 +41,14 @@ SHOWN: dict[str, tuple[str, tuple[float, ...]]] = {
 
 
 def with_value(name: str, value: float) -> RainRanges:
-    """The middle of rain_v1 with one parameter at a value."""
+    """The middle of rain_v1 with another value of one parameter."""
     if isinstance(getattr(MIDDLE, name), tuple):
         return replace(MIDDLE, **{name: (value, value)})
     return replace(MIDDLE, **{name: type(getattr(MIDDLE, name))(value)})
 
 
 def in_rain_v1(name: str, value: float) -> bool:
-    """Whether rain_v1 draws this value."""
+    """Whether the value is in the range of rain_v1."""
     allowed = getattr(RAIN_V1, name)
     return allowed[0] <= value <= allowed[1] if isinstance(allowed, tuple) else value == allowed
 
@@ -59,7 +59,7 @@ def picture(scene: RainScene, field: str) -> np.ndarray:
 
 
 def draw(portrait: Path, out: Path) -> None:
-    """Write ``scene.png`` and a picture for each parameter to ``out``."""
+    """Write ``scene.png`` and an image for each parameter to ``out``."""
     face = read_image(portrait)
     small = shrink(face.astype(np.float32) / np.float32(255), 4)
 

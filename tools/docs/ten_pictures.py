@@ -1,9 +1,9 @@
-"""Restore ten pictures that the networks have not seen, and draw them before and after: docs/results/ten_pictures.md.
+"""Restore ten images that are not in the training data, and draw them before and after (docs/results/ten_pictures.md).
 
-The photos are NASA's astronaut and a cup of coffee out of scikit-image, and a temple out of scikit-learn (both by `pip
-install scikit-image scikit-learn`), and the bundled portraits in generated scenes. Weather and drops are rendered. Each
-is restored as `rainrestore restore` does it, with the default model of its task. Prints the table of the page, with the
-PSNR against the picture without weather: of photos over the squares around their faces, else of the whole.
+The photos are NASA's astronaut and a cup of coffee from scikit-image, a temple from scikit-learn (`pip install
+scikit-image scikit-learn`), and the bundled portraits in generated scenes. Weather and drops are rendered. Each image
+is restored as in `rainrestore restore`, with the default model of its task. The script prints the table of the page.
+PSNR is computed against the clean image: in photos with faces in the squares around the faces, otherwise everywhere.
 """
 
 import argparse
@@ -27,22 +27,22 @@ from rainrestore.physics import RainRanges, draw_scene, quantise, resize, seeded
 from rainrestore.visualization.sheets import picture_sheet
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Longer side of a photo, and of a picture in the sheet.
+#: Longer side of a photo, and of an image in the sheet.
 SIDE, SHOWN = 480, 230
-#: Left, top and side of five faces in a generated scene, and of two.
+#: Left, top and side of the faces in two generated scenes, with five and with two faces.
 FIVE = ((20, 20, 128), (180, 40, 96), (40, 190, 64), (150, 200, 32), (220, 200, 24))
 TWO = ((20, 30, 128), (150, 160, 128))
 
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """A picture to restore.
+    """An image to restore.
 
     Attributes:
-        title: What it is.
-        clean: What it shows without weather, H x W x 3 uint8.
-        seen: The picture itself.
-        task: What restores it.
+        title: Description.
+        clean: The image without weather, H x W x 3 uint8.
+        seen: The image with weather, H x W x 3 uint8.
+        task: Task of ``rainrestore restore``.
     """
 
     title: str
@@ -52,7 +52,7 @@ class Given:
 
 
 def ten_pictures() -> list[Given]:
-    """The pictures, in the order of the page."""
+    """The images in the order of the page."""
     command = 'pip install scikit-image scikit-learn'
     astronaut, coffee, temple = (
         small(read_image(packaged_file(package, file, 'ten_pictures.py', command)))
@@ -87,7 +87,7 @@ def small(photo: np.ndarray) -> np.ndarray:
 
 
 def weather(clean: np.ndarray, transmission: float, layers: int, face_side: int, airlight: float = 0.8) -> np.ndarray:
-    """A clean photo in rain as `rain_v1` draws it, but for T and A."""
+    """A clean photo in rain of `rain_v1` with another T and A."""
     beta = -float(np.log(transmission))
     ranges = RainRanges(beta=(beta, beta), airlight=(airlight, airlight), layers=layers)
     return quantise(draw_scene(clean / np.float32(255), ranges, seeded_rng(5, 'ten'), face_side=face_side).I)
@@ -99,12 +99,12 @@ def compressed(photo: np.ndarray, quality: int) -> np.ndarray:
     return np.asarray(Image.open(stored))
 
 
-#: A picture -> what became of it, in words what was done, and the faces' squares, none for the whole.
+#: Function of an image: the result, a description of the processing, and the squares of the faces (none: whole image).
 Restore = Callable[[np.ndarray], tuple[np.ndarray, str, list[FaceCrop]]]
 
 
 def restorers(device: str | None) -> dict[str, Restore]:
-    """Task -> what restores a picture."""
+    """Task -> the function that restores an image."""
     photos = PhotoRestorer(Restorer(TASKS['faces'].model, device=device))
 
     def faces(photo: np.ndarray) -> tuple[np.ndarray, str, list[FaceCrop]]:

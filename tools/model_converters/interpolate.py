@@ -1,7 +1,7 @@
 """Interpolate the weights of two checkpoints of one network: (1 - w) FIRST + w SECOND (Wang et al. 2018, ESRGAN).
 
-Between a network trained for its PSNR and the same network trained on with a GAN, the weight trades PSNR for LPIPS.
-Weights that only the second has, those of discriminators, are taken from it.
+FIRST is trained for PSNR, SECOND is FIRST after GAN training; a higher w lowers PSNR and improves LPIPS. Weights that
+only SECOND has, such as discriminators, are copied.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from rainrestore.torch_files import read_torch_file
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script; returns its exit code."""
+    """Run the script and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('first', type=Path, help='checkpoint of a training')
     parser.add_argument('second', type=Path, help='checkpoint of a training that started from it')
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         if not 0 <= options.weight <= 1:
-            raise CheckpointError(f'--weight is in 0..1, got {options.weight:g}')
+            raise CheckpointError(f'--weight must be in 0..1, got {options.weight:g}')
         first, second = (read_torch_file(str(path), 'cpu') for path in (options.first, options.second))
         mixed = dict(second['state_dict'])
         for name, value in first['state_dict'].items():
