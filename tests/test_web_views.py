@@ -154,7 +154,7 @@ def test_a_clean_face_of_any_size_gets_rain(quick, tmp_path, size, truth):
 @pytest.mark.parametrize('size', [(31, 200), (200, 31), (1, 1)])
 def test_too_small_a_face_is_named(quick, tmp_path, size):
     path = save(tmp_path / 'tiny face.png', *size)
-    with pytest.raises(PictureError, match=r'^tiny face\.png: .*32 a side'):
+    with pytest.raises(PictureError, match=r'^tiny face\.png: .*minimum side is 32'):
         quick.rain(path, MIDDLE, seed=0)
 
 
