@@ -100,12 +100,9 @@ def build_page(studio: Studio) -> gr.Blocks:
                 height=430, max_height=430, render=False, elem_id='rr-slider',
             )  # fmt: skip
             report = gr.HTML(EMPTY, render=False, elem_id='rr-report')
-            files = gr.File(
-                label='Downloads', file_count='multiple', interactive=False, render=False, elem_id='rr-files'
-            )
             with gr.Column(scale=5, min_width=300), gr.Tabs():
                 with gr.Tab('Photo'):
-                    add_photo_tab(desk, [slider, report, files], _scene(_portraits()))
+                    add_photo_tab(desk, [slider, report], _scene(_portraits()))
                 with gr.Tab('Clip'):
                     add_clip_tab(desk)
                 with gr.Tab('Cropped face'):
@@ -114,7 +111,6 @@ def build_page(studio: Studio) -> gr.Blocks:
                     _rain_tab(studio, [slider, report])
             with gr.Column(scale=7, min_width=300):
                 slider.render()
-                files.render()
                 report.render()
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
     return page

@@ -26,7 +26,7 @@ def add_photo_tab(desk: PhotoDesk, result: list[Any], examples: Pictures) -> Non
 
     Args:
         desk: Computes the results.
-        result: Output components: slider, report and files.
+        result: Output components: slider and report.
         examples: Name -> example photo.
     """
 
@@ -51,7 +51,7 @@ def add_photo_tab(desk: PhotoDesk, result: list[Any], examples: Pictures) -> Non
             files = [str(file) for file in view.write(Path(folder))]
             yield (view.before, view.after), photo_html(view), files
 
-    picker = picker_of('A photo with faces', result[:2])
+    picker = picker_of('A photo with faces', result)
     marked = gr.Image(
         label='Faces found', interactive=False, type='numpy', format='jpeg', buttons=['fullscreen'], height=250,
         elem_id='rr-found',
@@ -64,7 +64,10 @@ def add_photo_tab(desk: PhotoDesk, result: list[Any], examples: Pictures) -> Non
     found = [marked, chosen, crops]
     for event in (picker.upload, picker.clear):
         event(find, picker, found, api_name='find' if event is picker.upload else False)
-    button.click(restore, [picker, crops, chosen, model, background, strength], result, api_name='photo')
+    files = gr.File(label='Downloads', file_count='multiple', interactive=False, height=130, elem_id='rr-files')
+    gr.on([picker.upload, picker.clear], lambda: None, None, files, queue=False, api_name=False)
+    inputs = [picker, crops, chosen, model, background, strength]
+    button.click(restore, inputs, [*result, files], api_name='photo')
     add_examples(examples, picker, find, [picker], found)
 
 
@@ -95,7 +98,7 @@ def add_clip_tab(desk: PhotoDesk) -> None:
     model, background = _model_and_background(desk, 'clip')
     button = gr.Button('Restore the clip', variant='primary', elem_id='rr-clip')
     video = gr.Video(label='Restored', interactive=False, height=300, elem_id='rr-video')
-    file = gr.File(label='Download', interactive=False, elem_id='rr-clip-result')
+    file = gr.File(label='Download', interactive=False, height=100, elem_id='rr-clip-result')
     report = gr.HTML()
     button.click(restore, [clip, model, background], [video, file, report], api_name='clip')
 
