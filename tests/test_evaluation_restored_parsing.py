@@ -64,6 +64,16 @@ def test_scores_by_hand(red_parser):
     assert values == {'mIoU_restored': pytest.approx(19 / 24), 'mIoU_ceiling': 1}
 
 
+def test_chosen_labels_alone_count(red_parser):
+    # Label 0 (background) is in 1 of 2 cells, label 1 (skin) in 2 of 3.
+    for labels, expected in ((['background'], 1 / 2), (['skin'], 2 / 3), (['skin', 'hair'], 2 / 3)):
+        evaluator = RestorationEvaluator([{**red_parser, 'labels': labels}])
+        evaluator.process([sample(blocks([0, 1], [1, 1]), blocks([0, 0], [1, 1]))])
+        assert evaluator.evaluate(1)['mIoU_restored'] == pytest.approx(expected)
+    with pytest.raises(ConfigError, match=r"no label 'l_eys' \(did you mean 'l_eye'\?\)"):
+        RestoredParsingMIoU(labels=['l_eys'])
+
+
 def test_uniform_faces_are_exact(red_parser):
     evaluator = RestorationEvaluator([red_parser])
     evaluator.process([

@@ -12,8 +12,9 @@ from rainrestore.checkpoints import load_weights
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import PEAK
 from rainrestore.evaluation.metrics import HAS, PREDICTS, Sample, SampleMetric, annotated, field, label_overlap
-from rainrestore.labels import NUM_LABELS
+from rainrestore.labels import LABELS, NUM_LABELS
 from rainrestore.registry import METRICS, MODELS
+from rainrestore.suggest import did_you_mean
 
 BUNDLED_PARSER: dict[str, Any] = {'type': 'FaceParsingUNet', 'base_channels': 16, 'out_channels': NUM_LABELS}
 BUNDLED_WEIGHTS = 'rainrestore://fpm_x4'
@@ -41,6 +42,7 @@ class RestoredParsingMIoU(SampleMetric):
             x w scores; None for the bundled face parser.
         checkpoint: Weights of the parser, with the prefix ``face_parser.``: a file or ``rainrestore://NAME``. None for
             the weights of the bundled parser, or for a ``parser`` without weights.
+        labels: Names of the labels to average, such as ``('l_eye', 'r_eye')``; None for all.
         optional: Skip images without restored face or true parsing; otherwise they are an error.
         collect_device: See :class:`SampleMetric`.
         prefix: See :class:`SampleMetric`.
@@ -49,7 +51,7 @@ class RestoredParsingMIoU(SampleMetric):
 
     Raises:
         CheckpointError: The weights are missing, damaged or belong to another network (in the constructor).
-        ConfigError: A missing field, or a colour parsing.
+        ConfigError: An unknown label, a missing field, or a colour parsing.
     """
 
     key = 'mIoU_restored'
@@ -59,12 +61,19 @@ class RestoredParsingMIoU(SampleMetric):
         self,
         parser: Mapping[str, Any] | None = None,
         checkpoint: str | None = None,
+        labels: Sequence[str] | None = None,
         optional: bool = False,
         collect_device: str = 'gpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix)
         self.optional = optional
+        if unknown := [name for name in labels or () if name not in LABELS]:
+            raise ConfigError(
+                f'RestoredParsingMIoU: no label {unknown[0]!r}{did_you_mean(unknown[0], LABELS)}; the labels are '
+                f'{", ".join(LABELS)}'
+            )
+        self.chosen = torch.tensor([labels is None or name in labels for name in LABELS])
         slots = nn.ModuleDict({'face_parser': MODELS.build(dict(parser or BUNDLED_PARSER))})
         if parser is None and checkpoint is None:
             checkpoint = BUNDLED_WEIGHTS

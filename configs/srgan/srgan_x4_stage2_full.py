@@ -1,7 +1,0 @@
-# srgan_x4, stage 2 of 2: the full loss, from stage 1's weights (load_from); the schedule of fcg_gan_x4_stage2_full.
-_base_ = ['srgan_x4.py', '../_base_/schedules/cosine.py']
-
-optim_wrapper = dict(generator=dict(optimizer=dict(lr=1e-4)), discriminator=dict(optimizer=dict(lr=1e-4)))
-train_cfg = dict(max_iters=300, val_interval=300)
-param_scheduler = dict(eta_min_ratio=0.1)
-default_hooks = dict(checkpoint=dict(interval=40))
