@@ -36,7 +36,9 @@ RENAMED = {
     'ablations/fcg_gan_cross_entropy_x4': 'fcg_gan_x4',
     'ablations/fcg_gan_no_decay_x4': 'fcg_gan_x4',
     'ablations/hrrm_no_decay_x4': 'hrrm_x4',
+    'fcg_gan/fcg_srgan_x4_stage2_full': 'fcg_gan/fcg_srgan_x4',
     'raindrop_set/raindrop_pix2pix': 'raindrop/raindrop_pix2pix_qian',
+    'srgan/srgan_x4_stage2_full': 'srgan/srgan_x4',
     'zoo/esrgan_mse_x4': 'esrgan/esrgan_x4_stage1_mse',
     'zoo/esrgan_x4': 'esrgan/esrgan_x4_stage2_full',
     'zoo/fcg_gan_blind_mse_x4': 'fcg_gan/fcg_gan_blind_x4_stage1_psnr',
@@ -50,7 +52,7 @@ RENAMED = {
     'zoo/fcg_gan_plus_sixth_x4': 'fcg_gan/fcg_gan_plus_x4_stage6_psnr_loss_again',
     'zoo/fcg_gan_plus_x4': 'fcg_gan/fcg_gan_plus_x4_stage8_full',
     'zoo/fcg_gan_x4': 'fcg_gan/fcg_gan_x4_stage2_full',
-    'zoo/fcg_srgan_x4': 'fcg_gan/fcg_srgan_x4_stage2_full',
+    'zoo/fcg_srgan_x4': 'fcg_gan/fcg_srgan_x4',
     'zoo/fpm_x4': 'fpm/fpm_x4_short',
     'zoo/hifacegan_128': 'hifacegan/hifacegan_128_stage2_full',
     'zoo/hifacegan_mse_128': 'hifacegan/hifacegan_128_stage1_mse',
@@ -62,7 +64,7 @@ RENAMED = {
     'zoo/hrrm_plus_x4': 'hrrm/hrrm_plus_x4_stage4_no_decay',
     'zoo/hrrm_x4': 'hrrm/hrrm_x4_short',
     'zoo/srgan_mse_x4': 'srgan/srgan_x4_stage1_mse',
-    'zoo/srgan_x4': 'srgan/srgan_x4_stage2_full',
+    'zoo/srgan_x4': 'srgan/srgan_x4',
 }
 
 
