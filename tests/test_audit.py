@@ -1,4 +1,4 @@
-"""The audit says of parts whose worth is known what is known of them."""
+"""The audit on models with parts of known worth."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from rainrestore.audit import audit, cheap_audit, format_audit
 from rainrestore.audit.ablation import Gain, SlotAudit
 from rainrestore.audit.faces import TestFaces
-from rainrestore.audit.layers import fresh_model
+from rainrestore.audit.layers import audit_layers, fresh_model
 from rainrestore.audit.maps import correlation
 from rainrestore.audit.slots import find_slots, first_layer, recorded, replaced
 from rainrestore.checkpoints import save_safetensors
@@ -203,28 +203,51 @@ def test_zeroed_trunk_is_dead_and_has_no_gain(face_folder: Path, tmp_path: Path)
         for name in blocks:
             model.generator.trunk.blocks.get_submodule(name).weight.zero_()
     found = audit(config, weights_of(model, tmp_path))
-    assert found.layers.dead == {f'generator.trunk.blocks.{name}': 0.0 for name in blocks}
-    assert found.layers.dead_of_slot == {'generator': (len(blocks), len(blocks) + 4)}
+    assert found.layers.small == {f'generator.trunk.blocks.{name}': 0.0 for name in blocks}
+    assert set(found.layers.dead) == found.layers.small.keys()
+    assert found.layers.small_of_slot == {'generator': (len(blocks), len(blocks) + 4)}
     trunk = next(slot for slot in found.slots if slot.slot == 'generator.trunk')
     # x + 0 is x, the output of the stem.
     assert trunk.gains['first layer']['PSNR'].mean == pytest.approx(0, abs=1e-6)
     assert 'no gain' in trunk.finding
-    assert f'{len(blocks)} of {len(blocks) + 4} dead' in format_audit(found)
+    text = format_audit(found)
+    assert (
+        f'generator: {len(blocks)} of {len(blocks) + 4} small' in text
+        and f'{len(blocks)} of them have no effect' in text
+    )
 
 
-@pytest.mark.parametrize(('factor', 'dead'), [(0.0099, True), (0.0101, False)])
-def test_dead_is_below_a_hundredth_of_the_initial_size(
-    face_folder: Path, tmp_path: Path, factor: float, dead: bool
+@pytest.mark.parametrize(('factor', 'small'), [(0.0099, True), (0.0101, False)])
+def test_small_is_below_a_hundredth_of_the_initial_size(
+    face_folder: Path, tmp_path: Path, factor: float, small: bool
 ) -> None:
     config = joint_config(face_folder)
     model: Any = fresh_model(config.model)
     with torch.no_grad():
         model.generator.tail.weight.mul_(factor)
     found = cheap_audit(config, weights_of(model, tmp_path)).layers
-    assert list(found.dead) == (['generator.tail'] if dead else [])
-    if dead:
-        assert found.dead['generator.tail'] == pytest.approx(factor, rel=1e-4)
-        assert found.share == pytest.approx(1 / found.total)
+    assert list(found.small) == (['generator.tail'] if small else [])
+    if small:
+        assert found.small['generator.tail'] == pytest.approx(factor, rel=1e-4)
+
+
+def test_small_layer_before_a_batch_norm_is_alive(face_folder: Path, tmp_path: Path) -> None:
+    """A batch norm with a small variance restores its scale; and the audit leaves the weights as they are."""
+    config = joint_config(face_folder)
+    model: Any = fresh_model(config.model)
+    block = model.generator.trunk.blocks[0]
+    (name, convolution), *_ = ((name, part) for name, part in block.named_modules() if isinstance(part, nn.Conv2d))
+    norm = next(part for part in block.modules() if isinstance(part, nn.BatchNorm2d))
+    with torch.no_grad():
+        convolution.weight.mul_(1e-3)
+        norm.running_var.mul_(1e-6)
+        norm.eps = 0.0
+    batch = next(TestFaces(DATASETS.build(config.test_dataloader.dataset)).batches())
+    found = audit_layers(model.eval(), config.model, batch)
+    assert list(found.small) == [f'generator.trunk.blocks.0.{name}'] and found.dead == ()
+    before = convolution.weight.clone()
+    audit_layers(model, config.model, batch)
+    assert torch.equal(convolution.weight, before)
 
 
 def shares(mask: np.ndarray) -> np.ndarray:

@@ -65,9 +65,9 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, dict[
 
 
 def measure_audit(entry, data, cheap=False):
-    """In place of an audit: a parser that earns something where it is ablated, and a dead layer of two."""
+    """In place of an audit: a parser that earns something where it is ablated, and a small layer of two."""
     gains = {} if cheap else {'mean': {'PSNR': Gain(0.5, 0.4, 0.6)}}
-    layers = LayersAudit(2, {'generator.tail': 0.0}, {'generator': (1, 2)})
+    layers = LayersAudit(2, {'generator.tail': 0.0}, {'generator': (1, 2)}, ('generator.tail',))
     return Audit(entry['Name'], str(data), 4, {'PSNR': 20.0}, [SlotAudit('parser', gains)], layers)
 
 
@@ -160,7 +160,8 @@ def test_audit_is_written_stated_and_verified(zoo, measured, capsys, monkeypatch
     assert main(['zoo', 'audit', 'whole', '--data', 'faces/celeba']) == 0
     findings = {
         'parser': 'gain 0.50 dB (0.40 to 0.60) over its mean output',
-        'layers': '1 of 2 dead: 1 of 2 in generator',
+        'layers': '1 of 2 below 1/100 of their initial size: 1 of 2 in generator',
+        'small layers': '1 of 1 without effect',
     }
     printed = capsys.readouterr().out
     assert json.loads(printed.splitlines()[-1]) == {'data': 'CelebA', 'audits': {'whole': findings}}
@@ -169,8 +170,10 @@ def test_audit_is_written_stated_and_verified(zoo, measured, capsys, monkeypatch
     verify = ['zoo', 'verify', 'whole', '--data', 'faces/celeba']
     assert main(verify) == 0
     printed = capsys.readouterr().out
-    assert 'whole layers: 1 of 2 dead: 1 of 2 in generator' in printed
-    assert json.loads(printed.splitlines()[-1])['audits'] == {'whole': {'layers': findings['layers']}}
+    assert 'whole layers: 1 of 2 below 1/100 of their initial size: 1 of 2 in generator' in printed
+    assert json.loads(printed.splitlines()[-1])['audits'] == {
+        'whole': {key: findings[key] for key in ('layers', 'small layers')}
+    }
     living = LayersAudit(2, {}, {'generator': (0, 2)})
     monkeypatch.setattr(audits, 'measure_audit', lambda *_, **__: Audit('whole', '', 4, {'PSNR': 20.0}, [], living))
     assert main(verify) == 1

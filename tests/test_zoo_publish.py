@@ -110,7 +110,7 @@ def test_what_the_publisher_wrote_by_hand_stays_but_not_the_results_of_other_wei
     document = read_index(zoo) | {'Datasets': [{'Name': 'drawn', 'Faces': 3}]}
     first, second = document['Models']
     results = [{'Dataset': 'drawn', 'Metrics': {'PSNR': 20.0}}]
-    audit = {'Dataset': 'drawn', 'Findings': {'layers': '0 of 2 dead'}}
+    audit = {'Dataset': 'drawn', 'Findings': {'layers': '0 of 2 below 1/100 of their initial size'}}
     document['Models'] = [
         first | {'Task': 'Drawing', 'Results': results, 'Audit': audit},
         second | {'Results': results},

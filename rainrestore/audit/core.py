@@ -105,7 +105,7 @@ def cheap_audit(
     faces: int | None = CHEAP_FACES,
     device: str | None = None,
 ) -> Audit:
-    """The fast part of :func:`audit`: dead layers, constant outputs, accuracy of the maps.
+    """The fast part of :func:`audit`: small layers, constant outputs, accuracy of the maps.
 
     Arguments and errors are those of :func:`audit`. The slots have no gains.
     """
@@ -141,7 +141,7 @@ def _audit(
         len(faces),
         scores,
         slots,
-        audit_layers(model, config.model),
+        audit_layers(model, config.model, next(faces.batches())),
         maps,
         discriminators,
         notes,

@@ -1,18 +1,21 @@
-"""Dead layers: layers whose weights are near zero."""
+"""Layers whose weights are near zero, and their effect."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from rainrestore.audit.faces import predict
 from rainrestore.checkpoints import is_training_only
-from rainrestore.models.inspection import DEAD_WEIGHT, mean_weights, weighted_layers
+from rainrestore.models.inspection import SMALL_WEIGHT, mean_weights, named_tensors, weighted_layers
 from rainrestore.registry import MODELS, SCOPE
 
 #: Seed of the reference model. The mean over thousands of weights hardly depends on it.
 SEED = 0
+#: Relative change of an output below which a layer has no effect.
+NO_EFFECT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -21,29 +24,28 @@ class LayersAudit:
 
     Attributes:
         total: Number of layers.
-        dead: Dead layer -> its mean absolute weight divided by its initial mean absolute weight, below 1/100.
-        dead_of_slot: Slot -> number of dead layers, number of layers.
+        small: Small layer -> its mean absolute weight divided by its initial mean absolute weight, below 1/100.
+        small_of_slot: Slot -> number of small layers, number of layers.
+        dead: The small layers without which no output changes by more than 1/1000 of its mean absolute value.
     """
 
     total: int
-    dead: dict[str, float]
-    dead_of_slot: dict[str, tuple[int, int]]
-
-    @property
-    def share(self) -> float:
-        """Fraction of dead layers."""
-        return len(self.dead) / self.total if self.total else 0.0
+    small: dict[str, float]
+    small_of_slot: dict[str, tuple[int, int]]
+    dead: tuple[str, ...] = ()
 
 
-def audit_layers(model: nn.Module, config: Mapping[str, Any]) -> LayersAudit:
+def audit_layers(model: nn.Module, config: Mapping[str, Any], batch: dict[str, Any]) -> LayersAudit:
     """Compare the mean absolute weight of each layer with its initial value.
 
-    The reference is a new model from the config, with a fixed seed. Layers with zero initial weights are excluded. A
-    convolution before a batch norm may have small weights without an effect on the output, but not zero weights.
+    The reference is a new model from the config, with a fixed seed. Layers with zero initial weights are excluded. The
+    scale of a convolution before a batch norm has no effect, so a small layer may be alive: each
+    is set to zero in turn, and the outputs are compared.
 
     Args:
-        model: A trained restorer.
+        model: A trained restorer in evaluation mode.
         config: Config of the model.
+        batch: Test faces for the outputs.
     """
     fresh = mean_weights(weighted_layers(fresh_model(config)))
     trained = {
@@ -51,13 +53,40 @@ def audit_layers(model: nn.Module, config: Mapping[str, Any]) -> LayersAudit:
         for name, size in mean_weights(weighted_layers(model)).items()
         if not is_training_only(name) and fresh.get(name, 0) > 0
     }
-    dead = {name: size / fresh[name] for name, size in trained.items() if size < DEAD_WEIGHT * fresh[name]}
+    small = {name: size / fresh[name] for name, size in trained.items() if size < SMALL_WEIGHT * fresh[name]}
     of_slot: dict[str, tuple[int, int]] = {}
     for name in trained:
         slot = name.partition('.')[0]
         found, total = of_slot.get(slot, (0, 0))
-        of_slot[slot] = (found + (name in dead), total + 1)
-    return LayersAudit(len(trained), dead, of_slot)
+        of_slot[slot] = (found + (name in small), total + 1)
+    return LayersAudit(len(trained), small, of_slot, tuple(_without_effect(model, list(small), batch)))
+
+
+@torch.no_grad()
+def _without_effect(model: nn.Module, names: list[str], batch: dict[str, Any]) -> Iterator[str]:
+    """The layers whose weights can be zero without a change of the outputs."""
+    if not names:
+        return
+    before = _outputs(model, batch)
+    for name in names:
+        # without the bias; of a parametrised layer, the originals
+        weights = [weight for weight in model.get_submodule(name).parameters() if weight.dim() > 1]
+        kept = [weight.clone() for weight in weights]
+        for weight in weights:
+            weight.zero_()
+        after = _outputs(model, batch)
+        for weight, value in zip(weights, kept, strict=True):
+            weight.copy_(value)
+        if all((after[key] - values).abs().mean() <= NO_EFFECT * values.abs().mean() for key, values in before.items()):
+            yield name
+
+
+def _outputs(model: nn.Module, batch: dict[str, Any]) -> dict[str, Tensor]:
+    return {
+        f'{number}.{key}': values.float()
+        for number, sample in enumerate(predict(model, batch))
+        for key, values in named_tensors(sample['output']).items()
+    }
 
 
 def fresh_model(config: Mapping[str, Any]) -> nn.Module:

@@ -13,7 +13,7 @@ BAR = 0.8
 
 
 def plot_audit(audit: Audit, path: Path | str) -> Path:
-    """Draw the gain of each slot over each stand-in, the IoU of parser and mean map, and the dead layers.
+    """Draw the gain of each slot over each stand-in, the IoU of parser and mean map, and the small layers.
 
     Args:
         audit: The audit to draw.
@@ -73,7 +73,7 @@ def _draw_parsing(axes: Any, audit: Audit) -> None:
 
 
 def _draw_layers(axes: Any, audit: Audit) -> None:
-    slots = audit.layers.dead_of_slot
-    axes.bar(list(slots), [100 * dead / total for dead, total in slots.values()])
+    slots = audit.layers.small_of_slot
+    axes.bar(list(slots), [100 * small / total for small, total in slots.values()])
     axes.set_ylim(0, 100)
-    axes.set_ylabel('dead layers in %')
+    axes.set_ylabel('small layers in %')

@@ -43,10 +43,13 @@ def list_findings(audit: Audit) -> dict[str, str]:
     if maps is not None and maps.rain:
         errors = [f'{RAIN_MAPS[line.name]} {line.mae:.3f} (constant {line.mae_of_mean:.3f})' for line in maps.rain]
         found['rain maps'] = '; '.join([f'MAE {", ".join(errors)}', *_correlations(maps)])
-    dead = [f'{dead} of {total} in {slot}' for slot, (dead, total) in audit.layers.dead_of_slot.items() if dead]
-    found['layers'] = f'{len(audit.layers.dead)} of {audit.layers.total} dead' + (
-        f': {", ".join(dead)}' if dead else ''
+    layers = audit.layers
+    small = [f'{small} of {total} in {slot}' for slot, (small, total) in layers.small_of_slot.items() if small]
+    found['layers'] = f'{len(layers.small)} of {layers.total} below 1/100 of their initial size' + (
+        f': {", ".join(small)}' if small else ''
     )
+    if small:
+        found['small layers'] = f'{len(layers.dead)} of {len(layers.small)} without effect'
     return found
 
 
@@ -113,14 +116,17 @@ def _maps(maps: MapsAudit) -> str:
 
 def _layers(layers: LayersAudit) -> str:
     lines = [
-        f'Layers: {len(layers.dead)} of {layers.total} convolutions and linear layers have a mean absolute weight '
-        'below 1/100 of the initial value'
+        f'Layers: {len(layers.small)} of {layers.total} convolutions and linear layers have weights below 1/100 of '
+        f'their initial size (mean absolute values); {len(layers.dead)} of them have no effect'
     ]
-    for slot, (dead, total) in layers.dead_of_slot.items():
-        if dead:
-            lines.append(f'{slot}: {dead} of {total} dead')
-    listed = list(layers.dead.items())
-    lines += [f'  {name}  {ratio:.1e} of the initial value' for name, ratio in listed[:LISTED]]
+    for slot, (small, total) in layers.small_of_slot.items():
+        if small:
+            lines.append(f'{slot}: {small} of {total} small')
+    listed = list(layers.small.items())
+    lines += [
+        f'  {name}  {ratio:.1e} of its initial size{", no effect" * (name in layers.dead)}'
+        for name, ratio in listed[:LISTED]
+    ]
     if len(listed) > LISTED:
         lines.append(f'  and {len(listed) - LISTED} more, all in the JSON')
     return '\n'.join(lines)

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('checkpoint', nargs='?', help='the weights of a config: a file or rainrestore://NAME')
     add_data(parser)
     parser.add_argument('--faces', type=whole_number, metavar='N', help='the first N test faces (default: all)')
-    parser.add_argument('--plot', type=Path, metavar='FILE.png', help='draw gains, parsing and dead layers')
+    parser.add_argument('--plot', type=Path, metavar='FILE.png', help='draw gains, parsing and small layers')
     add_device(parser)
 
 

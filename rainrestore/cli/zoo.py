@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         (
             'verify',
             _verify,
-            'check the files, measure results and dead layers again and compare them; exit code 1 at a difference',
+            'check the files, measure results and small layers again and compare them; exit code 1 at a difference',
         ),
         ('evaluate', _evaluate, 'measure the metrics and write them into the index'),
         ('audit', _audit, 'measure the contribution of each part of a model and write the findings into the index'),

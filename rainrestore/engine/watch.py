@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rainrestore.models.inspection import (
     CONSTANT_SPREAD,
-    DEAD_WEIGHT,
+    SMALL_WEIGHT,
     gradient_norms,
     gradient_shares,
     mean_weights,
@@ -119,7 +119,7 @@ class TrainingWatchHook(Hook):
         initial = runner.message_hub.get_info(SIZES)
         for name, size in mean_weights(self._layers).items():
             before = initial.get(name, 0.0)
-            if size < DEAD_WEIGHT * before:
+            if size < SMALL_WEIGHT * before:
                 self._warn(
                     runner, f'layer {name}',
                     f'the weights of {name} approach zero: mean absolute value {size:.1e}, {before:.1e} at the start '

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.parametrize import is_parametrized
 
-#: A layer counts as dead if its mean absolute weight is below this fraction of the initial value.
-DEAD_WEIGHT = 0.01
+#: A layer counts as small if its mean absolute weight is below this fraction of the initial value.
+SMALL_WEIGHT = 0.01
 #: Below this spread (:func:`relative_spread`) an output counts as constant. The resolution of bfloat16 is 0.004.
 CONSTANT_SPREAD = 1e-3
 #: Name of the slot inside a generator, as in ``FCGGenerator(trunk=...)``.

@@ -18,7 +18,7 @@ def measure_audit(entry: Entry, data: Path, cheap: bool = False) -> Audit:
     Args:
         entry: Entry of the model in the index.
         data: The folder ``{train,val,test}/{img,mask}``.
-        cheap: Whether to measure only dead layers, constant outputs and maps.
+        cheap: Whether to measure only small layers, constant outputs and maps.
     """
     name = entry['Name']
     config = load_config(Zoo.of(name).config(entry))
