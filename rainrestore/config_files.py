@@ -36,23 +36,13 @@ RENAMED = {
     'ablations/fcg_gan_cross_entropy_x4': 'fcg_gan_x4',
     'ablations/fcg_gan_no_decay_x4': 'fcg_gan_x4',
     'ablations/hrrm_no_decay_x4': 'hrrm_x4',
-    'fcg_gan/fcg_srgan_x4_stage2_full': 'fcg_gan/fcg_srgan_x4',
     'raindrop_set/raindrop_pix2pix': 'raindrop/raindrop_pix2pix_qian',
-    'srgan/srgan_x4_stage2_full': 'srgan/srgan_x4',
     'zoo/esrgan_mse_x4': 'esrgan/esrgan_x4_stage1_mse',
     'zoo/esrgan_x4': 'esrgan/esrgan_x4_stage2_full',
     'zoo/fcg_gan_blind_mse_x4': 'fcg_gan/fcg_gan_blind_x4_stage1_psnr',
     'zoo/fcg_gan_blind_x4': 'fcg_gan/fcg_gan_blind_x4_stage3_full',
     'zoo/fcg_gan_mse_x4': 'fcg_gan/fcg_gan_x4_stage1_mse',
-    'zoo/fcg_gan_plus_first_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_mse',
-    'zoo/fcg_gan_plus_second_x4': 'fcg_gan/fcg_gan_plus_x4_stage2_frozen_bn',
-    'zoo/fcg_gan_plus_third_x4': 'fcg_gan/fcg_gan_plus_x4_stage3_slow_hrrm',
-    'zoo/fcg_gan_plus_fourth_x4': 'fcg_gan/fcg_gan_plus_x4_stage4_slow_hrrm_again',
-    'zoo/fcg_gan_plus_fifth_x4': 'fcg_gan/fcg_gan_plus_x4_stage5_psnr_loss',
-    'zoo/fcg_gan_plus_sixth_x4': 'fcg_gan/fcg_gan_plus_x4_stage6_psnr_loss_again',
-    'zoo/fcg_gan_plus_x4': 'fcg_gan/fcg_gan_plus_x4_stage8_full',
     'zoo/fcg_gan_x4': 'fcg_gan/fcg_gan_x4_stage2_full',
-    'zoo/fcg_srgan_x4': 'fcg_gan/fcg_srgan_x4',
     'zoo/fpm_x4': 'fpm/fpm_x4_short',
     'zoo/hifacegan_128': 'hifacegan/hifacegan_128_stage2_full',
     'zoo/hifacegan_mse_128': 'hifacegan/hifacegan_128_stage1_mse',
@@ -64,6 +54,27 @@ RENAMED = {
     'zoo/hrrm_plus_x4': 'hrrm/hrrm_plus_x4_stage4_no_decay',
     'zoo/hrrm_x4': 'hrrm/hrrm_x4_short',
     'zoo/srgan_mse_x4': 'srgan/srgan_x4_stage1_mse',
+}
+#: Removed config -> config with the present recipe, as in RENAMED. The latter does not resume runs of the former.
+REPLACED = {
+    'fcg_gan/fcg_gan_plus_x4_stage1_mse': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
+    'fcg_gan/fcg_gan_plus_x4_stage2_frozen_bn': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
+    'fcg_gan/fcg_gan_plus_x4_stage3_slow_hrrm': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
+    'fcg_gan/fcg_gan_plus_x4_stage4_slow_hrrm_again': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
+    'fcg_gan/fcg_gan_plus_x4_stage5_psnr_loss': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
+    'fcg_gan/fcg_gan_plus_x4_stage6_psnr_loss_again': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
+    'fcg_gan/fcg_gan_plus_x4_stage7_last_hrrm': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
+    'fcg_gan/fcg_gan_plus_x4_stage8_full': 'fcg_gan/fcg_gan_plus_x4_stage2_full',
+    'fcg_gan/fcg_srgan_x4_stage2_full': 'fcg_gan/fcg_srgan_x4',
+    'srgan/srgan_x4_stage2_full': 'srgan/srgan_x4',
+    'zoo/fcg_gan_plus_fifth_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
+    'zoo/fcg_gan_plus_first_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
+    'zoo/fcg_gan_plus_fourth_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
+    'zoo/fcg_gan_plus_second_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
+    'zoo/fcg_gan_plus_sixth_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
+    'zoo/fcg_gan_plus_third_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
+    'zoo/fcg_gan_plus_x4': 'fcg_gan/fcg_gan_plus_x4_stage2_full',
+    'zoo/fcg_srgan_x4': 'fcg_gan/fcg_srgan_x4',
     'zoo/srgan_x4': 'srgan/srgan_x4',
 }
 
@@ -178,8 +189,7 @@ def read_config(path: Path) -> Config:
     except FileNotFoundError as error:
         named = re.search(r'file "(.+)" does not exist', str(error))
         base = Path(error.filename or (named[1] if named else path))
-        place = moved(base)
-        hint = f'it has moved to {place}' if place else "a base of this package: 'rainrestore::fcg_gan_x4.py'"
+        hint = hint_of_old_name(base) or "a base of this package: 'rainrestore::fcg_gan_x4.py'"
         raise ConfigError(f'{path}: _base_: no file {base}; {hint}') from error
     except _FAULTS_OF_A_FILE as error:
         raise ConfigError(f'{path} cannot be read: {type(error).__name__}: {error}') from error
@@ -190,27 +200,33 @@ def read_config(path: Path) -> Config:
 
 def _hint(path: Path, kind: str) -> str:
     """The new path of a moved file, the nearest name, or the list of all names, for a message."""
-    place = moved(path)
-    if place is not None:
-        return f'; it has moved to {place}'
+    hint = hint_of_old_name(path)
+    if hint is not None:
+        return f'; {hint}'
     own = packaged_files(kind)
     near = did_you_mean(path.stem, own)
     command = 'rainrestore config --list' if kind == 'configs' else ', '.join(sorted(own))
     return near or f'; it is neither a file nor one of the {kind} of this package ({command})'
 
 
-def moved(path: PurePath) -> str | None:
-    """The new path, from the folder above ``configs``, of a config that was moved or renamed; None for any other."""
+def hint_of_old_name(path: PurePath) -> str | None:
+    """The new place of a config that was moved, renamed or replaced, as a message; None for any other.
+
+    Args:
+        path: A path from the folder above ``configs``.
+    """
     own = packaged_files()
     below = path.with_suffix('').as_posix()
     if 'configs' in path.parts:
         below = below.rpartition('configs/')[2]
     if below.startswith('benchmarks/'):
-        return f'{below}.py' if path.stem in packaged_files('benchmarks') else None
+        return f'it has moved to {below}.py' if path.stem in packaged_files('benchmarks') else None
+    if below in REPLACED:
+        return f'it was replaced by configs/{REPLACED[below]}.py'
     if below in RENAMED:
-        return f'configs/{RENAMED[below]}.py'
+        return f'it has moved to configs/{RENAMED[below]}.py'
     if path.stem in own:
-        return f'configs/{own[path.stem].relative_to(package_folder("configs")).as_posix()}'
+        return f'it has moved to configs/{own[path.stem].relative_to(package_folder("configs")).as_posix()}'
     return None
 
 

@@ -10,10 +10,11 @@ from narrow import narrow
 from rainrestore.cli.main import main
 from rainrestore.config_files import (
     RENAMED,
+    REPLACED,
     check_same_config,
     default_work_dir,
     find_file,
-    moved,
+    hint_of_old_name,
     packaged_files,
 )
 from rainrestore.engine.config import load_config
@@ -105,15 +106,16 @@ def test_a_name_is_found_from_any_folder(kind: str, tmp_path: Path, monkeypatch:
         assert find_file(name, kind) == Path(name)
 
 
-@pytest.mark.parametrize('old', [*RENAMED, 'srgan_x4', 'hifacegan_noise_128', 'benchmarks/table1'])
+@pytest.mark.parametrize('old', [*RENAMED, *REPLACED, 'srgan_x4', 'hifacegan_noise_128', 'benchmarks/table1'])
 def test_a_former_name_leads_to_the_new_one(old: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for path in (Path(f'configs/{old}.py'), Path(f'/some/clone/configs/{old}.py')):
-        place = moved(path)
-        assert place is not None and (ROOT / place).is_file()
+        hint = hint_of_old_name(path)
+        assert hint is not None and (ROOT / hint.split()[-1]).is_file()
+        assert hint.startswith('it was replaced by' if old in REPLACED else 'it has moved to')
         with pytest.raises(ConfigError) as error:
             find_file(path)
-        assert str(error.value) == f'{path}: no such config; it has moved to {place}'
+        assert str(error.value) == f'{path}: no such config; {hint}'
 
 
 def test_a_base_that_moved_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -434,7 +434,7 @@ def test_few_are_loaded_if_asked_for(tmp_path: Path, checkpoint: dict[str, Any])
 
 def test_a_file_that_fits_two_slots_alike_is_refused() -> None:
     own = {'eyes.w': torch.zeros(2), 'nose.w': torch.zeros(2), 'lips.w': torch.zeros(3)}
-    with pytest.raises(CheckpointError, match='x fits eyes and nose alike'):
+    with pytest.raises(CheckpointError, match='x fits eyes and nose equally well'):
         placed({'w': torch.zeros(2)}, own, 'x')
     assert placed({'w': torch.zeros(3)}, own, 'x').keys() == {'lips.w'}
     assert placed({'other': torch.zeros(3)}, own, 'x').keys() == {'other'}

@@ -120,7 +120,7 @@ def test_an_output_that_is_constant(tmp_path: Path) -> None:
 def test_a_discriminator_that_always_wins(tmp_path: Path, accuracies: tuple[float, ...], warned: list[str]) -> None:
     messages = watch(tmp_path, 6, dict(wins=accuracies), hook=dict(wins=3))
     assert [message.partition(':')[0] for message in messages] == warned
-    assert all('discriminator eyes has an accuracy of 1.0 for 3 steps' in message for message in messages)
+    assert all('discriminator eyes has an accuracy of 1.0 for 3 consecutive steps' in message for message in messages)
 
 
 def test_a_saturated_discriminator(tmp_path: Path) -> None:

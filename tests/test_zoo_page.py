@@ -42,7 +42,7 @@ def test_page_follows_the_index(tmp_path: Path) -> None:
     written = (tmp_path / PAGE).read_text(encoding='utf-8')
     assert '\n- audit on CelebA:\n  - `face_parser`: no gain: 0.00 dB\n' in written
     row = next(line for line in written.splitlines() if '77.71' in line)
-    assert re.match(r'\| `rainrestore://fcg_gan_x4` \| 52,800 \| 77\.71 / 0\.\d{4} \| 0\.1235 \|', row)
+    assert re.match(r'\| `rainrestore://fcg_gan_x4` \| 60,000 \| 77\.71 / 0\.\d{4} \| 0\.1235 \|', row)
 
 
 def test_each_task_has_a_table_of_its_own(tmp_path: Path) -> None:

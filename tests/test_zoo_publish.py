@@ -174,7 +174,7 @@ def test_bad_names_facts_and_absent_slots_are_named(tmp_path, training, zoo, joi
     ('options', 'slots', 'message'),
     [
         (dict(width=5), None, r'another network than the config: \S+ is \(4,\) instead of \(5,\), and \d+ more'),
-        (dict(slots=['rain_removal']), None, 'has no face_parser, generator but .*rain_removal'),
+        (dict(slots=['rain_removal']), None, 'has no face_parser, generator; it has .*rain_removal'),
         (dict(slots=[*SLOTS, 'tail']), None, r'tail\.0\.weight is missing'),
         ({}, ['generator'], r'\w+\.0\.weight is missing'),
     ],

@@ -1,7 +1,7 @@
 # For faces of 16 to 64 pixels, resized to 32, with or without rain, haze, blur, sharpening, noise and JPEG of any
 # strength.
 _base_ = [
-    '../_base_/models/fcg_gan_blind.py',
+    '../_base_/models/fcg_gan_plus.py',
     '../_base_/data/rain_x4.py',
     '../_base_/data/blind_rain.py',
     '../_base_/schedules/joint.py',

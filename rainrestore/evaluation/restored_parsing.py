@@ -120,5 +120,5 @@ class RestoredParsingMIoU(SampleMetric):
     def _score(self, face: Tensor, truth: Tensor, valid: Tensor) -> float:
         parsed = self.parse(face[None], truth.shape[-2:])[0]
         both, union = label_overlap(parsed, truth, valid)
-        present = union > 0
+        present = (union > 0) & self.chosen
         return (both[present].double() / union[present]).mean().item() if present.any() else math.nan

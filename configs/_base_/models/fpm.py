@@ -7,6 +7,6 @@ model = dict(
         init_cfg=dict(type='Pretrained', checkpoint='rainrestore://hrrm_x4', prefix='rain_removal'),
     ),
     face_parser=dict(type='FaceParsingUNet', base_channels=16, out_channels=19),
-    # The paper's squared error does not learn eyes, brows and lips: docs/results/parsing.md.
+    # The paper's squared error learns the small components more slowly: docs/results/parsing.md.
     parsing_loss=dict(type='ParsingCrossEntropyLoss', label_shares='celebamask_hq'),
 )

@@ -1,5 +1,5 @@
-# HRRM + FPM + generator, improved, with as many multiplications as fcg_gan.py: J mixed with the solution of the rain
-# model; S, T and A supervised; F guides every block of a trunk without batch norm; residual output on the enlarged J.
+# HRRM + FPM + generator beyond the paper, at the cost of fcg_gan.py: J mixed with the solved rain model; S, T and A
+# supervised; F enters at the input of a trunk without batch norm; the result is added to the enlarged J.
 _base_ = 'fcg_gan.py'
 
 model = dict(
