@@ -135,6 +135,8 @@ def main() -> None:
     parser.add_argument('-o', '--out', type=Path, default=ROOT / 'docs' / 'images' / 'ten_pictures.jpg')
     parser.add_argument('--device')
     args = parser.parse_args()
+    if args.out.suffix.lower() not in Image.registered_extensions():
+        parser.error(f'--out {args.out}: name an image file, such as ten.jpg')
     compat.apply()
     ways = restorers(args.device)
     print('| | picture | done | PSNR, dB |\n|---|---|---|---|')
