@@ -115,12 +115,13 @@ class Reader:
         words = [self._local(word) for word in command.words]
         name = command.subcommand()
         assert name is not None
-        if loader := few if name == 'benchmark' and words[2] not in METHOD else LOADERS.get(name):
+        tests_only = name == 'benchmark' and (words[2] not in METHOD or '--zoo' in words)
+        if loader := few if tests_only else LOADERS.get(name):
             for module in ('engine.config', 'benchmark.runs', 'benchmark.cost', 'engine.testing'):
                 self.monkeypatch.setattr(f'rainrestore.{module}.load_config', loader)
         self.set_environment(command)
         self.stand_in(words)
-        words += FEW.get(name, [])
+        words += [] if '--zoo' in words else FEW.get(name, [])
         if name == 'benchmark':
             words += METHOD.get(words[2], [])
         if name.startswith('publish') and '--zoo' not in words:
