@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-DOCS_STAMP := $(VENV)/.docs-installed
 
 # A process for each core, with one thread each: on networks this small, threads that wait for each other take longer than
 # the work. The tests of one file share fixtures, and so a process.
@@ -27,7 +26,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 # Warnings are errors: a link that leads nowhere, a page that the navigation lacks, a docstring that cannot be read.
-docs: $(DOCS_STAMP)
+docs: $(STAMP)
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
 	@echo 'the site: build/docs/index.html'
 
@@ -39,10 +38,6 @@ $(STAMP): setup.py tools/install.py $(wildcard requirements/*.txt)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python tools/install.py --dev
 	@touch $@
-
-$(DOCS_STAMP): $(STAMP) requirements/docs.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/docs.txt -c requirements/constraints.txt
-	touch $@
 
 clean:
 	rm -rf $(VENV) results build docs/api *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -13,7 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CHROMIUM, DRIVER = shutil.which('chromium'), shutil.which('chromedriver')
+needs_browser = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason='no Python package has a browser: install chromium and chromium-driver'
+)
 
 # Without the flags from no-first-run on, Chromium calls its maker's hosts by itself.
 FLAGS = (

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -301,7 +302,7 @@ class Ownership(Dataset):
         return int((present & alone).sum()), int((present & ~alone & np.uint64(1)).sum())
 
 
-@pytest.mark.skipif(not Path('/proc/self/pagemap').exists(), reason='which pages processes share, only Linux tells')
+@pytest.mark.skipif(sys.platform != 'linux', reason='only Linux forks data workers; spawned ones share no pages')
 def test_workers_share_the_decoded_pictures(face_folder):
     """They read all faces, several times, and still none has a copy."""
     faces = FaceDataset(face_folder)

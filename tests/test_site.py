@@ -2,11 +2,10 @@
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from browser import CHROMIUM, DRIVER, browser
+from browser import browser, needs_browser
 from processes import environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,8 +21,7 @@ return [document.documentElement.scrollWidth - width, ...cut.slice(0, 5).map(e =
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec('sphinx') is None, reason='the packages of requirements/docs.txt are not installed')
-@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason='Chromium and its driver are not installed')
+@needs_browser
 def test_no_page_is_cut_at_the_right(tmp_path: Path) -> None:
     command = [sys.executable, '-m', 'sphinx', '--quiet', str(ROOT / 'docs'), str(tmp_path / 'site')]
     subprocess.run(command, check=True, env=environment(), timeout=1500)

@@ -35,7 +35,8 @@ def test_from_nothing_everything_pinned_comes():
 
 def test_only_dev_brings_the_tools():
     assert not any('dev.txt' in command for command in commands({}))
-    assert any('dev.txt' in command for command in commands({}, dev=True))
+    for name in ('dev.txt', 'docs.txt'):
+        assert any(name in command for command in commands({}, dev=True))
 
 
 def test_gradio_comes_when_asked_for_and_leaves_mmagic_its_hub_and_pillow():
@@ -102,7 +103,7 @@ def test_what_cannot_be_used_is_an_error_that_says_so():
 
 def test_every_requirement_is_pinned_or_harmless():
     loose = {'addict', 'packaging', 'pyyaml', 'rich', 'termcolor', 'yapf'}
-    for name in ('stack.txt', 'web.txt', 'dev.txt'):
+    for name in ('stack.txt', 'web.txt', 'dev.txt', 'docs.txt'):
         lines = (ROOT / 'requirements' / name).read_text(encoding='utf-8').splitlines()
         wanted = {line.partition(';')[0] for line in lines if line and not line.startswith('#')}
         assert wanted - loose <= PINS.keys()

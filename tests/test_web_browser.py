@@ -14,10 +14,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import browser as driven
 import numpy as np
 import pytest
-from browser import Browser, browser
+from browser import Browser, browser, needs_browser
 from PIL import Image
 from scenes import scene
 
@@ -26,14 +25,7 @@ from rainrestore.physics import RAIN_RANGES, draw_scene, quantise, seeded_rng
 ROOT = Path(__file__).resolve().parents[1]
 PORTRAIT = ROOT / 'data' / 'portraits128' / 'test' / 'img' / 'test_0031.jpg'
 
-pytest.importorskip('gradio', reason='the page needs Gradio: python tools/install.py --web')
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (driven.CHROMIUM and driven.DRIVER),
-        reason='a browser to drive is no Python package: install chromium and chromium-driver',
-    ),
-]
+pytestmark = [pytest.mark.slow, needs_browser]
 
 
 @pytest.fixture(scope='module')

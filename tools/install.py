@@ -46,9 +46,7 @@ class Step:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--web', action='store_true', help='also install Gradio, for `rainrestore web`')
-    parser.add_argument(
-        '--dev', action='store_true', help='also install pytest, ruff, mypy and Gradio, for tests and linting'
-    )
+    parser.add_argument('--dev', action='store_true', help='also install pytest, ruff, mypy, Sphinx and Gradio')
     parser.add_argument('--dry-run', action='store_true', help='print the commands and run none')
     args = parser.parse_args()
     installed = installed_distributions()
@@ -89,7 +87,7 @@ def plan(
     Args:
         installed: Normalised distribution name -> version.
         pins: Name -> the version this project is tested with.
-        dev: Also install the packages for tests and linting.
+        dev: Also install the packages for tests, linting and the documentation.
         web: Also install Gradio.
 
     Raises:
@@ -114,7 +112,7 @@ def plan(
             )
         )
 
-    wanted = {'stack.txt': True, 'web.txt': web, 'dev.txt': dev}
+    wanted = {'stack.txt': True, 'web.txt': web, 'dev.txt': dev, 'docs.txt': dev}
     files = [word for name, needed in wanted.items() if needed for word in ('-r', str(REQUIREMENTS / name))]
     steps.append(Step('packages with their own requirements', ('install', *files)))
 
