@@ -22,6 +22,16 @@ def find_device(name: str | torch.device | None = None) -> torch.device:
     return device
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes convolutions in bfloat16 at the speed of float32 or faster.
+
+    Every GPU does. A CPU needs AVX-512 (or bfloat16 instructions on Arm): without them torch leaves oneDNN for its own
+    loops, which take several times as long as float32 (docs/results/performance.md).
+    """
+    # torch has no public function for it; its own compiler asks this one.
+    return device.type != 'cpu' or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def described(device: torch.device) -> str:
     """The name of a device; for the CPU, with the number of threads."""
     return f'{device}, threads: {torch.get_num_threads()}' if device.type == 'cpu' else str(device)

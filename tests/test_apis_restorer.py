@@ -251,10 +251,17 @@ def test_another_packages_default_scope_changes_nothing(bicubic, rainy):
         assert close(Restorer(BICUBIC, device='cpu')(rainy[0]), bicubic(rainy[0]))
 
 
+@pytest.mark.filterwarnings('ignore:bfloat16 is slow')
 def test_bfloat16_is_close(rainy, expected):
     faces = Restorer('fcg_gan_x4', device='cpu', precision='bfloat16')(rainy)
     difference = np.abs(np.stack(faces) - expected['pred_img'] * 255)
     assert 0.05 < difference.mean() < 1.5
+
+
+def test_bfloat16_on_a_processor_that_is_slow_at_it_is_warned_of(monkeypatch):
+    monkeypatch.setattr('rainrestore.apis.restorer.has_bfloat16', lambda device: False)
+    with pytest.warns(UserWarning, match='bfloat16 is slow on this processor; float32 is faster'):
+        Restorer(BICUBIC, device='cpu', precision='bfloat16')
 
 
 def test_import_is_lazy_and_the_names_are_there():

@@ -1,11 +1,15 @@
 """Optimiser groups and mixed precision."""
 
+from time import perf_counter
+
 import pytest
 import torch
 from mmengine.optim import CosineAnnealingLR
 from mmengine.registry import OPTIMIZERS  # noqa: F401  (registers torch's optimisers)
 from torch import nn
 
+from rainrestore.device import has_bfloat16
+from rainrestore.engine import optim
 from rainrestore.engine.optim import AutocastOptimWrapper, SlotOptimWrapperConstructor
 
 ADAM = dict(optimizer=dict(type='Adam', lr=1e-3))
@@ -66,8 +70,19 @@ def test_forgotten_and_doubled_parameters_are_refused() -> None:
         SlotOptimWrapperConstructor({}, paramwise_cfg={})
 
 
-@pytest.mark.parametrize(('enabled', 'dtype'), [(True, torch.bfloat16), (False, torch.float32)])
-def test_autocast_on_a_cpu(enabled: bool, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(
+    ('enabled', 'supported', 'dtype'),
+    [
+        (True, False, torch.bfloat16),
+        (False, True, torch.float32),
+        (None, True, torch.bfloat16),
+        (None, False, torch.float32),
+    ],
+)
+def test_autocast_on_a_cpu(
+    enabled: bool | None, supported: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optim, 'has_bfloat16', lambda device: supported)
     model = nn.Linear(4, 4)
     wrapper = AutocastOptimWrapper(enabled, optimizer=torch.optim.Adam(model.parameters()))
     with wrapper.optim_context(model):
@@ -77,3 +92,20 @@ def test_autocast_on_a_cpu(enabled: bool, dtype: torch.dtype) -> None:
     wrapper.update_params(output.float().sum())
     assert model.weight.dtype == torch.float32
     assert not torch.equal(model.weight, before)
+
+
+def test_bfloat16_is_chosen_where_a_convolution_is_as_fast_in_it() -> None:
+    """The flag against a measurement: without oneDNN a convolution in bfloat16 takes 200 times as long."""
+    layer, image = nn.Conv2d(32, 32, 3, padding=1), torch.rand(2, 32, 64, 64)
+
+    def seconds(enabled: bool) -> float:
+        times = []
+        for _ in range(7):
+            start = perf_counter()
+            with torch.autocast('cpu', torch.bfloat16, enabled=enabled), torch.no_grad():
+                layer(image)
+            times.append(perf_counter() - start)
+        return min(times)
+
+    assert has_bfloat16(torch.device('cpu')) == (seconds(True) < 10 * seconds(False))
+    assert has_bfloat16(torch.device('cuda'))

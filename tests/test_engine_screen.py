@@ -12,6 +12,7 @@ from mmengine.logging import MMLogger
 from toy import toy_config
 
 from rainrestore.cli.main import main
+from rainrestore.engine import optim, screen
 from rainrestore.engine.screen import RestorationRunner, ScreenHook, slot_parameters, warnings_in_log
 
 
@@ -34,13 +35,13 @@ def log_text(runner: RestorationRunner) -> str:
 def test_the_first_lines_say_what_runs_and_the_rest_is_in_the_log_file(tmp_path, capsys):
     runner = trained(tmp_path / 'run')
     printed = capsys.readouterr().out.splitlines()
-    assert [line.split(maxsplit=1)[0] for line in printed[:6]] == [
-        *('model', 'iterations', 'data', 'parameters', 'device', 'writes')
+    assert [line.split(maxsplit=1)[0] for line in printed[:7]] == [
+        *('model', 'iterations', 'precision', 'data', 'parameters', 'device', 'writes')
     ]
     assert printed[0].split() == ['model', 'ToyModel,', 'configs/toy.py']
-    assert '0 to 4' in printed[1] and '7 faces to train, batches of 2' in printed[2]
-    assert str(tmp_path / 'run') in printed[5]
-    assert any('Iter(train) [4/4]' in line for line in printed[6:])
+    assert '0 to 4' in printed[1] and '7 faces to train, batches of 2' in printed[3]
+    assert str(tmp_path / 'run') in printed[6]
+    assert any('Iter(train) [4/4]' in line for line in printed[7:])
     unwanted = ('Config:', 'System environment', 'Hooks will be executed', 'initialized', 'deprecated')
     assert not [line for line in printed for words in unwanted if words in line]
     log = log_text(runner)
@@ -48,26 +49,43 @@ def test_the_first_lines_say_what_runs_and_the_rest_is_in_the_log_file(tmp_path,
     assert len(printed) < 30 < len(log.splitlines())
 
 
+@pytest.mark.parametrize(
+    ('enabled', 'supported', 'expected'),
+    [
+        (None, True, 'bfloat16'),
+        (None, False, 'float32'),
+        (False, True, 'float32'),
+        (True, False, 'bfloat16, slow on this processor; --no-amp is faster'),
+    ],
+)
+def test_the_screen_names_the_precision(tmp_path, monkeypatch, capsys, enabled, supported, expected):
+    for module in (optim, screen):
+        monkeypatch.setattr(module, 'has_bfloat16', lambda device: supported)
+    wrapper = dict(type='AutocastOptimWrapper', enabled=enabled, optimizer=dict(type='Adam', lr=0.1))
+    trained(tmp_path / 'run', optim_wrapper=wrapper)
+    assert f'precision   {expected}\n' in capsys.readouterr().out
+
+
 def test_on_a_terminal_a_bar_takes_the_place_of_the_losses(tmp_path, monkeypatch, capsys):
-    screen = Terminal()
-    monkeypatch.setattr(sys, 'stderr', screen)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, 'stderr', terminal)
     runner = trained(tmp_path / 'run')
-    assert '4/4' in screen.getvalue() and 'loss=' in screen.getvalue()
+    assert '4/4' in terminal.getvalue() and 'loss=' in terminal.getvalue()
     printed = capsys.readouterr().out
     assert 'Iter(train)' not in printed
     assert 'Iter(train) [4/4]' in log_text(runner)
 
 
 def test_test_shows_a_bar_and_the_number_of_threads(tmp_path, monkeypatch, capsys):
-    screen = Terminal()
-    monkeypatch.setattr(sys, 'stderr', screen)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, 'stderr', terminal)
     testing = {'test_dataloader': dict(batch_size=2, num_workers=0, dataset=dict(type='ToyNoise'),
                                        sampler=dict(type='DefaultSampler', shuffle=False)),
                'test_cfg': {}, 'test_evaluator': [dict(type='ToyMean')]}  # fmt: skip
     runner = RestorationRunner.from_cfg(toy_config(tmp_path / 'run', 4, **testing))
     runner.register_hook(ScreenHook('configs/toy.py', 'a.pth'))
     runner.test()
-    assert '4/4' in screen.getvalue() and ' batch' in screen.getvalue()
+    assert '4/4' in terminal.getvalue() and ' batch' in terminal.getvalue()
     assert f'cpu, threads: {torch.get_num_threads()}' in capsys.readouterr().out
 
 
@@ -79,13 +97,11 @@ def test_parameters_of_each_slot():
 def test_warnings_of_other_packages_go_to_the_log_file_and_ours_to_the_screen(tmp_path, capsys):
     log = tmp_path / 'a.log'
     logger = MMLogger.get_instance('screen_test', log_file=str(log))
-    screen = next(handler for handler in logger.handlers if not isinstance(handler, logging.FileHandler))
-    from rainrestore.engine import screen as module
-
-    screen.addFilter(module._is_for_screen)
+    handler = next(handler for handler in logger.handlers if not isinstance(handler, logging.FileHandler))
+    handler.addFilter(screen._is_for_screen)
     with warnings_in_log():
         warnings.warn_explicit('old API', UserWarning, '/site-packages/diffusers/utils.py', 3)
-        warnings.warn_explicit('odd face', UserWarning, module.__file__, 4)
+        warnings.warn_explicit('odd face', UserWarning, screen.__file__, 4)
     printed = capsys.readouterr().out
     assert 'odd face' in printed and 'old API' not in printed
     assert 'old API' in log.read_text() and 'odd face' in log.read_text()

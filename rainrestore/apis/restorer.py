@@ -1,6 +1,7 @@
 """A network with its weights on a device, which restores faces or whole images."""
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,7 +20,7 @@ from rainrestore.apis.inputs import Picture, PictureError, named, split, to_pict
 from rainrestore.apis.purpose import TASKS, Purpose
 from rainrestore.apis.tiles import blend_tiles
 from rainrestore.checkpoints import ZOO_SCHEME, is_training_only, load_weights
-from rainrestore.device import find_device
+from rainrestore.device import find_device, has_bfloat16
 from rainrestore.engine.config import load_config
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.image_io import sixteen_bit
@@ -179,6 +180,8 @@ class Restorer:
         purpose = Purpose.of(self.config, self.name)
         self.device = find_device(device)
         self.precision = precision
+        if precision == 'bfloat16' and not has_bfloat16(self.device):
+            warnings.warn('bfloat16 is slow on this processor; float32 is faster', stacklevel=2)
         self.batch_size = batch_size
         self.resize = resize
         self.model = build_restorer(self.config, self.name, weights)

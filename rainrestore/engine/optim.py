@@ -8,6 +8,7 @@ from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
+from rainrestore.device import has_bfloat16
 from rainrestore.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
 
@@ -19,19 +20,24 @@ class AutocastOptimWrapper(OptimWrapper):
     support CPUs.
 
     Args:
-        enabled: False trains in single precision.
+        enabled: True trains in bfloat16, False in single precision. None: bfloat16 unless the device is a CPU that
+            computes it slowly (:func:`rainrestore.device.has_bfloat16`).
         **kwargs: Arguments of mmengine's ``OptimWrapper``.
     """
 
-    def __init__(self, enabled: bool = True, **kwargs: object) -> None:
+    def __init__(self, enabled: bool | None = None, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.enabled = enabled
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        device = next(model.parameters()).device.type
-        with super().optim_context(model), torch.autocast(device, torch.bfloat16, enabled=self.enabled):
+        device = next(model.parameters()).device
+        with super().optim_context(model), torch.autocast(device.type, torch.bfloat16, enabled=self.on(device)):
             yield
+
+    def on(self, device: torch.device) -> bool:
+        """Whether a forward on the device computes in bfloat16."""
+        return has_bfloat16(device) if self.enabled is None else self.enabled
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()

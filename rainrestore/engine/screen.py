@@ -14,12 +14,14 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from rainrestore.device import described
+from rainrestore.device import described, has_bfloat16
 from rainrestore.engine.metric_hook import PrepareMetricsHook
+from rainrestore.engine.optim import AutocastOptimWrapper
 from rainrestore.registry import EVALUATOR
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -89,7 +91,8 @@ class ScreenHook(Hook):
         data = [f'{_faces(loader)} to train, batches of {loader.batch_size}']
         if runner.val_loop is not None:
             data.append(f'{_faces(runner.val_dataloader)} to validate')
-        self._open(runner, data, runner.max_iters, runner.iter, 'iteration', {'iterations': steps})
+        facts = {'iterations': steps, 'precision': _precision(runner)}
+        self._open(runner, data, runner.max_iters, runner.iter, 'iteration', facts)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Update the bar."""
@@ -174,6 +177,15 @@ def _faces(loader: DataLoader) -> str:
     if root and Path(root).is_relative_to(Path.cwd()):
         root = Path(root).relative_to(Path.cwd())
     return f'{len(dataset):,} faces' + (f' of {root}' if root else '')
+
+
+def _precision(runner: Runner) -> str:
+    wrapper = runner.optim_wrapper
+    wrappers = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+    device = next((value.device for value in runner.model.parameters()), torch.device('cpu'))
+    if any(isinstance(one, AutocastOptimWrapper) and one.on(device) for one in wrappers):
+        return 'bfloat16' if has_bfloat16(device) else 'bfloat16, slow on this processor; --no-amp is faster'
+    return 'float32'
 
 
 def _is_for_screen(record: logging.LogRecord) -> bool:
