@@ -16,7 +16,10 @@ methods = dict(
     freeze_bn=dict(label='pre-trained statistics kept', config='fcg_gan_fixed_norms_x4', **_trained),
     l1=dict(label='L1', config='fcg_gan_l1_x4', **_trained),
     psnr_loss=dict(label='mean PSNR as a loss', config='fcg_gan_psnr_loss_x4', **_trained),
-    held_rate=dict(label='learning rate held', config='fcg_gan_x4', final_rate=1.0, **_trained),
+    # the learning rate of the zoo's fcg_gan_x4 falls
+    held_rate=dict(
+        label='learning rate held', config='fcg_gan_x4', final_rate=1.0, zoo='fcg_gan_held_rate_x4', **_trained
+    ),
     literal_decay=dict(label='Adam with weight decay 1e-4', config='fcg_gan_literal_decay_x4', **_trained),
     hinge=dict(label='hinge', config='fcg_gan_hinge_x4', **_trained),
     relativistic=dict(label='relativistic', config='fcg_gan_relativistic_x4', **_trained),

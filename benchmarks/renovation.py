@@ -16,6 +16,8 @@ methods = dict(
         label='HiFaceGAN (reduced), each task',
         config='hifacegan_128',
         warm_up=_base_._hifacegan_mse_alone,
+        # the zoo's model of this config is trained for the mixture
+        zoo='hifacegan_each_task_128',
     ),
 )
 tasks = dict(

@@ -10,8 +10,9 @@ import torch
 from mmengine.config import Config
 from narrow import narrow
 from PIL import Image
+from zoos import add_model, write_zoo
 
-from rainrestore.benchmark import load_benchmark, report
+from rainrestore.benchmark import load_benchmark, report, runs
 from rainrestore.benchmark.runs import (
     Budget,
     BudgetError,
@@ -30,7 +31,7 @@ from rainrestore.engine.config import load_config
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.metrics import write_csv
 from rainrestore.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
-from rainrestore.zoo.index import zoo_entry
+from rainrestore.zoo.index import Zoo, models, zoo_entry
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
@@ -377,7 +378,10 @@ model = dict(
     ]
     rows = {entry['method']: entry for entry in full['tables']['faces']}
     assert rows['bicubic']['seeds']['fixed']['PSNR'] > 5
-    assert rows['srgan']['faces'] == 16
+    assert rows['srgan']['faces'] == 16 and full['seeds'] == [2022]
+    table = Path(printed['table']).read_text(encoding='utf-8')
+    assert 'Each trained method saw 16 faces in batches of 4, the first 50% with MSE only' in table
+    assert '; seeds 2022. All methods' in table
     assert rows['srgan']['parameters'] > 0 < rows['srgan']['macs']
     weights = out / 'srgan' / 'seed_2022' / '2_train' / 'iter_2.pth'
     before = weights.stat().st_mtime_ns
@@ -395,8 +399,9 @@ def test_given_weights_need_no_budget(face_folder: Path, tmp_path: Path, capsys:
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert printed.keys() == {'table', 'json', 'chart_faces_small', 'sheet_faces_small'}
     text = Path(printed['table']).read_text(encoding='utf-8')
-    assert '### Small, faces' in text and 'Each method was trained' not in text
-    assert json.loads(Path(printed['json']).read_text())['tables']['faces_small'][0]['faces'] == 0
+    assert '### Small, faces' in text and 'trained method' not in text and 'seed' not in text
+    results = json.loads(Path(printed['json']).read_text())
+    assert results['tables']['faces_small'][0]['faces'] == 0 and results['seeds'] == []
 
 
 def test_options_of_a_benchmark_reach_every_row(
@@ -427,11 +432,23 @@ def test_row_of_a_module_needs_a_budget(tmp_path: Path, capsys: pytest.CaptureFi
     assert '--faces is missing: the number of training faces of hrrm_bicubic' in capsys.readouterr().err
 
 
-def test_given_weights_join_a_folder_of_trained_rows(face_folder: Path, tmp_path: Path) -> None:
+def test_weights_of_a_module_need_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where the row itself names no modules."""
+    row = "a=dict(label='A', config='hrrm_bicubic_x4', checkpoint_of='m')"
+    spec = written(tmp_path, row, "modules = dict(m=dict(config='hrrm_x4', slot='rain_removal', share=0.5))")
+    assert main(['benchmark', spec, '--out', str(tmp_path / 'out')]) == 2
+    assert '--faces is missing: the number of training faces of a' in capsys.readouterr().err
+
+
+def test_given_weights_join_a_folder_of_trained_rows(
+    face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / 'out'
     check_budget(out, Budget(faces=64, batch=4, data=str(face_folder)), 'table1')
     options = ['--faces', '64', '--batch', '4', '--data', str(face_folder), '--out', str(out)]
     assert main(['benchmark', 'table1', '--methods', 'bicubic', *options]) == 0
+    # Nothing is trained for this row, so the budget of the others is not stated.
+    assert 'trained method' not in capsys.readouterr().out
 
 
 def test_zoo_takes_the_place_of_trainings() -> None:
@@ -444,6 +461,90 @@ def test_zoo_takes_the_place_of_trainings() -> None:
     assert missing['esrgan'] == 'esrgan_x4'
     assert table1.claims == (('fcg_gan', 'srgan', 0.72),)
     assert not any(method.trained or method.modules for method in table1.methods.values())
+
+
+@pytest.mark.parametrize('spec', sorted(file.stem for file in (ROOT / 'benchmarks').glob('*.py')))
+def test_zoo_gives_no_row_the_weights_of_another_recipe(spec: str) -> None:
+    benchmark, zoo = load_benchmark(spec), Zoo.bundled()
+    published, missing = benchmark.from_zoo(models(zoo))
+    assert published.methods.keys() | missing.keys() == benchmark.methods.keys()
+    assert not published.methods.keys() & missing.keys() and not models(zoo).keys() & set(missing.values())
+    for name, row in published.methods.items():
+        method = benchmark.methods[name]
+        if method.checkpoint is not None:
+            assert row.checkpoint == method.checkpoint
+            continue
+        # The weights are the method's own, those of the method that it names, or those trained with its module.
+        sources = [
+            other.config
+            for other in benchmark.methods.values()
+            if other.trained and (other in (method, benchmark.methods.get(method.checkpoint_of or ''))
+                                  or method.checkpoint_of in other.modules)
+        ]  # fmt: skip
+        assert zoo.config(zoo_entry(str(row.checkpoint), zoo)).resolve() in sources, name
+    # Rows that differ in something else than the config, such as the learning rate, would be equal.
+    rows = [(row.config, row.checkpoint) for row in published.methods.values()]
+    assert len(set(rows)) == len(rows)
+
+
+def test_zoo_trains_no_modules_for_given_weights(tmp_path: Path) -> None:
+    row = f"a=dict(label='A', config={str(SRGAN)!r}, checkpoint='rainrestore://srgan_x4', modules=['m'])"
+    modules = f"modules = dict(m=dict(config={str(SRGAN)!r}, slot='generator', share=0.5))"
+    benchmark, missing = load_benchmark(written(tmp_path, row, modules)).from_zoo(['srgan_x4'])
+    assert not missing and not benchmark.modules
+    assert faces_before(benchmark.methods['a'], Budget(faces=0), benchmark.modules) == 0
+
+
+@pytest.mark.parametrize(
+    ('rows', 'words', 'message'),
+    [
+        (
+            f"a=dict(label='A', config={str(SRGAN)!r}, zoo='no_such_x4')",
+            ['--zoo'],
+            'no method is left in mine with --zoo: A is omitted: the zoo has no model no_such_x4',
+        ),
+        (
+            f"a=dict(label='A', config={str(SRGAN)!r}, checkpoint='none', needs=['no_such_package']),"
+            "b=dict(label='B', config='bicubic_x4', checkpoint='none')",
+            ['--methods', 'a'],
+            'no method is left in mine with --methods: A is omitted: no_such_package is not installed',
+        ),
+    ],
+    ids=['zoo', 'needs'],
+)
+def test_no_row_left_is_one_line(
+    rows: str, words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / 'out'
+    assert main(['benchmark', written(tmp_path, rows), *words, '--out', str(out)]) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err and len(printed.err.splitlines()) == 1 and not printed.out
+    assert not out.exists()
+
+
+def test_weights_published_anew_are_tested_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = iter(['old', 'new', 'new'])
+    tested = []
+
+    def count(*words: object, **options: object) -> dict[str, object]:
+        tested.append(words)
+        return {'checkpoint': words[2], 'PSNR': float(len(tested))}
+
+    monkeypatch.setattr(runs, '_published', lambda checkpoint: {'srgan_x4': next(digests)})
+    monkeypatch.setattr(runs, 'run_test_apart', count)
+    words = (SRGAN, 'rainrestore://srgan_x4', Budget(faces=0), [], None, tmp_path / 'out', None)
+    assert [runs.test(*words)['PSNR'] for _ in range(3)] == [1.0, 2.0, 2.0]
+    kept = json.loads((tmp_path / 'out' / 'summary.json').read_text(encoding='utf-8'))
+    assert len(tested) == 2 and kept['published'] == {'srgan_x4': 'new'}
+
+
+def test_published_weights_are_those_of_the_parts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = add_model(tmp_path, 'part', {'rain_removal.weight': torch.ones(2)})
+    whole = add_model(tmp_path, 'whole', {'generator.weight': torch.zeros(2)}, Parts={'rain_removal': 'part'})
+    zoo = write_zoo(tmp_path, whole, part)
+    monkeypatch.setattr(Zoo, 'bundled', lambda: zoo)
+    assert runs._published('rainrestore://whole') == {'whole': whole['SHA256'], 'part': part['SHA256']}
+    assert runs._published('none') == runs._published('work_dirs/iter_1.pth') == {}
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Report of a benchmark: a table in Markdown and JSON, a chart, and a sheet as in the paper's Fig. 7."""
+"""Report of a benchmark: tables in Markdown, charts, and sheets as in the paper's Fig. 7."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -36,15 +36,18 @@ FRAME = (255, 220, 0)
 
 @dataclass
 class Row:
-    """The results of a method on one data set.
+    """The results of a method on one data set, in one task.
 
     Args:
         method: The method.
-        faces: Number of training faces in the benchmark, with repetitions; 0 for a method without training.
-        before: Number of training faces of the pre-trained zoo models in its slots, with repetitions.
-        summaries: Seed -> summary of the test; one entry under ``None`` for a method without training.
+        faces: Number of training faces in the benchmark without those of modules, with repetitions; with
+            ``checkpoint_of``, those of the other method; 0 if only modules or nothing is trained.
+        before: Number of training faces of the zoo models that it uses and of the modules of the benchmark, with
+            repetitions.
+        summaries: Seed -> summary of the test; one entry under ``None`` if nothing is trained for the row.
         folders: Seed -> folder with ``per_image.csv`` and ``restored/``.
-        cost: ``parameters``, ``macs`` and ``seconds`` per face.
+        cost: ``parameters``, ``macs`` and ``seconds``, each for one face; a method that runs outside torch has only
+            ``seconds``.
     """
 
     method: Method
@@ -55,30 +58,50 @@ class Row:
     cost: Mapping[str, float] = field(default_factory=dict)
 
     def mean(self, key: str) -> float | None:
-        """Mean over the seeds; None if a seed has no value."""
+        """The mean of a metric over the seeds; None if a seed has no value."""
         values = [summary.get(key) for summary in self.summaries.values()]
         return None if None in values else math.fsum(values) / len(values)  # type: ignore[arg-type]
 
     def spread(self, key: str) -> tuple[float, float] | None:
-        """Least and largest value of the seeds; None with one seed."""
+        """The least and the largest value of a metric over the seeds; None with fewer than two values."""
         values = [summary[key] for summary in self.summaries.values() if summary.get(key) is not None]
         return (min(values), max(values)) if len(values) > 1 else None
 
     def per_image(self, key: str) -> dict[str, float]:
-        """Name -> mean over the seeds."""
+        """Name of a face -> mean of a metric over the seeds."""
         tables = [read_csv(folder / 'per_image.csv') for folder in self.folders.values()]
         return {name: math.fsum(table[name][key] for table in tables) / len(tables) for name in tables[0]}
 
 
 def difference(better: Row, worse: Row, key: str = 'PSNR') -> dict[str, Any]:
-    """Paired bootstrap over the faces for the difference of two rows, averaged over their seeds."""
+    """The mean difference of two rows, with its interval from a paired bootstrap over the faces.
+
+    The value of a face is its mean over the seeds.
+
+    Args:
+        better: The row whose values are the minuend.
+        worse: The row whose values are subtracted.
+        key: The metric.
+
+    Returns:
+        The fields of :class:`~rainrestore.evaluation.PairedDifference`.
+    """
     first, second = better.per_image(key), worse.per_image(key)
     names = sorted(first)
     return asdict(paired_bootstrap([first[name] for name in names], [second[name] for name in names]))
 
 
 def table(benchmark: Benchmark, rows: Sequence[Row], heading: str) -> list[str]:
-    """The Markdown table of one data set and task."""
+    """The Markdown table of one data set and task, and a table of the claims whose two methods have a row.
+
+    Args:
+        benchmark: Its columns, reference and claims are used.
+        rows: One row per method.
+        heading: Heading of the table.
+
+    Returns:
+        The lines.
+    """
     by_name = {row.method.name: row for row in rows}
     columns = benchmark.columns or COLUMNS
     keys = [key for key in columns if any(row.mean(key) is not None for row in rows)]
@@ -117,9 +140,17 @@ def table(benchmark: Benchmark, rows: Sequence[Row], heading: str) -> list[str]:
 
 
 def chart(rows: Sequence[Row], title: str, path: Path) -> Path:
-    """Draw PSNR and SSIM of each method as dots, the range over the seeds as whiskers, the paper's values as marks.
+    """Draw PSNR and SSIM of each method as dots, the range over the seeds as whiskers, published values as marks.
 
-    Dots instead of bars, because the axes do not begin at 0.
+    Dots instead of bars, because the axes do not begin at 0. Oracles are omitted.
+
+    Args:
+        rows: One row per method.
+        title: Title of the chart.
+        path: File of the chart.
+
+    Returns:
+        ``path``.
     """
     import matplotlib
 
@@ -154,13 +185,16 @@ def chart(rows: Sequence[Row], title: str, path: Path) -> Path:
 
 
 def figure(rows: Sequence[Row], truth: Mapping[str, Path], roi: tuple[int, int, int, int], path: Path) -> Path:
-    """A sheet with one column per method and the ground truth last; a region is enlarged under each face.
+    """Draw a sheet with one column per method and the ground truth last; a region is enlarged under each face.
 
     Args:
         rows: One row per method; the restored images of the first seed are shown.
         truth: Name of a face -> its file.
         roi: The region: x0, y0, x1, y1 in pixels of the restored face, half open.
         path: File of the sheet.
+
+    Returns:
+        ``path``.
     """
     titles = [*(_two_lines(row.method.label) for row in rows), 'truth']
     lines: list[list[np.ndarray | None]] = []

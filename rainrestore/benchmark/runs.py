@@ -15,11 +15,14 @@ from mmengine.config import Config
 from tqdm import tqdm
 
 from rainrestore.benchmark.spec import Method, Module, Task
+from rainrestore.checkpoints import ZOO_SCHEME
 from rainrestore.engine.config import DATALOADERS, load_config
 from rainrestore.engine.testing import run_test_apart
 from rainrestore.errors import BudgetError, RainRestoreError, RunError
 from rainrestore.files import whole_file
 from rainrestore.registry import METRICS
+from rainrestore.zoo.files import with_parts
+from rainrestore.zoo.index import zoo_entry
 
 FIRST_SHARE = 0.5
 CHECKPOINTS = 5
@@ -226,15 +229,26 @@ def test(
 ) -> dict[str, Any]:
     """Test, unless ``out`` has the result for these weights; returns the summary of ``rainrestore test``.
 
-    With a task, its test faces are used.
+    The result of a zoo model is kept with the SHA-256 of the published weights (``published``). If other weights are
+    published under this name, they are tested again.
+
+    Args:
+        config: Config of the model.
+        checkpoint: A file, ``rainrestore://NAME``, or ``none``.
+        budget: Its options are applied to the config.
+        metrics: Configs of metrics in addition to the standard metrics.
+        data: Folder ``{train,val,test}/{img,mask}``; None for the folder in the config.
+        out: Folder of the results.
+        task: The task whose test faces are used; None for those of the config.
 
     Raises:
+        CheckpointError: No zoo model has this name.
         RunError: The test ended with an error.
     """
-    summary = out / 'summary.json'
+    summary, published = out / 'summary.json', _published(checkpoint)
     if summary.is_file():
         kept = json.loads(summary.read_text(encoding='utf-8'))
-        if kept['checkpoint'] == checkpoint:
+        if kept['checkpoint'] == checkpoint and kept.get('published', {}) == published:
             return kept
     out.mkdir(parents=True, exist_ok=True)
     tested = load_config(config, budget.options_for(config), data)
@@ -243,8 +257,16 @@ def test(
     tested.test_evaluator = list(metrics)
     tested.dump(out / 'config.py')
     result = run_test_apart(out / 'test.log', out / 'config.py', checkpoint, None, out, pictures=True)
+    result['published'] = published
     _write_json(summary, result)
     return result
+
+
+def _published(checkpoint: str) -> dict[str, str]:
+    """The SHA-256 of the weights of a zoo model and of its parts, by name; empty if it is not a zoo model."""
+    if not checkpoint.startswith(ZOO_SCHEME):
+        return {}
+    return {name: zoo_entry(name)['SHA256'] for name in with_parts(checkpoint)}
 
 
 def _take_data(config: Config, task: Task | None, budget: Budget, data: str | None) -> None:

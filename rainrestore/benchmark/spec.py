@@ -49,8 +49,10 @@ class Method:
         modules: Modules of the benchmark that initialise slots; their faces are part of the budget.
         checkpoint: A file, ``rainrestore://NAME``, or ``'none'`` for a method without weights.
         checkpoint_of: Another method, or a module, whose weights are used.
-        zoo: Zoo model whose weights ``--zoo`` uses; None for the model of ``checkpoint_of``, or, without a
-            ``checkpoint_of`` method, the model with the name of the config.
+        zoo: Zoo model whose weights ``--zoo`` uses; None for the model of the ``checkpoint_of`` method, or, without
+            such a method, the model with the name of the config. If the zoo has no such model, ``--zoo`` omits the row:
+            name a model that does not exist if the weights with the name of the config have another recipe. Without
+            effect on a method with ``checkpoint``.
         paper: Published PSNR and SSIM.
         needs: Packages of an optional row. If one is missing, the row is omitted, with a note under the table.
         oracle: Whether the input of the row includes ground truth; the chart omits the row.
@@ -107,7 +109,8 @@ class Benchmark:
         name: Name of the written files.
         title: Heading of the table.
         methods: Methods by name.
-        claims: Compared pairs: (better, worse, published difference of PSNR in dB or None).
+        claims: Compared pairs: (better, worse, published difference of PSNR in dB or None). A pair is in the report
+            only if both methods are.
         metrics: Configs of metrics in addition to PSNR and SSIM.
         tasks: Tasks by name; without tasks, each method uses the data sets of its config.
         columns: Key of a metric -> heading and decimals, in the order of the table; None for the default.
@@ -149,14 +152,15 @@ class Benchmark:
             known: Names of the zoo models.
 
         Returns:
-            The benchmark with the methods whose model is in ``known``, and, for the other methods, method -> missing
-            model.
+            The benchmark and a mapping. The benchmark trains nothing: it has the methods with ``checkpoint`` and the
+            methods whose zoo model is in ``known``, no modules, the claims whose two methods it has, and the reference
+            or, without this method, None. The mapping has the other methods: name of the method -> missing zoo model.
         """
         methods: dict[str, Method] = {}
         missing: dict[str, str] = {}
         for name, method in self.methods.items():
             if method.checkpoint is not None:
-                methods[name] = method
+                methods[name] = replace(method, modules=())
                 continue
             source = self.methods.get(method.checkpoint_of or '', method)
             model = method.zoo or source.zoo or source.config.stem

@@ -78,16 +78,22 @@ def run(args: argparse.Namespace) -> int:
         chosen = [benchmark.methods[method.name] for method in chosen if method.name not in absent]
     tasks = benchmark.choose_tasks(args.tasks)
     methods = [method for method in chosen if not method.missing]
-    metrics, without = available(benchmark.metrics)
-    left_out += without
-    left_out += [
+    not_installed = [
         f'{method.label} is omitted: {", ".join(method.missing)} is not installed'
         for method in chosen
         if method.missing
     ]
+    if not methods:
+        given = [option for option, used in (('--zoo', args.zoo), ('--methods', args.methods)) if used]
+        why = f' with {" and ".join(given)}' * bool(given)
+        raise ConfigError(f'no method is left in {benchmark.name}{why}: {"; ".join(left_out + not_installed)}')
+    metrics, without = available(benchmark.metrics)
+    left_out += without + not_installed
     out = args.out or Path('work_dirs') / 'benchmark' / (benchmark.name + '_zoo' * args.zoo)
     options = {**benchmark.options, **args.cfg_options}
-    budget = Budget(_faces(args.faces, methods), args.batch, args.warm_up, args.data, options or None)
+    trained = [method.name for method in methods if method.trained or method.checkpoint_of is not None]
+    seeds = args.seeds if trained else []
+    budget = Budget(_faces(args.faces, trained), args.batch, args.warm_up, args.data, options or None)
     roots = {Path(resolve_data_root(folder)).name: folder for folder in (args.data, *args.test_data)}
     if len(roots) != 1 + len(args.test_data):
         raise ConfigError('--test-data: two folders have the same name; rename one')
@@ -125,14 +131,14 @@ def run(args: argparse.Namespace) -> int:
                     seed: test(method.config, weights[method.name][seed], budget, metrics, folder, folders[seed], task)
                     for seed in folders
                 }
-                before = sum(zoo_entry(model)['Metadata']['Faces'] for model in method.pretrained)
+                before = sum(zoo_entry(model)['Metadata'].get('Faces', 0) for model in method.pretrained)
                 modules = faces_before(method, budget, benchmark.modules)
                 own = 0 if method.checkpoint is not None or source in benchmark.modules else budget.faces - modules
                 faces, before = own // budget.batch * budget.batch, before + modules
                 row = report.Row(method, faces, before, summaries, folders, costs[method.config])
                 tables[name, task].append(row)
 
-    text = [f'# {benchmark.title}', '', _conditions(args, budget, benchmark), '', report.CONVENTION, *left_out, '']
+    text = [f'# {benchmark.title}', '', _conditions(seeds, budget, benchmark), '', report.CONVENTION, *left_out, '']
     files: dict[str, Any] = {}
     for (name, task), rows in tables.items():
         heading = f'{task.label}, {name}' if task else name
@@ -145,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
     results = {
         'benchmark': benchmark.name,
         'budget': json.loads((out / 'budget.json').read_text(encoding='utf-8')),
-        'seeds': args.seeds,
+        'seeds': seeds,
         'left_out': left_out,
         'machine': platform.processor() or platform.machine(),
         'tables': {
@@ -161,10 +167,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _faces(asked: int | None, methods: Sequence[Any]) -> int:
+def _faces(asked: int | None, trained: Sequence[str]) -> int:
     from rainrestore.errors import ConfigError
 
-    trained = [method.name for method in methods if method.trained or method.modules]
     if trained and not asked:
         raise ConfigError(f'--faces is missing: the number of training faces of {trained[0]}')
     return asked or 0
@@ -178,20 +183,26 @@ def _table_name(data: str, task: Any) -> str:
     return f'{data}_{task.name}' if task else data
 
 
-def _conditions(args: argparse.Namespace, budget: Any, benchmark: Any) -> str:
+def _conditions(seeds: Sequence[int], budget: Any, benchmark: Any) -> str:
+    """The paragraph above the tables.
+
+    Args:
+        seeds: Training seeds; empty if nothing is trained.
+        budget: The training budget.
+        benchmark: The benchmark.
+    """
     import torch
 
     warm_up = f', the first {budget.warm_up:.0%} with MSE only where a warm-up is named' * bool(budget.warm_up)
-    each = 'Each method was trained' + ' in each task' * bool(benchmark.tasks)
     own = ', including the training of its modules,' * bool(benchmark.modules)
     training = (
-        f'{each} on {budget.iterations * budget.batch:,} faces{own} in batches of {budget.batch}{warm_up}; seeds '
-        f'{", ".join(map(str, args.seeds))}. '
-    ) * bool(budget.faces)
+        f'Each trained method saw {budget.iterations * budget.batch:,} faces{" in each task" * bool(benchmark.tasks)}'
+        f'{own} in batches of {budget.batch}{warm_up}; seeds {", ".join(map(str, seeds))}. '
+    ) * bool(seeds)
     return (
-        f'{training}All methods are tested on the same degraded faces. "before": the training faces of the pre-trained '
-        f'modules. Times on {torch.get_num_threads()} CPU threads, inputs of {benchmark.side}x{benchmark.side}, batch '
-        '16.'
+        f'{training}All methods are tested on the same degraded faces. "before": the training faces of published '
+        f'weights and of pre-trained modules. Times on {torch.get_num_threads()} CPU threads, inputs of '
+        f'{benchmark.side}x{benchmark.side}, batch 16.'
     )
 
 
