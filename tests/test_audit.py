@@ -1,6 +1,7 @@
 """The audit on models with parts of known worth."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from rainrestore.audit import audit, cheap_audit, format_audit
 from rainrestore.audit.ablation import Gain, SlotAudit
 from rainrestore.audit.faces import TestFaces
-from rainrestore.audit.layers import audit_layers, fresh_model
+from rainrestore.audit.layers import _bias_alone, audit_layers, fresh_model
 from rainrestore.audit.maps import correlation
 from rainrestore.audit.slots import find_slots, first_layer, recorded, replaced
 from rainrestore.checkpoints import save_safetensors
@@ -248,6 +250,50 @@ def test_small_layer_before_a_batch_norm_is_alive(face_folder: Path, tmp_path: P
     before = convolution.weight.clone()
     audit_layers(model, config.model, batch)
     assert torch.equal(convolution.weight, before)
+
+
+def test_small_layer_with_a_spectral_norm_is_dead(face_folder: Path) -> None:
+    """The norm divides by the size of the weight, so a weight of zero would give NaN."""
+    config = joint_config(face_folder)
+    model: Any = fresh_model(config.model)
+    first = model.generator.trunk.blocks[0].body[0]
+    spectral_norm(first[0])
+    with torch.no_grad():
+        first[0].parametrizations.weight.original.mul_(1e-3)
+        # The batch norm behind it removes its output.
+        first[1].weight.zero_()
+    batch = next(TestFaces(DATASETS.build(config.test_dataloader.dataset)).batches())
+    found = audit_layers(model.eval(), config.model, batch)
+    assert tuple(found.small) == found.dead == ('generator.trunk.blocks.0.body.0.0',)
+
+
+@pytest.mark.parametrize('bias', [True, False])
+@pytest.mark.parametrize(
+    ('layer', 'shape'),
+    [
+        (nn.Linear, (2, 5, 3)),
+        (partial(nn.Conv1d, kernel_size=1), (2, 3, 5)),
+        (partial(nn.Conv2d, kernel_size=3), (2, 3, 5, 5)),
+        (partial(nn.ConvTranspose2d, kernel_size=2, stride=2), (2, 3, 5, 5)),
+    ],
+)
+def test_bias_alone_is_the_output_with_zero_weights(layer: Any, shape: tuple[int, ...], bias: bool) -> None:
+    part = layer(3, 4, bias=bias)
+    x = torch.rand(shape)
+    with part.register_forward_hook(_bias_alone):
+        found = part(x)
+    nn.init.zeros_(part.weight)
+    assert torch.equal(found, part(x))
+
+
+def test_a_small_layer_that_is_read_but_not_called_is_alive(face_folder: Path) -> None:
+    config = experiment(dict(type='OwnRestorer'), face_folder)
+    model: Any = OwnRestorer()
+    with torch.no_grad():
+        model.cleaner.scale.weight.mul_(1e-3)
+    batch = next(TestFaces(DATASETS.build(config.test_dataloader.dataset)).batches())
+    found = audit_layers(model.eval(), config.model, batch)
+    assert list(found.small) == ['cleaner.scale'] and found.dead == ()
 
 
 def shares(mask: np.ndarray) -> np.ndarray:

@@ -40,10 +40,11 @@ class Audit:
         data: Folder of the faces.
         faces: Number of test faces.
         scores: Mean scores of the model.
-        slots: The gains of each slot.
-        layers: Dead layers.
+        slots: The gains and the constant outputs of each slot.
+        layers: Small layers, and those without effect.
         maps: Accuracy of parsing and rain maps; None if the model predicts neither.
-        discriminators: Accuracy and gradients of the discriminators; None if the model or the checkpoint has none.
+        discriminators: Accuracy and gradients of the discriminators; None if the model or the checkpoint has none, and
+            in the fast part of the audit.
         notes: Missing measurements, with reasons.
     """
 
@@ -90,7 +91,8 @@ def audit(
 
     Raises:
         CheckpointError: The weights are missing, damaged or belong to another network.
-        ConfigError: The config has no model or no test data, or the network has no output with a score.
+        ConfigError: The config has no model or no test data, the network has no output with a score, or there are fewer
+            than two faces or faces of different sizes.
         DatasetError: The folder is no data set.
     """
     return _audit(config, checkpoint, name, data_root, faces, device, ablate=True)
@@ -107,7 +109,8 @@ def cheap_audit(
 ) -> Audit:
     """The fast part of :func:`audit`: small layers, constant outputs, accuracy of the maps.
 
-    Arguments and errors are those of :func:`audit`. The slots have no gains.
+    Arguments and errors are those of :func:`audit`, but the default is 50 faces. The slots have no gains, and the
+    discriminators are not measured.
     """
     return _audit(config, checkpoint, name, data_root, faces, device, ablate=False)
 
@@ -163,7 +166,7 @@ def load_model(config: Config, checkpoint: str | Path | None, name: str) -> nn.M
 
 def _dataset(config: Config, name: str, data_root: str | Path | None, **changes: Any) -> Dataset:
     if not config.get('test_dataloader'):
-        raise ConfigError(f'{name}: no test_dataloader; add _base_/data.py to its _base_')
+        raise ConfigError(f"{name}: no test_dataloader; add 'rainrestore::_base_/data/rain_x4.py' to its _base_")
     changes |= {} if data_root is None else {'data_root': str(data_root)}
     return DATASETS.build({**config.test_dataloader.dataset, **changes})
 

@@ -44,7 +44,7 @@ class TestFaces:
         return len(self.items)
 
     def batches(self, shift: int = 0) -> Iterator[dict[str, Any]]:
-        """Batches of at most 16 faces, in order, cyclically shifted by ``shift`` faces."""
+        """Batches of at most 16 faces, in order: from face ``shift`` to the last, then from the first to the others."""
         count = len(self.items)
         for start in range(0, count, BATCH):
             chosen = [self.items[(place + shift) % count] for place in range(start, min(start + BATCH, count))]

@@ -32,8 +32,9 @@ class ComponentAudit:
         mean_map: IoU of a constant predictor, the mean of the area-averaged training masks.
         iou_full: IoU of the prediction and the mask at full size: each cell of the low-resolution argmax is repeated to
             ``scale`` x ``scale`` pixels. NaN without masks.
-        bound_full: The same for the area-averaged ground truth: the upper bound of a parser at low resolution, which
-            misses components smaller than a cell. NaN without masks.
+        bound_full: The same for the argmax of the area-averaged ground truth: a guide for a parser at low resolution.
+            It is no strict upper bound, because this argmax maximises the number of correct pixels, not the IoU: it
+            misses components that cover the smaller part of their cells. NaN without masks.
     """
 
     component: str
@@ -69,7 +70,8 @@ class MapsAudit:
     """Accuracy of the maps of a restorer.
 
     Attributes:
-        components: One entry per annotated label; empty without a parsing of 19 labels.
+        components: One entry per annotated label in the true or the predicted parsing of any face; empty without a
+            parsing of 19 labels.
         rain: One entry for each of S, T and A that the restorer predicts.
         correlations: ``S^,S`` and ``S^,J``: Pearson's correlation of the predicted streaks with the true streaks and
             with the true face without rain, over pixels and channels, mean over the faces. If the second is larger,

@@ -9,7 +9,7 @@ from rainrestore.audit.layers import LayersAudit
 from rainrestore.audit.maps import RAIN_MAPS, MapsAudit
 from rainrestore.tables import table
 
-#: Greatest number of dead layers listed by name; the JSON has all.
+#: Greatest number of small layers listed by name; the JSON has all.
 LISTED = 20
 
 
@@ -27,7 +27,7 @@ def format_audit(audit: Audit) -> str:
 
 
 def list_findings(audit: Audit) -> dict[str, str]:
-    """One line for each audited part: each slot, ``parsing``, ``rain maps`` and ``layers``."""
+    """One line for each audited part: each slot, ``parsing``, ``rain maps``, ``layers`` and ``small layers``."""
     found: dict[str, str] = {}
     for slot in audit.slots:
         constant = f'the same for all faces: {", ".join(slot.constant)}' if slot.constant else ''
@@ -85,7 +85,7 @@ def _maps(maps: MapsAudit) -> str:
     sections = []
     if maps.components:
         keys = ('iou', 'mean_map', 'iou_full', 'bound_full')
-        rows = [['component', 'IoU', 'mean map', 'full size: IoU', 'upper bound', '']]
+        rows = [['component', 'IoU', 'mean map', 'full size: IoU', 'true labels', '']]
         for part in maps.components:
             note = '' if part.above_mean or math.isnan(part.iou) else 'not above the mean map'
             rows.append([part.component, *(_number(getattr(part, key)) for key in keys), note])

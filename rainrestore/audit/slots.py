@@ -15,7 +15,8 @@ Run = Callable[[], Any]
 
 
 def find_slots(model: nn.Module, run: Run) -> dict[str, nn.Module]:
-    """The slots of :func:`rainrestore.models.inspection.slot_modules` that a restoration calls, without discriminators.
+    """The slots of :func:`rainrestore.models.inspection.slot_modules` that a restoration calls, without discriminators
+    and losses.
 
     Args:
         model: A restorer.
@@ -81,7 +82,7 @@ def first_layer(module: nn.Module, run: Run) -> nn.Module | None:
         run: Restores a batch, and so calls the module.
 
     Returns:
-        The layer; None if the shapes differ, or if the module has no submodules.
+        The layer; None if the shapes differ, if an output is not a tensor, or if the module has no such submodule.
     """
     started: list[nn.Module] = []
     returned: dict[nn.Module, Any] = {}
