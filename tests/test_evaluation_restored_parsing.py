@@ -8,6 +8,7 @@ from torch import nn
 from rainrestore.checkpoints import save_safetensors
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.evaluation import RestorationEvaluator, RestoredParsingMIoU
+from rainrestore.evaluation.metrics import read_csv
 from rainrestore.image_io import list_images, read_image
 from rainrestore.models.networks import FaceParsingUNet
 from rainrestore.physics import shrink
@@ -64,14 +65,30 @@ def test_scores_by_hand(red_parser):
     assert values == {'mIoU_restored': pytest.approx(19 / 24), 'mIoU_ceiling': 1}
 
 
-def test_chosen_labels_alone_count(red_parser):
-    # Label 0 (background) is in 1 of 2 cells, label 1 (skin) in 2 of 3.
-    for labels, expected in ((['background'], 1 / 2), (['skin'], 2 / 3), (['skin', 'hair'], 2 / 3)):
-        evaluator = RestorationEvaluator([{**red_parser, 'labels': labels}])
-        evaluator.process([sample(blocks([0, 1], [1, 1]), blocks([0, 0], [1, 1]))])
-        assert evaluator.evaluate(1)['mIoU_restored'] == pytest.approx(expected)
-    with pytest.raises(ConfigError, match=r"no label 'l_eys' \(did you mean 'l_eye'\?\)"):
-        RestoredParsingMIoU(labels=['l_eys'])
+def test_chosen_labels_alone_count(red_parser, tmp_path):
+    chosen = (['background'], ['skin'], ['skin', 'hair'])
+    metrics = [red_parser, *({**red_parser, 'labels': labels} for labels in chosen)]
+    evaluator = RestorationEvaluator(metrics, str(tmp_path / 'per_image.csv'))
+    # Label 0 (background) is in 1 of 2 cells, label 1 (skin) in 2 of 3, label 13 (hair) in none.
+    evaluator.process([sample(blocks([0, 1], [1, 1]), blocks([0, 0], [1, 1]))])
+    restored = {
+        'mIoU_restored': (1 / 2 + 2 / 3) / 2,
+        'mIoU_restored_background': 1 / 2,
+        'mIoU_restored_skin': 2 / 3,
+        'mIoU_restored_skin_hair': 2 / 3,
+    }
+    ceilings = dict.fromkeys((key.replace('restored', 'ceiling') for key in restored), 1)
+    assert evaluator.evaluate(1) == pytest.approx(restored | ceilings)
+    assert read_csv(tmp_path / 'per_image.csv') == {'face': pytest.approx(restored, abs=1e-6)}
+
+
+@pytest.mark.parametrize(
+    ('labels', 'message'),
+    [(['l_eys'], r"no label 'l_eys' \(did you mean 'l_eye'\?\)"), ([], 'labels is empty'), ((), 'labels is empty')],
+)
+def test_labels_that_do_not_exist_are_named(labels, message):
+    with pytest.raises(ConfigError, match=message):
+        RestoredParsingMIoU(labels=labels)
 
 
 def test_uniform_faces_are_exact(red_parser):

@@ -42,16 +42,16 @@ class RestoredParsingMIoU(SampleMetric):
             x w scores; None for the bundled face parser.
         checkpoint: Weights of the parser, with the prefix ``face_parser.``: a file or ``rainrestore://NAME``. None for
             the weights of the bundled parser, or for a ``parser`` without weights.
-        labels: Names of the labels to average, such as ``('l_eye', 'r_eye')``; None for all.
         optional: Skip images without restored face or true parsing; otherwise they are an error.
         collect_device: See :class:`SampleMetric`.
         prefix: See :class:`SampleMetric`.
+        labels: Names of the labels to average, such as ``('l_eye', 'r_eye')``; None for all.
 
-    Keys: ``mIoU_restored``, ``mIoU_ceiling``.
+    Keys: ``mIoU_restored``, ``mIoU_ceiling``; with ``labels``, their names follow: ``mIoU_restored_l_eye_r_eye``.
 
     Raises:
         CheckpointError: The weights are missing, damaged or belong to another network (in the constructor).
-        ConfigError: An unknown label, a missing field, or a colour parsing.
+        ConfigError: Empty ``labels``, an unknown label, a missing field, or a colour parsing.
     """
 
     key = 'mIoU_restored'
@@ -61,18 +61,23 @@ class RestoredParsingMIoU(SampleMetric):
         self,
         parser: Mapping[str, Any] | None = None,
         checkpoint: str | None = None,
-        labels: Sequence[str] | None = None,
         optional: bool = False,
         collect_device: str = 'gpu',
         prefix: str | None = None,
+        labels: Sequence[str] | None = None,
     ) -> None:
         super().__init__(collect_device, prefix)
         self.optional = optional
+        if labels is not None and not labels:
+            raise ConfigError('RestoredParsingMIoU: labels is empty; name at least one label, or None for all')
         if unknown := [name for name in labels or () if name not in LABELS]:
             raise ConfigError(
                 f'RestoredParsingMIoU: no label {unknown[0]!r}{did_you_mean(unknown[0], LABELS)}; the labels are '
                 f'{", ".join(LABELS)}'
             )
+        if labels is not None:
+            # Keys of their own, so that metrics of several components can be in one evaluator.
+            self.key, self.ceiling_key = ('_'.join((key, *labels)) for key in (self.key, self.ceiling_key))
         self.chosen = torch.tensor([labels is None or name in labels for name in LABELS])
         slots = nn.ModuleDict({'face_parser': MODELS.build(dict(parser or BUNDLED_PARSER))})
         if parser is None and checkpoint is None:
