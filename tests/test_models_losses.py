@@ -308,6 +308,8 @@ def test_contrastive_loss_is_a_ratio_of_distances() -> None:
     assert picture.grad.abs().sum() > 0
     assert loss(truth, truth, degraded).item() == 0
     assert loss(degraded, truth, degraded).item() > 100
+    other_order = ContrastiveLoss(layers=('relu2_1', 'relu1_1'), weights=(1.0, 0.5), loss_weight=2.0)
+    assert other_order(picture, truth, degraded).item() == pytest.approx(value.item())
     assert not loss.state_dict()
     loss.load_state_dict({})
     with pytest.raises(ValueError, match='2 layers need as many weights, got 1'):

@@ -254,6 +254,15 @@ def test_log_has_psnr_and_the_discriminators_accuracy(faces: dict) -> None:
     assert log['psnr_train'].item() == pytest.approx(-10 * np.log10(log['loss_pixel'].item()), abs=1e-3)
 
 
+def test_output_of_a_least_squares_discriminator_is_its_probability(faces: dict) -> None:
+    model: FCGGAN = tiny('srgan_x4', adversarial_loss=dict(type='LeastSquaresAdversarialLoss')).train()
+    nn.init.zeros_(model.discriminator.head[-1].weight)
+    nn.init.constant_(model.discriminator.head[-1].bias, 0.3)  # takes everything for restored
+    log = model.train_step(faces, SlotOptimWrapperConstructor(GROUPS)(model))
+    assert log['prob_real_global'].item() == pytest.approx(0.3) == log['prob_fake_global'].item()
+    assert log['accuracy_global'] == 0.5
+
+
 def test_relativistic_discriminator_is_read_by_differences(faces: dict) -> None:
     """The generator's loss needs the true faces' logits; the log's probabilities know no offset common to all."""
     model: FCGGAN = tiny('esrgan_x4').train()

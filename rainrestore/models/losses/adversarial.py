@@ -1,4 +1,7 @@
-"""Adversarial losses. The output of a discriminator are logits; the probability D is their sigmoid."""
+"""Adversarial losses. The outputs of a discriminator are logits C, any real numbers.
+
+The probability D is the sigmoid of C. The hinge and the least-squares loss use C itself.
+"""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -38,9 +41,17 @@ class AdversarialLoss(nn.Module, ABC):
         """Logits of H and H^ -> a scalar."""
 
     @staticmethod
+    def probability(logits: Tensor) -> Tensor:
+        """The probability that an image is true, of the logits' shape, for the training log; no gradient."""
+        return logits.detach().float().sigmoid()
+
+    @staticmethod
     @abstractmethod
     def slope(logits: Tensor) -> Tensor:
-        """Mean absolute gradient of the generator's loss for logits of H^; near 0 the discriminator is saturated."""
+        """Mean absolute derivative of the generator's loss, without ``loss_weight``, by the logits of H^.
+
+        Near 0 the generator gets no gradient.
+        """
 
 
 @MODELS.register_module()
@@ -75,7 +86,7 @@ class LinearAdversarialLoss(AdversarialLoss):
 
 
 class _MeanOfProcesses(Function):
-    """The mean of a value over the processes; the gradient is averaged likewise."""
+    """The mean of a value over the processes; the backward pass averages the gradients of the processes."""
 
     @staticmethod
     def forward(context: Any, value: Tensor) -> Tensor:
@@ -101,13 +112,14 @@ class RelativisticAdversarialLoss(AdversarialLoss):
     """The relativistic average losses of ESRGAN (Wang et al. 2018, after Jolicoeur-Martineau 2018).
 
     A face is compared with the average of the other kind: with logits C, ``D(a, b) = sigmoid(C(a) - mean C(b))`` is the
-    probability that a is more realistic than b. Means are over the batches of all processes::
+    probability that a is more realistic than an average b. The mean in D is over the batches of all processes::
 
         generator      loss_weight * (-mean log D(H^, H) - mean log (1 - D(H, H^)))
         discriminator               -mean log D(H, H^) - mean log (1 - D(H^, H))
 
     The logarithms are computed from the logits in single precision (softplus), so they do not overflow. The gradient of
-    the generator does not vanish if D is near 0 or 1. ESRGAN's code halves both sums, its paper does not.
+    the generator does not vanish if the discriminator is certain, where D(H^, H) is near 0. ESRGAN's code halves both
+    sums, its paper does not.
 
     Args:
         loss_weight: Factor of the generator's loss. ESRGAN uses 5e-3 with a perceptual loss of weight 1.
@@ -131,7 +143,10 @@ class RelativisticAdversarialLoss(AdversarialLoss):
 
     @staticmethod
     def slope(logits: Tensor) -> Tensor:
-        """Mean of -d log D / dlogit = 1 - D, at most 1; near 0 the discriminator classifies restored faces as true."""
+        """Mean of ``|d -log D / d logit|`` = 1 - D for D = D(H^, H), at most 1, of the first term of the loss.
+
+        Near 0 the discriminator classifies restored faces as more realistic than true ones.
+        """
         return (1 - logits.detach().float().sigmoid()).mean()
 
 
@@ -142,8 +157,9 @@ class CrossEntropyAdversarialLoss(AdversarialLoss):
     Generator, in the non-saturating form: loss_weight * mean -log D(H^). Discriminator, halved so that it learns more
     slowly than the generator (Isola et al. 2017): (mean -log D(H) + mean -log(1 - D(H^))) / 2.
 
-    Two options slow down a discriminator that is too strong (Salimans et al. 2016): smoothed labels t, with the loss
-    ``-t log D - (1 - t) log(1 - D)`` and t = 0.9 for true and 0.1 for restored images; and randomly flipped labels.
+    Two options slow down a discriminator that is too strong: smoothed labels t (Salimans et al. 2016), with the loss
+    ``-t log D - (1 - t) log(1 - D)`` and, for example, t = 0.9 for true and 0.1 for restored images; and randomly
+    flipped labels. Without them, t is 1 and 0.
 
     Args:
         loss_weight: Factor of the generator's loss.
@@ -230,6 +246,11 @@ class LeastSquaresAdversarialLoss(AdversarialLoss):
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Logits of H and H^ -> a scalar."""
         return ((real_logits.float() - 1).square().mean() + fake_logits.float().square().mean()) / 2
+
+    @staticmethod
+    def probability(logits: Tensor) -> Tensor:
+        """The logits between 0 and 1: the best discriminator is the probability itself (Mao et al., eq. 5)."""
+        return logits.detach().float().clamp(0, 1)
 
     @staticmethod
     def slope(logits: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ class ContrastiveLoss(nn.Module):
         if len(layers) != len(weights):
             raise ValueError(f'ContrastiveLoss: {len(layers)} layers need as many weights, got {len(weights)}')
         self.loss_weight = loss_weight
-        self.weights = tuple(weights)
+        self.weights = dict(zip(layers, weights, strict=True))
         self.vgg = VGG16Features(tuple(layers))
 
     def forward(self, prediction: Tensor, target: Tensor, degraded: Tensor) -> Tensor:
@@ -46,8 +46,8 @@ class ContrastiveLoss(nn.Module):
         with torch.no_grad():
             positive, negative = self.vgg(target), self.vgg(degraded)
         terms = [
-            weight * F.l1_loss(feature.float(), positive[name].float())
+            self.weights[name] * F.l1_loss(feature.float(), positive[name].float())
             / (F.l1_loss(feature.float(), negative[name].float()) + EPSILON)
-            for weight, (name, feature) in zip(self.weights, self.vgg(prediction).items(), strict=True)
+            for name, feature in self.vgg(prediction).items()
         ]  # fmt: skip
         return self.loss_weight * torch.stack(terms).sum()

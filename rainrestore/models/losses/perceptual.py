@@ -97,10 +97,11 @@ class VGG16Features(nn.Module):
 
 
 class MeanSquare(Function):
-    """mean (x - y)^2 of two tensors of one type, summed in single precision; only x gets a gradient.
+    """mean (x - y)^2 of two tensors of one type, summed in at least single precision; only x gets a gradient.
 
     ``F.mse_loss`` in single precision would first convert all half-precision features, forwards and backwards. This
-    conversion takes a fifth of the time of the perceptual loss. Here only the sum is in single precision, per image.
+    conversion takes a fifth of the time of the perceptual loss. Here the difference keeps its type. It is converted,
+    squared and summed in single precision for one image at a time. Double precision stays double.
     """
 
     @staticmethod

@@ -203,9 +203,9 @@ class AdversarialRestorer(BaseRestorer):
                 if adversarial.relativistic:
                     # A relativistic loss does not depend on a common offset of all logits.
                     real, fake = real - fake.mean(), fake - real.mean()
-                log[f'prob_real_{name}'] = real.detach().sigmoid().mean()
-                log[f'prob_fake_{name}'] = fake.detach().sigmoid().mean()
-                log[f'accuracy_{name}'] = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
+                true, false = adversarial.probability(real), adversarial.probability(fake)
+                log[f'prob_real_{name}'], log[f'prob_fake_{name}'] = true.mean(), false.mean()
+                log[f'accuracy_{name}'] = ((true > 0.5).float().mean() + (false < 0.5).float().mean()) / 2
                 log[f'slope_{name}'] = adversarial.slope(fake)
         total, parsed = self.parse_losses(losses)
         optim_wrapper.update_params(total)
