@@ -213,7 +213,7 @@ def hint_of_old_name(path: PurePath) -> str | None:
     """The new place of a config that was moved, renamed or replaced, as a message; None for any other.
 
     Args:
-        path: A path from the folder above ``configs``.
+        path: A path from the folder above ``configs``, or the name of a config.
     """
     own = packaged_files()
     below = path.with_suffix('').as_posix()
@@ -227,7 +227,8 @@ def hint_of_old_name(path: PurePath) -> str | None:
         return f'it has moved to configs/{RENAMED[below]}.py'
     if path.stem in own:
         return f'it has moved to configs/{own[path.stem].relative_to(package_folder("configs")).as_posix()}'
-    return None
+    new = next((new for old, new in REPLACED.items() if PurePath(old).name == path.stem), None)
+    return None if new is None else f'it was replaced by configs/{new}.py'
 
 
 def check_same_config(stored: str, current: str) -> None:

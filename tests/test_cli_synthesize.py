@@ -204,7 +204,7 @@ def test_a_place_that_cannot_be_written_is_told(faces, tmp_path, capsys):
 @pytest.mark.parametrize(
     ('setting', 'message'),
     [
-        ('betta=0.5,0.8', "--set: unknown rain range 'betta'; did you mean 'beta'?"),
+        ('betta=0.5,0.8', "--set: unknown rain range 'betta' (did you mean 'beta'?)"),
         ('beta=0.8,0.5', "--set: rain range 'beta'"),
         ('layers=1.5', "--set: rain range 'layers'"),
         ('gain_base=1,2', "--set: rain range 'gain_base'"),

@@ -1,7 +1,7 @@
 """The folder of the configs: a place for each, names that are found from any folder, and former names."""
 
 import ast
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 import torch
@@ -116,6 +116,16 @@ def test_a_former_name_leads_to_the_new_one(old: str, tmp_path: Path, monkeypatc
         with pytest.raises(ConfigError) as error:
             find_file(path)
         assert str(error.value) == f'{path}: no such config; {hint}'
+
+
+@pytest.mark.parametrize(
+    ('old', 'new'),
+    [(PurePath(old).name, new) for old, new in REPLACED.items() if PurePath(old).name not in packaged_files()],
+)
+def test_the_name_of_a_removed_config_leads_to_the_new_one(old: str, new: str) -> None:
+    for name in (old, f'{old}.py'):
+        with pytest.raises(ConfigError, match=rf'^{name}: no such config; it was replaced by configs/{new}\.py$'):
+            find_file(name)
 
 
 def test_a_base_that_moved_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -345,8 +345,8 @@ def test_ranges_from_config():
 @pytest.mark.parametrize(
     ('config', 'message'),
     [
-        ('rain_v2', "unknown rain 'rain_v2'; did you mean 'rain_v1'"),
-        ({'betta': (0, 1)}, "'betta'; did you mean 'beta'"),
+        ('rain_v2', r"^unknown rain 'rain_v2' \(did you mean 'rain_v1'\?\); known: rain_v1, rain_wide$"),
+        ({'betta': (0, 1)}, r"unknown rain range 'betta' \(did you mean 'beta'\?\); known: noise_mean, "),
         ({'xyz': 1}, "'xyz'; known: noise_mean"),
     ],
 )

@@ -11,7 +11,6 @@ values refer to this name. Another distribution gets another name.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import math
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 
 from rainrestore.errors import RainRangesError
+from rainrestore.suggest import did_you_mean
 
 Array = TypeVar('Array', np.ndarray, torch.Tensor)
 
@@ -38,11 +38,6 @@ _TAPS_PER_CALL = 49
 
 _RANGE_FIELDS = ('noise_mean', 'noise_variance', 'length', 'angle', 'beta', 'airlight')
 _GAIN_FIELDS = ('gain_base', 'gain_per_length', 'gain_jitter')
-
-
-def _did_you_mean(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f'did you mean {close[0]!r}?' if close else f'known: {", ".join(known)}'
 
 
 @dataclass(frozen=True)
@@ -111,13 +106,15 @@ class RainRanges:
             return config
         if isinstance(config, str):
             if config not in RAIN_RANGES:
-                raise RainRangesError(f'unknown rain {config!r}; {_did_you_mean(config, list(RAIN_RANGES))}')
+                near = did_you_mean(config, RAIN_RANGES)
+                raise RainRangesError(f'unknown rain {config!r}{near}; known: {", ".join(RAIN_RANGES)}')
             return RAIN_RANGES[config]
         config = dict(config or {})
         known = [item.name for item in fields(cls)]
         for name in config:
             if name not in known:
-                raise RainRangesError(f'unknown rain range {name!r}; {_did_you_mean(str(name), known)}')
+                near = did_you_mean(str(name), known)
+                raise RainRangesError(f'unknown rain range {name!r}{near}; known: {", ".join(known)}')
         return cls(**config)
 
     @property
