@@ -39,6 +39,18 @@ def test_version(capsys):
     assert capsys.readouterr().out.strip() == f'rainrestore {rainrestore.__version__}'
 
 
+@pytest.mark.parametrize('argv', [['--version'], ['restore', '--help'], ['tset']])
+def test_the_package_run_as_a_module_is_the_command(argv):
+    modules = ('rainrestore', 'rainrestore.cli.main')
+    package, command = (
+        subprocess.run([sys.executable, '-m', module, *argv], cwd=ROOT, capture_output=True, text=True)
+        for module in modules
+    )
+    assert package.returncode == (2 if argv == ['tset'] else 0)
+    assert (package.returncode, package.stdout, package.stderr) == (command.returncode, command.stdout, command.stderr)
+    assert 'rainrestore' in package.stdout + package.stderr
+
+
 @pytest.mark.parametrize('code', [0, 1, 5])
 def test_the_subcommand_gets_its_options_and_gives_the_exit_code(doctor, code):
     doctor.outcome = code
