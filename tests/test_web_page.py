@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -254,6 +255,31 @@ def test_names_are_no_markup():
         View('"><script>alert(1)</script>', picture, picture, notes=['<b>a</b>'], scores=[Score('x', 1, 2, 3, 4)])
     )
     assert '<script' not in report and '<b>' not in report
+
+
+def test_a_new_photo_clears_the_results_and_downloads_of_the_previous_one(monkeypatch, tmp_path):
+    """An upload, the button that removes the file, and a click on an example, in every tab with a picker."""
+    monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
+    blocks = page.build_page(Studio(Restorer(BICUBIC, device='cpu')))
+    named = {block.elem_id: number for number, block in blocks.blocks.items() if getattr(block, 'elem_id', None)}
+    slider, report, files = (named[name] for name in ('rr-slider', 'rr-report', 'rr-files'))
+    cleared: dict[str, list[set[int]]] = {'upload': [], 'clear': [], 'click': []}
+    for function in blocks.fns.values():
+        outputs = [block._id for block in function.outputs]
+        kinds = {
+            event
+            for number, event in function.targets
+            if isinstance(blocks.blocks.get(number), (gradio.File, gradio.Dataset))
+        }
+        if slider not in outputs or not kinds & cleared.keys():
+            continue
+        given = [0] if 'click' in kinds else []
+        shown = dict(zip(outputs, asyncio.run(blocks.process_api(function, given))['data'], strict=True))
+        assert shown.pop(slider) is None and shown.pop(report) == page.EMPTY
+        for kind in kinds & cleared.keys():
+            cleared[kind].append({number for number, value in shown.items() if value is None})
+    # The tabs for a photo, for a cropped face and for rain; only the first one has downloads.
+    assert cleared == {kind: [{files}, set(), set()] for kind in cleared}
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from rainrestore.errors import ConfigError
 from rainrestore.image_io import read_image
 from rainrestore.labels import PALETTE, label_names
 from rainrestore.physics import RAIN_RANGES, draw_scene, quantise, seeded_rng
-from rainrestore.web.parts import COLUMNS, EMPTY, add_examples, data_uri, map_cells, messages, picker_of
+from rainrestore.web.parts import COLUMNS, EMPTY, add_examples, data_uri, empty_result, map_cells, messages, picker_of
 from rainrestore.web.photo_tabs import add_clip_tab, add_photo_tab
 from rainrestore.web.photo_views import PhotoDesk
 from rainrestore.web.views import CONVENTION, MAX_SEED, SLIDERS, Studio, View, drawn_settings, middle_of
@@ -117,11 +117,11 @@ def build_page(studio: Studio) -> gr.Blocks:
 
 
 def _restore_tab(studio: Studio, result: list[Any]) -> None:
-    picker = picker_of('A face in rain, cropped and aligned', result)
+    picker = picker_of('A face in rain, cropped and aligned', empty_result(*result))
     button = gr.Button('Restore', variant='primary', elem_id='rr-restore')
     restore = shown(studio.restore)
     button.click(restore, picker, result, api_name='restore')
-    add_examples(_rainy(studio.scale, _portraits()), picker, restore, [picker], result)
+    add_examples(_rainy(studio.scale, _portraits()), picker, restore, [picker], result, empty_result(*result))
 
 
 def _rain_tab(studio: Studio, result: list[Any]) -> None:
@@ -131,7 +131,7 @@ def _rain_tab(studio: Studio, result: list[Any]) -> None:
         return studio.rain(path, dict(zip(sliders, values, strict=True)), seed)
 
     event = shown(rain)
-    picker = picker_of('A clean face, cropped and aligned', result)
+    picker = picker_of('A clean face, cropped and aligned', empty_result(*result))
     examples = gr.Column()
     with gr.Row():
         button = gr.Button('Make rain and restore', variant='primary', elem_id='rr-rain', scale=3)
@@ -151,7 +151,7 @@ def _rain_tab(studio: Studio, result: list[Any]) -> None:
     parameters = [seed, *sliders.values()]
     button.click(event, [picker, *parameters], result, api_name='rain')
     with examples:
-        add_examples(_portraits(), picker, event, [picker, *parameters], result)
+        add_examples(_portraits(), picker, event, [picker, *parameters], result, empty_result(*result))
 
     def other_rain() -> list[float]:
         rng = np.random.default_rng()

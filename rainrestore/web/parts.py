@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import gradio as gr
 import numpy as np
@@ -27,6 +27,9 @@ COLUMNS = (
     ('A', 'airlight', (TITLES['A'],)),
     ('F', 'parsing', (TITLES['F'],)),
 )
+
+#: Output component -> its value without a result.
+Empty: TypeAlias = dict[Any, Any]
 
 
 @contextmanager
@@ -64,13 +67,22 @@ def data_uri(picture: np.ndarray) -> str:
     return f'data:image/png;base64,{base64.b64encode(encode_png(picture)).decode()}'
 
 
-def picker_of(label: str, result: list[Any]) -> gr.File:
-    """A file picker. Its value is the path of the uploaded file; a new upload clears ``result``.
+def empty_result(slider: gr.ImageSlider, report: gr.HTML) -> Empty:
+    """The components of the result -> their values without a result."""
+    return {slider: None, report: EMPTY}
+
+
+def picker_of(label: str, empty: Empty) -> gr.File:
+    """A file picker. Its value is the path of the uploaded file.
 
     ``gr.Image`` would decode the file itself, with all formats of Pillow and its own error messages.
+
+    Args:
+        label: The label of the picker.
+        empty: Output component -> its value without a result, set by an upload and by the button that removes the file.
     """
     picker = gr.File(label=label, height=140, elem_classes='rr-picker')
-    gr.on([picker.upload, picker.clear], lambda: (None, EMPTY), None, result, queue=False, api_name=False)
+    gr.on([picker.upload, picker.clear], lambda: empty, None, list(empty), queue=False, api_name=False)
     return picker
 
 
@@ -80,15 +92,17 @@ def add_examples(
     event: Callable[..., Any],
     inputs: list[Any],
     result: list[Any],
+    empty: Empty,
 ) -> None:
-    """Add example images. A click puts an example into the picker and runs ``event``.
+    """Add example images. A click puts an example into the picker, clears the previous result and runs ``event``.
 
     Args:
-        images: Name -> H x W x 3 uint8 RGB; nothing is added if there are none (a wheel has no portraits).
+        pictures: Name -> H x W x 3 uint8 RGB; nothing is added if there are none (a wheel has no portraits).
         picker: The file picker.
         event: The event handler to run.
         inputs: Its input components.
         result: Its output components.
+        empty: As in :func:`picker_of`; set by a click on an example.
     """
     if not pictures:
         return
@@ -101,5 +115,7 @@ def add_examples(
         label='Examples: portraits of members of the US Congress (public domain)', components=[gr.Image(render=False)],
         samples=[[str(path)] for path in paths], type='index', layout='gallery',
     )  # fmt: skip
-    chosen = examples.click(lambda index: str(paths[index]), examples, picker, queue=False, api_name=False)
+    chosen = examples.click(
+        lambda index: {picker: str(paths[index]), **empty}, examples, [picker, *empty], queue=False, api_name=False
+    )
     chosen.then(event, inputs, result, api_name=False)

@@ -13,7 +13,7 @@ import numpy as np
 from rainrestore.apis.photos import Background
 from rainrestore.errors import ConfigError
 from rainrestore.faces import FaceCrop
-from rainrestore.web.parts import COLUMNS, add_examples, data_uri, map_cells, messages, picker_of
+from rainrestore.web.parts import COLUMNS, add_examples, data_uri, empty_result, map_cells, messages, picker_of
 from rainrestore.web.photo_views import MAX_CLIP_BYTES, MAX_CLIP_SECONDS, FaceView, PhotoDesk, PhotoView
 from rainrestore.web.views import Pictures
 
@@ -51,7 +51,12 @@ def add_photo_tab(desk: PhotoDesk, result: list[Any], examples: Pictures) -> Non
             files = [str(file) for file in view.write(Path(folder))]
             yield (view.before, view.after), photo_html(view), files
 
-    picker = picker_of('A photo with faces', result)
+    # Created before the picker, which clears it, and rendered below the button.
+    files = gr.File(
+        label='Downloads', file_count='multiple', interactive=False, height=130, render=False, elem_id='rr-files'
+    )
+    empty = {**empty_result(*result), files: None}
+    picker = picker_of('A photo with faces', empty)
     marked = gr.Image(
         label='Faces found', interactive=False, type='numpy', format='jpeg', buttons=['fullscreen'], height=250,
         elem_id='rr-found',
@@ -64,11 +69,10 @@ def add_photo_tab(desk: PhotoDesk, result: list[Any], examples: Pictures) -> Non
     found = [marked, chosen, crops]
     for event in (picker.upload, picker.clear):
         event(find, picker, found, api_name='find' if event is picker.upload else False)
-    files = gr.File(label='Downloads', file_count='multiple', interactive=False, height=130, elem_id='rr-files')
-    gr.on([picker.upload, picker.clear], lambda: None, None, files, queue=False, api_name=False)
+    files.render()
     inputs = [picker, crops, chosen, model, background, strength]
     button.click(restore, inputs, [*result, files], api_name='photo')
-    add_examples(examples, picker, find, [picker], found)
+    add_examples(examples, picker, find, [picker], found, empty)
 
 
 def add_clip_tab(desk: PhotoDesk) -> None:
