@@ -1,4 +1,4 @@
-"""Read and write checkpoints: ``.pth`` files, ``.safetensors`` files and zoo names ``rainrestore://NAME``.
+"""Read checkpoints (``.pth`` and ``.safetensors`` files, addresses, zoo names ``rainrestore://NAME``) and write them.
 
 This module registers loaders with mmengine's ``CheckpointLoader``, which supports only ``.pth`` files by itself. The
 loaders apply to ``load_from``, ``init_cfg=dict(type='Pretrained', checkpoint=...)`` and the command line.
@@ -61,7 +61,7 @@ def save_safetensors(
         state_dict: Names to tensors.
         path: The file to write; its folder is created.
         metadata: JSON values, stored in the header of the file.
-        half: Store float32 and float64 weights as float16. :func:`load_safetensors` converts them to float32.
+        half: Store all floating-point weights as float16. :func:`load_safetensors` converts them to float32.
 
     Raises:
         CheckpointError: A finite weight is out of the range of float16.
@@ -92,7 +92,7 @@ def load_safetensors(
     """Read the weights and the metadata of a safetensors file; half-precision weights are converted to float32.
 
     Raises:
-        CheckpointError: The file is missing, truncated or not a safetensors file.
+        CheckpointError: The file is missing, truncated or not a safetensors file, or its metadata is damaged.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -117,12 +117,16 @@ def load_safetensors(
 
 
 def load_checkpoint(source: Path | str, map_location: str | torch.device | None = 'cpu') -> dict[str, Any]:
-    """Read a zoo name, a ``.safetensors`` or a ``.pth`` file as ``dict(state_dict=..., meta=..., ...)``.
+    """Read a checkpoint as ``dict(state_dict=..., meta=..., ...)``.
 
     Files of other libraries are converted (:func:`unwrapped`).
 
+    Args:
+        source: A zoo name, a ``.safetensors`` or a ``.pth`` file, or an address (:func:`load_from_url`).
+        map_location: As in ``torch.load``.
+
     Raises:
-        CheckpointError: Unknown name, no such file, a damaged file, or a file without weights.
+        CheckpointError: Unknown name, no such file, a damaged file, a file without weights, or a failed download.
     """
     source = os.path.expanduser(source)
     checkpoint = CheckpointLoader.load_checkpoint(source, map_location=map_location, logger='silent')
@@ -171,7 +175,8 @@ def placed(state: Mapping[str, Tensor], own: Mapping[str, Tensor], source: objec
     """Add the name of a slot to the weights of a file that was saved from this slot alone.
 
     If a name of the file exists in the network, the weights are returned unchanged. Otherwise, the slot, or the part of
-    a slot, in which most tensors fit by name and shape becomes the prefix of all names.
+    a slot, in which most tensors fit by name and shape becomes the prefix of all names. If none fits, the weights are
+    returned unchanged.
 
     Args:
         state: Names to weights, of the file.
@@ -220,7 +225,8 @@ def load_fitting(
         The number of loaded tensors, and the number of tensors of the network.
 
     Raises:
-        CheckpointError: No tensor fits, or less than ``least``; the network does not change.
+        CheckpointError: Less than the share ``least`` fits, or no tensor unless ``least`` is 0; or several slots fit
+            equally well. The network does not change.
     """
     own = module.state_dict()
     fitting = fitting_weights(placed(state, own, source), own, source, least)
@@ -330,7 +336,7 @@ def load_weights(model: nn.Module, source: Path | str) -> dict[str, Any]:
 
 
 def fit_weights(model: nn.Module, state_dict: Mapping[str, Tensor], source: object) -> None:
-    """Load the weights that restoration needs; weights of discriminators and losses are optional.
+    """Load the weights that restoration needs; weights of discriminators and losses in the checkpoint are ignored.
 
     Weights of slots that the model does not have are ignored, so a checkpoint of the joint network also fits the rain
     removal network. A slot without weights in the checkpoint is loaded from its ``init_cfg``, because a checkpoint of

@@ -71,7 +71,7 @@ def test_faces_are_found_whatever_they_look_like(bicubic) -> None:
     )
     huge = restorer(marked(500, 500, FaceCrop(250, 250, 480)))
     assert huge.notes == (
-        'the face at (250, 250) is enlarged by 3.8 after the restoration, softer than the photo around it',
+        'the face at (250, 250) is shown 3.8 times larger than its restored size, softer than the photo around it',
     )
 
 
@@ -79,7 +79,8 @@ def test_face_shown_larger_than_it_was_restored_is_said(fcg_gan) -> None:
     photo = draw_scene(scene(240, 240, [(20, 20, 200)]) / np.float32(255), RainRanges(), seeded_rng(0, 'a'), 200).I
     result = PhotoRestorer(fcg_gan, boxes={})(photo, [crop_of((20, 20, 200))])
     assert result.notes == (
-        'the face at (120, 120) is enlarged by 1.6 after the restoration, with its finest detail from the photo',
+        'the face at (120, 120) is shown 1.6 times larger than its restored size, '
+        'with its finest detail from the photo',
     )
 
 

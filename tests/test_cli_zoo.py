@@ -195,8 +195,8 @@ def test_test_that_fails_is_named_with_its_error(zoo, tmp_path):
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
-        (['verify'], 'expected names, or --all'),
-        (['download', 'whole', '--all'], 'expected names, or --all'),
+        (['verify'], 'expected either names or --all'),
+        (['download', 'whole', '--all'], 'expected either names or --all'),
         (['verify', 'hole'], "no model or reference is named 'hole'; there are whole, hrrm, bicubic, away"),
         (['show', 'hole'], "no zoo model is named 'hole' (did you mean 'whole'?)"),
     ],

@@ -99,7 +99,7 @@ def test_pasting_what_was_cut_changes_nothing_but_rounding(angle, side) -> None:
     assert np.abs(again.astype(int) - photo).max() <= 3
 
 
-def test_only_the_ellipse_changes(portraits) -> None:
+def test_only_the_circle_changes(portraits) -> None:
     photo = scene(160, 200, [(20, 30, 64)])
     crop = crop_of((100, 60, 80))
     pasted = photo.copy()

@@ -229,7 +229,7 @@ class TestYuNet:
         monkeypatch.setattr('torch.hub.urlopen', answer)
         target = tmp_path / 'new' / 'yunet.onnx'
         config = {'type': 'YuNetDetector', 'weights': target, 'sha256': sha256_of(weights)}
-        with pytest.raises(CheckpointError, match='or set download=True'):
+        with pytest.raises(CheckpointError, match='with download=True the detector downloads it'):
             build_detector(config)
         assert not asked
         build_detector({**config, 'download': True})

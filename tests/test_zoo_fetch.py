@@ -241,7 +241,7 @@ def test_address_that_is_missing_or_of_another_kind_is_named(monkeypatch, tmp_pa
         fetch(NAME, SHA256, len(CONTENT))
     for address in ('ftp://example.org', 'data:text/plain,x', '/a/folder'):
         monkeypatch.setenv('RAINRESTORE_ZOO_URL', address)
-        with pytest.raises(CheckpointError, match='must be an address with file, http, https'):
+        with pytest.raises(CheckpointError, match='must begin with one of file://, http://, https://'):
             fetch(NAME, SHA256, len(CONTENT))
 
 

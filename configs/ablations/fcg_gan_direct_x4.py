@@ -1,4 +1,5 @@
-# The face is computed at low resolution, and the trunk has 15 blocks instead of 8 at the same cost.
+# A sub-pixel convolution replaces the upsampling stages, and the trunk has 15 blocks instead of 8, at a similar number
+# of multiplications.
 _base_ = '../fcg_gan_x4.py'
 
 model = dict(generator=dict(subpixel_head=True, trunk=dict(num_blocks=15)))

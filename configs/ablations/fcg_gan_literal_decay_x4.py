@@ -1,4 +1,4 @@
-# The paper's optimiser: Adam with weight decay 1e-4, which is stronger than the losses here.
+# The paper's optimiser: Adam with weight decay 1e-4, which is stronger here than the gradients of the losses.
 _base_ = '../fcg_gan_x4.py'
 
 optim_wrapper = dict(

@@ -1,4 +1,4 @@
-# HRRM pre-training with a ResNet encoder about as costly as the DenseNet of hrrm_x4.py, the paper's choice.
+# HRRM pre-training with a ResNet encoder in place of the paper's DenseNet, at about the same cost.
 _base_ = '../hrrm_x4.py'
 
 model = dict(rain_removal=dict(encoder=dict(_delete_=True, type='ResNetEncoder', stem_channels=16)))

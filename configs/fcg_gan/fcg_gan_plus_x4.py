@@ -6,6 +6,6 @@ _base_ = [
     '../_base_/runtime.py',
 ]
 
-# the pre-trained modules learn more slowly
+# A lower learning rate for the pre-trained modules.
 optim_wrapper = dict(generator=dict(slots=dict(_delete_=True, generator=1.0, rain_removal=0.2, face_parser=0.2)))
 train_dataloader = dict(batch_size=4)

@@ -1,4 +1,6 @@
-# fcg_gan_plus_x4, stage 1 of 2: PSNR alone, from hrrm_plus_x4, fpm_x4 and the generator of fcg_gan_blind_x4.
+# fcg_gan_plus_x4, stage 1 of 2: without the perceptual and adversarial losses, from hrrm_plus_x4, fpm_x4 and the
+# generator of fcg_gan_blind_x4. For the released weights this config was run twice: 25,000 iterations, then, from the
+# weights of the first run (load_from), 9,000 iterations at half the learning rate. The commands are in model_zoo.md.
 _base_ = ['fcg_gan_plus_x4.py', '../_base_/models/mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = dict(

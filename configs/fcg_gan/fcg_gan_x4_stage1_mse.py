@@ -1,4 +1,5 @@
-# fcg_gan_x4, stage 1 of 2: MSE only, without VGG and discriminators, whose training takes five times as long.
+# fcg_gan_x4, stage 1 of 2: MSE, without the perceptual and adversarial losses. On a CPU, the full loss takes five times
+# as long per face.
 _base_ = ['../fcg_gan_x4.py', '../_base_/models/mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = _base_._mse_alone

@@ -1,4 +1,4 @@
-# raindrop_plus, stage 1 of 2: without the perceptual loss, which takes four times as long as the rest.
+# raindrop_plus, stage 1 of 2: without the perceptual loss, so that an iteration takes less time.
 _base_ = 'raindrop_plus.py'
 
 model = dict(perceptual_loss=None)

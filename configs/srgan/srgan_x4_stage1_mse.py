@@ -1,4 +1,4 @@
-# srgan_x4, stage 1 of 2: MSE only; the schedule of fcg_gan_x4_stage1_mse.
+# srgan_x4 under MSE alone, with the schedule of fcg_gan_x4_stage1_mse; used in docs/results/weight_decay.md.
 _base_ = ['srgan_x4.py', '../_base_/models/mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = _base_._mse_alone

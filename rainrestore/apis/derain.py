@@ -99,7 +99,7 @@ def rain_maps(restorer: RainRemoval, picture: np.ndarray, *names: str) -> list[n
 
     Args:
         restorer: A network that predicts the maps.
-        image: H x W x 3 float32 in [0, 1].
+        picture: H x W x 3 float32 in [0, 1].
         names: Symbols of the maps, such as ``'J'`` and ``'T'``.
     """
 

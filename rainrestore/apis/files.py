@@ -129,10 +129,10 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = Fal
     Args:
         inputs: Files, folders or patterns. A folder stands for all images in it and in its sub-folders, recognised by
             suffix or content, without hidden files, linked sub-folders and ``out``. A name with ``*``, ``?`` or ``[``
-            that is no file is a pattern.
-        out: Folder for the results. ``DIR/a.jpg`` becomes ``out/restored/DIR/a.png``, relative to the common folder of
-            all inputs; if several results would have the name ``a.png``, it becomes ``a.jpg.png``. ``a.webm`` becomes
-            ``a.mkv``.
+            is a pattern, unless a file or folder has this name.
+        out: Folder for the results. The result for ``TOP/DIR/a.jpg`` is ``out/restored/DIR/a.png``, where ``TOP`` is
+            the common folder of all inputs; if several results would have this name, it is ``DIR/a.jpg.png``. The
+            result for ``a.webm`` is ``a.mkv``.
         videos: Whether to include clips.
 
     Raises:
@@ -278,7 +278,7 @@ def _restore_clip(
     on_frame: Callable[[int, int], object] | None,
 ) -> FileOutcome:
     if not isinstance(restorer, PhotoRestorer):
-        return FileOutcome(read.source, 'failed', 'is a video; videos need face detection')
+        return FileOutcome(read.source, 'failed', 'is a clip; only a PhotoRestorer restores clips')
     target, parts = f'{RESTORED}/{read.name}', f'{PARTS}/{read.name}'
     try:
         _check_target(results, target)

@@ -80,7 +80,10 @@ def to_picture(item: Picture, name: str = 'the picture') -> np.ndarray:
 
 
 def named(items: Sequence[Any], single: bool = False) -> list[str]:
-    """The names of images in error messages: the path of a file, else the position in the list."""
+    """The names of images in error messages: the path of a file, else ``item`` and its index in the list.
+
+    With ``single``, an image that is not a file is ``the picture``.
+    """
     return [
         str(item) if isinstance(item, (str, os.PathLike)) else 'the picture' if single else f'item {place}'
         for place, item in enumerate(items)

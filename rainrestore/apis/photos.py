@@ -34,11 +34,12 @@ LEAST_WEIGHT = 1 / 64
 #: Colours of a preview.
 MARK = (255, 220, 0)
 OUTLINE = (0, 0, 0)
-#: A face is not restored if a smaller fraction of its crop is in the photo. This also bounds the size of a crop.
+#: If a smaller fraction of its crop is in the photo, a face is not restored. Therefore the area of a restored crop is
+#: at most four times the area of the photo.
 LEAST_INSIDE = 0.25
 #: If a smaller fraction of a crop is in the photo, there is a note.
 MOSTLY_INSIDE = 0.75
-#: If a restored face is enlarged by more than this factor, there is a note.
+#: If a crop is more than this factor larger than its restored face, there is a note.
 ENLARGED = 1.1
 
 
@@ -97,13 +98,13 @@ class PhotoRestorer:
     Faces are detected in the photo without rain (:func:`~rainrestore.apis.derain.derain`) and in the original photo. If
     no upright face is found, the photos are rotated. Each face is cropped from the original photo with the alignment of
     CelebA-HQ, restored by ``restorer``, and blended into the photo with a mask of its skin and hair, or with a soft
-    ellipse.
+    circle.
 
     **Protection against artefacts.** S, T, A and J of each face are estimated
-    (:class:`~rainrestore.faces.RainEstimate`). The weight of the correction decreases to 0 if they are outside of the
-    training range of the network, or if there is neither a veil nor streaks. A face with weight 0 is not changed, and
-    there is a note. A face larger than the network's output keeps the fine detail of the photo
-    (:func:`~rainrestore.faces.fuse`).
+    (:class:`~rainrestore.faces.RainEstimate`). The weight of the correction decreases to 0 if T is above the training
+    range of the network, or if there is neither a veil nor streaks. A face with weight 0 is not changed, and there is a
+    note. A face larger than the network's input keeps the fine detail of the photo
+    (:func:`~rainrestore.faces.fuse`), unless the network enlarges faces and there is no estimate of the rain.
 
     Args:
         restorer: Restores the faces.
@@ -115,8 +116,10 @@ class PhotoRestorer:
         turns: Rotations in degrees for a photo without upright faces; an empty sequence is faster.
         strength: Factor of the correction, above 0 and at most 1.
         keep_colour: Whether faces keep the colours of the photo; None: only faces without an estimated veil.
-        estimator: Estimates S, T, A and J of a face. ``'auto'``: the restorer if they were supervised in its training,
-            else ``hrrm_plus_x4``. None, for networks that do not remove rain: faces are blended without fusion.
+        estimator: Estimates S, T, A and J of a face. ``'auto'``: the estimator in the config of ``restorer``; without
+            one, ``restorer`` if S, T and A were supervised in its training, else ``hrrm_plus_x4``; None for a network
+            that was not trained to remove rain, and for a method without weights. With None, all faces are corrected
+            with the weight ``strength``.
 
     Attributes:
         fingerprint: SHA-256 over the fingerprint of ``restorer`` and all arguments.
@@ -249,7 +252,9 @@ class PhotoRestorer:
             elif (enlarged := face.crop.side / restoration.face.shape[0]) > ENLARGED:
                 softer = rain is None and self.restorer.scale > 1
                 detail = 'softer than the photo around it' if softer else 'with its finest detail from the photo'
-                notes.append(f'{_place(face.crop)} is enlarged by {enlarged:.1f} after the restoration, {detail}')
+                notes.append(
+                    f'{_place(face.crop)} is shown {enlarged:.1f} times larger than its restored size, {detail}'
+                )
         return PhotoRestoration(result, tuple(restored), tuple(notes), len(faces))
 
     def restore_crops(

@@ -14,7 +14,7 @@ def blend_tiles(predict: Predict, picture: np.ndarray, tile: int, step: int, bat
 
     Args:
         predict: Predicts the maps of a batch of tiles.
-        image: H x W x 3 float32.
+        picture: H x W x 3 float32.
         tile: Side of a tile in pixels; a smaller image is one tile.
         step: Distance between tiles in pixels, at most ``tile``.
         batch: Batch size, in tiles.

@@ -45,8 +45,10 @@ class VideoSettings:
     """Settings for the restoration of a clip.
 
     Attributes:
-        search_every: Number of frames between two detections in the whole frame; between them, faces are tracked. With
-            1, a new face is found in its first frame, but the rain is removed from every whole frame, which is slow.
+        search_every: Number of frames from one detection in the whole frame to the next; in the frames between, each
+            face is searched around its last position. With 1, the whole frame is always searched, so that a new face is
+            found in its first frame. This is slow, because the rain is removed from the frame first, unless the
+            detector finds all tracked faces in the rain.
         part_frames: Number of frames per stored part; an interrupted run loses at most one part.
         hold: Seconds for which a face keeps its position after the detector has lost it.
         blend: Time constant in seconds of the average of restored faces; 0 for no average.

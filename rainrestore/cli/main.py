@@ -21,7 +21,7 @@ SUBCOMMANDS = (
     *('list', 'browse', 'config', 'get_flops', 'analyze_logs', 'mixed_guidance', 'doctor'),
 )
 
-#: Exit code for wrong input; argparse uses the same for a wrong option.
+#: Exit code for wrong input and for failed writes; argparse uses the same for a wrong option.
 EXIT_USER_ERROR = 2
 
 # A DataLoader worker reports an error of this package as the last line of a traceback.
@@ -31,8 +31,9 @@ _ERROR_IN_WORKER = re.compile(r'^rainrestore\.[\w.]+: (?P<message>.+)$')
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``rainrestore ARGV`` and return its exit code.
 
-    A :class:`~rainrestore.errors.RainRestoreError` is printed as one line, with exit code 2. So is a failed write
-    (full disk, quota, read-only disk). Any other exception is a defect and is raised.
+    A :class:`~rainrestore.errors.RainRestoreError`, also one in a DataLoader worker, is printed as one line, with exit
+    code 2. So is a failed write (full disk, quota, limit of the file size, read-only disk). Any other exception is a
+    defect and is raised.
 
     Args:
         argv: The words after ``rainrestore``; None for ``sys.argv``.

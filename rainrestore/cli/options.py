@@ -58,7 +58,10 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     """Declare ``--checkpoint``."""
-    parser.add_argument('--checkpoint', help='weights in place of the published ones: a .pth or .safetensors file')
+    parser.add_argument(
+        '--checkpoint',
+        help='weights in place of the published ones: a .pth or .safetensors file, or rainrestore://NAME',
+    )
 
 
 def add_cfg_options(parser: argparse.ArgumentParser, help: str = 'changes to the config') -> None:

@@ -294,5 +294,5 @@ def _chosen(args: argparse.Namespace, every: list[str]) -> list[str]:
     from rainrestore.errors import ConfigError
 
     if bool(args.names) == args.all:
-        raise ConfigError('expected names, or --all')
+        raise ConfigError('expected either names or --all')
     return every if args.all else args.names

@@ -84,13 +84,14 @@ class FaceDataset(BaseDataset):
     """Aligned faces and their label maps, checked once at the start and kept decoded in memory.
 
     Layout: ``data_root/split/img/NAME.jpg|png|...`` and ``data_root/split/mask/NAME.png`` (labels of
-    :mod:`rainrestore.labels`), sorted by name. Every file is decoded when the data set is built, so a bad file is
-    reported before the training starts. The decoded images are two arrays that forked workers share. A split
-    of more than ``MEMORY_LIMIT`` bytes is decoded at each access instead.
+    :mod:`rainrestore.labels`), sorted by name, or in the order of ``names``. Every file is decoded when the data set is
+    built, so a bad file is reported before the training starts. The decoded images are two arrays that forked workers
+    share. A split of more than ``MEMORY_LIMIT`` bytes is decoded at each access instead.
 
     A sample, before the pipeline: ``name`` (file name without suffix), ``gt_path``, ``mask_path``, ``gt``
     (size x size x 3 uint8 RGB), ``mask`` (size x size uint8), ``label_valid`` (19 bool: annotated labels),
-    ``sample_idx``. The arrays are copies, so a transform may write to them.
+    ``sample_idx``. A face without mask has no ``mask_path`` and no ``mask``. The arrays are copies, so a transform may
+    write to them.
 
     The files can be in any storage of mmengine's file client. ``backend_args`` selects the storage; ``data_root`` is
     then a URL or a prefix of the keys. http and lmdb cannot list folders, so ``names`` lists the files::
@@ -105,17 +106,21 @@ class FaceDataset(BaseDataset):
         size: Side of every image and mask in pixels.
         on_bad_file: ``raise`` stops at the first bad file. ``skip`` leaves bad files out, logs them once and lists
             them in ``skipped``, a dict of path to reason.
-        labels: Annotated labels; overrides ``data_root/labels.json``. Without both: all 19.
+        labels: Annotated labels; overrides ``data_root/labels.json``, which is read only from the local disk. Without
+            both: all 19.
         limit: Greatest number of faces; the first faces are kept. None keeps all.
-        require_masks: False accepts a split without a ``mask`` folder; its samples have no ``mask``.
+        require_masks: False accepts a split without a ``mask`` folder; its samples have no ``mask``. With
+            ``backend_args``, False ignores all masks.
         backend_args: Storage of the files, as for ``mmengine.fileio.get``; None for the local disk.
         names: File names of the images, such as ``0001.jpg``, or a text file with one name per line. Required for a
             storage that cannot list its files. For other storages it selects faces.
 
     Raises:
-        DatasetError: A missing or empty folder, or two files of the same name.
+        DatasetError: A missing or empty folder, two files of the same name, a name in ``names`` without file, or
+            invalid ``labels``.
         ImageFileError: An image without mask, a mask without image, a file that cannot be decoded or has another size,
-            or a mask with a label above 18.
+            or a mask with a label above 18; unless ``on_bad_file`` is ``skip``.
+        ValueError: An invalid ``on_bad_file`` or ``limit``.
     """
 
     METAINFO: ClassVar[dict[str, Any]] = dict(

@@ -36,7 +36,7 @@ class ResumableTrainLoop(BaseLoop):
         dataloader: The data loader or its config.
         max_iters: Last iteration.
         val_interval: Iterations between validations; the last iteration is also followed by a validation.
-        val_begin: First iteration with a validation.
+        val_begin: No validation before this iteration.
         min_loaded: Least fraction of the tensors of the ``load_from`` file that must fit the model, 0 to 1.
     """
 

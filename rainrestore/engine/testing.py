@@ -69,7 +69,7 @@ def run_test(
         out: Folder of the results; None for ``test`` in the default work dir of the config.
         split: Sub-folder of the faces.
         images: Number of faces on the sheet.
-        images: Whether to write each restored face to ``out/restored/NAME.png``.
+        pictures: Whether to write each restored face to ``out/restored/NAME.png``.
         masks: Whether all faces need a mask.
         device: Name of the device; None for a GPU if there is one, else the CPU.
         launcher: Launcher of a distributed run; ``none`` for one process.
@@ -164,7 +164,7 @@ def for_testing(config: Config, path: str | Path, split: str, out: Path, images:
         ConfigError: The config has no test data.
     """
     if not config.get('test_dataloader'):
-        raise ConfigError(f'{path}: no test_dataloader; add _base_/data.py to its _base_')
+        raise ConfigError(f"{path}: no test_dataloader; add 'rainrestore::_base_/data/rain_x4.py' to its _base_")
     for name in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'val_dataloader', 'val_cfg',
                  'val_evaluator', 'load_from'):  # fmt: skip
         config[name] = None

@@ -88,7 +88,7 @@ class FaceCrop:
         return cls((left + right) / 2, (top + bottom) / 2 - BOX_BELOW * side, side)
 
     def corners(self) -> np.ndarray:
-        """The corners left top, right top, right bottom, left bottom of the upright crop, (4, 2)."""
+        """The left top, right top, right bottom and left bottom of the cropped image, in the photo, (4, 2)."""
         unit = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
         return self.to_photo(unit + 0.5)
 

@@ -76,13 +76,15 @@ class YuNetDetector:
 
 def _weights(place: str | Path | None, download: bool, sha256: str) -> Path:
     """The path of the weights, after a check of the SHA-256."""
-    how = f"get it from {SOURCE} and set weights='{FILE}' in a config file or {VARIABLE}"
+    how = f'get it from {SOURCE}, and give its path as weights=PATH in a config file or in the variable {VARIABLE}'
     if place is None:
         raise CheckpointError(f'YuNetDetector needs {FILE}: {how}')
     path = Path(place).expanduser()
     if not path.is_file():
         if not download:
-            raise CheckpointError(f'{path}: no such file; {how}, or set download=True')
+            raise CheckpointError(
+                f'{path}: no such file; {how}; with download=True the detector downloads it to this path'
+            )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             download_url_to_file(SOURCE, str(path), hash_prefix=sha256, progress=False)

@@ -92,7 +92,8 @@ def _address(file: str) -> str:
             f'{URL_VARIABLE} to this folder (file:///PATH/rainrestore/assets/zoo) or to an address that serves it'
         )
     if urlsplit(base).scheme not in SCHEMES:
-        raise CheckpointError(f'{URL_VARIABLE}={base} must be an address with {", ".join(SCHEMES)}')
+        starts = ', '.join(f'{scheme}://' for scheme in SCHEMES)
+        raise CheckpointError(f'{URL_VARIABLE}={base} must begin with one of {starts}')
     return f'{base.rstrip("/")}/{quote(file)}'
 
 

@@ -120,10 +120,10 @@ MODEL = {
     'Parts': PARTS,
     'Licence': required(TEXT),
     'Log': LOG,
-    # setup.py includes only the weights of models with this key in the wheel.
+    # setup.py includes only the weights of models with ``In Wheel: true`` in the wheel.
     'In Wheel': SWITCH,
 }
-#: A method for comparison, without weights or with weights outside the zoo.
+#: A method for comparison, without weights (``none``), with those of a zoo model, or with weights outside the zoo.
 REFERENCE = {
     'Name': required(NAME),
     'Title': required(TEXT),

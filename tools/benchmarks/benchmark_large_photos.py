@@ -1,10 +1,10 @@
 """Measure seconds and peak memory of restoring a large photo with 1, 10 and 50 faces.
 
 Portraits are pasted into a generated photo of 4000x3000 pixels in the rain of `rain_v1`. A separate process reads each
-photo, detects, restores and blends its faces, and writes it; the processes alternate. The script prints a Markdown
-table of medians: wall time; CPU time of all cores, which other programs affect less; the ratio of this CPU time to the
-photo with the fewest faces in the same round; and the peak resident memory of the process, total and above the start.
-The last line is JSON.
+photo, detects, restores and blends its faces, and writes it. In each round, every photo is processed once. The script
+prints a Markdown table of medians over the rounds: wall time; CPU time of all cores, which other programs affect less;
+the ratio of this CPU time to the CPU time of the photo with the fewest faces in the same round; the peak resident
+memory of the process; and its increase above the peak before the photo was read. The last line is JSON.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main() -> None:
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 runs[faces].append(json.loads(done.stdout.splitlines()[-1]))
     first = next(iter(runs.values()))
-    print('| faces | found | seconds | core seconds | ratio | MiB | above the start |\n' + '|---' * 7 + '|')
+    print('| faces | found | wall s | CPU s | CPU ratio | peak MiB | peak increase MiB |\n' + '|---' * 7 + '|')
     rows = []
     for faces, turns in runs.items():
         row = {key: median(turn[key] for turn in turns) for key in turns[0]}

@@ -1,12 +1,12 @@
 """Measure the quality of restored faces in photos, and check that they are not worse than the rainy photo.
 
 Portraits are pasted into generated photos, rain or haze of one T is drawn over each photo (`rain_v1` otherwise, streak
-lengths for the side of the faces), and the faces, at known positions, are restored and blended as by the command.
-A cell is one side, T and kind of weather. Its values are means over faces, before and after, against the clean photo:
-PSNR over the inner ellipse of the crop (at most 50 dB a face), LPIPS of the crop at 128 pixels, and the distance of
-dlib's face embeddings. LPIPS and identity are omitted if their weights or packages are missing. Prints a table
-a measure, as docs/results/photos.md has them. The last line is JSON; the exit code is 1 if the PSNR of a cell is more
-than 0.1 dB below the photo's.
+lengths for the side of the faces), and the faces, at known positions, are restored and blended as by `rainrestore
+restore`. A cell is one side, T and kind of weather. Its values are means over faces, before and after, against the
+clean photo: PSNR over the inner circle of the crop (at most 50 dB a face), LPIPS of the crop at 128 pixels, and the
+distance of dlib's face embeddings. LPIPS and identity are omitted if their weights or packages are missing. The script
+prints one table for each measure, in the form of docs/results/photos.md. The last line is JSON; the exit code is 1 if
+the PSNR of a cell is more than 0.1 dB below the PSNR of the rainy photo.
 """
 
 import argparse
@@ -58,8 +58,7 @@ def main() -> int:
     compat.apply()
     files = [file for split in ('test', 'val') for file in list_images(args.data / split / 'img')][: args.faces]
     faces = [read_image(file) for file in files]
-    checkpoint = {} if args.checkpoint is None else {'checkpoint': args.checkpoint}
-    restorer = Restorer(args.model, device=args.device, **checkpoint)
+    restorer = Restorer(args.model, args.checkpoint, device=args.device)
     photos = PhotoRestorer(restorer, boxes={})
     measures = available_measures(args.measures)
     cells = []
@@ -136,7 +135,7 @@ def measure(
 
 
 def psnr(picture: np.ndarray, truth: np.ndarray) -> float:
-    """PSNR in the inner ellipse of the crop, in dB, at most 50."""
+    """PSNR in the inner circle of the crop, in dB, at most 50."""
     inner = soft_mask(len(truth)) > 0.5
     error = float(np.square(picture.astype(float) - truth)[inner].mean())
     return min(10 * math.log10(255**2 / error), CAP) if error else CAP

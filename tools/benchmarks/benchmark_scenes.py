@@ -91,7 +91,7 @@ def generated() -> dict[str, np.ndarray]:
 
 
 def small(picture: np.ndarray) -> np.ndarray:
-    """Resize an image to 256 pixels at its shorter side, uint8."""
+    """Resize an image to ``SIDE`` pixels at its shorter side, uint8."""
     ratio = SIDE / min(picture.shape[:2])
     height, width = (round(length * ratio) for length in picture.shape[:2])
     return quantise(resize(picture, height, width))

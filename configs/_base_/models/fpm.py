@@ -7,6 +7,7 @@ model = dict(
         init_cfg=dict(type='Pretrained', checkpoint='rainrestore://hrrm_x4', prefix='rain_removal'),
     ),
     face_parser=dict(type='FaceParsingUNet', base_channels=16, out_channels=19),
-    # The paper's squared error learns the small components more slowly: docs/results/parsing.md.
+    # Cross-entropy with class weights. At 96,000 faces its mIoU is 0.04 above that of the paper's squared error (0.562
+    # against 0.519, docs/results/parsing.md).
     parsing_loss=dict(type='ParsingCrossEntropyLoss', label_shares='celebamask_hq'),
 )

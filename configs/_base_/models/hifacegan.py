@@ -3,7 +3,8 @@ model = dict(
     type='HiFaceGAN',
     generator=dict(
         type='ImageToImageGenerator',
-        # The bundled weights have instance norm, and no norm in the stem. The public code has batch norm in both.
+        # As in the bundled weights: SPADE with instance norm, no norm after the encoder's first convolution. The public
+        # code has batch norm in SPADE, and instance norm and ReLU after the first convolution.
         network=dict(type='HiFaceNet', base_channels=16, levels=4, hidden=32, norm='instance', stem_norm=False),
         scale=1,
         multiple=16,

@@ -1,4 +1,5 @@
-# The first stage of a GAN: the pixel loss only; the other losses take five times as long per face.
+# The first stage of a GAN: without the perceptual and adversarial losses. On a CPU, the full loss takes five times as
+# long per face.
 _mse_alone = dict(
     perceptual_loss=None,
     discriminator=None,

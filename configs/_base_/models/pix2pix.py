@@ -3,8 +3,8 @@ model = dict(
     type='ConditionalGAN',
     generator=dict(
         type='ImageToImageGenerator',
-        # 8 halvings in the original, for 256 pixels; 7 for 128 pixels. Width 64 in the original. The original uses
-        # dropout in testing, too; here it is off, so that the result is deterministic.
+        # Reduced: 7 halvings for 128 pixels, and width 32. The original has 8 halvings for 256 pixels, and width 64.
+        # Dropout is on in training only, so that the results are deterministic. The original also has it on in testing.
         network=dict(
             type='mmagic.UnetGenerator',
             _scope_='mmagic',

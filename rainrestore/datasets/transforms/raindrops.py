@@ -271,7 +271,8 @@ class RaindropsOnGlass(Degradation):
         area = np.cumsum(math.pi * stretch * radius**2)
         count = int(np.searchsorted(area, wanted))
         sharp_drop = rng.random(count) < sharp
-        # Large drops come last, so that they cover the small drops that they touch.
+        # Drops in focus come after the others, and in each group large drops after small drops: a later drop covers the
+        # drops that it touches.
         order = np.lexsort((radius[:count], sharp_drop))
         radius, stretch, sharp_drop = radius[order], stretch[order], sharp_drop[order]
         return Drops(

@@ -2,7 +2,7 @@
 
 The contract of the slot ``HRRM(encoder=...)``: ``forward(image)`` maps (N, in_channels, h, w), with sides that are
 multiples of ``strides[-1]``, to one feature map per level, fine to coarse. ``out_channels`` and ``strides`` are their
-widths and strides.
+widths and strides. The stride doubles from level to level.
 """
 
 from collections.abc import Callable, Sequence
@@ -122,9 +122,11 @@ class _ResidualBlock(nn.Module):
 class ResNetEncoder(PyramidEncoder):
     """Stages of basic residual blocks (He et al. 2016). Each stage halves the sides and doubles the width.
 
+    The first stage of ResNet, which keeps the sides and the width of the stem, is omitted.
+
     Args:
         in_channels: Channels of the image.
-        blocks: Residual blocks per stage; (2, 2, 2, 2) in ResNet-18.
+        blocks: Residual blocks per stage; (2, 2, 2) in the stages 2 to 4 of ResNet-18.
         stem_channels: Width of the stem; 64 in ResNet-18.
         stem_stride: Stride of the stem: 4 as for ImageNet, or 1 for small faces.
     """
@@ -148,9 +150,11 @@ class ResNetEncoder(PyramidEncoder):
 class VGGEncoder(PyramidEncoder):
     """VGG stages with batch norm (Simonyan & Zisserman 2015): 3x3 convolutions, then max pooling by 2.
 
+    Each stage doubles the width. The stem replaces the first stage of VGG.
+
     Args:
         in_channels: Channels of the image.
-        blocks: Convolutions per stage; (2, 2, 3, 3, 3) in VGG-16.
+        blocks: Convolutions per stage; (2, 3, 3) in the stages 2 to 4 of VGG-16, whose widths also double.
         stem_channels: Width of the stem.
         stem_stride: Stride of the stem: 4 as for ImageNet, or 1 for small faces.
     """

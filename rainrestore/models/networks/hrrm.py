@@ -16,10 +16,11 @@ from rainrestore.registry import MODELS
 class DenseDecoder(nn.Module):
     """Dense layers and transitions from the coarsest level to stride ``out_stride``, with skips (after DCPDN).
 
-    At each level, the features are concatenated with the encoder's features of that level, followed by one dense layer
-    and a transition to ``growth[i]`` channels that enlarges by 2. At stride 1 follow: concatenation of the image, a 3x3
-    convolution to 20 channels, averages over 4x4, 8x8 and 16x16 cells as one further channel each, and a 3x3
-    convolution to the output.
+    The first level starts from the encoder's coarsest features. At each further level, the features are concatenated
+    with the encoder's features of that level, if it has any. One dense layer and a transition to ``growth[i]`` channels
+    follow; except at the last level, the transition enlarges by 2. At stride 1 follow: concatenation of the image, a
+    3x3 convolution to 20 channels, the means of grids of 4x4, 8x8 and 16x16 cells as one further channel each, and a
+    3x3 convolution to the output.
     """
 
     def __init__(
@@ -34,7 +35,8 @@ class DenseDecoder(nn.Module):
     ) -> None:
         super().__init__()
         if len(growth) < len(encoder_channels):
-            raise ValueError(f'decoder_growth needs {len(encoder_channels)} values, coarse to fine, got {list(growth)}')
+            least = len(encoder_channels)
+            raise ValueError(f'decoder_growth needs at least {least} values, coarse to fine, got {list(growth)}')
         skips = list(reversed(encoder_channels))
         strides = list(reversed(encoder_strides))
         stages: list[nn.Module] = []
@@ -84,12 +86,12 @@ class HRRM(BaseModule):
 
     No loss of the paper supervises S, T or A separately, so the heads restrict each quantity to its physical form. J
     and S are maps of three channels. T is one channel, decoded at a coarse stride and enlarged bilinearly, so that it
-    cannot contain streaks. A is one colour per image, from the global average of the coarsest features. All heads end
-    in a sigmoid.
+    cannot contain streaks. A is one colour per image, the average of a map that is decoded at the coarsest stride. All
+    heads end in a sigmoid.
 
     With ``inverse``, which is not in the paper, J = g J' + (1 - g) J0. J' and the map g in [0, 1] are outputs of the
-    first decoder. J0 = (I - (1 - T) A) / T - S is the rain model solved for J with the estimated S, T and A
-    (:func:`rainrestore.physics.invert`). L_J then trains S, T and A, too.
+    first decoder. J0 = (I - (1 - T) A) / T - S is the rain model solved for J with the estimated S, T and A,
+    clipped to [0, 1] (:func:`rainrestore.physics.invert`). L_J then trains S, T and A, too.
 
     The image is padded to a multiple of the encoder's coarsest stride, and the maps are cropped.
 
@@ -98,7 +100,7 @@ class HRRM(BaseModule):
         decoder_growth: Growth of the dense layer of each decoder level, coarse to fine. The paper states none. The
             default is smaller than in DCPDN; the bundled models use it.
         bottleneck: Width of the decoders' 1x1 convolutions, divided by the growth.
-        transmission_stride: The stride at which T is decoded.
+        transmission_stride: The stride at which T is decoded, at most the encoder's coarsest stride.
         inverse: Whether J is mixed with the physical inverse J0.
         streak_channels: Channels of the predicted S: 3, or 1 for rain without colour. The paper does not state it. With
             3 channels, eqs. 17 to 20 allow colours of J in S.

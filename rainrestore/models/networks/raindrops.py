@@ -16,7 +16,7 @@ class DropEstimate(NamedTuple):
     """The output of :class:`RaindropUNet`.
 
     Attributes:
-        image: H^ (N, 3, H, W), not clipped to [0, 1].
+        picture: H^ (N, 3, H, W), not clipped to [0, 1].
         difference: D^ (N, 3, H, W).
         mask_logits: Logits of M^ (N, 1, H, W).
     """
@@ -34,9 +34,9 @@ class RaindropUNet(BaseModule):
     shuffle after it let the widest layers work at a lower resolution. The initial weights of the last layer are near
     zero, so that the output of an untrained network is near its input.
 
-    The network generalises to drops of the size in its training images. A larger image is therefore shrunk to their
-    size, and D^ and M^ are enlarged. This loses no detail of the scene outside of drops; drops out of focus have no
-    fine detail.
+    The network generalises only to drops of about the size in its training images. A larger image is therefore shrunk
+    to their size, and D^ and M^ are enlarged. This loses no detail of the scene outside of drops; drops out of focus
+    have no fine detail.
 
     Args:
         base_channels: Width of the U-Net's finest level; it doubles at each of ``levels - 1`` halvings.

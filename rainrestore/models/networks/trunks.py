@@ -54,9 +54,9 @@ class SRResNetTrunk(nn.Module):
 class EDSRTrunk(nn.Module):
     """The residual trunk of EDSR (Lim et al. 2017): SRResNet without batch norm.
 
-    3x3 convolution, ``num_blocks`` blocks x + 0.1 conv-ReLU-conv(x), 3x3 convolution, plus the first layer's output.
-    The result for a face does not depend on its batch. ``mmagic.EDSRNet`` in a :class:`NetworkTrunk` is the same
-    network, but needs mmagic.
+    3x3 convolution, ``num_blocks`` blocks x + s conv-ReLU-conv(x) with s = ``residual_scale``, 3x3 convolution, plus
+    the first layer's output. The result for a face does not depend on its batch. ``mmagic.EDSRNet`` of the same width
+    and depth with ``res_scale=0.1`` (default 1) in a :class:`NetworkTrunk` is the same network, but needs mmagic.
 
     Args:
         in_channels: Channels of the stacked images.
