@@ -90,6 +90,13 @@ def test_an_mmagic_that_does_not_import_is_missing_and_says_why(monkeypatch, tmp
     assert (found.state, found.detail) == ('missing', '1.2.0 does not import: ImportError: mmcv is too new')
 
 
+def test_an_mmagic_that_imports_too_slowly_is_doubtful_not_missing(monkeypatch):
+    monkeypatch.setattr(doctor, 'IMPORT_TIMEOUT', 0.01)
+    found = doctor.check_mmagic(HEALTHY)
+    assert (found.state, found.detail) == ('warning', '1.2.0: not imported after 0.01 s')
+    assert 'again when the machine is less busy' in found.mend
+
+
 def test_checkpoints_are_compared_with_their_sums_and_absent_ones_named(tmp_path, monkeypatch):
     monkeypatch.setenv('RAINRESTORE_CACHE', str(tmp_path / 'cache'))
     monkeypatch.delenv('RAINRESTORE_ZOO_URL', raising=False)
