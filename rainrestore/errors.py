@@ -58,7 +58,7 @@ class ImageFileError(NamedError, DatasetError):
         return self.name
 
 
-class PictureError(NamedError):
+class ImageError(NamedError):
     """An image cannot be restored."""
 
 

@@ -60,11 +60,11 @@ def write_clip(
                 container.mux(voice.encode(heard))
             container.mux(voice.encode())
         for frame, time in zip(frames, times, strict=True):
-            picture = av.VideoFrame.from_ndarray(frame, format=pixel_format if raw else 'rgb24')
+            image = av.VideoFrame.from_ndarray(frame, format=pixel_format if raw else 'rgb24')
             if raw:
-                picture.colorspace, picture.color_range = colours
-            picture.pts, picture.time_base = time, BASE
-            container.mux(stream.encode(picture))
+                image.colorspace, image.color_range = colours
+            image.pts, image.time_base = time, BASE
+            container.mux(stream.encode(image))
         container.mux(stream.encode())
     return times
 

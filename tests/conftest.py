@@ -18,7 +18,7 @@ def _ellipse(x: float, y: float, half_width: float, half_height: float) -> np.nd
 
 
 def make_face(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A drawn face: 128x128 RGB picture and its label map. Left and right are the person's."""
+    """A drawn face: 128x128 RGB image and its label map. Left and right are the person's."""
     dx, dy = rng.uniform(-4, 4, size=2)
     parts = [
         (13, (64, 55, 48, 52)), (17, (64, 118, 22, 20)), (1, (64, 68, 36, 48)), (8, (100, 68, 5, 10)),
@@ -31,13 +31,13 @@ def make_face(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     colours = rng.integers(30, 226, size=(19, 3))
     shade = np.linspace(0.75, 1.1, SIZE)[None, :, None]
     noise = rng.normal(0, 4, size=(SIZE, SIZE, 3))
-    picture = np.clip(colours[mask] * shade + noise, 0, 255).astype(np.uint8)
-    return picture, mask
+    image = np.clip(colours[mask] * shade + noise, 0, 255).astype(np.uint8)
+    return image, mask
 
 
-def write_face(folder: Path, name: str, picture: np.ndarray, mask: np.ndarray) -> None:
+def write_face(folder: Path, name: str, image: np.ndarray, mask: np.ndarray) -> None:
     """Write ``img/NAME.png`` and ``mask/NAME.png`` under ``folder``."""
-    for kind, array in (('img', picture), ('mask', mask)):
+    for kind, array in (('img', image), ('mask', mask)):
         (folder / kind).mkdir(parents=True, exist_ok=True)
         Image.fromarray(array).save(folder / kind / f'{name}.png')
 

@@ -1,6 +1,6 @@
 """A reader of the documentation: a folder with what the pages take for granted, and commands typed in it.
 
-What a page names without making it is stood in for: pictures by a portrait, weights by untrained ones of the network
+What a page names without making it is stood in for: images by a portrait, weights by untrained ones of the network
 that the command names, logs and tables by a few lines. Commands then run as they are written, in this process, but
 training sees two faces twice through narrow networks, and testing two.
 """
@@ -36,7 +36,7 @@ from rainrestore.registry import MODELS
 
 PORTRAIT = ROOT / 'data' / 'portraits128' / 'test' / 'img' / 'test_0000.jpg'
 OUTPUT_OPTIONS = ('-o', '--out', '--output', '--work-dir', '--zoo')
-PICTURES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif')
+IMAGES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif')
 VIDEOS = ('.mp4', '.avi', '.mkv', '.mov')
 
 _load_config = engine_config.load_config
@@ -97,7 +97,7 @@ class Reader:
         (folder / 'data').mkdir()
         (folder / 'data' / 'portraits128').symlink_to(ROOT / 'data' / 'portraits128')
         for name in ('still.png', 'a.png', 'b.png', 'stills/gate/7.jpg'):
-            picture(folder / name, [])
+            image(folder / name, [])
         # what other pages let one write is there as well, such as a network of one's own
         for block in sorted(blocks(), key=lambda block: block.page == page):
             if block.file and block.language == 'python':
@@ -180,19 +180,19 @@ def rainy_portrait() -> np.ndarray:
     return quantise(draw_scene(dry, RAIN_RANGES['rain_v1'], seeded_rng(0, 'video'), face_side=128).I)
 
 
-def picture(path: Path, words: Sequence[str]) -> None:
+def image(path: Path, words: Sequence[str]) -> None:
     """A portrait in rain."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(rainy_portrait()).save(path)
 
 
-def pictures(path: Path, words: Sequence[str]) -> None:
+def images(path: Path, words: Sequence[str]) -> None:
     """A folder with a portrait in it."""
-    picture(path / 'portrait.png', words)
+    image(path / 'portrait.png', words)
 
 
 def video(path: Path, words: Sequence[str]) -> None:
-    """Three pictures of a portrait in rain."""
+    """Three images of a portrait in rain."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 5, (128, 128))
     for _ in range(3):
         writer.write(rainy_portrait()[..., ::-1])
@@ -271,7 +271,7 @@ def table(path: Path, words: Sequence[str]) -> None:
 
 
 def marked_faces(path: Path, words: Sequence[str]) -> None:
-    """Where the face of a portrait is, for all pictures and videos that the words before name."""
+    """Where the face of a portrait is, for all images and videos that the words before name."""
     sources = [Path(word) for word in words if not word.startswith('-') and Path(word).exists()]
     files = [file for source in sources for file in ([source] if source.is_file() else sorted(source.iterdir()))]
     rows = [f'{file},25,40,100,116' for file in files]
@@ -307,7 +307,7 @@ STAND_INS: list[tuple[str, Callable[[Path, Sequence[str]], None]]] = [
     (r'.+/per_image\.csv', table),
     (r'\w+\.csv', marked_faces),
     (r'work_dirs/[\w/]+', log),
-    (suffixes(PICTURES), picture),
+    (suffixes(IMAGES), image),
     (suffixes(VIDEOS), video),
-    (r'[\w/]+/|results/[\w/]+', pictures),
+    (r'[\w/]+/|results/[\w/]+', images),
 ]

@@ -84,10 +84,10 @@ def test_torchscript_of_the_bundled_network_is_the_restorer(tmp_path, monkeypatc
     script = torch.jit.load('fcg_gan_x4.pt', _extra_files=extra)
     facts = json.loads(extra[METADATA_FILE])
     assert facts['outputs'] == ['image'] and facts['scale'] == 4 and facts['name'] == 'fcg_gan_x4'
-    picture = np.random.default_rng(0).integers(0, 256, (32, 45, 3), dtype=np.uint8)
-    (image,) = script(torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255)
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 45, 3), dtype=np.uint8)
+    (image,) = script(torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255)
     face = (image[0].permute(1, 2, 0) * 255).round().byte().numpy()
-    difference = face.astype(int) - Restorer('fcg_gan_x4', device='cpu')(picture).astype(int)
+    difference = face.astype(int) - Restorer('fcg_gan_x4', device='cpu')(pixels).astype(int)
     assert np.abs(difference).max() <= 1
 
 
@@ -131,10 +131,10 @@ def test_a_file_that_does_something_else_is_not_written(tmp_path, monkeypatch, c
 
     def disturbed(path):
         run = load(path)
-        return lambda picture: [values + (picture.shape[-1] == CHECKS[-1][-1]) * 1e-3 for values in run(picture)]
+        return lambda image: [values + (image.shape[-1] == CHECKS[-1][-1]) * 1e-3 for values in run(image)]
 
     def broken(path):
-        return lambda picture: load(path)(picture[:, :2])
+        return lambda image: load(path)(image[:, :2])
 
     for loader, message in ((disturbed, 'differs from PyTorch by 1.0e-03'), (broken, 'fails for 1 images')):
         monkeypatch.setattr(module, '_load_torchscript', loader)

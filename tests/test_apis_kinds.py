@@ -1,4 +1,4 @@
-"""Pictures and clips by content, and files that fail by name and alone."""
+"""Images and clips by content, and files that fail by name and alone."""
 
 import json
 from pathlib import Path
@@ -19,10 +19,10 @@ FACE = FaceCrop(40, 40, 40)
 
 
 @pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM', 'AVIF'])
-def test_pictures_without_a_suffix(tmp_path, kind) -> None:
+def test_images_without_a_suffix(tmp_path, kind) -> None:
     path = tmp_path / f'shot_{kind}'
     Image.fromarray(background(40, 40)).save(path, kind)
-    assert kind_of(path) == 'picture'
+    assert kind_of(path) == 'image'
     assert find_inputs(tmp_path, clips=True) == ([path], [])
 
 
@@ -58,16 +58,16 @@ def test_what_is_neither(tmp_path) -> None:
     assert kind_of(tmp_path / 'gone') is None and kind_of(tmp_path) is None
     # A suffix is believed, so that what is damaged is named.
     (tmp_path / 'empty.png').write_bytes(b'')
-    assert kind_of(tmp_path / 'empty.png') == 'picture' and kind_of(Path('x.MTS')) == 'clip'
+    assert kind_of(tmp_path / 'empty.png') == 'image' and kind_of(Path('x.MTS')) == 'clip'
 
 
 def test_folder_names_what_it_passes_over(tmp_path, capsys) -> None:
     place = tmp_path / 'in'
     (place / 'Night').mkdir(parents=True)
-    picture = Image.fromarray(background(40, 40))
+    image = Image.fromarray(background(40, 40))
     for name in ('a.jfif', 'b.GIF', 'Night/c.AVIF', 'd', 'e.png'):
         kind = {'a.jfif': 'JPEG', 'b.GIF': 'GIF', 'Night/c.AVIF': 'AVIF'}.get(name, 'PNG')
-        picture.save(place / name, kind)
+        image.save(place / name, kind)
     (place / 'notes.txt').write_text('rain')
     (place / 'readme.md').write_text('rain')
     words = [
@@ -89,16 +89,16 @@ def test_folder_names_what_it_passes_over(tmp_path, capsys) -> None:
 
 
 def test_error_that_nobody_foresaw_fails_one_file(tmp_path, monkeypatch) -> None:
-    """In the network, in reading and in writing; pictures, photos and clips."""
+    """In the network, in reading and in writing; images, photos and clips."""
     for name in ('a', 'b', 'c', 'd'):
         Image.fromarray(background(40, 40)).save(tmp_path / f'{name}.png')
     restorer = Restorer(BICUBIC, device='cpu')
     original = Restorer.restore
 
-    def failing(self, pictures, names=None):
+    def failing(self, images, names=None):
         if any(str(name).endswith('b.png') for name in names):
             raise RuntimeError('a network of another day')
-        return original(self, pictures, names)
+        return original(self, images, names)
 
     monkeypatch.setattr(Restorer, 'restore', failing)
 

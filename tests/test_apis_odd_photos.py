@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 from scenes import MarkerDetector, draw_marker
 
-from rainrestore.apis import PhotoRestorer, PictureError, Restorer, plan_files, restore_files
+from rainrestore.apis import ImageError, PhotoRestorer, Restorer, plan_files, restore_files
 from rainrestore.benchmark.scenes import background
 from rainrestore.errors import ImageFileError
 from rainrestore.faces import DetectedFace, FaceCrop, find_faces
@@ -53,8 +53,8 @@ def test_colour_profiles_are_converted(tmp_path, mode) -> None:
     red, blue = swapped.index(b'rXYZ'), swapped.index(b'bXYZ')
     swapped[red : red + 4], swapped[blue : blue + 4] = b'bXYZ', b'rXYZ'
     Image.fromarray(photo).convert(mode).save(tmp_path / 'swapped.png', icc_profile=bytes(swapped))
-    for picture in (read_image(tmp_path / 'swapped.png'), read_photo(tmp_path / 'swapped.png').pixels):
-        assert np.abs(picture.astype(int) - photo[..., ::-1]).max() <= 3
+    for image in (read_image(tmp_path / 'swapped.png'), read_photo(tmp_path / 'swapped.png').pixels):
+        assert np.abs(image.astype(int) - photo[..., ::-1]).max() <= 3
 
 
 def test_transparency_and_grey_are_kept(bicubic, tmp_path) -> None:
@@ -77,16 +77,16 @@ def test_sixteen_bits_go_through_the_pasting_as_eight_do(bicubic, tmp_path) -> N
     outcomes = list(restore_files(photos, plan_files([tmp_path], tmp_path / 'out')))
     assert [outcome.state for outcome in outcomes] == ['restored'] * 3, outcomes
     eight, *deep = (np.asarray(Image.open(path)) for path in sorted((tmp_path / 'out' / 'restored').iterdir())[::-1])
-    for picture in deep:
-        np.testing.assert_array_equal(picture, eight)
+    for image in deep:
+        np.testing.assert_array_equal(image, eight)
 
 
 def test_grey_photo_stays_grey(tmp_path) -> None:
     class Colours(Restorer):
         """Returns colours whatever it is given."""
 
-        def restore(self, pictures, names=None):
-            results = super().restore(pictures, names)
+        def restore(self, images, names=None):
+            results = super().restore(images, names)
             for result in results:
                 result.face[..., 0] = 255
             return results
@@ -97,8 +97,8 @@ def test_grey_photo_stays_grey(tmp_path) -> None:
     photos = PhotoRestorer(tinting, boxes={(tmp_path / 'grey.png').resolve(): [crop]})
     list(restore_files(photos, plan_files([tmp_path / 'grey.png'], tmp_path / 'out')))
     for path in (tmp_path / 'out').rglob('*.png'):
-        picture = np.asarray(Image.open(path))
-        assert (picture == picture[..., :1]).all()
+        image = np.asarray(Image.open(path))
+        assert (image == image[..., :1]).all()
 
 
 @pytest.mark.parametrize('shape', [(8, 60_000), (60_000, 8), (40_000, 20)])
@@ -112,7 +112,7 @@ def test_strips_take_no_more_than_their_pixels(bicubic, shape) -> None:
 
     assert find_faces(detector, [strip]) == []
     assert max(sizes) <= strip.size
-    with pytest.raises(PictureError, match='no face found'):
+    with pytest.raises(ImageError, match='no face found'):
         PhotoRestorer(bicubic, MarkerDetector())(strip)
 
 
@@ -124,23 +124,23 @@ def test_box_far_larger_than_the_photo_is_left_alone(bicubic, side) -> None:
     result = photos(photo, crops)
     assert [face.crop.side for face in result.faces] == [60]
     assert 'has 0% of its square in the photo and was not changed' in result.notes[0]
-    with pytest.raises(PictureError, match='none of its faces can be restored'):
+    with pytest.raises(ImageError, match='none of its faces can be restored'):
         photos(photo, crops[:1])
     assert photos.restore_faces(photo, [DetectedFace(crops[0])]).faces == ()
 
 
-def test_page_takes_no_picture_that_a_browser_cannot_draw(tmp_path) -> None:
+def test_page_takes_no_image_that_a_browser_cannot_draw(tmp_path) -> None:
     Image.fromarray(np.zeros((8, 17_000, 3), np.uint8)).save(tmp_path / 'strip.png')
     with pytest.raises(ImageFileError, match=r'strip\.png: 17000x8 pixels: the limit of a side is 16384'):
         read_upload(tmp_path / 'strip.png')
 
 
 def test_decoders_print_nothing(tmp_path, capfd) -> None:
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 60, 3), np.uint8))
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 60, 3), np.uint8))
     read, failed = 0, 0
     for compression in ('tiff_lzw', 'tiff_deflate', 'packbits'):
         stream = io.BytesIO()
-        picture.save(stream, 'TIFF', compression=compression)
+        image.save(stream, 'TIFF', compression=compression)
         for seed in range(40):
             data, draw = bytearray(stream.getvalue()), random.Random(seed)
             for _ in range(6):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scenes import MarkerDetector, draw_marker, scene
 
-from rainrestore.apis import PhotoRestorer, PictureError, Restorer, derain
+from rainrestore.apis import ImageError, PhotoRestorer, Restorer, derain
 from rainrestore.apis import derain as derain_room
 from rainrestore.benchmark.scenes import background, crop_of
 from rainrestore.errors import ConfigError
@@ -88,12 +88,12 @@ def test_what_cannot_be_restored_is_said(bicubic) -> None:
     photo = background(100, 100)
     restorer = PhotoRestorer(bicubic, MarkerDetector())
     with pytest.raises(
-        PictureError, match=r'the picture: no face found \(searched with its rain, upright and rotated, from 16'
+        ImageError, match=r'the image: no face found \(searched with its rain, upright and rotated, from 16'
     ):
         restorer(photo)
     tiny, outside, whole = FaceCrop(30, 30, 6), FaceCrop(150, 30, 60), FaceCrop(60, 60, 40)
     with pytest.raises(
-        PictureError, match=r'none of its faces.*\(30, 30\) is 6 pixels wide, too small.*outside of the 100x100'
+        ImageError, match=r'none of its faces.*\(30, 30\) is 6 pixels wide, too small.*outside of the 100x100'
     ):
         restorer(photo, [tiny, outside])
     result = restorer(photo, [tiny, whole, outside])
@@ -106,7 +106,7 @@ def test_boxes_replace_the_search_and_need_no_detector(bicubic, tmp_path) -> Non
     restorer = PhotoRestorer(bicubic, 'NoSuchDetector', boxes={tmp_path / 'a.png': [crop_of((20, 20, 40))]})
     (result,) = restorer.restore([photo], [str(tmp_path / 'sub' / '..' / 'a.png')])
     assert result.faces[0].crop == crop_of((20, 20, 40)) and result.faces[0].score == 1
-    with pytest.raises(PictureError, match=r'b\.png: the file of boxes has no line for this photo'):
+    with pytest.raises(ImageError, match=r'b\.png: the file of boxes has no line for this photo'):
         restorer.restore([photo], [str(tmp_path / 'b.png')])
 
 
@@ -214,7 +214,7 @@ def dark_scene(height: int, width: int) -> np.ndarray:
 def test_clear_scene_is_left_as_it_is() -> None:
     clean = dark_scene(90, 120)
     np.testing.assert_array_equal(derain(KnownWeather(0.02, 0.6), clean), clean)
-    # A haze of which nothing in the picture tells is none either: the network has to see it.
+    # A haze of which nothing in the image tells is none either: the network has to see it.
     pale = np.maximum(clean, 60)
     np.testing.assert_array_equal(derain(KnownWeather(0.02, 0.99), pale), pale)
 

@@ -1,4 +1,4 @@
-"""The restorer gives what the network gives, whatever kind of picture it is handed."""
+"""The restorer gives what the network gives, whatever kind of image it is handed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from PIL import Image
 
 import rainrestore
 from rainrestore import config_files
-from rainrestore.apis import PictureError, Restorer
+from rainrestore.apis import ImageError, Restorer
 from rainrestore.apis import restorer as module
 from rainrestore.checkpoints import load_weights
 from rainrestore.config_files import bundled_config
@@ -78,7 +78,7 @@ def test_faces_and_maps_are_the_networks(restorer, rainy, expected):
         np.testing.assert_allclose(result.A, np.broadcast_to(expected['airlight'][place], (32, 32, 3)), atol=1e-5)
 
 
-def test_every_kind_of_input_is_the_same_picture(restorer, rainy, tmp_path):
+def test_every_kind_of_input_is_the_same_image(restorer, rainy, tmp_path):
     face = restorer(rainy[0])
     assert face.shape == (128, 128, 3) and face.dtype == np.uint8 and face.flags.writeable
     Image.fromarray(rainy[0]).save(tmp_path / 'a.png')
@@ -94,13 +94,13 @@ def test_every_kind_of_input_is_the_same_picture(restorer, rainy, tmp_path):
 
 
 def test_one_gives_one_and_several_give_a_list_in_order(bicubic, rainy, tmp_path):
-    singles = [bicubic(picture) for picture in rainy]
+    singles = [bicubic(image) for image in rainy]
     batch = torch.tensor(np.stack(rainy)).permute(0, 3, 1, 2)
-    for number, picture in enumerate(rainy):
+    for number, image in enumerate(rainy):
         place = tmp_path / ('sub/deep' if number > 2 else '') / f'{number}.png'
         place.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(place)
-    (tmp_path / 'notes.txt').write_text('no picture')
+        Image.fromarray(image).save(place)
+    (tmp_path / 'notes.txt').write_text('no image')
     mixed = [Image.fromarray(rainy[0]), *rainy[1:4], str(tmp_path / 'sub' / 'deep' / '4.png')]
     for source in (rainy, tuple(rainy), batch, mixed, tmp_path):
         several = bicubic(source)
@@ -117,20 +117,20 @@ def test_sizes_may_be_mixed_and_keep_their_order(bicubic, rainy):
 
 
 @pytest.mark.parametrize(('size', 'small'), [((128, 128), (32, 32)), ((178, 218), (32, 39)), ((65, 64), (32, 32))])
-def test_larger_pictures_are_brought_down_as_pillow_does(bicubic, size, small):
+def test_larger_images_are_brought_down_as_pillow_does(bicubic, size, small):
     rng = np.random.default_rng(0)
-    picture = Image.fromarray(rng.integers(60, 196, (size[1], size[0], 3), dtype=np.uint8))
-    result = bicubic(picture, maps=True)
+    image = Image.fromarray(rng.integers(60, 196, (size[1], size[0], 3), dtype=np.uint8))
+    result = bicubic(image, maps=True)
     assert result.I.shape == (small[1], small[0], 3) and result.face.shape == (4 * small[1], 4 * small[0], 3)
-    pillow = np.asarray(picture.resize(small, Image.Resampling.BICUBIC))
+    pillow = np.asarray(image.resize(small, Image.Resampling.BICUBIC))
     # Pillow rounds between its two passes as well.
     assert np.abs(result.I * 255 - pillow).max() < 1.6
 
 
 def test_size_is_kept_on_request_and_where_one_side_is_small(bicubic):
-    picture = np.zeros((50, 70, 3), np.uint8)
-    assert Restorer(BICUBIC, device='cpu', resize=False)(picture).shape == (200, 280, 3)
-    assert bicubic(picture[:20]).shape == (80, 280, 3)
+    image = np.zeros((50, 70, 3), np.uint8)
+    assert Restorer(BICUBIC, device='cpu', resize=False)(image).shape == (200, 280, 3)
+    assert bicubic(image[:20]).shape == (80, 280, 3)
 
 
 def test_threads_get_what_a_single_one_gets(restorer, rainy):
@@ -150,7 +150,7 @@ def test_nothing_of_training_is_kept_and_no_gradient(restorer):
     assert not any(value.requires_grad for value in restorer.model.parameters())
 
 
-def test_what_is_no_picture_is_refused_by_its_place(bicubic):
+def test_what_is_no_image_is_refused_by_its_place(bicubic):
     good = np.zeros((32, 32, 3), np.uint8)
     for bad, message in (
         (np.zeros((32, 32), np.uint8), r'H x W x 3'),
@@ -165,10 +165,10 @@ def test_what_is_no_picture_is_refused_by_its_place(bicubic):
         (np.zeros((8, 70_000, 3), np.uint8), r'too many for a face'),
         (7, 'got int'),
     ):
-        with pytest.raises(PictureError, match=message) as caught:
+        with pytest.raises(ImageError, match=message) as caught:
             bicubic([good, bad])
         assert str(caught.value).startswith('item 1: ')
-        with pytest.raises(PictureError, match=f'^the picture: .*{message}'):
+        with pytest.raises(ImageError, match=f'^the image: .*{message}'):
             bicubic(bad)
     again = pickle.loads(pickle.dumps(caught.value))
     assert (again.name, again.reason) == (caught.value.name, caught.value.reason)
@@ -182,7 +182,7 @@ def test_files_are_refused_by_name(bicubic, tmp_path):
         with pytest.raises(ImageFileError, match=r'empty\.png: not a readable image'):
             bicubic(source)
     Image.new('RGB', (1, 1)).save(tmp_path / 'dot.png')
-    with pytest.raises(PictureError, match=r'dot\.png: 1x1 pixels'):
+    with pytest.raises(ImageError, match=r'dot\.png: 1x1 pixels'):
         bicubic(tmp_path / 'dot.png')
     with pytest.raises(ImageFileError, match='no defined white'):
         bicubic(Image.new('F', (32, 32)))
@@ -190,9 +190,9 @@ def test_files_are_refused_by_name(bicubic, tmp_path):
 
 def test_values_that_are_no_numbers_are_never_a_face(monkeypatch):
     broken = Restorer(BICUBIC, device='cpu')
-    # 0 / 0 where the picture is black
+    # 0 / 0 where the image is black
     monkeypatch.setattr(broken.model, 'restore', lambda inputs: {'pred_img': inputs / inputs})
-    with pytest.raises(PictureError, match=r'item 1: the output of the network .* infinite or NaN values'):
+    with pytest.raises(ImageError, match=r'item 1: the output of the network .* infinite or NaN values'):
         broken([np.full((32, 32, 3), 9, np.uint8), np.zeros((32, 32, 3), np.uint8)])
 
 
@@ -241,8 +241,8 @@ def test_fingerprint_tells_models_apart(restorer, bicubic):
 
 def test_batches_hold_to_the_limits(monkeypatch, bicubic):
     monkeypatch.setattr(module, 'MAX_PIXELS', 3 * 32 * 32)
-    pictures = [np.zeros((32, 32, 3), np.float32)] * 7 + [np.zeros((8, 8, 3), np.float32)] * 17
-    sizes = [len(places) for places in bicubic._batches(pictures)]
+    images = [np.zeros((32, 32, 3), np.float32)] * 7 + [np.zeros((8, 8, 3), np.float32)] * 17
+    sizes = [len(places) for places in bicubic._batches(images)]
     assert sizes == [3, 3, 1, 16, 1]
 
 
@@ -274,9 +274,9 @@ def test_import_is_lazy_and_the_names_are_there():
 
 
 def test_inferencer_gives_what_the_restorer_gives(restorer, bicubic, rainy, tmp_path):
-    for number, picture in enumerate(rainy):
-        Image.fromarray(picture).save(tmp_path / f'{number}.png')
-    (tmp_path / 'notes.txt').write_text('no picture')
+    for number, image in enumerate(rainy):
+        Image.fromarray(image).save(tmp_path / f'{number}.png')
+    (tmp_path / 'notes.txt').write_text('no image')
     inferencer = rainrestore.RestorationInferencer(BICUBIC, device='cpu', show_progress=False)
     faces = bicubic(rainy)
     for source in (rainy, str(tmp_path)):
@@ -298,14 +298,14 @@ import rainrestore
 from rainrestore.apis import PhotoRestorer
 torch.set_num_threads(2)
 restorer = rainrestore.Restorer('fcg_gan_x4', device='cpu')
-picture = np.load(sys.argv[1])
-face = restorer(picture).astype(int)
+image = np.load(sys.argv[1])
+face = restorer(image).astype(int)
 again = pickle.loads(pickle.dumps(PhotoRestorer(restorer))).restorer
-assert abs(again(picture) - face).max() <= 1
+assert abs(again(image) - face).max() <= 1
 if os.fork() == 0:
     signal.alarm(120)
     assert torch.get_num_threads() == 1
-    os._exit(0 if abs(restorer(picture) - face).max() <= 1 else 1)
+    os._exit(0 if abs(restorer(image) - face).max() <= 1 else 1)
 assert os.wait()[1] == 0
 assert torch.get_num_threads() == 2
 """

@@ -1,4 +1,4 @@
-"""Any task on any picture: models say what they are for and at which size, and are fed that."""
+"""Any task on any image: models say what they are for and at which size, and are fed that."""
 
 from pathlib import Path
 
@@ -61,21 +61,21 @@ def test_declarations_that_are_none(declared, message) -> None:
 @pytest.mark.parametrize(('height', 'width'), [(100, 130), (64, 64), (65, 40), (9, 200), (300, 64)])
 @pytest.mark.parametrize('scale', [1, 4])
 def test_tiles_of_a_local_function_blend_to_the_whole(height, width, scale) -> None:
-    picture = np.random.default_rng(0).random((height, width, 3), np.float32)
+    image = np.random.default_rng(0).random((height, width, 3), np.float32)
 
     def predict(tiles):
         assert len(tiles) <= 5 and max(tiles.shape[1:3]) <= 64
         return [tiles.repeat(scale, 1).repeat(scale, 2), tiles[..., :1] ** 2]
 
-    large, squares = blend_tiles(predict, picture, tile=64, step=48, batch=5)
-    np.testing.assert_allclose(large, picture.repeat(scale, 0).repeat(scale, 1), atol=1e-6)
-    np.testing.assert_allclose(squares, picture[..., :1] ** 2, atol=1e-6)
+    large, squares = blend_tiles(predict, image, tile=64, step=48, batch=5)
+    np.testing.assert_allclose(large, image.repeat(scale, 0).repeat(scale, 1), atol=1e-6)
+    np.testing.assert_allclose(squares, image[..., :1] ** 2, atol=1e-6)
 
 
 @pytest.mark.parametrize('shape', [(8, 8), (40, 70), (700, 530), (9, 2000)])
-def test_whole_pictures_keep_their_size(shape) -> None:
-    picture = background(*shape)
-    np.testing.assert_array_equal(identity()(picture), picture)
+def test_whole_images_keep_their_size(shape) -> None:
+    image = background(*shape)
+    np.testing.assert_array_equal(identity()(image), image)
 
 
 def test_faces_are_brought_to_the_size_of_the_network() -> None:
@@ -100,23 +100,23 @@ def test_tasks_that_a_model_is_not_for() -> None:
         Restorer('fcg_gan_x4', device='cpu', task='snow')
 
 
-def test_rain_is_removed_from_whole_pictures() -> None:
-    picture = background(50, 70)
+def test_rain_is_removed_from_whole_images() -> None:
+    image = background(50, 70)
     faces = Restorer('fcg_gan_x4', device='cpu')
-    np.testing.assert_array_equal(Restorer('fcg_gan_x4', device='cpu', task='rain')(picture), derain(faces, picture))
+    np.testing.assert_array_equal(Restorer('fcg_gan_x4', device='cpu', task='rain')(image), derain(faces, image))
     alone = Restorer('hrrm_x4', device='cpu')
-    assert (alone.task, alone.scale) == ('rain', 1) and alone(picture).shape == picture.shape
+    assert (alone.task, alone.scale) == ('rain', 1) and alone(image).shape == image.shape
 
 
 def test_command_takes_any_task(tmp_path, capsys) -> None:
     (tmp_path / 'in').mkdir()
-    picture = np.kron(portrait(0), np.ones((2, 2, 1), np.uint8))
-    Image.fromarray(picture).save(tmp_path / 'in' / 'window.png')
+    image = np.kron(portrait(0), np.ones((2, 2, 1), np.uint8))
+    Image.fromarray(image).save(tmp_path / 'in' / 'window.png')
     command = ['restore', str(tmp_path / 'in'), '--device', 'cpu', '-o', str(tmp_path / 'out')]
     assert main([*command, '--task', 'raindrops']) == 0
     assert '"model": "raindrop_' in capsys.readouterr().out
     restored = np.asarray(Image.open(tmp_path / 'out' / 'restored' / 'window.png'))
-    np.testing.assert_array_equal(restored, Restorer(TASKS['raindrops'].model, device='cpu')(picture))
+    np.testing.assert_array_equal(restored, Restorer(TASKS['raindrops'].model, device='cpu')(image))
     # Another task is another result, the same one is done.
     assert main([*command, '--task', 'raindrops']) == 0
     assert '"done_before": 1' in capsys.readouterr().out

@@ -13,7 +13,7 @@ pytest.importorskip('av')
 from clips import BASE, audio, marked_frames, read_clip, write_clip
 from scenes import MarkerDetector
 
-from rainrestore.apis import PhotoRestorer, PictureError, Restorer, VideoSettings, restore_video
+from rainrestore.apis import ImageError, PhotoRestorer, Restorer, VideoSettings, restore_video
 from rainrestore.apis import video as video_room
 from rainrestore.apis.video import FrameRestorer
 from rainrestore.apis.video_files import VideoFrame, VideoReader, join_parts, write_part
@@ -228,8 +228,8 @@ def test_memory_does_not_grow_with_the_clip(photos, tmp_path, monkeypatch) -> No
 
 
 def test_batches_give_what_single_frames_give(photos) -> None:
-    pictures = marked_frames([FaceCrop(60 + step, 48, 56) for step in range(6)])
-    frames = [VideoFrame(number, number / 25, number, pixels) for number, pixels in enumerate(pictures)]
+    images = marked_frames([FaceCrop(60 + step, 48, 56) for step in range(6)])
+    frames = [VideoFrame(number, number / 25, number, pixels) for number, pixels in enumerate(images)]
     single, together = FrameRestorer(photos), FrameRestorer(photos)
     expected = [single(frame) for frame in frames]
     found = together.restore([together.follow(frame) for frame in frames])
@@ -276,7 +276,7 @@ def test_rain_is_not_removed_where_the_detector_sees_through_it(bicubic) -> None
 
 def test_clip_without_a_face_is_not_handed_out(photos, tmp_path) -> None:
     write_clip(tmp_path / 'in.mp4', marked_frames([None] * 5))
-    with pytest.raises(PictureError, match=r'in\.mp4: no face found in any of its 5 frames'):
+    with pytest.raises(ImageError, match=r'in\.mp4: no face found in any of its 5 frames'):
         restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'out.mp4')
     assert [path.name for path in tmp_path.iterdir()] == ['in.mp4']
 
@@ -299,7 +299,7 @@ def test_clip_whose_faces_are_left_as_they_are_is_not_handed_out(photos, tmp_pat
         '2 of 5 faces, over all frames, show no rain of the kind that the model was trained on'
     )
     left |= set(range(5))
-    with pytest.raises(PictureError, match='nothing to restore: 5 of 5 faces'):
+    with pytest.raises(ImageError, match='nothing to restore: 5 of 5 faces'):
         restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'none.mp4')
     assert not (tmp_path / 'none.mp4').exists()
 
@@ -326,7 +326,7 @@ def test_marked_faces_hold_for_every_frame(bicubic, tmp_path) -> None:
     write_clip(source, marked_frames([None] * 3))
     photos = PhotoRestorer(bicubic, boxes={source.resolve(): [FACE]})
     assert restore_video(photos, source, tmp_path / 'out.mp4').faces == 3
-    with pytest.raises(PictureError, match='the file of boxes has no line for this clip'):
+    with pytest.raises(ImageError, match='the file of boxes has no line for this clip'):
         restore_video(PhotoRestorer(bicubic, boxes={}), source, tmp_path / 'none.mp4')
 
 

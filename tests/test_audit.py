@@ -128,7 +128,7 @@ def own(face_folder: Path, tmp_path: Path) -> tuple[Config, Path]:
     return experiment(dict(type='OwnRestorer'), face_folder), weights_of(OwnRestorer(), tmp_path)
 
 
-def pictures(faces: Path, kind: str, split: str) -> list[np.ndarray]:
+def images(faces: Path, kind: str, split: str) -> list[np.ndarray]:
     return [np.asarray(Image.open(path)) for path in sorted((faces / split / kind).iterdir())]
 
 
@@ -146,7 +146,7 @@ def test_slots_of_other_names_earn_what_numpy_says(own: tuple[Config, Path], fac
     found = audit(*own)
     slots = {slot.slot: slot for slot in found.slots}
     assert list(slots) == ['cleaner', 'experts.one', 'painter', 'painter.trunk']
-    rainy, truths = inputs_of(own[0]), [face.transpose(2, 0, 1) for face in pictures(face_folder, 'img', 'test')]
+    rainy, truths = inputs_of(own[0]), [face.transpose(2, 0, 1) for face in images(face_folder, 'img', 'test')]
 
     def score(small: list[np.ndarray]) -> np.ndarray:
         large = [face.repeat(4, 1).repeat(4, 2) for face in small]
@@ -310,7 +310,7 @@ def pooled_iou(predictions: list[np.ndarray], truths: list[np.ndarray], label: i
 def test_parsing_beside_the_mean_map_and_the_upper_bound(face_folder: Path, tmp_path: Path) -> None:
     config = experiment(dict(type='MapsOfNothing'), face_folder)
     found = audit(config, weights_of(MapsOfNothing(), tmp_path))
-    train, masks = pictures(face_folder, 'mask', 'train'), pictures(face_folder, 'mask', 'test')
+    train, masks = images(face_folder, 'mask', 'train'), images(face_folder, 'mask', 'test')
     mean_map = np.mean([shares(mask) for mask in train], 0).argmax(0)
     truths = [shares(mask).argmax(0) for mask in masks]
     large = [truth.repeat(4, 0).repeat(4, 1) for truth in truths]
@@ -484,16 +484,16 @@ def test_discriminators_of_a_checkpoint(face_folder: Path, tmp_path: Path) -> No
     }  # fmt: skip
     norms = found.discriminators.gradient_norms
     # A discriminator that says the same of everything gives no gradient.
-    assert norms['loss_adv_global'] == {'picture': 0, 'generator': 0, 'all': 0}
+    assert norms['loss_adv_global'] == {'image': 0, 'generator': 0, 'all': 0}
     batch = next(TestFaces(DATASETS.build(config.test_dataloader.dataset)).batches())
     with torch.no_grad():
         face = model.train()(model.data_preprocessor(batch)['inputs'])['pred_img'].double()
     truth = torch.stack([sample.gt_img for sample in batch['data_samples']]).double() / 255
     # d/dx mean (x - y)^2 = 2 (x - y) / n
     expected = float(2 * (face - truth).norm() / face.numel())
-    assert norms['loss_pixel']['picture'] == pytest.approx(expected, rel=1e-3)
+    assert norms['loss_pixel']['image'] == pytest.approx(expected, rel=1e-3)
     assert norms['loss_pixel']['generator'] == pytest.approx(norms['loss_pixel']['all'])
-    assert found.discriminators.shares('picture') == {'loss_pixel': 1.0, 'loss_adv_global': 0.0}
+    assert found.discriminators.shares('image') == {'loss_pixel': 1.0, 'loss_adv_global': 0.0}
     text = format_audit(found)
     assert 'Discriminators, in training mode' in text
     assert 'loss_adv_global  0.0e+00' in text

@@ -120,7 +120,7 @@ def test_unknown_benchmark_and_method_are_named() -> None:
     assert [task.name for task in load_benchmark('renovation').choose_tasks(['jpeg', 'mosaic'])] == ['mosaic', 'jpeg']
 
 
-def test_renovation_measures_each_method_on_each_subtasks_own_pictures(tmp_path: Path) -> None:
+def test_renovation_measures_each_method_on_each_subtasks_own_images(tmp_path: Path) -> None:
     renovation = load_benchmark('renovation')
     budget = Budget(faces=32, batch=4, warm_up=0.5, data=str(tmp_path), options={'val_dataloader.num_workers': 0})
     seen = {}
@@ -278,9 +278,9 @@ def row(folder: Path, method: Method, values: dict[int, list[float]]) -> report.
             [(f'f{i}', (value, value / 100)) for i, value in enumerate(psnr)],
         )
         summaries[seed] = {'PSNR': float(np.mean(psnr)), 'SSIM': float(np.mean(psnr)) / 100}
-        picture = np.full((128, 128, 3), 40 * len(method.name), dtype=np.uint8)
+        image = np.full((128, 128, 3), 40 * len(method.name), dtype=np.uint8)
         (folders[seed] / 'restored').mkdir()
-        Image.fromarray(picture).save(folders[seed] / 'restored' / 'f0.png')
+        Image.fromarray(image).save(folders[seed] / 'restored' / 'f0.png')
     return report.Row(method, 64, 0, summaries, folders, {'parameters': 1234567, 'macs': 5e8, 'seconds': 0.0123})
 
 
@@ -340,7 +340,7 @@ def test_chart_and_sheet_show_each_method(tmp_path: Path) -> None:
     Image.new('RGB', (128, 128), (200, 0, 0)).save(truth)
     path = report.figure(rows, {'f0': truth}, (32, 32, 96, 96), tmp_path / 'sheet.png')
     sheet = np.asarray(Image.open(path)).astype(int)
-    # Two rows of three pictures: the face framed, and its region enlarged to the size of a face.
+    # Two rows of three images: the face framed, and its region enlarged to the size of a face.
     for grey in (40, 80):
         assert ((sheet == grey).all(2)).sum() > 1.9 * 128 * 128
     assert ((sheet == (200, 0, 0)).all(2)).sum() == 2 * 128 * 128

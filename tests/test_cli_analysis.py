@@ -57,7 +57,7 @@ def test_fed_rows_hold_what_the_sample_holds():
     assert titles == ['input I', 'truth', 'small face J', 'transmission T', 'airlight A', 'parsing F']
     assert names == ['face']
     shown = dict(zip(titles, rows[0], strict=True))
-    assert all(picture.shape == (16, 16, 3) for picture in rows[0])
+    assert all(image.shape == (16, 16, 3) for image in rows[0])
     colours = {'input I': (7, 7, 7), 'small face J': (51, 51, 51), 'transmission T': (102, 102, 102),
                'airlight A': (153, 204, 255), 'parsing F': (204, 0, 0)}  # fmt: skip
     for title, colour in colours.items():
@@ -173,10 +173,10 @@ def test_table_and_plot_of_two_runs(runs, tmp_path, capsys):
         'second': {'loss': dict(points=2, last=None, last_step=20, min=4.0, min_step=10, max=4.0, max_step=10)},
     }
     assert f'plot: {out}' in printed
-    picture = np.asarray(Image.open(out).convert('RGB')).astype(int)
+    image = np.asarray(Image.open(out).convert('RGB')).astype(int)
     # a panel a key, one under the other, with a line in each run's colour in the first
-    blue, orange = ((np.abs(picture - colour) < 40).all(2) for colour in ((31, 119, 180), (255, 127, 14)))
-    half = len(picture) // 2
+    blue, orange = ((np.abs(image - colour) < 40).all(2) for colour in ((31, 119, 180), (255, 127, 14)))
+    half = len(image) // 2
     assert blue[:half].any() and blue[half:].any() and orange[:half].any() and not orange[half:].any()
 
 

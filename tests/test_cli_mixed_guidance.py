@@ -1,4 +1,4 @@
-"""The picture of HiFaceGAN's levels: what its columns hold, and what it refuses."""
+"""The image of HiFaceGAN's levels: what its columns hold, and what it refuses."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -34,9 +34,9 @@ def network(tmp_path_factory) -> tuple[Path, Path]:
     return config, folder / 'tiny.pth'
 
 
-def draw(network: tuple[Path, Path], out: Path, *pictures: Path) -> list[np.ndarray]:
-    """The pictures of the sheet, column by column."""
-    words = ['mixed_guidance', *map(str, network), *map(str, pictures), '--out', str(out), '--device', 'cpu']
+def draw(network: tuple[Path, Path], out: Path, *images: Path) -> list[np.ndarray]:
+    """The images of the sheet, column by column."""
+    words = ['mixed_guidance', *map(str, network), *map(str, images), '--out', str(out), '--device', 'cpu']
     assert main(words) == 0
     sheet = np.asarray(Image.open(out))
     assert sheet.shape[1] == GAP + COLUMNS * (SIDE + GAP)
@@ -63,7 +63,7 @@ def assert_shown(columns: list[np.ndarray], restored: list[torch.Tensor]) -> Non
         assert np.abs(column - 255 * face[0].clamp(0, 1).permute(1, 2, 0).numpy()).max() <= 0.51
 
 
-def test_columns_go_from_one_picture_to_the_other(network, tmp_path, capsys):
+def test_columns_go_from_one_image_to_the_other(network, tmp_path, capsys):
     first, rest = sorted(PORTRAITS.iterdir())[:2]
     columns = draw(network, tmp_path / 'two' / 'sheet.png', first, rest)
     assert f'sheet: {tmp_path / "two" / "sheet.png"}' in capsys.readouterr().out
@@ -77,7 +77,7 @@ def test_columns_go_from_one_picture_to_the_other(network, tmp_path, capsys):
     assert all(not np.array_equal(a, b) for a, b in pairwise(columns[2:]))
 
 
-def test_one_picture_is_shown_against_grey(network, tmp_path):
+def test_one_image_is_shown_against_grey(network, tmp_path):
     first = sorted(PORTRAITS.iterdir())[0]
     columns = draw(network, tmp_path / 'alone.png', first)
     assert (columns[1] == 128).all()

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rainrestore.apis import PictureError, Restoration, Restorer, plan_files, restore_files
+from rainrestore.apis import ImageError, Restoration, Restorer, plan_files, restore_files
 from rainrestore.cli.main import main
 from rainrestore.errors import ConfigError
 
@@ -73,11 +73,11 @@ class Negative:
     def __init__(self) -> None:
         self.seen = 0
 
-    def restore(self, pictures, names):
-        if any(picture[0, 0, 0] == 66 for picture in pictures):
-            raise PictureError('item 0', 'is sixty-six')
-        self.seen += len(pictures)
-        return [Restoration(face=255 - picture, I=picture / np.float32(255)) for picture in pictures]
+    def restore(self, images, names):
+        if any(image[0, 0, 0] == 66 for image in images):
+            raise ImageError('item 0', 'is sixty-six')
+        self.seen += len(images)
+        return [Restoration(face=255 - image, I=image / np.float32(255)) for image in images]
 
 
 def tree(folder: Path) -> list[str]:
@@ -115,7 +115,7 @@ def test_folder_keeps_its_shape(faces, tmp_path, command):
     save(faces / 'sub' / 'deep' / '0.jpg')
     save(faces / '.hidden' / 'h.png')
     save(faces / '.hidden.png')
-    (faces / 'notes.txt').write_text('no picture')
+    (faces / 'notes.txt').write_text('no image')
     assert command(faces, '-o', tmp_path / 'out') == 0
     assert tree(tmp_path / 'out' / 'restored') == ['0.png', '1.png', '2.png', 'sub/deep/0.png']
     pattern = faces / '[12].png'
@@ -198,9 +198,9 @@ def test_unreadable_ones_are_named_and_the_rest_goes_on(faces, tmp_path, command
 
 
 def test_one_that_cannot_be_restored_takes_no_other_with_it(faces, tmp_path):
-    picture = face(8)
-    picture[0, 0, 0] = 66
-    Image.fromarray(picture).save(faces / '1b.png')
+    image = face(8)
+    image[0, 0, 0] = 66
+    Image.fromarray(image).save(faces / '1b.png')
     states = dict(outcomes(faces, tmp_path / 'out', batch=16))
     assert states == {'0.png': 'restored', '1.png': 'restored', '1b.png': 'failed', '2.png': 'restored'}
     assert tree(tmp_path / 'out' / 'restored') == ['0.png', '1.png', '2.png']
@@ -230,7 +230,7 @@ def test_name_that_is_no_text_and_one_as_long_as_can_be(tmp_path, command):
     assert 'cannot be written (File name too long)' in command.errors[0]
 
 
-def test_folders_without_a_picture_and_inputs_that_are_not_there(tmp_path, command):
+def test_folders_without_an_image_and_inputs_that_are_not_there(tmp_path, command):
     (tmp_path / 'empty').mkdir()
     for source, message in (
         (tmp_path / 'empty', 'contains no images'),
@@ -290,7 +290,7 @@ def test_decompression_bombs(faces, tmp_path, command, side):
     assert len(command.errors) == 1 and 'bomb.png' in command.errors[0] and 'pixels' in command.errors[0]
 
 
-def test_other_kinds_of_pictures(tmp_path, command):
+def test_other_kinds_of_images(tmp_path, command):
     folder = tmp_path / 'in'
     folder.mkdir()
     pixels = face(1)
@@ -314,10 +314,10 @@ def test_other_kinds_of_pictures(tmp_path, command):
         'in/moves.png': pixels,
         'moves': np.asarray(moving.convert('RGB')),
     }
-    for name, picture in expected.items():
+    for name, image in expected.items():
         restored = np.asarray(Image.open(tmp_path / 'out' / 'restored' / f'{name}.png'))
-        # The first picture of an animation; CMYK rounds.
-        assert np.abs(restored.astype(int) - restorer(np.ascontiguousarray(picture))).max() <= 2, name
+        # The first frame of an animation; CMYK rounds.
+        assert np.abs(restored.astype(int) - restorer(np.ascontiguousarray(image))).max() <= 2, name
 
 
 def test_kinds_without_a_white_are_named(tmp_path, command):

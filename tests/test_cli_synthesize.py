@@ -103,7 +103,7 @@ def test_limit_takes_the_first_by_name_and_leaves_their_rain(faces, tmp_path):
     assert two == {name: everything[name] for name in ('face_0', 'face_1')}
 
 
-def test_one_picture_and_another_scale(faces, tmp_path):
+def test_one_image_and_another_scale(faces, tmp_path):
     assert command(faces / 'wide.png', '-o', tmp_path / 'new' / 'out', '--scale', 8) == 0
     assert read_all(tmp_path / 'new' / 'out', 'wide')['I'].shape == (6, 10, 3)
 
@@ -137,13 +137,13 @@ def test_sheet_has_a_row_a_face_and_seven_columns(faces, tmp_path, monkeypatch):
     def record_sheet(rows, titles, path, **_):
         seen.update(rows=rows, titles=titles, path=path)
 
-    monkeypatch.setattr(synthesize, 'picture_sheet', record_sheet)
+    monkeypatch.setattr(synthesize, 'image_sheet', record_sheet)
     command(faces, '-o', tmp_path / 'out')
     assert list(seen['titles']) == [
         'input I', 'truth', 'small face J', 'rain S', 'J + S', 'transmission T', 'airlight A',
     ]  # fmt: skip
     assert len(seen['rows']) == 4
-    observed, hr, lr, streak, streaked, transmission, airlight = (picture.astype(int) for picture in seen['rows'][0])
+    observed, hr, lr, streak, streaked, transmission, airlight = (image.astype(int) for image in seen['rows'][0])
     maps = read_all(tmp_path / 'out', 'face_0')
     np.testing.assert_array_equal(hr, face(0))
     np.testing.assert_array_equal(lr, maps['J'])

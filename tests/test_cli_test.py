@@ -50,7 +50,7 @@ test_evaluator = [dict(type='PSNR'), dict(type='mmagic.MAE')]
 
 def test_bicubic_is_measured_as_by_hand(face_folder, tmp_path, capsys):
     out = tmp_path / 'out'
-    words = ('bicubic_x4', 'none', '--data', face_folder, '--out', out, '--pictures', *SMALL)
+    words = ('bicubic_x4', 'none', '--data', face_folder, '--out', out, '--save-restored', *SMALL)
     code, printed, _ = run(capsys, *words)
     assert code == 0
     summary = json.loads(printed.splitlines()[-1])

@@ -94,7 +94,7 @@ def test_interrupted_clip_goes_on(folder, tmp_path, command, monkeypatch) -> Non
     assert tree(out) == ['manifest.jsonl', 'restored', 'restored/gate.mp4']
 
 
-def test_clips_and_pictures_are_planned_apart(folder, tmp_path) -> None:
+def test_clips_and_images_are_planned_apart(folder, tmp_path) -> None:
     for name in ('a.mp4', 'a.MOV', 'a.webm', 'a.mkv', 'a.png'):
         (folder / name).touch()
     names = {name: path.name for name, path in plan_files([folder], tmp_path / 'out', videos=True).sources.items()}
@@ -102,7 +102,7 @@ def test_clips_and_pictures_are_planned_apart(folder, tmp_path) -> None:
         'a.mp4': 'a.mp4', 'a.mov': 'a.MOV', 'a.webm.mkv': 'a.webm', 'a.mkv.mkv': 'a.mkv', 'a.png': 'a.png',
         'gate.png': 'gate.png', 'night/gate.mp4': 'gate.mp4', 'words.mkv': 'words.avi',
     }  # fmt: skip
-    # Pictures that are faces: no clip is looked for.
+    # Images that are faces: no clip is looked for.
     assert sorted(plan_files([folder], tmp_path / 'out').sources) == ['a.png', 'gate.png']
 
 

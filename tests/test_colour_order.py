@@ -1,4 +1,4 @@
-"""A pure red picture stays red from the file to the restored face."""
+"""A pure red image stays red from the file to the restored face."""
 
 import json
 from pathlib import Path
@@ -21,18 +21,18 @@ CLEAR = dict(
 @pytest.fixture
 def red_folder(tmp_path: Path) -> Path:
     for split in ('train', 'val', 'test'):
-        for kind, picture in (('img', np.full((128, 128, 3), (255, 0, 0))), ('mask', np.ones((128, 128)))):
+        for kind, image in (('img', np.full((128, 128, 3), (255, 0, 0))), ('mask', np.ones((128, 128)))):
             folder = tmp_path / 'red' / split / kind
             folder.mkdir(parents=True)
-            Image.fromarray(picture.astype(np.uint8)).save(folder / 'red.png')
+            Image.fromarray(image.astype(np.uint8)).save(folder / 'red.png')
     return tmp_path / 'red'
 
 
 def test_training_pipeline(red_folder: Path) -> None:
     pipeline = [dict(type='FlipFace'), CLEAR, dict(type='ParsingTarget'), dict(type='PackFaceInputs')]
     sample = FaceDataset(red_folder, 'train', pipeline)[0]
-    for picture in (sample['inputs'], sample['data_samples'].gt_img):
-        assert [picture[channel].unique().tolist() for channel in range(3)] == [[255], [0], [0]]
+    for image in (sample['inputs'], sample['data_samples'].gt_img):
+        assert [image[channel].unique().tolist() for channel in range(3)] == [[255], [0], [0]]
     assert (sample['data_samples'].lr_img.mean((1, 2)).numpy() == (1, 0, 0)).all()
 
 
@@ -46,7 +46,7 @@ def test_test_command_and_sheet(red_folder: Path, tmp_path: Path, capsys: pytest
     out = tmp_path / 'out'
     assert main(['test', str(config), 'none', '--data', str(red_folder), '--out', str(out)]) == 0
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
-    # identical pictures have no finite PSNR
+    # identical images have no finite PSNR
     assert summary['PSNR'] is None or summary['PSNR'] > 50
     sheet = np.asarray(Image.open(out / 'sheet.png').convert('RGB')).astype(int)
     coloured = sheet[(sheet.max(2) - sheet.min(2)) > 60]

@@ -15,7 +15,7 @@ from PIL import Image
 from rainrestore.datasets import DatasetError, ImageFileError, PairedDataset
 from rainrestore.datasets.converters.raindrop import convert, corners, overlap, shift_between
 
-#: Split and name -> how far the wet picture lies right of and below the dry one.
+#: Split and name -> how far the wet image lies right of and below the dry one.
 SHIFTS = {('train', '0'): (0, 0), ('train', '1'): (3, -2), ('test_a', '0'): (-4, 1)}
 DROP = (slice(60, 72), slice(80, 92))
 
@@ -23,7 +23,7 @@ SCRIPT = Path(__file__).parents[1] / 'tools' / 'dataset_converters' / 'raindrop.
 
 
 def scene(seed: int) -> np.ndarray:
-    """200 x 240 x 3 uint8 with structure at every scale, of which pictures are cut."""
+    """200 x 240 x 3 uint8 with structure at every scale, of which images are cut."""
     rng = np.random.Generator(np.random.PCG64(seed))
     layers = [cv2.resize(rng.random((n, n, 3), dtype=np.float32), (240, 200)) for n in (4, 12, 40, 120)]
     return np.clip(255 * sum(layers) / 4, 0, 255).astype(np.uint8)  # type: ignore[operator]
@@ -41,9 +41,9 @@ def pair(seed: int, shift: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 def release(tmp_path: Path) -> Path:
     root = tmp_path / 'raindrop'
     for seed, ((split, name), shift) in enumerate(SHIFTS.items()):
-        for kind, suffix, picture in zip(('data', 'gt'), ('rain', 'clean'), pair(seed, shift), strict=True):
+        for kind, suffix, image in zip(('data', 'gt'), ('rain', 'clean'), pair(seed, shift), strict=True):
             (root / split / kind).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(root / split / kind / f'{name}_{suffix}.png')
+            Image.fromarray(image).save(root / split / kind / f'{name}_{suffix}.png')
     return root
 
 

@@ -52,7 +52,7 @@ BAD_FILES = [
     ('mask/train_1.png', cut, 'mask/train_1.png', 'truncated'),
     ('img/train_1.png', words, 'img/train_1.png', 'not a readable image'),
     ('mask/train_1.png', words, 'mask/train_1.png', 'not a readable image'),
-    # Any visible file in img must be a picture: one with a wrong suffix is not left out silently.
+    # Any visible file in img must be an image: one with a wrong suffix is not left out silently.
     ('img/train_1.png', leave_notes, 'img/train_1.txt', 'not a readable image'),
     ('img/train_1.png', resize, 'img/train_1.png', 'is 96x128, expected 128x128'),
     ('mask/train_1.png', resize, 'mask/train_1.png', 'is 96x128, expected 128x128'),
@@ -280,7 +280,7 @@ def test_no_person_of_the_portraits_is_in_two_splits(portraits):
 
 
 class Ownership(Dataset):
-    """Samples that say how many pages of the decoded pictures this process alone has, and how many it shares."""
+    """Samples that say how many pages of the decoded images this process alone has, and how many it shares."""
 
     def __init__(self, faces):
         self.faces = faces
@@ -291,9 +291,9 @@ class Ownership(Dataset):
     def __getitem__(self, index):
         for each in range(len(self.faces)):
             self.faces[each]['gt'] += 1
-        pictures = self.faces._images
+        images = self.faces._images
         page = os.sysconf('SC_PAGE_SIZE')
-        first, last = -(-pictures.ctypes.data // page), (pictures.ctypes.data + pictures.nbytes) // page
+        first, last = -(-images.ctypes.data // page), (images.ctypes.data + images.nbytes) // page
         # a 64-bit word a page; bit 63: it is in memory, bit 56: no other process has it (man proc_pid_pagemap)
         with open('/proc/self/pagemap', 'rb', buffering=0) as map_of_pages:
             map_of_pages.seek(8 * first)
@@ -303,7 +303,7 @@ class Ownership(Dataset):
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='only Linux forks data workers; spawned ones share no pages')
-def test_workers_share_the_decoded_pictures(face_folder):
+def test_workers_share_the_decoded_images(face_folder):
     """They read all faces, several times, and still none has a copy."""
     faces = FaceDataset(face_folder)
     pages = faces._images.nbytes // os.sysconf('SC_PAGE_SIZE')

@@ -23,8 +23,8 @@ def root(tmp_path):
         (tmp_path / 'train' / folder).mkdir(parents=True)
         for number in (0, 7, 11):
             rows, columns = np.mgrid[:40, :60].astype(np.uint8)
-            picture = np.stack([rows, columns, np.full_like(rows, number)], 2) + (folder == 'data')
-            Image.fromarray(picture.astype(np.uint8)).save(tmp_path / 'train' / folder / f'{number}{end}.png')
+            image = np.stack([rows, columns, np.full_like(rows, number)], 2) + (folder == 'data')
+            Image.fromarray(image.astype(np.uint8)).save(tmp_path / 'train' / folder / f'{number}{end}.png')
     return tmp_path
 
 
@@ -46,7 +46,7 @@ def test_suffixes_in_capitals_pair(root):
     assert sorted(data[index]['name'] for index in range(len(data))) == ['0', '11', '7']
 
 
-def test_truth_alone_is_any_folder_of_pictures(root):
+def test_truth_alone_is_any_folder_of_images(root):
     data = PairedDataset(root / 'train' / 'gt', split='', given=None, truth='')
     assert [data[index]['name'] for index in range(3)] == ['0_clean', '11_clean', '7_clean']
     assert 'img' not in data[0]
@@ -76,14 +76,14 @@ def test_crops_and_mirrors_stay_aligned(root, random):
         sample = data[0]
         assert sample['gt'].shape == (16, 16, 3)
         np.testing.assert_array_equal(sample['img'], sample['gt'] + 1)
-        # columns ascend, or descend where the picture was mirrored
+        # columns ascend, or descend where the image was mirrored
         steps_right = np.diff(sample['gt'][0, :, 1].astype(int))
         assert (steps_right == (-1 if sample['flip'] else 1)).all()
         corners.add((*sample['gt'][0, 0, :2].tolist(), sample['flip']))
     assert (len(corners) > 4) if random else corners == {(12, 22, False)}
 
 
-def test_a_picture_smaller_than_the_crop_is_named(root):
+def test_an_image_smaller_than_the_crop_is_named(root):
     data = DATASETS.build(dict(RAINDROP, data_root=str(root), pipeline=[dict(type='CropPair', size=64)]))
     with pytest.raises(DatasetError, match=r'_clean\.png: 60x40 is smaller than the crop of 64'):
         data[0]
@@ -120,8 +120,8 @@ def test_raindrop_set_trains(tmp_path, method):
 
 def test_pairs_of_two_sizes(root):
     for file in (root / 'train' / 'data').iterdir():
-        picture = Image.open(file)
-        picture.resize((picture.width // 4, picture.height // 4)).save(file)
+        image = Image.open(file)
+        image.resize((image.width // 4, image.height // 4)).save(file)
     sample = DATASETS.build(dict(RAINDROP, data_root=str(root), scale=4))[0]
     assert sample['gt'].shape[:2] == (40, 60) and sample['img'].shape[:2] == (10, 15)
     with pytest.raises(ImageFileError, match=r'is 15x10, its ground truth 60x40; a pair must have sizes of 1 to 2'):

@@ -64,7 +64,7 @@ def test_faces_are_those_of_the_folder(storage: dict[str, Any]) -> None:
 
 
 def test_pairs_are_those_of_the_folder(storage: dict[str, Any]) -> None:
-    # a picture is its own ground truth here: what counts is which file is read
+    # an image is its own ground truth here: what counts is which file is read
     options: dict[str, Any] = dict(split='val', given='img', truth='img', names=NAMES)
     here, there = PairedDataset(str(BUNDLED_DATA), **options), PairedDataset(**options, **storage)
     assert len(there) == 3

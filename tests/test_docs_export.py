@@ -17,8 +17,8 @@ COMMANDS = re.findall(r'^rainrestore (export .*)$', PAGE.read_text(encoding='utf
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    Image.fromarray(picture).save(tmp_path / 'still.png')
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / 'still.png')
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

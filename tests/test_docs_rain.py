@@ -1,4 +1,4 @@
-"""The pictures of the rain model are what the library draws, and the numbers of the page are rain_v1's."""
+"""The images of the rain model are what the library draws, and the numbers of the page are rain_v1's."""
 
 import re
 import runpy
@@ -13,22 +13,22 @@ from PIL import Image
 
 from rainrestore.physics import RainRanges
 
-PICTURES = ROOT / 'docs' / 'images' / 'rain'
+IMAGES = ROOT / 'docs' / 'images' / 'rain'
 
 
 def pixels(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert('RGB')).astype(float)
 
 
-def test_pictures_are_drawn_by_the_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, 'argv', ['rain_pictures.py', '--out', str(tmp_path)])
-    runpy.run_path(str(ROOT / 'tools' / 'docs' / 'rain_pictures.py'), run_name='__main__')
+def test_images_are_drawn_by_the_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, 'argv', ['rain_images.py', '--out', str(tmp_path)])
+    runpy.run_path(str(ROOT / 'tools' / 'docs' / 'rain_images.py'), run_name='__main__')
     drawn = {path.name for path in tmp_path.iterdir()}
     shown = set(re.findall(r'images/rain/(\w+\.png)', pages()['rain'].read_text(encoding='utf-8')))
-    assert drawn == shown == {path.name for path in PICTURES.iterdir()}
+    assert drawn == shown == {path.name for path in IMAGES.iterdir()}
     for name in drawn:
         # the letters of the titles may differ between versions of Pillow, the faces may not
-        assert np.abs(pixels(tmp_path / name) - pixels(PICTURES / name)).mean() < 1
+        assert np.abs(pixels(tmp_path / name) - pixels(IMAGES / name)).mean() < 1
 
 
 def test_numbers_are_those_of_rain_v1() -> None:

@@ -15,7 +15,7 @@ CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 
 
 class Restorer(nn.Module):
-    """Slots of every kind of layer that counts, on 3 x 6 x 8 pictures."""
+    """Slots of every kind of layer that counts, on 3 x 6 x 8 images."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ def test_every_layer_as_by_hand():
     assert model.training and torch.backends.mha.get_fastpath_enabled()
 
 
-def test_a_picture_without_pixels_is_refused():
+def test_an_image_without_pixels_is_refused():
     with pytest.raises(ValueError, match='no pixels'):
         measure_cost(Restorer(), 0, 8)
 

@@ -20,7 +20,7 @@ from rainrestore.checkpoints import load_checkpoint
 from rainrestore.cli.main import main
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.paths import file_inside
-from rainrestore.visualization import RestoredPicturesHook
+from rainrestore.visualization import RestoredImagesHook
 
 ROOT = Path(__file__).parents[1]
 
@@ -145,8 +145,8 @@ def test_names_that_leave_the_folder_are_refused(tmp_path: Path, name: str) -> N
         file_inside(tmp_path, name)
 
 
-def test_restored_pictures_stay_in_their_folder(tmp_path: Path) -> None:
-    hook = RestoredPicturesHook(str(tmp_path / 'out'))
+def test_restored_images_stay_in_their_folder(tmp_path: Path) -> None:
+    hook = RestoredImagesHook(str(tmp_path / 'out'))
     hook.before_test_epoch(None)
 
     class Output(SimpleNamespace):

@@ -55,7 +55,7 @@ def test_distance_by_hand(mean_colour):
     assert dict(evaluator.metrics[0].per_image) == {'same': 0, 'other': pytest.approx(1.0)}
 
 
-def test_pictures_of_two_sizes_and_what_is_not_restored(mean_colour):
+def test_images_of_two_sizes_and_what_is_not_restored(mean_colour):
     metric = IdentityDistance(dict(type='MeanColour'), optional=True)
     assert metric.key == 'identity_distance'
     evaluator = RestorationEvaluator([metric])
@@ -91,7 +91,7 @@ def test_missing_packages_and_weights_name_the_command(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize('window', [(0.5, 0, 0.5, 1), (0, 0.2, 1, 1.1), (-0.1, 0, 1, 1)])
-def test_window_outside_the_picture_is_refused(window):
+def test_window_outside_the_image_is_refused(window):
     with pytest.raises(ConfigError, match='window must be 0 <= x0 < x1 <= 1'):
         DlibFaceEmbedder(window=window)
 

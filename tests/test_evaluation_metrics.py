@@ -58,8 +58,8 @@ def test_psnr_takes_arrays_with_channels_last():
 
 @pytest.mark.parametrize('metric', [psnr, ssim])
 @pytest.mark.parametrize('convert', [None, 'Y'])
-def test_scores_are_computed_where_the_pictures_are(metric, convert):
-    """The device ``meta`` holds no numbers: whatever copied a picture to the CPU would fail."""
+def test_scores_are_computed_where_the_images_are(metric, convert):
+    """The device ``meta`` holds no numbers: whatever copied an image to the CPU would fail."""
     values = metric(*(torch.empty(5, 3, 20, 24, device='meta') for _ in range(2)), convert_to=convert)
     assert values.device.type == 'meta' and values.shape == (5,) and values.dtype == torch.float64
 
@@ -116,7 +116,7 @@ def test_metrics_name_their_convention_and_average_over_images():
     }
 
 
-def test_low_resolution_picture_is_scored_in_unit_range():
+def test_low_resolution_image_is_scored_in_unit_range():
     pred, gt = faces(2)
     batch = samples(pred, gt, lr_img=gt.float() / 255)
     for index, sample in enumerate(batch):
@@ -164,7 +164,7 @@ def test_shapes_that_would_broadcast_are_refused():
         evaluator.process(batch)
 
 
-def test_pictures_of_different_sizes_are_scored_one_by_one():
+def test_images_of_different_sizes_are_scored_one_by_one():
     small, large = faces(1, 16), faces(1, 24)
     evaluator = RestorationEvaluator([PSNR()])
     evaluator.process(samples(*small) + samples(*large))
@@ -292,7 +292,7 @@ class AbsoluteError:
         return {'error': torch.stack(self.errors).mean()}
 
 
-def test_generative_metric_is_prepared_and_finds_the_picture():
+def test_generative_metric_is_prepared_and_finds_the_image():
     class Loop:
         evaluator = RestorationEvaluator([PSNR()])
         dataloader = 'faces'

@@ -57,7 +57,7 @@ def alex(tmp_path_factory) -> str:
     return str(path)
 
 
-def pictures(count: int = 2, side: int = SIDE) -> torch.Tensor:
+def images(count: int = 2, side: int = SIDE) -> torch.Tensor:
     return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 255
 
 
@@ -81,7 +81,7 @@ def test_equals_the_package_itself(backbone):
                 for part in ('weight', 'bias'):
                     getattr(layer, part).data = saved[f'features.{index}.{part}']
         assert name.startswith('slice')
-    gt = pictures()
+    gt = images()
     pred = (gt + 30 * noise(gt)).clamp(0, 255)
     with torch.no_grad():
         expected = reference(pred.float() / 255, gt.float() / 255, normalize=True).flatten()
@@ -92,9 +92,9 @@ def test_equals_the_package_itself(backbone):
     torch.testing.assert_close(found.float(), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_zero_for_equal_pictures_symmetric_and_growing_with_noise(alex):
+def test_zero_for_equal_images_symmetric_and_growing_with_noise(alex):
     metric = LPIPS(weights=alex)
-    gt = pictures()
+    gt = images()
     values = [metric.measure(gt + sigma * noise(gt), gt) for sigma in (0, 5, 15, 45)]
     assert (values[0] == 0).all()
     assert all((more > less).all() for less, more in pairwise(values))
@@ -103,7 +103,7 @@ def test_zero_for_equal_pictures_symmetric_and_growing_with_noise(alex):
 
 
 def test_in_an_evaluator_beside_others_with_values_of_each_image(alex):
-    gt = pictures(3).round().byte()
+    gt = images(3).round().byte()
     pred = gt.double()
     pred[1] += 20
     evaluator = RestorationEvaluator([{'type': 'LPIPS', 'weights': alex}, {'type': 'PSNR', 'crop_border': 2}])
@@ -119,7 +119,7 @@ def test_the_configs_weights_go_before_the_environments(alex, tmp_path, monkeypa
     torch.manual_seed(5)
     torch.save(features('alex').state_dict(), tmp_path / 'other.pth')
     monkeypatch.setenv('RAINRESTORE_LPIPS_BACKBONE', str(tmp_path / 'other.pth'))
-    gt = pictures(1)
+    gt = images(1)
     by_config, by_environment = LPIPS(weights=alex, pred_key='lr_img'), LPIPS()
     assert by_config.key == 'LPIPS_lr_img'
     assert by_config.measure(gt / 2, gt).item() != pytest.approx(by_environment.measure(gt / 2, gt).item(), rel=1e-3)
@@ -168,13 +168,13 @@ def test_without_weights_and_without_network_the_options_are_named(monkeypatch):
     assert 'weights=' in str(caught.value) and 'RAINRESTORE_LPIPS_BACKBONE' in str(caught.value)
 
 
-def test_unknown_backbone_and_pictures_too_small_are_refused(alex):
+def test_unknown_backbone_and_images_too_small_are_refused(alex):
     with pytest.raises(ConfigError, match="alex, vgg, got 'squeeze'"):
         LPIPS(net='squeeze')
     metric = LPIPS(weights=alex)
-    assert metric.measure(pictures(1, 31), pictures(1, 31)).item() == 0
+    assert metric.measure(images(1, 31), images(1, 31)).item() == 0
     with pytest.raises(ConfigError, match='sides of at least 31, the images have 30x30'):
-        metric.measure(pictures(1, 30), pictures(1, 30))
+        metric.measure(images(1, 30), images(1, 30))
 
 
 def test_missing_package_is_named(monkeypatch):

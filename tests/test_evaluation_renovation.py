@@ -1,4 +1,4 @@
-"""The metrics of HiFaceGAN's table, against computations of their own and what they must say of known pictures."""
+"""The metrics of HiFaceGAN's table, against computations of their own and what they must say of known images."""
 
 import hashlib
 import math
@@ -36,7 +36,7 @@ PORTRAITS = Path(__file__).parents[1] / 'data' / 'portraits128' / 'test' / 'img'
 
 
 def pair(side: int, count: int = 2, noise: float = 25.0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Smooth pictures and noisy ones."""
+    """Smooth images and noisy ones."""
     rng = np.random.default_rng(side)
     coarse = torch.from_numpy(rng.uniform(0, 255, (count, 3, 6, 6)))
     gt = torch.nn.functional.interpolate(coarse, (side, side), mode='bicubic').clamp(0, 255)
@@ -93,7 +93,7 @@ def test_msssim_is_mmagics() -> None:
     np.testing.assert_allclose(msssim(pred, gt).numpy(), theirs, atol=1e-3)
 
 
-def test_msssim_of_known_pictures() -> None:
+def test_msssim_of_known_images() -> None:
     pred, gt = pair(176)
     np.testing.assert_allclose(msssim(gt, gt).numpy(), 1, atol=1e-12)
     assert torch.equal(msssim(pred, gt), msssim(gt, pred))
@@ -157,7 +157,7 @@ def test_niqe_is_mmagics_of_rgb(portrait_set: list[np.ndarray]) -> None:
 
 
 def test_niqe_through_the_evaluator(portrait_set: list[np.ndarray]) -> None:
-    """Restored and degraded pictures alike, without a truth."""
+    """Restored and degraded images alike, without a truth."""
     pytest.importorskip('mmagic')
     sets = {'sharp': tensors(portrait_set), **degraded(portrait_set)}
     values = {}
@@ -254,8 +254,8 @@ def test_landmarks_need_no_search(portrait_set: list[np.ndarray]) -> None:
     locator = DlibLandmarks()
     points = 512 * locator((tensors(portrait_set) / 255).float())
     distances = []
-    for picture, fixed in zip(portrait_set, points, strict=True):
-        large = np.asarray(Image.fromarray(picture).resize((512, 512), Image.Resampling.BICUBIC))
+    for image, fixed in zip(portrait_set, points, strict=True):
+        large = np.asarray(Image.fromarray(image).resize((512, 512), Image.Resampling.BICUBIC))
         for box in dlib.get_frontal_face_detector()(large)[:1]:
             found = [(point.x + 0.5, point.y + 0.5) for point in locator._predictor(large, box).parts()]
             distances.append(np.linalg.norm(np.array(found) - fixed.numpy(), axis=1).mean())

@@ -34,7 +34,7 @@ def red_parser():
 
 
 def face(labels) -> torch.Tensor:
-    """A picture, 4 times as large as the label map, whose red value is the label for :func:`red_parser`."""
+    """An image, 4 times as large as the label map, whose red value is the label for :func:`red_parser`."""
     red = torch.tensor(labels).double().repeat_interleave(4, 0).repeat_interleave(4, 1) / 18 * 255
     return torch.stack([red, torch.zeros_like(red), torch.zeros_like(red)]).float()
 

@@ -33,7 +33,7 @@ def test_aligned_portraits_are_their_own_crops(portraits) -> None:
         centre = {
             labels: np.argwhere(np.isin(mask, labels)).mean(0)[::-1] + 0.5 for labels in ((4,), (5,), (10, 11, 12))
         }
-        # The person's left eye is on the picture's right.
+        # The person's left eye is on the image's right.
         corners.append(FaceCrop.from_landmarks(centre[5,], centre[4,], centre[10, 11, 12]).corners() / 128)
     frame = [[0, 0], [1, 0], [1, 1], [0, 1]]
     errors = np.sqrt(((np.array(corners) - frame) ** 2).sum(-1).mean(-1))

@@ -163,7 +163,7 @@ class TestYuNet:
 
     @pytest.fixture(scope='class')
     def weights(self, tmp_path_factory) -> Path:
-        """For pictures of 64x64: of the cells of 8 pixels, the one in row 3 and column 4 is a face."""
+        """For images of 64x64: of the cells of 8 pixels, the one in row 3 and column 4 is a face."""
         onnx = pytest.importorskip('onnx')
         cells = {8: 64, 16: 16, 32: 4}
         nodes, outputs = [], []

@@ -10,7 +10,7 @@ import pytest
 from mmengine.config import Config
 from scenes import portrait, scene
 
-from rainrestore.apis import PhotoRestorer, PictureError, Purpose, Restorer
+from rainrestore.apis import ImageError, PhotoRestorer, Purpose, Restorer
 from rainrestore.benchmark.scenes import background, crop_of
 from rainrestore.errors import ConfigError
 from rainrestore.faces import FaceCrop, RainEstimate, add_change, decide, face_mask, fuse, soft_mask
@@ -129,7 +129,7 @@ def test_clear_face_is_left_as_it_is_and_a_rainy_one_restored(plus) -> None:
     clean = scene(84, 164, places)
     crops = [crop_of(place) for place in places]
     photos = PhotoRestorer(plus, boxes={})
-    with pytest.raises(PictureError, match=r'the face at .* shows no rain of the kind .*, and was not changed'):
+    with pytest.raises(ImageError, match=r'the face at .* shows no rain of the kind .*, and was not changed'):
         photos(clean, crops)
     rainy = clean.copy()
     drawn = draw_scene(clean / np.float32(255), RainRanges(beta=(0.9, 0.9)), seeded_rng(0, 'x'), face_side=64)

@@ -72,9 +72,9 @@ def test_lost_face_is_held_and_then_given_up() -> None:
     assert tracker.faces() == []
 
 
-def shown(average: FaceAverage, pictures: list[np.ndarray]) -> np.ndarray:
+def shown(average: FaceAverage, images: list[np.ndarray]) -> np.ndarray:
     """What is shown of one face."""
-    return np.array([average(0, picture, FRAME).astype(float) for picture in pictures])
+    return np.array([average(0, image, FRAME).astype(float) for image in images])
 
 
 def test_noise_of_restored_faces_is_averaged_over_time() -> None:
@@ -100,16 +100,16 @@ def test_average_follows_a_face_that_drifts_in_its_crop() -> None:
     error = np.abs(shown(FaceAverage(blend=0.12), drifting) - drifting)[inner][5:].mean()
     weight = 1 - np.exp(-FRAME / 0.12)
     still = [drifting[0].astype(float)]
-    for picture in drifting[1:]:
-        still.append(still[-1] + weight * (picture - still[-1]))
+    for image in drifting[1:]:
+        still.append(still[-1] + weight * (image - still[-1]))
     assert error < 2 and error < np.abs(np.array(still) - drifting)[inner][5:].mean() / 3
 
 
 def test_what_is_another_face_begins_anew() -> None:
-    pictures = [portrait(0), 255 - portrait(0), np.full((128, 128, 3), 255, np.uint8), portrait(2)[:96, :96]]
+    images = [portrait(0), 255 - portrait(0), np.full((128, 128, 3), 255, np.uint8), portrait(2)[:96, :96]]
     average = FaceAverage(blend=0.12)
-    for picture in pictures:
-        np.testing.assert_array_equal(shown(average, [picture])[0], picture)
+    for image in images:
+        np.testing.assert_array_equal(shown(average, [image])[0], image)
     # So does a face of another number, and one that was gone.
     average = FaceAverage(blend=5)
     average(0, portrait(0), FRAME)

@@ -1,4 +1,4 @@
-"""Every usual kind of picture is read as the same RGB; every bad file is refused by name."""
+"""Every usual kind of image is read as the same RGB; every bad file is refused by name."""
 
 from __future__ import annotations
 
@@ -312,7 +312,7 @@ def test_side_that_no_png_can_have_is_refused(tmp_path):
     assert encode_png(np.zeros((1_000_000, 1, 1), np.uint8))
 
 
-def test_upright_picture_is_not_copied_and_a_turned_one_of_a_caller_not_changed(rgb):
+def test_upright_image_is_not_copied_and_a_turned_one_of_a_caller_not_changed(rgb):
     exif = Image.Exif()
     exif[0x0112] = 6
     image = Image.fromarray(rgb)

@@ -26,7 +26,7 @@ def test_flip_twice_is_nothing_and_leaves_the_input_alone():
     np.testing.assert_array_equal(mask, before)
 
 
-def test_the_left_eye_stays_on_the_right_of_a_mirrored_picture():
+def test_the_left_eye_stays_on_the_right_of_a_mirrored_image():
     mask = np.zeros((4, 8), dtype=np.uint8)
     mask[1, 5:7] = LABELS.index('l_eye')
     mask[1, 1:3] = LABELS.index('r_eye')

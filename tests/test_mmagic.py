@@ -18,7 +18,7 @@ pytest.importorskip('mmagic')
 
 ROOT = Path(__file__).resolve().parents[1]
 TRUNK = dict(type='SRResNetTrunk', channels=8, num_blocks=1)
-#: mmagic's normalisation of its super-resolution configs: pictures in [0, 1].
+#: mmagic's normalisation of its super-resolution configs: images in [0, 1].
 UNIT = dict(type='DataPreprocessor', mean=[0.0, 0.0, 0.0], std=[255.0, 255.0, 255.0])
 CENTRED = dict(type='DataPreprocessor', mean=[127.5, 127.5, 127.5], std=[127.5, 127.5, 127.5])
 ONE_OPTIMISER = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4))

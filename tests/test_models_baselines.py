@@ -35,7 +35,7 @@ def test_stretch_undoes_a_uniform_haze(faces):
     assert torch.allclose(restorer.restore(hazy)['pred_img'], clean, atol=1e-4)
 
 
-def test_picture_of_one_colour_and_red_survive():
+def test_image_of_one_colour_and_red_survive():
     grey = torch.full((1, 3, 8, 8), 0.5)
     assert torch.isfinite(ClassicRestorer('stretch').restore(grey)['pred_img']).all()
     red = torch.zeros(1, 3, 8, 8)

@@ -32,20 +32,20 @@ def filter_by_loops(guide: np.ndarray, image: np.ndarray, radius: int, eps: floa
     return mean_by_loops(slope, radius) * guide + mean_by_loops(offset, radius)
 
 
-def picture(height: int, width: int, channels: int = 3) -> Tensor:
+def random_image(height: int, width: int, channels: int = 3) -> Tensor:
     return torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
 
 
 @pytest.mark.parametrize('radius', [1, 2, 5, 40])
 def test_box_counts_only_what_is_inside(radius: int) -> None:
-    image = picture(9, 14, 1)
+    image = random_image(9, 14, 1)
     np.testing.assert_allclose(box_mean(image, radius)[0, 0], mean_by_loops(image[0, 0].numpy(), radius), rtol=1e-12)
 
 
 @pytest.mark.parametrize(('radius', 'eps'), [(2, 1e-3), (4, 1e-4), (32, 1e-4)])
 def test_filter_is_the_published_one(radius: int, eps: float) -> None:
-    """Odd sides, and a radius beyond the picture."""
-    image, guide = picture(13, 18), picture(13, 18, 1) ** 2
+    """Odd sides, and a radius beyond the image."""
+    image, guide = random_image(13, 18), random_image(13, 18, 1) ** 2
     (smooth,) = guided_filter(guide, image, radius, [eps])
     for channel in range(3):
         wanted = filter_by_loops(guide[0, 0].numpy(), image[0, channel].numpy(), radius, eps)
@@ -53,19 +53,19 @@ def test_filter_is_the_published_one(radius: int, eps: float) -> None:
 
 
 def test_single_precision_holds_the_smallest_eps() -> None:
-    image = picture(48, 48)
+    image = random_image(48, 48)
     image = 0.9 + 0.02 * image  # bright and nearly flat: the worst case of a difference of means
     exact, rough = (guided_filter(x[:, :1], x, 8, [1e-4])[0] for x in (image, image.float()))
     assert (exact - rough).abs().max() < 2e-5
 
 
 def test_guided_filter_is_differentiable() -> None:
-    guide, image = picture(4, 5, 1).requires_grad_(), picture(4, 5, 2).requires_grad_()
+    guide, image = random_image(4, 5, 1).requires_grad_(), random_image(4, 5, 2).requires_grad_()
     assert torch.autograd.gradcheck(lambda g, x: tuple(guided_filter(g, x, 2, [1e-2, 1e-3])), (guide, image))
 
 
 def test_low_and_high_add_up_and_their_order_is_kept() -> None:
-    image = picture(21, 16)
+    image = random_image(21, 16)
     low, high = GuidedFilterDecomposition(radii=(2, 4), eps=(1e-3, 1e-4))(image)
     assert low.shape == high.shape == (1, 12, 21, 16)
     torch.testing.assert_close(low + high, image.repeat(1, 4, 1, 1))
@@ -89,7 +89,7 @@ def test_grey_streaks_go_to_the_high_frequencies_and_coloured_edges_stay_low() -
 
 
 def test_autocast_leaves_it_in_single_precision() -> None:
-    image = picture(16, 16).float()
+    image = random_image(16, 16).float()
     decomposition = GuidedFilterDecomposition(radii=(2,), eps=(1e-4,))
     with torch.autocast('cpu', torch.bfloat16):
         low, _ = decomposition(image)

@@ -22,7 +22,7 @@ def test_convolution_and_pixel_shuffle_change_places(side: int, factor: int) -> 
 
 @pytest.mark.parametrize('scale', [2, 4])
 def test_generator_trains_what_it_restores_with(scale: int) -> None:
-    """In training, pixel shuffle and last convolution change places: the same picture, and the same gradients."""
+    """In training, pixel shuffle and last convolution change places: the same image, and the same gradients."""
     torch.manual_seed(0)
     trunk = dict(type='SRResNetTrunk', channels=6, num_blocks=1)
     trained = FCGGenerator(trunk, scale, channels=5, derained=False, parsing_channels=2).double().train()

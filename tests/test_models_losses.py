@@ -203,7 +203,7 @@ def test_linear_adversarial_losses() -> None:
 
 @pytest.mark.parametrize('shape', [(4,), (2, 1, 3, 5)])
 def test_cross_entropy_adversarial_losses(shape: tuple[int, ...]) -> None:
-    """Of one logit a picture and of one a patch, in the words of the 2014 paper."""
+    """Of one logit an image and of one a patch, in the words of the 2014 paper."""
     real, fake = (6 * rand(*shape) - 3 for _ in range(2))
     on_true, on_restored = (1 / (1 + np.exp(-array(logits))) for logits in (real, fake))
     loss = CrossEntropyAdversarialLoss(0.01)
@@ -227,11 +227,11 @@ def test_smoothed_labels_punish_a_sure_discriminator() -> None:
     assert loss.generator_loss(fake) == CrossEntropyAdversarialLoss().generator_loss(fake)
 
 
-def test_flipped_labels_are_of_whole_pictures_and_as_frequent_as_asked() -> None:
+def test_flipped_labels_are_of_whole_images_and_as_frequent_as_asked() -> None:
     torch.manual_seed(0)
     sure = torch.full((20_000, 1, 2, 2), 10.0)
     loss = CrossEntropyAdversarialLoss(flip=0.1)
-    # a wrong label costs 10, a right one nothing; true and restored pictures have half each
+    # a wrong label costs 10, a right one nothing; true and restored images have half each
     assert loss.discriminator_loss(sure, -sure).item() == pytest.approx(0.1 * 10, rel=0.05)
     errors = [loss.discriminator_loss(sure[:1], -sure[:1]).item() for _ in range(200)]
     assert {round(error) for error in errors} == {0, 5, 10}
@@ -279,8 +279,8 @@ def test_slope_is_the_gradient_left_to_the_generator(loss: HingeAdversarialLoss)
 def test_feature_matching_leaves_the_logits_out_and_the_truth_alone() -> None:
     fake, real = ([[rand(2, 4, 6, 6), rand(2, 8, 3, 3), rand(2, 1, 3, 3)], [rand(2, 4, 3, 3), rand(2, 1, 2, 2)]]
                   for _ in range(2))  # fmt: skip
-    for picture in (layer for scale in (*fake, *real) for layer in scale):
-        picture.requires_grad_()
+    for image in (layer for scale in (*fake, *real) for layer in scale):
+        image.requires_grad_()
     loss = FeatureMatchingLoss(10)(fake, real)
     first = sum(np.mean(np.abs(array(fake[0][i]) - array(real[0][i]))) for i in range(2))
     second = np.mean(np.abs(array(fake[1][0]) - array(real[1][0])))
@@ -292,24 +292,24 @@ def test_feature_matching_leaves_the_logits_out_and_the_truth_alone() -> None:
 
 
 def test_contrastive_loss_is_a_ratio_of_distances() -> None:
-    """Recomputed for a picture between the two; 0 at the truth, large at the degraded picture."""
+    """Recomputed for an image between the two; 0 at the truth, large at the degraded image."""
     truth, degraded = rand(2, 3, 16, 16), rand(2, 3, 16, 16)
     loss = ContrastiveLoss(layers=('relu1_1', 'relu2_1'), weights=(0.5, 1.0), loss_weight=2.0)
-    features = [loss.vgg(picture) for picture in (truth, degraded, (truth + degraded) / 2)]
+    features = [loss.vgg(image) for image in (truth, degraded, (truth + degraded) / 2)]
     clean, bad, between = ({key: array(value) for key, value in feature.items()} for feature in features)
     wanted = sum(
         weight * np.mean(np.abs(between[key] - clean[key])) / np.mean(np.abs(between[key] - bad[key]))
         for key, weight in (('relu1_1', 0.5), ('relu2_1', 1.0))
     )
-    picture = ((truth + degraded) / 2).requires_grad_()
-    value = loss(picture, truth, degraded)
+    image = ((truth + degraded) / 2).requires_grad_()
+    value = loss(image, truth, degraded)
     assert value.item() == pytest.approx(2 * wanted, rel=1e-4)
     value.backward()
-    assert picture.grad.abs().sum() > 0
+    assert image.grad.abs().sum() > 0
     assert loss(truth, truth, degraded).item() == 0
     assert loss(degraded, truth, degraded).item() > 100
     other_order = ContrastiveLoss(layers=('relu2_1', 'relu1_1'), weights=(1.0, 0.5), loss_weight=2.0)
-    assert other_order(picture, truth, degraded).item() == pytest.approx(value.item())
+    assert other_order(image, truth, degraded).item() == pytest.approx(value.item())
     assert not loss.state_dict()
     loss.load_state_dict({})
     with pytest.raises(ValueError, match='2 layers need as many weights, got 1'):

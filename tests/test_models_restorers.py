@@ -268,7 +268,7 @@ def test_relativistic_discriminator_is_read_by_differences(faces: dict) -> None:
     model: FCGGAN = tiny('esrgan_x4').train()
     data = model.data_preprocessor(faces, training=True)
     losses, face, truth = model.generator_losses(**data)
-    real, fake = (model.discriminator(picture).double() for picture in (truth, face))
+    real, fake = (model.discriminator(image).double() for image in (truth, face))
     wanted = -(fake - real.mean()).sigmoid().log().mean() - (1 - (real - fake.mean()).sigmoid()).log().mean()
     assert losses['loss_adv_global'].item() == pytest.approx(1e-3 * wanted.item(), rel=1e-4)
     still = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.0))
@@ -316,13 +316,13 @@ def test_prediction_contract(faces: dict) -> None:
         model(torch.rand(1, 3, 8, 8), mode='train')
 
 
-def test_pictures_and_truth_are_channels_last(faces: dict) -> None:
+def test_images_and_truth_are_channels_last(faces: dict) -> None:
     """The layout in which convolutions are fastest; one that is not costs a conversion at each layer."""
     model = tiny('fcg_gan_x4')
     data = model.data_preprocessor(faces, training=True)
     truth = model.truth(data['data_samples'], 'gt_img')
-    for pictures in (data['inputs'], truth, model.truth(data['data_samples'], 'parsing')):
-        assert pictures.is_contiguous(memory_format=torch.channels_last)
+    for images in (data['inputs'], truth, model.truth(data['data_samples'], 'parsing')):
+        assert images.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(truth[1], faces['data_samples'][1].gt_img / 255)
     assert model.truth(data['data_samples'], 'parsing_labels').shape == (2, 19)
 

@@ -28,12 +28,12 @@ from rainrestore.physics.rain import _filter
 RAIN_V1 = RAIN_RANGES['rain_v1']
 
 
-def picture(height=32, width=32, seed=0):
+def random_image(height=32, width=32, seed=0):
     return np.random.Generator(np.random.PCG64(seed)).random((height, width, 3), dtype=np.float32)
 
 
 def scene_of(J=None, name='a', **ranges):
-    return draw_scene(picture() if J is None else J, RainRanges.from_config(ranges), seeded_rng(0, name))
+    return draw_scene(random_image() if J is None else J, RainRanges.from_config(ranges), seeded_rng(0, name))
 
 
 # --- forward and inverse -------------------------------------------------------------------------------------------
@@ -42,7 +42,7 @@ def scene_of(J=None, name='a', **ranges):
 @pytest.mark.parametrize('layers', [0, 1, 3])
 @pytest.mark.parametrize('shape', [(32, 32), (24, 40), (64, 64), (1, 1), (3, 7)])
 def test_observation_recomputed_in_float64_from_its_parts(shape, layers):
-    scene = scene_of(picture(*shape), layers=layers)
+    scene = scene_of(random_image(*shape), layers=layers)
     J, S, T, A = (getattr(scene, name).astype(np.float64) for name in 'JSTA')
     assert S.shape == (*shape, 3)
     assert T.shape == (*shape, 1)
@@ -65,7 +65,7 @@ def test_everything_stays_in_range():
 
 
 def test_clear_air_without_rain_gives_back_the_face():
-    J = picture()
+    J = random_image()
     one, nothing = np.ones((32, 32, 1), np.float32), np.zeros_like(J)
     np.testing.assert_array_equal(forward(J, nothing, one, np.full(3, 0.7, np.float32)), J)
     np.testing.assert_array_equal(scene_of(J, layers=0, beta=(0, 0)).I, J)
@@ -81,7 +81,7 @@ def test_rain_is_one_map_for_all_channels_before_the_clip():
     assert dark.S.max() > 0.2
     np.testing.assert_array_equal(dark.S[..., 0], dark.S[..., 1])
     np.testing.assert_array_equal(dark.S[..., 0], dark.S[..., 2])
-    J = picture()
+    J = random_image()
     expected = np.minimum(J + dark.S, 1) - J
     np.testing.assert_allclose(scene_of(J, layers=2).S, expected, atol=1e-6)
 
@@ -108,7 +108,7 @@ def test_invert_undoes_forward():
         np.testing.assert_allclose(invert(scene.I, scene.S, scene.T, scene.A), scene.J, atol=2e-6)
 
 
-def test_invert_of_a_camera_picture_errs_by_the_quantisation_over_t():
+def test_invert_of_a_camera_image_errs_by_the_quantisation_over_t():
     scene = scene_of()
     restored = invert(quantise(scene.I) / np.float32(255), scene.S, scene.T, scene.A)
     error = np.abs(restored - scene.J)
@@ -142,7 +142,7 @@ def test_quantise_rounds_to_nearest_and_clips():
 
 
 def test_quantise_leaves_its_input():
-    image = picture()
+    image = random_image()
     before = image.copy()
     quantise(image)
     np.testing.assert_array_equal(image, before)
@@ -303,7 +303,7 @@ def test_parameters_are_json():
 
 
 def test_same_name_and_seed_same_rain_others_differ():
-    J = picture()
+    J = random_image()
     first = draw_scene(J, RAIN_V1, seeded_rng(3, 'face_7'))
     np.testing.assert_array_equal(first.I, draw_scene(J, RAIN_V1, seeded_rng(3, 'face_7')).I)
     for seed, name in ((4, 'face_7'), (3, 'face_8'), (37, 'face_')):

@@ -53,7 +53,7 @@ def test_shrink_antialiases():
 
 
 @pytest.mark.parametrize('value', [0, 1, 77, 254, 255])
-def test_flat_pictures_stay_exactly_flat(value):
+def test_flat_images_stay_exactly_flat(value):
     flat = np.full((32, 40, 3), value, dtype=np.uint8)
     assert (shrink(flat, 4) == np.float32(value / 255)).all()
     assert (enlarge(flat, 2) == np.float32(value / 255)).all()

@@ -130,10 +130,10 @@ def test_two_processes_give_the_scores_of_one(
     tmp_path: Path, narrow_joint: tuple[Path, Path, Path], programs: Path, launcher: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    """An odd number of faces, each restored and counted once: metrics, table, sheet and pictures."""
+    """An odd number of faces, each restored and counted once: metrics, table, sheet and images."""
     pytest.importorskip('mmagic')
     faces, config, weights = map(str, narrow_joint)
-    options = ['--data', faces, '--images', '4', '--pictures']
+    options = ['--data', faces, '--images', '4', '--save-restored']
     assert main(['test', config, weights, *options, '--out', str(tmp_path / 'one')]) == 0
     summaries = [json.loads(capsys.readouterr().out.splitlines()[-1])]
     options += ['--out', str(tmp_path / 'two')]

@@ -1,4 +1,4 @@
-"""Pictures for the rain removal of whole scenes: crops of photos, generated ones, and the benchmark on them."""
+"""Images for the rain removal of whole scenes: crops of photos, generated ones, and the benchmark on them."""
 
 import json
 import runpy
@@ -33,17 +33,17 @@ def test_crops_show_the_whole_and_its_details(tmp_path, capsys) -> None:
     # The photo has 90 pixels: 32, 48 and 72 fit, 109 do not.
     assert json.loads(capsys.readouterr().out) == {'crops': 9, 'generated': 2}
     made = {path.name: read_image(path) for path in list_images(tmp_path / 'out')}
-    assert len(made) == 11 and {picture.shape for picture in made.values()} == {(32, 32, 3)}
+    assert len(made) == 11 and {image.shape for image in made.values()} == {(32, 32, 3)}
     np.testing.assert_array_equal(made['leaves_00001.png'], dead_leaves(32, 1))
     # A crop of the smallest copy has the photo's mean colour, as a part of it nearly as wide as it is.
     assert np.abs(made['street_000.png'].mean((0, 1)) - photo.mean((0, 1))).max() < 30
     assert run(script, *options) == 0
-    assert all((read_image(tmp_path / 'out' / name) == picture).all() for name, picture in made.items())
+    assert all((read_image(tmp_path / 'out' / name) == image).all() for name, image in made.items())
     assert run(script, str(tmp_path / 'photos'), str(tmp_path / 'none'), '--side', '512') == 2
     assert 'no photo has a side of 512 pixels' in capsys.readouterr().err
 
 
-def test_edges_of_generated_pictures_are_those_of_photos() -> None:
+def test_edges_of_generated_images_are_those_of_photos() -> None:
     """The spectrum of photos falls as 1 / frequency: from octave to octave the energy stays about the same."""
     octaves = np.zeros(3)
     for seed in range(6):

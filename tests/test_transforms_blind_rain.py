@@ -1,4 +1,4 @@
-"""BlindHeavyRain: everything it draws leaves a trace in the picture, and nothing else does."""
+"""BlindHeavyRain: everything it draws leaves a trace in the image, and nothing else does."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def test_a_smaller_face_keeps_less() -> None:
     assert error(16) > 4 * error(24) > 16 * error(32)
 
 
-def test_every_option_changes_the_picture() -> None:
+def test_every_option_changes_the_image() -> None:
     plain = degrade(sides=(32, 32), **BARE)['img'].astype(int)
     for change in (
         {'kernels': ('box',)},

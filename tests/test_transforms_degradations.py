@@ -16,7 +16,7 @@ DEGRADATIONS = sorted(
 )
 
 
-def picture(height=64, width=64, seed=0):
+def image(height=64, width=64, seed=0):
     """Smooth colours, so that a blur hardly changes it and noise does."""
     rng = np.random.Generator(np.random.PCG64(seed))
     small = rng.integers(40, 216, (4, 4, 3), dtype=np.uint8)
@@ -28,13 +28,13 @@ def build(name, **options):
 
 
 def degrade(kind, gt=None, name='a', **options):
-    return build(kind, **options)({'gt': picture() if gt is None else gt, 'name': name})
+    return build(kind, **options)({'gt': image() if gt is None else gt, 'name': name})
 
 
 @pytest.mark.parametrize('name', DEGRADATIONS)
 @pytest.mark.parametrize(('height', 'width'), [(64, 64), (37, 90), (3, 5)])
 def test_keeps_the_size_and_the_truth(name, height, width):
-    gt = picture(height, width)
+    gt = image(height, width)
     before = gt.copy()
     sample = degrade(name, gt, seed=1)
     assert sample['img'].shape == gt.shape
@@ -58,7 +58,7 @@ def test_missing_fields_are_named(name):
     with pytest.raises(KeyError, match=f"{name}.*'gt'"):
         build(name)({'name': 'a'})
     with pytest.raises(KeyError, match=f"{name}.*'name'"):
-        build(name, seed=1)({'gt': picture()})
+        build(name, seed=1)({'gt': image()})
     with pytest.raises(ValueError, match=f'{name}: seed'):
         build(name, seed=1.5)
 
@@ -130,12 +130,12 @@ def test_downsampling_keeps_no_detail_beyond_its_ratio():
     stripes[:, ::2] = 255
     flat = degrade('DownsampleAndBack', stripes, ratio=(0.25, 0.25))['img'][16:-16, 16:-16]
     np.testing.assert_allclose(flat, 127.5, atol=2)
-    gt = picture(128, 128)
+    gt = image(128, 128)
     np.testing.assert_allclose(degrade('DownsampleAndBack', gt, ratio=(1, 1))['img'], gt, atol=1)
 
 
 def test_jpeg_is_pillows_at_that_quality(tmp_path):
-    gt = picture()
+    gt = image()
     sample = degrade('JPEGArtefacts', gt, compression=(70, 70))
     assert sample['degradations'] == [{'degradation': 'jpeg', 'quality': 30}]
     Image.fromarray(gt).save(tmp_path / 'a.jpg', quality=30)
@@ -152,8 +152,8 @@ def test_mixture_does_each_step_once_in_changing_order():
     assert len(orders) > 3
 
 
-def test_a_second_degradation_takes_the_first_ones_picture():
-    sample = degrade('Mosaic', picture(512, 512))
+def test_a_second_degradation_takes_the_first_ones_image():
+    sample = degrade('Mosaic', image(512, 512))
     again = build('AdditiveNoise', seed=0)(dict(sample))
     assert [step['degradation'] for step in again['degradations']] == ['mosaic', 'noise']
     assert np.abs(again['img'].astype(int) - sample['img']).mean() > 5

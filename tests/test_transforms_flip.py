@@ -1,4 +1,4 @@
-"""FlipFace: picture and labels are mirrored together, with the asked probability."""
+"""FlipFace: image and labels are mirrored together, with the asked probability."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rainrestore.datasets.transforms import FlipFace
 def sample() -> dict:
     gt = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
     mask = np.zeros((4, 6), dtype=np.uint8)
-    mask[1] = [5, 5, 0, 1, 4, 4]  # right eye on the left of the picture, left eye on its right
+    mask[1] = [5, 5, 0, 1, 4, 4]  # right eye on the left of the image, left eye on its right
     mask[2] = [9, 7, 2, 13, 6, 8]
     return dict(gt=gt, mask=mask)
 
 
-def test_flip_mirrors_the_picture_and_swaps_sided_labels():
+def test_flip_mirrors_the_image_and_swaps_sided_labels():
     before, after = sample(), FlipFace(prob=1)(sample())
     for column in range(6):
         np.testing.assert_array_equal(after['gt'][:, column], before['gt'][:, 5 - column])

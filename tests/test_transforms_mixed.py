@@ -60,5 +60,5 @@ def test_three_of_mmagic_between_own() -> None:
     )
     np.testing.assert_array_equal(sample['data_samples'].gt_img.numpy(), PLAIN['gt'][::-1].transpose(2, 0, 1))
     upright = sample['inputs'].numpy().transpose(1, 2, 0)[::-1].astype(int)
-    # JPEG at quality 20 changes the picture, but little
+    # JPEG at quality 20 changes the image, but little
     assert 1 < np.abs(upright - rainy['img']).mean() < 20

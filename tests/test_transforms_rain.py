@@ -62,7 +62,7 @@ def test_seeded_rain_belongs_to_the_name_not_to_the_order():
 
 
 class Faces:
-    """A data set of one picture under many names."""
+    """A data set of one image under many names."""
 
     def __init__(self, seed):
         self.transform = build(seed=seed)

@@ -8,7 +8,7 @@ from rainrestore.physics import RainRanges, draw_scene, seeded_rng
 from rainrestore.registry import TRANSFORMS
 
 
-def picture(height=48, width=64):
+def image(height=48, width=64):
     return np.random.Generator(np.random.PCG64(0)).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
@@ -17,7 +17,7 @@ def build(**options):
 
 
 def test_is_the_equation_at_the_depth_that_is_given():
-    gt, depth = picture(), np.tile(np.linspace(0, 1, 64, dtype=np.float32), (48, 1))
+    gt, depth = image(), np.tile(np.linspace(0, 1, 64, dtype=np.float32), (48, 1))
     sample = build(seed=3)({'gt': gt, 'depth': depth, 'name': 'a'})
     scene = draw_scene(gt.astype(np.float32) / np.float32(255), RainRanges(), seeded_rng(3, 'a'))
     J, S, A = (value.astype(np.float64) for value in (scene.J, scene.S, scene.A))
@@ -41,7 +41,7 @@ def test_random_depth_is_smooth_and_far_at_the_top():
 
 
 def test_seeded_weather_belongs_to_the_name():
-    gt = picture()
+    gt = image()
     first, again, other = (build(seed=1)({'gt': gt, 'name': name})['img'] for name in 'aab')
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
@@ -52,9 +52,9 @@ def test_seeded_weather_belongs_to_the_name():
     ('sample', 'error', 'message'),
     [
         ({'name': 'a'}, KeyError, "no 'gt'"),
-        ({'gt': picture()}, KeyError, "no 'name'"),
-        ({'gt': picture(), 'name': 'a', 'depth': np.zeros((4, 4))}, ValueError, "'depth' must be 48x64"),
-        ({'gt': picture(), 'name': 'a', 'depth': np.full((48, 64), 2.0)}, ValueError, r'in \[2, 2\]'),
+        ({'gt': image()}, KeyError, "no 'name'"),
+        ({'gt': image(), 'name': 'a', 'depth': np.zeros((4, 4))}, ValueError, "'depth' must be 48x64"),
+        ({'gt': image(), 'name': 'a', 'depth': np.full((48, 64), 2.0)}, ValueError, r'in \[2, 2\]'),
     ],
 )
 def test_wrong_samples_are_named(sample, error, message):

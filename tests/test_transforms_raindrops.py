@@ -89,7 +89,7 @@ def test_scene_of_one_colour_changes_only_by_light(defocus):
 
 @pytest.mark.parametrize('part', [0.05, 0.3, 0.5])
 def test_drops_cover_the_part_that_is_asked_for_at_any_size(part):
-    """The mean over pictures, before defocus; lengths scale with the side, so that the number of drops does not."""
+    """The mean over images, before defocus; lengths scale with the side, so that the number of drops does not."""
     counts = {}
     for side in (128, 256):
         image = np.zeros((side, side, 3), np.uint8)

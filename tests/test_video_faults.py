@@ -125,7 +125,7 @@ def test_sound_of_an_unknown_codec_is_left_out_by_name(tmp_path) -> None:
 
 
 def write_with_subtitles(path: Path, film: bool = True) -> None:
-    """A Matroska file with subtitles and a cover picture, with or without a film."""
+    """A Matroska file with subtitles and a cover image, with or without a film."""
     (path.parent / 'in.srt').write_text('1\n00:00:00,040 --> 00:00:00,120\nIt rains\n\n')
     cover = io.BytesIO()
     Image.new('RGB', (32, 32), 'red').save(cover, 'JPEG')
@@ -240,7 +240,7 @@ def test_size_that_changes_in_mid_stream(tmp_path) -> None:
     half = np.asarray(Image.fromarray(firsts[1]).resize((64, 48), Image.Resampling.BOX))
     for frame in frames[5:10]:
         assert np.abs(frame.astype(int) - half).mean() < 6
-    # A higher picture keeps its shape, between black bars.
+    # A higher frame keeps its shape, between black bars.
     for frame in frames[10:]:
         assert frame[:, :14].max() < 40 and frame[:, 18:46].mean() > 40 and frame[:, 50:].max() < 40
     with VideoReader(tmp_path / 'in.ts') as reader:
@@ -296,8 +296,8 @@ def test_whole_clips_of_every_kind_have_no_note(tmp_path) -> None:
             options = {'auto-alt-ref': '1', 'lag-in-frames': '12'} if codec == 'libvpx' else {'bf': '2'}
             stream = file.add_stream(codec, rate=25, options=options)
             stream.width, stream.height, stream.pix_fmt = 160, 120, 'yuv420p'
-            for picture in moving(30):
-                file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format='rgb24')))
+            for frame in moving(30):
+                file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
             file.mux(stream.encode())
         assert not passed_through(path, tmp_path / 'out.mkv')
         assert len(read_clip(tmp_path / 'out.mkv')[0]) == 30

@@ -9,12 +9,12 @@ from PIL import Image
 from rainrestore.labels import PALETTE, label_names
 from rainrestore.visualization import (
     RestorationSheetHook,
-    parsing_picture,
-    picture_grid,
-    picture_sheet,
-    sample_pictures,
+    image_grid,
+    image_sheet,
+    parsing_image,
+    sample_images,
     sheet_rows,
-    to_picture,
+    to_image,
 )
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -28,24 +28,24 @@ def contains(grid, colour):
     return int((grid == np.array(colour)).all(-1).sum())
 
 
-def test_every_picture_fills_its_own_cell_in_order():
-    grid = picture_grid([[plain(RED), plain(BLUE)]], ['first', 'second'], cell=32)
+def test_every_image_fills_its_own_cell_in_order():
+    grid = image_grid([[plain(RED), plain(BLUE)]], ['first', 'second'], cell=32)
     assert contains(grid, RED) == contains(grid, BLUE) == 32 * 32
     red_columns = np.where((grid == RED).all(-1).any(0))[0]
     blue_columns = np.where((grid == BLUE).all(-1).any(0))[0]
     assert red_columns.max() < blue_columns.min()
 
 
-def test_empty_cells_short_rows_and_oblong_pictures():
+def test_empty_cells_short_rows_and_oblong_images():
     oblong = np.full((8, 16, 3), RED, dtype=np.uint8)
-    grid = picture_grid([[None, plain(BLUE)], [oblong]], ['a', 'b'], cell=32)
+    grid = image_grid([[None, plain(BLUE)], [oblong]], ['a', 'b'], cell=32)
     assert contains(grid, BLUE) == 32 * 32
     assert contains(grid, RED) == 32 * 16
 
 
 def test_titles_are_drawn_and_long_ones_stay_in_their_column():
-    untitled = picture_grid([[plain(RED, 64), plain(RED, 64)]], ['', ''], cell=64)
-    titled = picture_grid([[plain(RED, 64), plain(RED, 64)]], ['a title too long for it', ''], cell=64)
+    untitled = image_grid([[plain(RED, 64), plain(RED, 64)]], ['', ''], cell=64)
+    titled = image_grid([[plain(RED, 64), plain(RED, 64)]], ['a title too long for it', ''], cell=64)
     assert (untitled < 50).all(-1).sum() == 0
     dark = np.where((titled.max(-1) < 150).any(0))[0]
     assert len(dark)
@@ -54,8 +54,8 @@ def test_titles_are_drawn_and_long_ones_stay_in_their_column():
 
 @pytest.mark.parametrize('cell', [16, 128])
 def test_every_sheet_with_a_parsing_has_a_legend_below(cell):
-    plain_sheet = picture_grid([[plain(RED)]], ['restored'], cell=cell)
-    sheet = picture_grid([[plain(RED), plain(RED)]], ['restored', 'parsing F'], cell=cell)
+    plain_sheet = image_grid([[plain(RED)]], ['restored'], cell=cell)
+    sheet = image_grid([[plain(RED), plain(RED)]], ['restored', 'parsing F'], cell=cell)
     legend = sheet[len(plain_sheet) :]
     assert legend.shape[1] == sheet.shape[1] and not (plain_sheet == PALETTE[5]).all(-1).any()
     rows = [int((legend == colour).all(-1).any(1).argmax()) for colour in PALETTE[1:]]
@@ -67,7 +67,7 @@ def test_labels_read_as_words():
 
 
 def test_sheet_is_a_whole_file_in_a_new_folder(tmp_path):
-    path = picture_sheet([[plain(RED)]], ['red'], tmp_path / 'new' / 'sheet.png', ['row'], cell=16)
+    path = image_sheet([[plain(RED)]], ['red'], tmp_path / 'new' / 'sheet.png', ['row'], cell=16)
     assert path == tmp_path / 'new' / 'sheet.png'
     assert contains(np.asarray(Image.open(path)), RED) == 16 * 16
     assert list(path.parent.iterdir()) == [path]
@@ -85,22 +85,22 @@ def test_sheet_is_a_whole_file_in_a_new_folder(tmp_path):
 )
 def test_what_is_no_sheet_is_refused(rows, titles, names, message):
     with pytest.raises(ValueError, match=message):
-        picture_grid(rows, titles, names)
+        image_grid(rows, titles, names)
 
 
 def test_red_stays_red_and_one_channel_becomes_grey():
     red = torch.zeros(3, 4, 4)
     red[0] = 1
-    assert (to_picture(red) == RED).all()
-    assert (to_picture((red * 255).to(torch.uint8)) == RED).all()
-    assert (to_picture(torch.full((1, 4, 4), 0.2)) == 51).all()
+    assert (to_image(red) == RED).all()
+    assert (to_image((red * 255).to(torch.uint8)) == RED).all()
+    assert (to_image(torch.full((1, 4, 4), 0.2)) == 51).all()
 
 
 def test_parsing_takes_the_colour_of_the_likeliest_label():
     scores = torch.zeros(19, 1, 2)
     scores[4, 0, 0] = scores[13, 0, 1] = 0.6
-    assert (parsing_picture(scores)[0] == PALETTE[[4, 13]]).all()
-    assert (parsing_picture(torch.ones(3, 2, 2)) == 255).all()
+    assert (parsing_image(scores)[0] == PALETTE[[4, 13]]).all()
+    assert (parsing_image(torch.ones(3, 2, 2)) == 255).all()
 
 
 def prediction(name='a', **output):
@@ -117,12 +117,12 @@ def test_row_has_what_was_predicted_at_the_size_of_the_truth():
         airlight=torch.full((3, 1, 1), 0.8),
         parsing=torch.zeros(19, 4, 4),
     )
-    pictures = sample_pictures(torch.full((3, 4, 4), 7, dtype=torch.uint8), sample.to_dict())
-    assert list(pictures) == [
+    images = sample_images(torch.full((3, 4, 4), 7, dtype=torch.uint8), sample.to_dict())
+    assert list(images) == [
         'input I', 'restored', 'truth', 'rain S', 'transmission T', 'airlight A', 'parsing F',
     ]  # fmt: skip
-    assert {picture.shape for picture in pictures.values()} == {(16, 16, 3)}
-    values = {title: int(picture.max()) for title, picture in pictures.items()}
+    assert {image.shape for image in images.values()} == {(16, 16, 3)}
+    values = {title: int(image.max()) for title, image in images.items()}
     assert values == {'input I': 7, 'restored': 100, 'truth': 200, 'rain S': 0, 'transmission T': 102,
                       'airlight A': 204, 'parsing F': 0}  # fmt: skip
 
@@ -171,7 +171,7 @@ def test_hook_writes_the_sheet_of_a_test(tmp_path):
     assert Image.open(tmp_path / 'sheet.png').size[1] > 16
 
 
-def test_validation_without_pictures_shows_nothing():
+def test_validation_without_images_shows_nothing():
     hook, runner = RestorationSheetHook(), FakeRunner()
     hook.before_val_epoch(runner)
     hook.after_val_epoch(runner)

@@ -50,13 +50,13 @@ def window(url: str, tmp_path: Path) -> Iterator[Browser]:
         yield window
 
 
-def drop(window: Browser, picture: Path) -> None:
+def drop(window: Browser, image: Path) -> None:
     """Choose a file in the tab that is open, and wait until it is uploaded."""
     window.script("""
         const inputs = [...document.querySelectorAll('.rr-picker input[type=file]')];
         inputs.find(each => each.closest('.rr-picker').offsetParent).id = 'drop';""")
-    window.choose_file('#drop', picture)
-    window.wait(lambda: picture.name in window.text().replace('\n', ''))
+    window.choose_file('#drop', image)
+    window.wait(lambda: image.name in window.text().replace('\n', ''))
     window.wait(lambda: 'The result appears here' in window.text())
 
 
@@ -238,7 +238,7 @@ def test_a_clip_is_restored_and_played(window, tmp_path):
 
 
 def write_screenshot(window: Browser, path: Path) -> None:
-    """The picture in docs/web.md, small: RAINRESTORE_SCREENSHOT=docs/images/web.png."""
+    """The image in docs/web.md, small: RAINRESTORE_SCREENSHOT=docs/images/web.png."""
     window.script('document.activeElement.blur()')
     time.sleep(1)
     page = Image.open(io.BytesIO(window.screenshot())).convert('RGB')

@@ -103,7 +103,7 @@ def rain(client: Any, path: Any, **changes: float) -> Any:
     return client.predict(path, 3, *(settings[name] for name in sliders), api_name='/rain')
 
 
-def test_a_restored_picture_comes_back_without_loss(client, portrait):
+def test_a_restored_image_comes_back_without_loss(client, portrait):
     (before, after), report = client.predict(client_module.handle_file(portrait), api_name='/restore')
     expected = Studio(Restorer(BICUBIC, device='cpu')).restore(portrait)
     np.testing.assert_array_equal(np.asarray(Image.open(after)), expected.after)
@@ -130,7 +130,7 @@ def test_a_hostile_upload_is_refused_with_a_message(client, tmp_path, content, r
         client.predict(client_module.handle_file(path), api_name='/restore')
 
 
-def test_no_picture_is_a_message(client):
+def test_no_image_is_a_message(client):
     with pytest.raises(client_module.exceptions.AppError, match='Drop an image first'):
         client.predict(None, api_name='/restore')
 
@@ -250,9 +250,9 @@ def test_a_port_that_does_not_exist_is_an_error(port):
 
 
 def test_names_are_no_markup():
-    picture = np.zeros((4, 4, 3), np.uint8)
+    image = np.zeros((4, 4, 3), np.uint8)
     report = page.report_html(
-        View('"><script>alert(1)</script>', picture, picture, notes=['<b>a</b>'], scores=[Score('x', 1, 2, 3, 4)])
+        View('"><script>alert(1)</script>', image, image, notes=['<b>a</b>'], scores=[Score('x', 1, 2, 3, 4)])
     )
     assert '<script' not in report and '<b>' not in report
 

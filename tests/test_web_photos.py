@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scenes import MarkerDetector, draw_marker
 
-from rainrestore.apis import PhotoRestorer, PictureError, Restorer
+from rainrestore.apis import ImageError, PhotoRestorer, Restorer
 from rainrestore.benchmark.scenes import background
 from rainrestore.errors import ConfigError
 from rainrestore.faces import FaceCrop
@@ -51,7 +51,7 @@ def test_faces_are_found_and_drawn(desk, photo, tmp_path) -> None:
     changed = np.flatnonzero((marked != np.asarray(Image.open(photo))).any((0, 2)))
     assert changed.min() == pytest.approx(20, abs=6) and changed.max() == pytest.approx(200, abs=6)
     Image.fromarray(background(60, 60)).save(tmp_path / 'empty.png')
-    with pytest.raises(PictureError, match=r'^empty\.png: no face found'):
+    with pytest.raises(ImageError, match=r'^empty\.png: no face found'):
         desk.find(tmp_path / 'empty.png')
 
 
@@ -113,11 +113,11 @@ def test_clip_in_clip_out(desk, restorer, tmp_path, monkeypatch) -> None:
     assert target.name == 'gate_restored.mp4' and result.faces == 6
     assert len(clips.read_clip(target)[0]) == 6 and clips.audio(target)
     monkeypatch.setattr(photo_views, 'MAX_CLIP_SECONDS', 0.2)
-    with pytest.raises(PictureError, match=r'^gate\.mov: is longer than 0\.2 s'):
+    with pytest.raises(ImageError, match=r'^gate\.mov: is longer than 0\.2 s'):
         desk.restore_clip(tmp_path / 'gate.mov', tmp_path / 'out', restorer.name)
     monkeypatch.setattr(photo_views, 'MAX_CLIP_BYTES', 100)
-    with pytest.raises(PictureError, match=r'^gate\.mov: exceeds the limit'):
+    with pytest.raises(ImageError, match=r'^gate\.mov: exceeds the limit'):
         desk.restore_clip(tmp_path / 'gate.mov', tmp_path / 'out', restorer.name)
     (tmp_path / 'words.mp4').write_bytes(b'these are words')
-    with pytest.raises(PictureError, match=r'^words\.mp4: cannot be decoded as a video'):
+    with pytest.raises(ImageError, match=r'^words\.mp4: cannot be decoded as a video'):
         desk.restore_clip(tmp_path / 'words.mp4', tmp_path / 'out', restorer.name)

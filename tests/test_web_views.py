@@ -1,4 +1,4 @@
-"""What the page shows is what the library computes, whatever picture is dropped on it."""
+"""What the page shows is what the library computes, whatever image is dropped on it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rainrestore.apis import PictureError, Restorer
+from rainrestore.apis import ImageError, Restorer
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
 from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.evaluation.functional import ssim
@@ -105,15 +105,15 @@ def test_the_rain_is_that_of_the_data_pipeline_and_the_face_the_restorers(studio
     np.testing.assert_array_equal(view.maps['true']['rain S'], shown)
 
 
-def test_the_scores_are_those_of_the_pictures_shown(studio, portrait):
+def test_the_scores_are_those_of_the_images_shown(studio, portrait):
     view = studio.rain(portrait, MIDDLE, seed=0)
     truth = read_image(portrait).astype(np.float64)
-    for row, picture in zip(view.scores, (view.before, view.after), strict=True):
-        mse = np.mean((picture.astype(np.float64) - truth) ** 2)
+    for row, image in zip(view.scores, (view.before, view.after), strict=True):
+        mse = np.mean((image.astype(np.float64) - truth) ** 2)
         assert row.psnr == pytest.approx(10 * np.log10(255**2 / mse), abs=1e-9)
-        luma = (picture.astype(np.float64) - truth) @ np.array([65.481, 128.553, 24.966]) / 255
+        luma = (image.astype(np.float64) - truth) @ np.array([65.481, 128.553, 24.966]) / 255
         assert row.psnr_y == pytest.approx(10 * np.log10(255**2 / np.mean(luma**2)), abs=1e-9)
-        assert row.ssim == float(ssim(picture, truth))
+        assert row.ssim == float(ssim(image, truth))
     rainy, restored = view.scores
     assert restored.psnr > rainy.psnr + 3  # what the page is for
 
@@ -127,7 +127,7 @@ def test_without_veil_and_layers_the_rainy_face_is_the_small_face(quick, portrai
     assert not view.maps['true']['rain S'].any()
 
 
-def test_a_picture_is_restored_as_by_the_restorer_with_all_maps(studio, portrait):
+def test_an_image_is_restored_as_by_the_restorer_with_all_maps(studio, portrait):
     view = studio.restore(portrait)
     expected = studio.restorer(portrait, maps=True)
     np.testing.assert_array_equal(view.after, expected.face)
@@ -154,12 +154,12 @@ def test_a_clean_face_of_any_size_gets_rain(quick, tmp_path, size, truth):
 @pytest.mark.parametrize('size', [(31, 200), (200, 31), (1, 1)])
 def test_too_small_a_face_is_named(quick, tmp_path, size):
     path = save(tmp_path / 'tiny face.png', *size)
-    with pytest.raises(PictureError, match=r'^tiny face\.png: .*minimum side is 32'):
+    with pytest.raises(ImageError, match=r'^tiny face\.png: .*minimum side is 32'):
         quick.rain(path, MIDDLE, seed=0)
 
 
 def test_what_the_restorer_refuses_is_called_by_the_files_name(quick, tmp_path):
-    with pytest.raises(PictureError, match=r'^strip\.png: 16000x32 pixels'):
+    with pytest.raises(ImageError, match=r'^strip\.png: 16000x32 pixels'):
         quick.restore(save(tmp_path / 'strip.png', 16000, 32))
 
 

@@ -67,8 +67,8 @@ def test_curve_is_small_and_drawn_anew_when_its_log_is_another(tmp_path: Path) -
     curve = tmp_path / CURVES / 'hrrm_x4.png'
     draw_curve(zoo.files / models(zoo)['fpm_x4']['Log'], curve)
     assert outdated(zoo) == [curve]
-    with Image.open(curve) as picture:
-        assert picture.width == 560
+    with Image.open(curve) as image:
+        assert image.width == 560
 
 
 def test_template_that_asks_for_what_is_not_there_is_named(tmp_path: Path) -> None:
@@ -119,10 +119,10 @@ def test_choices_are_the_models_with_a_use(tmp_path: Path) -> None:
     licence = index['Models'][1]['Licence'].removeprefix('LicenseRef-')
     rows = page_text(zoo, '{{ choices() }}').splitlines()[3:]
     assert rows == [
-        f'| Faces in snow | [`{name}`](#{name}) | 1.23 M | 8.5 | {licence} | [picture](docs/images/snow.png) |'
+        f'| Faces in snow | [`{name}`](#{name}) | 1.23 M | 8.5 | {licence} | [image](docs/images/snow.png) |'
     ]
 
 
-def test_pictures_of_the_choices_are_there() -> None:
+def test_images_of_the_choices_are_there() -> None:
     chosen = [entry for entry in read_index()['Models'] if 'Use' in entry]
     assert chosen and all((ROOT / entry['Picture']).is_file() for entry in chosen)

@@ -94,12 +94,12 @@ def removes_rain(restorer: RainRemoval) -> bool:
     return {'J', 'T'} <= restorer.predicts
 
 
-def rain_maps(restorer: RainRemoval, picture: np.ndarray, *names: str) -> list[np.ndarray]:
+def rain_maps(restorer: RainRemoval, image: np.ndarray, *names: str) -> list[np.ndarray]:
     """Maps of the rain model for a whole image (paper eq. 2), blended from tiles, each H x W x c.
 
     Args:
         restorer: A network that predicts the maps.
-        picture: H x W x 3 float32 in [0, 1].
+        image: H x W x 3 float32 in [0, 1].
         names: Symbols of the maps, such as ``'J'`` and ``'T'``.
     """
 
@@ -107,10 +107,10 @@ def rain_maps(restorer: RainRemoval, picture: np.ndarray, *names: str) -> list[n
         found = restorer.remove_rain(tiles)
         return [found[name] for name in names]
 
-    return blend_tiles(predict, picture, restorer.size, round(STEP * restorer.size), BATCH)
+    return blend_tiles(predict, image, restorer.size, round(STEP * restorer.size), BATCH)
 
 
-def _scene(restorer: RainRemoval, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _scene(restorer: RainRemoval, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """J and T of a scene; J equals the input if there is neither a veil nor streaks.
 
     In a tile, the network cannot distinguish a bright wall from haze. T is therefore estimated from the whole scene by
@@ -118,24 +118,24 @@ def _scene(restorer: RainRemoval, picture: np.ndarray) -> tuple[np.ndarray, np.n
     wide window. The network predicts S and A; A is one grey level for the scene, averaged with the veil as weight. Then
     eq. 2 is solved for J.
     """
-    streaks, local, airlights = rain_maps(restorer, picture, 'S', 'T', 'A')
+    streaks, local, airlights = rain_maps(restorer, image, 'S', 'T', 'A')
     veil = np.square(1 - local)
     airlight = max(float((veil * airlights).mean() / veil.mean()), FLOOR)
     streaks *= np.float32(ramp(float(streaks.mean()), *STREAKS))
-    transmission = 1 - np.float32(REMOVED / airlight) * _dark_channel((picture - local * streaks).clip(min=0))
+    transmission = 1 - np.float32(REMOVED / airlight) * _dark_channel((image - local * streaks).clip(min=0))
     # A veil is removed only if both the dark channel and the network indicate it.
     clear_air = max(ramp(float(transmission.mean()), *DARK_CLEAR), ramp(float(local.mean()), *NETWORK_CLEAR))
     transmission = (1 - np.float32(1 - clear_air) * (1 - transmission)).clip(FLOOR, 1)
-    clear = (picture - (1 - transmission) * np.float32(airlight)) / transmission - streaks
+    clear = (image - (1 - transmission) * np.float32(airlight)) / transmission - streaks
     return clear.clip(0, 1), transmission
 
 
-def _dark_channel(picture: np.ndarray) -> np.ndarray:
+def _dark_channel(image: np.ndarray) -> np.ndarray:
     """The least channel of an image over a wide window, smoothed, H x W x 1."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     ratio = min(COPY / max(height, width), 1)
     size = max(round(width * ratio), 1), max(round(height * ratio), 1)
-    copy = cv2.resize(picture.min(-1), size, interpolation=cv2.INTER_AREA)
+    copy = cv2.resize(image.min(-1), size, interpolation=cv2.INTER_AREA)
     window = round(WINDOW * max(size)) | 1
     least = cv2.erode(copy, np.ones((window, window), np.uint8), borderType=cv2.BORDER_REFLECT)
     return cv2.resize(cv2.GaussianBlur(least, (0, 0), window / 3), (width, height))[..., None]

@@ -111,9 +111,9 @@ def export(
             optional_import(package, 'Export to ONNX', EXTRA)
     config, name, weights = find_model(model, checkpoint)
     network = build_restorer(config, name, weights)
-    pictures = [_pictures(*shape) for shape in CHECKS]
+    images = [_images(*shape) for shape in CHECKS]
     # Before folding, so that the check includes folding.
-    expected = [_restore(network, picture) for picture in pictures]
+    expected = [_restore(network, image) for image in images]
     keys = ['pred_img'] if 'pred_img' in expected[0] and not physics else list(expected[0])
     names = [NAMES.get(key, key) for key in keys]
     recorded = _Recorded(fold(network), keys).eval()
@@ -125,27 +125,27 @@ def export(
         write(recorded, names, temporary, metadata)
         run = load(temporary)
         difference = dict.fromkeys(names, 0.0)
-        for picture, outputs in zip(pictures, expected, strict=True):
-            for output, key, values in zip(names, keys, _run(run, picture, name), strict=True):
+        for image, outputs in zip(images, expected, strict=True):
+            for output, key, values in zip(names, keys, _run(run, image, name), strict=True):
                 if values.shape != outputs[key].shape:
-                    raise ExportError(f'{name}: {output} of the file is {tuple(values.shape)} for {_size(picture)}')
+                    raise ExportError(f'{name}: {output} of the file is {tuple(values.shape)} for {_size(image)}')
                 # With `not <=`, a NaN difference fails.
                 largest = float((values - outputs[key].clamp(0, 1)).abs().max())
                 if not largest <= TOLERANCE:
                     raise ExportError(
                         f'{name}: {output} of the {format} file differs from PyTorch by {largest:.1e} for '
-                        f'{_size(picture)}: the operations of this network depend on the sides; no file is written'
+                        f'{_size(image)}: the operations of this network depend on the sides; no file is written'
                     )
                 difference[output] = max(difference[output], largest)
     return Exported(Path(path), metadata, difference)
 
 
-def _restore(network: nn.Module, picture: Tensor) -> dict[str, Tensor]:
+def _restore(network: nn.Module, image: Tensor) -> dict[str, Tensor]:
     with torch.no_grad():
-        return {key: value.float() for key, value in network(picture, mode='tensor').items()}
+        return {key: value.float() for key, value in network(image, mode='tensor').items()}
 
 
-def _pictures(count: int, height: int, width: int) -> Tensor:
+def _images(count: int, height: int, width: int) -> Tensor:
     """Random images: smooth colours with a little noise, (count, 3, height, width) in [0, 1]."""
     generator = torch.Generator().manual_seed(height * 1000 + width)
     coarse = torch.rand(count, 3, 5, 5, generator=generator)
@@ -215,9 +215,9 @@ def _load_onnx(path: Path) -> Runner:
     session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=['CPUExecutionProvider'])
     state = onnxruntime.capi.onnxruntime_pybind11_state
 
-    def run(picture: Tensor) -> list[Tensor]:
+    def run(image: Tensor) -> list[Tensor]:
         try:
-            return [torch.from_numpy(value) for value in session.run(None, {INPUT: picture.numpy()})]
+            return [torch.from_numpy(value) for value in session.run(None, {INPUT: image.numpy()})]
         except (state.Fail, state.InvalidArgument, state.RuntimeException) as error:
             # Errors of onnxruntime have no common base class. TorchScript raises RuntimeError.
             raise RuntimeError(str(error)) from error
@@ -259,18 +259,18 @@ def _load_torchscript(path: Path) -> Runner:
         return torch.jit.load(path)
 
 
-def _run(run: Runner, picture: Tensor, name: str) -> Sequence[Tensor]:
+def _run(run: Runner, image: Tensor, name: str) -> Sequence[Tensor]:
     try:
         with torch.no_grad():
-            return run(picture)
+            return run(image)
     except RuntimeError as error:
         reason = ' '.join(str(error).split())[-200:]
         raise ExportError(
-            f'{name}: the file fails for {_size(picture)} ({reason}): the operations of this network depend on the '
+            f'{name}: the file fails for {_size(image)} ({reason}): the operations of this network depend on the '
             'sides; no file is written'
         ) from error
 
 
-def _size(picture: Tensor) -> str:
-    count, _, height, width = picture.shape
+def _size(image: Tensor) -> str:
+    count, _, height, width = image.shape
     return f'{count} images of {width}x{height}'

@@ -17,7 +17,7 @@ import numpy as np
 from rainrestore.apis.kinds import VIDEO_SUFFIXES, find_inputs, kind_of, video_suffix
 from rainrestore.apis.photos import PhotoRestorer
 from rainrestore.apis.video import restore_video
-from rainrestore.errors import ConfigError, ImageFileError, PictureError
+from rainrestore.errors import ConfigError, ImageError, ImageFileError
 from rainrestore.files import sha256_of, whole_file
 from rainrestore.image_io import IMAGE_SUFFIXES, Photo, check_regular, encode_png, read_photo
 
@@ -37,7 +37,7 @@ MAX_VALUES = 64_000_000
 FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
-class PictureResult(Protocol):
+class ImageResult(Protocol):
     """The result for one image: a :class:`~rainrestore.apis.Restoration`, or the result for a whole photo."""
 
     def files(self, kind: str) -> dict[str, np.ndarray | None]:
@@ -48,16 +48,16 @@ class PictureResult(Protocol):
         number of faces in the photo."""
 
 
-class PictureRestorer(Protocol):
+class ImageRestorer(Protocol):
     """A :class:`~rainrestore.apis.Restorer` or a :class:`~rainrestore.apis.PhotoRestorer`."""
 
     fingerprint: str
 
-    def restore(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> Sequence[PictureResult]:
+    def restore(self, images: Sequence[np.ndarray], names: Sequence[str]) -> Sequence[ImageResult]:
         """Restore H x W x 3 uint8 RGB images; ``names`` are their paths.
 
         Raises:
-            PictureError: An image cannot be restored.
+            ImageError: An image cannot be restored.
         """
 
 
@@ -88,7 +88,7 @@ class _Read:
     photo: Photo = field(default_factory=lambda: Photo(np.empty(0)))
 
     @property
-    def picture(self) -> np.ndarray:
+    def image(self) -> np.ndarray:
         """The pixels."""
         return self.photo.pixels
 
@@ -172,7 +172,7 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = Fal
 
 
 def restore_files(
-    restorer: PictureRestorer,
+    restorer: ImageRestorer,
     plan: FilePlan,
     *,
     batch: int = 16,
@@ -245,17 +245,17 @@ def restore_files(
                 yield FileOutcome(source, 'done', notes=tuple(entry.get('notes', ())), found=entry.get('found'))
             elif clip:
                 yield _restore_clip(restorer, read, results, log, on_frame)
-            if len(waiting) == batch or sum(read.picture.size for read in waiting) > MAX_VALUES:
+            if len(waiting) == batch or sum(read.image.size for read in waiting) > MAX_VALUES:
                 yield from _restore_and_write(restorer, waiting, results, log)
                 waiting = []
         yield from _restore_and_write(restorer, waiting, results, log)
 
 
 def _restore_and_write(
-    restorer: PictureRestorer, reads: Sequence[_Read], results: _Results, log: TextIO
+    restorer: ImageRestorer, reads: Sequence[_Read], results: _Results, log: TextIO
 ) -> Iterator[FileOutcome]:
     for read, result in zip(reads, _restore_each(restorer, reads), strict=True):
-        if isinstance(result, PictureError):
+        if isinstance(result, ImageError):
             yield FileOutcome(read.source, 'failed', result.reason)
             continue
         try:
@@ -271,7 +271,7 @@ def _restore_and_write(
 
 
 def _restore_clip(
-    restorer: PictureRestorer,
+    restorer: ImageRestorer,
     read: _Read,
     results: _Results,
     log: TextIO,
@@ -303,14 +303,14 @@ def _failure(source: Path, error: Exception, results: _Results) -> FileOutcome:
         if error.errno in FATAL:
             raise _unwritable(results.out, error) from error
         return FileOutcome(source, 'failed', f'its result cannot be written ({error.strerror or error})')
-    reason = error.reason if isinstance(error, (PictureError, ImageFileError)) else _defect(source, error)
+    reason = error.reason if isinstance(error, (ImageError, ImageFileError)) else _defect(source, error)
     return FileOutcome(source, 'failed', reason)
 
 
 def _write_line(
     log: TextIO,
     read: _Read,
-    restorer: PictureRestorer,
+    restorer: ImageRestorer,
     kinds: Sequence[str],
     written: Mapping[str, str | None],
     record: Mapping[str, Any],
@@ -421,22 +421,22 @@ def _is_done(
     return f'{kinds[0]}/{entry["name"]}' in files
 
 
-def _restore_each(restorer: PictureRestorer, reads: Sequence[_Read]) -> list[PictureResult | PictureError]:
+def _restore_each(restorer: ImageRestorer, reads: Sequence[_Read]) -> list[ImageResult | ImageError]:
     """The result or the error of each image; after an error, the images of a batch are restored one by one."""
     if not reads:
         return []
     try:
-        return list(restorer.restore([read.picture for read in reads], [str(read.source) for read in reads]))
-    except PictureError as error:
+        return list(restorer.restore([read.image for read in reads], [str(read.source) for read in reads]))
+    except ImageError as error:
         if len(reads) == 1:
             return [error]
     except Exception as error:  # noqa: BLE001
         if len(reads) == 1:
-            return [PictureError(str(reads[0].source), _defect(reads[0].source, error))]
+            return [ImageError(str(reads[0].source), _defect(reads[0].source, error))]
     return [result for read in reads for result in _restore_each(restorer, [read])]
 
 
-def _write(result: PictureResult, results: _Results, read: _Read) -> dict[str, str | None]:
+def _write(result: ImageResult, results: _Results, read: _Read) -> dict[str, str | None]:
     """Write the files of one image; returns target -> SHA-256, None for a map that the network does not predict."""
     stem, suffix = os.path.splitext(read.name)
     files = {
@@ -449,7 +449,7 @@ def _write(result: PictureResult, results: _Results, read: _Read) -> dict[str, s
     for target in files:
         _check_target(results, target)
     return {
-        target: None if pixels is None else _write_picture(pixels, results.out / target)
+        target: None if pixels is None else _write_image(pixels, results.out / target)
         for target, pixels in files.items()
     }
 
@@ -463,7 +463,7 @@ def _check_target(results: _Results, target: str) -> None:
         raise OSError(errno.EEXIST, f'{path} is an input')
 
 
-def _write_picture(pixels: np.ndarray, path: Path) -> str:
+def _write_image(pixels: np.ndarray, path: Path) -> str:
     """Write one file; returns its SHA-256."""
     data = encode_png(pixels)
     with whole_file(path) as temporary:

@@ -66,14 +66,14 @@ class RestorationInferencer(BaseInferencer):
 
     def forward(self, inputs: Any, **kwargs: Any) -> list[Restoration]:
         """Restore a list of prepared images with their names."""
-        pictures, names = zip(*inputs, strict=True)
-        return self.restorer.restore_prepared(pictures, names)
+        images, names = zip(*inputs, strict=True)
+        return self.restorer.restore_prepared(images, names)
 
     def visualize(
         self, inputs: list, preds: Any, show: bool = False, draw: bool = False, **kwargs: Any
     ) -> list[dict[str, np.ndarray]]:
         """For each restoration, title -> image, as in a sheet; an empty list without ``draw``."""
-        return [restoration.pictures() for restoration in preds] if draw else []
+        return [restoration.images() for restoration in preds] if draw else []
 
     def postprocess(
         self, preds: Sequence[Restoration], visualization: list, return_datasamples: bool = False, **kwargs: Any

@@ -9,11 +9,11 @@ from PIL import Image
 from torch import Tensor
 
 from rainrestore.apis.kinds import find_inputs
-from rainrestore.errors import DatasetError, PictureError
+from rainrestore.errors import DatasetError, ImageError
 from rainrestore.image_io import IMAGE_SUFFIXES, read_image, to_rgb
 
 #: The types of an input image.
-Picture: TypeAlias = str | os.PathLike[str] | np.ndarray | Tensor | Image.Image
+ImageLike: TypeAlias = str | os.PathLike[str] | np.ndarray | Tensor | Image.Image
 
 #: Tolerance for floating-point values outside [0, 1], as after resampling; they are clipped.
 ROUNDING = 1e-3
@@ -38,7 +38,7 @@ def split(source: Any) -> tuple[list[Any], bool]:
     return [source], True
 
 
-def to_picture(item: Picture, name: str = 'the picture') -> np.ndarray:
+def to_image(item: ImageLike, name: str = 'the image') -> np.ndarray:
     """Convert one image to an array.
 
     Args:
@@ -51,7 +51,7 @@ def to_picture(item: Picture, name: str = 'the picture') -> np.ndarray:
 
     Raises:
         ImageFileError: The file or the Pillow image cannot be read.
-        PictureError: An unsupported type or shape, no pixels, or values outside [0, 1].
+        ImageError: An unsupported type or shape, no pixels, or values outside [0, 1].
     """
     if isinstance(item, (str, os.PathLike)):
         return read_image(item)
@@ -59,32 +59,32 @@ def to_picture(item: Picture, name: str = 'the picture') -> np.ndarray:
         return to_rgb(item, name)
     if isinstance(item, Tensor):
         if item.ndim != 3 or item.shape[0] != 3:
-            raise PictureError(name, f'expected a tensor (3, h, w), got {tuple(item.shape)}')
+            raise ImageError(name, f'expected a tensor (3, h, w), got {tuple(item.shape)}')
         detached = item.detach().cpu()
         item = (detached.float() if detached.is_floating_point() else detached).permute(1, 2, 0).numpy()
     if not isinstance(item, np.ndarray):
-        raise PictureError(name, f'expected a file, an array, a tensor or a Pillow image, got {type(item).__name__}')
+        raise ImageError(name, f'expected a file, an array, a tensor or a Pillow image, got {type(item).__name__}')
     if item.ndim != 3 or item.shape[2] != 3 or not item.size:
-        raise PictureError(name, f'expected an H x W x 3 RGB array with pixels, got shape {item.shape}')
+        raise ImageError(name, f'expected an H x W x 3 RGB array with pixels, got shape {item.shape}')
     if item.dtype == np.uint8:
         return item
     if item.dtype.kind != 'f':
-        raise PictureError(
+        raise ImageError(
             name, f'expected uint8 or floating point pixels, got {item.dtype}; divide by the value of white'
         )
     low, high = float(item.min()), float(item.max())
     # With `not`, NaN is an error.
     if not (low >= -ROUNDING and high <= 1 + ROUNDING):
-        raise PictureError(name, f'floating point pixels must be in [0, 1], got [{low:g}, {high:g}]')
+        raise ImageError(name, f'floating point pixels must be in [0, 1], got [{low:g}, {high:g}]')
     return np.clip(item, 0, 1, dtype=np.float32, casting='same_kind')
 
 
 def named(items: Sequence[Any], single: bool = False) -> list[str]:
     """The names of images in error messages: the path of a file, else ``item`` and its index in the list.
 
-    With ``single``, an image that is not a file is ``the picture``.
+    With ``single``, an image that is not a file is ``the image``.
     """
     return [
-        str(item) if isinstance(item, (str, os.PathLike)) else 'the picture' if single else f'item {place}'
+        str(item) if isinstance(item, (str, os.PathLike)) else 'the image' if single else f'item {place}'
         for place, item in enumerate(items)
     ]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from rainrestore.image_io import IMAGE_SUFFIXES, find_images
 
-Kind = Literal['picture', 'clip']
+Kind = Literal['image', 'clip']
 
 #: Suffix of a clip -> suffix of its result: the same container if it supports H.264, else Matroska, which supports
 #: nearly all audio codecs.
@@ -23,7 +23,7 @@ AUDIO_SUFFIXES = ('.aac', '.flac', '.m4a', '.mka', '.mp3', '.oga', '.ogg', '.opu
 #: Number of bytes to read from the beginning of a file.
 HEAD = 600
 
-_PICTURE = re.compile(
+_IMAGE = re.compile(
     rb'\xff\xd8\xff|\x89PNG\r\n|GIF8|BM.{4}\0{4}|RIFF.{4}WEBP|II\*\0|MM\0\*|P[1-6]\s|.{4}ftyp(avi[fs]|hei[cfsx]|mif1)',
     re.DOTALL,
 )
@@ -41,14 +41,14 @@ def kind_of(path: Path) -> Kind | None:
     """The kind of a file by its suffix or its content; None if it is neither an image nor a clip."""
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
-        return 'picture'
+        return 'image'
     if suffix in VIDEO_SUFFIXES:
         return 'clip'
     if suffix in AUDIO_SUFFIXES:
         return None
     head = _head(path)
-    if _PICTURE.match(head):
-        return 'picture'
+    if _IMAGE.match(head):
+        return 'image'
     return 'clip' if _MP4.match(head) or _CLIP.match(head) else None
 
 
@@ -72,7 +72,7 @@ def find_inputs(
     others: list[Path] = []
     for path in find_images(folder, skip, onerror, suffixes=None):
         kind = kind_of(path)
-        (wanted if kind == 'picture' or (kind == 'clip' and clips) else others).append(path)
+        (wanted if kind == 'image' or (kind == 'clip' and clips) else others).append(path)
     return wanted, others
 
 

@@ -14,14 +14,14 @@ import numpy as np
 
 from rainrestore import __version__
 from rainrestore.apis.derain import derain, removes_rain
-from rainrestore.apis.inputs import PictureError, named, split, to_picture
+from rainrestore.apis.inputs import ImageError, named, split, to_image
 from rainrestore.apis.restorer import SMALLEST_SIDE, Restoration, Restorer
 from rainrestore.errors import ConfigError
 from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector, add_change, build_detector, cut, find_faces
 from rainrestore.faces.detection import TURNS
 from rainrestore.faces.fusion import Decision, RainEstimate, decide, face_mask, fuse
 from rainrestore.physics import quantise, resize
-from rainrestore.visualization.sheets import picture_grid
+from rainrestore.visualization.sheets import image_grid
 
 Background = Literal['keep', 'derain']
 
@@ -82,8 +82,8 @@ class PhotoRestoration:
         if kind == 'restored':
             return {'': self.photo}
         if kind == 'sheets':
-            rows = [face.restoration.pictures() for face in self.faces]
-            return {'': picture_grid([list(row.values()) for row in rows], list(rows[0]))}
+            rows = [face.restoration.images() for face in self.faces]
+            return {'': image_grid([list(row.values()) for row in rows], list(rows[0]))}
         aligned = 'restored' if kind == 'faces' else kind
         return {f'/{number}': face.restoration.files(aligned)[''] for number, face in enumerate(self.faces)}
 
@@ -172,28 +172,28 @@ class PhotoRestorer:
 
         Raises:
             ImageFileError: A file cannot be read.
-            PictureError: An input is no image, has no face, or has no face that can be restored.
+            ImageError: An input is no image, has no face, or has no face that can be restored.
         """
         items, single = split(source)
         results = [
-            self.restore_photo(to_picture(item, name), name, crops)
+            self.restore_photo(to_image(item, name), name, crops)
             for item, name in zip(items, named(items, single), strict=True)
         ]
         return results[0] if single else results
 
-    def restore(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> list[PhotoRestoration]:
+    def restore(self, images: Sequence[np.ndarray], names: Sequence[str]) -> list[PhotoRestoration]:
         """Restore photos for :func:`~rainrestore.apis.restore_files`; ``names`` are their paths."""
-        return [self.restore_photo(picture, name) for picture, name in zip(pictures, names, strict=True)]
+        return [self.restore_photo(image, name) for image, name in zip(images, names, strict=True)]
 
     def restore_photo(
-        self, picture: np.ndarray, name: str = 'the photo', crops: Sequence[FaceCrop] | None = None
+        self, image: np.ndarray, name: str = 'the photo', crops: Sequence[FaceCrop] | None = None
     ) -> PhotoRestoration:
         """Restore one H x W x 3 photo, uint8 or floating point in [0, 1]; see :meth:`__call__`."""
-        photo = picture if picture.dtype == np.uint8 else quantise(picture)
+        photo = image if image.dtype == np.uint8 else quantise(image)
         faces, clear = self.found_in(photo, name, crops)
         result = self.restore_faces(photo, faces, clear, name)
         if not any(face.weight for face in result.faces) and (self.background == 'keep' or not result.faces):
-            raise PictureError(name, f'none of its faces can be restored: {"; ".join(result.notes)}')
+            raise ImageError(name, f'none of its faces can be restored: {"; ".join(result.notes)}')
         return result
 
     def found_in(
@@ -202,16 +202,16 @@ class PhotoRestorer:
         """The faces of an H x W x 3 uint8 photo, at least one, and the photo without rain if it was computed.
 
         Raises:
-            PictureError: No face is found.
+            ImageError: No face is found.
         """
         if crops is None and self.boxes is not None:
             crops = self.boxes.get(Path(name).resolve())
             if not crops:
-                raise PictureError(name, 'the file of boxes has no line for this photo')
+                raise ImageError(name, 'the file of boxes has no line for this photo')
         clear = self.clear(photo) if crops is None or self.background == 'derain' else None
         faces = self.find(photo, clear) if crops is None else [DetectedFace(crop) for crop in crops]
         if not faces:
-            raise PictureError(name, self._none_found())
+            raise ImageError(name, self._none_found())
         return faces, clear
 
     def restore_faces(
@@ -236,13 +236,13 @@ class PhotoRestorer:
         notes, kept = _restorable(faces, photo)
         if restorations is None:
             (restorations,) = self.restore_crops([photo], [faces], [name])
-        pictures = [cut(photo, face.crop) for face in kept]
+        images = [cut(photo, face.crop) for face in kept]
         rains = self._rains(restorations)
         result = photo.copy() if self.background == 'keep' or clear is None else clear
         restored = []
-        for face, picture, restoration, rain in zip(kept, pictures, restorations, rains, strict=True):
+        for face, image, restoration, rain in zip(kept, images, restorations, rains, strict=True):
             average = None if steady is None else partial(steady, face)
-            weight = self._apply(result, face.crop, picture, restoration, rain, average)
+            weight = self._apply(result, face.crop, image, restoration, rain, average)
             restored.append(RestoredFace(face.crop, face.score, restoration, weight))
             if weight == 0:
                 notes.append(
@@ -282,7 +282,7 @@ class PhotoRestorer:
         return rains
 
     def _apply(
-        self, result: np.ndarray, crop: FaceCrop, picture: np.ndarray, restoration: Restoration,
+        self, result: np.ndarray, crop: FaceCrop, image: np.ndarray, restoration: Restoration,
         rain: RainEstimate | None, average: Callable[[np.ndarray], np.ndarray] | None,
     ) -> float:  # fmt: skip
         """Add the change of one face to the photo; returns its weight, 0..1."""
@@ -293,8 +293,8 @@ class PhotoRestorer:
         weight = self.strength * decision.weight
         if weight < LEAST_WEIGHT:
             return 0.0
-        size = picture.shape[0]
-        own, face = picture / np.float32(255), restoration.face / np.float32(255)
+        size = image.shape[0]
+        own, face = image / np.float32(255), restoration.face / np.float32(255)
         if rain is None and self.restorer.scale > 1:
             fused = resize(face, size, size)
         else:
@@ -398,15 +398,15 @@ class PhotoPreview:
         self.photos = photos
         self.fingerprint = photos.fingerprint
 
-    def restore(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> list[FacePreview]:
+    def restore(self, images: Sequence[np.ndarray], names: Sequence[str]) -> list[FacePreview]:
         """Mark the faces of photos, for :func:`~rainrestore.apis.restore_files`."""
-        return [self.preview(picture, name) for picture, name in zip(pictures, names, strict=True)]
+        return [self.preview(image, name) for image, name in zip(images, names, strict=True)]
 
     def preview(self, photo: np.ndarray, name: str = 'the photo') -> FacePreview:
         """Mark the faces of one H x W x 3 uint8 photo.
 
         Raises:
-            PictureError: No face is found.
+            ImageError: No face is found.
         """
         faces, _ = self.photos.found_in(photo, name)
         notes, _ = _restorable(faces, photo)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rainrestore import __version__
 from rainrestore.apis.derain import derain, removes_rain
-from rainrestore.apis.inputs import Picture, PictureError, named, split, to_picture
+from rainrestore.apis.inputs import ImageError, ImageLike, named, split, to_image
 from rainrestore.apis.purpose import TASKS, Purpose
 from rainrestore.apis.tiles import blend_tiles
 from rainrestore.checkpoints import ZOO_SCHEME, is_training_only, load_weights
@@ -28,8 +28,8 @@ from rainrestore.models.folding import fold, without_training
 from rainrestore.physics.rain import quantise
 from rainrestore.physics.resample import resize
 from rainrestore.registry import MODELS, SCOPE
-from rainrestore.visualization.rows import sample_pictures
-from rainrestore.visualization.sheets import picture_grid
+from rainrestore.visualization.rows import sample_images
+from rainrestore.visualization.sheets import image_grid
 from rainrestore.zoo.index import Zoo, zoo_entry
 
 #: Least side of an image in pixels.
@@ -76,9 +76,9 @@ class Restoration:
             if value is not None
         }
 
-    def pictures(self) -> dict[str, np.ndarray]:
+    def images(self) -> dict[str, np.ndarray]:
         """The row of a sheet: title -> input, restored face and maps, each H x W x 3 uint8 of the same size."""
-        return sample_pictures(torch.from_numpy(self.I.transpose(2, 0, 1)), {'output': self.output()})
+        return sample_images(torch.from_numpy(self.I.transpose(2, 0, 1)), {'output': self.output()})
 
     def files(self, kind: str) -> dict[str, np.ndarray | None]:
         """The files of one kind: suffix of the file name -> pixels of the PNG.
@@ -91,8 +91,8 @@ class Restoration:
         if kind == 'restored':
             return {'': self.face}
         if kind == 'sheets':
-            row = self.pictures()
-            return {'': picture_grid([list(row.values())], list(row))}
+            row = self.images()
+            return {'': image_grid([list(row.values())], list(row))}
         values = getattr(self, kind)
         if values is None:
             return {'': None}
@@ -237,7 +237,7 @@ class Restorer:
 
         Raises:
             ImageFileError: A file cannot be read.
-            PictureError: An item is no image, or too small or too large to restore.
+            ImageError: An item is no image, or too small or too large to restore.
         """
         items, single = split(source)
         results: list[Any] = self.restore(items, named(items, single))
@@ -245,45 +245,45 @@ class Restorer:
             results = [result.face for result in results]
         return results[0] if single else results
 
-    def restore(self, pictures: Sequence[Picture], names: Sequence[str] | None = None) -> list[Restoration]:
-        """Restore a list of images, with all predicted maps, as ``self(pictures, maps=True)``.
+    def restore(self, images: Sequence[ImageLike], names: Sequence[str] | None = None) -> list[Restoration]:
+        """Restore a list of images, with all predicted maps, as ``self(images, maps=True)``.
 
         ``names`` are used in error messages.
         """
-        names = named(pictures) if names is None else names
+        names = named(images) if names is None else names
         # Each image is shrunk right after reading, so that a folder of large photos does not fill the memory.
-        prepared = [self.prepare(item, name) for item, name in zip(pictures, names, strict=True)]
+        prepared = [self.prepare(item, name) for item, name in zip(images, names, strict=True)]
         return self.restore_prepared(prepared, names)
 
-    def prepare(self, item: Picture, name: str = 'the picture') -> np.ndarray:
+    def prepare(self, item: ImageLike, name: str = 'the image') -> np.ndarray:
         """Convert an image to the input of the network: h x w x 3 float32 in [0, 1], resized if necessary.
 
         Raises:
             ImageFileError: The file cannot be read.
-            PictureError: The item is no image, or too small or too large to restore.
+            ImageError: The item is no image, or too small or too large to restore.
         """
-        picture = to_picture(item, name)
-        height, width = picture.shape[:2]
+        image = to_image(item, name)
+        height, width = image.shape[:2]
         if min(height, width) < SMALLEST_SIDE:
-            raise PictureError(name, f'{width}x{height} pixels are too few; each side needs {SMALLEST_SIDE} at least')
+            raise ImageError(name, f'{width}x{height} pixels are too few; each side needs {SMALLEST_SIDE} at least')
         if TASKS[self.task].finds_faces:
             ratio = self.size / min(height, width)
             if self.resize and (ratio < 1 or self.scale == 1):
                 height, width = round(height * ratio), round(width * ratio)
             if height * width > MAX_PIXELS:
-                raise PictureError(name, f'{width}x{height} pixels are too many for a face; crop the face first')
-        if (height, width) != picture.shape[:2]:
-            return resize(picture, height, width)
-        return picture.astype(np.float32) / np.float32(255) if picture.dtype == np.uint8 else picture
+                raise ImageError(name, f'{width}x{height} pixels are too many for a face; crop the face first')
+        if (height, width) != image.shape[:2]:
+            return resize(image, height, width)
+        return image.astype(np.float32) / np.float32(255) if image.dtype == np.uint8 else image
 
     def restore_prepared(self, prepared: Sequence[np.ndarray], names: Sequence[str]) -> list[Restoration]:
         """Restore results of :meth:`prepare`; faces of equal sizes are batched.
 
         Raises:
-            PictureError: The output of the network contains infinite or NaN values.
+            ImageError: The output of the network contains infinite or NaN values.
         """
         if not TASKS[self.task].finds_faces:
-            return [self._restore_whole(picture, name) for picture, name in zip(prepared, names, strict=True)]
+            return [self._restore_whole(image, name) for image, name in zip(prepared, names, strict=True)]
         results: dict[int, Restoration] = {}
         for places in self._batches(prepared):
             batch = self._restore_faces([prepared[place] for place in places], [names[place] for place in places])
@@ -298,47 +298,47 @@ class Restorer:
         network: Any = self.model
         return self._run(network.remove_rain, tiles)
 
-    def _restore_whole(self, picture: np.ndarray, name: str) -> Restoration:
+    def _restore_whole(self, image: np.ndarray, name: str) -> Restoration:
         """Restore an h x w x 3 float32 image of any size, in tiles if it is large."""
         if self.task == 'rain' and removes_rain(self):
             # derain cuts tiles of the training size.
-            clear = derain(self, picture)
+            clear = derain(self, image)
             assert clear is not None
-            return Restoration(face=clear, I=picture)
+            return Restoration(face=clear, I=image)
 
         def predict(tiles: np.ndarray) -> list[np.ndarray]:
             return [self._checked(self._run(self.model, tiles)['face'], name)]
 
-        (restored,) = blend_tiles(predict, picture, TILE, TILE - OVERLAP, 1)
-        return Restoration(face=quantise(restored), I=picture)
+        (restored,) = blend_tiles(predict, image, TILE, TILE - OVERLAP, 1)
+        return Restoration(face=quantise(restored), I=image)
 
-    def _restore_faces(self, pictures: Sequence[np.ndarray], names: Sequence[str]) -> list[Restoration]:
+    def _restore_faces(self, images: Sequence[np.ndarray], names: Sequence[str]) -> list[Restoration]:
         """Restore images of the same size."""
-        inputs = np.stack(pictures)
+        inputs = np.stack(images)
         try:
             found = self._run(self.model, inputs)
         except torch.OutOfMemoryError as error:
-            reason = f'a batch of {len(pictures)} images exceeds the memory of {self.device}; use a smaller batch'
-            raise PictureError(names[0], reason) from error
+            reason = f'a batch of {len(images)} images exceeds the memory of {self.device}; use a smaller batch'
+            raise ImageError(names[0], reason) from error
         for face, name in zip(found['face'], names, strict=True):
             self._checked(face, name)
         found['face'] = quantise(found['face'])
         return [
-            Restoration(I=picture, **{field: np.ascontiguousarray(value[place]) for field, value in found.items()})
-            for place, picture in enumerate(pictures)
+            Restoration(I=image, **{field: np.ascontiguousarray(value[place]) for field, value in found.items()})
+            for place, image in enumerate(images)
         ]
 
     def _checked(self, restored: np.ndarray, name: str) -> np.ndarray:
         if not np.isfinite(restored).all():
-            raise PictureError(name, f'the output of the network {self.name} contains infinite or NaN values')
+            raise ImageError(name, f'the output of the network {self.name} contains infinite or NaN values')
         return restored
 
     # Inference mode is local to a thread, so each call enters it.
     @torch.inference_mode()
-    def _run(self, network: Callable[[Tensor], dict[str, Tensor]], pictures: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(self, network: Callable[[Tensor], dict[str, Tensor]], images: np.ndarray) -> dict[str, np.ndarray]:
         """N x h x w x 3 float32 in [0, 1] -> field of a restoration -> float32 N x h x w x c."""
         # The permuted tensor has the memory format channels_last, the fastest for convolutions.
-        inputs = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2)
+        inputs = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == 'bfloat16'):
             outputs = network(inputs)
         height, width = inputs.shape[-2:]
@@ -351,8 +351,8 @@ class Restorer:
     def _batches(self, prepared: Sequence[np.ndarray]) -> Iterable[list[int]]:
         """Indices of images of equal size, limited by the batch size and the number of pixels."""
         sizes: dict[tuple[int, ...], list[int]] = {}
-        for place, picture in enumerate(prepared):
-            sizes.setdefault(picture.shape, []).append(place)
+        for place, image in enumerate(prepared):
+            sizes.setdefault(image.shape, []).append(place)
         for shape, places in sizes.items():
             step = max(1, min(self.batch_size, MAX_PIXELS // (shape[0] * shape[1])))
             for start in range(0, len(places), step):

@@ -9,12 +9,12 @@ import numpy as np
 Predict = Callable[[np.ndarray], Sequence[np.ndarray]]
 
 
-def blend_tiles(predict: Predict, picture: np.ndarray, tile: int, step: int, batch: int) -> list[np.ndarray]:
+def blend_tiles(predict: Predict, image: np.ndarray, tile: int, step: int, batch: int) -> list[np.ndarray]:
     """Cut an image into tiles, predict the maps of each tile, and blend them with weights that fall towards the edges.
 
     Args:
         predict: Predicts the maps of a batch of tiles.
-        picture: H x W x 3 float32.
+        image: H x W x 3 float32.
         tile: Side of a tile in pixels; a smaller image is one tile.
         step: Distance between tiles in pixels, at most ``tile``.
         batch: Batch size, in tiles.
@@ -22,14 +22,14 @@ def blend_tiles(predict: Predict, picture: np.ndarray, tile: int, step: int, bat
     Returns:
         The maps, s H x s W x c float32 each.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     tall, wide = min(tile, height), min(tile, width)
     sums: list[np.ndarray] = []
     totals: dict[int, np.ndarray] = {}
     weights: dict[int, np.ndarray] = {}
     places = itertools.product(_starts(height, tall, step), _starts(width, wide, step))
     while part := list(itertools.islice(places, batch)):
-        maps = predict(np.stack([picture[top : top + tall, left : left + wide] for top, left in part]))
+        maps = predict(np.stack([image[top : top + tall, left : left + wide] for top, left in part]))
         scales = [found.shape[1] // tall for found in maps]
         if not sums:
             sums = [

@@ -18,7 +18,7 @@ from rainrestore.apis.ahead import ahead
 from rainrestore.apis.photos import PhotoRestorer, RestoredFace
 from rainrestore.apis.restorer import Restoration
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
-from rainrestore.errors import ImageFileError, PictureError
+from rainrestore.errors import ImageError, ImageFileError
 from rainrestore.faces import DetectedFace, FaceCrop
 from rainrestore.faces.tracking import FaceAverage, FaceTracker
 from rainrestore.files import sha256_of, whole_file
@@ -264,7 +264,7 @@ def restore_video(
 
     Raises:
         ImageFileError: The clip cannot be read.
-        PictureError: No face is found in any frame, or no face can be restored; no file is written.
+        ImageError: No face is found in any frame, or no face can be restored; no file is written.
         OSError: The result cannot be written; complete parts are kept.
         MissingPackageError: PyAV is not installed.
         ValueError: ``target`` has another suffix.
@@ -277,7 +277,7 @@ def restore_video(
     if photos.boxes is not None:
         fixed = photos.boxes.get(source.resolve())
         if not fixed:
-            raise PictureError(str(source), 'the file of boxes has no line for this clip')
+            raise ImageError(str(source), 'the file of boxes has no line for this clip')
     with VideoReader(source) as reader:
         identity = f'{photos.fingerprint} {settings} {sha256_of(source)}'
         restorer = FrameRestorer(photos, settings, fixed)
@@ -299,7 +299,7 @@ def restore_video(
             reason = f'no face found in any of its {result.frames} frames; mark them with --boxes FILE'
             if parts.left:
                 reason = f'nothing to restore: {result.notes[-1]}'
-            raise PictureError(str(source), reason)
+            raise ImageError(str(source), reason)
         others = join_parts(parts.files_with_times(), source, target, reader.format)
         result = replace(result, notes=(*result.notes, *reader.notes(), *others))
     shutil.rmtree(work)

@@ -264,8 +264,8 @@ def write_part(path: Path, frames: Iterable[VideoFrame], style: VideoFormat) -> 
         for place, frame in enumerate(frames):
             if stream is None:
                 stream = _add_stream(container, frame.pixels, style)
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.pixels), format='rgb24')
-            stored = picture.reformat(
+            image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.pixels), format='rgb24')
+            stored = image.reformat(
                 format=stream.pix_fmt,
                 dst_colorspace=_matrix(style.colorspace),
                 dst_color_range=style.color_range or None,

@@ -13,7 +13,7 @@ from rainrestore.audit.ablation import SlotAudit, audit_slots
 from rainrestore.audit.discriminators import (
     ALL,
     GENERATOR,
-    PICTURE,
+    IMAGE,
     DiscriminatorsAudit,
     audit_discriminators,
     has_discriminators,
@@ -64,7 +64,7 @@ class Audit:
         for entry, slot in zip(found['slots'], self.slots, strict=True):
             entry['finding'] = slot.finding
         if self.discriminators is not None:
-            targets = (PICTURE, GENERATOR, ALL)
+            targets = (IMAGE, GENERATOR, ALL)
             found['discriminators']['shares'] = {target: self.discriminators.shares(target) for target in targets}
         return found
 

@@ -14,7 +14,7 @@ from rainrestore.checkpoints import is_training_only
 from rainrestore.models.inspection import gradient_norms, gradient_shares, slot_modules
 from rainrestore.models.restorers import AdversarialRestorer
 
-PICTURE, GENERATOR, ALL = 'picture', 'generator', 'all'
+IMAGE, GENERATOR, ALL = 'image', 'generator', 'all'
 #: The reported values of each discriminator, from the log of ``AdversarialRestorer``.
 LOGGED = ('accuracy', 'slope', 'prob_real', 'prob_fake')
 
@@ -27,7 +27,7 @@ class DiscriminatorsAudit:
         discriminators: Name -> ``accuracy`` (fraction of correctly classified true and restored faces), ``slope`` (of
             the adversarial loss; near 0 the generator gets no gradient), ``prob_real`` and ``prob_fake``; means over
             the batches.
-        gradient_norms: Loss term -> L2 norm of its gradient with respect to the restored image (``picture``), the
+        gradient_norms: Loss term -> L2 norm of its gradient with respect to the restored image (``image``), the
             weights of the ``generator``, and ``all`` trained weights; for one batch.
     """
 
@@ -85,9 +85,9 @@ def audit_discriminators(
             # Batch norm needs more than one sample.
             continue
         data = model.data_preprocessor(batch, training=True)
-        losses, face, truth, picture = _generator_losses(model, data)
+        losses, face, truth, output = _generator_losses(model, data)
         if not norms:
-            norms = _gradient_norms(model, losses, *picture)
+            norms = _gradient_norms(model, losses, *output)
         with torch.no_grad():
             log = model.discriminator_step(face, truth, data['inputs'], _NoOptimiser())
         for key, value in log.items():
@@ -125,11 +125,11 @@ def _generator_losses(
 
 
 def _gradient_norms(
-    model: AdversarialRestorer, losses: Mapping[str, Tensor], slot: str, picture: Tensor
+    model: AdversarialRestorer, losses: Mapping[str, Tensor], slot: str, image: Tensor
 ) -> dict[str, dict[str, float]]:
     trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     targets = {
-        PICTURE: [picture],
+        IMAGE: [image],
         GENERATOR: [weight for name, weight in trained.items() if name.partition('.')[0] == slot],
         ALL: list(trained.values()),
     }

@@ -84,15 +84,15 @@ class Scorer:
         self.missing: str | None = None
         self._metrics: list[PairMetric] = []
         parsed = len(output.get('parsing', ())) == NUM_LABELS
-        picture = next((key for key in ('pred_img', *(() if parsed else ('lr_img',))) if key in output), None)
-        if picture is not None:
-            self._metrics = [PSNR(pred_key=picture), SSIM(pred_key=picture)]
+        image_key = next((key for key in ('pred_img', *(() if parsed else ('lr_img',))) if key in output), None)
+        if image_key is not None:
+            self._metrics = [PSNR(pred_key=image_key), SSIM(pred_key=image_key)]
         elif not parsed:
             raise ConfigError(
                 f'an audit needs pred_img, parsing with {NUM_LABELS} labels or lr_img; the network predicts '
                 f'{", ".join(output) or "nothing"}'
             )
-        if picture == 'pred_img' and perceptual:
+        if image_key == 'pred_img' and perceptual:
             try:
                 self._metrics.append(LPIPS())
             except ConfigError as error:

@@ -4,7 +4,7 @@ import math
 
 from rainrestore.audit.ablation import digits, unit
 from rainrestore.audit.core import Audit
-from rainrestore.audit.discriminators import ALL, GENERATOR, LOGGED, PICTURE, DiscriminatorsAudit
+from rainrestore.audit.discriminators import ALL, GENERATOR, IMAGE, LOGGED, DiscriminatorsAudit
 from rainrestore.audit.layers import LayersAudit
 from rainrestore.audit.maps import RAIN_MAPS, MapsAudit
 from rainrestore.tables import table
@@ -136,7 +136,7 @@ def _discriminators(found: DiscriminatorsAudit) -> str:
     rows = [['discriminator', *LOGGED]]
     for name, values in found.discriminators.items():
         rows.append([name, *(f'{values[key]:.3f}' for key in LOGGED)])
-    targets = {PICTURE: 'of the image', GENERATOR: "of the generator's weights", ALL: 'of all weights'}
+    targets = {IMAGE: 'of the image', GENERATOR: "of the generator's weights", ALL: 'of all weights'}
     shares = {target: found.shares(target) for target in targets}
     gradients = [['loss term', *targets.values()]]
     for name in found.gradient_norms:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from rainrestore.benchmark.spec import Benchmark, Method
 from rainrestore.evaluation import paired_bootstrap, read_csv
-from rainrestore.visualization.sheets import picture_sheet
+from rainrestore.visualization.sheets import image_sheet
 
 #: Default columns: key in a summary -> heading and decimals. Columns without values are omitted.
 COLUMNS: dict[str, tuple[str, int]] = {
@@ -201,15 +201,15 @@ def figure(rows: Sequence[Row], truth: Mapping[str, Path], roi: tuple[int, int, 
     names: list[str] = []
     for name, file in truth.items():
         files = [*(next(iter(row.folders.values())) / 'restored' / f'{name}.png' for row in rows), file]
-        pictures = [Image.open(file).convert('RGB') for file in files]
-        lines.append([np.asarray(_framed(pictures[0], roi)), *map(np.asarray, pictures[1:])])
-        lines.append([np.asarray(picture.crop(roi)) for picture in pictures])
+        images = [Image.open(file).convert('RGB') for file in files]
+        lines.append([np.asarray(_framed(images[0], roi)), *map(np.asarray, images[1:])])
+        lines.append([np.asarray(image.crop(roi)) for image in images])
         names += [name, '']
-    return picture_sheet(lines, titles, path, names)
+    return image_sheet(lines, titles, path, names)
 
 
-def _framed(picture: Image.Image, roi: tuple[int, int, int, int]) -> Image.Image:
-    framed = picture.copy()
+def _framed(image: Image.Image, roi: tuple[int, int, int, int]) -> Image.Image:
+    framed = image.copy()
     ImageDraw.Draw(framed).rectangle((roi[0], roi[1], roi[2] - 1, roi[3] - 1), outline=FRAME)
     return framed
 

@@ -256,7 +256,7 @@ def test(
     # The same metrics for every row; metrics of a single config would leave empty cells in the other rows.
     tested.test_evaluator = list(metrics)
     tested.dump(out / 'config.py')
-    result = run_test_apart(out / 'test.log', out / 'config.py', checkpoint, None, out, pictures=True)
+    result = run_test_apart(out / 'test.log', out / 'config.py', checkpoint, None, out, save_restored=True)
     result['published'] = published
     _write_json(summary, result)
     return result

@@ -32,7 +32,7 @@ def dead_leaves(side: int, seed: int) -> np.ndarray:
     rng = seeded_rng(seed, 'leaves')
     steps = (np.arange(2 * side) + 0.5) / (2 * side)
     x, y = np.meshgrid(steps, steps)
-    picture = np.zeros((2 * side, 2 * side, 3), np.float32)
+    image = np.zeros((2 * side, 2 * side, 3), np.float32)
     least, most = RADII
     base = rng.uniform(0, 1, 3)
     for _ in range(LEAVES):
@@ -44,8 +44,8 @@ def dead_leaves(side: int, seed: int) -> np.ndarray:
         inside = (x - across) ** 2 + ((y - down) / squeeze) ** 2 < radius**2
         shade = slope[0] * (x - across) + slope[1] * (y - down)
         grain = rng.uniform(0, 0.08) * rng.standard_normal(int(inside.sum()))
-        picture[inside] = colour + (shade[inside] + grain)[:, None]
-    blurred = cv2.GaussianBlur(picture.clip(0, 1), (0, 0), rng.uniform(0.6, 1.5))
+        image[inside] = colour + (shade[inside] + grain)[:, None]
+    blurred = cv2.GaussianBlur(image.clip(0, 1), (0, 0), rng.uniform(0.6, 1.5))
     return quantise(resize(blurred, side, side))
 
 

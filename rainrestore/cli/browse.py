@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.engine.config import load_config
     from rainrestore.errors import ConfigError
     from rainrestore.registry import DATASETS, SCOPE
-    from rainrestore.visualization import fed_rows, picture_sheet
+    from rainrestore.visualization import fed_rows, image_sheet
 
     if args.images < 1:
         raise ConfigError(f'--images: expected at least 1, got {args.images}')
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise ConfigError(f'{args.config}: {error}') from error
     out = args.out or default_work_dir(args.config) / f'browse_{args.split}.png'
-    print(f'sheet: {picture_sheet(rows, titles, out, names)}')
+    print(f'sheet: {image_sheet(rows, titles, out, names)}')
     if args.show:
         _show(out)
     return 0

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.errors import ConfigError
     from rainrestore.image_io import read_image
     from rainrestore.registry import MODELS, SCOPE
-    from rainrestore.visualization import picture_sheet, to_picture
+    from rainrestore.visualization import image_sheet, to_image
 
     config = load_config(args.config, args.cfg_options)
     device = find_device(args.device)
@@ -55,23 +55,23 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(
             f'{args.config}: the network has no levels to guide; use HiFaceGAN (configs/hifacegan/hifacegan_128.py)'
         )
-    pictures = [read_image(path) for path in (args.first, args.rest) if path is not None]
-    height, width = pictures[0].shape[:2]
+    images = [read_image(path) for path in (args.first, args.rest) if path is not None]
+    height, width = images[0].shape[:2]
     least = math.ceil(2 ** (network.levels + 1) / model.generator.scale)
     if min(height, width) < least:
         raise ConfigError(f'{args.first}: is {width}x{height}; {network.levels} levels need sides of at least {least}')
-    if pictures[-1].shape != pictures[0].shape:
-        height, width = pictures[-1].shape[:2]
+    if images[-1].shape != images[0].shape:
+        height, width = images[-1].shape[:2]
         raise ConfigError(f'{args.rest}: is {width}x{height}, and {args.first} is not; both must have the same size')
     load_weights(model, args.checkpoint)
     model.to(device).eval()
 
-    guides = [torch.from_numpy(picture).permute(2, 0, 1)[None].to(device).float() / 255 for picture in pictures]
+    guides = [torch.from_numpy(image).permute(2, 0, 1)[None].to(device).float() / 255 for image in images]
     first, rest = guides[0], guides[1] if args.rest else torch.full_like(guides[0], GREY)
     counts = range(network.levels + 2)
-    restored = [to_picture(model.mixed_guidance(first, rest, count)[0]) for count in counts]
-    given = [to_picture(guide[0]) for guide in (first, rest)]
+    restored = [to_image(model.mixed_guidance(first, rest, count)[0]) for count in counts]
+    given = [to_image(guide[0]) for guide in (first, rest)]
     titles = ['first', 'rest' if args.rest else 'grey', *(f'k = {count}' for count in counts)]
     out = args.out or default_work_dir(args.config) / 'mixed_guidance.png'
-    print(f'sheet: {picture_sheet([[*given, *restored]], titles, out, cell=max(restored[0].shape))}')
+    print(f'sheet: {image_sheet([[*given, *restored]], titles, out, cell=max(restored[0].shape))}')
     return 0

@@ -92,9 +92,9 @@ def run(args: argparse.Namespace) -> int:
 
     from rainrestore.apis import (
         TASKS,
+        ImageRestorer,
         PhotoPreview,
         PhotoRestorer,
-        PictureRestorer,
         Restorer,
         plan_files,
         restore_files,
@@ -124,16 +124,16 @@ def run(args: argparse.Namespace) -> int:
             if getattr(args, option):
                 raise ConfigError(f'--{option}: the task {restorer.task} restores whole images, not faces')
     plan = plan_files(args.inputs, args.out, videos=finds_faces and not args.preview)
-    pictures: PictureRestorer = restorer
+    chosen: ImageRestorer = restorer
     # Aligned faces are batched across files, the faces of photos within each photo.
     batch = args.batch
     kinds: tuple[str, ...] = (RESTORED, FACES)
     if finds_faces:
         photos = PhotoRestorer(restorer, args.detector, background=args.background, boxes=boxes, strength=args.strength,
                                keep_colour=args.keep_colour)  # fmt: skip
-        pictures, batch = photos, 1
+        chosen, batch = photos, 1
         if args.preview:
-            pictures, kinds = PhotoPreview(photos), (PREVIEW,)
+            chosen, kinds = PhotoPreview(photos), (PREVIEW,)
     elif not args.aligned:
         batch = 1
     print(f'{restorer.name} on {described(restorer.device)}')
@@ -145,7 +145,7 @@ def run(args: argparse.Namespace) -> int:
     start = time.monotonic()
     # disable=None: no progress bar if the output is not a terminal.
     with (
-        tqdm(total=len(plan.sources) + len(plan.unlisted), desc='restore', unit='picture', disable=None) as bar,
+        tqdm(total=len(plan.sources) + len(plan.unlisted), desc='restore', unit='image', disable=None) as bar,
         tqdm(desc='video', unit='frame', disable=None, leave=False, delay=1) as frames,
     ):
 
@@ -156,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
             frames.update(done - frames.n)
 
         outcomes = restore_files(
-            pictures, plan, batch=batch, kinds=kinds, physics=args.save_physics, sheets=args.sheet, on_frame=on_frame
+            chosen, plan, batch=batch, kinds=kinds, physics=args.save_physics, sheets=args.sheet, on_frame=on_frame
         )
         try:
             for outcome in outcomes:
@@ -200,7 +200,7 @@ def run(args: argparse.Namespace) -> int:
         'faces': faces,
         'faces_per_second': round(faces / seconds, 2),
         'model': restorer.name,
-        'fingerprint': pictures.fingerprint,
+        'fingerprint': chosen.fingerprint,
         'device': str(restorer.device),
         'out': str(args.out),
     }

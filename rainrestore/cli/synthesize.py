@@ -33,7 +33,7 @@ from rainrestore.errors import ConfigError, DatasetError
 from rainrestore.image_io import encode_png, list_images, read_image, sixteen_bit
 from rainrestore.paths import file_inside
 from rainrestore.physics import RAIN_RANGES, RainRanges, RainRangesError, quantise
-from rainrestore.visualization.sheets import TITLES, picture_sheet
+from rainrestore.visualization.sheets import TITLES, image_sheet
 
 SHEET_TITLES = [TITLES[letter] for letter in ('I', 'H', 'J', 'S', 'J + S', 'T', 'A')]
 SHEET_ROWS = 8
@@ -169,7 +169,7 @@ def synthesize(
         }
         text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
         (folder / 'rain.json').write_text(text + '\n', encoding='utf-8')
-        picture_sheet(rows, SHEET_TITLES, folder / 'sheet.png')
+        image_sheet(rows, SHEET_TITLES, folder / 'sheet.png')
         if out.exists():
             out.rmdir()
         folder.rename(out)

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--split', default='test', help='sub-folder of the faces (default: test)')
     add_device(parser)
     parser.add_argument(
-        '--pictures', action='store_true', help='also write each restored face to OUT/restored/NAME.png'
+        '--save-restored', action='store_true', help='also write each restored face to OUT/restored/NAME.png'
     )
     parser.add_argument('--no-masks', action='store_true', help='do not require label maps; omit mIoU')
     parser.add_argument('--images', type=int, default=8, help='faces on the sheet (default: 8)')
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         args.out,
         split=args.split,
         images=args.images,
-        pictures=args.pictures,
+        save_restored=args.save_restored,
         masks=not args.no_masks,
         device=args.device,
         launcher=args.launcher,
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         print(format_table(values))
         print(f'per image: {out / "per_image.csv"}')
         print(f'sheet: {out / "sheet.png"}')
-        if args.pictures:
+        if args.save_restored:
             print(f'restored faces: {out / "restored"}')
         print(json.dumps(summary))
     return 0

@@ -54,7 +54,7 @@ def run_test(
     *,
     split: str = 'test',
     images: int = 8,
-    pictures: bool = False,
+    save_restored: bool = False,
     masks: bool = True,
     device: str | None = None,
     launcher: str = 'none',
@@ -69,7 +69,7 @@ def run_test(
         out: Folder of the results; None for ``test`` in the default work dir of the config.
         split: Sub-folder of the faces.
         images: Number of faces on the sheet.
-        pictures: Whether to write each restored face to ``out/restored/NAME.png``.
+        save_restored: Whether to write each restored face to ``out/restored/NAME.png``.
         masks: Whether all faces need a mask.
         device: Name of the device; None for a GPU if there is one, else the CPU.
         launcher: Launcher of a distributed run; ``none`` for one process.
@@ -91,8 +91,8 @@ def run_test(
     accept_faces_without_masks(config, testing=True)
     config = for_testing(config, path, split, out, images)
     check_config(config)
-    if pictures:
-        config.custom_hooks.append({'type': 'RestoredPicturesHook', 'folder': str(out / 'restored')})
+    if save_restored:
+        config.custom_hooks.append({'type': 'RestoredImagesHook', 'folder': str(out / 'restored')})
     place = None if device is None else find_device(device)
     if place is not None and launcher != 'none':
         raise ConfigError(

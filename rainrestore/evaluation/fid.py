@@ -106,10 +106,10 @@ class FID(BaseMetric):
         ]
         self.results.extend(zip(self.features(restored), self.features(truth), strict=True))
 
-    def features(self, pictures: Sequence[Tensor]) -> Tensor:
+    def features(self, images: Sequence[Tensor]) -> Tensor:
         """Images 3 x H x W, RGB in [0, 255], of any sizes -> N x 2048, on the CPU."""
         side = (INPUT_SIDE, INPUT_SIDE)
-        resized = [F.interpolate(face[None].float().round() / PEAK, side, mode='bilinear') for face in pictures]
+        resized = [F.interpolate(face[None].float().round() / PEAK, side, mode='bilinear') for face in images]
         with torch.no_grad():
             return self.network.to(resized[0].device)(2 * torch.cat(resized) - 1).cpu()
 

@@ -72,13 +72,13 @@ class NIQE(SampleMetric):
             output = sample.get('output', {})
             value = math.nan
             if not self.optional or self.pred_key in output:
-                picture = field(self.key, output, self.pred_key, PREDICTS).detach()
-                value = self.score(picture if self.pred_key == 'pred_img' else picture * PEAK)
+                image = field(self.key, output, self.pred_key, PREDICTS).detach()
+                value = self.score(image if self.pred_key == 'pred_img' else image * PEAK)
             self.results.append((str(sample.get('name', '')), value))
 
-    def score(self, picture: Tensor) -> float:
+    def score(self, image: Tensor) -> float:
         """NIQE of 3 x H x W RGB in [0, 255]; NaN for an image without structure."""
-        pixels = picture.double().cpu().numpy()
+        pixels = image.double().cpu().numpy()
         grey = np.tensordot(GREY_WEIGHTS, pixels, 1).round()
         height, width = grey.shape
         if (height // self.block) * (width // self.block) < 2:

@@ -59,13 +59,13 @@ def _bands(size_in: int, size_out: int) -> tuple[_Band, ...]:
     return tuple(bands)
 
 
-def _resample_rows(picture: np.ndarray, size_out: int) -> np.ndarray:
+def _resample_rows(image: np.ndarray, size_out: int) -> np.ndarray:
     """H x ... to size_out x ... in float64."""
-    flat = picture.reshape(picture.shape[0], -1)
+    flat = image.reshape(image.shape[0], -1)
     result = np.empty((size_out, flat.shape[1]))
-    for out, source, weights in _bands(picture.shape[0], size_out):
+    for out, source, weights in _bands(image.shape[0], size_out):
         np.matmul(weights, flat[source], out=result[out])
-    return result.reshape(size_out, *picture.shape[1:])
+    return result.reshape(size_out, *image.shape[1:])
 
 
 def _resample(image: np.ndarray, height: int, width: int) -> np.ndarray:

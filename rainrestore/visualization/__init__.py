@@ -1,18 +1,18 @@
 """Sheets of faces, in files and in TensorBoard, and training curves."""
 
-from rainrestore.visualization.hooks import RestorationSheetHook, RestoredPicturesHook
-from rainrestore.visualization.rows import COLUMNS, fed_rows, parsing_picture, sample_pictures, sheet_rows, to_picture
-from rainrestore.visualization.sheets import picture_grid, picture_sheet
+from rainrestore.visualization.hooks import RestorationSheetHook, RestoredImagesHook
+from rainrestore.visualization.rows import COLUMNS, fed_rows, parsing_image, sample_images, sheet_rows, to_image
+from rainrestore.visualization.sheets import image_grid, image_sheet
 
 __all__ = [
     'COLUMNS',
     'RestorationSheetHook',
-    'RestoredPicturesHook',
+    'RestoredImagesHook',
     'fed_rows',
-    'parsing_picture',
-    'picture_grid',
-    'picture_sheet',
-    'sample_pictures',
+    'image_grid',
+    'image_sheet',
+    'parsing_image',
+    'sample_images',
     'sheet_rows',
-    'to_picture',
+    'to_image',
 ]

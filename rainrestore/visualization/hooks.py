@@ -15,8 +15,8 @@ from rainrestore.errors import ConfigError
 from rainrestore.files import whole_file
 from rainrestore.paths import file_inside
 from rainrestore.registry import HOOKS
-from rainrestore.visualization.rows import Sample, sheet_rows, to_picture
-from rainrestore.visualization.sheets import picture_grid, picture_sheet
+from rainrestore.visualization.rows import Sample, sheet_rows, to_image
+from rainrestore.visualization.sheets import image_grid, image_sheet
 
 
 @HOOKS.register_module()
@@ -64,7 +64,7 @@ class RestorationSheetHook(Hook):
         """Send the sheet to the visualizer."""
         faces = self._first_faces(runner.val_dataloader)
         if faces:
-            grid = picture_grid(*sheet_rows(*zip(*faces, strict=True)), cell=self.cell)
+            grid = image_grid(*sheet_rows(*zip(*faces, strict=True)), cell=self.cell)
             runner.visualizer.add_image('val/faces', grid, step=runner.iter)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
@@ -72,15 +72,15 @@ class RestorationSheetHook(Hook):
         faces = self._first_faces(runner.test_dataloader)
         if faces and self.path is not None:
             rows, titles, names = sheet_rows(*zip(*faces, strict=True))
-            picture_sheet(rows, titles, self.path, names, self.cell)
+            image_sheet(rows, titles, self.path, names, self.cell)
 
     def _keep(self, data_batch: Any, outputs: Sequence[Any] | None) -> None:
         inputs = list((data_batch or {}).get('inputs', []))
         # Process r of n has every n-th face.
         share = math.ceil(self.images / get_world_size())
         for index, sample in enumerate((outputs or [])[: share - len(self._faces)]):
-            picture = inputs[index] if index < len(inputs) else None
-            self._faces.append((picture, sample if isinstance(sample, dict) else sample.to_dict()))
+            image = inputs[index] if index < len(inputs) else None
+            self._faces.append((image, sample if isinstance(sample, dict) else sample.to_dict()))
 
     def _first_faces(self, loader: Any) -> list[tuple[Tensor | None, Sample]]:
         """The faces in the order of the data set; an empty list in all processes except the first."""
@@ -88,7 +88,7 @@ class RestorationSheetHook(Hook):
 
 
 @HOOKS.register_module()
-class RestoredPicturesHook(Hook):
+class RestoredImagesHook(Hook):
     """Write each restored image of a test as ``FOLDER/NAME.png``, rounded to 8 bits.
 
     In a distributed run each process writes its own images, so the folder must be shared.
@@ -119,4 +119,4 @@ class RestoredPicturesHook(Hook):
                 raise ConfigError(f'{runner.model_name} does not restore images')
             path = file_inside(self.folder, f'{sample.name}.png')
             with whole_file(path) as part:
-                Image.fromarray(to_picture(sample.output.pred_img / 255)).save(part)
+                Image.fromarray(to_image(sample.output.pred_img / 255)).save(part)

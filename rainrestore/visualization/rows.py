@@ -23,28 +23,28 @@ FED_COLUMNS: dict[str, str] = {
 BOX_COLOURS = ((255, 220, 0), (0, 230, 255), (255, 80, 200), (120, 255, 90))
 
 
-def to_picture(values: Tensor) -> np.ndarray:
+def to_image(values: Tensor) -> np.ndarray:
     """C x H x W (C = 1 or 3), uint8 or float in [0, 1], to H x W x 3 uint8; one channel is repeated."""
     if values.is_floating_point():
         values = (values.detach().float().cpu().clamp(0, 1) * 255).round()
-    picture = values.cpu().numpy().astype(np.uint8).transpose(1, 2, 0)
-    return np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
+    image = values.cpu().numpy().astype(np.uint8).transpose(1, 2, 0)
+    return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
 
 
-def parsing_picture(parsing: Tensor) -> np.ndarray:
+def parsing_image(parsing: Tensor) -> np.ndarray:
     """19 x h x w scores to the colours of the argmax, or 3 x h x w colours in [0, 1]; to h x w x 3 uint8 RGB."""
     if len(parsing) != NUM_LABELS:
-        return to_picture(parsing)
+        return to_image(parsing)
     return PALETTE[parsing.argmax(0).cpu().numpy()]
 
 
-def enlarge(picture: np.ndarray, size: tuple[int, int], nearest: bool = False) -> np.ndarray:
+def enlarge(image: np.ndarray, size: tuple[int, int], nearest: bool = False) -> np.ndarray:
     """Resize H x W x 3 uint8 to ``size`` (height, width): bicubic, or nearest for labels."""
     how = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
-    return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), how))
+    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), how))
 
 
-def sample_pictures(inputs: Tensor | None, sample: Sample) -> dict[str, np.ndarray]:
+def sample_images(inputs: Tensor | None, sample: Sample) -> dict[str, np.ndarray]:
     """The images of one prediction, by the titles of :data:`COLUMNS`, all in the size of the largest.
 
     Args:
@@ -56,19 +56,18 @@ def sample_pictures(inputs: Tensor | None, sample: Sample) -> dict[str, np.ndarr
     for title, key in COLUMNS.items():
         if key == 'input':
             if inputs is not None:
-                found[title] = to_picture(inputs)
+                found[title] = to_image(inputs)
         elif key == 'truth':
             if 'gt_img' in sample:
-                found[title] = to_picture(sample['gt_img'])
+                found[title] = to_image(sample['gt_img'])
         elif key == 'parsing':
             if key in output:
-                found[title] = parsing_picture(output[key])
+                found[title] = parsing_image(output[key])
         elif key in output:
-            found[title] = to_picture(output[key] / 255 if key == 'pred_img' else output[key])
-    size = max((picture.shape[:2] for picture in found.values()), default=(1, 1))
+            found[title] = to_image(output[key] / 255 if key == 'pred_img' else output[key])
+    size = max((image.shape[:2] for image in found.values()), default=(1, 1))
     return {
-        title: enlarge(picture, size, nearest=COLUMNS[title] in ('parsing', 'airlight'))
-        for title, picture in found.items()
+        title: enlarge(image, size, nearest=COLUMNS[title] in ('parsing', 'airlight')) for title, image in found.items()
     }
 
 
@@ -76,26 +75,26 @@ def sheet_rows(
     inputs: Sequence[Tensor | None], samples: Sequence[Sample]
 ) -> tuple[list[list[np.ndarray | None]], list[str], list[str]]:
     """Rows, column titles and row titles (names of the samples) of a sheet; empty columns are omitted."""
-    pictures = [sample_pictures(*pair) for pair in zip(inputs, samples, strict=True)]
-    titles = [title for title in COLUMNS if any(title in row for row in pictures)]
-    rows = [[row.get(title) for title in titles] for row in pictures]
+    images = [sample_images(*pair) for pair in zip(inputs, samples, strict=True)]
+    titles = [title for title in COLUMNS if any(title in row for row in images)]
+    rows = [[row.get(title) for title in titles] for row in images]
     return rows, titles, [str(sample.get('name', '')) for sample in samples]
 
 
-def with_boxes(picture: np.ndarray, boxes: Mapping[str, Sequence[int]]) -> np.ndarray:
+def with_boxes(image: np.ndarray, boxes: Mapping[str, Sequence[int]]) -> np.ndarray:
     """Draw the outline of each half-open box x0, y0, x1, y1, each in another colour, on H x W x 3 uint8.
 
     Raises:
         ValueError: A box exceeds the image.
     """
-    height, width = picture.shape[:2]
-    image = Image.fromarray(picture)
-    pen = ImageDraw.Draw(image)
+    height, width = image.shape[:2]
+    drawn = Image.fromarray(image)
+    pen = ImageDraw.Draw(drawn)
     for index, (name, (x0, y0, x1, y1)) in enumerate(boxes.items()):
         if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
             raise ValueError(f'the box {name} {[x0, y0, x1, y1]} exceeds the face of {width}x{height} pixels')
         pen.rectangle((x0, y0, x1 - 1, y1 - 1), outline=BOX_COLOURS[index % len(BOX_COLOURS)])
-    return np.asarray(image)
+    return np.asarray(drawn)
 
 
 def fed_rows(
@@ -112,10 +111,10 @@ def fed_rows(
         ValueError: A box exceeds the image.
     """
     rows = []
-    for picture, sample in zip(inputs, samples, strict=True):
-        fields = {**sample, 'input': picture}
+    for image, sample in zip(inputs, samples, strict=True):
+        fields = {**sample, 'input': image}
         found = {
-            title: (parsing_picture if key == 'parsing' else to_picture)(fields[key])
+            title: (parsing_image if key == 'parsing' else to_image)(fields[key])
             for title, key in FED_COLUMNS.items()
             if key in fields
         }

@@ -31,7 +31,7 @@ PAPER = (255, 255, 255)
 INK = (0, 0, 0)
 
 
-def picture_grid(
+def image_grid(
     rows: Sequence[Row],
     titles: Sequence[str],
     row_titles: Sequence[str] | None = None,
@@ -73,10 +73,10 @@ def picture_grid(
         top = head + line * (cell + GAP)
         if row_titles is not None:
             pen.text((GAP, top + cell // 2), row_titles[line], fill=INK, font=font, anchor='lm')
-        for column, picture in enumerate(row):
-            if picture is None:
+        for column, image in enumerate(row):
+            if image is None:
                 continue
-            fitted = _fit(picture, cell, f'row {line}, column {titles[column]!r}')
+            fitted = _fit(image, cell, f'row {line}, column {titles[column]!r}')
             x = left + column * (cell + GAP) + (cell - fitted.width) // 2
             sheet.paste(fitted, (x, top + (cell - fitted.height) // 2))
     if TITLES['F'] not in titles:
@@ -84,21 +84,21 @@ def picture_grid(
     return np.concatenate([np.asarray(sheet), _legend(sheet.width)])
 
 
-def picture_sheet(
+def image_sheet(
     rows: Sequence[Row],
     titles: Sequence[str],
     path: Path | str,
     row_titles: Sequence[str] | None = None,
     cell: int = 128,
 ) -> Path:
-    """Write :func:`picture_grid` atomically to ``path``; returns the path.
+    """Write :func:`image_grid` atomically to ``path``; returns the path.
 
     The suffix of ``path`` selects the format. Folders are created.
     """
     path = Path(path)
-    picture = Image.fromarray(picture_grid(rows, titles, row_titles, cell))
+    image = Image.fromarray(image_grid(rows, titles, row_titles, cell))
     with whole_file(path) as temporary:
-        picture.save(temporary)
+        image.save(temporary)
     return path
 
 
@@ -134,10 +134,10 @@ def _fitting(title: str, width: int) -> ImageFont.FreeTypeFont | ImageFont.Image
     return font
 
 
-def _fit(picture: np.ndarray, cell: int, where: str) -> Image.Image:
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(f'{where}: expected H x W x 3 uint8, got {picture.shape} {picture.dtype}')
-    image = Image.fromarray(np.ascontiguousarray(picture))
+def _fit(pixels: np.ndarray, cell: int, where: str) -> Image.Image:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f'{where}: expected H x W x 3 uint8, got {pixels.shape} {pixels.dtype}')
+    image = Image.fromarray(np.ascontiguousarray(pixels))
     ratio = cell / max(image.size)
     size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
     return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)

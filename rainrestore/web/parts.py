@@ -51,20 +51,20 @@ def map_cells(
 ) -> str:
     cells = []
     for letter, meaning, titles in columns:
-        picture = next((row[title] for title in titles if title in row), None)
-        if picture is None:
+        image = next((row[title] for title in titles if title in row), None)
+        if image is None:
             cells.append('<div></div>')
             continue
         mean = f'<br>{means[letter]:.2f}' if letter in means else ''
         cells.append(
-            f'<figure><img src="{data_uri(picture)}" alt="{meaning}, {row_title}">'
+            f'<figure><img src="{data_uri(image)}" alt="{meaning}, {row_title}">'
             f'<figcaption><b>{letter}</b> {meaning}{mean}</figcaption></figure>'
         )
     return ''.join(cells)
 
 
-def data_uri(picture: np.ndarray) -> str:
-    return f'data:image/png;base64,{base64.b64encode(encode_png(picture)).decode()}'
+def data_uri(image: np.ndarray) -> str:
+    return f'data:image/png;base64,{base64.b64encode(encode_png(image)).decode()}'
 
 
 def empty_result(slider: gr.ImageSlider, report: gr.HTML) -> Empty:
@@ -87,7 +87,7 @@ def picker_of(label: str, empty: Empty) -> gr.File:
 
 
 def add_examples(
-    pictures: dict[str, np.ndarray],
+    images: dict[str, np.ndarray],
     picker: gr.File,
     event: Callable[..., Any],
     inputs: list[Any],
@@ -97,20 +97,20 @@ def add_examples(
     """Add example images. A click puts an example into the picker, clears the previous result and runs ``event``.
 
     Args:
-        pictures: Name -> H x W x 3 uint8 RGB; nothing is added if there are none (a wheel has no portraits).
+        images: Name -> H x W x 3 uint8 RGB; nothing is added if there are none (a wheel has no portraits).
         picker: The file picker.
         event: The event handler to run.
         inputs: Its input components.
         result: Its output components.
         empty: As in :func:`picker_of`; set by a click on an example.
     """
-    if not pictures:
+    if not images:
         return
     # Gradio serves only files of its temporary folder.
     folder = Path(tempfile.mkdtemp(prefix='examples-', dir=gr.utils.get_upload_folder()))
-    paths = [folder / f'{name}.png' for name in pictures]
-    for path, picture in zip(paths, pictures.values(), strict=True):
-        path.write_bytes(encode_png(picture))
+    paths = [folder / f'{name}.png' for name in images]
+    for path, image in zip(paths, images.values(), strict=True):
+        path.write_bytes(encode_png(image))
     examples = gr.Dataset(
         label='Examples: portraits of members of the US Congress (public domain)', components=[gr.Image(render=False)],
         samples=[[str(path)] for path in paths], type='index', layout='gallery',

@@ -15,13 +15,13 @@ from rainrestore.errors import ConfigError
 from rainrestore.faces import FaceCrop
 from rainrestore.web.parts import COLUMNS, add_examples, data_uri, empty_result, map_cells, messages, picker_of
 from rainrestore.web.photo_views import MAX_CLIP_BYTES, MAX_CLIP_SECONDS, FaceView, PhotoDesk, PhotoView
-from rainrestore.web.views import Pictures
+from rainrestore.web.views import Images
 
 #: Longest side in pixels of the photo with its faces drawn, and of a face in the report.
 SHOWN, FACE_SHOWN = 1200, 256
 
 
-def add_photo_tab(desk: PhotoDesk, result: list[Any], examples: Pictures) -> None:
+def add_photo_tab(desk: PhotoDesk, result: list[Any], examples: Images) -> None:
     """Add the components that detect, select and restore the faces of a photo.
 
     Args:
@@ -114,7 +114,7 @@ def photo_html(view: PhotoView) -> str:
 
 
 def _face_html(face: FaceView) -> str:
-    pictures = ''.join(
+    images = ''.join(
         f'<figure><img src="{data_uri(_small(pixels, FACE_SHOWN))}" alt="face {face.number}, {title}">'
         f'<figcaption>{title}</figcaption></figure>'
         for title, pixels in (('before', face.before), ('after', face.after))
@@ -125,7 +125,7 @@ def _face_html(face: FaceView) -> str:
     side = face.before.shape[0]
     return (
         f'<div class="rr-face"><div class="rr-row">Face {face.number}, {side}x{side} pixels of the photo</div>'
-        f'<div class="rr-pair">{pictures}</div><details><summary>Predicted maps</summary>{maps}</details></div>'
+        f'<div class="rr-pair">{images}</div><details><summary>Predicted maps</summary>{maps}</details></div>'
     )
 
 

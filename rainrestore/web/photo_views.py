@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from rainrestore.apis import PhotoRestorer, PictureError, Restorer, VideoResult, draw_faces, restore_video
+from rainrestore.apis import ImageError, PhotoRestorer, Restorer, VideoResult, draw_faces, restore_video
 from rainrestore.apis.photos import Background, RestoredFace
 from rainrestore.apis.video_files import VideoReader
 from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.faces import DetectedFace, FaceCrop, cut
 from rainrestore.image_io import Photo, encode_png, sixteen_bit
 from rainrestore.physics import quantise
-from rainrestore.web.views import Pictures, read_upload
+from rainrestore.web.views import Images, read_upload
 
 #: Model -> its purpose. The page also offers the model of --model.
 MODELS = {
@@ -44,7 +44,7 @@ class FaceView:
     number: int
     before: np.ndarray
     after: np.ndarray
-    maps: Pictures
+    maps: Images
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +120,7 @@ class PhotoDesk:
 
         Raises:
             ImageFileError: The upload is too large or cannot be read.
-            PictureError: No face is found.
+            ImageError: No face is found.
         """
         photo = read_upload(path).pixels
         faces, _ = self.photos(self.restorer.name, 'keep').found_in(photo, Path(path).name)
@@ -148,7 +148,7 @@ class PhotoDesk:
         Raises:
             ConfigError: No face is selected, the model is unknown, or the strength is out of range.
             ImageFileError: The upload is too large or cannot be read.
-            PictureError: None of the faces can be restored.
+            ImageError: None of the faces can be restored.
         """
         if not chosen:
             raise ConfigError('Choose at least one face.')
@@ -164,7 +164,7 @@ class PhotoDesk:
             change = after.astype(np.float32) - photo
             after = np.rint(photo + np.float32(strength) * change).astype(np.uint8)
         faces = [
-            FaceView(numbers[face.crop], cut(photo, face.crop), cut(after, face.crop), face.restoration.pictures())
+            FaceView(numbers[face.crop], cut(photo, face.crop), cut(after, face.crop), face.restoration.images())
             for face in result.faces
         ]
         return PhotoView(Path(path).stem, given, after, faces, list(result.faces), list(result.notes))
@@ -187,7 +187,7 @@ class PhotoDesk:
             progress: Called with the number of finished frames and the number of all frames.
 
         Raises:
-            PictureError: The file is too long, too large or not a video, or no face is found. The message has the file
+            ImageError: The file is too long, too large or not a video, or no face is found. The message has the file
                 name without the folder of the server.
         """
         source = Path(path)
@@ -202,5 +202,5 @@ class PhotoDesk:
                         source, f'is longer than {MAX_CLIP_SECONDS} s; cut it, or use rainrestore restore'
                     )
             return target, restore_video(self.photos(model, background), source, target, progress=progress)
-        except (ImageFileError, PictureError) as error:
-            raise PictureError(source.name, error.reason) from error
+        except (ImageFileError, ImageError) as error:
+            raise ImageError(source.name, error.reason) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rainrestore.apis import PictureError, Restoration, Restorer
+from rainrestore.apis import ImageError, Restoration, Restorer
 from rainrestore.apis.restorer import SMALLEST_SIDE
 from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.evaluation.functional import psnr, ssim
@@ -17,7 +17,7 @@ from rainrestore.image_io import Photo, read_photo
 from rainrestore.labels import NUM_LABELS
 from rainrestore.physics import RAIN_RANGES, RainRanges, RainScene, draw_scene, enlarge, quantise, seeded_rng, shrink
 from rainrestore.physics.resample import resize
-from rainrestore.visualization.rows import sample_pictures
+from rainrestore.visualization.rows import sample_images
 
 #: Limits of uploads. Decoding the maximum number of pixels needs about 100 MB.
 MAX_UPLOAD_BYTES = 20 * 2**20
@@ -26,7 +26,7 @@ MAX_UPLOAD_PIXELS = 32_000_000
 MAX_UPLOAD_SIDE = 16_384
 MAX_SEED = 2**32 - 1
 
-Pictures = dict[str, np.ndarray]
+Images = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,9 @@ CONVENTION = (
 )
 
 
-def score(name: str, picture: np.ndarray, truth: np.ndarray) -> Score:
-    """Compute the scores of ``picture`` against the ground truth, both H x W x 3 uint8 RGB."""
-    pair = picture.astype(np.float64), truth.astype(np.float64)
+def score(name: str, image: np.ndarray, truth: np.ndarray) -> Score:
+    """Compute the scores of ``image`` against the ground truth, both H x W x 3 uint8 RGB."""
+    pair = image.astype(np.float64), truth.astype(np.float64)
     values = [float(measure(*pair, convert_to=space)) for space in (None, 'Y') for measure in (psnr, ssim)]
     return Score(name, *values)
 
@@ -139,7 +139,7 @@ class View:
     name: str
     before: np.ndarray
     after: np.ndarray
-    maps: dict[str, Pictures] = field(default_factory=dict)
+    maps: dict[str, Images] = field(default_factory=dict)
     means: dict[str, dict[str, float]] = field(default_factory=dict)
     scores: list[Score] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
@@ -193,12 +193,12 @@ class Studio:
 
         Raises:
             ImageFileError: The upload is too large or cannot be read.
-            PictureError: The :class:`Restorer` cannot restore the image.
+            ImageError: The :class:`Restorer` cannot restore the image.
         """
-        picture = read_upload(path).pixels
-        result, notes = self._restored(picture, Path(path).name)
-        if picture.shape != result.I.shape:
-            resized = f'{_size(picture)} pixels, resized to {_size(result.I)}, the input size of the network.'
+        image = read_upload(path).pixels
+        result, notes = self._restored(image, Path(path).name)
+        if image.shape != result.I.shape:
+            resized = f'{_size(image)} pixels, resized to {_size(result.I)}, the input size of the network.'
             notes = [resized, *notes]
         return self._view(Path(path).stem, result, notes)
 
@@ -216,40 +216,40 @@ class Studio:
         Raises:
             ConfigError: A setting or the seed is out of range.
             ImageFileError: The upload is too large or cannot be read.
-            PictureError: The image is too small, or the :class:`Restorer` cannot restore it.
+            ImageError: The image is too small, or the :class:`Restorer` cannot restore it.
         """
         ranges = ranges_of(settings)
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
             raise ConfigError(f'Seed: expected an integer from 0 to {MAX_SEED}, got {seed!r}')
         name = Path(path).stem
-        picture = read_upload(path).pixels
-        truth = self._truth(picture, Path(path).name)
+        image = read_upload(path).pixels
+        truth = self._truth(image, Path(path).name)
         scene = draw_scene(shrink(truth, self.scale), ranges, seeded_rng(seed, name))
         result, notes = self._restored(quantise(scene.I), Path(path).name)
-        if truth.shape != picture.shape:
-            notes = [f'{_size(picture)} pixels, resized to {_size(truth)} as the ground truth.', *notes]
+        if truth.shape != image.shape:
+            notes = [f'{_size(image)} pixels, resized to {_size(truth)} as the ground truth.', *notes]
         return self._view(name, result, notes, scene, truth)
 
-    def _restored(self, picture: np.ndarray, name: str) -> tuple[Restoration, list[str]]:
+    def _restored(self, image: np.ndarray, name: str) -> tuple[Restoration, list[str]]:
         """Restore an image; return the result and a note with model, device, sizes and time."""
         start = time.perf_counter()
         try:
-            result: Restoration = self.restorer(picture, maps=True)
-        except PictureError as error:
-            raise PictureError(name, error.reason) from error
+            result: Restoration = self.restorer(image, maps=True)
+        except ImageError as error:
+            raise ImageError(name, error.reason) from error
         seconds = time.perf_counter() - start
         sizes = f'{_size(result.I)} to {_size(result.face)} pixels'
         return result, [f'{Path(self.restorer.name).name} on {self.restorer.device}: {sizes} in {seconds:.2f} s.']
 
-    def _truth(self, picture: np.ndarray, name: str) -> np.ndarray:
+    def _truth(self, image: np.ndarray, name: str) -> np.ndarray:
         """The clean face, shrunk if it is too large, with sides that the scale divides."""
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         least = SMALLEST_SIDE * self.scale
         if min(height, width) < least:
-            raise PictureError(name, f'{width}x{height} pixels are too small for rain; the minimum side is {least}')
+            raise ImageError(name, f'{width}x{height} pixels are too small for rain; the minimum side is {least}')
         ratio = min(1.0, self.restorer.size * self.scale / min(height, width)) / self.scale
         height, width = (round(side * ratio) * self.scale for side in (height, width))
-        return picture if (height, width) == picture.shape[:2] else quantise(resize(picture, height, width))
+        return image if (height, width) == image.shape[:2] else quantise(resize(image, height, width))
 
     def _view(
         self,
@@ -260,14 +260,14 @@ class Studio:
         truth: np.ndarray | None = None,
     ) -> View:
         before = quantise(enlarge(result.I, self.scale))
-        maps, means, labels = {'predicted': result.pictures()}, {'predicted': _means(result.T, result.A)}, []
+        maps, means, labels = {'predicted': result.images()}, {'predicted': _means(result.T, result.A)}, []
         if result.parsing is not None and result.parsing.shape[2] == NUM_LABELS:
             labels = np.unique(result.parsing.argmax(2)).tolist()
         scores = []
         if scene is not None and truth is not None:
             output = {'lr_img': scene.J, 'streak': scene.S, 'transmission': scene.T,
                       'airlight': np.broadcast_to(scene.A, scene.J.shape)}  # fmt: skip
-            maps['true'] = sample_pictures(
+            maps['true'] = sample_images(
                 None, {'gt_img': _tensor(truth), 'output': {key: _tensor(value) for key, value in output.items()}}
             )
             means['true'] = _means(scene.T, scene.A)
@@ -284,5 +284,5 @@ def _means(T: np.ndarray | None, A: np.ndarray | None) -> dict[str, float]:
     return {key: float(values.mean()) for key, values in (('T', T), ('A', A)) if values is not None}
 
 
-def _size(picture: np.ndarray) -> str:
-    return f'{picture.shape[1]}x{picture.shape[0]}'
+def _size(image: np.ndarray) -> str:
+    return f'{image.shape[1]}x{image.shape[0]}'

@@ -128,8 +128,8 @@ def draw_curve(log: Path, path: Path) -> None:
 
 def drawn_from(curve: Path) -> str | None:
     """The SHA-256 of the log of a curve, from its metadata."""
-    with Image.open(curve) as picture:
-        return getattr(picture, 'text', {}).get(LOG_KEY)
+    with Image.open(curve) as image:
+        return getattr(image, 'text', {}).get(LOG_KEY)
 
 
 def _root(zoo: Zoo) -> Path:

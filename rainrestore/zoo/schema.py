@@ -65,7 +65,7 @@ NAMES = Rule('a list of names', _list_of(_is_name))
 WEIGHTS = Rule('the name of a .safetensors file, without a folder', _matches(r'\w[\w.-]*\.safetensors'))
 LOG = Rule('the name of a .json file, without a folder', _matches(r'\w[\w.-]*\.json'))
 CONFIG = Rule('the path of a .py file', _matches(r'.+\.py'))
-PICTURE = Rule('the path of a .png or .jpg file', _matches(r'.+\.(png|jpg)'))
+IMAGE = Rule('the path of a .png or .jpg file', _matches(r'.+\.(png|jpg)'))
 SHA256 = Rule('64 hexadecimal digits', _matches(r'[0-9a-f]{64}'))
 SWITCH = Rule('true or false', lambda value: isinstance(value, bool))
 MAPPING = Rule('names with values', _names_with(lambda value: True))
@@ -109,7 +109,7 @@ MODEL = {
     'Task': TEXT,
     # A row of the table "which model for which task", and an image of results.
     'Use': TEXT,
-    'Picture': PICTURE,
+    'Picture': IMAGE,
     'Config': required(CONFIG),
     'Metadata': required(MAPPING),
     'Results': MAPPINGS,

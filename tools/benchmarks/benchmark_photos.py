@@ -127,23 +127,23 @@ def measure(
             truth, before, after = (cut(photo, crop) for photo in (clean, rainy, result.photo))
             values['PSNR'].append((psnr(before, truth), psnr(after, truth)))
             for name, distance in measures.items():
-                target, *pair = (_tensor(picture) for picture in (truth, before, after))
-                first, second = (float(distance.measure(picture, target)[0]) for picture in pair)
+                target, *pair = (_tensor(image) for image in (truth, before, after))
+                first, second = (float(distance.measure(image, target)[0]) for image in pair)
                 values[name].append((first, second))
     means: dict[str, Any] = {name: np.mean(pairs, 0).round(4).tolist() for name, pairs in values.items()}
     return {**means, 'changed': changed / len(faces)}
 
 
-def psnr(picture: np.ndarray, truth: np.ndarray) -> float:
+def psnr(image: np.ndarray, truth: np.ndarray) -> float:
     """PSNR in the inner circle of the crop, in dB, at most 50."""
     inner = soft_mask(len(truth)) > 0.5
-    error = float(np.square(picture.astype(float) - truth)[inner].mean())
+    error = float(np.square(image.astype(float) - truth)[inner].mean())
     return min(10 * math.log10(255**2 / error), CAP) if error else CAP
 
 
-def _tensor(picture: np.ndarray) -> torch.Tensor:
+def _tensor(image: np.ndarray) -> torch.Tensor:
     """Convert to the input of the metrics: (1, 3, 128, 128) in [0, 255]."""
-    large = quantise(resize(picture, SEEN, SEEN))
+    large = quantise(resize(image, SEEN, SEEN))
     return torch.from_numpy(large.transpose(2, 0, 1)[None].copy()).float()
 
 

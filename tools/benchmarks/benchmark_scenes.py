@@ -90,11 +90,11 @@ def generated() -> dict[str, np.ndarray]:
     return {f'leaves {seed}': dead_leaves(SIDE, seed) for seed in LEAVES}
 
 
-def small(picture: np.ndarray) -> np.ndarray:
+def small(image: np.ndarray) -> np.ndarray:
     """Resize an image to ``SIDE`` pixels at its shorter side, uint8."""
-    ratio = SIDE / min(picture.shape[:2])
-    height, width = (round(length * ratio) for length in picture.shape[:2])
-    return quantise(resize(picture, height, width))
+    ratio = SIDE / min(image.shape[:2])
+    height, width = (round(length * ratio) for length in image.shape[:2])
+    return quantise(resize(image, height, width))
 
 
 def measure(restorer: Restorer, scenes: dict[str, np.ndarray], weather: str, transmission: float) -> dict[str, Any]:
@@ -126,9 +126,9 @@ def in_weather(clean: np.ndarray, weather: str, transmission: float, name: str) 
     return quantise(forward(scene.J, scene.S, T, scene.A))
 
 
-def psnr(picture: np.ndarray, truth: np.ndarray) -> float:
+def psnr(image: np.ndarray, truth: np.ndarray) -> float:
     """In dB, at most 50."""
-    error = float(np.square(picture.astype(float) - truth).mean())
+    error = float(np.square(image.astype(float) - truth).mean())
     return min(10 * math.log10(255**2 / error), CAP) if error else CAP
 
 

@@ -77,12 +77,12 @@ def main() -> None:
     totals: dict[str, list[float]] = {}
     phases: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        picture = Path(temporary) / 'one.png'
+        image = Path(temporary) / 'one.png'
         pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(picture)
+        Image.fromarray(pixels).save(image)
         for turn in range(args.rounds + 1):
             # A new folder for each run, because finished files are skipped.
-            out = [str(picture), '-o', os.path.join(temporary, f'{turn}'), '--device', 'cpu', '--aligned']
+            out = [str(image), '-o', os.path.join(temporary, f'{turn}'), '--device', 'cpu', '--aligned']
             clocked = [*out[:2], os.path.join(temporary, f'{turn}_clock'), *out[3:]]
             programs = {
                 'python': ['-c', 'pass'],

@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f'{options.photos}: no photo has a side of {options.side} pixels; choose a smaller --side'
             )
         for number in range(options.generated):
-            picture = encode_png(dead_leaves(options.side, number))
-            (options.target / f'leaves_{number:05d}.png').write_bytes(picture)
+            image = encode_png(dead_leaves(options.side, number))
+            (options.target / f'leaves_{number:05d}.png').write_bytes(image)
     except RainRestoreError as error:
         parser.exit(2, f'error: {error}\n')
     print(json.dumps({'crops': written, 'generated': options.generated}))

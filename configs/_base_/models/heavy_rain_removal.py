@@ -14,7 +14,7 @@ model = dict(
     generator=dict(type='RefinementUNet', base_channels=16, levels=5),  # 64 in the original
     discriminator=dict(type='DepthGuidedDiscriminator', base_channels=8),
     pixel_loss=dict(type='MSELoss'),
-    # The original's weight of 2 is for pictures in [0, 1]; ImageNet's normalisation makes squares some 20 times larger.
+    # The original's weight of 2 is for images in [0, 1]; ImageNet's normalisation makes squares some 20 times larger.
     perceptual_loss=dict(type='PerceptualLoss', layers=('relu2_1',), loss_weight=0.1),
     adversarial_loss=dict(type='CrossEntropyAdversarialLoss', loss_weight=0.01),
     rain_loss=dict(type='RainParameterLoss', transmission_gradient=0.5),

@@ -158,9 +158,9 @@ def convert_face(number: int, *, source: Path, target: Path, size: int) -> None:
         ImageFileError: A file is damaged, or its side is not a multiple of ``size``.
     """
     image_path = source / IMAGE_FOLDER / f'{number}.jpg'
-    picture = read_image(image_path)
-    if picture.shape[0] != picture.shape[1]:
-        height, width = picture.shape[:2]
+    image = read_image(image_path)
+    if image.shape[0] != image.shape[1]:
+        height, width = image.shape[:2]
         raise ImageFileError(image_path, f'is {width}x{height}, expected a square; unpack the release again')
     labels = merge_parts(source, number)
     try:
@@ -169,7 +169,7 @@ def convert_face(number: int, *, source: Path, target: Path, size: int) -> None:
         mask_path = source / MASK_FOLDER / str(number // FACES_PER_MASK_FOLDER) / f'{number:05d}_*.png'
         raise ImageFileError(mask_path, f'{error}; choose a size that divides the side') from error
     name = f'{number:05d}.png'
-    _save(Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC), target / 'img' / name)
+    _save(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC), target / 'img' / name)
     _save(Image.fromarray(small), target / 'mask' / name)
 
 

@@ -83,9 +83,9 @@ class FaceLabeller:
     @torch.inference_mode()
     def __call__(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         """N faces, H x W x 3 uint8 RGB of one size -> N x H x W uint8 labels 0..18."""
-        pictures = torch.from_numpy(np.stack(faces)).to(self.device).permute(0, 3, 1, 2).float() / 255
-        size = pictures.shape[-2:]
-        large = F.interpolate(pictures, (SIDE, SIDE), mode='bicubic', antialias=True).clamp(0, 1)
+        images = torch.from_numpy(np.stack(faces)).to(self.device).permute(0, 3, 1, 2).float() / 255
+        size = images.shape[-2:]
+        large = F.interpolate(images, (SIDE, SIDE), mode='bicubic', antialias=True).clamp(0, 1)
         mean, std = (large.new_tensor(values).view(3, 1, 1) for values in (self.parser.mean, self.parser.std))
         logits = self.network((large - mean) / std)[0]
         small = F.interpolate(logits, size, mode='area')[:, self.order.to(self.device)]

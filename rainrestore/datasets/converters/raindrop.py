@@ -124,8 +124,8 @@ def convert(
             shifted += moved
             for row, top in enumerate(corners(truth.shape[0], size)):
                 for column, left in enumerate(corners(truth.shape[1], size)):
-                    for picture, kind, suffix in ((image, 'data', GIVEN_SUFFIX), (truth, 'gt', TRUTH_SUFFIX)):
-                        crop = picture[top : top + size, left : left + size]
+                    for pixels, kind, suffix in ((image, 'data', GIVEN_SUFFIX), (truth, 'gt', TRUTH_SUFFIX)):
+                        crop = pixels[top : top + size, left : left + size]
                         path = target / split / kind / f'{info["name"]}_{row}_{column}{suffix}.png'
                         with whole_file(path) as part:
                             Image.fromarray(crop).save(part, format='PNG')

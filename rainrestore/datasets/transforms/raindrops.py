@@ -141,7 +141,7 @@ def render_drops(scene: np.ndarray, drops: Drops, defocus: float, blur: float = 
     spot = np.exp(-((across / (0.35 * radius)) ** 2) - ((below + 0.45 * radius) / (0.25 * radius)) ** 2)
     inner += (255 * drops.highlight[owner] * spot)[:, None].astype(np.float32)
     alpha = np.clip((1 - rho) * radius + 0.5, 0, 1).astype(np.float32)
-    picture = background
+    image = background
     for sharp in (False, True):
         chosen = drops.sharp[owner] == sharp
         if not chosen.any():
@@ -156,9 +156,9 @@ def render_drops(scene: np.ndarray, drops: Drops, defocus: float, blur: float = 
         elif sharp and blur > 0:
             layer = cv2.GaussianBlur(layer, (0, 0), blur)
         mask = np.clip(layer[..., 3], 0, 1)
-        picture = (1 - mask[..., None]) * picture + layer[..., :3]
+        image = (1 - mask[..., None]) * image + layer[..., :3]
         covered = 1 - (1 - covered) * (1 - mask)
-    return picture, covered
+    return image, covered
 
 
 @TRANSFORMS.register_module()

@@ -16,12 +16,12 @@ class DropEstimate(NamedTuple):
     """The output of :class:`RaindropUNet`.
 
     Attributes:
-        picture: H^ (N, 3, H, W), not clipped to [0, 1].
+        image: H^ (N, 3, H, W), not clipped to [0, 1].
         difference: D^ (N, 3, H, W).
         mask_logits: Logits of M^ (N, 1, H, W).
     """
 
-    picture: Tensor
+    image: Tensor
     difference: Tensor
     mask_logits: Tensor
 

@@ -98,16 +98,16 @@ class AdversarialRestorer(BaseRestorer):
         """The non-adversarial losses of the generator, H^ and H, both (N, 3, H, W)."""
         truth = self.truth(data_samples, 'gt_img')
         face = self.generator(inputs)
-        return self.picture_losses(face, truth, inputs), face, truth
+        return self.image_losses(face, truth, inputs), face, truth
 
-    def picture_losses(self, face: Tensor, truth: Tensor, inputs: Tensor) -> dict[str, Tensor]:
+    def image_losses(self, face: Tensor, truth: Tensor, inputs: Tensor) -> dict[str, Tensor]:
         """The losses between H^ and H: ``loss_pixel`` and ``loss_vgg``, if their slots are filled.
 
         Raises:
             ConfigError: H^ has another size than H.
         """
         if face.shape != truth.shape:
-            sizes = [f'{picture.shape[-1]}x{picture.shape[-2]}' for picture in (face, truth)]
+            sizes = [f'{image.shape[-1]}x{image.shape[-2]}' for image in (face, truth)]
             raise ConfigError(
                 f'the output of the network has {sizes[0]} pixels, the ground truth {sizes[1]}: the scale of '
                 'model.generator must be equal to the scale of the transforms'
@@ -197,7 +197,7 @@ class AdversarialRestorer(BaseRestorer):
         log: dict[str, Tensor] = {}
         with optim_wrapper.optim_context(self):
             for name, discriminator, adversarial in self.discriminators():
-                of_truth, of_face = (self.discriminate(discriminator, picture, inputs) for picture in (truth, face))
+                of_truth, of_face = (self.discriminate(discriminator, image, inputs) for image in (truth, face))
                 losses[f'loss_disc_{name}'] = self.discriminator_loss(adversarial, of_truth, of_face, inputs)
                 real, fake = self.logits(of_truth), self.logits(of_face)
                 if adversarial.relativistic:

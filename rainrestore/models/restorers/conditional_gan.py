@@ -26,9 +26,9 @@ class ConditionalGAN(AdversarialRestorer):
         super().__init__(**slots)
         self.contrastive_loss = build_slot(contrastive_loss)
 
-    def picture_losses(self, face: Tensor, truth: Tensor, inputs: Tensor) -> dict[str, Tensor]:
+    def image_losses(self, face: Tensor, truth: Tensor, inputs: Tensor) -> dict[str, Tensor]:
         """The losses of :class:`AdversarialRestorer`, and ``loss_contrastive``."""
-        losses = super().picture_losses(face, truth, inputs)
+        losses = super().image_losses(face, truth, inputs)
         if self.contrastive_loss is not None:
             losses['loss_contrastive'] = self.contrastive_loss(face, truth, enlarge(inputs, face.shape[-2:]))
         return losses

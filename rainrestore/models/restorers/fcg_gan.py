@@ -147,7 +147,7 @@ class FCGGAN(AdversarialRestorer):
         """The losses of H^, of the rain removal module (L_R) and of the parsing module (L_F)."""
         truth = self.truth(data_samples, 'gt_img')
         face, estimate, parsing = self.generate(inputs)
-        losses = self.picture_losses(face, truth, inputs)
+        losses = self.image_losses(face, truth, inputs)
         if self.rain_loss is not None:
             losses |= self.rain_loss(estimate, self.truth(data_samples, 'lr_img'), inputs)
         if self.parameter_loss is not None:

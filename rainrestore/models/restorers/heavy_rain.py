@@ -103,7 +103,7 @@ class HeavyRainGAN(ConditionalGAN):
         """The losses of H^, and the losses of stage 1."""
         truth = self.truth(data_samples, 'gt_img')
         face, estimate = self.generate(inputs)
-        losses = self.picture_losses(face, truth, inputs)
+        losses = self.image_losses(face, truth, inputs)
         if self.rain_loss is not None:
             losses |= parameter_losses(self, self.rain_loss, estimate, data_samples)
         return losses, face, truth

@@ -48,15 +48,15 @@ class RaindropRemover(BaseRestorer):
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
         """I (N, 3, H, W) in [0, 1] -> ``pred_img`` of the same shape, and ``drop_mask`` (N, 1, H, W) in (0, 1)."""
         estimate = self.generator(inputs)
-        return {'pred_img': estimate.picture.clamp(0, 1), 'drop_mask': estimate.mask_logits.sigmoid()}
+        return {'pred_img': estimate.image.clamp(0, 1), 'drop_mask': estimate.mask_logits.sigmoid()}
 
     def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
         """``loss_pixel``, ``loss_drops`` (the second term), ``loss_vgg`` and ``loss_mask``."""
         truth = self.truth(data_samples, 'gt_img')
         estimate = self.generator(inputs)
-        losses = {'loss_pixel': self.pixel_loss(estimate.picture, truth)}
+        losses = {'loss_pixel': self.pixel_loss(estimate.image, truth)}
         if self.perceptual_loss is not None:
-            losses['loss_vgg'] = self.perceptual_loss(estimate.picture, truth)
+            losses['loss_vgg'] = self.perceptual_loss(estimate.image, truth)
         if self.mask_weight:
             mask = self.drop_masks(data_samples)
             losses['loss_drops'] = self.pixel_loss(inputs + mask * estimate.difference, truth)

@@ -9,7 +9,7 @@ import numpy as np
 from rainrestore.image_io import read_image
 from rainrestore.physics import RainRanges, RainScene, draw_scene, quantise, seeded_rng
 from rainrestore.physics.resample import shrink
-from rainrestore.visualization.sheets import TITLES, picture_sheet
+from rainrestore.visualization.sheets import TITLES, image_sheet
 
 ROOT = Path(__file__).resolve().parents[2]
 #: A member of the 115th US Congress, Government Publishing Office, public domain.
@@ -53,7 +53,7 @@ def in_rain_v1(name: str, value: float) -> bool:
     return allowed[0] <= value <= allowed[1] if isinstance(allowed, tuple) else value == allowed
 
 
-def picture(scene: RainScene, field: str) -> np.ndarray:
+def image(scene: RainScene, field: str) -> np.ndarray:
     """A field of the scene as h x w x 3 uint8."""
     return quantise(np.broadcast_to(getattr(scene, field), scene.J.shape))
 
@@ -68,13 +68,13 @@ def draw(portrait: Path, out: Path) -> None:
 
     middle = scene(MIDDLE)
     wet = quantise(middle.J + middle.S)
-    shown = {name: picture(middle, name) for name in 'IJSTA'} | {'H': face, 'J + S': wet}
+    shown = {name: image(middle, name) for name in 'IJSTA'} | {'H': face, 'J + S': wet}
     columns = {title: shown[letter] for letter, title in TITLES.items() if letter in shown}
-    picture_sheet([list(columns.values())], list(columns), out / 'scene.png')
+    image_sheet([list(columns.values())], list(columns), out / 'scene.png')
     for name, (field, values) in SHOWN.items():
-        row = [picture(scene(with_value(name, value)), field) for value in values]
+        row = [image(scene(with_value(name, value)), field) for value in values]
         titles = [f'{value:g}' + ('' if in_rain_v1(name, value) else ' (beyond)') for value in values]
-        picture_sheet([row], titles, out / f'{name}.png')
+        image_sheet([row], titles, out / f'{name}.png')
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ def test_damaged_files_and_extreme_shapes(
     tmp_path: Path, kind: str, count: int, files: int, mebibytes: int, seconds: float
 ) -> None:
     """Each is restored or refused in one line; the address space is limited as well, so that a request fails."""
-    command = [sys.executable, str(HERE / 'damaged_pictures.py'), kind, str(count), '4096', str(tmp_path)]
+    command = [sys.executable, str(HERE / 'damaged_images.py'), kind, str(count), '4096', str(tmp_path)]
     done = run_command(command, tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""Damaged picture files and extreme shapes through reading, the page and the photo path: run as a process of its own.
+"""Damaged image files and extreme shapes through reading, the page and the photo path: run as a process of its own.
 
 Prints one JSON object: how many files were restored and refused, what went wrong, the largest growth of memory during a
 file in MiB, and the longest time that a file took of the processor in seconds.
@@ -71,9 +71,9 @@ def whole_files() -> dict[str, list[bytes]]:
     }
     files: dict[str, list[bytes]] = {}
     for suffix, kinds in saved.items():
-        for picture, options in kinds:
+        for variant, options in kinds:
             stream = io.BytesIO()
-            picture.save(stream, {'jpg': 'JPEG', 'tif': 'TIFF'}.get(suffix, suffix), **options)
+            variant.save(stream, {'jpg': 'JPEG', 'tif': 'TIFF'}.get(suffix, suffix), **options)
             files.setdefault(suffix, []).append(stream.getvalue())
     for kind, channels in ((2, 3), (6, 4), (4, 2)):
         deep = np.resize(pixels.astype('>u2') * 257, (SIDE, SIDE * channels))

@@ -1,4 +1,4 @@
-"""Restore ten images that are not in the training data, and draw them before and after (docs/results/ten_pictures.md).
+"""Restore ten images that are not in the training data, and draw them before and after (docs/results/ten_images.md).
 
 The photos are NASA's astronaut and a cup of coffee from scikit-image, a temple from scikit-learn (`pip install
 scikit-image scikit-learn`), and the bundled portraits in generated scenes. Weather and drops are rendered. Each image
@@ -17,14 +17,14 @@ import numpy as np
 from PIL import Image
 
 from rainrestore import compat
-from rainrestore.apis import TASKS, PhotoRestorer, PictureError, Restorer
+from rainrestore.apis import TASKS, ImageError, PhotoRestorer, Restorer
 from rainrestore.benchmark.scenes import Pose, make_scene
 from rainrestore.datasets.transforms.raindrops import RaindropsOnGlass
 from rainrestore.faces import FaceCrop, cut
 from rainrestore.image_io import list_images, read_image
 from rainrestore.optional import packaged_file
 from rainrestore.physics import RainRanges, draw_scene, quantise, resize, seeded_rng
-from rainrestore.visualization.sheets import picture_sheet
+from rainrestore.visualization.sheets import image_sheet
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Longer side of a photo, and of an image in the sheet.
@@ -51,11 +51,11 @@ class Given:
     task: str = 'faces'
 
 
-def ten_pictures() -> list[Given]:
+def ten_images() -> list[Given]:
     """The images in the order of the page."""
     command = 'pip install scikit-image scikit-learn'
     astronaut, coffee, temple = (
-        small(read_image(packaged_file(package, file, 'ten_pictures.py', command)))
+        small(read_image(packaged_file(package, file, 'ten_images.py', command)))
         for package, file in (
             ('skimage', 'data/astronaut.png'), ('skimage', 'data/coffee.png'), ('sklearn', 'datasets/images/china.jpg')
         )
@@ -110,7 +110,7 @@ def restorers(device: str | None) -> dict[str, Restore]:
     def faces(photo: np.ndarray) -> tuple[np.ndarray, str, list[FaceCrop]]:
         try:
             found, clear = photos.found_in(photo)
-        except PictureError:
+        except ImageError:
             return photo, 'no face found', []
         result = photos.restore_faces(photo, found, clear)
         changed = sum(face.weight > 0 for face in result.faces)
@@ -118,37 +118,37 @@ def restorers(device: str | None) -> dict[str, Restore]:
 
     def whole(task: str) -> Restore:
         restorer = Restorer(TASKS[task].model, device=device)
-        return lambda picture: (restorer(picture), f'`--task {task}`', [])
+        return lambda image: (restorer(image), f'`--task {task}`', [])
 
     return {'faces': faces, 'rain': whole('rain'), 'raindrops': whole('raindrops')}
 
 
-def psnr(picture: np.ndarray, truth: np.ndarray, crops: list[FaceCrop]) -> str:
+def psnr(image: np.ndarray, truth: np.ndarray, crops: list[FaceCrop]) -> str:
     """In dB."""
-    pairs = [(cut(picture, crop), cut(truth, crop)) for crop in crops] or [(picture, truth)]
+    pairs = [(cut(image, crop), cut(truth, crop)) for crop in crops] or [(image, truth)]
     error = float(np.mean([np.square(a.astype(float) - b).mean() for a, b in pairs]))
     return f'{10 * math.log10(255**2 / error):.1f}' if error else 'equal'
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('-o', '--out', type=Path, default=ROOT / 'docs' / 'images' / 'ten_pictures.jpg')
+    parser.add_argument('-o', '--out', type=Path, default=ROOT / 'docs' / 'images' / 'ten_images.jpg')
     parser.add_argument('--device')
     args = parser.parse_args()
     if args.out.suffix.lower() not in Image.registered_extensions():
         parser.error(f'--out {args.out}: name an image file, such as ten.jpg')
     compat.apply()
     ways = restorers(args.device)
-    print('| | picture | done | PSNR, dB |\n|---|---|---|---|')
+    print('| | image | done | PSNR, dB |\n|---|---|---|---|')
     cells = []
-    for number, given in enumerate(ten_pictures(), 1):
+    for number, given in enumerate(ten_images(), 1):
         restored, done, crops = ways[given.task](given.seen)
         cells += [given.seen, restored]
-        before, after = (psnr(picture, given.clean, crops) for picture in (given.seen, restored))
+        before, after = (psnr(image, given.clean, crops) for image in (given.seen, restored))
         print(f'| {number} | {given.title} | {done} | {before} → {after} |', flush=True)
     rows = [cells[start : start + 4] for start in range(0, len(cells), 4)]
     numbers = [f'{2 * row + 1}, {2 * row + 2}' for row in range(len(rows))]
-    picture_sheet(rows, ('before', 'after') * 2, args.out, numbers, cell=SHOWN)
+    image_sheet(rows, ('before', 'after') * 2, args.out, numbers, cell=SHOWN)
 
 
 if __name__ == '__main__':
