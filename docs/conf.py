@@ -109,7 +109,7 @@ def write_commands() -> None:
 
 def single_source(app: Sphinx, name: str, source: list[str]) -> None:
     """Links to the model zoo's page at the root of the repository lead to its place on the site."""
-    source[0] = source[0].replace('](../model_zoo.md', '](model_zoo.md')
+    source[0] = re.sub(r'\]\(\.\./((?:\.\./)*)model_zoo\.md', r'](\1model_zoo.md', source[0])
 
 
 def where_it_is_defined(
