@@ -39,6 +39,7 @@ from rainrestore.device import find_device
 from rainrestore.engine.allocator import keep_freed_memory
 from rainrestore.engine.config import load_config
 from rainrestore.engine.optim import AutocastOptimWrapper
+from rainrestore.models.losses.adversarial import AdversarialLoss
 from rainrestore.models.losses.perceptual import MeanSquare
 from rainrestore.models.networks.generator import FCGGenerator
 from rainrestore.models.restorers import FCGGAN, AdversarialRestorer
@@ -128,22 +129,20 @@ class ForeignPerceptualLoss(nn.Module):
 
 
 @MODELS.register_module()
-class ForeignAdversarialLoss(nn.Module):
+class ForeignAdversarialLoss(AdversarialLoss):
     """mmagic's adversarial loss with the interface of this package's slot."""
-
-    relativistic = False
 
     def __init__(self, loss: dict) -> None:
         super().__init__()
         self.loss = MODELS.build(loss)
 
-    def generator_loss(self, fake: Tensor, real: None = None) -> Tensor:
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         """Logits of H^ -> a scalar."""
-        return self.loss(fake.float(), target_is_real=True, is_disc=False)
+        return self.loss(fake_logits.float(), target_is_real=True, is_disc=False)
 
-    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Logits of H and of H^ -> a scalar."""
-        return self.loss(real.float(), True, is_disc=True) + self.loss(fake.float(), False, is_disc=True)
+        return self.loss(real_logits.float(), True, is_disc=True) + self.loss(fake_logits.float(), False, is_disc=True)
 
     @staticmethod
     def slope(logits: Tensor) -> Tensor:
