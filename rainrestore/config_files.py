@@ -192,7 +192,9 @@ def read_config(path: Path) -> Config:
         hint = hint_of_old_name(base) or "a base of this package: 'rainrestore::fcg_gan_x4.py'"
         raise ConfigError(f'{path}: _base_: no file {base}; {hint}') from error
     except _FAULTS_OF_A_FILE as error:
-        raise ConfigError(f'{path} cannot be read: {type(error).__name__}: {error}') from error
+        # mmengine replaces the reason of a failed import by "Failed to import NAME".
+        reason = f': {error.__context__}' if isinstance(error.__context__, ImportError) else ''
+        raise ConfigError(f'{path} cannot be read: {type(error).__name__}: {error}{reason}') from error
     for name in [name for name in config if name.startswith('_')]:
         config.pop(name)
     return config

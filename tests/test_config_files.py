@@ -145,7 +145,8 @@ def test_a_base_that_moved_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
         ("_base_ = 'rainrestore::fcg_gan_x4.py'\nmodel = _base_.modle", 'modle'),
         ('model = dict(', 'SyntaxError'),
         ('model = missing', "name 'missing' is not defined"),
-        ("custom_imports = dict(imports=['no_such_module'])", 'no_such_module'),
+        ("custom_imports = dict(imports=['no_such_module'])", "No module named 'no_such_module'"),
+        ("custom_imports = dict(imports=['misspelt_beside'])", "cannot import name 'Unett' from 'rainrestore.models'"),
         ('rate = 1 / 0', 'division by zero'),
     ],
 )
@@ -153,6 +154,7 @@ def test_a_config_that_cannot_be_read_gets_one_line(
     text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / 'mine.py').write_text(text + '\n')
+    (tmp_path / 'misspelt_beside.py').write_text('from rainrestore.models import Unett\n')
     assert main(['train', str(tmp_path / 'mine.py')]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert 'mine.py' in error and message in error
