@@ -123,6 +123,19 @@ def test_torchscript_computes_wherever_its_input_is(tmp_path, name):
     assert {output.device.type for output in script(torch.zeros(2, 3, 32, 40, device='meta'))} == {'meta'}
 
 
+def test_an_export_overwrites_no_input(tmp_path, capsys):
+    config, weights, _ = tiny('hrrm_x4', tmp_path)
+    before = {path: path.read_bytes() for path in (config, weights)}
+    link = tmp_path / 'link.pt'
+    link.symlink_to(weights)
+    for out in (weights, config, link):
+        assert main(['export', str(config), '--checkpoint', str(weights), '-o', str(out)]) == 2
+        assert f'{out}: is an input; choose another file' in capsys.readouterr().err
+    assert main(['export', str(config), '--checkpoint', str(weights), '-o', str(tmp_path)]) == 2
+    assert f'{tmp_path}: is a folder; name a file' in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_a_file_that_does_something_else_is_not_written(tmp_path, monkeypatch, capsys):
     config, weights, _ = tiny('hrrm_x4', tmp_path)
     words = ['export', str(config), '--checkpoint', str(weights), '--format', 'torchscript', '-o']

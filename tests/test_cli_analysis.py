@@ -113,7 +113,11 @@ def test_browsing_what_is_none(tmp_path, face_folder, capsys):
     assert 'no such config' in fails(capsys, 'browse', 'none.py')
     assert '/no/such/faces' in fails(capsys, 'browse', config, '--data', '/no/such/faces')
     assert 'no train_dataloader' in fails(capsys, 'browse', CONFIGS / '_base_' / 'runtime.py')
-    assert '--images: expected at least 1, got 0' in fails(capsys, 'browse', config, '--images', '0')
+    for name in ('sheet.xyz', '.'):
+        words = ('browse', config, '--data', face_folder, '--out', tmp_path / name, '--images', '1')
+        assert 'name an image file, such as sheet.png' in fails(capsys, *words)
+    face = next(Path(face_folder, 'train', 'img').iterdir())
+    assert f'{face}: is in the data set' in fails(capsys, 'browse', config, '--data', face_folder, '--out', face)
     words = ('browse', config, '--data', face_folder, '--out', tmp_path / 'x.png')
     box = ('--cfg-options', 'model.local_discriminators.nose.box=(44,56,84,129)')
     assert 'the box nose [44, 56, 84, 129] exceeds the face of 128x128' in fails(capsys, *words, *box)

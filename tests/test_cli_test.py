@@ -123,6 +123,16 @@ def test_wrong_input_is_one_line_that_names_it(words, message, tmp_path, capsys)
     assert message in error
 
 
+@pytest.mark.parametrize('folder', ['test/img', 'test', 'test/mask/deeper'])
+def test_results_are_not_written_among_the_faces(folder, face_folder, capsys):
+    before = {path: path.read_bytes() for path in Path(face_folder).rglob('*') if path.is_file()}
+    out = Path(face_folder, folder)
+    code, _, error = run(capsys, 'bicubic_x4', 'none', '--data', face_folder, '--out', out)
+    assert code == 2
+    assert f'{out}: is in the data set' in error and error.count('\n') == 1
+    assert {path: path.read_bytes() for path in Path(face_folder).rglob('*') if path.is_file()} == before
+
+
 def test_checkpoint_of_another_network_is_refused(tiny_joint, tmp_path, capsys):
     config, checkpoint = tiny_joint
     options = ['--cfg-options', 'model.generator.trunk.num_blocks=2']

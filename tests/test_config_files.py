@@ -160,6 +160,13 @@ def test_a_config_that_cannot_be_read_gets_one_line(
     assert 'mine.py' in error and message in error
 
 
+def test_an_empty_name_of_a_checkpoint_starts_no_new_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A script may pass an empty variable."""
+    assert main(['train', 'srgan_x4', '--work-dir', str(tmp_path / 'run'), '--resume', '']) == 2
+    assert '--resume: the name of the checkpoint is empty' in capsys.readouterr().err
+    assert not (tmp_path / 'run').exists()
+
+
 @pytest.mark.parametrize('name', ['srgan_x4', 'srgan/srgan_x4.py', 'fcg_gan_x4.py'])
 def test_a_config_of_the_package_is_inherited_by_name(name: str, tmp_path: Path) -> None:
     (tmp_path / 'mine.py').write_text(f"_base_ = 'rainrestore::{name}'\nmodel = dict(perceptual_loss=None)\n")

@@ -16,7 +16,7 @@ from rainrestore import __version__
 from rainrestore.apis.purpose import Purpose
 from rainrestore.apis.restorer import SMALLEST_SIDE, build_restorer, find_model
 from rainrestore.checkpoints import ZOO_SCHEME, load_checkpoint
-from rainrestore.errors import ExportError
+from rainrestore.errors import ConfigError, ExportError
 from rainrestore.files import whole_file
 from rainrestore.labels import LABELS
 from rainrestore.models.folding import fold
@@ -100,7 +100,7 @@ def export(
         ExportError: The format does not support an operation of the network, or the results of the file differ by more
             than 1e-4 for some sides (for example if windows of the network depend on the sides).
         CheckpointError: See :class:`~rainrestore.apis.Restorer`.
-        ConfigError: See :class:`~rainrestore.apis.Restorer`.
+        ConfigError: ``path`` is a folder, the config or the checkpoint; see also :class:`~rainrestore.apis.Restorer`.
         MissingPackageError: onnx, onnxscript or onnxruntime is not installed.
         ValueError: An unknown format.
     """
@@ -110,6 +110,12 @@ def export(
         for package in ('onnx', 'onnxscript', 'onnxruntime'):
             optional_import(package, 'Export to ONNX', EXTRA)
     config, name, weights = find_model(model, checkpoint)
+    path = Path(path)
+    if path.is_dir():
+        raise ConfigError(f'{path}: is a folder; name a file')
+    for source in (model, checkpoint):
+        if isinstance(source, str | Path) and path.exists() and Path(source).exists() and path.samefile(source):
+            raise ConfigError(f'{path}: is an input; choose another file for the export')
     network = build_restorer(config, name, weights)
     images = [_images(*shape) for shape in CHECKS]
     # Before folding, so that the check includes folding.
@@ -137,7 +143,7 @@ def export(
                         f'{_size(image)}: the operations of this network depend on the sides; no file is written'
                     )
                 difference[output] = max(difference[output], largest)
-    return Exported(Path(path), metadata, difference)
+    return Exported(path, metadata, difference)
 
 
 def _restore(network: nn.Module, image: Tensor) -> dict[str, Tensor]:

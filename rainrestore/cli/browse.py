@@ -7,7 +7,7 @@ the drop mask M, after all steps of the pipeline of --split. --show also opens a
 import argparse
 from pathlib import Path
 
-from rainrestore.cli.options import add_cfg_options, add_config, add_data
+from rainrestore.cli.options import add_cfg_options, add_config, add_data, whole_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--split', choices=('train', 'val', 'test'), default='train', help='data loader to use (default: train)'
     )
-    parser.add_argument('--images', type=int, default=8, help='faces on the sheet (default: 8)')
+    parser.add_argument('--images', type=whole_number, default=8, help='faces on the sheet (default: 8)')
     parser.add_argument(
         '--out', type=Path, metavar='FILE', help='the sheet (default: work_dirs/<config>/browse_<split>.png)'
     )
@@ -31,17 +31,17 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.runner import set_random_seed
 
     from rainrestore.config_files import default_work_dir
-    from rainrestore.engine.config import load_config
+    from rainrestore.engine.config import check_outside_of_data, load_config
     from rainrestore.errors import ConfigError
     from rainrestore.registry import DATASETS, SCOPE
     from rainrestore.visualization import fed_rows, image_sheet
 
-    if args.images < 1:
-        raise ConfigError(f'--images: expected at least 1, got {args.images}')
     config = load_config(args.config, args.cfg_options, args.data)
     loader = config.get(f'{args.split}_dataloader')
     if not loader:
         raise ConfigError(f'{args.config}: no {args.split}_dataloader; choose another --split')
+    out = args.out or default_work_dir(args.config) / f'browse_{args.split}.png'
+    check_outside_of_data(out, loader)
     init_default_scope(config.get('default_scope', SCOPE))
     set_random_seed((config.get('randomness') or {}).get('seed') or 0)
     dataset = DATASETS.build(loader.dataset)
@@ -54,7 +54,6 @@ def run(args: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise ConfigError(f'{args.config}: {error}') from error
-    out = args.out or default_work_dir(args.config) / f'browse_{args.split}.png'
     print(f'sheet: {image_sheet(rows, titles, out, names)}')
     if args.show:
         _show(out)

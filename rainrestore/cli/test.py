@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from rainrestore.cli.options import add_cfg_options, add_config, add_data, add_device, add_launcher
+from rainrestore.cli.options import add_cfg_options, add_config, add_data, add_device, add_launcher, whole_number
 
 #: Label in the table -> suffix of the keys.
 CONVENTIONS = {'RGB, no crop': '', 'RGB, crop 4': '_crop4', 'Y (BT.601), no crop': '_Y',
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--save-restored', action='store_true', help='also write each restored face to OUT/restored/NAME.png'
     )
     parser.add_argument('--no-masks', action='store_true', help='do not require label maps; omit mIoU')
-    parser.add_argument('--images', type=int, default=8, help='faces on the sheet (default: 8)')
+    parser.add_argument('--images', type=whole_number, default=8, help='faces on the sheet (default: 8)')
     add_launcher(parser)
     add_cfg_options(parser)
 

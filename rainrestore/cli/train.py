@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     keep_freed_memory()
     limit_threads()
     config = load_config(args.config, args.cfg_options, args.data, args.more_data)
+    if args.resume == '':
+        raise ConfigError('--resume: the name of the checkpoint is empty')
     if not config.get('train_cfg'):
         raise ConfigError(f'{args.config} has no train_cfg and can only be tested (rainrestore test)')
     accept_faces_without_masks(config, testing=False)
@@ -84,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
             newest = from_first(newest_checkpoint(config.work_dir) if is_main_process() else None)
             config.resume = newest is not None
             config.load_from = newest or config.get('load_from')
-        elif args.resume:
+        elif args.resume is not None:
             config.resume = True
             config.load_from = args.resume
         runner = RUNNERS.build(config) if config.get('runner_type') else RestorationRunner.from_cfg(config)

@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 from rainrestore.config_files import find_file, read_config
+from rainrestore.datasets.face_dataset import resolve_data_root
 from rainrestore.engine.config_check import check_top_level
 from rainrestore.errors import ConfigError
 from rainrestore.registry import MODELS
@@ -71,6 +72,23 @@ def accept_faces_without_masks(config: Config, testing: bool) -> None:
     used = parsing is not None or model.get('oracle') == 'parsing' or model.get('type') == 'FaceParser'
     if not used and 'ParsingMIoU' not in str(evaluators) and _is_own(model):
         set_require_masks(config, False)
+
+
+def check_outside_of_data(out: Path, loader: Mapping[str, Any]) -> None:
+    """Check that results are not written among the faces of a data set, where they could overwrite a face.
+
+    Args:
+        out: Folder or file of the results.
+        loader: Config of a dataloader.
+
+    Raises:
+        ConfigError: ``out`` is in the folder of the split.
+    """
+    dataset = loader['dataset']
+    for part in dataset.get('datasets') or [dataset]:
+        folder = resolve_data_root(part.get('data_root')) / str(part.get('split', ''))
+        if out.resolve().is_relative_to(folder.resolve()):
+            raise ConfigError(f'{out}: is in the data set {folder}; choose another folder for the results')
 
 
 def _is_own(model: Mapping[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from rainrestore.checkpoints import load_weights
 from rainrestore.config_files import default_work_dir
 from rainrestore.device import find_device
 from rainrestore.engine.allocator import keep_freed_memory
-from rainrestore.engine.config import accept_faces_without_masks, load_config, set_require_masks
+from rainrestore.engine.config import accept_faces_without_masks, check_outside_of_data, load_config, set_require_masks
 from rainrestore.engine.config_check import check_config
 from rainrestore.engine.processes import joined
 from rainrestore.engine.screen import RestorationRunner, ScreenHook, warnings_in_log
@@ -90,6 +90,7 @@ def run_test(
         set_require_masks(config, False)
     accept_faces_without_masks(config, testing=True)
     config = for_testing(config, path, split, out, images)
+    check_outside_of_data(out, config.test_dataloader)
     check_config(config)
     if save_restored:
         config.custom_hooks.append({'type': 'RestoredImagesHook', 'folder': str(out / 'restored')})

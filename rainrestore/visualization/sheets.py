@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from rainrestore.errors import ConfigError
 from rainrestore.files import whole_file
 from rainrestore.labels import NUM_LABELS, PALETTE, label_names
 
@@ -94,8 +95,13 @@ def image_sheet(
     """Write :func:`image_grid` atomically to ``path``; returns the path.
 
     The suffix of ``path`` selects the format. Folders are created.
+
+    Raises:
+        ConfigError: ``path`` is a folder, or its suffix is not that of an image format.
     """
     path = Path(path)
+    if path.is_dir() or path.suffix.lower() not in Image.registered_extensions():
+        raise ConfigError(f'{path}: name an image file, such as sheet.png')
     image = Image.fromarray(image_grid(rows, titles, row_titles, cell))
     with whole_file(path) as temporary:
         image.save(temporary)
