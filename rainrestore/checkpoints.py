@@ -129,7 +129,11 @@ def load_checkpoint(source: Path | str, map_location: str | torch.device | None 
         CheckpointError: Unknown name, no such file, a damaged file, a file without weights, or a failed download.
     """
     source = os.path.expanduser(source)
-    checkpoint = CheckpointLoader.load_checkpoint(source, map_location=map_location, logger='silent')
+    try:
+        checkpoint = CheckpointLoader.load_checkpoint(source, map_location=map_location, logger='silent')
+    except (ImportError, KeyError) as error:
+        # An unknown name of torchvision's or OpenMMLab's models, or a storage whose package is not installed.
+        raise CheckpointError(f'{source}: no such weights, or a package is missing: {error}') from error
     return unwrapped(checkpoint, source)
 
 

@@ -167,6 +167,14 @@ def test_file_cut_short_is_named(tmp_path, weights, suffix, keep):
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ('source', 'reason'), [('torchvision://resnet500', 'resnet500'), ('s3://faces/a.pth', 'petrel_client')]
+)
+def test_an_address_without_weights_is_one_line(source: str, reason: str) -> None:
+    with pytest.raises(CheckpointError, match=f'^{source}: no such weights, or a package is missing: .*{reason}'):
+        load_checkpoint(source)
+
+
 @pytest.mark.parametrize('name', ['no.pth', 'no.safetensors'])
 def test_missing_file_is_named(tmp_path, name):
     with pytest.raises(CheckpointError, match='no checkpoint at .*' + name):

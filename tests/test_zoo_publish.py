@@ -371,10 +371,14 @@ def test_a_model_of_ones_own_zoo_is_restored_by_its_name_from_any_folder(tmp_pat
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert listed[-1] == 'mine_x4' and 'fcg_gan_x4' in listed
     # RAINRESTORE_ZOO is also where publish writes, and where measured measurements go.
-    assert main([*words[:2], 'second_x4', '--config', 'configs/fcg_gan_x4.py']) == 0
+    assert main([*words[:2], 'second_x4', '--config', 'fcg_gan_x4']) == 0
+    assert models(Zoo.at(folder))['second_x4']['Config'] == 'configs/fcg_gan_x4.py'
     enter('second_x4', {'portraits': {'PSNR': 20.123}})
     assert models(Zoo.at(folder))['second_x4']['Results'] == [{'Dataset': 'portraits', 'Metrics': {'PSNR': 20.12}}]
     assert 'second_x4' not in models(Zoo.bundled())
+    (folder / 'second_x4.safetensors').write_bytes(b'')
+    with pytest.raises(CheckpointError, match=r'second_x4: .* is not the published file .*; publish it again'):
+        Restorer('second_x4')
 
 
 def test_a_name_of_the_package_is_refused_in_ones_own_zoo(tmp_path, training, joint, monkeypatch):

@@ -46,9 +46,10 @@ def zoo_file(name: str, zoo: Zoo | None = None) -> Path:
         return fetch(entry['Weights'], entry['SHA256'], entry['Bytes'])
     found = sha256_of(path)
     if found != entry['SHA256']:
+        advice = 'install rainrestore again' if zoo == Zoo.bundled() else 'publish it again'
         raise CheckpointError(
             f'{entry["Name"]}: {path} is not the published file (sha256 {found[:16]}..., expected '
-            f'{entry["SHA256"][:16]}...); install rainrestore again'
+            f'{entry["SHA256"][:16]}...); {advice}'
         )
     return path
 

@@ -21,7 +21,7 @@ from rainrestore.checkpoints import (
     load_safetensors,
     save_safetensors,
 )
-from rainrestore.config_files import bundled_config
+from rainrestore.config_files import bundled_config, package_folder
 from rainrestore.engine.config import load_config
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.files import sha256_of
@@ -96,7 +96,7 @@ def publish(
     network = _built(settings, config)
     # The user's zoo stores a copy of the user's config, with its _base_ files merged.
     copied = not own and path == Path(config)
-    config = f'{name}.py' if copied else config
+    config = f'{name}.py' if copied else f'configs/{path.relative_to(package_folder("configs")).as_posix()}'
     licence = licence or older.get('Licence') or _licence_of(parts, zoo)
     zoo.files.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=zoo.files) as folder:
