@@ -76,6 +76,26 @@ WRONG = [
     ('fcg_gan_x4', 'val_evaluator.0.type=PSRN', "(did you mean 'PSNR'?)"),
     ('fcg_gan_x4', 'custom_hooks.0.type=RestorationSheet', "(did you mean 'RestorationSheetHook'?)"),
     ('fcg_gan_x4', 'visualizer.type=Visualiser', "(did you mean 'Visualizer'?)"),
+    # a part of the wrong kind, or none where one is required
+    ('hrrm_x4', 'model=None', 'model: must be a component, dict(type=...), got None'),
+    ('hrrm_x4', 'model=abc', "model: must be a dict, got 'abc'"),
+    ('hrrm_x4', 'optim_wrapper=None', 'optim_wrapper: must be a dict, got None; train_cfg and train_dataloader'),
+    ('hrrm_x4', 'optim_wrapper=abc', "optim_wrapper: must be a dict, got 'abc'"),
+    ('hrrm_x4', 'optim_wrapper.optimizer=None', 'optim_wrapper.optimizer: must be a component'),
+    ('fcg_gan_x4', 'optim_wrapper.generator.optimizer=None', 'optim_wrapper.generator.optimizer: must be a component'),
+    ('hrrm_x4', 'default_hooks=abc', "default_hooks: must be a dict, got 'abc'"),
+    ('hrrm_x4', 'default_hooks.logger=3', 'default_hooks.logger: must be a component, dict(type=...), or None, got 3'),
+    ('hrrm_x4', 'custom_hooks=abc', "custom_hooks: must be a list of components, [dict(type=...)], got 'abc'"),
+    ('hrrm_x4', 'custom_hooks=[3]', 'custom_hooks.0: must be a component, dict(type=...), got 3'),
+    ('hrrm_x4', 'train_cfg=abc', "train_cfg: must be a dict, got 'abc'"),
+    ('hrrm_x4', 'train_dataloader=None', 'train_dataloader: must be a dict, got None'),
+    ('hrrm_x4', 'val_dataloader=None', 'val_dataloader: must be a dict, got None; val_cfg and val_evaluator'),
+    ('hrrm_x4', 'val_evaluator=PSNR', "val_evaluator: must be a dict or a list of dicts, got 'PSNR'"),
+    ('hrrm_x4', 'model.type=None', 'model.type: must be the name of a component or a class, got None'),
+    ('hrrm_x4', 'model.type=3', 'model.type: must be the name of a component or a class, got 3'),
+    ('hrrm_x4', 'train_dataloader.dataset=None', 'train_dataloader.dataset: must be a data set'),
+    ('hrrm_x4', 'train_dataloader.dataset.pipeline=None', 'train_dataloader.dataset.pipeline: must be a list'),
+    ('hrrm_x4', 'train_dataloader.dataset.pipeline=[]', 'train_dataloader.dataset.pipeline: must be a list'),
     # no option at all
     ('fcg_gan_x4', 'train_cfg.max_iters', 'expected KEY=VALUE, such as train_cfg.max_iters=20'),
     ('fcg_gan_x4', 'train_cfg.max_iters=[1,2', '--cfg-options'),
@@ -94,6 +114,20 @@ def test_wrong_option_is_one_line(
     assert error.count('\n') == 1
     assert message in error
     assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('test_evaluator=PSNR', "test_evaluator: must be a dict or a list of dicts, got 'PSNR'"),
+        ('model=None', 'model: must be a component'),
+        ('default_hooks=abc', "default_hooks: must be a dict, got 'abc'"),
+    ],
+)
+def test_wrong_option_of_a_test_is_one_line(option: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['test', 'hrrm_x4', 'none', '--cfg-options', option]) == 2
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1 and message in error
 
 
 @pytest.mark.parametrize('name', packaged_files())

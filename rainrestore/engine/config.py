@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from rainrestore.config_files import find_file, read_config
 from rainrestore.datasets.face_dataset import resolve_data_root
-from rainrestore.engine.config_check import check_top_level
+from rainrestore.engine.config_check import check_kinds, check_top_level
 from rainrestore.errors import ConfigError
 from rainrestore.registry import MODELS
 
@@ -40,6 +40,7 @@ def load_config(
         config.merge_from_dict(dict(options or {}))
     except (KeyError, IndexError, TypeError) as error:
         raise ConfigError(f'--cfg-options: {error} does not fit {path}') from error
+    check_kinds(config)
     for loader in filter(None, map(config.get, DATALOADERS)):
         # Without workers, torch accepts neither option.
         if loader.get('num_workers') == 0:

@@ -49,6 +49,10 @@ BACKENDS = {
     'ClearMLVisBackend': 'clearml', 'NeptuneVisBackend': 'neptune', 'DVCLiveVisBackend': 'dvclive',
     'AimVisBackend': 'aim',
 }  # fmt: skip
+#: Parts that may be a list of components.
+LISTS = ('custom_hooks', 'val_evaluator', 'test_evaluator', 'param_scheduler')
+#: Parts that are used together; mmengine refuses some of them without the others.
+TOGETHER = (('train_cfg', 'train_dataloader', 'optim_wrapper'), ('val_cfg', 'val_dataloader', 'val_evaluator'))
 LOOP = ('by_epoch', 'max_epochs', 'max_iters', 'val_begin', 'val_interval', 'dynamic_intervals', 'fp16')
 LOADER = ('num_batch_per_epoch', 'disable_subprocess_warning')
 #: Least similarity, 0 to 1, of a variable of a config file and a known key to count as a misspelling of the key.
@@ -80,13 +84,61 @@ def check_top_level(config: Mapping[str, Any], options: Iterable[str], path: obj
             raise ConfigError(f'{path}: no key {name!r} in a config{near}; name an auxiliary variable _{name}')
 
 
+def check_kinds(config: Mapping[str, Any]) -> None:
+    """Check that every part of a config is a dict, or a list of components where that is allowed.
+
+    Raises:
+        ConfigError: A part or an entry of a list has the wrong kind.
+    """
+    for name in (*PARTS, *DATALOADERS, *PLAIN, 'optim_wrapper', 'default_hooks'):
+        value = config.get(name)
+        if value is None:
+            continue
+        if name in LISTS and isinstance(value, list | tuple):
+            _check_entries(value, name)
+        elif name == 'custom_hooks':
+            raise ConfigError(f'{name}: must be a list of components, [dict(type=...)], got {value!r}')
+        elif not isinstance(value, Mapping):
+            raise ConfigError(f'{name}: must be a dict{" or a list of dicts" * (name in LISTS)}, got {value!r}')
+        elif name in DATALOADERS:
+            _check_dataset(value.get('dataset'), f'{name}.dataset')
+        elif name == 'default_hooks':
+            for key, hook in value.items():
+                if not isinstance(hook, Mapping | None):
+                    raise ConfigError(f'{name}.{key}: must be a component, dict(type=...), or None, got {hook!r}')
+
+
+def _check_dataset(value: Any, path: str) -> None:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f'{path}: must be a data set, dict(type=...), got {value!r}')
+    if 'dataset' in value:
+        _check_dataset(value['dataset'], f'{path}.dataset')
+    for key in ('datasets', 'pipeline'):
+        if key in value:
+            entries = value[key]
+            if not isinstance(entries, list | tuple) or not entries:
+                raise ConfigError(f'{path}.{key}: must be a list of components, [dict(type=...)], got {entries!r}')
+            _check_entries(entries, f'{path}.{key}')
+    for number, dataset in enumerate(value.get('datasets', ())):
+        _check_dataset(dataset, f'{path}.datasets.{number}')
+
+
+def _check_entries(entries: Iterable[Any], path: str) -> None:
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, Mapping) or 'type' not in entry:
+            raise ConfigError(f'{path}.{number}: must be a component, dict(type=...), got {entry!r}')
+
+
 def check_config(config: Config) -> None:
     """Check that the type of every component of a config exists and that it accepts the given options.
 
     Raises:
-        ConfigError: An unknown type or option. The message has its position in the config and the known options.
+        ConfigError: A missing part, or an unknown type or option. The message has its position in the config and the
+            known options.
         MissingPackageError: A backend of the visualizer needs a package that is not installed.
     """
+    check_kinds(config)
+    _check_required(config)
     for name, value in config.items():
         if value is None:
             continue
@@ -110,6 +162,19 @@ def check_config(config: Config) -> None:
         package = BACKENDS.get(name)
         if package and find_spec(package) is None:
             raise MissingPackageError(f'{name} needs {package}, which is not installed: pip install {package}')
+
+
+def _check_required(config: Mapping[str, Any]) -> None:
+    """Check that there is a model, and in a training config every part that the training and the validation need."""
+    if config.get('model') is None:
+        raise ConfigError('model: must be a component, dict(type=...), got None')
+    if config.get('train_cfg') is None:
+        return
+    for names in TOGETHER:
+        missing = [name for name in names if config.get(name) is None]
+        if missing and len(missing) < len(names):
+            others = ' and '.join(name for name in names if name not in missing)
+            raise ConfigError(f'{missing[0]}: must be a dict, got None; {others} cannot be used without it')
 
 
 def check_component(value: Any, path: str, known: Registry) -> None:
@@ -171,7 +236,12 @@ def _check_slots(value: Mapping[str, Any], path: str, name: str, component: Any)
 
 def _check_optim_wrapper(value: Mapping[str, Any]) -> None:
     rest = {key: part for key, part in value.items() if key not in ('constructor', 'paramwise_cfg')}
-    if value.get('constructor') != 'SlotOptimWrapperConstructor':
+    constructor = value.get('constructor')
+    if constructor != 'SlotOptimWrapperConstructor':
+        if constructor in (None, 'DefaultOptimWrapperConstructor') and not isinstance(rest.get('optimizer'), Mapping):
+            raise ConfigError(
+                f'optim_wrapper.optimizer: must be a component, dict(type=...), got {rest.get("optimizer")!r}'
+            )
         check_component({'type': 'OptimWrapper', **rest}, 'optim_wrapper', registry.OPTIM_WRAPPERS)
         return
     whole = [key for key, group in rest.items() if isinstance(group, Mapping) and 'slots' in group]
@@ -180,8 +250,10 @@ def _check_optim_wrapper(value: Mapping[str, Any]) -> None:
         if key not in whole:
             near = did_you_mean(key, whole) or f', such as optim_wrapper.{whole[0]}.{key}' * bool(whole)
             raise ConfigError(f'{path}: not a group of slots; the groups are {", ".join(whole)}{near}')
-        if 'optimizer' not in group:
-            raise ConfigError(f'{path}: the group has no optimizer')
+        if not isinstance(group.get('optimizer'), Mapping):
+            raise ConfigError(
+                f'{path}.optimizer: must be a component, dict(type=...), got {group.get("optimizer")!r}'
+            )
         content = {'type': 'OptimWrapper', **{name: part for name, part in group.items() if name != 'slots'}}
         check_component(content, path, registry.OPTIM_WRAPPERS)
 
@@ -190,6 +262,8 @@ def _find(value: Mapping[str, Any], path: str, known: Registry) -> tuple[Any, st
     """The class or function of a type, and its name."""
     kind = value['type']
     if not isinstance(kind, str):
+        if not callable(kind):
+            raise ConfigError(f'{path}.type: must be the name of a component or a class, got {kind!r}')
         return kind, getattr(kind, '__name__', str(kind))
     with known.switch_scope_and_registry(value.get('_scope_') or registry.SCOPE) as own:
         found = own.get(kind)

@@ -181,7 +181,7 @@ def for_testing(config: Config, path: str | Path, split: str, out: Path, images:
         'per_image': str(out / 'per_image.csv'),
     }
     config.work_dir = str(out / 'log')
-    config.default_hooks = {**config.get('default_hooks', {}), 'checkpoint': None}
+    config.default_hooks = {**(config.get('default_hooks') or {}), 'checkpoint': None}
     others = [hook for hook in config.get('custom_hooks') or [] if hook['type'] != 'RestorationSheetHook']
     sheet = {'type': 'RestorationSheetHook', 'images': images, 'path': str(out / 'sheet.png')}
     config.custom_hooks = [*others, sheet]
