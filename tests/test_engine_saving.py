@@ -19,7 +19,7 @@ from toy import toy_config
 from rainrestore.checkpoints import load_checkpoint
 from rainrestore.engine import saving
 from rainrestore.engine.saving import newest_checkpoint, write_whole
-from rainrestore.errors import CheckpointError
+from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.torch_files import read_torch_file, sealed
 
 HERE = Path(__file__).parent
@@ -203,6 +203,12 @@ def test_old_best_goes_only_after_the_new_one_is_whole(tmp_path: Path, monkeypat
     hook._save_best_checkpoint(runner, {'PSNR': 0.0})
     assert hook.best_ckpt_path.endswith('best_PSNR_iter_2.pth')
     assert is_whole(Path(hook.best_ckpt_path))
+
+
+def test_metric_that_does_not_exist_is_named() -> None:
+    hook = saving.WholeCheckpointHook(interval=1, by_epoch=False, save_best='PSRN', rule='greater')
+    with pytest.raises(ConfigError, match=r"save_best: no metric 'PSRN' \(did you mean 'PSNR'\?\); .* PSNR, SSIM$"):
+        hook._save_best_checkpoint(None, {'PSNR': 1.0, 'SSIM': 0.5})
 
 
 def save(path: Path, step: int) -> None:

@@ -16,8 +16,9 @@ from mmengine.runner import Runner
 
 from rainrestore.engine.processes import failing_together
 from rainrestore.engine.resuming import check_is_run
-from rainrestore.errors import CheckpointError
+from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.registry import HOOKS
+from rainrestore.suggest import did_you_mean
 from rainrestore.torch_files import read_torch_file, sealed
 
 POINTER = 'last_checkpoint'
@@ -135,6 +136,12 @@ class WholeCheckpointHook(CheckpointHook):
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
         if not self.save_best:
             return
+        unknown = [key for key in self.key_indicators if key != 'auto' and key not in metrics]
+        if unknown and metrics:
+            near = did_you_mean(unknown[0], metrics)
+            raise ConfigError(
+                f'checkpoint.save_best: no metric {unknown[0]!r}{near}; the metrics are {", ".join(metrics)}'
+            )
         # mmengine removes the old best checkpoint before it writes the new one. Hide the old path from it.
         single = len(self.key_indicators) == 1
         before = {'': self.best_ckpt_path} if single else dict(self.best_ckpt_path_dict)
