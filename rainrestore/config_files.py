@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path, PurePath
 
@@ -181,23 +182,45 @@ def read_config(path: Path) -> Config:
     """
     try:
         config = Config.fromfile(path, import_custom_modules=False)
-        if config.get('custom_imports'):
-            folder = str(path.resolve().parent)
-            if folder not in sys.path:
-                sys.path.append(folder)
-            import_modules_from_strings(**config.custom_imports)
     except FileNotFoundError as error:
         named = re.search(r'file "(.+)" does not exist', str(error))
         base = Path(error.filename or (named[1] if named else path))
         hint = hint_of_old_name(base) or "a base of this package: 'rainrestore::fcg_gan_x4.py'"
         raise ConfigError(f'{path}: _base_: no file {base}; {hint}') from error
     except _FAULTS_OF_A_FILE as error:
-        # mmengine replaces the reason of a failed import by "Failed to import NAME".
-        reason = f': {error.__context__}' if isinstance(error.__context__, ImportError) else ''
-        raise ConfigError(f'{path} cannot be read: {type(error).__name__}: {error}{reason}') from error
+        raise ConfigError(f'{path} cannot be read: {type(error).__name__}: {error}') from error
+    import_modules(config, path, path)
     for name in [name for name in config if name.startswith('_')]:
         config.pop(name)
     return config
+
+
+def import_modules(config: Config, path: Path, source: object) -> None:
+    """Import the modules of ``custom_imports``, also from the folder of the config.
+
+    Args:
+        config: The config.
+        path: The file of the config.
+        source: Where ``custom_imports`` was set, for messages.
+
+    Raises:
+        ConfigError: It is no dict of the arguments of mmengine's function, or an import fails.
+    """
+    imports = config.get('custom_imports')
+    if not imports:
+        return
+    if not isinstance(imports, Mapping):
+        example = [imports] if isinstance(imports, str) else imports
+        raise ConfigError(f'{source}: custom_imports must be a dict: custom_imports = dict(imports={example!r})')
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    try:
+        import_modules_from_strings(**imports)
+    except _FAULTS_OF_A_FILE as error:
+        # mmengine replaces the reason of a failed import by "Failed to import NAME".
+        reason = f': {error.__context__}' if isinstance(error.__context__, ImportError) else ''
+        raise ConfigError(f'{source}: custom_imports: {type(error).__name__}: {error}{reason}') from error
 
 
 def _hint(path: Path, kind: str) -> str:

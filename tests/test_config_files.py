@@ -146,6 +146,7 @@ def test_a_base_that_moved_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
         ('model = dict(', 'SyntaxError'),
         ('model = missing', "name 'missing' is not defined"),
         ("custom_imports = dict(imports=['no_such_module'])", "No module named 'no_such_module'"),
+        ("custom_imports = ['mine']", "custom_imports = dict(imports=['mine'])"),
         ("custom_imports = dict(imports=['misspelt_beside'])", "cannot import name 'Unett' from 'rainrestore.models'"),
         ('rate = 1 / 0', 'division by zero'),
     ],

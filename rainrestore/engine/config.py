@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from rainrestore.config_files import find_file, read_config
+from rainrestore.config_files import find_file, import_modules, read_config
 from rainrestore.datasets.face_dataset import resolve_data_root
 from rainrestore.engine.config_check import check_kinds, check_top_level
 from rainrestore.errors import ConfigError
@@ -30,16 +30,33 @@ def load_config(
         data_root: Folder of all data sets; overrides the option.
         more_data: Further folders of training faces, with or without masks.
 
+    Entries of the hooks and of the evaluators that are None are removed.
+
     Raises:
-        ConfigError: No such file, an unknown key, an option that does not fit the config, or further faces for a config
-            that does not train on faces.
+        ConfigError: No such file, an unknown key, a part of the wrong kind, an option that does not fit the config, or
+            further faces for a config that does not train on faces.
     """
-    config = read_config(find_file(path))
+    file = find_file(path)
+    config = read_config(file)
     check_top_level(config, options or (), path)
     try:
         config.merge_from_dict(dict(options or {}))
+    except AttributeError as error:
+        # mmengine can merge only the keys of a dict into an entry of a list.
+        option = next((option for option in options or () if option.rpartition('.')[2].isdecimal()), None)
+        if option is None:
+            raise ConfigError(f'--cfg-options: {error}: one option sets a key of the value of another') from error
+        whole = option.rpartition('.')[0]
+        raise ConfigError(
+            f"--cfg-options: {option}: an entry of a list cannot be replaced: give the whole list, {whole}='[...]'"
+        ) from error
     except (KeyError, IndexError, TypeError) as error:
         raise ConfigError(f'--cfg-options: {error} does not fit {path}') from error
+    if any(option.partition('.')[0] == 'custom_imports' for option in options or ()):
+        import_modules(config, file, '--cfg-options')
+    for name in ('custom_hooks', 'val_evaluator', 'test_evaluator'):
+        if isinstance(config.get(name), list):
+            config[name] = [entry for entry in config[name] if entry is not None]
     check_kinds(config)
     for loader in filter(None, map(config.get, DATALOADERS)):
         # Without workers, torch accepts neither option.
