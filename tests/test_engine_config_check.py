@@ -96,6 +96,26 @@ WRONG = [
     ('hrrm_x4', 'train_dataloader.dataset=None', 'train_dataloader.dataset: must be a data set'),
     ('hrrm_x4', 'train_dataloader.dataset.pipeline=None', 'train_dataloader.dataset.pipeline: must be a list'),
     ('hrrm_x4', 'train_dataloader.dataset.pipeline=[]', 'train_dataloader.dataset.pipeline: must be a list'),
+    # an entry of a list by its number
+    ('hrrm_x4', 'custom_hooks.0=None', "custom_hooks.0: an entry of a list cannot be replaced: give the whole list"),
+    ('hrrm_x4', 'test_evaluator.0=None', "give the whole list, test_evaluator='[...]'"),
+    ('hrrm_x4', 'train_dataloader.dataset.pipeline.0=None', "give the whole list, train_dataloader.dataset.pipeline="),
+    # a number
+    ('hrrm_x4', 'train_cfg.max_iters=1.5', 'train_cfg.max_iters: must be a positive integer, got 1.5'),
+    ('hrrm_x4', 'train_cfg.max_iters=ten', "train_cfg.max_iters: must be a positive integer, got 'ten'"),
+    ('hrrm_x4', 'train_cfg.max_iters=-1', 'train_cfg.max_iters: must be a positive integer, got -1'),
+    ('hrrm_x4', 'train_cfg.val_interval=0', 'train_cfg.val_interval: must be a positive integer, got 0'),
+    ('hrrm_x4', 'train_dataloader.batch_size=0', 'train_dataloader.batch_size: must be a positive integer, got 0'),
+    ('hrrm_x4', 'train_dataloader.batch_size=two', "batch_size: must be a positive integer, got 'two'"),
+    ('hrrm_x4', 'train_dataloader.num_workers=-1', 'num_workers: must be a non-negative integer, got -1'),
+    ('hrrm_x4', 'default_hooks.logger.interval=0', 'default_hooks.logger.interval: must be a positive integer, got 0'),
+    ('hrrm_x4', 'default_hooks.checkpoint.interval=0', 'must be a positive integer, or -1 for none, got 0'),
+    ('hrrm_x4', 'randomness.seed=abc', "randomness.seed: must be an integer from 0 to 4294967295, or None, got 'abc'"),
+    ('hrrm_x4', 'optim_wrapper.optimizer.lr=fast', "optimizer.lr: must be a non-negative number, got 'fast'"),
+    ('fcg_gan_x4', 'optim_wrapper.generator.optimizer.lr=-1', 'generator.optimizer.lr: must be a non-negative number'),
+    # a module that cannot be imported
+    ('hrrm_x4', 'custom_imports.imports=not_there', "--cfg-options: custom_imports: ImportError"),
+    ('hrrm_x4', 'custom_imports=not_there', "custom_imports = dict(imports=['not_there'])"),
     # no option at all
     ('fcg_gan_x4', 'train_cfg.max_iters', 'expected KEY=VALUE, such as train_cfg.max_iters=20'),
     ('fcg_gan_x4', 'train_cfg.max_iters=[1,2', '--cfg-options'),
@@ -147,6 +167,18 @@ def test_misspelt_key_of_a_file(text: str, message: str, tmp_path: Path) -> None
     with pytest.raises(ConfigError) as error:
         load_config(tmp_path / 'mine.py')
     assert message in str(error.value)
+
+
+def test_entries_of_a_file_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / 'mine.py'
+    base = "_base_ = 'rainrestore::srgan_x4'\n"
+    path.write_text(f"{base}custom_hooks = [None, dict(type='EMAHook')]\nval_evaluator = [dict(type='PSNR'), None]\n")
+    config = load_config(path)
+    assert config.custom_hooks == [{'type': 'EMAHook'}]
+    assert config.val_evaluator == [{'type': 'PSNR'}]
+    path.write_text(f'{base}train_dataloader = dict(dataset=dict(pipeline=[None]))\n')
+    with pytest.raises(ConfigError, match=r'train_dataloader\.dataset\.pipeline\.0: must be a component.*got None'):
+        load_config(path)
 
 
 def test_a_variable_of_a_file_is_no_option(tmp_path: Path) -> None:

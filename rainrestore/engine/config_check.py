@@ -1,7 +1,8 @@
 """Check the options of a config before anything is built; each error message is one line."""
 
 import inspect
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.utils.data import DataLoader
 from rainrestore import registry
 from rainrestore.errors import ConfigError, MissingPackageError
 from rainrestore.suggest import did_you_mean
+from rainrestore.zoo.schema import COUNT, NUMBER, Rule
 
 #: Keys of a config that mmengine's Runner or this package reads.
 TOP_LEVEL = frozenset((
@@ -53,6 +55,20 @@ BACKENDS = {
 LISTS = ('custom_hooks', 'val_evaluator', 'test_evaluator', 'param_scheduler')
 #: Parts that are used together; mmengine refuses some of them without the others.
 TOGETHER = (('train_cfg', 'train_dataloader', 'optim_wrapper'), ('val_cfg', 'val_dataloader', 'val_evaluator'))
+POSITIVE = Rule('a positive integer', lambda value: COUNT.is_valid(value) and value > 0)
+#: Pattern of the path of a key -> the rule for its value.
+RULES = {
+    'train_cfg.max_iters': POSITIVE, 'train_cfg.max_epochs': POSITIVE, 'train_cfg.val_interval': POSITIVE,
+    '*_dataloader.batch_size': POSITIVE, '*_dataloader.num_workers': COUNT, 'default_hooks.logger.interval': POSITIVE,
+    'default_hooks.checkpoint.interval': Rule(
+        'a positive integer, or -1 for none', lambda value: value == -1 or POSITIVE.is_valid(value)
+    ),
+    'randomness.seed': Rule(
+        'an integer from 0 to 4294967295, or None',
+        lambda value: value is None or (COUNT.is_valid(value) and value < 2**32)
+    ),
+    'optim_wrapper*.optimizer.lr': Rule('a non-negative number', lambda value: NUMBER.is_valid(value) and value >= 0),
+}  # fmt: skip
 LOOP = ('by_epoch', 'max_epochs', 'max_iters', 'val_begin', 'val_interval', 'dynamic_intervals', 'fp16')
 LOADER = ('num_batch_per_epoch', 'disable_subprocess_warning')
 #: Least similarity, 0 to 1, of a variable of a config file and a known key to count as a misspelling of the key.
@@ -133,8 +149,8 @@ def check_config(config: Config) -> None:
     """Check that the type of every component of a config exists and that it accepts the given options.
 
     Raises:
-        ConfigError: A missing part, or an unknown type or option. The message has its position in the config and the
-            known options.
+        ConfigError: A missing part, an unknown type or option, or a number outside its range. The message has its
+            position in the config and the known options or numbers.
         MissingPackageError: A backend of the visualizer needs a package that is not installed.
     """
     check_kinds(config)
@@ -157,11 +173,24 @@ def check_config(config: Config) -> None:
                 check_component(hook, f'{name}.{key}', registry.HOOKS)
         elif name in PLAIN:
             _check_keys(value, name, name, PLAIN[name])
+    for path, value in _values(config):
+        for pattern, rule in RULES.items():
+            if fnmatchcase(path, pattern) and not rule.is_valid(value):
+                raise ConfigError(f'{path}: must be {rule.description}, got {value!r}')
     for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
         name = str(backend['type']).rpartition('.')[2] if isinstance(backend, Mapping) else ''
         package = BACKENDS.get(name)
         if package and find_spec(package) is None:
             raise MissingPackageError(f'{name} needs {package}, which is not installed: pip install {package}')
+
+
+def _values(config: Mapping[str, Any], above: str = '') -> Iterator[tuple[str, Any]]:
+    """The path and the value of every key in nested dicts; the entries of lists are skipped."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _values(value, f'{above}{key}.')
+        else:
+            yield f'{above}{key}', value
 
 
 def _check_required(config: Mapping[str, Any]) -> None:
@@ -251,9 +280,7 @@ def _check_optim_wrapper(value: Mapping[str, Any]) -> None:
             near = did_you_mean(key, whole) or f', such as optim_wrapper.{whole[0]}.{key}' * bool(whole)
             raise ConfigError(f'{path}: not a group of slots; the groups are {", ".join(whole)}{near}')
         if not isinstance(group.get('optimizer'), Mapping):
-            raise ConfigError(
-                f'{path}.optimizer: must be a component, dict(type=...), got {group.get("optimizer")!r}'
-            )
+            raise ConfigError(f'{path}.optimizer: must be a component, dict(type=...), got {group.get("optimizer")!r}')
         content = {'type': 'OptimWrapper', **{name: part for name, part in group.items() if name != 'slots'}}
         check_component(content, path, registry.OPTIM_WRAPPERS)
 
