@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader
 
 from rainrestore import registry
 from rainrestore.errors import ConfigError, MissingPackageError
+from rainrestore.rules import COUNT, NUMBER, Rule
 from rainrestore.suggest import did_you_mean
-from rainrestore.zoo.schema import COUNT, NUMBER, Rule
 
 #: Keys of a config that mmengine's Runner or this package reads.
 TOP_LEVEL = frozenset((
@@ -140,8 +140,10 @@ def _check_dataset(value: Any, path: str) -> None:
 
 
 def _check_entries(entries: Iterable[Any], path: str) -> None:
+    # In Python, an entry may also be a built component.
     for number, entry in enumerate(entries):
-        if not isinstance(entry, Mapping) or 'type' not in entry:
+        plain = entry is None or isinstance(entry, str | int | float | list | tuple)
+        if plain or (isinstance(entry, Mapping) and 'type' not in entry):
             raise ConfigError(f'{path}.{number}: must be a component, dict(type=...), got {entry!r}')
 
 

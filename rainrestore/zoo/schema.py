@@ -1,24 +1,16 @@
 """The keys and values of the index of a zoo, and their check."""
 
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from rainrestore.errors import RainRestoreError
+from rainrestore.rules import COUNT, NUMBER, Rule, is_number
 from rainrestore.suggest import did_you_mean
 
 
 class ZooIndexError(RainRestoreError):
     """The index of a zoo has an invalid entry or key. The message names it."""
-
-
-class Rule(NamedTuple):
-    """A rule for the value of a key: a description, a check, and whether the key is required."""
-
-    description: str
-    is_valid: Callable[[Any], bool]
-    required: bool = False
 
 
 def required(rule: Rule) -> Rule:
@@ -32,14 +24,6 @@ def _matches(pattern: str) -> Callable[[Any], bool]:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _list_of(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -57,8 +41,6 @@ _is_name = _matches(NAME_PATTERN)
 
 TEXT = Rule('a text', _is_text)
 TEXTS = Rule('a list of texts', _list_of(_is_text))
-COUNT = Rule('a non-negative integer', _is_count)
-NUMBER = Rule('a number', _is_number)
 NAME = Rule('a name of lower-case letters, digits and _', _is_name)
 NAMES = Rule('a list of names', _list_of(_is_name))
 #: A file in the folder of the zoo, not hidden.
@@ -71,10 +53,10 @@ SWITCH = Rule('true or false', lambda value: isinstance(value, bool))
 MAPPING = Rule('names with values', _names_with(lambda value: True))
 PARTS = Rule('slots with the names of models', _names_with(_is_name))
 TEXTS_BY_NAME = Rule('names with texts', _names_with(_is_text))
-METRICS = Rule('names with numbers', lambda value: bool(value) and _names_with(_is_number)(value))
+METRICS = Rule('names with numbers', lambda value: bool(value) and _names_with(is_number)(value))
 MAPPINGS = Rule('a list of names with values', _list_of(MAPPING.is_valid))
 INTERVAL = Rule(
-    'a difference and the two ends of its interval', lambda value: _list_of(_is_number)(value) and len(value) == 3
+    'a difference and the two ends of its interval', lambda value: _list_of(is_number)(value) and len(value) == 3
 )
 
 TOP = {
