@@ -159,6 +159,11 @@ NO_RUNS: dict[str, tuple[Any, str]] = {
     'data in words': (with_value('x', 'message_hub', 'runtime_info', 'data_stream'), "position in the data is 'x'"),
     'best in words': (with_value('x', 'message_hub', 'runtime_info', 'best_score'), "best_score is 'x', not a number"),
     'no optimiser': (without('optimizer'), 'no state of the optimizer'),
+    'no moment': (without('optimizer', 'state', 2, 'exp_avg'), 'its optimizer lacks exp_avg of parameter 2'),
+    'no moments': (with_value({}, 'optimizer', 'state'), 'its optimizer has no moments after 4 iterations'),
+    'step NaN': (with_value(math.nan, 'optimizer', 'state', 2, 'step'), 'has the step nan of parameter 2'),
+    'step infinite': (with_value(math.inf, 'optimizer', 'state', 2, 'step'), 'has the step inf of parameter 2'),
+    'step below 0': (with_value(torch.tensor(-5.0), 'optimizer', 'state', 2, 'step'), 'has the step -5.0 of'),
 }
 
 
@@ -176,6 +181,37 @@ def test_auto_resume_passes_over_what_is_no_run(tmp_path: Path, checkpoint: dict
     torch.save(checkpoint, tmp_path / 'iter_4.pth')
     torch.save(checkpoint['state_dict'], tmp_path / 'iter_5.pth')
     assert newest_checkpoint(tmp_path) == str(tmp_path / 'iter_4.pth')
+    torch.save(without('optimizer', 'state', 0, 'exp_avg_sq')(checkpoint), tmp_path / 'iter_6.pth')
+    assert newest_checkpoint(tmp_path) == str(tmp_path / 'iter_4.pth')
+
+
+NO_MOMENTS: dict[str, dict[str, Any]] = {
+    'SGD': {'optim_wrapper.optimizer': dict(type='SGD', lr=0.1, _delete_=True)},
+    'before the first step': {'optim_wrapper.accumulative_counts': 2},
+}
+
+
+@pytest.mark.parametrize('name', NO_MOMENTS)
+def test_a_run_without_moments_resumes(tmp_path: Path, name: str) -> None:
+    config = toy_config(tmp_path / 'first', 2)
+    config.merge_from_dict(NO_MOMENTS[name])
+    Runner.from_cfg(config).train()
+    assert not read_torch_file(tmp_path / 'first' / 'iter_1.pth')['optimizer']['state']
+    runner, _ = run(tmp_path / 'work', tmp_path / 'first' / 'iter_1.pth', 3, **NO_MOMENTS[name])
+    assert runner.iter == 3
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, 'Adafactor'), reason='torch before 2.5')
+def test_factored_and_frozen_parameters_have_other_moments(tmp_path: Path) -> None:
+    optimizer = {'optim_wrapper.optimizer': dict(type='TorchAdafactor', lr=0.1, _delete_=True)}
+    config = toy_config(tmp_path / 'first', 1)
+    config.merge_from_dict(optimizer)
+    Runner.from_cfg(config).train()
+    held = read_torch_file(tmp_path / 'first' / 'iter_1.pth')
+    del held['optimizer']['state'][0]
+    torch.save(held, tmp_path / 'x.pth')
+    runner, _ = run(tmp_path / 'work', tmp_path / 'x.pth', 2, **optimizer)
+    assert runner.iter == 2
 
 
 # -- another run -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ one network and the moments of another network without an error.
 
 import copy
 import inspect
+import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,8 @@ _HUB_PARTS = ('log_scalars', 'runtime_info', 'resumed_keys')
 _BEST = re.compile(r'best_[^/\\]+\.pth')
 #: Options of an optimiser that determine which moments it has.
 _KEEP_MOMENTS = ('amsgrad', 'centered')
+#: Options of an optimiser that has moments if one of them is set.
+_NEED_MOMENTS = ('betas', 'momentum')
 
 
 @HOOKS.register_module()
@@ -99,6 +102,8 @@ def resume_checked(checkpoint: Any, runner: Runner, source: str) -> bool:
         check_same_config(str(checkpoint['meta'].get('experiment_name', '')), runner.experiment_name)
     if 'optimizer' not in checkpoint and _saves_optimizer(runner):
         raise _no_run(source, 'it contains no state of the optimizer, like every best_*.pth')
+    if _lost_moments(checkpoint, runner):
+        raise _no_run(source, f'its optimizer has no moments after {checkpoint["meta"]["iter"]} iterations')
     problems = list(differences(checkpoint, runner))
     if problems:
         more = f', and {len(problems) - 1} more' if len(problems) > 1 else ''
@@ -143,6 +148,62 @@ def check_is_run(checkpoint: Any, source: object) -> None:
         if not isinstance(hub.get(part), dict):
             raise _no_run(source, f'its message_hub has no {part}')
     _check_hub(hub, source)
+    for name, optimizer in _optimizers(checkpoint.get('optimizer')):
+        if (problem := _moment_problem(optimizer)) is not None:
+            raise _no_run(source, f'its {name} {problem}')
+
+
+def _optimizers(stored: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The complete states of the optimisers in a checkpoint, with names for messages."""
+    parts = stored if isinstance(stored, dict) else {}
+    named = {'optimizer': parts} if 'param_groups' in parts else {f'optimizer {key}': parts[key] for key in parts}
+    for name, part in named.items():
+        state, groups = (part.get('state'), part.get('param_groups')) if isinstance(part, dict) else (None, None)
+        if isinstance(state, dict) and isinstance(groups, list):
+            yield name, part
+
+
+def _moment_problem(part: Mapping[str, Any]) -> str | None:
+    """Description of the first missing moment or invalid step of an optimiser, or None.
+
+    A parameter lacks a moment if another parameter of its group has the same moments and more. This accepts an
+    optimiser that factors only the moments of matrices.
+    """
+    groups = {
+        str(place): number
+        for number, group in enumerate(part['param_groups'])
+        if isinstance(group, dict) and isinstance(group.get('params'), list)
+        for place in group['params']
+    }
+    entries = {place: moments for place, moments in part['state'].items() if isinstance(moments, dict) and moments}
+    kinds = {(groups.get(str(place)), tuple(moments)) for place, moments in entries.items()}
+    for place, moments in entries.items():
+        for group, keys in kinds:
+            if group == groups.get(str(place)) and moments.keys() < set(keys):
+                return f'lacks {next(key for key in keys if key not in moments)} of parameter {place}'
+        step = moments.get('step')
+        if isinstance(step, Tensor) and step.numel() == 1:
+            step = step.item()
+        if isinstance(step, (int, float)) and not 0 <= step < math.inf:
+            return f'has the step {step} of parameter {place}'
+    return None
+
+
+def _lost_moments(checkpoint: Mapping[str, Any], runner: Runner) -> bool:
+    """Whether no optimiser in a checkpoint has moments, although they have stepped.
+
+    One optimiser of several may start later than the others. A loss scaler skips the first steps.
+    """
+    parts = [part for _, part in _optimizers(checkpoint.get('optimizer'))]
+    groups = [group for part in parts for group in part['param_groups'] if isinstance(group, dict)]
+    if any(part['state'] or 'loss_scaler' in part for part in parts):
+        return False
+    wrapper = runner.optim_wrapper
+    wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+    done = checkpoint['meta']['iter'] - (checkpoint['message_hub']['runtime_info'].get(SKIPPED) or 0)
+    return done >= max(one._accumulative_counts for one in wrappers) and any(
+        group.get(key) for group in groups for key in _NEED_MOMENTS
+    )
 
 
 def _check_hub(hub: dict[str, Any], source: object) -> None:
