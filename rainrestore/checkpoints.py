@@ -10,7 +10,7 @@ import json
 import os
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http.client import HTTPException
 from itertools import islice
 from pathlib import Path
@@ -149,7 +149,7 @@ def unwrapped(checkpoint: Any, source: object) -> dict[str, Any]:
         source: The file or the name, for messages.
 
     Raises:
-        CheckpointError: It contains no weights.
+        CheckpointError: It contains no weights, or a tensor without dense values.
     """
     if not isinstance(checkpoint, dict) or not checkpoint:
         raise CheckpointError(f'{source} contains no weights (it contains {described(checkpoint)})')
@@ -157,11 +157,26 @@ def unwrapped(checkpoint: Any, source: object) -> dict[str, Any]:
     weights = checkpoint[key] if key is not None else checkpoint
     if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
         raise CheckpointError(f'{source} contains other values than named weights (it contains {described(weights)})')
+    if (problem := without_values(weights.items())) is not None:
+        raise CheckpointError(f'{source}: {problem}')
     for wrapper in WRAPPERS:
         if weights and all(name.startswith(wrapper) for name in weights):
             weights = {name.removeprefix(wrapper): value for name, value in weights.items()}
     rest = {} if key is None else {name: value for name, value in checkpoint.items() if name not in CONTAINERS}
     return {'meta': {}, **rest, 'state_dict': weights}
+
+
+def without_values(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
+    """Description of the first tensor without dense values (device ``meta`` or sparse), or None."""
+    for name, value in tensors:
+        if value.is_meta or value.layout != torch.strided:
+            return f'{name} has no dense values (device {value.device}, {value.layout})'
+    return None
+
+
+def same_dtype_kind(one: Tensor, other: Tensor) -> bool:
+    """Whether both tensors are floating-point, both are complex, or both are integer or boolean."""
+    return (one.is_floating_point(), one.is_complex()) == (other.is_floating_point(), other.is_complex())
 
 
 def described(content: Any) -> str:
@@ -217,7 +232,7 @@ def placed(state: Mapping[str, Tensor], own: Mapping[str, Tensor], source: objec
 def load_fitting(
     module: nn.Module, state: Mapping[str, Tensor], source: object, least: float = LEAST_SHARE
 ) -> tuple[int, int]:
-    """Load the tensors of a file that fit a network by name and shape; the other tensors of the network do not change.
+    """Load the tensors of a file that fit a network by name, shape and kind; its other tensors do not change.
 
     Args:
         module: The network.
@@ -241,8 +256,12 @@ def load_fitting(
 def fitting_weights(
     state: Mapping[str, Tensor], own: Mapping[str, Tensor], source: object, least: float = LEAST_SHARE
 ) -> dict[str, Tensor]:
-    """The tensors that fit by name and shape; arguments and errors as in :func:`load_fitting`."""
-    fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    """The tensors that fit by name, shape and kind of dtype; arguments and errors as in :func:`load_fitting`."""
+    fitting = {
+        name: value
+        for name, value in state.items()
+        if name in own and own[name].shape == value.shape and same_dtype_kind(own[name], value)
+    }
     if fitting and len(fitting) >= least * len(state):
         return fitting
     if not fitting and not least:
@@ -250,6 +269,8 @@ def fitting_weights(
     misfit = next((name for name in state if name not in fitting), None)
     if misfit is None:
         why = 'it is empty'
+    elif misfit in own and own[misfit].shape == state[misfit].shape:
+        why = f'{misfit} is {state[misfit].dtype} instead of {own[misfit].dtype}'
     elif misfit in own:
         why = f'{misfit} is {tuple(state[misfit].shape)} instead of {tuple(own[misfit].shape)}'
     else:

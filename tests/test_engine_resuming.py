@@ -151,6 +151,19 @@ NO_RUNS: dict[str, tuple[Any, str]] = {
     'iteration a list': (with_value([4], 'meta', 'iter'), r'meta.iter is \[4\], not a count'),
     'no epoch': (without('meta', 'epoch'), 'meta.epoch is None'),
     'seed in words': (with_value('x', 'meta', 'seed'), "meta.seed is 'x'"),
+    'seed too large': (with_value(10**20, 'meta', 'seed'), 'meta.seed is 1.*, not a count below 2'),
+    'weight without values': (
+        with_value(torch.zeros(2, device='meta'), 'state_dict', 'body.2.bias'),
+        r'weight body.2.bias has no dense values \(device meta',
+    ),
+    'sparse average': (
+        with_value(torch.ones(2).to_sparse(), 'ema_state_dict', 'module.body.2.bias'),
+        'moving average module.body.2.bias has no dense values .*sparse',
+    ),
+    'sparse moment': (
+        with_value(torch.ones(2).to_sparse(), 'optimizer', 'state', 3, 'exp_avg'),
+        'optimizer state.3.exp_avg has no dense values',
+    ),
     'no hub': (without('message_hub'), 'it has no message_hub'),
     'empty hub': (with_value({}, 'message_hub'), 'message_hub has no log_scalars'),
     'hub without info': (without('message_hub', 'runtime_info'), 'message_hub has no runtime_info'),
@@ -252,6 +265,18 @@ OTHERS: dict[str, tuple[Any, dict[str, Any], str]] = {
     'moment of another rank': (
         lambda held: moment(held, 3, 'exp_avg_sq', torch.zeros(2, 1)), {}, 'exp_avg_sq of body.2.bias is 2 x 1'
     ),
+    'weight of integers': (
+        with_value(torch.zeros(2, dtype=torch.int8), 'state_dict', 'body.2.bias'), {},
+        'weight body.2.bias is torch.int8 instead of torch.float32',
+    ),
+    'complex average': (
+        with_value(torch.zeros(2, dtype=torch.complex64), 'ema_state_dict', 'module.body.2.bias'), {},
+        'moving average of module.body.2.bias is torch.complex64',
+    ),
+    'complex moment': (
+        lambda held: moment(held, 3, 'exp_avg', torch.full((2,), math.nan, dtype=torch.complex64)), {},
+        'exp_avg of body.2.bias is torch.complex64 instead of torch.float32',
+    ),
     'moment in words': (lambda held: moment(held, 0, 'step', 'x'), {}, 'step of body.0.weight is a str'),
     'state of no parameter': (with_value({}, 'optimizer', 'state', 77), {}, 'there is no parameter for the state 77'),
     'SGD': (
@@ -326,6 +351,12 @@ def test_infinite_moments_are_not_saved(tmp_path: Path) -> None:
     with pytest.raises(NonFiniteError, match=r'optimizer state\.3\.exp_avg is infinite'):
         runner.train()
     assert not list(tmp_path.glob('*.pth'))
+
+
+@pytest.mark.parametrize(('iterations', 'finished'), [(4, True), (5, False)])
+def test_a_finished_run_says_so(tmp_path: Path, trained: Path, iterations: int, finished: bool) -> None:
+    _, said = run(tmp_path / 'work', trained / 'iter_4.pth', iterations)
+    assert ('the run has already 4 iterations; raise train_cfg.max_iters' in said) is finished
 
 
 # -- changed settings --------------------------------------------------------------------------------------------------
@@ -447,6 +478,15 @@ MISFITS: dict[str, tuple[Any, str]] = {
     ),
     'no weights': (lambda weights: {'params': {'a': 3}}, 'other values than named weights'),
     'a list': (lambda weights: [1], 'contains no weights .it contains a list.'),
+    'integers': (
+        lambda weights: {name: value.to(torch.int8) for name, value in weights.items()},
+        r'1 of its 7 tensors fit \(body.0.weight is torch.int8 instead of torch.float32',
+    ),
+    'without values': (
+        lambda weights: {name: value.to('meta') for name, value in weights.items()},
+        'body.0.weight has no dense values .device meta',
+    ),
+    'sparse': (lambda weights: weights | {'body.2.bias': torch.ones(2).to_sparse()}, 'body.2.bias has no dense values'),
     'NaN': (lambda weights: weights | {'body.2.bias': torch.tensor([math.nan, 0])}, 'body.2.bias is infinite or NaN'),
 }  # fmt: skip
 

@@ -23,7 +23,15 @@ from mmengine.optim.scheduler.param_scheduler import ReduceOnPlateauParamSchedul
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from rainrestore.checkpoints import LEAST_SHARE, described, fitting_weights, placed, unwrapped
+from rainrestore.checkpoints import (
+    LEAST_SHARE,
+    described,
+    fitting_weights,
+    placed,
+    same_dtype_kind,
+    unwrapped,
+    without_values,
+)
 from rainrestore.config_files import check_same_config
 from rainrestore.errors import CheckpointError
 from rainrestore.registry import HOOKS
@@ -140,14 +148,17 @@ def check_is_run(checkpoint: Any, source: object) -> None:
     for key in ('iter', 'epoch'):
         if not _is_count(meta.get(key)):
             raise _no_run(source, f'its meta.{key} is {meta.get(key)!r}, not a count')
-    if meta.get('seed') is not None and not _is_count(meta['seed']):
-        raise _no_run(source, f'its meta.seed is {meta["seed"]!r}, not a count')
+    seed = meta.get('seed')
+    if seed is not None and not (_is_count(seed) and seed < 2**32):
+        raise _no_run(source, f'its meta.seed is {seed!r}, not a count below 2**32')
     if not isinstance(hub, dict):
         raise _no_run(source, 'it has no message_hub')
     for part in _HUB_PARTS:
         if not isinstance(hub.get(part), dict):
             raise _no_run(source, f'its message_hub has no {part}')
     _check_hub(hub, source)
+    if (problem := without_values(_all_tensors(checkpoint))) is not None:
+        raise _no_run(source, f'its {problem}')
     for name, optimizer in _optimizers(checkpoint.get('optimizer')):
         if (problem := _moment_problem(optimizer)) is not None:
             raise _no_run(source, f'its {name} {problem}')
@@ -271,6 +282,8 @@ def _tensor_differences(stored: Mapping[str, Any], own: Mapping[str, Any], what:
             yield f'{what}{name} is {described(stored[name])}'
         elif isinstance(value, Tensor) and stored[name].shape != value.shape:
             yield f'{what}{name} is {_shape(stored[name])} instead of {_shape(value)}'
+        elif isinstance(value, Tensor) and not same_dtype_kind(stored[name], value):
+            yield f'{what}{name} is {stored[name].dtype} instead of {value.dtype}'
     yield from (f'{what}{name} is not in the model' for name in stored if name not in own)
 
 
@@ -324,6 +337,9 @@ def _one_optimizer(stored: Any, optimizer: torch.optim.Optimizer, names: Mapping
                 shown = _shape(value) if isinstance(value, Tensor) else described(value)
                 name = names.get(id(parameter), f'parameter {place}')
                 yield f'{what}: {key} of {name} is {shown} instead of {_shape(parameter)}'
+            elif isinstance(value, Tensor) and value.numel() > 1 and not same_dtype_kind(value, parameter):
+                name = names.get(id(parameter), f'parameter {place}')
+                yield f'{what}: {key} of {name} is {value.dtype} instead of {parameter.dtype}'
 
 
 def _is_moment_of(value: Any, parameter: Tensor) -> bool:
@@ -351,11 +367,17 @@ def _group_differences(stored: Mapping[str, Any], own: Mapping[str, Any], what: 
 
 def non_finite_tensor(checkpoint: Mapping[str, Any]) -> str | None:
     """Description of the first infinite or NaN tensor among weights, moving averages and moments, or None."""
+    for name, value in _all_tensors(checkpoint):
+        if (value.is_floating_point() or value.is_complex()) and not bool(torch.isfinite(value).all()):
+            return name
+    return None
+
+
+def _all_tensors(checkpoint: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
+    """The weights, moving averages and moments of a checkpoint, with their descriptions."""
     for part, what in (('state_dict', 'weight'), ('ema_state_dict', 'moving average'), ('optimizer', 'optimizer')):
         for name, value in _tensors(checkpoint.get(part, {}), ''):
-            if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-                return f'{what} {name}'
-    return None
+            yield f'{what} {name}', value
 
 
 def _tensors(content: Any, name: str) -> Iterator[tuple[str, Tensor]]:
