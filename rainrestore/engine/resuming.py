@@ -187,7 +187,7 @@ def _moment_problem(part: Mapping[str, Any]) -> str | None:
         for place in group['params']
     }
     entries = {place: moments for place, moments in part['state'].items() if isinstance(moments, dict) and moments}
-    kinds = {(groups.get(str(place)), tuple(moments)) for place, moments in entries.items()}
+    kinds = dict.fromkeys((groups.get(str(place)), tuple(moments)) for place, moments in entries.items())
     for place, moments in entries.items():
         for group, keys in kinds:
             if group == groups.get(str(place)) and moments.keys() < set(keys):
@@ -207,14 +207,14 @@ def _lost_moments(checkpoint: Mapping[str, Any], runner: Runner) -> bool:
     """
     parts = [part for _, part in _optimizers(checkpoint.get('optimizer'))]
     groups = [group for part in parts for group in part['param_groups'] if isinstance(group, dict)]
-    if any(part['state'] or 'loss_scaler' in part for part in parts):
+    if any(part['state'] or 'loss_scaler' in part for part in parts) or not any(
+        group.get(key) for group in groups for key in _NEED_MOMENTS
+    ):
         return False
     wrapper = runner.optim_wrapper
     wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
     done = checkpoint['meta']['iter'] - (checkpoint['message_hub']['runtime_info'].get(SKIPPED) or 0)
-    return done >= max(one._accumulative_counts for one in wrappers) and any(
-        group.get(key) for group in groups for key in _NEED_MOMENTS
-    )
+    return done >= max((one._accumulative_counts for one in wrappers), default=1)
 
 
 def _check_hub(hub: dict[str, Any], source: object) -> None:
