@@ -214,7 +214,6 @@ def test_a_run_without_moments_resumes(tmp_path: Path, name: str) -> None:
     assert runner.iter == 3
 
 
-@pytest.mark.skipif(not hasattr(torch.optim, 'Adafactor'), reason='torch before 2.5')
 def test_factored_and_frozen_parameters_have_other_moments(tmp_path: Path) -> None:
     optimizer = {'optim_wrapper.optimizer': dict(type='TorchAdafactor', lr=0.1, _delete_=True)}
     config = toy_config(tmp_path / 'first', 1)
