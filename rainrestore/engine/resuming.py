@@ -35,6 +35,7 @@ from rainrestore.checkpoints import (
 from rainrestore.config_files import check_same_config
 from rainrestore.errors import CheckpointError
 from rainrestore.registry import HOOKS
+from rainrestore.rules import is_count
 
 #: Keys of the loop and of FiniteLossHook in the message hub, which is part of every checkpoint.
 STREAM, VALIDATED, SKIPPED = 'data_stream', 'validated_iter', 'skipped_batches'
@@ -146,10 +147,10 @@ def check_is_run(checkpoint: Any, source: object) -> None:
     if not isinstance(meta, dict):
         raise _no_run(source, 'it contains weights without meta (iteration and epoch)')
     for key in ('iter', 'epoch'):
-        if not _is_count(meta.get(key)):
+        if not is_count(meta.get(key)):
             raise _no_run(source, f'its meta.{key} is {meta.get(key)!r}, not a count')
     seed = meta.get('seed')
-    if seed is not None and not (_is_count(seed) and seed < 2**32):
+    if seed is not None and not (is_count(seed) and seed < 2**32):
         raise _no_run(source, f'its meta.seed is {seed!r}, not a count below 2**32')
     if not isinstance(hub, dict):
         raise _no_run(source, 'it has no message_hub')
@@ -221,11 +222,11 @@ def _check_hub(hub: dict[str, Any], source: object) -> None:
     info = hub['runtime_info']
     stream = info.get(STREAM)
     if stream is not None and not (
-        isinstance(stream, dict) and stream.keys() == {'seed', 'drawn'} and all(map(_is_count, stream.values()))
+        isinstance(stream, dict) and stream.keys() == {'seed', 'drawn'} and all(map(is_count, stream.values()))
     ):
         raise _no_run(source, f'its position in the data is {stream!r}')
     for key in (VALIDATED, SKIPPED):
-        if info.get(key) is not None and not _is_count(info[key]):
+        if info.get(key) is not None and not is_count(info[key]):
             raise _no_run(source, f'its {key} is {info[key]!r}, not a count')
     for key, value in info.items():
         if str(key).startswith('best_score') and not isinstance(value, (Real, np.number)):
@@ -238,10 +239,6 @@ def _check_hub(hub: dict[str, Any], source: object) -> None:
 def _is_history(buffer: HistoryBuffer) -> bool:
     arrays = [vars(buffer).get(name) for name in ('_log_history', '_count_history')]
     return all(isinstance(array, np.ndarray) and array.ndim == 1 and array.dtype.kind in 'fiu' for array in arrays)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 0
 
 
 def _no_run(source: object, why: str) -> CheckpointError:
@@ -411,7 +408,7 @@ def confine_files(hub: dict[str, Any], runner: Runner, source: str) -> None:
                     info[key] = [
                         step
                         for step in value
-                        if _is_count(step) and (folder / hook.filename_tmpl.format(step)).is_file()
+                        if is_count(step) and (folder / hook.filename_tmpl.format(step)).is_file()
                     ]
                 elif str(key).startswith('best_ckpt') and isinstance(value, str):
                     name = re.split(r'[/\\]', value)[-1]
