@@ -16,7 +16,7 @@ class Rule(NamedTuple):
 
 def is_count(value: Any) -> bool:
     """Whether a value is an integer of at least 0, not a bool."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
 
 
 def is_number(value: Any) -> bool:
