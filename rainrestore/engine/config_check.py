@@ -155,7 +155,6 @@ def check_config(config: Config) -> None:
             position in the config and the known options or numbers.
         MissingPackageError: A backend of the visualizer needs a package that is not installed.
     """
-    check_kinds(config)
     _check_required(config)
     for name, value in config.items():
         if value is None:
