@@ -1,5 +1,6 @@
 """A wrong key, option or type is one line with its place in the config, what is taken there and the nearest name."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ WRONG = [
     ('fcg_gan_x4', 'optim_wrapper.generater.optimizer.lr=1', "(did you mean 'generator'?)"),
     ('fcg_gan_x4', 'optim_wrapper.generator.enable=False', "AutocastOptimWrapper has no option 'enable'"),
     ('hrrm_x4_short', 'param_scheduler.eta_min_ratios=1', "CosineAnnealingLR has no option 'eta_min_ratios'"),
+    ('hrrm_x4_short', 'param_scheduler.by_epoch=True', 'param_scheduler.by_epoch: must be False, because the training'),
     ('fcg_gan_x4', 'default_hooks.loger.interval=1', "the hook has no type (did you mean 'logger'?)"),
     ('fcg_gan_x4', 'default_hooks.checkpoint.intervall=1', "(did you mean 'interval'?)"),
     ('fcg_gan_x4', 'custom_hooks.0.image=1', "RestorationSheetHook has no option 'image' (did you mean 'images'?)"),
@@ -134,6 +136,25 @@ def test_wrong_option_is_one_line(
     assert error.count('\n') == 1
     assert message in error
     assert not (tmp_path / 'run').exists()
+
+
+STEPS = dict(type='StepLR', step_size=1)
+
+
+@pytest.mark.parametrize(
+    ('schedules', 'path'),
+    [
+        ([STEPS], 'param_scheduler.0'),
+        (dict(generator=[dict(STEPS, by_epoch=False), STEPS]), 'param_scheduler.generator.1'),
+        ([dict(STEPS, by_epoch=False)], None),
+    ],
+)
+def test_a_schedule_by_epochs_would_never_act(schedules: Any, path: str | None) -> None:
+    """All iterations are one epoch, and mmengine's default is by_epoch=True."""
+    config = load_config('hrrm_x4')
+    config.param_scheduler = schedules
+    with pytest.raises(ConfigError, match=f'^{path}.by_epoch: must be False') if path else nullcontext():
+        check_config(config)
 
 
 @pytest.mark.parametrize(

@@ -178,11 +178,24 @@ def check_config(config: Config) -> None:
         for pattern, rule in RULES.items():
             if fnmatchcase(path, pattern) and not rule.is_valid(value):
                 raise ConfigError(f'{path}: must be {rule.description}, got {value!r}')
+    if (config.get('train_cfg') or {}).get('max_iters') is not None:
+        for path, schedule in _components(config.get('param_scheduler'), 'param_scheduler'):
+            if schedule.get('by_epoch', True):
+                raise ConfigError(f'{path}.by_epoch: must be False, because the training counts iterations')
     for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
         name = str(backend['type']).rpartition('.')[2] if isinstance(backend, Mapping) else ''
         package = BACKENDS.get(name)
         if package and find_spec(package) is None:
             raise MissingPackageError(f'{name} needs {package}, which is not installed: pip install {package}')
+
+
+def _components(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The path and the config of each component in a component, a list or a dict of these."""
+    if isinstance(value, Mapping) and 'type' in value:
+        yield path, value
+    elif isinstance(value, Mapping | list | tuple):
+        for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _components(part, f'{path}.{key}')
 
 
 def _values(config: Mapping[str, Any], above: str = '') -> Iterator[tuple[str, Any]]:
