@@ -153,15 +153,14 @@ def unwrapped(checkpoint: Any, source: object) -> dict[str, Any]:
     """
     if not isinstance(checkpoint, dict) or not checkpoint:
         raise CheckpointError(f'{source} contains no weights (it contains {described(checkpoint)})')
-    key = next((key for key in CONTAINERS if isinstance(checkpoint.get(key), dict)), None)
+    key = next((key for key in CONTAINERS if checkpoint.get(key) and isinstance(checkpoint[key], dict)), None)
     weights = checkpoint[key] if key is not None else checkpoint
     if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
         raise CheckpointError(f'{source} contains other values than named weights (it contains {described(weights)})')
     if (problem := without_values(weights.items())) is not None:
         raise CheckpointError(f'{source}: {problem}')
-    for wrapper in WRAPPERS:
-        if weights and all(name.startswith(wrapper) for name in weights):
-            weights = {name.removeprefix(wrapper): value for name, value in weights.items()}
+    while wrapper := next((prefix for prefix in WRAPPERS if all(name.startswith(prefix) for name in weights)), None):
+        weights = {name.removeprefix(wrapper): value for name, value in weights.items()}
     rest = {} if key is None else {name: value for name, value in checkpoint.items() if name not in CONTAINERS}
     return {'meta': {}, **rest, 'state_dict': weights}
 
@@ -449,7 +448,7 @@ def load_from_url(filename: str, map_location: Any = None, **progress: Any) -> A
 
 
 # mmengine matches a scheme as a regular expression at the start of the name, and tries '' (any local file) last.
-@CheckpointLoader.register_scheme(prefixes=r'(?!\w+://).*\.safetensors$', force=True)
+@CheckpointLoader.register_scheme(prefixes=r'(?!\w+://).*\.(?i:safetensors)$', force=True)
 def load_from_safetensors(filename: str, map_location: str | torch.device | None = None) -> dict[str, Any]:
     """mmengine's loader for local ``*.safetensors`` files."""
     weights, metadata = load_safetensors(filename, map_location)
@@ -458,8 +457,19 @@ def load_from_safetensors(filename: str, map_location: str | torch.device | None
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_from_local(filename: str, map_location: Any = None) -> Any:
-    """mmengine's loader for any other local file."""
+    """mmengine's loader for any other local file; a safetensors file with another suffix is recognised by content."""
+    if _is_safetensors(Path(filename)):
+        return load_from_safetensors(filename, map_location)
     return read_torch_file(filename, map_location)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file begins with the length of a header in the file, and with the header, a JSON object."""
+    if not path.is_file():
+        return False
+    with open(path, 'rb') as file:
+        start = file.read(9)
+    return start[8:] == b'{' and int.from_bytes(start[:8], 'little') < path.stat().st_size
 
 
 def _read_for_mmengine(file: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:

@@ -190,6 +190,20 @@ def test_bare_state_dict_and_mmengine_checkpoint_look_alike(tmp_path, weights):
     assert full['meta']['epoch'] == 3
 
 
+@pytest.mark.parametrize('prefix', ['_orig_mod.module.', 'module._orig_mod.', 'module.module.'])
+def test_prefixes_of_several_wrappers_are_removed(tmp_path, weights, prefix):
+    held = {f'{prefix}{name}': value for name, value in weights.items()}
+    torch.save({'state_dict': {}, 'params_ema': held}, tmp_path / 'w.pth')
+    assert load_checkpoint(tmp_path / 'w.pth')['state_dict'].keys() == weights.keys()
+
+
+@pytest.mark.parametrize('name', ['W.SAFETENSORS', 'w.pth', 'w'])
+def test_a_safetensors_file_is_recognised_under_any_name(tmp_path, weights, name):
+    save_safetensors(weights, tmp_path / name, {'note': 'x'})
+    held = load_checkpoint(tmp_path / name)
+    assert held['state_dict'].keys() == weights.keys() and held['meta']['note'] == 'x'
+
+
 def test_checkpoint_without_weights_is_refused(tmp_path):
     torch.save([], tmp_path / 'empty.pth')
     with pytest.raises(CheckpointError, match='contains no weights'):
