@@ -194,6 +194,9 @@ def test_logs_that_are_none_are_named(runs, tmp_path, capsys, monkeypatch):
     assert 'two runs have the same name' in fails(capsys, 'analyze_logs', first, second, '--legend', 'a', 'a')
     assert 'two runs have the same name' in fails(capsys, 'analyze_logs', first, first)
     assert '.xyz' in fails(capsys, 'analyze_logs', first, '--out', tmp_path / 'curves.xyz')
+    for out in (tmp_path, tmp_path / 'curves'):
+        assert f'{out}: name an image file' in fails(capsys, 'analyze_logs', first, '--out', out)
+        assert not out.with_suffix('.png').exists()
     for tail, number in (('{"cut\n{"loss": 1, "iter": 1, "step": 1}', 1), ('{"loss": 1}', 1), ('[1]\n{}', 1)):
         (tmp_path / 'bad.json').write_text(tail)
         with pytest.raises(ConfigError, match=f'bad.json: line {number} is not a JSON object with a step'):

@@ -21,8 +21,11 @@ def panels(path: Path, count: int, title: str = '', share_x: bool = False) -> It
 
     Raises:
         MissingPackageError: matplotlib is not installed.
-        ConfigError: matplotlib cannot write this format.
+        ConfigError: ``path`` is a folder or has no suffix, or matplotlib cannot write this format.
     """
+    if path.is_dir() or not path.suffix:
+        # matplotlib would add a suffix, and write another file.
+        raise ConfigError(f'{path}: name an image file, such as curves.png')
     # Not with pyplot, which would select a window system.
     figures = optional_import('matplotlib.figure', 'a plot', 'pip install matplotlib')
     figure = figures.Figure(figsize=(7, 3 * count), dpi=120, layout='constrained')
