@@ -34,9 +34,10 @@ def test_right_names() -> None:
 
 
 def test_every_place_of_a_config() -> None:
-    check_config({})
-    check_config({'test_evaluator': {'type': 'RestorationEvaluator', 'metrics': [{'type': 'PSNR'}]}})
+    model = {'model': {'type': 'FCGGAN'}}
+    check_config(model | {'test_evaluator': {'type': 'RestorationEvaluator', 'metrics': [{'type': 'PSNR'}]}})
     for config, message in (
+        ({'model': None}, '^model: must be a component'),
         ({'val_evaluator': [{'type': 'PSNRR'}]}, "'PSNR'"),
         ({'test_evaluator': {'type': 'PSNRR'}}, "'PSNR'"),
         ({'custom_hooks': [{'type': 'EMAHok'}]}, "'EMAHook'"),
@@ -44,4 +45,4 @@ def test_every_place_of_a_config() -> None:
         ({'test_dataloader': {'dataset': {'pipeline': [{'type': 'FlipFaec'}]}}}, "'FlipFace'"),
     ):
         with pytest.raises(ConfigError, match=message):
-            check_config(config)
+            check_config(model | config)
