@@ -1,8 +1,13 @@
 """Devices of networks."""
 
+import platform
+from pathlib import Path
+
 import torch
 
 from rainrestore.errors import ConfigError
+
+CPUINFO = Path('/proc/cpuinfo')
 
 
 def find_device(name: str | torch.device | None = None) -> torch.device:
@@ -23,13 +28,25 @@ def find_device(name: str | torch.device | None = None) -> torch.device:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes convolutions in bfloat16 at the speed of float32 or faster.
+    """Whether the device computes convolutions in bfloat16 faster than in float32.
 
-    Every GPU does. A CPU needs AVX-512 (or bfloat16 instructions on Arm): without them torch leaves oneDNN for its own
-    loops, which take several times as long as float32 (docs/results/performance.md).
+    Every GPU does, and every CPU with AMX, AMD's AVX-512 BF16 or Arm's bfloat16 instructions. Intel's AVX-512 BF16
+    takes longer than float32. Without AVX-512, torch leaves oneDNN for its own loops, which take several times as
+    long (docs/results/performance.md).
     """
-    # torch has no public function for it; its own compiler asks this one.
-    return device.type != 'cpu' or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if device.type != 'cpu':
+        return True
+    # torch has no public functions for these instructions; its own compiler asks these.
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False
+    if platform.machine() not in ('x86_64', 'AMD64'):
+        return True
+    return torch.cpu._is_amx_tile_supported() or (torch.cpu._is_avx512_bf16_supported() and _is_amd())
+
+
+def _is_amd() -> bool:
+    """Whether the vendor of the processor is AMD; False where the system does not say (macOS)."""
+    return 'AuthenticAMD' in (CPUINFO.read_text() if CPUINFO.exists() else platform.processor())
 
 
 def described(device: torch.device) -> str:
