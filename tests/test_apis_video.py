@@ -1,6 +1,7 @@
 """Clips: every frame and sound kept, faces restored and followed, memory and interruptions without a trace."""
 
 import json
+import re
 import weakref
 from dataclasses import replace
 from fractions import Fraction
@@ -279,6 +280,24 @@ def test_clip_without_a_face_is_not_handed_out(photos, tmp_path) -> None:
     with pytest.raises(ImageError, match=r'in\.mp4: no face found in any of its 5 frames'):
         restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'out.mp4')
     assert [path.name for path in tmp_path.iterdir()] == ['in.mp4']
+
+
+def test_clip_without_a_face_names_its_damage(photos, tmp_path) -> None:
+    """A face may have been in the frames that are missing."""
+    source = tmp_path / 'in.mp4'
+    rng = np.random.default_rng(0)
+    noise = (frame + rng.normal(0, 8, frame.shape) for frame in marked_frames([None] * 20))
+    write_clip(source, [np.clip(frame, 0, 255).astype(np.uint8) for frame in noise])
+    data = bytearray(source.read_bytes())
+    middle = len(data) * 6 // 10
+    data[middle : middle + 8192] = bytes(8192)
+    source.write_bytes(data)
+    with VideoReader(source) as reader:
+        count = len(list(reader.read()))
+        notes = '; '.join(reader.notes())
+    assert 'frames' in notes
+    with pytest.raises(ImageError, match=f'no face found in any of its {count} frames.*; {re.escape(notes)}$'):
+        restore_video(photos, source, tmp_path / 'out.mp4')
 
 
 def test_clip_whose_faces_are_left_as_they_are_is_not_handed_out(photos, tmp_path, monkeypatch) -> None:

@@ -367,3 +367,23 @@ def test_bytes_that_are_no_utf8_in_a_title(tmp_path) -> None:
     (tmp_path / 'title.mkv').write_bytes(data.replace(b'TITLETITLE', b'TITLE\xff\xfe\xe9\xe9\xe9'))
     assert not passed_through(tmp_path / 'title.mkv', tmp_path / 'out.mkv')
     assert BASE and len(read_clip(tmp_path / 'out.mkv')[0]) == 3
+
+
+@pytest.mark.parametrize('rate', [10, 30])
+@pytest.mark.parametrize('container', ['h264', 'hevc', 'mjpeg'])
+def test_raw_streams_play_at_their_own_rate(tmp_path, container, rate) -> None:
+    """A recorder's raw stream has no times; H.264 and HEVC state the rate, which FFmpeg takes as 25 on average."""
+    codec = {'h264': 'libx264', 'hevc': 'libx265', 'mjpeg': 'mjpeg'}[container]
+    source = tmp_path / f'in.{container}'
+    with av.open(str(source), 'w', format=container) as file:
+        options = {'x265-params': 'log-level=none'} if container == 'hevc' else {}
+        stream = file.add_stream(codec, rate=rate, options=options)
+        stream.height, stream.width = 48, 64
+        stream.pix_fmt = 'yuvj420p' if container == 'mjpeg' else 'yuv420p'
+        for number in range(12):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(background(48, 64, number), format='rgb24')))
+        file.mux(stream.encode())
+    assert passed_through(source, tmp_path / 'out.mkv') == ()
+    _, times = read_clip(tmp_path / 'out.mkv')
+    expected = 25 if container == 'mjpeg' else rate
+    assert [float(time) for time in times] == pytest.approx([number / expected for number in range(12)], abs=0.002)

@@ -299,7 +299,7 @@ def restore_video(
             reason = f'no face found in any of its {result.frames} frames; mark them with --boxes FILE'
             if parts.left:
                 reason = f'nothing to restore: {result.notes[-1]}'
-            raise ImageError(str(source), reason)
+            raise ImageError(str(source), '; '.join((reason, *reader.notes())))
         others = join_parts(parts.files_with_times(), source, target, reader.format)
         result = replace(result, notes=(*result.notes, *reader.notes(), *others))
     shutil.rmtree(work)

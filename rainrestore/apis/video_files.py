@@ -114,7 +114,10 @@ class VideoReader:
         self.stream.thread_type = 'AUTO'
         self.frames: int = self.stream.frames
         self.pixels: int = context.width * context.height
-        rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
+        # Files without times state their rate in the stream only: FFmpeg's average is the default of 25.
+        timeless = bool(self.container.format.flags & self.av.format.Flags.no_timestamps.value)
+        average = None if timeless else self.stream.average_rate
+        rate = average or self.stream.guessed_rate or Fraction(25)
         colorspace = context.colorspace if context.colorspace in (*_MATRICES, UNSPECIFIED) else BT709
         self.format = VideoFormat(
             self.stream.time_base, rate, colorspace, int(context.color_range), int(context.color_primaries),
