@@ -70,6 +70,11 @@ def test_table1_has_every_config_it_names_and_the_claims_of_the_paper() -> None:
             '',
             "checkpoint_of='b' is not a trained method or module",
         ),
+        (
+            f"a=dict(label='A', config={str(SRGAN)!r}, checkpoint='none', checkpoint_of='a')",
+            '',
+            'a: remove checkpoint or checkpoint_of; the weights have one source',
+        ),
         (f"a=dict(label='A', config={str(SRGAN)!r}, modules=['b'])", '', "a: no module 'b' before it; there are"),
         (
             f"a=dict(label='A', config={str(SRGAN)!r})",
@@ -331,6 +336,18 @@ def test_table_has_the_columns_that_the_benchmark_names(tmp_path: Path) -> None:
     # nobody has published anything, and no row has LLE
     assert lines[:3] == ['### Snow', '', '| method | SSIM ↑ | faces | before | parameters | MACs | ms a face |']
     assert lines[4] == '| Alpha | 0.2 | 64 | - | 1.23 M | 500.00 M | 12.3 |'
+
+
+def test_chart_of_oracles_alone_shows_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib import pyplot
+
+    monkeypatch.setattr(pyplot, 'close', lambda figure: None)
+    methods = [Method('a', SRGAN, 'true J', oracle=True), Method('bb', SRGAN, 'true F', oracle=True)]
+    others = [Method('c', SRGAN, 'Mine')]
+    oracles, mine = ([row(tmp_path, method, {1: [20, 21]}) for method in group] for group in (methods, others))
+    for rows, expected in ((oracles, ['true F', 'true J']), (oracles + mine, ['Mine'])):
+        report.chart(rows, 'Mine', tmp_path / 'chart.png')
+        assert [label.get_text() for label in pyplot.gcf().axes[0].get_yticklabels()] == expected
 
 
 def test_chart_and_sheet_show_each_method(tmp_path: Path) -> None:

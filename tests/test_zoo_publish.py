@@ -368,8 +368,11 @@ def test_a_model_of_ones_own_zoo_is_restored_by_its_name_from_any_folder(tmp_pat
     face = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     assert np.array_equal(Restorer('mine_x4')(face), Restorer('fcg_gan_x4')(face))
     assert main(['zoo', 'list']) == 0
-    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert listed[-1] == 'mine_x4' and 'fcg_gan_x4' in listed
+    listed = {line.split()[0]: line.split()[-1] for line in capsys.readouterr().out.splitlines()}
+    assert list(listed)[-1] == 'mine_x4'
+    assert (listed['mine_x4'], listed['fcg_gan_x4']) == ('own', 'bundled')
+    assert main(['zoo', 'show', 'mine_x4']) == 0
+    assert f'{folder / "mine_x4.safetensors"} (own, ' in capsys.readouterr().out
     # RAINRESTORE_ZOO is also where publish writes, and where measured measurements go.
     assert main([*words[:2], 'second_x4', '--config', 'fcg_gan_x4']) == 0
     assert models(Zoo.at(folder))['second_x4']['Config'] == 'configs/fcg_gan_x4.py'

@@ -142,7 +142,7 @@ def table(benchmark: Benchmark, rows: Sequence[Row], heading: str) -> list[str]:
 def chart(rows: Sequence[Row], title: str, path: Path) -> Path:
     """Draw PSNR and SSIM of each method as dots, the range over the seeds as whiskers, published values as marks.
 
-    Dots instead of bars, because the axes do not begin at 0. Oracles are omitted.
+    Dots instead of bars, because the axes do not begin at 0. Oracles are omitted unless all rows are oracles.
 
     Args:
         rows: One row per method.
@@ -157,7 +157,7 @@ def chart(rows: Sequence[Row], title: str, path: Path) -> Path:
     matplotlib.use('Agg')
     from matplotlib import pyplot
 
-    rows = [row for row in rows if not row.method.oracle][::-1]
+    rows = ([row for row in rows if not row.method.oracle] or list(rows))[::-1]
     places = np.arange(len(rows))
     figure, axes = pyplot.subplots(1, 2, sharey=True, figsize=(11, 1.2 + 0.38 * len(rows)), layout='constrained')
     for index, (axis, key, unit) in enumerate(zip(axes, ('PSNR', 'SSIM'), (' (dB)', ''), strict=True)):

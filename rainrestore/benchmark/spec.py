@@ -224,6 +224,8 @@ def load_benchmark(spec: str) -> Benchmark:
         if sum(modules[name].share for name in method.modules) >= 1:
             raise ConfigError(f'{path}: {method.name}: its modules leave no faces for its own training')
         source = method.checkpoint_of
+        if source is not None and method.checkpoint is not None:
+            raise ConfigError(f'{path}: {method.name}: remove checkpoint or checkpoint_of; the weights have one source')
         if source is not None and not (source in modules or (source in methods and methods[source].trained)):
             raise ConfigError(f'{path}: {method.name}: checkpoint_of={source!r} is not a trained method or module')
         if not 0 <= method.final_rate <= 1:

@@ -103,8 +103,10 @@ def _show(args: argparse.Namespace) -> int:
 
     entry, zoo = zoo_entry(args.name), Zoo.of(args.name)
     state = file_state(entry)
+    here = str(zoo.files / entry['Weights'])
     where = {
-        'bundled': str(zoo.files / entry['Weights']),
+        'bundled': here,
+        'own': here,
         'cached': str(cached_file(entry['Weights'], entry['SHA256'])),
         'remote': f'download from {url}' if (url := base_url()) else 'no download address: set RAINRESTORE_ZOO_URL',
     }[state]

@@ -11,15 +11,16 @@ from rainrestore.errors import CheckpointError
 from rainrestore.files import sha256_of
 from rainrestore.zoo.index import Entry, Zoo, zoo_entry
 
-State = Literal['bundled', 'cached', 'remote']
+State = Literal['bundled', 'own', 'cached', 'remote']
 
 
 def file_state(entry: Entry, zoo: Zoo | None = None) -> State:
-    """Whether the weights of a model are in the package, in the user's cache, or must be downloaded."""
+    """Whether the weights of a model are in the package, in a zoo of the user, in the cache, or must be downloaded."""
     from rainrestore.zoo.fetch import cached_file
 
-    if ((zoo or Zoo.of(entry['Name'])).files / entry['Weights']).is_file():
-        return 'bundled'
+    zoo = zoo or Zoo.of(entry['Name'])
+    if (zoo.files / entry['Weights']).is_file():
+        return 'bundled' if zoo == Zoo.bundled() else 'own'
     return 'cached' if cached_file(entry['Weights'], entry['SHA256']).is_file() else 'remote'
 
 
