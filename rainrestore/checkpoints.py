@@ -6,11 +6,12 @@ loaders apply to ``load_from``, ``init_cfg=dict(type='Pretrained', checkpoint=..
 ``.pth`` files are read by :func:`rainrestore.torch_files.read_torch_file`, which runs no code from the file.
 """
 
+import functools
 import json
 import os
 import pkgutil
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http.client import HTTPException
 from itertools import islice
 from pathlib import Path
@@ -129,12 +130,7 @@ def load_checkpoint(source: Path | str, map_location: str | torch.device | None 
         CheckpointError: Unknown name, no such file, a damaged file, a file without weights, or a failed download.
     """
     source = os.path.expanduser(source)
-    try:
-        checkpoint = CheckpointLoader.load_checkpoint(source, map_location=map_location, logger='silent')
-    except (ImportError, KeyError) as error:
-        # An unknown name of torchvision's or OpenMMLab's models, or a storage whose package is not installed.
-        raise CheckpointError(f'{source}: no such weights, or a package is missing: {error}') from error
-    return unwrapped(checkpoint, source)
+    return unwrapped(CheckpointLoader.load_checkpoint(source, map_location=map_location, logger='silent'), source)
 
 
 def unwrapped(checkpoint: Any, source: object) -> dict[str, Any]:
@@ -481,3 +477,21 @@ if hasattr(mmengine_checkpoint, '_safe_torch_load'):
     mmengine_checkpoint._safe_torch_load = _read_for_mmengine
 # mmengine resolves torchvision:// and open-mmlab:// with this function; their file names contain the digest.
 mmengine_checkpoint.load_from_http = load_from_url
+
+
+def _with_reason(loader: Callable[..., Any]) -> Callable[..., Any]:
+    """A loader of mmengine that names an unknown model of torchvision or OpenMMLab, or the missing package."""
+
+    @functools.wraps(loader)
+    def load(filename: str, *args: Any, **options: Any) -> Any:
+        try:
+            return loader(filename, *args, **options)
+        except (ImportError, KeyError) as error:
+            raise CheckpointError(f'{filename}: no such weights, or a package is missing: {error}') from error
+
+    return load
+
+
+for _scheme, _loader in list(CheckpointLoader._schemes.items()):
+    if _loader.__module__ == mmengine_checkpoint.__name__:
+        CheckpointLoader.register_scheme(_scheme, _with_reason(_loader), force=True)

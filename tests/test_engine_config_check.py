@@ -115,6 +115,25 @@ WRONG = [
     ('hrrm_x4', 'randomness.seed=abc', "randomness.seed: must be an integer from 0 to 4294967295, or None, got 'abc'"),
     ('hrrm_x4', 'optim_wrapper.optimizer.lr=fast', "optimizer.lr: must be a non-negative number, got 'fast'"),
     ('fcg_gan_x4', 'optim_wrapper.generator.optimizer.lr=-1', 'generator.optimizer.lr: must be a non-negative number'),
+    # a value of another kind
+    ('hrrm_x4', 'train_dataloader.collate_fn=None', 'train_dataloader.collate_fn: must be a component, dict(type=...)'),
+    ('hrrm_x4', 'train_dataloader.collate_fn=x', "collate_fn: must be a component, dict(type=...), or a function"),
+    ('hrrm_x4', 'log_level=LOUD', "log_level: must be one of CRITICAL, ERROR, WARNING, INFO, DEBUG, got 'LOUD'"),
+    ('hrrm_x4', 'log_level=None', 'log_level: must be one of CRITICAL'),
+    ('hrrm_x4', 'default_scope=nope', "must be the package of a registry, such as rainrestore, got 'nope'"),
+    ('hrrm_x4', 'default_scope=None', 'default_scope: must be the package of a registry'),
+    ('hrrm_x4', 'env_cfg.mp_cfg=x', "env_cfg.mp_cfg: must be a dict, got 'x'"),
+    ('hrrm_x4', 'env_cfg.dist_cfg=None', 'env_cfg.dist_cfg: must be a dict, got None'),
+    ('hrrm_x4', 'env_cfg.cudnn_benchmark=x', "env_cfg.cudnn_benchmark: must be True or False, got 'x'"),
+    ('hrrm_x4', 'env_cfg.resource_limit=-1', 'env_cfg.resource_limit: must be a positive integer, got -1'),
+    ('hrrm_x4', 'env_cfg.mp_cfg.mp_start_method=thread', 'env_cfg.mp_cfg.mp_start_method: must be one of'),
+    ('hrrm_x4', 'resume=x', "resume: must be True or False, got 'x'"),
+    ('hrrm_x4', 'load_from=3', 'load_from: must be a file, an address or None, got 3'),
+    ('hrrm_x4', 'launcher=pytorch', '--cfg-options: launcher has no effect: use --launcher'),
+    ('hrrm_x4', 'model.rain_removal=None', 'RainRemover needs a component, dict(type=...), got None'),
+    ('hrrm_x4', 'model.rain_loss=None', 'model.rain_loss: RainRemover needs a component'),
+    ('hrrm_x4', 'model.rain_removal.encoder=None', 'model.rain_removal.encoder: HRRM needs a component'),
+    ('fcg_gan_x4', 'model.generator=None', 'model.generator: FCGGAN needs a component'),
     # a module that cannot be imported
     ('hrrm_x4', 'custom_imports.imports=not_there', "--cfg-options: custom_imports: ImportError"),
     ('hrrm_x4', 'custom_imports=not_there', "custom_imports = dict(imports=['not_there'])"),
@@ -136,6 +155,13 @@ def test_wrong_option_is_one_line(
     assert error.count('\n') == 1
     assert message in error
     assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('source', ['torchvision://nope', 'modelzoo://nope', 'open-mmlab://nope', 'mmcls://nope'])
+def test_unknown_weights_are_one_line(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['train', 'hrrm_x4', '--work-dir', str(tmp_path), '--cfg-options', f'load_from={source}']) == 2
+    error = capsys.readouterr().err
+    assert f"error: {source}: no such weights, or a package is missing: 'nope'\n" in error and 'Traceback' not in error
 
 
 STEPS = dict(type='StepLR', step_size=1)

@@ -7,7 +7,7 @@ from mmengine.structures import BaseDataElement
 
 from rainrestore.engine import PrepareMetricsHook
 from rainrestore.errors import ConfigError
-from rainrestore.evaluation import MAE, PSNR, SSIM, ParsingMIoU, RestorationEvaluator, psnr, read_csv, ssim
+from rainrestore.evaluation import MAE, MSSSIM, PSNR, SSIM, ParsingMIoU, RestorationEvaluator, psnr, read_csv, ssim
 
 
 def faces(count=3, side=32, seed=0, channels=3):
@@ -312,3 +312,17 @@ def test_generative_metric_is_prepared_and_finds_the_image():
     error = Loop.evaluator.evaluate(2)['error']
     assert isinstance(error, float)
     assert error == pytest.approx((pred - gt).abs().mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize('metric', [PSNR, SSIM])
+@pytest.mark.parametrize('border', [-1, 'x', 1.5, True])
+def test_crop_border_that_is_no_count_is_refused(metric: type, border: object) -> None:
+    with pytest.raises(ConfigError, match=f'^{metric.name}: crop_border must be a non-negative integer, got'):
+        metric(crop_border=border)
+
+
+@pytest.mark.parametrize('metric', [PSNR, SSIM, MSSSIM])
+def test_images_smaller_than_the_border_are_one_line(metric: type) -> None:
+    image = torch.zeros(3, 32, 32)
+    with pytest.raises(ConfigError, match=f'^{metric.name}_crop16: .*(too large|images)'):
+        metric(crop_border=16).process({}, [{'name': 'a', 'gt_img': image, 'output': {'pred_img': image}}])

@@ -34,7 +34,7 @@ def test_right_names() -> None:
 
 
 def test_every_place_of_a_config() -> None:
-    model = {'model': {'type': 'FCGGAN'}}
+    model = {'model': {'type': 'ClassicRestorer'}}
     check_config(model | {'test_evaluator': {'type': 'RestorationEvaluator', 'metrics': [{'type': 'PSNR'}]}})
     for config, message in (
         ({'model': None}, '^model: must be a component'),

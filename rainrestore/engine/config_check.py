@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
+from multiprocessing import get_all_start_methods
 from typing import Any
 
 from mmengine.config import Config
@@ -56,6 +57,7 @@ LISTS = ('custom_hooks', 'val_evaluator', 'test_evaluator', 'param_scheduler')
 #: Parts that are used together; mmengine refuses some of them without the others.
 TOGETHER = (('train_cfg', 'train_dataloader', 'optim_wrapper'), ('val_cfg', 'val_dataloader', 'val_evaluator'))
 POSITIVE = Rule('a positive integer', lambda value: COUNT.is_valid(value) and value > 0)
+LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG')
 #: Pattern of the path of a key -> the rule for its value.
 RULES = {
     'train_cfg.max_iters': POSITIVE, 'train_cfg.max_epochs': POSITIVE, 'train_cfg.val_interval': POSITIVE,
@@ -68,6 +70,22 @@ RULES = {
         lambda value: value is None or (COUNT.is_valid(value) and value < 2**32)
     ),
     'optim_wrapper*.optimizer.lr': Rule('a non-negative number', lambda value: NUMBER.is_valid(value) and value >= 0),
+    '*_dataloader.collate_fn': Rule('a component, dict(type=...), or a function', callable),
+    'load_from': Rule('a file, an address or None', lambda value: isinstance(value, str | None)),
+    'resume': Rule('True or False', lambda value: isinstance(value, bool)),
+    'log_level': Rule(f'one of {", ".join(LEVELS)}', lambda value: value in LEVELS),
+    'default_scope': Rule(
+        'the package of a registry, such as rainrestore',
+        lambda value: isinstance(value, str) and find_spec(value) is not None
+    ),
+    'env_cfg.cudnn_benchmark': Rule('True or False', lambda value: isinstance(value, bool)),
+    'env_cfg.resource_limit': POSITIVE,
+    'env_cfg.mp_cfg': Rule('a dict', lambda value: isinstance(value, Mapping)),
+    'env_cfg.dist_cfg': Rule('a dict', lambda value: isinstance(value, Mapping)),
+    'env_cfg.mp_cfg.mp_start_method': Rule(
+        f'one of {", ".join(get_all_start_methods())}, or None',
+        lambda value: value is None or value in get_all_start_methods()
+    ),
 }  # fmt: skip
 LOOP = ('by_epoch', 'max_epochs', 'max_iters', 'val_begin', 'val_interval', 'dynamic_intervals', 'fp16')
 LOADER = ('num_batch_per_epoch', 'disable_subprocess_warning')
@@ -88,6 +106,8 @@ def check_top_level(config: Mapping[str, Any], options: Iterable[str], path: obj
     """
     for option in options:
         name = option.partition('.')[0]
+        if name == 'launcher':
+            raise ConfigError('--cfg-options: launcher has no effect: use --launcher')
         if name in TOP_LEVEL:
             continue
         if name in config:
@@ -259,12 +279,14 @@ def _check_inside(value: Mapping[str, Any], path: str, known: Registry) -> None:
 
 
 def _check_slots(value: Mapping[str, Any], path: str, name: str, component: Any) -> None:
-    """Check that each slot is a component or None, and the keys of the entries of ``local_discriminators``."""
+    """Check that each slot is a component, or None if it may be empty, and the entries of ``local_discriminators``."""
     from rainrestore.models.restorers.fcg_gan import LocalDiscriminator
 
     for key, parameter in inspect.signature(component).parameters.items():
         part = value.get(key)
         if part is None:
+            if parameter.annotation is dict and parameter.default is parameter.empty:
+                raise ConfigError(f'{path}.{key}: {name} needs a component, dict(type=...), got None')
             continue
         if key == 'local_discriminators':
             for entry, content in part.items():

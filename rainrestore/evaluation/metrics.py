@@ -20,6 +20,7 @@ from rainrestore.evaluation.functional import MSSSIM_WEIGHTS, PEAK, check_scales
 from rainrestore.files import whole_file
 from rainrestore.labels import NUM_LABELS
 from rainrestore.registry import METRICS, MODELS
+from rainrestore.rules import COUNT
 
 Sample = Mapping[str, Any]
 
@@ -192,12 +193,21 @@ class _ConventionMetric(PairMetric):
         super().__init__(**options)
         if convert_to not in (None, 'Y'):
             raise ConfigError(f"{self.name}: convert_to must be 'Y' or None, got {convert_to!r}")
+        if not COUNT.is_valid(crop_border):
+            raise ConfigError(f'{self.name}: crop_border must be {COUNT.description}, got {crop_border!r}')
         self.crop_border = crop_border
         self.convert_to = convert_to
         if convert_to:
             self.key += f'_{convert_to}'
         if crop_border:
             self.key += f'_crop{crop_border}'
+
+    def score(self, samples: Sequence[Sample]) -> list[float]:
+        """The value of each image of the batch."""
+        try:
+            return super().score(samples)
+        except ValueError as error:  # the images are too small
+            raise ConfigError(f'{self.key}: {error}') from error
 
 
 @METRICS.register_module()
