@@ -10,7 +10,7 @@ from mmengine.dist import all_gather_object, all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from rainrestore.engine.resuming import SKIPPED, non_finite_tensor
+from rainrestore.engine.run_state import SKIPPED, non_finite_tensor
 from rainrestore.errors import NonFiniteError
 from rainrestore.registry import HOOKS
 

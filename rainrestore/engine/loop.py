@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader
 
 from rainrestore.checkpoints import LEAST_SHARE
 from rainrestore.datasets.sampling import ResumableSampler, derive_seed, seed_generators
-from rainrestore.engine.resuming import STREAM, VALIDATED, CompareCheckpointHook
+from rainrestore.engine.resuming import CompareCheckpointHook
+from rainrestore.engine.run_state import STREAM, VALIDATED
 from rainrestore.registry import LOOPS
 
 

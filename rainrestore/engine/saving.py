@@ -15,7 +15,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from rainrestore.engine.processes import failing_together
-from rainrestore.engine.resuming import check_is_run
+from rainrestore.engine.run_state import check_is_run
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.registry import HOOKS
 from rainrestore.suggest import did_you_mean
