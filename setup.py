@@ -22,7 +22,7 @@ class BuildWithConfigs(build_py):
             target = Path(self.build_lib) / 'rainrestore' / file.relative_to(ROOT)
             self.mkpath(str(target.parent))
             self.copy_file(str(file), str(target))
-        # Of the zoo a wheel carries what is used without being asked for; the rest is downloaded when it is.
+        # A wheel contains the models with `In Wheel`; the others are downloaded at the first use.
         import yaml
 
         for model in yaml.safe_load((ROOT / 'model-index.yml').read_text(encoding='utf-8'))['Models']:

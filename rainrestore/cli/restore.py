@@ -4,8 +4,8 @@ Each INPUT is a photo, a video, a folder (with its sub-folders) or a pattern suc
 (in rain), renovate (blurred, noisy, compressed faces), rain (in the whole image) and raindrops (on the lens or a
 window). For faces and renovate, the command detects the faces, restores them and blends them into the photo; with
 --aligned each image is one cropped and aligned face. OUT receives restored/NAME.png, for a photo also its faces,
-faces/NAME/0.png (and more with --save-physics and --sheet), for a video restored/NAME.mp4 with its audio, and
-manifest.jsonl. After an interruption, run the command again: it skips finished files. Files are written atomically.
+faces/NAME/0.png (and more with --save-physics and --sheet), for a video restored/NAME.mp4, .mov or .mkv with its
+audio, and manifest.jsonl. After an interruption, run the command again: it skips finished files. Files are written atomically.
 
 The last line printed is one JSON object. Exit codes: 0 all files are restored; 2 the command stopped (a wrong option,
 no such file, a full disk); 3 some files failed, for example photos without a face (one line for each, with the reason);
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--boxes',
         type=Path,
         metavar='FILE',
-        help='CSV file of the faces: file,left,top,right,bottom',
+        help='CSV file of the faces: boxes, squares, or eyes and mouth (docs/photos.md)',
     )
     where.add_argument(
         '--detector',
