@@ -6,6 +6,9 @@ and keep their traceback.
 
 import os
 
+#: Exit code of a command that was interrupted by Ctrl-C.
+EXIT_INTERRUPTED = 130
+
 
 class RainRestoreError(Exception):
     """Base class of the errors of this package. The message states the problem and the remedy."""

@@ -1,5 +1,6 @@
 """Whole photos: what is restored is the network's, all else is untouched, and what cannot be done is said."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from rainrestore.apis import derain as derain_room
 from rainrestore.benchmark.scenes import background, crop_of
 from rainrestore.errors import ConfigError
 from rainrestore.faces import DetectedFace, FaceCrop, cut
+from rainrestore.faces.fusion import Decision
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, seeded_rng
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -260,6 +262,55 @@ def test_bundled_network_takes_rain_from_a_scene(fcg_gan) -> None:
     np.testing.assert_array_equal(derained.photo[80:], derain(scenes, rainy)[80:])
     assert error(derained.photo) < error(kept.photo) < error(rainy)
     assert error(derained.photo) < error(rainy) / 3
+
+
+def test_derained_background_and_face_are_not_corrected_twice(fcg_gan) -> None:
+    """At a face, the result is the restored face; where the background is without rain, the face must not darken."""
+    places = [(20, 30, 96), (170, 30, 64)]
+    photo = scene(160, 260, places)
+    crops = [crop_of(place) for place in places]
+    rainy = quantise(0.5 * photo / 255 + 0.5 * 0.8)
+    kept = PhotoRestorer(fcg_gan, boxes={})(rainy, crops).photo
+    derained = PhotoRestorer(fcg_gan, boxes={}, background='derain')(rainy, crops).photo
+    for left, top, side in places:
+        inner = np.s_[top + side // 4 : top + 3 * side // 4, left + side // 4 : left + 3 * side // 4]
+        error = {
+            name: np.abs(image[inner].astype(float) - photo[inner]).mean()
+            for name, image in (('rainy', rainy), ('kept', kept), ('derained', derained))
+        }
+        assert error['derained'] < error['rainy']
+        assert abs(error['derained'] - error['kept']) < 4
+
+
+def test_face_listed_twice_is_restored_once(fcg_gan) -> None:
+    crop = crop_of((20, 30, 64))
+    rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
+    once, twice = (PhotoRestorer(fcg_gan, boxes={})(rainy, crops) for crops in ([crop], [crop, crop]))
+    assert np.array_equal(once.photo, twice.photo) and len(twice.faces) == 1
+    assert twice.notes[0].endswith('is listed twice and was restored once')
+
+
+def test_overlapping_faces_are_not_corrected_twice(fcg_gan) -> None:
+    crop = crop_of((20, 30, 64))
+    rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
+    once = PhotoRestorer(fcg_gan, boxes={})(rainy, [crop]).photo.astype(int)
+    near = PhotoRestorer(fcg_gan, boxes={})(rainy, [crop, replace(crop, x=crop.x + 0.01)]).photo
+    assert np.abs(near - once).mean() < 1
+
+
+def test_face_without_rain_on_a_derained_background_is_said(fcg_gan, monkeypatch) -> None:
+    photo, crops = scene(120, 160, [(20, 30, 64)]), [crop_of((20, 30, 64))]
+    monkeypatch.setattr('rainrestore.apis.photos.decide', lambda rain, known: Decision(0.0, keep_colour=False))
+    with pytest.raises(ImageError, match=r'was not changed$'):
+        PhotoRestorer(fcg_gan, boxes={})(photo, crops)
+    result = PhotoRestorer(fcg_gan, boxes={}, background='derain')(photo, crops)
+    assert result.notes[0].endswith('was changed only as the background')
+
+
+def test_small_strength_is_no_absence_of_rain(fcg_gan) -> None:
+    rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
+    result = PhotoRestorer(fcg_gan, boxes={}, strength=0.01)(rainy, [crop_of((20, 30, 64))])
+    assert not result.notes and 0 < result.faces[0].weight <= 0.01
 
 
 def test_a_config_names_the_model_that_estimates_the_rain() -> None:

@@ -149,9 +149,9 @@ def test_physics_of_each_face(photos, tmp_path, command) -> None:
     [
         (['--detector', 'Eyes'], "'Eyes' is not a registered face detector"),
         (['--boxes', 'none.csv'], 'none.csv: cannot be read'),
-        (['--aligned', '--preview'], 'has no background; omit --preview'),
+        (['--aligned', '--preview'], 'has no photo around it; omit --preview'),
         (['--preview', '--sheet'], '--preview restores nothing; omit --save-physics and --sheet'),
-        (['--aligned', '--background', 'derain'], 'an aligned face has no background'),
+        (['--aligned', '--background', 'derain'], 'has no photo around it; omit --background'),
     ],
 )
 def test_options_that_do_not_fit(photos, tmp_path, command, options, message) -> None:
@@ -216,3 +216,60 @@ def test_kinds_of_boxes(tmp_path) -> None:
     }
     file.write_text('file,side,angle,x,y\nü.png,4,9,2,2\n"ü.png",4,9,3,3\n')
     assert read_boxes(file) == {tmp_path.resolve() / 'ü.png': [FaceCrop(2, 2, 4, 9), FaceCrop(3, 3, 4, 9)]}
+
+
+@pytest.mark.parametrize('options', [['--strength', '0.5'], ['--keep-colour'], ['--no-keep-colour']])
+def test_options_of_photos_are_refused_for_aligned_faces(photos, tmp_path, command, options) -> None:
+    code, _, errors = command(photos, '-o', tmp_path / 'out', '--aligned', *options, detector=None)
+    option = options[0].replace('--no-', '--')
+    expected = f'rainrestore: error: --aligned: an aligned face has no photo around it; omit {option}'
+    assert (code, errors) == (2, [expected])
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        ['--strength', '0.5'],
+        ['--keep-colour'],
+        ['--background', 'derain'],
+        ['--detector', 'YuNetDetector'],
+        ['--preview'],
+    ],
+)
+def test_options_of_faces_are_refused_for_whole_images(photos, tmp_path, command, options) -> None:
+    code, _, errors = command(
+        photos, '-o', tmp_path / 'out', '--task', 'rain', *options, detector=None, model='hrrm_scenes'
+    )
+    expected = f'rainrestore: error: {options[0]}: the task rain restores whole images, not faces'
+    assert (code, errors) == (2, [expected])
+
+
+def test_strength_of_zero_is_refused(photos, tmp_path, command) -> None:
+    code, _, errors = command(photos, '-o', tmp_path / 'out', '--strength', '0', detector=None)
+    assert (code, errors) == (2, ['rainrestore: error: --strength: must be above 0'])
+
+
+def test_result_of_another_image_is_not_replaced(tmp_path, capsys) -> None:
+    """Two folders with an image of one name, restored into one folder."""
+    for number, folder in enumerate(('gate', 'yard')):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(background(32, 32, number)).save(tmp_path / folder / '7.png')
+    words = ['--aligned', '--model', str(BICUBIC), '-o', str(tmp_path / 'out')]
+    assert main(['restore', str(tmp_path / 'gate'), *words]) == 0
+    before = (tmp_path / 'out' / 'restored' / '7.png').read_bytes()
+    assert main(['restore', str(tmp_path / 'yard'), *words]) == 3
+    error = capsys.readouterr().err
+    assert 'yard/7.png: ' in error and 'gate/7.png; choose another folder with --out' in error
+    assert (tmp_path / 'out' / 'restored' / '7.png').read_bytes() == before
+    # A changed file is restored again.
+    Image.fromarray(background(32, 32, 5)).save(tmp_path / 'gate' / '7.png')
+    assert main(['restore', str(tmp_path / 'gate'), *words]) == 0
+    assert (tmp_path / 'out' / 'restored' / '7.png').read_bytes() != before
+
+
+def test_boxes_of_other_files_are_named(photos, tmp_path, command) -> None:
+    boxes = tmp_path / 'boxes.csv'
+    boxes.write_text('file,left,top,right,bottom\nin/none.png,30,30,90,90\nin/nome.png,30,30,90,90\n')
+    code, _, errors = command(photos / 'none.png', '-o', tmp_path / 'out', '--boxes', boxes, detector=None)
+    assert code == 0
+    assert errors == [f'rainrestore: note: {boxes}: {tmp_path.resolve() / "in" / "nome.png"} is not among the inputs']

@@ -232,6 +232,8 @@ def restore_files(
                 finished = _is_done(
                     done.get(name), plan.out, (RESTORED,) if clip else kinds, read.digest, restorer.fingerprint
                 )
+                if not finished:
+                    _check_source(done.get(name), read, plan.out)
                 if not finished and not clip:
                     waiting.append(replace(read, photo=read_photo(source)))
             except ImageFileError as error:
@@ -249,6 +251,21 @@ def restore_files(
                 yield from _restore_and_write(restorer, waiting, results, log)
                 waiting = []
         yield from _restore_and_write(restorer, waiting, results, log)
+
+
+def _check_source(entry: Mapping[str, Any] | None, read: _Read, out: Path) -> None:
+    """Check that the result of another image does not have the name of this result.
+
+    Raises:
+        ImageFileError: The folder has the result of another image.
+    """
+    if entry is None or not (out / RESTORED / read.name).exists():
+        return
+    other = str(entry.get('source', read.source))
+    if Path(other).resolve() != read.source.resolve() and entry.get('source_sha256') != read.digest:
+        raise ImageFileError(
+            read.source, f'{out / RESTORED / read.name} is the result of {other}; choose another folder with --out'
+        )
 
 
 def _restore_and_write(

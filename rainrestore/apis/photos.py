@@ -245,10 +245,9 @@ class PhotoRestorer:
             weight = self._apply(result, face.crop, image, restoration, rain, average)
             restored.append(RestoredFace(face.crop, face.score, restoration, weight))
             if weight == 0:
-                notes.append(
-                    f'{_place(face.crop)} shows no rain of the kind that {self.restorer.name} was trained on, '
-                    'and was not changed'
-                )
+                rest = 'was not changed' if result is not clear else 'was changed only as the background'
+                trained = f'no rain of the kind that {self.restorer.name} was trained on'
+                notes.append(f'{_place(face.crop)} shows {trained}, and {rest}')
             elif (enlarged := face.crop.side / restoration.face.shape[0]) > ENLARGED:
                 softer = rain is None and self.restorer.scale > 1
                 detail = 'softer than the photo around it' if softer else 'with its finest detail from the photo'
@@ -285,14 +284,17 @@ class PhotoRestorer:
         self, result: np.ndarray, crop: FaceCrop, image: np.ndarray, restoration: Restoration,
         rain: RainEstimate | None, average: Callable[[np.ndarray], np.ndarray] | None,
     ) -> float:  # fmt: skip
-        """Add the change of one face to the photo; returns its weight, 0..1."""
+        """Blend one face into ``result``; returns its weight, 0..1.
+
+        The change is relative to ``result``, which may already be without rain here, or have another face here.
+        """
         decision = Decision(1.0, keep_colour=False)
         if rain is not None and self.estimator is not None:
             known = min(self.estimator.known_transmission, self.restorer.known_transmission)
             decision = decide(rain, known)
-        weight = self.strength * decision.weight
-        if weight < LEAST_WEIGHT:
+        if decision.weight < LEAST_WEIGHT:
             return 0.0
+        weight = self.strength * decision.weight
         size = image.shape[0]
         own, face = image / np.float32(255), restoration.face / np.float32(255)
         if rain is None and self.restorer.scale > 1:
@@ -301,10 +303,11 @@ class PhotoRestorer:
             keep = decision.keep_colour if self.keep_colour is None else self.keep_colour
             trust = 0.5 if self.estimator is self.restorer else 0.0
             fused = fuse(own, face, restoration.I, rain, trust, keep)
-        shown = own + np.float32(weight) * (fused - own)
+        before = cut(result, crop) / np.float32(255)
+        shown = before + np.float32(weight) * (fused - before)
         if average is not None:
             shown = average(quantise(shown)) / np.float32(255)
-        add_change(result, shown - own, face_mask(restoration.parsing, size), crop)
+        add_change(result, shown - before, face_mask(restoration.parsing, size), crop)
         return weight
 
     def clear(self, photo: np.ndarray) -> np.ndarray | None:
@@ -435,9 +438,12 @@ def _restorable(faces: Sequence[DetectedFace], photo: np.ndarray) -> tuple[list[
     """Notes on faces outside of the photo or too small, and the faces that can be restored."""
     height, width = photo.shape[:2]
     notes, kept = [], []
-    for face in faces:
+    for number, face in enumerate(faces):
         crop = face.crop
         what = _place(crop)
+        if any(crop == other.crop for other in faces[:number]):
+            notes.append(f'{what} is listed twice and was restored once')
+            continue
         if round(crop.side) < SMALLEST_SIDE:
             notes.append(f'{what} is {crop.side:.0f} pixels wide, too small to restore, and was not changed')
             continue

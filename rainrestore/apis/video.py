@@ -267,11 +267,13 @@ def restore_video(
         ImageError: No face is found in any frame, or no face can be restored; no file is written.
         OSError: The result cannot be written; complete parts are kept.
         MissingPackageError: PyAV is not installed.
-        ValueError: ``target`` has another suffix.
+        ValueError: ``target`` has another suffix, or is ``source``.
     """
     source, target, settings = Path(source), Path(target), settings or VideoSettings()
     if target.suffix not in ('.mp4', '.mov', '.mkv'):
         raise ValueError(f'{target}: the result must be a .mp4, .mov or .mkv file')
+    if target.resolve() == source.resolve():
+        raise ValueError(f'{target}: the result would replace the source; choose another file')
     work = Path(work) if work else target.with_name(f'{target.name}.parts')
     fixed = None
     if photos.boxes is not None:

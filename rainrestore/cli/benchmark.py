@@ -2,7 +2,8 @@
 
 SPEC is a name (table1: the methods of the paper's Table 1; plus: changes to the paper's network, one at a time; beyond:
 fcg_gan_plus_x4; rain_removal: changes to the rain removal module; blind: rain of any kind; renovation: the six subtasks
-of face renovation; raindrops) or a benchmark file with your own methods. After an interruption, run the command again: it resumes the runs and skips finished ones.
+of face renovation; raindrops) or a benchmark file with your own methods. After an interruption, run the command again:
+it resumes the runs and skips finished ones.
 OUT receives SPEC.md and SPEC.json, and for each set of test faces and each task a chart and a sheet with a column
 per method. The last line printed is one JSON object.
 """
@@ -23,7 +24,9 @@ FIGURE_FACES = 4
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore benchmark``."""
-    parser.add_argument('spec', metavar='SPEC', help='table1, plus, beyond, rain_removal, blind, renovation, raindrops, or a file')
+    parser.add_argument(
+        'spec', metavar='SPEC', help='table1, plus, beyond, rain_removal, blind, renovation, raindrops, or a file'
+    )
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument('--faces', type=int, help='training faces of each method (required if a method is trained)')
     budget.add_argument('--zoo', action='store_true', help='test the published weights of the zoo; train nothing')

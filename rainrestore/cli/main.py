@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import rainrestore
-from rainrestore.errors import RainRestoreError
+from rainrestore.errors import EXIT_INTERRUPTED, RainRestoreError
 from rainrestore.files import DISK_ERRORS
 
 #: Names of modules ``rainrestore.cli.NAME``. The first line of the module's docstring is the help text.
@@ -49,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = build_parser(argv).parse_args(argv)
         return args.run(args)
+    except KeyboardInterrupt:
+        print('rainrestore: interrupted', file=sys.stderr)
+        return EXIT_INTERRUPTED
     except RainRestoreError as error:
         message = str(error)
     except OSError as error:

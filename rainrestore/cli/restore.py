@@ -5,7 +5,8 @@ Each INPUT is a photo, a video, a folder (with its sub-folders) or a pattern suc
 window). For faces and renovate, the command detects the faces, restores them and blends them into the photo; with
 --aligned each image is one cropped and aligned face. OUT receives restored/NAME.png, for a photo also its faces,
 faces/NAME/0.png (and more with --save-physics and --sheet), for a video restored/NAME.mp4, .mov or .mkv with its
-audio, and manifest.jsonl. After an interruption, run the command again: it skips finished files. Files are written atomically.
+audio, and manifest.jsonl. After an interruption, run the command again: it skips finished files. Files are
+written atomically.
 
 The last line printed is one JSON object. Exit codes: 0 all files are restored; 2 the command stopped (a wrong option,
 no such file, a full disk); 3 some files failed, for example photos without a face (one line for each, with the reason);
@@ -20,10 +21,10 @@ from collections import Counter
 from pathlib import Path
 
 from rainrestore.cli.options import add_checkpoint, add_device, fraction, whole_number
+from rainrestore.errors import EXIT_INTERRUPTED
 
 #: Some images could not be restored.
 EXIT_SOME_FAILED = 3
-EXIT_INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='the task; it selects the model unless --model is given (default: the task of --model, else faces)',
     )  # fmt: skip
     where = parser.add_mutually_exclusive_group()
-    where.add_argument('--aligned', action='store_true', help='each image is a cropped and aligned face')
+    where.add_argument('--aligned', action='store_true', default=None, help='each image is a cropped and aligned face')
     where.add_argument(
         '--boxes',
         type=Path,
@@ -44,20 +45,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     where.add_argument(
         '--detector',
-        default='MTCNNDetector',
         help='a registered face detector, or a config file (default: MTCNNDetector)',
     )
     parser.add_argument(
         '--background',
         choices=('keep', 'derain'),
-        default='keep',
         help='derain: also remove the rain around the faces (default: keep)',
     )
     parser.add_argument(
         '--model', help='a model of the zoo, or a config with --checkpoint (default: the model of the task)'
     )
     parser.add_argument(
-        '--strength', type=fraction, default=1.0, metavar='S', help='share of the correction, 0..1 (default: 1)'
+        '--strength', type=fraction, metavar='S', help='share of the correction, above 0, at most 1 (default: 1)'
     )
     parser.add_argument(
         '--keep-colour', action=argparse.BooleanOptionalAction, default=None,
@@ -66,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--preview',
         action='store_true',
+        default=None,
         help='only write preview/NAME.png with the faces marked',
     )
     add_checkpoint(parser)
@@ -108,9 +108,10 @@ def run(args: argparse.Namespace) -> int:
     # The reader refuses too large images with its own message.
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)
     limit_threads()
-    if args.aligned and (args.background != 'keep' or args.preview):
-        option = '--preview' if args.preview else '--background'
-        raise ConfigError(f'--aligned: an aligned face has no background; omit {option}')
+    if args.strength == 0:
+        raise ConfigError('--strength: must be above 0')
+    if args.aligned and (given := _given(args, 'preview', 'background', 'strength', 'keep_colour')):
+        raise ConfigError(f'--aligned: an aligned face has no photo around it; omit {given}')
     if args.preview and (args.save_physics or args.sheet):
         raise ConfigError('--preview restores nothing; omit --save-physics and --sheet')
     boxes = read_boxes(args.boxes) if args.boxes else None
@@ -119,17 +120,18 @@ def run(args: argparse.Namespace) -> int:
         precision=args.precision, batch_size=args.batch, task=args.task,
     )  # fmt: skip
     finds_faces = TASKS[restorer.task].finds_faces and not args.aligned
-    if not TASKS[restorer.task].finds_faces:
-        for option in ('aligned', 'boxes', 'preview'):
-            if getattr(args, option):
-                raise ConfigError(f'--{option}: the task {restorer.task} restores whole images, not faces')
-    plan = plan_files(args.inputs, args.out, videos=finds_faces and not args.preview)
+    of_faces = ('aligned', 'boxes', 'preview', 'detector', 'background', 'strength', 'keep_colour')
+    if not TASKS[restorer.task].finds_faces and (given := _given(args, *of_faces)):
+        raise ConfigError(f'{given}: the task {restorer.task} restores whole images, not faces')
+    videos = finds_faces and not args.preview
+    plan = plan_files(args.inputs, args.out, videos=videos)
     chosen: ImageRestorer = restorer
     # Aligned faces are batched across files, the faces of photos within each photo.
     batch = args.batch
     kinds: tuple[str, ...] = (RESTORED, FACES)
     if finds_faces:
-        photos = PhotoRestorer(restorer, args.detector, background=args.background, boxes=boxes, strength=args.strength,
+        photos = PhotoRestorer(restorer, args.detector or 'MTCNNDetector', background=args.background or 'keep',
+                               boxes=boxes, strength=1 if args.strength is None else args.strength,
                                keep_colour=args.keep_colour)  # fmt: skip
         chosen, batch = photos, 1
         if args.preview:
@@ -182,8 +184,12 @@ def run(args: argparse.Namespace) -> int:
             return EXIT_INTERRUPTED
     seconds = time.monotonic() - start
     lines = [('note', path, note) for path, kept in notes.items() for note in kept]
+    unused = [] if boxes is None else sorted(boxes.keys() - {path.resolve() for path in plan.sources.values()})
+    if unused:
+        more = f' ({len(unused)} files in total)' if len(unused) > 1 else ''
+        lines.append(('note', str(args.boxes), f'{unused[0]} is not among the inputs{more}'))
     if plan.others:
-        kind = 'not an image' if args.aligned else 'neither an image nor a video'
+        kind = 'neither an image nor a video' if videos else 'not an image'
         more = f' ({len(plan.others)} files in total)' if len(plan.others) > 1 else ''
         lines.append(('note', str(plan.others[0]), f'is {kind} and is skipped{more}'))
     for kind, path, text in [*lines, *(('failed', path, reason) for path, reason in failed.items())]:
@@ -206,3 +212,8 @@ def run(args: argparse.Namespace) -> int:
     }
     print(json.dumps(summary))
     return EXIT_SOME_FAILED if failed else 0
+
+
+def _given(args: argparse.Namespace, *names: str) -> str | None:
+    """The first of these options on the command line, or None."""
+    return next((f'--{name.replace("_", "-")}' for name in names if getattr(args, name) is not None), None)
