@@ -316,3 +316,10 @@ def test_small_strength_is_no_absence_of_rain(fcg_gan) -> None:
 def test_a_config_names_the_model_that_estimates_the_rain() -> None:
     blind = PhotoRestorer(Restorer('fcg_gan_blind_x4', device='cpu'))
     assert blind.restorer.estimates_rain and blind.estimator.name == 'hrrm_plus_x4'
+
+
+def test_photos_need_a_model_for_faces_and_crops(bicubic) -> None:
+    with pytest.raises(ConfigError, match=r'raindrop_plus restores whole images \(task raindrops\)'):
+        PhotoRestorer(Restorer('raindrop_plus', device='cpu'), boxes={})
+    with pytest.raises(TypeError, match=r'crops: expected FaceCrop\(x, y, side, angle\), got \(1, 2, 3, 4\)'):
+        by_hand(bicubic)(background(40, 40), [(1, 2, 3, 4)])

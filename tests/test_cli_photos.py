@@ -187,7 +187,7 @@ def test_input_among_the_faces_is_not_written_over(photos, tmp_path, command) ->
     [
         ('', 'the first line must be file,left,top,right,bottom or file,left_eye_x'),
         ('file,left,top\na.png,1,2\n', "got 'file,left,top'"),
-        ('file,left,top,right,bottom\na.png,1,2,3\n', 'line 2'),
+        ('file,left,top,right,bottom\na.png,1,2,3\n', 'line 2: expected a value for each column'),
         ('file,left,top,right,bottom\na.png,1,2,3,4,5\n', 'line 2: expected a value for each column'),
         ('file,left,top,right,bottom\n,1,2,3,4\n', 'line 2: expected a value for each column'),
         ('file,left,top,right,bottom\n\na.png,1,2,x,4\n', "line 3: could not convert string to float: 'x'"),
@@ -197,7 +197,7 @@ def test_input_among_the_faces_is_not_written_over(photos, tmp_path, command) ->
         ),
         ('file,x,y,side,angle\na.png,1,1,-4,0\n', 'line 2: a crop must have a finite centre and a side above 0'),
         ('file,x,y,side,angle\na.png,1,1,nan,0\n', 'line 2: a crop must have'),
-        (b'\xff\xfe\x00', 'cannot be read'),
+        (b'\xff\xfe\x00', 'is not UTF-8 text; save it as CSV in UTF-8'),
     ],
 )
 def test_boxes_that_are_none(tmp_path, text, message) -> None:
@@ -273,3 +273,14 @@ def test_boxes_of_other_files_are_named(photos, tmp_path, command) -> None:
     code, _, errors = command(photos / 'none.png', '-o', tmp_path / 'out', '--boxes', boxes, detector=None)
     assert code == 0
     assert errors == [f'rainrestore: note: {boxes}: {tmp_path.resolve() / "in" / "nome.png"} is not among the inputs']
+
+
+@pytest.mark.parametrize('options', [['--aligned'], ['--preview'], ['--task', 'rain']])
+def test_named_video_is_no_damaged_image(tmp_path, command, options) -> None:
+    clip = tmp_path / 'gate.mp4'
+    clip.write_bytes(b'\0\0\0\x18ftypmp42')
+    model = 'hrrm_scenes' if 'rain' in options else BICUBIC
+    code, _, errors = command(clip, '-o', tmp_path / 'out', *options, detector=None, model=model)
+    assert code == 2 and errors[0].startswith(
+        f'rainrestore: error: {clip}: is a video; only the tasks faces and renovate'
+    )

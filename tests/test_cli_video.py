@@ -107,8 +107,8 @@ def test_clips_and_images_are_planned_apart(folder, tmp_path) -> None:
 
 
 def test_clip_named_as_an_aligned_face(folder, tmp_path, command) -> None:
-    code, summary, _ = command(folder / 'night' / 'gate.mp4', '--aligned', '-o', tmp_path / 'out')
-    assert code == 3 and 'not a readable image' in next(iter(summary['failed'].values()))
+    code, _, errors = command(folder / 'night' / 'gate.mp4', '--aligned', '-o', tmp_path / 'out')
+    assert code == 2 and 'gate.mp4: is a video' in errors[-1]
     assert not list((tmp_path / 'out').rglob('*.mp4'))
 
 

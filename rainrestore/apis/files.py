@@ -136,8 +136,8 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = Fal
         videos: Whether to include clips.
 
     Raises:
-        ConfigError: An input does not exist, there are no images, ``out`` is a file or has the suffix of a file, or a
-            result would overwrite an input.
+        ConfigError: An input does not exist, or is a video without ``videos``; there are no images; ``out`` is a file
+            or has the suffix of a file; or a result would overwrite an input.
     """
     out = Path(out)
     suffixes = (*IMAGE_SUFFIXES, *(VIDEO_SUFFIXES if videos else ()))
@@ -159,6 +159,9 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = Fal
             others += neither
             tops.append(Path(os.path.realpath(name)))
         else:
+            if not videos and kind_of(Path(name)) == 'clip':
+                tasks = 'the tasks faces and renovate, without --aligned and --preview'
+                raise ConfigError(f'{name}: is a video; only {tasks}, restore videos')
             paths = [name]
             tops.append(_location(name).parent)
         found.update({_location(path): path for path in paths})

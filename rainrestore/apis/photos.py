@@ -15,6 +15,7 @@ import numpy as np
 from rainrestore import __version__
 from rainrestore.apis.derain import derain, removes_rain
 from rainrestore.apis.inputs import ImageError, named, split, to_image
+from rainrestore.apis.purpose import TASKS
 from rainrestore.apis.restorer import SMALLEST_SIDE, Restoration, Restorer
 from rainrestore.errors import ConfigError
 from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector, add_change, build_detector, cut, find_faces
@@ -142,6 +143,10 @@ class PhotoRestorer:
     ) -> None:
         if not 0 < strength <= 1:
             raise ConfigError(f'strength must be above 0 and at most 1, got {strength}')
+        if not TASKS[restorer.task].finds_faces:
+            raise ConfigError(
+                f'{restorer.name} restores whole images (task {restorer.task}): use it without PhotoRestorer'
+            )
         if background not in ('keep', 'derain'):
             raise ConfigError(f"background must be 'keep' or 'derain', got {background!r}")
         self.restorer = restorer
@@ -208,6 +213,9 @@ class PhotoRestorer:
             crops = self.boxes.get(Path(name).resolve())
             if not crops:
                 raise ImageError(name, 'the file of boxes has no line for this photo')
+        for crop in crops or ():
+            if not isinstance(crop, FaceCrop):
+                raise TypeError(f'crops: expected FaceCrop(x, y, side, angle), got {crop!r}')
         clear = self.clear(photo) if crops is None or self.background == 'derain' else None
         faces = self.find(photo, clear) if crops is None else [DetectedFace(crop) for crop in crops]
         if not faces:

@@ -39,8 +39,10 @@ def read_boxes(path: str | Path) -> dict[Path, list[FaceCrop]]:
     path = Path(path)
     try:
         text = path.read_text(encoding='utf-8-sig')
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f'--boxes {path}: cannot be read ({getattr(error, "strerror", None) or error})') from error
+    except OSError as error:
+        raise ConfigError(f'--boxes {path}: cannot be read ({error.strerror or error})') from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f'--boxes {path}: is not UTF-8 text; save it as CSV in UTF-8') from error
     rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
     columns = set(rows.fieldnames or ())
     kind = next((kind for kind in _KINDS if columns == {'file', *kind}), None)
@@ -57,6 +59,6 @@ def read_boxes(path: str | Path) -> dict[Path, list[FaceCrop]]:
 
 
 def _file(row: Mapping[str | None, str], path: Path) -> Path:
-    if None in row or not row['file']:
+    if None in row or None in row.values() or not row['file']:
         raise ValueError('expected a value for each column')
     return (path.parent / row['file']).resolve()
