@@ -155,7 +155,7 @@ def test_restored_face_is_that_of_the_clone(installed: Installation, faces: Path
     rainy = next((installed.folder / 'rainy').rglob('I/*.png'))
     installed.run('restore', rainy, '--aligned', '-o', 'restored', '--device', 'cpu')
     restored = read_image(next((installed.folder / 'restored').rglob(rainy.name)))
-    expected = Restorer('fcg_gan_x4', device='cpu')(read_image(rainy))
+    expected = Restorer(device='cpu')(read_image(rainy))
     assert np.abs(restored.astype(int) - expected).max() <= 1
 
 
@@ -176,7 +176,7 @@ def test_what_a_wheel_lacks_is_said_in_one_line(installed: Installation, faces: 
         ['test', 'srgan_x4', 'rainrestore://srgan_x4', '--data', faces],
         ['restore', portrait, '--aligned', '--model', 'srgan_x4', '-o', 'out'],
         ['zoo', 'download', 'srgan_x4'],
-        ['mixed_guidance', 'hifacegan_128', 'rainrestore://hifacegan_128', portrait],
+        ['mixed_guidance', 'hifacegan_128', 'rainrestore://hifacegan_rain_x4', portrait],
         ['test', 'configs/fcg_gan/fcg_gan_plus_x4.py', 'rainrestore://fcg_gan_plus_x4', '--data', faces],
     ):
         error = installed.run(*words, code=2)

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--boxes',
         type=Path,
         metavar='FILE',
-        help='CSV file of the faces: boxes, squares, or eyes and mouth (docs/photos.md)',
+        help='CSV file of the faces: boxes, squares, or eyes and mouth',
     )
     where.add_argument(
         '--detector',
