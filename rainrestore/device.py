@@ -30,9 +30,9 @@ def find_device(name: str | torch.device | None = None) -> torch.device:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device computes convolutions in bfloat16 faster than in float32.
 
-    Every GPU does, and every CPU with AMX, AMD's AVX-512 BF16 or Arm's bfloat16 instructions. Intel's AVX-512 BF16
-    takes longer than float32. Without AVX-512, torch leaves oneDNN for its own loops, which take several times as
-    long (docs/results/performance.md).
+    AMD's AVX-512 BF16 does. GPUs, AMX and Arm's bfloat16 instructions are taken to do so without a measurement. Intel's
+    AVX-512 BF16 without AMX takes longer than float32. Without AVX-512, torch leaves oneDNN for its own loops, which
+    take several times as long (docs/results/performance.md).
     """
     if device.type != 'cpu':
         return True

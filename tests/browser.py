@@ -17,7 +17,7 @@ import pytest
 
 CHROMIUM, DRIVER = shutil.which('chromium'), shutil.which('chromedriver')
 needs_browser = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason='this machine has no Chromium: apt-get install chromium chromium-driver'
+    not (CHROMIUM and DRIVER), reason='no Chromium, which pip cannot install: apt-get install chromium chromium-driver'
 )
 
 # Without the flags from no-first-run on, Chromium calls its maker's hosts by itself.

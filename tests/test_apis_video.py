@@ -365,3 +365,12 @@ def test_what_is_no_video(photos, tmp_path) -> None:
     with pytest.raises(ImageFileError, match=r'cut\.mp4'):
         restore_video(photos, tmp_path / 'cut.mp4', tmp_path / 'out.mp4')
     assert not (tmp_path / 'out.mp4').exists()
+
+
+def test_result_does_not_replace_its_clip(photos, tmp_path) -> None:
+    source = tmp_path / 'in.mp4'
+    write_clip(source, marked_frames([FACE] * 3))
+    before = source.read_bytes()
+    with pytest.raises(ValueError, match='the result would replace the source'):
+        restore_video(photos, source, tmp_path / '.' / 'in.mp4')
+    assert source.read_bytes() == before

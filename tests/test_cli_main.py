@@ -112,3 +112,14 @@ print('loaded:', loaded)
     assert 'loaded: []' in done.stdout
     for name in cli.SUBCOMMANDS:
         assert re.search(rf'^    {name}\b', done.stdout, re.MULTILINE)
+
+
+def test_interruption_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also during the imports, before a command handles it."""
+
+    def interrupted(argv: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('rainrestore.cli.main.build_parser', interrupted)
+    assert cli.main(['doctor']) == 130
+    assert capsys.readouterr().err == 'rainrestore: interrupted\n'

@@ -244,9 +244,11 @@ def test_options_of_faces_are_refused_for_whole_images(photos, tmp_path, command
     assert (code, errors) == (2, [expected])
 
 
-def test_strength_of_zero_is_refused(photos, tmp_path, command) -> None:
-    code, _, errors = command(photos, '-o', tmp_path / 'out', '--strength', '0', detector=None)
-    assert (code, errors) == (2, ['rainrestore: error: --strength: must be above 0'])
+@pytest.mark.parametrize('strength', ['0', '1.5', 'x'])
+def test_strength_outside_its_range_is_refused(photos, tmp_path, strength, capsys) -> None:
+    with pytest.raises(SystemExit, match='2'):
+        main(['restore', str(photos), '-o', str(tmp_path / 'out'), '--strength', strength])
+    assert f'expected a number above 0, at most 1, got {strength!r}' in capsys.readouterr().err
 
 
 def test_result_of_another_image_is_not_replaced(tmp_path, capsys) -> None:

@@ -302,7 +302,9 @@ class Ownership(Dataset):
         return int((present & alone).sum()), int((present & ~alone & np.uint64(1)).sum())
 
 
-@pytest.mark.skipif(sys.platform != 'linux', reason='only Linux has /proc/self/pagemap, which counts pages')
+@pytest.mark.skipif(
+    sys.platform != 'linux', reason='the pages of a process are counted in /proc/self/pagemap, which only Linux has'
+)
 def test_workers_share_the_decoded_images(face_folder):
     """They read all faces, several times, and still none has a copy."""
     faces = FaceDataset(face_folder)

@@ -121,6 +121,7 @@ WRONG = [
     ('hrrm_x4', 'log_level=LOUD', "log_level: must be one of CRITICAL, ERROR, WARNING, INFO, DEBUG, got 'LOUD'"),
     ('hrrm_x4', 'log_level=None', 'log_level: must be one of CRITICAL'),
     ('hrrm_x4', 'default_scope=nope', "must be the package of a registry, such as rainrestore, got 'nope'"),
+    ('hrrm_x4', 'default_scope=no.such', "must be the package of a registry, such as rainrestore, got 'no.such'"),
     ('hrrm_x4', 'default_scope=None', 'default_scope: must be the package of a registry'),
     ('hrrm_x4', 'env_cfg.mp_cfg=x', "env_cfg.mp_cfg: must be a dict, got 'x'"),
     ('hrrm_x4', 'env_cfg.dist_cfg=None', 'env_cfg.dist_cfg: must be a dict, got None'),

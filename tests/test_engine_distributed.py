@@ -175,7 +175,7 @@ def test_replicas_of_every_config_stay_the_same(tmp_path: Path) -> None:
     assert {'hrrm_x4', 'fpm_x4', 'fcg_gan_x4', 'pix2pix_x4', 'hrrm_no_reconstruction_x4'} <= trained
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='NCCL needs an NVIDIA GPU, and this machine has none')
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='NCCL runs on NVIDIA GPUs only, and this machine has none')
 def test_nccl_with_one_process_and_synchronised_normalisation(tmp_path: Path) -> None:
     words = [str(HERE / 'distributed_scenes.py'), str(tmp_path), 'gpu']
     ((code, output),) = run_together(words, tmp_path, count=1, CUDA_VISIBLE_DEVICES='0')

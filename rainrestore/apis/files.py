@@ -237,8 +237,8 @@ def restore_files(
                 )
                 if not finished:
                     _check_source(done.get(name), read, plan.out)
-                if not finished and not clip:
-                    waiting.append(replace(read, photo=read_photo(source)))
+                    if not clip:
+                        waiting.append(replace(read, photo=read_photo(source)))
             except ImageFileError as error:
                 yield FileOutcome(source, 'failed', error.reason)
                 continue

@@ -91,11 +91,11 @@ def whole_number(text: str) -> int:
 
 
 def fraction(text: str) -> float:
-    """The type of an option: a number from 0 to 1."""
+    """The type of an option: a number above 0, at most 1."""
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f'expected a number from 0 to 1, got {text!r}')
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f'expected a number above 0, at most 1, got {text!r}')
     return value

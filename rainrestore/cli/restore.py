@@ -108,8 +108,6 @@ def run(args: argparse.Namespace) -> int:
     # The reader refuses too large images with its own message.
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)
     limit_threads()
-    if args.strength == 0:
-        raise ConfigError('--strength: must be above 0')
     if args.aligned and (given := _given(args, 'preview', 'background', 'strength', 'keep_colour')):
         raise ConfigError(f'--aligned: an aligned face has no photo around it; omit {given}')
     if args.preview and (args.save_physics or args.sheet):

@@ -76,7 +76,7 @@ RULES = {
     'log_level': Rule(f'one of {", ".join(LEVELS)}', lambda value: value in LEVELS),
     'default_scope': Rule(
         'the package of a registry, such as rainrestore',
-        lambda value: isinstance(value, str) and find_spec(value) is not None
+        lambda value: isinstance(value, str) and value.isidentifier() and find_spec(value) is not None
     ),
     'env_cfg.cudnn_benchmark': Rule('True or False', lambda value: isinstance(value, bool)),
     'env_cfg.resource_limit': POSITIVE,
