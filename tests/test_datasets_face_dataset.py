@@ -303,7 +303,7 @@ class Ownership(Dataset):
 
 
 @pytest.mark.skipif(
-    sys.platform != 'linux', reason='the pages of a process are counted in /proc/self/pagemap, which only Linux has'
+    sys.platform != 'linux', reason='pages are counted in /proc/self/pagemap, which only Linux has'
 )
 def test_workers_share_the_decoded_images(face_folder):
     """They read all faces, several times, and still none has a copy."""
