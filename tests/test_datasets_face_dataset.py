@@ -302,9 +302,7 @@ class Ownership(Dataset):
         return int((present & alone).sum()), int((present & ~alone & np.uint64(1)).sum())
 
 
-@pytest.mark.skipif(
-    sys.platform != 'linux', reason='pages are counted in /proc/self/pagemap, which only Linux has'
-)
+@pytest.mark.skipif(sys.platform != 'linux', reason='pages are counted in /proc/self/pagemap, which only Linux has')
 def test_workers_share_the_decoded_images(face_folder):
     """They read all faces, several times, and still none has a copy."""
     faces = FaceDataset(face_folder)
