@@ -35,6 +35,9 @@ _FORMATS = ('PNG', 'JPEG', 'BMP', 'DIB', 'WEBP', 'TIFF', 'PPM', 'GIF', 'AVIF')
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, zlib.error,
                   Image.DecompressionBombError)  # fmt: skip
 
+#: Key of `Image.info`: whether the file has several frames or pages.
+SEVERAL_FRAMES = 'several_frames'
+
 #: Maximum side in pixels that libpng writes.
 LONGEST_SIDE = 1_000_000
 
@@ -138,7 +141,11 @@ def _open(
                     path, f'{image.width}x{image.height} pixels: the limit of a side is {LONGEST_SIDE}; crop the image'
                 )
             image.load()
-            return image.copy() if image.mode == 'P' else image
+            # A phone stores a preview or depth as a second image in a JPEG file (MPO).
+            several = image.format != 'MPO' and bool(getattr(image, 'is_animated', False))
+            loaded = image.copy() if several or image.mode == 'P' else image
+            loaded.info[SEVERAL_FRAMES] = several
+            return loaded
     except ImageFileError:
         raise
     except Image.DecompressionBombError as error:
@@ -250,11 +257,13 @@ class Photo:
         pixels: H x W x 3 uint8, RGB; the colours of transparent pixels are kept as stored in the file.
         alpha: H x W uint8, or None for an opaque image.
         grey: Whether the file is greyscale.
+        single: Whether the file has no other frames or pages.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     grey: bool = False
+    single: bool = True
 
     def as_given(self, pixels: np.ndarray, opaque: bool = False) -> np.ndarray:
         """Make a result greyscale and transparent as this image is.
@@ -277,15 +286,16 @@ def read_photo(path: str | os.PathLike[str], max_pixels: int | None = None) -> P
     """Read an image as :func:`read_image` does, but keep the transparency as a separate channel."""
     image = _open(path, max_pixels)
     grey = image.mode in ('1', 'L', 'LA', 'La', 'I') or image.mode.startswith('I;16')
+    single = not image.info[SEVERAL_FRAMES]
     if not has_alpha(image):
-        return Photo(to_rgb(image, path), grey=grey)
+        return Photo(to_rgb(image, path), grey=grey, single=single)
     try:
         rgba = _in_mode(_upright(image), 'RGBA')
     except _DECODE_ERRORS as error:
         raise ImageFileError(path, f'cannot be converted to RGB ({error}); save it as an 8-bit RGB PNG') from error
     opaque = rgba.convert('RGB')
     opaque.info = {'icc_profile': image.info.get('icc_profile')}
-    return Photo(to_rgb(opaque, path), np.array(rgba.getchannel('A')), grey)
+    return Photo(to_rgb(opaque, path), np.array(rgba.getchannel('A')), grey, single)
 
 
 def _upright(image: Image.Image) -> Image.Image:

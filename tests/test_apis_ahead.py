@@ -1,5 +1,7 @@
 """A thread that works ahead: in order, bounded, with errors in their place, and gone when nobody listens."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -68,3 +70,17 @@ def test_closing_ends_the_threads_and_closes_the_sources() -> None:
     assert next(taken) == 0
     taken.close()
     assert closed == [True] and threading.active_count() == before
+
+
+def test_interpreter_ends_without_an_abort_while_a_thread_computes() -> None:
+    script = (
+        'import torch\nfrom rainrestore.apis.ahead import ahead\n'
+        'def products():\n'
+        '    a = torch.rand(300, 300)\n'
+        '    while True:\n'
+        '        for _ in range(20): a = torch.nn.functional.normalize(a @ a)\n'
+        '        yield a\n'
+        'taken = ahead(products(), 2)\nnext(taken)\n'
+    )
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

@@ -87,8 +87,23 @@ def test_preview_marks_the_faces_and_restores_nothing(photos, tmp_path, command)
         # Away from the lines and the number, in the middle, all is as it was.
         assert not changed[int(crop.y) - 5 : int(crop.y) + 5, int(crop.x) - 5 : int(crop.x) + 5].any()
     assert command(photos, '-o', out, '--preview')[1]['done_before'] == 2
-    # A preview is no result.
+    # A preview is no result, and the results replace no preview.
     assert command(photos, '-o', out)[1]['restored'] == 2
+    assert command(photos, '-o', out)[1]['done_before'] == 2
+    assert command(photos, '-o', out, '--preview')[1]['done_before'] == 2
+
+
+def test_faces_of_an_earlier_run_are_removed_unless_they_were_changed(photos, tmp_path, command) -> None:
+    out, boxes = tmp_path / 'out', tmp_path / 'boxes.csv'
+    for kept in (False, True):
+        boxes.write_text('file,x,y,side,angle\nin/two.png,50,60,70,0\nin/two.png,140,50,48,0\n')
+        assert command(photos / 'two.png', '-o', out, '--boxes', boxes, detector=None)[0] == 0
+        assert tree(out / 'faces') == ['two/0.png', 'two/1.png']
+        if kept:
+            (out / 'faces' / 'two' / '1.png').write_bytes(b'of the user')
+        boxes.write_text('file,x,y,side,angle\nin/two.png,50,60,70,0\n')
+        assert command(photos / 'two.png', '-o', out, '--boxes', boxes, detector=None)[0] == 0
+        assert tree(out / 'faces') == ['two/0.png', *(['two/1.png'] if kept else [])]
 
 
 def test_faces_of_each_photo_are_counted(photos, tmp_path, command, capsys) -> None:

@@ -444,3 +444,43 @@ def test_inputs_may_be_given_as_paths(faces, tmp_path):
     with pytest.raises(ConfigError, match='no such file'):
         plan_files([faces, tmp_path / 'none'], tmp_path / 'out')
     assert sorted(plan_files([str(faces), faces / '0.png'], tmp_path / 'out').sources) == ['0.png', '1.png', '2.png']
+
+
+def test_results_in_an_input_folder_are_no_inputs(faces, tmp_path, command):
+    first, second = faces / 'first', faces / 'deep' / 'second'
+    assert command(faces, '-o', first) == 0 and command.counts == (3, 0, 0)
+    assert command(faces, '-o', second) == 0 and command.counts == (3, 0, 0)
+    assert sum('has results of an earlier run, which are skipped' in line for line in command.errors) == 1
+    # The results themselves are inputs if their folder is named.
+    assert command(first / 'restored', '-o', tmp_path / 'third') == 0 and command.counts == (3, 0, 0)
+    assert command(first, '-o', tmp_path / 'fourth') == 2
+    assert 'contains only results of an earlier run' in command.errors[-1]
+    # Another folder with a manifest.jsonl is no folder of results.
+    save(tmp_path / 'other' / 'mine.png').with_name('manifest.jsonl').write_text('{}')
+    assert command(tmp_path / 'other', '-o', tmp_path / 'fifth') == 0 and command.counts == (1, 0, 0)
+
+
+def test_file_and_folder_of_one_name(tmp_path, command):
+    save(tmp_path / 'in' / 'a.jpg')
+    save(tmp_path / 'in' / 'A.png' / 'b.png', 1)
+    assert command(tmp_path / 'in', '-o', tmp_path / 'out') == 0
+    assert tree(tmp_path / 'out' / 'restored') == ['A.png/b.png', 'a.jpg.png']
+
+
+@pytest.mark.parametrize('suffix', ['gif', 'tiff', 'webp', 'png'])
+def test_further_frames_are_noted(tmp_path, command, suffix):
+    frames = [Image.fromarray(face(number)) for number in range(3)]
+    (tmp_path / 'in').mkdir()
+    frames[0].save(tmp_path / 'in' / f'several.{suffix}', save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / 'in' / f'one.{suffix}')
+    for states in ((2, 0, 0), (0, 2, 0)):
+        assert command(tmp_path / 'in', '-o', tmp_path / 'out') == 0 and command.counts == states
+        assert list(command.summary['notes'].values()) == [['has several frames or pages; only the first is restored']]
+        assert f'several.{suffix}' in next(iter(command.summary['notes']))
+
+
+@pytest.mark.parametrize('out', ['', ' '])
+def test_empty_output_folder_is_refused(faces, command, out):
+    with pytest.raises(SystemExit) as ended:
+        command(faces, '-o', out)
+    assert ended.value.code == 2 and 'expected a file or folder, got an empty text' in command.capsys.readouterr().err

@@ -1,7 +1,9 @@
 """Pipeline stages in threads, with a bounded number of waiting items."""
 
+import atexit
 import queue
 import threading
+import weakref
 from collections.abc import Generator, Iterable
 from typing import TypeVar
 
@@ -9,6 +11,19 @@ T = TypeVar('T')
 
 #: Interval in seconds at which a waiting thread checks whether it must stop.
 CHECK = 0.1
+#: Time in seconds that the interpreter waits for each thread at its end.
+PATIENCE = 10.0
+
+#: The running threads with their stop events.
+_running: weakref.WeakKeyDictionary[threading.Thread, threading.Event] = weakref.WeakKeyDictionary()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Stop the threads before the interpreter ends. A thread that still computes would abort the process."""
+    for thread, stop in list(_running.items()):
+        stop.set()
+        thread.join(PATIENCE)
 
 
 def ahead(source: Iterable[T], size: int) -> Generator[T, None, None]:
@@ -46,6 +61,7 @@ def ahead(source: Iterable[T], size: int) -> Generator[T, None, None]:
                 close()
 
     thread = threading.Thread(target=work, daemon=True)
+    _running[thread] = stop
     thread.start()
     try:
         while True:

@@ -3,13 +3,14 @@
 import errno
 import glob
 import hashlib
+import itertools
 import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Protocol, TextIO
 
 import numpy as np
@@ -70,12 +71,14 @@ class FilePlan:
         sources: Path of the result, relative to ``out/restored`` -> image or clip.
         unlisted: Folder or file that cannot be read -> reason.
         others: Files of the folders that are neither images nor clips.
+        earlier: Sub-folders with results of an earlier run, which are no inputs.
     """
 
     out: Path
     sources: dict[str, Path]
     unlisted: dict[Path, str] = field(default_factory=dict)
     others: tuple[Path, ...] = ()
+    earlier: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,8 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = Fal
 
     Args:
         inputs: Files, folders or patterns. A folder stands for all images in it and in its sub-folders, recognised by
-            suffix or content, without hidden files, linked sub-folders and ``out``. A name with ``*``, ``?`` or ``[``
-            is a pattern, unless a file or folder has this name.
+            suffix or content, without hidden files, linked sub-folders, ``out`` and the results of earlier runs. A
+            name with ``*``, ``?`` or ``[`` is a pattern, unless a file or folder has this name.
         out: Folder for the results. The result for ``TOP/DIR/a.jpg`` is ``out/restored/DIR/a.png``, where ``TOP`` is
             the common folder of all inputs; if several results would have this name, it is ``DIR/a.jpg.png``. The
             result for ``a.webm`` is ``a.mkv``.
@@ -150,12 +153,16 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = Fal
 
     found: dict[Path, Path] = {}
     others: list[Path] = []
+    earlier: dict[Path, None] = {}
     tops = []
     for name in _expanded(inputs):
         if os.path.isdir(name):
             if os.path.realpath(name) == os.path.realpath(out):
                 raise ConfigError(f'{out}: is an input; choose another folder for the results')
             paths, neither = find_inputs(name, videos, [out], unlistable)
+            made = {path: folder for path in paths + neither if (folder := _results_folder(path, name))}
+            earlier.update(dict.fromkeys(made.values()))
+            paths, neither = ([path for path in kept if path not in made] for kept in (paths, neither))
             others += neither
             tops.append(Path(os.path.realpath(name)))
         else:
@@ -165,11 +172,13 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = Fal
             paths = [name]
             tops.append(_location(name).parent)
         found.update({_location(path): path for path in paths})
+    if not found and not unlisted and earlier:
+        raise ConfigError(f'{next(iter(earlier))}: contains only results of an earlier run')
     if not found and not unlisted:
         raise ConfigError(f'{", ".join(map(str, inputs))}: contains no images ({", ".join(suffixes)})')
     top = Path(os.path.commonpath(tops))
     names = _result_names({path: place.relative_to(top).as_posix() for place, path in found.items()}, videos)
-    plan = FilePlan(out, names, unlisted, tuple(others))
+    plan = FilePlan(out, names, unlisted, tuple(others), tuple(earlier))
     _spare_inputs(plan)
     return plan
 
@@ -232,11 +241,10 @@ def restore_files(
             clip = not name.endswith('.png')
             try:
                 read = _Read(name, source, _source_digest(source))
-                finished = _is_done(
-                    done.get(name), plan.out, (RESTORED,) if clip else kinds, read.digest, restorer.fingerprint
-                )
+                entry = done.get((name, RESTORED if clip else kinds[0]))
+                finished = _is_done(entry, plan.out, (RESTORED,) if clip else kinds, read.digest, restorer.fingerprint)
                 if not finished:
-                    _check_source(done.get(name), read, plan.out)
+                    _check_source(entry, read, plan.out)
                     if not clip:
                         waiting.append(replace(read, photo=read_photo(source)))
             except ImageFileError as error:
@@ -245,15 +253,14 @@ def restore_files(
             except Exception as error:  # noqa: BLE001
                 yield FileOutcome(source, 'failed', _defect(source, error))
                 continue
-            if finished:
-                entry = done[name]
+            if finished and entry is not None:
                 yield FileOutcome(source, 'done', notes=tuple(entry.get('notes', ())), found=entry.get('found'))
             elif clip:
                 yield _restore_clip(restorer, read, results, log, on_frame)
             if len(waiting) == batch or sum(read.image.size for read in waiting) > MAX_VALUES:
-                yield from _restore_and_write(restorer, waiting, results, log)
+                yield from _restore_and_write(restorer, waiting, results, log, done)
                 waiting = []
-        yield from _restore_and_write(restorer, waiting, results, log)
+        yield from _restore_and_write(restorer, waiting, results, log, done)
 
 
 def _check_source(entry: Mapping[str, Any] | None, read: _Read, out: Path) -> None:
@@ -262,32 +269,39 @@ def _check_source(entry: Mapping[str, Any] | None, read: _Read, out: Path) -> No
     Raises:
         ImageFileError: The folder has the result of another image.
     """
-    if entry is None or not (out / RESTORED / read.name).exists():
+    if entry is None:
         return
+    result = out / entry['kinds'][0] / read.name
     other = str(entry.get('source', read.source))
-    if Path(other).resolve() != read.source.resolve() and entry.get('source_sha256') != read.digest:
-        raise ImageFileError(
-            read.source, f'{out / RESTORED / read.name} is the result of {other}; choose another folder with --out'
-        )
+    if result.exists() and Path(other).resolve() != read.source.resolve() and entry.get('source_sha256') != read.digest:
+        raise ImageFileError(read.source, f'{result} is the result of {other}; choose another folder with --out')
 
 
 def _restore_and_write(
-    restorer: ImageRestorer, reads: Sequence[_Read], results: _Results, log: TextIO
-) -> Iterator[FileOutcome]:
+    restorer: ImageRestorer, reads: Sequence[_Read], results: _Results, log: TextIO,
+    earlier: Mapping[tuple[str, str], Mapping[str, Any]],
+) -> Iterator[FileOutcome]:  # fmt: skip
     for read, result in zip(reads, _restore_each(restorer, reads), strict=True):
         if isinstance(result, ImageError):
             yield FileOutcome(read.source, 'failed', result.reason)
             continue
         try:
-            record = result.record()
+            record = _with_notes(result.record(), read.photo)
             written = _write(result, results, read)
             _write_line(log, read, restorer, results.kinds, written, record)
+            _remove_outdated(earlier.get((read.name, results.kinds[0])), results, written)
         except Exception as error:  # noqa: BLE001
             yield _failure(read.source, error, results)
         else:
             faces = len(record.get('faces', (read.source,)))
             notes = tuple(record.get('notes', ()))
             yield FileOutcome(read.source, 'restored', notes=notes, faces=faces, found=record.get('found'))
+
+
+def _with_notes(record: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
+    """The values for the manifest, with a note on frames that are not restored."""
+    notes = () if photo.single else ('has several frames or pages; only the first is restored',)
+    return {**record, 'notes': [*record.get('notes', ()), *notes]}
 
 
 def _restore_clip(
@@ -354,13 +368,26 @@ def _expanded(inputs: Sequence[str | Path]) -> Iterator[Path]:
         yield from map(Path, matches)
 
 
+def _results_folder(path: Path, top: Path) -> Path | None:
+    """The folder from ``top`` on that has the file as one of its results; None for an input."""
+    folders = list(path.relative_to(top).parents)[::-1]
+    for folder, below in itertools.pairwise([*folders, path.relative_to(top)]):
+        own = path == top / folder / MANIFEST or below.name in (RESTORED, FACES, PREVIEW, *PHYSICS, SHEETS, PARTS)
+        if own and (top / folder / MANIFEST).is_file():
+            return top / folder
+    return None
+
+
 def _location(path: Path) -> Path:
     """The path of a file with resolved folders; a link to a file is not resolved."""
     return Path(os.path.realpath(path.parent)) / path.name
 
 
 def _result_names(named: Mapping[Path, str], videos: bool) -> dict[str, Path]:
-    """Map input -> relative path to path of the result -> input, with paths that also differ if case is ignored."""
+    """Map input -> relative path to path of the result -> input, with paths that also differ if case is ignored.
+
+    No result has the path of a folder of another result.
+    """
     suffixes = {path: video_suffix(path) if videos and kind_of(path) == 'clip' else '.png' for path in named}
     long = {path: f'{name}{suffixes[path]}' for path, name in named.items()}
     short = {path: f'{os.path.splitext(name)[0]}{suffixes[path]}' for path, name in named.items()}
@@ -368,7 +395,12 @@ def _result_names(named: Mapping[Path, str], videos: bool) -> dict[str, Path]:
     for names in (long, short):
         for path, name in names.items():
             wanted.setdefault(name.casefold(), set()).add(path)
-    return {(name if wanted[name.casefold()] == {path} else long[path]): path for path, name in short.items()}
+    folders = {str(parent).casefold() for name in named.values() for parent in PurePosixPath(name).parents}
+
+    def is_free(path: Path, name: str) -> bool:
+        return wanted[name.casefold()] == {path} and name.casefold() not in folders
+
+    return {(name if is_free(path, name) else long[path]): path for path, name in short.items()}
 
 
 def _spare_inputs(plan: FilePlan) -> None:
@@ -409,16 +441,19 @@ def _open_to_append(path: Path) -> TextIO:
     return log
 
 
-def _read_manifest(path: Path) -> dict[str, dict[str, Any]]:
-    """Name -> its last line in the manifest. Invalid lines (incomplete, edited) are ignored."""
+def _read_manifest(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """Name and first kind -> the last such line in the manifest. Invalid lines (incomplete, edited) are ignored."""
     entries = {}
     for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(entry, dict) and isinstance(entry.get('name'), str) and isinstance(entry.get('sha256'), dict):
-            entries[entry['name']] = entry
+        if not isinstance(entry, dict):
+            continue
+        name, kinds, digests = (entry.get(key) for key in ('name', 'kinds', 'sha256'))
+        if isinstance(name, str) and isinstance(digests, dict) and isinstance(kinds, list) and kinds:
+            entries[name, str(kinds[0])] = entry
     return entries
 
 
@@ -428,7 +463,7 @@ def _is_done(
     """Whether a line of the manifest matches the current source, model and files."""
     if entry is None or entry.get('source_sha256') != source_digest or entry.get('model') != fingerprint:
         return False
-    if not (isinstance(entry.get('kinds'), list) and set(kinds) <= set(map(str, entry['kinds']))):
+    if not set(kinds) <= set(map(str, entry['kinds'])):
         return False
     files = {target: digest for target, digest in entry['sha256'].items() if target.partition('/')[0] in kinds}
     for target, expected in files.items():
@@ -472,6 +507,20 @@ def _write(result: ImageResult, results: _Results, read: _Read) -> dict[str, str
         target: None if pixels is None else _write_image(pixels, results.out / target)
         for target, pixels in files.items()
     }
+
+
+def _remove_outdated(entry: Mapping[str, Any] | None, results: _Results, written: Mapping[str, str | None]) -> None:
+    """Remove the files of an earlier result that the new one lacks, such as the fifth of now four faces.
+
+    A file that was changed since is kept.
+    """
+    for target, digest in () if entry is None else entry['sha256'].items():
+        if digest is None or target in written or target.partition('/')[0] not in results.kinds:
+            continue
+        with suppress(FileNotFoundError):
+            _check_target(results, target)
+            if sha256_of(results.out / target) == digest:
+                (results.out / target).unlink()
 
 
 def _check_target(results: _Results, target: str) -> None:

@@ -9,12 +9,14 @@ import json
 import math
 from pathlib import Path
 
+from rainrestore.cli.options import file_path
+
 DEFAULT_KEYS = ('loss', 'PSNR')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore analyze_logs``."""
-    parser.add_argument('runs', nargs='+', type=Path, metavar='RUN', help='a work dir or a scalars.json')
+    parser.add_argument('runs', nargs='+', type=file_path, metavar='RUN', help='a work dir or a scalars.json')
     parser.add_argument(
         '--keys',
         nargs='+',
@@ -23,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--legend', nargs='+', metavar='NAME', help='a name for each run (default: from its path)')
     parser.add_argument(
-        '--out', type=Path, default=Path('curves.png'), metavar='FILE', help='the plot (default: curves.png)'
+        '--out', type=file_path, default=Path('curves.png'), metavar='FILE', help='the plot (default: curves.png)'
     )
 
 

@@ -9,10 +9,9 @@ parsing and rain maps with constants, and lists layers with weights near zero. T
 import argparse
 import json
 import math
-from pathlib import Path
 from typing import Any
 
-from rainrestore.cli.options import add_data, add_device, whole_number
+from rainrestore.cli.options import add_data, add_device, file_path, whole_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('checkpoint', nargs='?', help='the weights of a config: a file or rainrestore://NAME')
     add_data(parser)
     parser.add_argument('--faces', type=whole_number, metavar='N', help='the first N test faces (default: all)')
-    parser.add_argument('--plot', type=Path, metavar='FILE.png', help='draw gains, parsing and small layers')
+    parser.add_argument('--plot', type=file_path, metavar='FILE.png', help='draw gains, parsing and small layers')
     add_device(parser)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rainrestore.cli.options import add_cfg_options, add_data
+from rainrestore.cli.options import add_cfg_options, add_data, file_path
 
 #: Eyes and nose of an aligned face of 128 pixels.
 ROI = (37, 41, 91, 88)
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='further folders of test faces, with a table for each',
     )
     parser.add_argument(
-        '--out', type=Path, metavar='DIR', help='default: work_dirs/benchmark/SPEC, with --zoo SPEC_zoo'
+        '--out', type=file_path, metavar='DIR', help='default: work_dirs/benchmark/SPEC, with --zoo SPEC_zoo'
     )
     parser.add_argument('--roi', type=int, nargs=4, default=ROI, metavar=('X0', 'Y0', 'X1', 'Y1'),
                         help='region to enlarge on the sheet (default: eyes and nose)')  # fmt: skip

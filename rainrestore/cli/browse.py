@@ -7,7 +7,7 @@ the drop mask M, after all steps of the pipeline of --split. --show also opens a
 import argparse
 from pathlib import Path
 
-from rainrestore.cli.options import add_cfg_options, add_config, add_data, whole_number
+from rainrestore.cli.options import add_cfg_options, add_config, add_data, file_path, whole_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--images', type=whole_number, default=8, help='faces on the sheet (default: 8)')
     parser.add_argument(
-        '--out', type=Path, metavar='FILE', help='the sheet (default: work_dirs/<config>/browse_<split>.png)'
+        '--out', type=file_path, metavar='FILE', help='the sheet (default: work_dirs/<config>/browse_<split>.png)'
     )
     parser.add_argument('--show', action='store_true', help='also open a window')
     add_cfg_options(parser)

@@ -7,15 +7,16 @@ the confidence interval of a paired bootstrap over the faces. The last line is t
 import argparse
 import json
 from dataclasses import asdict
-from pathlib import Path
+
+from rainrestore.cli.options import file_path
 
 DEFAULT_METRICS = ('PSNR', 'SSIM')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore compare``."""
-    parser.add_argument('first', type=Path, help='per_image.csv of the first method')
-    parser.add_argument('second', type=Path, help='per_image.csv of the second method')
+    parser.add_argument('first', type=file_path, help='per_image.csv of the first method')
+    parser.add_argument('second', type=file_path, help='per_image.csv of the second method')
     parser.add_argument('--metrics', nargs='+', default=list(DEFAULT_METRICS), metavar='KEY', help='columns to compare')
     parser.add_argument('--level', type=float, default=0.95, help='confidence level of the interval (default: 0.95)')
     parser.add_argument('--resamples', type=int, default=10_000, help='bootstrap resamples (default: 10000)')

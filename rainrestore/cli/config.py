@@ -9,7 +9,7 @@ import re
 import textwrap
 from pathlib import Path
 
-from rainrestore.cli.options import add_cfg_options
+from rainrestore.cli.options import add_cfg_options, file_path
 
 #: Characters of the summary of a config in the list.
 SENTENCE = 100
@@ -18,7 +18,7 @@ SENTENCE = 100
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore config``."""
     parser.add_argument('config', nargs='?', help='a config file, or the name of a config, such as srgan_x4')
-    parser.add_argument('-o', '--out', type=Path, metavar='FILE', help='write it to the new file FILE')
+    parser.add_argument('-o', '--out', type=file_path, metavar='FILE', help='write it to the new file FILE')
     parser.add_argument('--list', action='store_true', help='list the configs of this package')
     add_cfg_options(parser)
 

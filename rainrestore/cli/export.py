@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from rainrestore.cli.options import add_checkpoint
+from rainrestore.cli.options import add_checkpoint, file_path
 
 SUFFIXES = {'onnx': '.onnx', 'torchscript': '.pt'}
 
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('model', help='a model of the zoo, such as fcg_gan_x4, or a config with --checkpoint')
     parser.add_argument('--format', choices=sorted(SUFFIXES), default='onnx', help='default: onnx')
     parser.add_argument(
-        '-o', '--out', type=Path, help='file to write (default: MODEL.onnx or MODEL.pt in the working directory)'
+        '-o', '--out', type=file_path, help='file to write (default: MODEL.onnx or MODEL.pt in the working directory)'
     )
     add_checkpoint(parser)
     parser.add_argument('--physics', action='store_true', help='also output J, S, T, A and F')

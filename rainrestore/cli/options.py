@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import DictAction
@@ -77,6 +78,13 @@ def add_launcher(parser: argparse.ArgumentParser) -> None:
         default='none',
         help='launcher of distributed processes: torchrun, srun or mpirun (default: none)',
     )
+
+
+def file_path(text: str) -> Path:
+    """The type of an option: a file or folder. An empty text, such as of an unset variable, is refused."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError('expected a file or folder, got an empty text')
+    return Path(text)
 
 
 def whole_number(text: str) -> int:

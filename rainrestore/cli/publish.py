@@ -8,7 +8,8 @@ measures the new weights. The last line is the index entry as JSON.
 
 import argparse
 import json
-from pathlib import Path
+
+from rainrestore.cli.options import file_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,14 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--log',
         nargs='+',
-        type=Path,
+        type=file_path,
         default=[],
         metavar='RUN',
         help='work dirs of all stages, in order: stores their curves, and reads seed, faces and hours',
     )
     parser.add_argument(
         '--zoo',
-        type=Path,
+        type=file_path,
         metavar='DIR',
         help="folder of your own zoo (default: RAINRESTORE_ZOO, else the package's zoo)",
     )

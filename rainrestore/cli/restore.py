@@ -18,9 +18,8 @@ import json
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
-from rainrestore.cli.options import add_checkpoint, add_device, fraction, whole_number
+from rainrestore.cli.options import add_checkpoint, add_device, file_path, fraction, whole_number
 from rainrestore.errors import EXIT_INTERRUPTED
 
 #: Some images could not be restored.
@@ -30,7 +29,7 @@ EXIT_SOME_FAILED = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore restore``."""
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help='a photo, a video, a folder, or a pattern')
-    parser.add_argument('-o', '--out', type=Path, required=True, help='folder for the results')
+    parser.add_argument('-o', '--out', type=file_path, required=True, help='folder for the results')
     parser.add_argument(
         '--task', choices=('faces', 'renovate', 'rain', 'raindrops'),
         help='the task; it selects the model unless --model is given (default: the task of --model, else faces)',
@@ -39,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument('--aligned', action='store_true', default=None, help='each image is a cropped and aligned face')
     where.add_argument(
         '--boxes',
-        type=Path,
+        type=file_path,
         metavar='FILE',
         help='CSV file of the faces: boxes, squares, or eyes and mouth',
     )
@@ -190,6 +189,7 @@ def run(args: argparse.Namespace) -> int:
         kind = 'neither an image nor a video' if videos else 'not an image'
         more = f' ({len(plan.others)} files in total)' if len(plan.others) > 1 else ''
         lines.append(('note', str(plan.others[0]), f'is {kind} and is skipped{more}'))
+    lines += [('note', str(folder), 'has results of an earlier run, which are skipped') for folder in plan.earlier]
     for kind, path, text in [*lines, *(('failed', path, reason) for path, reason in failed.items())]:
         print(f'rainrestore: {kind}: {" ".join(f"{path}: {text}".split())}', file=sys.stderr)
     did = 'marked' if args.preview else 'restored'

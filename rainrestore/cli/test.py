@@ -16,7 +16,15 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from rainrestore.cli.options import add_cfg_options, add_config, add_data, add_device, add_launcher, whole_number
+from rainrestore.cli.options import (
+    add_cfg_options,
+    add_config,
+    add_data,
+    add_device,
+    add_launcher,
+    file_path,
+    whole_number,
+)
 
 #: Label in the table -> suffix of the keys.
 CONVENTIONS = {'RGB, no crop': '', 'RGB, crop 4': '_crop4', 'Y (BT.601), no crop': '_Y',
@@ -29,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('checkpoint', help='a .pth or .safetensors file, rainrestore://NAME, or none')
     add_data(parser)
     parser.add_argument(
-        '--out', type=Path, metavar='DIR', help='folder for the results (default: work_dirs/<config>/test)'
+        '--out', type=file_path, metavar='DIR', help='folder for the results (default: work_dirs/<config>/test)'
     )
     parser.add_argument('--split', default='test', help='sub-folder of the faces (default: test)')
     add_device(parser)

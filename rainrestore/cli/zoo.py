@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rainrestore.cli.options import file_path
 from rainrestore.tables import table
 
 MEGABYTE = 1e6
@@ -44,14 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name != 'download':
             added.add_argument(
                 '--data',
-                type=Path,
+                type=file_path,
                 metavar='DIR',
                 help='folder of the CelebA faces of the index, {train,val,test}/{img,mask}, to measure on them as well '
                 'as on the portraits',
             )
             added.add_argument(
                 '--out',
-                type=Path,
+                type=file_path,
                 default=Path('work_dirs/zoo'),
                 metavar='DIR',
                 help='folder for the results of the tests (default: work_dirs/zoo)',
