@@ -73,6 +73,8 @@ def test_every_option_changes_the_image() -> None:
         {'lens': [dict(type='MotionOrDefocusBlur', length=(40, 40), sigma=(6, 6))]},
         {'camera': [dict(type='JPEGArtefacts', compression=(80, 80))]},
         {'camera': [dict(type='AdditiveNoise')]},
+        {'grey': 1.0},
+        {'ranges': dict(beta=(1, 1), airlight=(0.9, 0.9)), 'cast': (1, 1)},
     ):
         assert np.abs(degrade(**{'sides': (32, 32), **BARE, **change})['img'] - plain).mean() > 0.2, change
 
@@ -137,3 +139,42 @@ def test_impossible_options_are_named(options: dict[str, Any], message: str) -> 
 def test_a_face_that_does_not_divide_is_named() -> None:
     with pytest.raises(DatasetError, match='a: 130x128 is not divisible by scale 4'):
         degrade(face(128, 130))
+
+
+def test_grey_camera_has_the_luma_of_everything() -> None:
+    options: dict[str, Any] = {**BARE, 'ranges': 'rain_wide', 'layers': (1, 1), 'cast': (0.5, 0.5)}
+    colour, grey = (degrade(sides=(32, 32), **options, grey=p) for p in (0, 1))
+    for key in ('gt', 'img', 'lr', 'streak', 'airlight'):
+        luma = grey[key].astype(np.float64)
+        np.testing.assert_array_equal(luma, np.repeat(luma[..., :1], 3, axis=-1), err_msg=key)
+        # OpenCV's conversion has the same weights.
+        single = colour[key].astype(np.float32)
+        known = cv2.cvtColor(np.ascontiguousarray(single), cv2.COLOR_RGB2GRAY)
+        np.testing.assert_allclose(luma[..., 0], known, atol=1.01 if single.max() > 1 else 5e-3, err_msg=key)
+    maps = (grey[key].astype(np.float64) for key in ('lr', 'streak', 'transmission', 'airlight'))
+    assert np.abs(grey['img'] - 255 * forward(*maps)).max() <= 3
+    assert {'degradation': 'grey'} in grey['degradations']
+
+
+def test_cast_darkens_the_channels_of_the_airlight() -> None:
+    ranges = dict(beta=(1, 1), airlight=(0.8, 0.8))
+    drawn = [degrade(**{**BARE, 'ranges': ranges}, cast=(0.5, 0.5), seed=seed)['airlight'][0, 0] for seed in range(40)]
+    ratio = np.array(drawn) / 0.8
+    assert (ratio >= 0.5).all() and (ratio <= 1).all()
+    assert ratio.min() < 0.55 and ratio.max() > 0.95 and np.ptp(ratio, axis=1).min() > 0
+
+
+def test_raw_images_have_no_noise() -> None:
+    noise = [dict(type='AdditiveNoise', sigma=(30, 30), kinds=['gaussian'])]
+    options = {'sides': (32, 32), **BARE, 'camera': noise}
+    noisy = [
+        degrade(**options, raw=0.5, seed=seed)['degradations'][-1]['degradation'] != 'shrink' for seed in range(80)
+    ]
+    assert 20 < sum(noisy) < 60
+    np.testing.assert_array_equal(degrade(**options, raw=1.0)['img'], degrade(sides=(32, 32), **BARE)['img'])
+
+
+@pytest.mark.parametrize('options', [dict(cast=(0, 1.5)), dict(cast=(0.5, 0.1)), dict(grey=-0.1), dict(raw=2)])
+def test_impossible_cameras_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        degrade(**options)

@@ -19,6 +19,8 @@ from rainrestore.registry import TRANSFORMS
 
 #: Resampling kernels for the shrinking, all antialiased, by Pillow's names.
 KERNELS = {kernel.name.lower(): kernel for kernel in Image.Resampling if kernel is not Image.Resampling.NEAREST}
+#: Weights of R, G and B in the luma (Rec. 601).
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @TRANSFORMS.register_module()
@@ -29,12 +31,14 @@ class BlindHeavyRain(FaceTransform):
 
     1. Blur ``gt`` (``lens``) and shrink it with a random kernel to n pixels on the shorter side.
     2. Add rain (:func:`rainrestore.physics.draw_scene`).
-    3. Add noise and compress (``camera``).
+    3. Add noise and compress (``camera``), except with probability ``raw``.
     4. Resize the image to ``1 / scale`` of ``gt``, like a face cut from a frame.
 
     Haze may vary over the face: ``T = exp(-beta (1 + v (2 d - 1)))`` with d a smooth random depth map in [0, 1] and v
-    drawn from ``haze_variation``. A face is dry (no rain, T = 1) with probability ``dry``, and only shrunk with
-    probability ``untouched``, so that the network learns to keep a clean face unchanged.
+    drawn from ``haze_variation``. A may have a colour cast: ``A_c = A (1 - t u_c)`` with t drawn from ``cast`` and u_c
+    uniform in [0, 1] for each channel. A face is dry (no rain, T = 1) with probability ``dry``, and only shrunk with
+    probability ``untouched``, so that the network learns to keep a clean face unchanged. With probability ``grey`` the
+    camera has no colour: ``gt`` and ``img`` are their luma (Rec. 601) in three equal channels.
 
     Reads and writes the keys of :class:`ScaleAwareHeavyRain`. ``lr`` is the sharp ``gt`` shrunk by ``scale``, so the
     network must also undo blur, resampling, noise and compression. ``streak`` and ``transmission`` are resized with
@@ -50,6 +54,9 @@ class BlindHeavyRain(FaceTransform):
         lens: Configs of the degradations before the shrinking.
         camera: Configs of the degradations after the rain.
         haze_variation: (least, greatest) v, the relative variation of the attenuation over the face, in [0, 1].
+        cast: (least, greatest) t, the strength of the colour cast of A, in [0, 1].
+        grey: Probability of a grey image.
+        raw: Probability of an image without ``camera``.
         dry: Probability of a face without rain and haze.
         untouched: Probability of a face that is only shrunk and resized.
         seed: With an integer, the draws depend on it and the sample's name (val, test). None: new draws at each access
@@ -75,6 +82,9 @@ class BlindHeavyRain(FaceTransform):
             {'type': 'JPEGArtefacts', 'compression': (5, 60)},
         ),
         haze_variation: tuple[float, float] = (0, 0),
+        cast: tuple[float, float] = (0, 0),
+        grey: float = 0,
+        raw: float = 0,
         dry: float = 0,
         untouched: float = 0,
         seed: int | None = None,
@@ -95,6 +105,13 @@ class BlindHeavyRain(FaceTransform):
             raise ConfigError(
                 f'BlindHeavyRain: dry and untouched are probabilities, their sum at most 1, got {dry} and {untouched}'
             )
+        self.cast = checked_range(cast, 'BlindHeavyRain', 'cast', 0)
+        if self.cast[1] > 1:
+            raise ConfigError(f'BlindHeavyRain: cast must be at most 1, got {self.cast[1]:g}')
+        for name, value in (('grey', grey), ('raw', raw)):
+            if not 0 <= value <= 1:
+                raise ConfigError(f'BlindHeavyRain: {name} is a probability, got {value}')
+        self.grey, self.raw = grey, raw
         self.dry = dry
         self.untouched = untouched
         self.seed = check_seed(seed, 'BlindHeavyRain')
@@ -116,22 +133,36 @@ class BlindHeavyRain(FaceTransform):
         layers = 0 if dry else int(rng.integers(self.layers[0], self.layers[1] + 1))
         ranges = replace(self.ranges, layers=layers, beta=(0, 0)) if dry else replace(self.ranges, layers=layers)
         scene = draw_scene(small.astype(np.float32) / np.float32(255), ranges, rng)
-        rainy, transmission = scene.I, scene.T
+        streak, transmission, airlight = scene.S, scene.T, scene.A
         if self.haze_variation[1] and not dry:
             variation, (height, width) = rng.uniform(*self.haze_variation), transmission.shape[:2]
             depth = 1 + variation * (2 * smooth_depth(height, width, rng) - 1)
             transmission = np.exp(-scene.params['beta'] * depth).astype(np.float32)[..., None]
-            rainy = forward(scene.J, scene.S, transmission, scene.A)
             scene.params['transmission'] = [float(transmission.min()), float(transmission.max())]
-        recorded, stored = in_turn(() if untouched else self.camera, quantise(rainy), rng)
+        if self.cast[1]:
+            airlight = (airlight * (1 - rng.uniform(*self.cast) * rng.random(3))).astype(np.float32)
+            scene.params['airlight'] = airlight.tolist()
+        rainy = forward(scene.J, streak, transmission, airlight)
+        raw = untouched or (self.raw and rng.random() < self.raw)
+        recorded, stored = in_turn(() if raw else self.camera, quantise(rainy), rng)
+        if self.grey and rng.random() < self.grey:
+            results['gt'] = gt = quantise(without_colour(gt / np.float32(255)))
+            recorded = quantise(without_colour(recorded / np.float32(255)))
+            streak, airlight = without_colour(streak), without_colour(airlight)
+            stored.append({'degradation': 'grey'})
         results['img'] = quantise(resize(recorded, *target))
         results['lr'] = shrink(gt, self.scale)
-        results['streak'] = np.clip(resize(scene.S, *target), 0, 1)
+        results['streak'] = np.clip(resize(streak, *target), 0, 1)
         results['transmission'] = np.clip(resize(transmission, *target), 0, 1)
-        results['airlight'] = scene.A.reshape(1, 1, 3)
+        results['airlight'] = airlight.reshape(1, 1, 3)
         results['rain'] = {**scene.params, 'ranges': self.ranges.name}
         results['degradations'] = [*drawn, {'degradation': 'shrink', 'side': side, 'kernel': kernel}, *stored]
         return results
+
+
+def without_colour(image: np.ndarray) -> np.ndarray:
+    """The luma of an image or a colour (..., 3) in three equal channels."""
+    return np.repeat((image @ LUMA)[..., None], 3, axis=-1)
 
 
 def _whole(value: tuple[int, int], option: str, least: int) -> tuple[int, int]:
