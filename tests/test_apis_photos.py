@@ -300,7 +300,7 @@ def test_overlapping_faces_are_not_corrected_twice(fcg_gan) -> None:
 
 def test_face_without_rain_on_a_derained_background_is_said(fcg_gan, monkeypatch) -> None:
     photo, crops = scene(120, 160, [(20, 30, 64)]), [crop_of((20, 30, 64))]
-    monkeypatch.setattr('rainrestore.apis.photos.decide', lambda rain, known: Decision(0.0, keep_colour=False))
+    monkeypatch.setattr('rainrestore.apis.photos.decide', lambda rain, known: Decision(0.0, 0.0))
     with pytest.raises(ImageError, match=r'was not changed$'):
         PhotoRestorer(fcg_gan, boxes={})(photo, crops)
     result = PhotoRestorer(fcg_gan, boxes={}, background='derain')(photo, crops)

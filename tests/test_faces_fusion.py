@@ -86,14 +86,27 @@ def test_veil_is_no_brighter_than_the_darkest_pixels() -> None:
     assert right.bounded(veiled) is right
 
 
+@pytest.mark.parametrize('kept', [0, 0.3, 1])
+def test_veil_that_is_kept_belongs_to_the_scene(kept) -> None:
+    truth = (0.1 + 0.6 * resize(portrait(0), SMALL, SMALL)).astype(np.float64)
+    S, T, A = 0.1, np.full((SMALL, SMALL, 1), 0.5), np.full((SMALL, SMALL, 3), 0.8)
+    rainy = forward(truth, S, T, A)
+    rain = RainEstimate(truth, np.full_like(truth, S), T, A).keeping_veil(rainy, kept)
+    np.testing.assert_allclose(forward(rain.J, rain.S, rain.T, rain.A), rainy, atol=1e-6)
+    assert rain.T.mean() == pytest.approx({0: 0.5, 0.3: 0.5 / 0.85, 1: 1}[kept])
+    # The whole veil stays: only the streaks, weakened by T, are gone.
+    np.testing.assert_allclose(rain.J, {0: truth, 1: rainy - T * S}.get(kept, rain.J), atol=1e-6)
+    assert np.abs(truth - rain.J).mean() == pytest.approx(kept * np.abs(truth - (rainy - T * S)).mean(), rel=1e-5)
+
+
 @pytest.mark.parametrize('known', [0.61, 1.0])
 def test_correction_fades_out_towards_clear_faces(known) -> None:
     weights = [decide(estimate(T), known).weight for T in np.linspace(0.3, 1, 50)]
     assert weights[0] == 1 and weights[-1] == 0 and (np.diff(weights) <= 0).all()
     assert decide(estimate(0.55, S=0.08), known).weight == 1
     # Streaks without a veil: only for a network that was trained on such, and the photo keeps its colours.
-    alone = decide(estimate(1.0, S=0.08), known)
-    assert (alone.weight, alone.keep_colour) == ((1, True) if known == 1 else (0, False))
+    alone = decide(estimate(1.0, S=0.1), known)
+    assert (alone.weight, alone.veil, alone.keep_colour) == (known == 1, 0, True)
 
 
 def test_mask_follows_a_parsed_face_that_can_be_one() -> None:

@@ -1,10 +1,9 @@
 # The estimator of the rain over the faces of photos: hrrm_plus_x4 trained on for any rain, clear air, colour casts, grey
-# cameras, noise and JPEG. Each face has the same weight in L_J, so that a clear face is not changed.
+# cameras, noise and JPEG.
 _base_ = ['hrrm_plus_x4.py', '../_base_/schedules/cosine.py']
 
 model = dict(
     rain_removal=dict(init_cfg=dict(type='Pretrained', checkpoint='rainrestore://hrrm_plus_x4', prefix='rain_removal')),
-    rain_loss=dict(pixel_loss=dict(type='mmagic.PSNRLoss', loss_weight=1e-3)),
     freeze_bn=('rain_removal',),
 )
 _weather = dict(
@@ -40,7 +39,7 @@ optim_wrapper = dict(optimizer=dict(lr=5e-4))
 train_dataloader = dict(batch_size=16, dataset=dict(pipeline=[dict(type='FlipFace'), _weather, *_pack]))
 val_dataloader = dict(dataset=dict(pipeline=[dict(_weather, seed=2022), *_pack]))
 test_dataloader = dict(dataset=dict(pipeline=[dict(_weather, seed=2022), *_pack]))
-train_cfg = dict(max_iters=15000, val_interval=1500)
+train_cfg = dict(max_iters=12000, val_interval=1500)
 param_scheduler = dict(eta_min_ratio=0.01)
 default_hooks = dict(checkpoint=dict(interval=500))
 custom_hooks = [*_base_.custom_hooks, dict(type='EMAHook', momentum=0.005, update_buffers=True)]

@@ -20,7 +20,7 @@ from rainrestore.apis.restorer import SMALLEST_SIDE, Restoration, Restorer
 from rainrestore.errors import ConfigError
 from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector, add_change, build_detector, cut, find_faces
 from rainrestore.faces.detection import TURNS
-from rainrestore.faces.fusion import Decision, RainEstimate, decide, face_mask, fuse
+from rainrestore.faces.fusion import CLEAR, Decision, RainEstimate, decide, face_mask, fuse
 from rainrestore.physics import quantise, resize
 from rainrestore.visualization.sheets import image_grid
 
@@ -285,7 +285,8 @@ class PhotoRestorer:
                 found = {name: getattr(item, name) for name in 'JSTA'}
             else:
                 found = {name: maps[0] for name, maps in self.estimator.remove_rain(item.I[None]).items()}
-            rains.append(RainEstimate(*(found[name] for name in 'JSTA')).bounded(item.I))
+            rain = RainEstimate(*(found[name] for name in 'JSTA'))
+            rains.append(rain.bounded(item.I) if self.estimator.known_transmission < CLEAR else rain)
         return rains
 
     def _apply(
@@ -296,7 +297,7 @@ class PhotoRestorer:
 
         The change is relative to ``result``, which may already be without rain here, or have another face here.
         """
-        decision = Decision(1.0, keep_colour=False)
+        decision = Decision(1.0, 1.0)
         if rain is not None and self.estimator is not None:
             known = min(self.estimator.known_transmission, self.restorer.known_transmission)
             decision = decide(rain, known)
@@ -310,6 +311,8 @@ class PhotoRestorer:
         else:
             keep = decision.keep_colour if self.keep_colour is None else self.keep_colour
             trust = 0.5 if self.estimator is self.restorer else 0.0
+            if rain is not None:
+                rain = rain.keeping_veil(restoration.I, 1 - decision.veil / decision.weight)
             fused = fuse(own, face, restoration.I, rain, trust, keep)
         before = cut(result, crop) / np.float32(255)
         shown = before + np.float32(weight) * (fused - before)

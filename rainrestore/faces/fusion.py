@@ -16,6 +16,8 @@ from rainrestore.physics import resize
 CLEAR = 0.97
 #: Width of the range of T in which the weight of the correction falls from 1 to 0.
 FADE = 0.06
+#: Mean T below which a veil is removed, and above which it is kept, for a network that was trained with clear air.
+VEIL = (0.8, 0.86)
 #: Mean S below which predicted streaks are ignored, and above which they are certain.
 STREAKS = (0.05, 0.065)
 #: Fraction of the darkest pixels that counts as noise.
@@ -61,26 +63,52 @@ class RainEstimate:
         solved = (rainy - (1 - transmission) * self.A) / transmission - self.S
         return RainEstimate(solved.clip(0, 1), self.S, transmission, self.A)
 
+    def keeping_veil(self, rainy: np.ndarray, kept: float) -> 'RainEstimate':
+        """The estimate if a fraction k of the veil belongs to the scene; it fulfils eq. 2 as well as this one.
+
+        ``J_k = J + k (I - T S - J)``, ``T_k = T / (1 - k (1 - T))`` and ``S_k = T S / T_k``.
+
+        Args:
+            rainy: I.
+            kept: k in 0..1; with 1, only the streaks are rain.
+        """
+        if kept == 0:
+            return self
+        share = np.float32(kept)
+        lr = self.J + share * ((rainy - self.T * self.S).clip(0, 1) - self.J)
+        transmission = self.T / (1 - share * (1 - self.T))
+        return RainEstimate(lr, self.T * self.S / transmission, transmission, self.A)
+
 
 @dataclass(frozen=True)
 class Decision:
     """The correction of a face.
 
     Attributes:
-        weight: Weight of the correction, 0..1; with 0 the face is not changed.
-        keep_colour: Whether to keep the colours of the photo, because there is no veil.
+        veil: Fraction of the veil to remove, 0..1.
+        streaks: Fraction of the streaks to remove, 0..1.
     """
 
-    weight: float
-    keep_colour: bool
+    veil: float
+    streaks: float
+
+    @property
+    def weight(self) -> float:
+        """Weight of the correction, 0..1; with 0 the face is not changed."""
+        return max(self.veil, self.streaks)
+
+    @property
+    def keep_colour(self) -> bool:
+        """Whether to keep the colours of the photo, because there is no veil."""
+        return self.veil == 0
 
 
 def decide(rain: RainEstimate, known: float) -> Decision:
-    """Decide on the weight of the correction of a face.
+    """Decide on the correction of a face.
 
-    The weight is 1 for a veil inside of the training range of the network. It falls to 0 if T is above the largest T of
-    the training, because the estimate is unreliable there, and if there is neither a veil nor streaks. Streaks without
-    a veil count only for a network that was trained with clear air.
+    A veil inside of the training range of the network is removed. The correction falls to 0 if T is above the largest T
+    of the training, because the estimate is unreliable there. For a network that was trained with clear air, the veil
+    and the streaks are decided on separately.
 
     Args:
         rain: The estimated rain.
@@ -91,9 +119,10 @@ def decide(rain: RainEstimate, known: float) -> Decision:
     if known < CLEAR - FADE:
         # Without streaks the threshold is lower, because a wrong T does more harm than a thin veil.
         start = known - (1 - streaks) * FADE
-        return Decision(1 - ramp(transmission, start, start + FADE), keep_colour=False)
-    veil = 1 - ramp(transmission, CLEAR - FADE, CLEAR)
-    return Decision(max(veil, streaks), keep_colour=veil == 0)
+        weight = 1 - ramp(transmission, start, start + FADE)
+        return Decision(weight, weight)
+    veil = 1 - ramp(transmission, *VEIL)
+    return Decision(veil, max(veil, streaks))
 
 
 def fuse(
