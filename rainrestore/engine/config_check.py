@@ -71,6 +71,8 @@ RULES = {
     ),
     'optim_wrapper*.optimizer.lr': Rule('a non-negative number', lambda value: NUMBER.is_valid(value) and value >= 0),
     '*_dataloader.collate_fn': Rule('a component, dict(type=...), or a function', callable),
+    '*_evaluator*.prefix': Rule('a text or None', lambda value: isinstance(value, str | None)),
+    '*_evaluator*.collect_device': Rule("'cpu' or 'gpu'", lambda value: value in ('cpu', 'gpu')),
     'load_from': Rule('a file, an address or None', lambda value: isinstance(value, str | None)),
     'resume': Rule('True or False', lambda value: isinstance(value, bool)),
     'log_level': Rule(f'one of {", ".join(LEVELS)}', lambda value: value in LEVELS),
@@ -219,10 +221,14 @@ def _components(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]
 
 
 def _values(config: Mapping[str, Any], above: str = '') -> Iterator[tuple[str, Any]]:
-    """The path and the value of every key in nested dicts; the entries of lists are skipped."""
+    """The path and the value of every key in nested dicts, and in dicts of lists."""
     for key, value in config.items():
         if isinstance(value, Mapping):
             yield from _values(value, f'{above}{key}.')
+        elif isinstance(value, list | tuple):
+            entries = {str(index): entry for index, entry in enumerate(value) if isinstance(entry, Mapping)}
+            yield from _values(entries, f'{above}{key}.')
+            yield f'{above}{key}', value
         else:
             yield f'{above}{key}', value
 
