@@ -1,5 +1,6 @@
 """Any task on any image: models say what they are for and at which size, and are fed that."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from scenes import portrait
 
 from rainrestore.apis import TASKS, Purpose, Restorer, derain
 from rainrestore.apis.tiles import blend_tiles
-from rainrestore.benchmark.scenes import background
+from rainrestore.benchmark.scenes import background, dead_leaves
 from rainrestore.cli.main import main
 from rainrestore.engine.config import load_config
 from rainrestore.errors import ConfigError
+from rainrestore.physics import forward, quantise
 from rainrestore.registry import DATASETS
 from rainrestore.zoo.index import Zoo, models
 
@@ -125,3 +127,21 @@ def test_command_takes_any_task(tmp_path, capsys) -> None:
     for option in ('--aligned', '--preview'):
         assert main([*command, '--task', 'rain', option]) == 2
         assert 'restores whole images, not faces' in capsys.readouterr().err
+
+
+def test_unchanged_scene_and_thin_veil_are_noted(tmp_path, capsys) -> None:
+    clear = dead_leaves(120, 3)
+    pale = background(120, 160)
+    veiled = quantise(forward(clear / np.float32(255), np.float32(0), np.float32(0.4), np.float32(0.8)))
+    restorer = Restorer('hrrm_scenes', device='cpu')
+    notes = {name: restorer(image, maps=True).notes for name, image in (('clear', clear), ('veiled', veiled))}
+    assert notes == {'clear': ('shows neither a veil nor streaks, and was not changed',), 'veiled': ()}
+    # Smooth colours without black look like a thin veil.
+    assert re.fullmatch(r'a thin veil was removed \(mean T = 0\.8\d\); in clear air, keep the input',
+                        *restorer(pale, maps=True).notes)  # fmt: skip
+    (tmp_path / 'in').mkdir()
+    Image.fromarray(clear).save(tmp_path / 'in' / 'clear.png')
+    assert (
+        main(['restore', str(tmp_path / 'in'), '--device', 'cpu', '-o', str(tmp_path / 'out'), '--task', 'rain']) == 0
+    )
+    assert 'clear.png: shows neither a veil nor streaks, and was not changed' in capsys.readouterr().err

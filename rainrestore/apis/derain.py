@@ -26,6 +26,8 @@ STREAKS = (0.05, 0.09)
 #: Mean T below which there is a veil, and above which there is none: from the dark channel, and from the network.
 DARK_CLEAR = (0.9, 0.935)
 NETWORK_CLEAR = (0.96, 0.99)
+#: Mean T above which a veil is thin: a bright scene without black in clear air looks the same.
+THIN = 0.8
 
 
 class RainRemoval(Protocol):
@@ -65,18 +67,22 @@ def derain(restorer: RainRemoval, photo: np.ndarray) -> np.ndarray | None:
     Returns:
         H x W x 3 uint8; None if the network does not predict J and T.
     """
+    return scene_and_veil(restorer, photo)[0] if removes_rain(restorer) else None
+
+
+def scene_and_veil(restorer: RainRemoval, photo: np.ndarray) -> tuple[np.ndarray, float]:
+    """J and the mean of T of a whole photo, for a network that predicts both; see :func:`derain`."""
     height, width = photo.shape[:2]
     shrink = max(1.0, math.sqrt(height * width / MAX_PIXELS))
     size = max(round(height / shrink), 1), max(round(width / shrink), 1)
-    if not removes_rain(restorer):
-        return None
     small = resize(photo, *size)
     if restorer.estimates_rain and restorer.known_transmission >= CLEAR:
         lr, transmission = _scene(restorer, small)
     else:
         lr, transmission = rain_maps(restorer, small, 'J', 'T')
+    veil = float(transmission.mean())
     if shrink == 1:
-        return quantise(lr)
+        return quantise(lr), veil
     clear = np.empty(photo.shape, np.uint8)
     # Channel by channel: a large photo in float32 would take gigabytes.
     thickness = resize(transmission, height, width).clip(min=FLOOR)
@@ -86,7 +92,16 @@ def derain(restorer: RainRemoval, photo: np.ndarray) -> np.ndarray | None:
         detail /= thickness
         detail += resize(lr[..., channel], height, width)
         clear[..., channel] = quantise(detail)
-    return clear
+    return clear, veil
+
+
+def scene_notes(photo: np.ndarray, clear: np.ndarray, veil: float) -> tuple[str, ...]:
+    """Notes on a result of :func:`scene_and_veil`; both images are H x W x 3 uint8."""
+    if np.array_equal(photo, clear):
+        return ('shows neither a veil nor streaks, and was not changed',)
+    if THIN < veil < 1:
+        return (f'a thin veil was removed (mean T = {veil:.2f}); in clear air, keep the input',)
+    return ()
 
 
 def removes_rain(restorer: RainRemoval) -> bool:

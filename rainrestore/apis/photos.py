@@ -246,6 +246,8 @@ class PhotoRestorer:
             (restorations,) = self.restore_crops([photo], [faces], [name])
         images = [cut(photo, face.crop) for face in kept]
         rains = self._rains(restorations)
+        if self.background == 'derain' and clear is not None and np.array_equal(photo, clear):
+            notes.append('the background shows neither a veil nor streaks, and was not changed')
         result = photo.copy() if self.background == 'keep' or clear is None else clear
         restored = []
         for face, image, restoration, rain in zip(kept, images, restorations, rains, strict=True):

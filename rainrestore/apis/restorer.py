@@ -15,7 +15,7 @@ from mmengine.model import ImgDataPreprocessor
 from torch import Tensor, nn
 
 from rainrestore import __version__
-from rainrestore.apis.derain import derain, removes_rain
+from rainrestore.apis.derain import removes_rain, scene_and_veil, scene_notes
 from rainrestore.apis.inputs import ImageError, ImageLike, named, split, to_image
 from rainrestore.apis.purpose import TASKS, Purpose
 from rainrestore.apis.tiles import blend_tiles
@@ -57,6 +57,7 @@ class Restoration:
         T: Transmission, h x w x 1.
         A: Airlight, h x w x 3, one colour.
         parsing: F^, probabilities of the 19 labels, h x w x 19 (for a parser of colours: h x w x 3).
+        notes: Notes on the limits of the result.
     """
 
     face: np.ndarray
@@ -66,6 +67,7 @@ class Restoration:
     T: np.ndarray | None = None
     A: np.ndarray | None = None
     parsing: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     def output(self) -> dict[str, Tensor]:
         """The fields of ``output`` in the data sample of ``mode='predict'``: C x h x w, ``pred_img`` in [0, 255]."""
@@ -99,8 +101,8 @@ class Restoration:
         return {'': quantise(values) if kind == 'J' else sixteen_bit(values)}
 
     def record(self) -> dict[str, Any]:
-        """No further values for the manifest."""
-        return {}
+        """Further values for the manifest, JSON-serialisable."""
+        return {'notes': list(self.notes)}
 
 
 #: Field of a restoration -> key of the network's output.
@@ -302,9 +304,8 @@ class Restorer:
         """Restore an h x w x 3 float32 image of any size, in tiles if it is large."""
         if self.task == 'rain' and removes_rain(self):
             # derain cuts tiles of the training size.
-            clear = derain(self, image)
-            assert clear is not None
-            return Restoration(face=clear, I=image)
+            clear, veil = scene_and_veil(self, image)
+            return Restoration(face=clear, I=image, notes=scene_notes(quantise(image), clear, veil))
 
         def predict(tiles: np.ndarray) -> list[np.ndarray]:
             return [self._checked(self._run(self.model, tiles)['face'], name)]
