@@ -1,5 +1,5 @@
 # The estimator of the rain over the faces of photos: hrrm_plus_x4 trained on for any rain, clear air, colour casts, grey
-# cameras, noise and JPEG.
+# cameras, noise and JPEG. The light of the faces varies, so that T does not rest on the light of one data set.
 _base_ = ['hrrm_plus_x4.py', '../_base_/schedules/cosine.py']
 
 model = dict(
@@ -33,10 +33,24 @@ _weather = dict(
     dry=0.12,
     untouched=0.04,
 )
+_light = dict(
+    type='mmcv.RandomApply',
+    prob=0.6,
+    transforms=[
+        dict(
+            type='mmagic.ColorJitter',
+            keys=['gt'],
+            channel_order='rgb',
+            brightness=(0.6, 1.3),
+            contrast=(0.85, 1.25),
+            saturation=(0.3, 1.3),
+        )
+    ],
+)
 _pack = [dict(type='ParsingTarget', scale=4), dict(type='PackFaceInputs')]
 
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
-train_dataloader = dict(batch_size=16, dataset=dict(pipeline=[dict(type='FlipFace'), _weather, *_pack]))
+train_dataloader = dict(batch_size=16, dataset=dict(pipeline=[dict(type='FlipFace'), _light, _weather, *_pack]))
 val_dataloader = dict(dataset=dict(pipeline=[dict(_weather, seed=2022), *_pack]))
 test_dataloader = dict(dataset=dict(pipeline=[dict(_weather, seed=2022), *_pack]))
 train_cfg = dict(max_iters=12000, val_interval=1500)
