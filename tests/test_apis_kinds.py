@@ -23,7 +23,7 @@ def test_images_without_a_suffix(tmp_path, kind) -> None:
     path = tmp_path / f'shot_{kind}'
     Image.fromarray(background(40, 40)).save(path, kind)
     assert kind_of(path) == 'image'
-    assert find_inputs(tmp_path, clips=True) == ([path], [])
+    assert find_inputs(tmp_path, videos=True) == ([path], [])
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_clips_without_a_suffix(tmp_path, container, result) -> None:
         for number in range(8):
             file.mux(stream.encode(av.VideoFrame.from_ndarray(background(64, 64, number), format='rgb24')))
         file.mux(stream.encode())
-    assert kind_of(path) == 'clip' and video_suffix(path) == result
-    assert find_inputs(tmp_path, clips=False) == ([], [path])
+    assert kind_of(path) == 'video' and video_suffix(path) == result
+    assert find_inputs(tmp_path, videos=False) == ([], [path])
     assert list(plan_files([path], tmp_path / 'out', videos=True).sources) == [f'recording{result}']
 
 
@@ -58,7 +58,7 @@ def test_what_is_neither(tmp_path) -> None:
     assert kind_of(tmp_path / 'gone') is None and kind_of(tmp_path) is None
     # A suffix is believed, so that what is damaged is named.
     (tmp_path / 'empty.png').write_bytes(b'')
-    assert kind_of(tmp_path / 'empty.png') == 'image' and kind_of(Path('x.MTS')) == 'clip'
+    assert kind_of(tmp_path / 'empty.png') == 'image' and kind_of(Path('x.MTS')) == 'video'
 
 
 def test_folder_names_what_it_passes_over(tmp_path, capsys) -> None:

@@ -345,7 +345,7 @@ def test_marked_faces_hold_for_every_frame(bicubic, tmp_path) -> None:
     write_clip(source, marked_frames([None] * 3))
     photos = PhotoRestorer(bicubic, boxes={source.resolve(): [FACE]})
     assert restore_video(photos, source, tmp_path / 'out.mp4').faces == 3
-    with pytest.raises(ImageError, match='the file of boxes has no line for this clip'):
+    with pytest.raises(ImageError, match='the file of boxes has no line for this video'):
         restore_video(PhotoRestorer(bicubic, boxes={}), source, tmp_path / 'none.mp4')
 
 

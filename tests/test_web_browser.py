@@ -211,7 +211,7 @@ def test_the_page_fits_a_phone(url, street, tmp_path):
         window.wait(lambda: faces_offered(window))
         window.click('#rr-photo')
         window.wait(lambda: 'Face 2' in window.text())
-        for title, button in (('Clip', '#rr-clip'), ('Make rain', '#rr-rain'), ('Photo', '#rr-photo')):
+        for title, button in (('Video', '#rr-clip'), ('Make rain', '#rr-rain'), ('Photo', '#rr-photo')):
             open_tab(window, title, button)
             assert window.script('return [document.scrollingElement.scrollWidth, innerWidth]') == [390, 390]
             right = window.script("""
@@ -224,7 +224,7 @@ def test_the_page_fits_a_phone(url, street, tmp_path):
 def test_a_clip_is_restored_and_played(window, tmp_path):
     clips = pytest.importorskip('clips')
     clips.write_clip(tmp_path / 'gate.mp4', [rainy_scene(seed) for seed in range(4)])
-    open_tab(window, 'Clip', '#rr-clip')
+    open_tab(window, 'Video', '#rr-clip')
     window.choose_file('#rr-clip-file input[type=file]', tmp_path / 'gate.mp4')
     window.wait(lambda: 'KB' in window.text())
     window.click('#rr-clip')

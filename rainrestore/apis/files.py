@@ -29,7 +29,7 @@ FACES = 'faces'
 PREVIEW = 'preview'
 SHEETS = 'sheets'
 PHYSICS = ('J', 'S', 'T', 'A')
-#: The finished parts of an unfinished clip.
+#: The finished parts of an unfinished video.
 PARTS = '.parts'
 MANIFEST = 'manifest.jsonl'
 #: Greatest number of values in a batch of images, because photos may be large.
@@ -68,9 +68,9 @@ class FilePlan:
 
     Attributes:
         out: The folder for the results.
-        sources: Path of the result, relative to ``out/restored`` -> image or clip.
+        sources: Path of the result, relative to ``out/restored`` -> image or video.
         unlisted: Folder or file that cannot be read -> reason.
-        others: Files of the folders that are neither images nor clips.
+        others: Files of the folders that are neither images nor videos.
         earlier: Sub-folders with results of an earlier run, which are no inputs.
     """
 
@@ -107,7 +107,7 @@ class _Results:
 
 @dataclass(frozen=True)
 class FileOutcome:
-    """The outcome for one image or clip.
+    """The outcome for one image or video.
 
     Attributes:
         source: The file.
@@ -127,7 +127,7 @@ class FileOutcome:
 
 
 def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = False) -> FilePlan:
-    """Find the images (and with ``videos`` the clips), and determine the paths of their results.
+    """Find the images (and videos, with ``videos``), and determine the paths of their results.
 
     Args:
         inputs: Files, folders or patterns. A folder stands for all images in it and in its sub-folders, recognised by
@@ -136,7 +136,7 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = Fal
         out: Folder for the results. The result for ``TOP/DIR/a.jpg`` is ``out/restored/DIR/a.png``, where ``TOP`` is
             the common folder of all inputs; if several results would have this name, it is ``DIR/a.jpg.png``. The
             result for ``a.webm`` is ``a.mkv``.
-        videos: Whether to include clips.
+        videos: Whether to include videos.
 
     Raises:
         ConfigError: An input does not exist, or is a video without ``videos``; there are no images; ``out`` is a file
@@ -166,7 +166,7 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = Fal
             others += neither
             tops.append(Path(os.path.realpath(name)))
         else:
-            if not videos and kind_of(Path(name)) == 'clip':
+            if not videos and kind_of(Path(name)) == 'video':
                 tasks = 'the tasks faces and renovate, without --aligned and --preview'
                 raise ConfigError(f'{name}: is a video; only {tasks}, restore videos')
             paths = [name]
@@ -193,7 +193,7 @@ def restore_files(
     sheets: bool = False,
     on_frame: Callable[[int, int], object] | None = None,
 ) -> Iterator[FileOutcome]:
-    """Restore the unfinished images and clips of a plan, and yield the outcome of each.
+    """Restore the unfinished images and videos of a plan, and yield the outcome of each.
 
     The results for an image NAME, in ``plan.out``:
 
@@ -202,7 +202,7 @@ def restore_files(
     - with ``sheets``: ``sheets/NAME.png``, a row of input, face and maps.
 
     For a whole photo, ``restored`` is the photo. Its faces are ``faces/NAME/0.png`` and so on; their maps have the same
-    names. For a clip there is only ``restored``; :func:`~rainrestore.apis.restore_video` stores its parts in
+    names. For a video there is only ``restored``; :func:`~rainrestore.apis.restore_video` stores its parts in
     ``.parts/NAME`` until it is complete.
 
     Each file is written atomically. When all files of an image are written, a line is added to ``manifest.jsonl``: its
@@ -312,7 +312,7 @@ def _restore_clip(
     on_frame: Callable[[int, int], object] | None,
 ) -> FileOutcome:
     if not isinstance(restorer, PhotoRestorer):
-        return FileOutcome(read.source, 'failed', 'is a clip; only a PhotoRestorer restores clips')
+        return FileOutcome(read.source, 'failed', 'is a video; only a PhotoRestorer restores videos')
     target, parts = f'{RESTORED}/{read.name}', f'{PARTS}/{read.name}'
     try:
         _check_target(results, target)
@@ -388,7 +388,7 @@ def _result_names(named: Mapping[Path, str], videos: bool) -> dict[str, Path]:
 
     No result has the path of a folder of another result.
     """
-    suffixes = {path: video_suffix(path) if videos and kind_of(path) == 'clip' else '.png' for path in named}
+    suffixes = {path: video_suffix(path) if videos and kind_of(path) == 'video' else '.png' for path in named}
     long = {path: f'{name}{suffixes[path]}' for path, name in named.items()}
     short = {path: f'{os.path.splitext(name)[0]}{suffixes[path]}' for path, name in named.items()}
     wanted: dict[str, set[Path]] = {}

@@ -29,7 +29,7 @@ def split(source: Any) -> tuple[list[Any], bool]:
         DatasetError: A folder without images.
     """
     if isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
-        found, _ = find_inputs(source, clips=False)
+        found, _ = find_inputs(source, videos=False)
         if not found:
             raise DatasetError(f'{source}: contains no images ({", ".join(IMAGE_SUFFIXES)})')
         return found, False

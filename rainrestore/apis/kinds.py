@@ -1,4 +1,4 @@
-"""Recognise images and clips by their suffix, or by their content if the suffix is unknown."""
+"""Recognise images and videos by their suffix, or by their content if the suffix is unknown."""
 
 import os
 import re
@@ -8,9 +8,9 @@ from typing import Literal
 
 from rainrestore.image_io import IMAGE_SUFFIXES, find_images
 
-Kind = Literal['image', 'clip']
+Kind = Literal['image', 'video']
 
-#: Suffix of a clip -> suffix of its result: the same container if it supports H.264, else Matroska, which supports
+#: Suffix of a video -> suffix of its result: the same container if it supports H.264, else Matroska, which supports
 #: nearly all audio codecs.
 VIDEO_SUFFIXES = {
     '.mp4': '.mp4', '.m4v': '.mp4', '.mov': '.mov', '.3gp': '.mp4', '.3g2': '.mp4', '.mkv': '.mkv', '.webm': '.mkv',
@@ -18,7 +18,7 @@ VIDEO_SUFFIXES = {
     '.asf': '.mkv', '.flv': '.mkv', '.vob': '.mkv', '.ogv': '.mkv', '.mxf': '.mkv', '.h264': '.mkv', '.264': '.mkv',
     '.h265': '.mkv', '.265': '.mkv', '.hevc': '.mkv', '.dav': '.mkv',
 }  # fmt: skip
-#: Suffixes of audio files, whose containers are also used for clips.
+#: Suffixes of audio files, whose containers are also used for videos.
 AUDIO_SUFFIXES = ('.aac', '.flac', '.m4a', '.mka', '.mp3', '.oga', '.ogg', '.opus', '.wav', '.wma')
 #: Number of bytes to read from the beginning of a file.
 HEAD = 600
@@ -38,33 +38,33 @@ _CLIP = re.compile(
 
 
 def kind_of(path: Path) -> Kind | None:
-    """The kind of a file by its suffix or its content; None if it is neither an image nor a clip."""
+    """The kind of a file by its suffix or its content; None if it is neither an image nor a video."""
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return 'image'
     if suffix in VIDEO_SUFFIXES:
-        return 'clip'
+        return 'video'
     if suffix in AUDIO_SUFFIXES:
         return None
     head = _head(path)
     if _IMAGE.match(head):
         return 'image'
-    return 'clip' if _MP4.match(head) or _CLIP.match(head) else None
+    return 'video' if _MP4.match(head) or _CLIP.match(head) else None
 
 
 def video_suffix(path: Path) -> str:
-    """The suffix of the result for a clip."""
+    """The suffix of the result for a video."""
     known = VIDEO_SUFFIXES.get(path.suffix.lower())
     return known or ('.mp4' if _MP4.match(_head(path)) else '.mkv')
 
 
 def find_inputs(
     folder: str | os.PathLike[str],
-    clips: bool,
+    videos: bool,
     skip: Sequence[str | Path] = (),
     onerror: Callable[[OSError], object] | None = None,
 ) -> tuple[list[Path], list[Path]]:
-    """The images (and with ``clips`` the clips) of a folder and its sub-folders, and the other files.
+    """The images (and videos, with ``videos``) of a folder and its sub-folders, and the other files.
 
     For ``skip``, ``onerror`` and errors see :func:`~rainrestore.image_io.find_images`.
     """
@@ -72,7 +72,7 @@ def find_inputs(
     others: list[Path] = []
     for path in find_images(folder, skip, onerror, suffixes=None):
         kind = kind_of(path)
-        (wanted if kind == 'image' or (kind == 'clip' and clips) else others).append(path)
+        (wanted if kind == 'image' or (kind == 'video' and videos) else others).append(path)
     return wanted, others
 
 

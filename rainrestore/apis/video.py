@@ -24,7 +24,7 @@ from rainrestore.faces.tracking import FaceAverage, FaceTracker
 from rainrestore.files import sha256_of, whole_file
 from rainrestore.threads import divided_threads
 
-#: Restored frames, in the pixel aspect of the clip, and their faces.
+#: Restored frames, in the pixel aspect of the video, and their faces.
 Restored: TypeAlias = Generator[tuple[VideoFrame, tuple[RestoredFace, ...]], None, None]
 
 #: Side in pixels of the thumbnails for the detection of cuts (rain averages out at this size), and the mean difference
@@ -42,7 +42,7 @@ TILTED = 20
 
 @dataclass(frozen=True)
 class VideoSettings:
-    """Settings for the restoration of a clip.
+    """Settings for the restoration of a video.
 
     Attributes:
         search_every: Number of frames from one detection in the whole frame to the next; in the frames between, each
@@ -69,7 +69,7 @@ class VideoSettings:
 
 @dataclass(frozen=True)
 class VideoResult:
-    """The result of a clip.
+    """The result of a video.
 
     Attributes:
         frames: Number of frames.
@@ -97,7 +97,7 @@ class FollowedFrame:
         photo: The frame, resampled to square pixels.
         clear: The photo without rain, if it is the background of the result.
         faces: The faces of the photo.
-        numbers: An identifier of each face in the clip.
+        numbers: An identifier of each face in the video.
         seconds: Time since the previous frame.
     """
 
@@ -110,11 +110,11 @@ class FollowedFrame:
 
 
 class FrameRestorer:
-    """Restores the frames of one clip in order, with tracked and temporally smoothed faces.
+    """Restores the frames of one video in order, with tracked and temporally smoothed faces.
 
     There are two stages, which may run in two threads: :meth:`follow` finds the faces, :meth:`restore` restores the
     faces of several frames. The state between frames consists of the tracks, their averages and a thumbnail, so the
-    memory does not depend on the length of the clip.
+    memory does not depend on the length of the video.
 
     Args:
         photos: Detects and restores faces.
@@ -246,13 +246,13 @@ def restore_video(
     work: str | Path | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> VideoResult:
-    """Restore the faces in a clip, and write a file with the same frames, times and audio.
+    """Restore the faces in a video, and write a file with the same frames, times and audio.
 
-    The parts of the clip are stored in ``work`` until all are complete. A run with the same clip, model and settings
+    The parts of the video are stored in ``work`` until all are complete. A run with the same video, model and settings
     resumes after the last complete part, with the same result.
 
     Args:
-        photos: Detects and restores faces; its ``boxes`` apply to every frame of the clip.
+        photos: Detects and restores faces; its ``boxes`` apply to every frame of the video.
         source: A video that FFmpeg reads. The first video stream is restored; audio and subtitles are copied.
         target: The result: ``.mp4``, ``.mov`` or ``.mkv``, H.264.
         settings: See :class:`VideoSettings`.
@@ -263,7 +263,7 @@ def restore_video(
         The counts and notes.
 
     Raises:
-        ImageFileError: The clip cannot be read.
+        ImageFileError: The video cannot be read.
         ImageError: No face is found in any frame, or no face can be restored; no file is written.
         OSError: The result cannot be written; complete parts are kept.
         MissingPackageError: PyAV is not installed.
@@ -279,7 +279,7 @@ def restore_video(
     if photos.boxes is not None:
         fixed = photos.boxes.get(source.resolve())
         if not fixed:
-            raise ImageError(str(source), 'the file of boxes has no line for this clip')
+            raise ImageError(str(source), 'the file of boxes has no line for this video')
     with VideoReader(source) as reader:
         identity = f'{photos.fingerprint} {settings} {sha256_of(source)}'
         restorer = FrameRestorer(photos, settings, fixed)
@@ -355,7 +355,7 @@ def _changed(pixels: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.nd
 
 
 class _Parts:
-    """The finished parts of a clip: for each part a video file, and a JSON file with its checksum and state.
+    """The finished parts of a video: for each part a video file, and a JSON file with its checksum and state.
 
     Only sums over the parts are kept in memory.
     """

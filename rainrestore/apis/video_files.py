@@ -1,4 +1,4 @@
-"""Read and write video with PyAV (FFmpeg): RGB frames with their times, parts of a clip, and the joined clip."""
+"""Read and write video with PyAV (FFmpeg): RGB frames with their times, parts of a video, and the joined video."""
 
 import heapq
 import itertools
@@ -31,7 +31,7 @@ _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 BT709, UNSPECIFIED = 1, 2
 #: In seconds. A longer gap between two frames is a pause of the recording. A shorter missing end is no loss.
 LONGEST_GAP, LEAST_LOSS = 5, 0.3
-#: A clip has a constant frame rate if more than this fraction of the intervals between frames are equal.
+#: A video has a constant frame rate if more than this fraction of the intervals between frames are equal.
 REGULAR = 0.8
 
 
@@ -286,7 +286,7 @@ def join_parts(
 
     Args:
         parts: Files of :func:`write_part`, and the times of their frames, ascending, in the time base of ``style``.
-        source: The clip with the other streams.
+        source: The video with the other streams.
         target: File to write: ``.mp4``, ``.mov`` or ``.mkv``.
         style: Format of the parts.
 

@@ -1,4 +1,4 @@
-"""Audio and subtitles of a clip: copied, encoded again, or omitted with a note."""
+"""Audio and subtitles of a video: copied, encoded again, or omitted with a note."""
 
 import io
 from collections.abc import Iterator

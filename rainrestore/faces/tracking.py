@@ -29,7 +29,7 @@ LEAST_CORRELATION = 0.7
 
 
 class FaceTracker:
-    """Tracks faces in a clip and smooths each crop with the One Euro filter (Casiez et al. 2012).
+    """Tracks faces in a video and smooths each crop with the One Euro filter (Casiez et al. 2012).
 
     Centre, logarithm of the side and angle are averaged exponentially, with a cutoff frequency that increases with the
     speed. This removes jitter of a face at rest without lag of a moving face. A lost face keeps its position for
@@ -75,7 +75,7 @@ class FaceTracker:
         return [DetectedFace(track.crop, track.score) for track in self.tracks]
 
     def numbers(self) -> list[int]:
-        """An identifier in the clip for each of :meth:`faces`."""
+        """An identifier in the video for each of :meth:`faces`."""
         return [track.number for track in self.tracks]
 
     def forget(self) -> None:

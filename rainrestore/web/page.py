@@ -103,7 +103,7 @@ def build_page(studio: Studio) -> gr.Blocks:
             with gr.Column(scale=5, min_width=300), gr.Tabs():
                 with gr.Tab('Photo'):
                     add_photo_tab(desk, [slider, report], _scene(_portraits()))
-                with gr.Tab('Clip'):
+                with gr.Tab('Video'):
                     add_clip_tab(desk)
                 with gr.Tab('Cropped face'):
                     _restore_tab(studio, [slider, report])
@@ -233,7 +233,7 @@ def _head(studio: Studio) -> str:
     side = size * studio.scale
     return f"""<div class="rr-head"><h1>rainrestore</h1><p>Restore faces in heavy rain by inverting I = T
 &middot;
-(J + &Sigma; S<sub>i</sub>) + (1 &minus; T) &middot; A. In photos and clips, the faces are detected first. The network
+(J + &Sigma; S<sub>i</sub>) + (1 &minus; T) &middot; A. In photos and videos, the faces are detected first. The network
 restores faces of {size} pixels to {side}. Images stay on the computer that serves this page. A restored face is an
 estimate, not evidence of a person's identity.</p></div>"""
 

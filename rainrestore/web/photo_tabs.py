@@ -1,4 +1,4 @@
-"""The tabs for whole photos and for clips."""
+"""The tabs for whole photos and for videos."""
 
 import html
 import tempfile
@@ -76,7 +76,7 @@ def add_photo_tab(desk: PhotoDesk, result: list[Any], examples: Images) -> None:
 
 
 def add_clip_tab(desk: PhotoDesk) -> None:
-    """Add the components that restore a short clip."""
+    """Add the components that restore a short video."""
 
     def restore(
         path: str | None,
@@ -86,7 +86,7 @@ def add_clip_tab(desk: PhotoDesk) -> None:
     ) -> Iterator[tuple[str | None, str | None, str]]:
         with messages(), tempfile.TemporaryDirectory() as folder:
             if not path:
-                raise ConfigError('Choose a clip first.')
+                raise ConfigError('Choose a video first.')
 
             def on_frame(done: int, total: int) -> None:
                 progress((done, total or None), desc='frames', unit='frames')
@@ -96,11 +96,11 @@ def add_clip_tab(desk: PhotoDesk) -> None:
             yield str(target), str(target), f'<div class="rr-notes">{"<br>".join(map(html.escape, notes))}</div>'
 
     clip = gr.File(
-        label=f'A clip of at most {MAX_CLIP_SECONDS} s and {MAX_CLIP_BYTES // 2**20} MB', type='filepath',
+        label=f'A video of at most {MAX_CLIP_SECONDS} s and {MAX_CLIP_BYTES // 2**20} MB', type='filepath',
         elem_id='rr-clip-file',
     )  # fmt: skip
     model, background = _model_and_background(desk, 'clip')
-    button = gr.Button('Restore the clip', variant='primary', elem_id='rr-clip')
+    button = gr.Button('Restore the video', variant='primary', elem_id='rr-clip')
     video = gr.Video(label='Restored', interactive=False, height=300, elem_id='rr-video')
     file = gr.File(label='Download', interactive=False, height=100, elem_id='rr-clip-result')
     report = gr.HTML()

@@ -1,4 +1,4 @@
-"""Results of photos and clips, computed independently of Gradio."""
+"""Results of photos and videos, computed independently of Gradio."""
 
 import os
 import zipfile
@@ -25,7 +25,7 @@ MODELS = {
     'fcg_gan_blind_x4': 'rain or haze of any strength, blur, noise, JPEG',
     'hifacegan_128': 'no rain: blurred, noisy or compressed faces',
 }
-#: Maximum duration and file size of a clip.
+#: Maximum duration and file size of a video.
 MAX_CLIP_SECONDS = 20
 MAX_CLIP_BYTES = 60 * 2**20
 
@@ -92,7 +92,7 @@ class PhotoView:
 
 
 class PhotoDesk:
-    """Finds and restores faces in uploaded photos and clips.
+    """Finds and restores faces in uploaded photos and videos.
 
     Args:
         restorer: The default model of the page.
@@ -177,7 +177,7 @@ class PhotoDesk:
         background: Background = 'keep',
         progress: Callable[[int, int], object] | None = None,
     ) -> tuple[Path, VideoResult]:
-        """Restore an uploaded clip and write it to ``folder`` as MP4.
+        """Restore an uploaded video and write it to ``folder`` as MP4.
 
         Args:
             path: The uploaded file.

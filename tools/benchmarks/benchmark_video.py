@@ -1,12 +1,12 @@
 """Measure frames per second, and compare the flicker of tracked faces with faces restored frame by frame.
 
 Portraits move smoothly over a generated background. Veil, length and direction of the rain are constant; its drops are
-random in each frame. The clip is restored frame by frame, with detection in each full frame, and as in `rainrestore
+random in each frame. The video is restored frame by frame, with detection in each full frame, and as in `rainrestore
 restore`, with tracking and smoothing. For both, the script computes from the known positions:
 
     flicker   mean |F_t - F_(t-1)| in the middle of each face, cropped at its true position, in grey levels of 255
     jitter    root mean square of the second difference of the crop's error, in percent of its side
-    PSNR      of the same part of the face against the clip without rain, in dB (RGB, no border crop)
+    PSNR      of the same part of the face against the video without rain, in dB (RGB, no border crop)
 
 The last line is JSON.
 """
@@ -89,7 +89,7 @@ def path(frames: int, side: int, start: float) -> list[FaceCrop]:
 
 
 def clean_frames(faces: list[np.ndarray], paths: list[list[FaceCrop]]) -> list[np.ndarray]:
-    """The clip without rain."""
+    """The video without rain."""
     frames = []
     for crops in zip(*paths, strict=True):
         frame = background(HEIGHT, WIDTH)
