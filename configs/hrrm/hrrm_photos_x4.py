@@ -4,11 +4,13 @@ _base_ = ['hrrm_plus_x4.py', '../_base_/schedules/cosine.py']
 
 model = dict(
     rain_removal=dict(init_cfg=dict(type='Pretrained', checkpoint='rainrestore://hrrm_plus_x4', prefix='rain_removal')),
+    # Without a veil A is unknown.
+    parameter_loss=dict(airlight=0.3),
     freeze_bn=('rain_removal',),
 )
 _weather = dict(
     type='BlindHeavyRain',
-    sides=(20, 128),
+    sides=(20, 80),
     ranges=dict(
         noise_mean=(0.6, 1.2),
         noise_variance=(0.5, 1.2),
@@ -23,10 +25,10 @@ _weather = dict(
     layers=(0, 2),
     lens=(),
     camera=(
-        dict(type='AdditiveNoise', sigma=(0, 18), lam=(0, 10)),
+        dict(type='AdditiveNoise', sigma=(0, 25), lam=(0, 12)),
         dict(type='JPEGArtefacts', compression=(5, 88)),
     ),
-    raw=0.5,
+    raw=0.4,
     haze_variation=(0, 0.4),
     cast=(0, 0.2),
     grey=0.2,
@@ -49,7 +51,7 @@ _light = dict(
 )
 _pack = [dict(type='ParsingTarget', scale=4), dict(type='PackFaceInputs')]
 
-optim_wrapper = dict(optimizer=dict(lr=5e-4))
+optim_wrapper = dict(optimizer=dict(lr=7e-4))
 train_dataloader = dict(batch_size=16, dataset=dict(pipeline=[dict(type='FlipFace'), _light, _weather, *_pack]))
 val_dataloader = dict(dataset=dict(pipeline=[dict(_weather, seed=2022), *_pack]))
 test_dataloader = dict(dataset=dict(pipeline=[dict(_weather, seed=2022), *_pack]))
