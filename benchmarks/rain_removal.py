@@ -4,7 +4,7 @@ options = {'model.type': 'RainRemoverThenBicubic'}
 methods = dict(
     hrrm=dict(label='HRRM', config='hrrm_x4'),
     supervised=dict(label='S, T and A supervised', config='hrrm_supervised_x4'),
-    inverse=dict(label='J mixed with the solved rain model', config='hrrm_inverse_x4'),
+    inverse=dict(label='J from the solved rain model', config='hrrm_inverse_x4'),
     no_vgg=dict(label='without VGG', config='hrrm_no_vgg_x4'),
     plus=dict(label='all three', config='hrrm_plus_x4'),
     literal_decay=dict(label='Adam with weight decay 1e-4', config='hrrm_literal_decay_x4'),

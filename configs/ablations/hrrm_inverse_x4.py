@@ -1,4 +1,4 @@
-# HRRM pre-training; J is mixed with the J that solves the rain model for the predicted S, T and A.
+# HRRM pre-training; J is the solution of the rain model for the predicted S, T and A, with a correction.
 _base_ = '../hrrm_x4.py'
 
 model = dict(rain_removal=dict(inverse=True))

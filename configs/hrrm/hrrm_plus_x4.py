@@ -1,4 +1,4 @@
-# Improved rain removal with as many multiplications as hrrm_x4: J mixed with the solution of the rain model, S, T and A
+# Improved rain removal with as many multiplications as hrrm_x4: J from the solved rain model, S, T and A
 # supervised, no VGG.
 _base_ = '../hrrm_x4.py'
 

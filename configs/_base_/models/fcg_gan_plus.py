@@ -1,4 +1,4 @@
-# HRRM + FPM + generator beyond the paper, at the cost of fcg_gan.py: J mixed with the solved rain model; S, T and A
+# HRRM + FPM + generator beyond the paper, at the cost of fcg_gan.py: J from the solved rain model; S, T and A
 # supervised; F enters at the input of a trunk without batch norm; the result is added to the enlarged J.
 _base_ = 'fcg_gan.py'
 

@@ -12,6 +12,9 @@ from rainrestore.models.networks.layers import DenseLayer, Transition, average_c
 from rainrestore.physics import RainEstimate, invert
 from rainrestore.registry import MODELS
 
+#: Factor of the initial weights of a correction, which starts near 0 and has a gradient.
+SMALL = 0.01
+
 
 class DenseDecoder(nn.Module):
     """Dense layers and transitions from the coarsest level to stride ``out_stride``, with skips (after DCPDN).
@@ -89,9 +92,10 @@ class HRRM(BaseModule):
     cannot contain streaks. A is one colour per image, the average of a map that is decoded at the coarsest stride. All
     heads end in a sigmoid.
 
-    With ``inverse``, which is not in the paper, J = g J' + (1 - g) J0. J' and the map g in [0, 1] are outputs of the
-    first decoder. J0 = (I - (1 - T) A) / T - S is the rain model solved for J with the estimated S, T and A,
-    clipped to [0, 1] (:func:`rainrestore.physics.invert`). L_J then trains S, T and A, too.
+    With ``inverse``, which is not in the paper, J = J0 + R, clipped to [0, 1]. J0 = (I - (1 - T) A) / T - S is the rain
+    model solved for J with the estimated S, T and A (:func:`rainrestore.physics.invert`). L_J then trains S, T and A,
+    too. R, the output of the first decoder, corrects errors of J0 such as amplified noise. Before the training, R is
+    near 0.
 
     The image is padded to a multiple of the encoder's coarsest stride, and the maps are cropped.
 
@@ -101,7 +105,7 @@ class HRRM(BaseModule):
             default is smaller than in DCPDN; the bundled models use it.
         bottleneck: Width of the decoders' 1x1 convolutions, divided by the growth.
         transmission_stride: The stride at which T is decoded, at most the encoder's coarsest stride.
-        inverse: Whether J is mixed with the physical inverse J0.
+        inverse: Whether J is the physical inverse J0 with a correction.
         streak_channels: Channels of the predicted S: 3, or 1 for rain without colour. The paper does not state it. With
             3 channels, eqs. 17 to 20 allow colours of J in S.
         init_cfg: Initialization config of mmengine.
@@ -130,12 +134,16 @@ class HRRM(BaseModule):
         def decoder(out_channels: int, out_stride: int) -> DenseDecoder:
             return DenseDecoder(channels, strides, out_channels, out_stride, decoder_growth, bottleneck)
 
-        self.lr_decoder = decoder(4 if inverse else 3, 1)
+        self.lr_decoder = decoder(3, 1)
         self.streak_decoder = decoder(streak_channels, 1)
         self.transmission_decoder = decoder(1, min(transmission_stride, strides[-1]))
         self.airlight_decoder = decoder(3, strides[-1])
         # Rain is sparse: the initial S is about 0.05 instead of 0.5.
         nn.init.constant_(cast(Tensor, self.streak_decoder.head.bias), -3.0)
+        if inverse:
+            with torch.no_grad():
+                self.lr_decoder.head.weight.mul_(SMALL)
+            nn.init.zeros_(cast(Tensor, self.lr_decoder.head.bias))
 
     def forward(self, image: Tensor) -> RainEstimate:
         """I (N, 3, h, w) in [0, 1] -> :class:`RainEstimate`."""
@@ -147,10 +155,9 @@ class HRRM(BaseModule):
         transmission = F.interpolate(coarse, padded.shape[-2:], mode='bilinear', align_corners=False)
         airlight = self.airlight_decoder(features, padded).mean((2, 3), keepdim=True)
         # The rain model subtracts these maps, so they are in single precision also with mixed precision.
-        lr, streak, transmission = (crop_to(x, image).float().sigmoid() for x in (lr, streak, transmission))
-        streak = streak.expand_as(lr[:, :3])
-        airlight = airlight.float().sigmoid()
-        if self.inverse:
-            drawn, share = lr[:, :3], lr[:, 3:]
-            lr = share * drawn + (1 - share) * invert(image.float(), streak, transmission, airlight)
+        lr, streak, transmission = (crop_to(x, image).float() for x in (lr, streak, transmission))
+        streak, transmission, airlight = streak.sigmoid(), transmission.sigmoid(), airlight.float().sigmoid()
+        streak = streak.expand_as(lr)
+        solved = invert(image.float(), streak, transmission, airlight) if self.inverse else None
+        lr = lr.sigmoid() if solved is None else (solved + lr).clamp(0, 1)
         return RainEstimate(lr, streak, transmission, airlight)
