@@ -415,6 +415,18 @@ def test_discriminators_are_no_slots(face_folder: Path) -> None:
     assert list(slots) == ['generator', 'generator.trunk']
 
 
+def test_parts_that_a_slot_names_are_audited() -> None:
+    encoder = dict(type='DenseNetEncoder', growth=4, blocks=(1, 1, 1), stem_channels=8)
+    removal = dict(type='HRRM', encoder=encoder, decoder_growth=(4, 4, 4, 4), inverse=True)
+    model = MODELS.build(
+        dict(type='RainRemover', rain_removal=removal, rain_loss=dict(type='RainReconstructionLoss'))
+    ).eval()
+    slots = find_slots(model, lambda: model(torch.zeros(1, 3, 32, 32)))
+    parts = ['lr_decoder', 'streak_decoder', 'transmission_decoder', 'airlight_decoder']
+    assert list(slots) == ['rain_removal', *(f'rain_removal.{part}' for part in parts)]
+    assert slots['rain_removal.lr_decoder'] is model.rain_removal.lr_decoder
+
+
 def test_the_random_state_is_untouched(own: tuple[Config, Path]) -> None:
     torch.manual_seed(1)
     expected = torch.rand(1)

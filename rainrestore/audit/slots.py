@@ -16,13 +16,19 @@ Run = Callable[[], Any]
 
 def find_slots(model: nn.Module, run: Run) -> dict[str, nn.Module]:
     """The slots of :func:`rainrestore.models.inspection.slot_modules` that a restoration calls, without discriminators
-    and losses.
+    and losses, and their parts.
+
+    The class of a slot can name submodules to audit: ``audited = ('lr_decoder', 'streak_decoder')``.
 
     Args:
         model: A restorer.
         run: Restores a batch.
     """
-    candidates = {name: part for name, part in slot_modules(model).items() if not is_training_only(name)}
+    candidates: dict[str, nn.Module] = {}
+    for name, slot in slot_modules(model).items():
+        if not is_training_only(name):
+            candidates[name] = slot
+            candidates |= {f'{name}.{part}': getattr(slot, part) for part in getattr(slot, 'audited', ())}
     with recorded(candidates) as calls:
         run()
     return {name: candidates[name] for name, outputs in calls.items() if outputs}

@@ -114,6 +114,9 @@ class HRRM(BaseModule):
         ValueError: An invalid ``streak_channels`` or ``decoder_growth``.
     """
 
+    #: Submodules that `rainrestore audit` replaces, beside the whole module.
+    audited = ('lr_decoder', 'streak_decoder', 'transmission_decoder', 'airlight_decoder')
+
     def __init__(
         self,
         encoder: dict,
