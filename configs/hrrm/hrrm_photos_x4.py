@@ -55,7 +55,7 @@ optim_wrapper = dict(optimizer=dict(lr=7e-4))
 train_dataloader = dict(batch_size=16, dataset=dict(pipeline=[dict(type='FlipFace'), _light, _weather, *_pack]))
 val_dataloader = dict(dataset=dict(pipeline=[dict(_weather, seed=2022), *_pack]))
 test_dataloader = dict(dataset=dict(pipeline=[dict(_weather, seed=2022), *_pack]))
-train_cfg = dict(max_iters=9000, val_interval=1500)
+train_cfg = dict(max_iters=7500, val_interval=1500)
 param_scheduler = dict(eta_min_ratio=0.01)
 default_hooks = dict(checkpoint=dict(interval=500))
 custom_hooks = [*_base_.custom_hooks, dict(type='EMAHook', momentum=0.005, update_buffers=True)]

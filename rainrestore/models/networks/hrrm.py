@@ -94,8 +94,8 @@ class HRRM(BaseModule):
 
     With ``inverse``, which is not in the paper, J = J0 + R, clipped to [0, 1]. J0 = (I - (1 - T) A) / T - S is the rain
     model solved for J with the estimated S, T and A (:func:`rainrestore.physics.invert`). L_J then trains S, T and A,
-    too. R, the output of the first decoder, corrects errors of J0 such as amplified noise. Before the training, R is
-    near 0.
+    too. R, the output of the first decoder, which also sees J0, corrects errors of J0 such as amplified noise. R is near 0
+    before the training.
 
     The image is padded to a multiple of the encoder's coarsest stride, and the maps are cropped.
 
@@ -152,15 +152,15 @@ class HRRM(BaseModule):
         """I (N, 3, h, w) in [0, 1] -> :class:`RainEstimate`."""
         padded = pad_to_multiple(image, self.encoder.strides[-1])
         features = self.encoder(padded)
-        lr = self.lr_decoder(features, padded)
-        streak = self.streak_decoder(features, padded)
-        coarse = self.transmission_decoder(features, padded)
-        transmission = F.interpolate(coarse, padded.shape[-2:], mode='bilinear', align_corners=False)
-        airlight = self.airlight_decoder(features, padded).mean((2, 3), keepdim=True)
         # The rain model subtracts these maps, so they are in single precision also with mixed precision.
-        lr, streak, transmission = (crop_to(x, image).float() for x in (lr, streak, transmission))
-        streak, transmission, airlight = streak.sigmoid(), transmission.sigmoid(), airlight.float().sigmoid()
-        streak = streak.expand_as(lr)
-        solved = invert(image.float(), streak, transmission, airlight) if self.inverse else None
-        lr = lr.sigmoid() if solved is None else (solved + lr).clamp(0, 1)
+        streak = self.streak_decoder(features, padded).float().sigmoid().expand(-1, 3, -1, -1)
+        coarse = self.transmission_decoder(features, padded)
+        transmission = F.interpolate(coarse, padded.shape[-2:], mode='bilinear', align_corners=False).float().sigmoid()
+        airlight = self.airlight_decoder(features, padded).mean((2, 3), keepdim=True).float().sigmoid()
+        if self.inverse:
+            solved = invert(padded.float(), streak, transmission, airlight)
+            lr = (solved + self.lr_decoder(features, solved).float()).clamp(0, 1)
+        else:
+            lr = self.lr_decoder(features, padded).float().sigmoid()
+        lr, streak, transmission = (crop_to(x, image) for x in (lr, streak, transmission))
         return RainEstimate(lr, streak, transmission, airlight)
