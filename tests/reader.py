@@ -54,7 +54,9 @@ def short(
     changes: dict[str, Any] = {} if zoo else {'model': narrow(config.model)}
     for name, batch, faces in (('train', 2, 2), ('val', 1, 1), ('test', 2, 2)):
         if config.get(f'{name}_dataloader'):
-            dataset = dict(limit=faces)
+            dataset: dict[str, Any] = dict(limit=faces)
+            if parts := config[f'{name}_dataloader'].dataset.get('datasets'):
+                dataset = dict(datasets={str(index): dataset for index in range(len(parts))})
             loader = dict(batch_size=batch, num_workers=0, persistent_workers=False, dataset=dataset)
             changes[f'{name}_dataloader'] = loader
     if config.get('train_cfg'):
@@ -297,7 +299,7 @@ def exported(path: Path, words: Sequence[str]) -> None:
 #: What an argument looks like -> what stands in for the file or folder that it names.
 STAND_INS: list[tuple[str, Callable[[Path, Sequence[str]], None]]] = [
     (r'.*/CelebAMask-HQ', release),
-    (r'.*/faces|data/celebamask128', faces),
+    (r'.*/faces|data/(celebamask128|aaf128|scenes)', faces),
     (r'.*/faces512', large_faces),
     (r'.*/raindrop|data/raindrop256', raindrops),
     (r'.*/unlabelled', unlabelled),

@@ -180,6 +180,7 @@ def test_rain_is_estimated_by_a_network_that_was_supervised_to(plus) -> None:
         (dict(type='ScaleAwareHeavyRain'), np.exp(-0.5)),
         (dict(type='ScaleAwareHeavyRain', ranges=dict(beta=(0.1, 0.2))), np.exp(-0.1)),
         (dict(type='rainrestore.BlindHeavyRain', dry=0.1), 1),
+        (dict(type='RainAndHaze'), 1),
         (dict(type='FlipFace'), np.exp(-0.5)),
     ],
 )

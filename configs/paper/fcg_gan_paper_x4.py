@@ -1,4 +1,4 @@
-# HRRM + FPM + FCG-GAN at the size of the paper, from the checkpoints of hrrm_paper_x4 and fpm_paper_x4 in work_dirs.
+# HRRM + FPM + FCG-GAN at published sizes, from the checkpoints of hrrm_paper_x4 and fpm_paper_x4 in work_dirs.
 _base_ = '../fcg_gan_x4.py'
 
 _discriminator = dict(base_channels=64)

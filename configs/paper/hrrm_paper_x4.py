@@ -1,4 +1,4 @@
-# HRRM at the paper's size: DenseNet-121 up to transition 3, decoders as wide as DCPDN's. With ImageNet weights:
+# HRRM at published sizes: DenseNet-121 up to transition 3, decoders as wide as DCPDN's. With ImageNet weights:
 # --cfg-options model.rain_removal.encoder.weights=DEFAULT
 _base_ = '../hrrm_x4.py'
 

@@ -73,6 +73,10 @@ class Purpose:
         given = purpose.transmission
         if given is not None and not (isinstance(given, int | float) and 0 < given <= 1):
             raise ConfigError(f'{name}: restoration.transmission must be above 0 and at most 1, got {given!r}')
+        if not isinstance(purpose.estimator, str | None):
+            raise ConfigError(
+                f'{name}: restoration.estimator must be a model of the zoo or None, got {purpose.estimator!r}'
+            )
         return purpose if given is not None else replace(purpose, transmission=_trained_transmission(config))
 
 
@@ -82,6 +86,8 @@ def _trained_transmission(config: Mapping[str, Any]) -> float:
     default = {'ScaleAwareHeavyRain': 'rain_v1', 'BlindHeavyRain': 'rain_wide'}
     for step in pipeline:
         kind = str(step.get('type', '')).rpartition('.')[2]
+        if kind == 'RainAndHaze':
+            return 1.0  # T of the nearest pixel
         if kind in default:
             if step.get('dry', 0) or step.get('untouched', 0):
                 return 1.0
