@@ -315,7 +315,7 @@ def test_small_strength_is_no_absence_of_rain(fcg_gan) -> None:
 
 def test_a_config_names_the_model_that_estimates_the_rain() -> None:
     blind = PhotoRestorer(Restorer('fcg_gan_blind_x4', device='cpu'))
-    assert blind.restorer.estimates_rain and blind.estimator.name == 'hrrm_plus_x4'
+    assert blind.restorer.estimates_rain and blind.estimator.name == 'hrrm_photos_x4'
 
 
 def test_photos_need_a_model_for_faces_and_crops(bicubic) -> None:

@@ -5,6 +5,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -14,6 +15,7 @@ from rainrestore.apis import ImageError, PhotoRestorer, Purpose, Restorer
 from rainrestore.benchmark.scenes import background, crop_of
 from rainrestore.errors import ConfigError
 from rainrestore.faces import FaceCrop, RainEstimate, add_change, decide, face_mask, fuse, soft_mask
+from rainrestore.faces.fusion import combine, noise_level
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, seeded_rng
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -170,7 +172,7 @@ def test_what_makes_another_result_makes_another_fingerprint(plus) -> None:
 
 def test_rain_is_estimated_by_a_network_that_was_supervised_to(plus) -> None:
     assert PhotoRestorer(plus, boxes={}).estimator is plus
-    assert PhotoRestorer(Restorer('fcg_gan_x4', device='cpu'), boxes={}).estimator.name == 'hrrm_plus_x4'
+    assert PhotoRestorer(Restorer('fcg_gan_x4', device='cpu'), boxes={}).estimator.name == 'hrrm_photos_x4'
     assert PhotoRestorer(Restorer(ROOT / 'configs/references/bicubic_x4.py', device='cpu'), boxes={}).estimator is None
 
 
@@ -202,3 +204,36 @@ def test_benchmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     gains = {(cell['weather'], cell['T']): cell['PSNR'][1] - cell['PSNR'][0] for cell in result['cells']}
     assert gains['rain', 0.5] > 3 and gains['haze', 0.5] > 3 and gains['haze', 1] == 0
+
+
+def test_noise_level_of_known_noise() -> None:
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0.2, 0.8, 64, dtype=np.float32)[:, None, None] * np.ones((64, 64, 3), np.float32)
+    ramp[:, ::7] += 0.1  # falling streaks
+    assert noise_level(ramp) < 1e-6
+    for sigma in (0.02, 0.1):
+        noisy = ramp + rng.normal(0, sigma, ramp.shape).astype(np.float32)
+        assert noise_level(noisy) == pytest.approx(sigma, rel=0.05)
+
+
+def test_denoising_is_that_of_amplified_noise() -> None:
+    rng = np.random.default_rng(0)
+    truth = resize(portrait(0), SMALL, SMALL).clip(0, 1)
+    noisy = truth + rng.normal(0, 0.2, truth.shape).astype(np.float32)
+    rain = estimate(0.5, J=noisy)
+    assert np.square(rain.denoised(0.1).J - truth).mean() < np.square(noisy - truth).mean() / 3
+    np.testing.assert_allclose(rain.denoised(0).J, noisy, atol=1e-5)
+
+
+def test_heavy_rain_is_estimated_by_its_network_where_it_is_reliable() -> None:
+    face = resize(portrait(0), SMALL, SMALL).clip(0, 1)
+    seen = forward(face, np.float32(0), np.float32(0.5), np.float32(0.8))
+    general, heavy = estimate(0.5), estimate(0.55)
+    assert combine(general, heavy, seen) is heavy
+    # They do not agree, or on no heavy rain.
+    assert combine(general, estimate(0.35), seen) is general
+    assert combine(estimate(0.7), estimate(0.61), seen) is not heavy
+    # Noise, and an image without fine detail.
+    noisy = seen + np.random.default_rng(0).normal(0, 0.06, seen.shape).astype(np.float32)
+    assert combine(general, heavy, noisy).T is general.T
+    assert combine(general, heavy, cv2.GaussianBlur(seen, (0, 0), 2)) is general

@@ -8,9 +8,8 @@ _base_ = [
     '../_base_/runtime.py',
 ]
 
-# In photos hrrm_plus_x4 estimates S, T and A. With the estimate of this network itself, faces in clear air, and some in
-# thin haze, have a lower PSNR after the restoration than before (docs/results/photos.md).
-restoration = dict(task='faces', size=32, estimator='hrrm_plus_x4')
+# In photos hrrm_photos_x4 estimates J, S, T and A (docs/results/photos.md).
+restoration = dict(task='faces', size=32, estimator='hrrm_photos_x4')
 # A lower learning rate for the pre-trained modules.
 optim_wrapper = dict(generator=dict(slots=dict(_delete_=True, generator=1.0, rain_removal=0.2, face_parser=0.2)))
 train_dataloader = dict(batch_size=4, dataset=dict(pipeline=_base_._blind_train))

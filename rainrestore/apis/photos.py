@@ -20,14 +20,16 @@ from rainrestore.apis.restorer import SMALLEST_SIDE, Restoration, Restorer
 from rainrestore.errors import ConfigError
 from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector, add_change, build_detector, cut, find_faces
 from rainrestore.faces.detection import TURNS
-from rainrestore.faces.fusion import CLEAR, Decision, RainEstimate, decide, face_mask, fuse
+from rainrestore.faces.fusion import CLEAR, Decision, RainEstimate, combine, decide, face_mask, fuse
 from rainrestore.physics import quantise, resize
 from rainrestore.visualization.sheets import image_grid
 
 Background = Literal['keep', 'derain']
 
 #: Model that estimates the rain if the restorer was not trained to estimate it.
-ESTIMATOR = 'hrrm_plus_x4'
+ESTIMATOR = 'hrrm_photos_x4'
+#: Model for heavy rain that is used beside it, where both agree.
+HEAVY_ESTIMATOR = 'hrrm_plus_x4'
 #: Model that removes rain from the background.
 SCENES = 'hrrm_scenes'
 #: A change with a smaller weight is invisible and not applied.
@@ -118,9 +120,10 @@ class PhotoRestorer:
         strength: Factor of the correction, above 0 and at most 1.
         keep_colour: Whether faces keep the colours of the photo; None: only faces without an estimated veil.
         estimator: Estimates S, T, A and J of a face. ``'auto'``: the estimator in the config of ``restorer``; without
-            one, ``restorer`` if S, T and A were supervised in its training, else ``hrrm_plus_x4``; None for a network
+            one, ``restorer`` if S, T and A were supervised in its training, else ``hrrm_photos_x4``; None for a network
             that was not trained to remove rain, and for a method without weights. With None, all faces are corrected
-            with the weight ``strength``.
+            with the weight ``strength``. Beside ``hrrm_photos_x4``, ``hrrm_plus_x4`` estimates heavy rain
+            (:func:`~rainrestore.faces.fusion.combine`).
 
     Attributes:
         fingerprint: SHA-256 over the fingerprint of ``restorer`` and all arguments.
@@ -153,6 +156,9 @@ class PhotoRestorer:
         self.strength = strength
         self.keep_colour = keep_colour
         self.estimator = _estimator_of(restorer) if estimator == 'auto' else estimator
+        self.heavy: Restorer | None = None
+        if isinstance(self.estimator, Restorer) and self.estimator.name == ESTIMATOR:
+            self.heavy = Restorer(HEAVY_ESTIMATOR, device=restorer.device, precision=restorer.precision)
         self.background = background
         self.boxes = boxes
         self.turns = tuple(turns)
@@ -278,7 +284,7 @@ class PhotoRestorer:
         return [list(itertools.islice(restored, len(found))) for found in kept]
 
     def _rains(self, restorations: Sequence[Restoration]) -> list[RainEstimate | None]:
-        """The estimated rain over each face; the veil is bounded by the darkest pixels."""
+        """The estimated rain over each face."""
         if self.estimator is None:
             return [None] * len(restorations)
         rains: list[RainEstimate | None] = []
@@ -286,9 +292,14 @@ class PhotoRestorer:
             if self.estimator is self.restorer:
                 found = {name: getattr(item, name) for name in 'JSTA'}
             else:
-                found = {name: maps[0] for name, maps in self.estimator.remove_rain(item.I[None]).items()}
+                found = _first(self.estimator.remove_rain(item.I[None]))
             rain = RainEstimate(*(found[name] for name in 'JSTA'))
-            rains.append(rain.bounded(item.I) if self.estimator.known_transmission < CLEAR else rain)
+            if self.heavy is not None:
+                heavy = _first(self.heavy.remove_rain(item.I[None]))
+                rain = combine(rain, RainEstimate(*(heavy[name] for name in 'JSTA')), item.I)
+            elif self.estimator.known_transmission < CLEAR:
+                rain = rain.bounded(item.I)
+            rains.append(rain)
         return rains
 
     def _apply(
@@ -370,9 +381,15 @@ class PhotoRestorer:
             'restorer': self.restorer.fingerprint, 'faces': described, 'background': self.background,
             'turns': self.turns, 'strength': self.strength, 'keep_colour': self.keep_colour,
             'estimator': self.estimator and self.estimator.fingerprint,
+            'heavy': self.heavy and self.heavy.fingerprint,
             'remover': self.remover and self.remover.fingerprint, 'version': __version__,
         }  # fmt: skip
         return sha256(json.dumps(made_by, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def _first(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The maps of the first image of a batch."""
+    return {name: values[0] for name, values in maps.items()}
 
 
 def _estimator_of(restorer: Restorer) -> Restorer | None:

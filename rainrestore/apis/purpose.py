@@ -42,7 +42,7 @@ class Purpose:
         size: Side of the training images in pixels.
         transmission: Largest T in the training; None: from the training pipeline of the config.
         estimator: Model of the zoo that estimates the rain over the faces of a photo; None: the network itself if its
-            S, T and A were supervised, otherwise ``hrrm_plus_x4``.
+            S, T and A were supervised, otherwise ``hrrm_photos_x4``.
     """
 
     task: str = 'faces'

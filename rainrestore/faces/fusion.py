@@ -3,6 +3,7 @@
 All images are float32 in [0, 1], h x w x 3, and maps h x w x c.
 """
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -17,9 +18,14 @@ CLEAR = 0.97
 #: Width of the range of T in which the weight of the correction falls from 1 to 0.
 FADE = 0.06
 #: Mean T below which a veil is removed, and above which it is kept, for a network that was trained with clear air.
-VEIL = (0.8, 0.86)
+VEIL = (0.74, 0.82)
 #: Mean S below which predicted streaks are ignored, and above which they are certain.
 STREAKS = (0.05, 0.065)
+#: Two estimates of the mean T agree up to this difference. Above this mean T, rain is not heavy.
+AGREEMENT = 0.12
+HEAVY = 0.66
+#: Noise level divided by T of faces without noise and JPEG. With noise it is higher, with JPEG lower.
+NATURAL = (0.0135, 0.045)
 #: Fraction of the darkest pixels that counts as noise.
 DARKEST = 0.02
 #: Lower bound of the divisor T.
@@ -62,6 +68,20 @@ class RainEstimate:
         transmission = np.clip(self.T + (least - self.T.mean()), FLOOR, 1)
         solved = (rainy - (1 - transmission) * self.A) / transmission - self.S
         return RainEstimate(solved.clip(0, 1), self.S, transmission, self.A)
+
+    def denoised(self, noise: float) -> 'RainEstimate':
+        """The estimate with the adaptive Wiener filter on J (Lee 1980): ``mean + max(var - n^2, 0) / var (J - mean)``.
+
+        ``var`` and ``mean`` are those of a window of 5x5 pixels, and n is the noise of I, amplified by ``1 / T``.
+
+        Args:
+            noise: Standard deviation of the noise of I.
+        """
+        mean = cv2.blur(self.J, (5, 5))
+        variance = (cv2.blur(self.J**2, (5, 5)) - mean**2).mean(-1, keepdims=True)
+        amplified = np.square(np.float32(noise) / self.T)
+        gain = (variance - amplified).clip(min=0) / variance.clip(min=1e-6)
+        return RainEstimate(mean + gain * (self.J - mean), self.S, self.T, self.A)
 
     def keeping_veil(self, rainy: np.ndarray, kept: float) -> 'RainEstimate':
         """The estimate if a fraction k of the veil belongs to the scene; it fulfils eq. 2 as well as this one.
@@ -123,6 +143,34 @@ def decide(rain: RainEstimate, known: float) -> Decision:
         return Decision(weight, weight)
     veil = 1 - ramp(transmission, *VEIL)
     return Decision(veil, max(veil, streaks))
+
+
+def combine(general: RainEstimate, heavy: RainEstimate, rainy: np.ndarray) -> RainEstimate:
+    """The estimate of a network for heavy rain if it is reliable, otherwise that of a network for any rain.
+
+    The network for heavy rain is more accurate on rain of its training, but wrong in thin rain, noise and JPEG. It is
+    reliable if both networks estimate nearly the same heavy veil, and the image has the fine detail of a face.
+
+    Args:
+        general: The estimate of the network for any rain.
+        heavy: The estimate of the network for heavy rain.
+        rainy: I.
+    """
+    noise = noise_level(rainy)
+    transmission = float(general.T.mean())
+    agree = abs(transmission - float(heavy.T.mean())) < AGREEMENT and transmission < HEAVY
+    if agree and NATURAL[0] < noise / transmission < NATURAL[1]:
+        return heavy
+    return general.denoised(noise) if noise / transmission >= NATURAL[1] else general
+
+
+def noise_level(image: np.ndarray) -> float:
+    """Standard deviation of the noise of an h x w x 3 image (Immerkaer 1996).
+
+    The filter has no response to constant, linear and axis-parallel structures, such as falling streaks.
+    """
+    response = cv2.filter2D(image, -1, np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32))[1:-1, 1:-1]
+    return float(math.sqrt(math.pi / 2) / 6 * np.abs(response).mean())
 
 
 def fuse(
