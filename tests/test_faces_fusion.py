@@ -237,3 +237,11 @@ def test_heavy_rain_is_estimated_by_its_network_where_it_is_reliable() -> None:
     noisy = seen + np.random.default_rng(0).normal(0, 0.06, seen.shape).astype(np.float32)
     assert combine(general, heavy, noisy).T is general.T
     assert combine(general, heavy, cv2.GaussianBlur(seen, (0, 0), 2)) is general
+
+
+def test_kept_colour_is_that_of_the_photo_without_its_streaks() -> None:
+    truth = 0.1 + 0.5 * portrait(0) / np.float32(255)
+    rainy = truth + np.float32(0.2)
+    rain = estimate(1.0, S=0.2, J=resize(truth, SMALL, SMALL))
+    fused = fuse(rainy, truth, resize(rainy, SMALL, SMALL), rain, 0, keep_colour=True)
+    np.testing.assert_allclose(fused, truth, atol=2e-3)

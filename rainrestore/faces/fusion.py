@@ -18,7 +18,9 @@ CLEAR = 0.97
 #: Width of the range of T in which the weight of the correction falls from 1 to 0.
 FADE = 0.06
 #: Mean T below which a veil is removed, and above which it is kept, for a network that was trained with clear air.
-VEIL = (0.74, 0.82)
+VEIL = (0.67, 0.72)
+#: Mean S below which the streaks estimated by this network are ignored, and above which they are removed.
+CERTAIN_STREAKS = (0.068, 0.09)
 #: Mean S below which predicted streaks are ignored, and above which they are certain.
 STREAKS = (0.05, 0.065)
 #: Two estimates of the mean T agree up to this difference. Above this mean T, rain is not heavy.
@@ -135,14 +137,13 @@ def decide(rain: RainEstimate, known: float) -> Decision:
         known: The largest T in the training of the network.
     """
     transmission = float(rain.T.mean())
-    streaks = ramp(float(rain.S.mean()), *STREAKS)
     if known < CLEAR - FADE:
         # Without streaks the threshold is lower, because a wrong T does more harm than a thin veil.
-        start = known - (1 - streaks) * FADE
+        start = known - (1 - ramp(float(rain.S.mean()), *STREAKS)) * FADE
         weight = 1 - ramp(transmission, start, start + FADE)
         return Decision(weight, weight)
     veil = 1 - ramp(transmission, *VEIL)
-    return Decision(veil, max(veil, streaks))
+    return Decision(veil, max(veil, ramp(float(rain.S.mean()), *CERTAIN_STREAKS)))
 
 
 def combine(general: RainEstimate, heavy: RainEstimate, rainy: np.ndarray) -> RainEstimate:
@@ -189,7 +190,7 @@ def fuse(
         rainy: I, n x n x 3, the input of the network.
         rain: The rain estimate, n x n. None: low frequencies from H, high frequencies from the photo.
         trust: Weight of H, relative to J, in the low frequencies, 0..1.
-        keep_colour: Whether to take the lowest frequencies from the photo.
+        keep_colour: Whether to take the lowest frequencies from the photo, without the streaks.
     """
     size, least = own.shape[0], rainy.shape[0]
     shrunk, large = resize(face, least, least), resize(face, size, size)
@@ -204,7 +205,8 @@ def fuse(
         result = low + gain * detail + (1 - gain) * restored
     if keep_colour:
         sigma = COLOUR * size
-        result = result + cv2.GaussianBlur(own, (0, 0), sigma) - cv2.GaussianBlur(result, (0, 0), sigma)
+        kept = own if rain is None else own - resize(rain.T * rain.S, size, size)
+        result = result + cv2.GaussianBlur(kept, (0, 0), sigma) - cv2.GaussianBlur(result, (0, 0), sigma)
     return result.clip(0, 1)
 
 
