@@ -179,8 +179,8 @@ def test_large_photo_keeps_its_detail(monkeypatch) -> None:
 
 @pytest.mark.parametrize(('trained', 'changed'), [((0.61, 1.0), False), ((1.0, 0.61), False), ((1.0, 1.0), True)])
 def test_face_in_a_thin_veil_is_restored_by_what_was_trained_on_such(fcg_gan, monkeypatch, trained, changed) -> None:
-    """Both the network that estimates the rain and the one that restores have to know T = 0.8."""
-    estimator = KnownWeather(0.01, 0.8)
+    """Both the network that estimates the rain and the one that restores have to know T = 0.66."""
+    estimator = KnownWeather(0.01, 0.66)
     estimator.maps['J'] = (3, 0.5)
     estimator.fingerprint = 'known'
     monkeypatch.setattr(fcg_gan, 'known_transmission', trained[0])
