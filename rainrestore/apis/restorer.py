@@ -324,10 +324,11 @@ class Restorer:
         for face, name in zip(found['face'], names, strict=True):
             self._checked(face, name)
         found['face'] = quantise(found['face'])
-        return [
-            Restoration(I=image, **{field: np.ascontiguousarray(value[place]) for field, value in found.items()})
-            for place, image in enumerate(images)
+        fields: list[dict[str, Any]] = [
+            {field: np.ascontiguousarray(value[place]) for field, value in found.items()}
+            for place in range(len(images))
         ]
+        return [Restoration(I=image, **maps) for image, maps in zip(images, fields, strict=True)]
 
     def _checked(self, restored: np.ndarray, name: str) -> np.ndarray:
         if not np.isfinite(restored).all():
