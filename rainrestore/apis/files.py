@@ -127,7 +127,7 @@ class FileOutcome:
 
 
 def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = False) -> FilePlan:
-    """Find the images (and videos, with ``videos``), and determine the paths of their results.
+    """Find the images, and with ``videos`` the videos, and determine the paths of their results.
 
     Args:
         inputs: Files, folders or patterns. A folder stands for all images in it and in its sub-folders, recognised by

@@ -64,7 +64,7 @@ def find_inputs(
     skip: Sequence[str | Path] = (),
     onerror: Callable[[OSError], object] | None = None,
 ) -> tuple[list[Path], list[Path]]:
-    """The images (and videos, with ``videos``) of a folder and its sub-folders, and the other files.
+    """The images, and with ``videos`` the videos, of a folder and its sub-folders, and the other files.
 
     For ``skip``, ``onerror`` and errors see :func:`~rainrestore.image_io.find_images`.
     """

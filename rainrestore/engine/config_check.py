@@ -221,7 +221,7 @@ def _components(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]
 
 
 def _values(config: Mapping[str, Any], above: str = '') -> Iterator[tuple[str, Any]]:
-    """The path and the value of every key in nested dicts, and in dicts of lists."""
+    """The path and the value of every key in nested dicts, also in the dicts of a list."""
     for key, value in config.items():
         if isinstance(value, Mapping):
             yield from _values(value, f'{above}{key}.')
