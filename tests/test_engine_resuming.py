@@ -168,14 +168,24 @@ NO_RUNS: dict[str, tuple[Any, str]] = {
     'empty hub': (with_value({}, 'message_hub'), 'message_hub has no log_scalars'),
     'hub without info': (without('message_hub', 'runtime_info'), 'message_hub has no runtime_info'),
     'hub in words': (with_value('hub', 'message_hub'), 'it has no message_hub'),
+    'resumed keys in words': (
+        with_value('x', 'message_hub', 'resumed_keys', 'iter'),
+        "message_hub.resumed_keys has a str for 'iter'",
+    ),
     'log in words': (with_value('x', 'message_hub', 'log_scalars', 'train/loss'), "log of 'train/loss' is damaged"),
     'data in words': (with_value('x', 'message_hub', 'runtime_info', 'data_stream'), "position in the data is 'x'"),
     'best in words': (with_value('x', 'message_hub', 'runtime_info', 'best_score'), "best_score is 'x', not a number"),
     'no optimiser': (without('optimizer'), 'no state of the optimizer'),
     'no moment': (without('optimizer', 'state', 2, 'exp_avg'), 'its optimizer lacks exp_avg of parameter 2'),
+    'moment None': (with_value(None, 'optimizer', 'state', 1, 'exp_avg_sq'), 'its optimizer lacks exp_avg_sq of param'),
+    'moment a number': (
+        with_value(1.5, 'optimizer', 'state', 0, 'exp_avg'),
+        'its optimizer has a float as exp_avg of parameter 0',
+    ),
     'no moments': (with_value({}, 'optimizer', 'state'), 'its optimizer has no moments after 4 iterations'),
     'step NaN': (with_value(math.nan, 'optimizer', 'state', 2, 'step'), 'has the step nan of parameter 2'),
     'step infinite': (with_value(math.inf, 'optimizer', 'state', 2, 'step'), 'has the step inf of parameter 2'),
+    'several steps': (with_value(torch.zeros(3), 'optimizer', 'state', 0, 'step'), 'has the step nan of parameter 0'),
     'step below 0': (with_value(torch.tensor(-5.0), 'optimizer', 'state', 2, 'step'), 'has the step -5.0 of'),
 }
 
@@ -290,6 +300,10 @@ OTHERS: dict[str, tuple[Any, dict[str, Any], str]] = {
         with_value([0, 1, 2], 'optimizer', 'param_groups', 0, 'params'), {}, '3 parameters instead of 4'
     ),
     'rate in words': (with_value('x', 'optimizer', 'param_groups', 0, 'lr'), {}, "lr is 'x', not a number"),
+    'several rates': (
+        with_value(torch.zeros(3), 'optimizer', 'param_groups', 0, 'lr'), {}, r'lr is tensor.*, not a number'
+    ),
+    'no rate': (without('optimizer', 'param_groups', 0, 'lr'), {}, 'group 0: lr is missing'),
     'optimiser a list': (with_value([], 'optimizer'), {}, 'its optimizer is a list'),
 }  # fmt: skip
 

@@ -122,8 +122,16 @@ def _group_differences(stored: Mapping[str, Any], own: Mapping[str, Any], what: 
         if key in own and key in stored and bool(stored[key]) != bool(own[key]):
             yield f'{what}: {key} is {stored[key]!r} instead of {own[key]!r}'
     for key, value in own.items():
-        if isinstance(value, Real) and key in stored and not isinstance(stored[key], (Real, Tensor)):
+        if key not in stored:
+            # A schedule changes this option, so the value of the config does not replace it.
+            if f'initial_{key}' in own:
+                yield f'{what}: {key} is missing'
+        elif isinstance(value, Real) and not _is_single(stored[key]):
             yield f'{what}: {key} is {stored[key]!r}, not a number'
+
+
+def _is_single(value: Any) -> bool:
+    return value.numel() == 1 if isinstance(value, Tensor) else isinstance(value, Real)
 
 
 def bare(model: nn.Module) -> nn.Module:

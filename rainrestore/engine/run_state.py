@@ -65,7 +65,8 @@ def _moment_problem(part: Mapping[str, Any]) -> str | None:
     """Description of the first missing moment or invalid step of an optimiser, or None.
 
     A parameter lacks a moment if another parameter of its group has the same moments and more. This accepts an
-    optimiser that factors only the moments of matrices.
+    optimiser that factors only the moments of matrices. A moment, unlike a step, is a tensor if that of
+    another parameter is one.
     """
     groups = {
         str(place): number
@@ -73,15 +74,23 @@ def _moment_problem(part: Mapping[str, Any]) -> str | None:
         if isinstance(group, dict) and isinstance(group.get('params'), list)
         for place in group['params']
     }
-    entries = {place: moments for place, moments in part['state'].items() if isinstance(moments, dict) and moments}
+    entries = {
+        place: {key: value for key, value in moments.items() if value is not None}
+        for place, moments in part['state'].items()
+        if isinstance(moments, dict) and moments
+    }
     kinds = dict.fromkeys((groups.get(str(place)), tuple(moments)) for place, moments in entries.items())
+    tensors = {key for moments in entries.values() for key in moments if isinstance(moments[key], Tensor)} - {'step'}
     for place, moments in entries.items():
         for group, keys in kinds:
             if group == groups.get(str(place)) and moments.keys() < set(keys):
                 return f'lacks {next(key for key in keys if key not in moments)} of parameter {place}'
+        for key in moments:
+            if key in tensors and not isinstance(moments[key], Tensor):
+                return f'has {described(moments[key])} as {key} of parameter {place}'
         step = moments.get('step')
-        if isinstance(step, Tensor) and step.numel() == 1:
-            step = step.item()
+        if isinstance(step, Tensor):
+            step = step.item() if step.numel() == 1 else math.nan
         if isinstance(step, (int, float)) and not 0 <= step < math.inf:
             return f'has the step {step} of parameter {place}'
     return None
@@ -89,6 +98,9 @@ def _moment_problem(part: Mapping[str, Any]) -> str | None:
 
 def _check_hub(hub: dict[str, Any], source: object) -> None:
     info = hub['runtime_info']
+    for key, resumed in hub['resumed_keys'].items():
+        if not isinstance(resumed, bool):
+            raise no_run(source, f'its message_hub.resumed_keys has {described(resumed)} for {key!r}')
     stream = info.get(STREAM)
     if stream is not None and not (
         isinstance(stream, dict) and stream.keys() == {'seed', 'drawn'} and all(map(is_count, stream.values()))
