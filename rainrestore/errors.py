@@ -18,6 +18,10 @@ class ConfigError(RainRestoreError):
     """A config or a command-line option has a value that does not exist or does not fit."""
 
 
+class OptionError(ConfigError, ValueError):
+    """A component does not accept the value of an option."""
+
+
 class CheckpointError(RainRestoreError):
     """A checkpoint is missing, damaged, or belongs to another network."""
 

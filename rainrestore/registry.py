@@ -11,7 +11,7 @@ from typing import Any
 
 from mmengine import registry as _root
 
-from rainrestore.errors import ConfigError
+from rainrestore.errors import ConfigError, OptionError, RainRestoreError
 from rainrestore.suggest import did_you_mean
 
 SCOPE = 'rainrestore'
@@ -47,25 +47,29 @@ def check_component(config: Mapping[str, Any], registry: _root.Registry) -> None
         raise ConfigError(f'{title} has no option {option!r}{did_you_mean(option, options)}')
 
 
-def options_of(component: Any) -> set[str] | None:
-    """The names of the keyword arguments of a class or a function; None if it accepts any keyword."""
+def options_of(component: Any) -> dict[str, inspect.Parameter] | None:
+    """The keyword arguments of a class or a function by name; None if it accepts any keyword."""
     calls = [component]
     if inspect.isclass(component):
         if component.__new__ is not object.__new__:
             return None
         calls = [vars(kind)['__init__'] for kind in component.__mro__ if '__init__' in vars(kind)]
-    names: set[str] = set()
+    options: dict[str, inspect.Parameter] = {}
     for call in calls:
         try:
+            parameters = inspect.signature(call, eval_str=True).parameters.values()
+        except NameError:
+            # The annotations name types that only a type checker imports.
             parameters = inspect.signature(call).parameters.values()
         except (TypeError, ValueError):
             return None
-        names |= {parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD}
+        own = {parameter.name: parameter for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD}
+        options = {**own, **options}
         # A class with **kwargs passes them to its base class. mmengine's CheckpointHook does not: an unknown keyword
         # fails at the first checkpoint.
         closed = all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters)
         if closed or call.__qualname__ == 'CheckpointHook.__init__':
-            return names
+            return options
     return None
 
 
@@ -75,7 +79,14 @@ def _child(parent: _root.Registry, *packages: str) -> _root.Registry:
     def build(config: Any, *args: Any, registry: _root.Registry, **options: Any) -> Any:
         if isinstance(config, Mapping):
             check_component(config, registry)
-        return parent.build_func(config, *args, registry=registry, **options)
+        try:
+            return parent.build_func(config, *args, registry=registry, **options)
+        except ValueError as error:
+            if isinstance(error, RainRestoreError) or not isinstance(config, Mapping):
+                raise
+            kind = config.get('type')
+            title = f'{getattr(kind, "__name__", kind)}: '
+            raise OptionError(title + str(error).removeprefix(title)) from error
 
     return _root.Registry(parent.name, build_func=build, parent=parent, scope=SCOPE, locations=locations)
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from mmengine.registry import Registry
 
 from rainrestore.cli.main import main
 from rainrestore.config_files import packaged_files
@@ -12,7 +14,7 @@ from rainrestore.engine import config_check
 from rainrestore.engine.config import accept_faces_without_masks, load_config
 from rainrestore.engine.config_check import check_component, check_config
 from rainrestore.errors import ConfigError
-from rainrestore.registry import MODELS
+from rainrestore.registry import DATASETS, MODELS
 
 pytest.importorskip('mmagic')
 
@@ -137,6 +139,30 @@ WRONG = [
     ('hrrm_x4', 'model.rain_loss=None', 'model.rain_loss: RainRemover needs a component'),
     ('hrrm_x4', 'model.rain_removal.encoder=None', 'model.rain_removal.encoder: HRRM needs a component'),
     ('fcg_gan_x4', 'model.generator=None', 'model.generator: FCGGAN needs a component'),
+    # a value of another type than the annotation of the option
+    ('fcg_gan_x4', 'model.generator.trunk.num_blocks=x', "trunk.num_blocks: must be of type int, got 'x'"),
+    ('fcg_gan_x4', 'model.pixel_loss.loss_weight=None', 'pixel_loss.loss_weight: must be of type float, got None'),
+    ('fcg_gan_x4', 'model.local_discriminators=3', 'local_discriminators: must be a dict of components or None, got 3'),
+    ('fcg_gan_x4', 'model.local_discriminators.eyes.box=3', 'eyes.box: must be of type collections.abc.Sequence[int]'),
+    ('fcg_gan_x4', 'model.local_discriminators.eyes.discriminator=None', 'eyes.discriminator: must be of type dict'),
+    ('hrrm_x4', 'train_dataloader.dataset.size=abc', "train_dataloader.dataset.size: must be of type int, got 'abc'"),
+    ('hrrm_x4', 'train_dataloader.drop_last=x', "train_dataloader.drop_last: must be True or False, got 'x'"),
+    ('hrrm_x4', 'optim_wrapper.optimizer.betas=3', 'optim_wrapper.optimizer.betas: must be of type tuple'),
+    ('hrrm_x4', 'optim_wrapper.optimizer.eps=x', "optim_wrapper.optimizer.eps: must be of type float, got 'x'"),
+    ('hrrm_x4', 'default_hooks.checkpoint.max_keep_ckpts=x', 'max_keep_ckpts: must be of type int'),
+    ('hrrm_x4', 'log_processor.window_size=x', 'log_processor.window_size: must be a positive integer'),
+    ('fcg_gan_x4', 'model.generator.channels=0', 'model.generator.channels: must be above 0, got 0'),
+    ('fcg_gan_x4', 'model.generator.trunk.num_blocks=-1', 'trunk.num_blocks: must be at least 0, got -1'),
+    ('fcg_gan_x4', 'optim_wrapper.generator.slots=3', 'generator.slots: must be a list of slots, got 3'),
+    ('hrrm_x4', 'optim_wrapper.accumulative_counts=0', 'accumulative_counts: must be a positive integer, got 0'),
+    ('hrrm_x4', 'default_hooks.checkpoint.rule=biggest', "checkpoint.rule: must be 'greater', 'less' or a list of"),
+    ('hrrm_x4', 'visualizer.vis_backends=x', "visualizer.vis_backends: must be a list of components, got 'x'"),
+    ('hrrm_x4', 'randomness=None', 'randomness: must be a dict, got None'),
+    ('hrrm_x4', 'randomness.deterministic=x', "randomness.deterministic: must be True or False, got 'x'"),
+    ('hrrm_x4', 'env_cfg=None', 'env_cfg: must be a dict, got None'),
+    # an entry that does not exist
+    ('fcg_gan_x4', 'model.local_discriminators.eye=None', "has no effect: no such entry (did you mean 'eyes'?)"),
+    ('hrrm_x4', 'default_hooks.chekpoint=None', "has no effect: no such entry (did you mean 'checkpoint'?)"),
     # a module that cannot be imported
     ('hrrm_x4', 'custom_imports.imports=not_there', "--cfg-options: custom_imports: ImportError"),
     ('hrrm_x4', 'custom_imports=not_there', "custom_imports = dict(imports=['not_there'])"),
@@ -274,6 +300,30 @@ def test_every_slot_and_every_entry_can_be_none(slot: str) -> None:
     model = MODELS.build(config.model)
     names = {name for name, _ in model.named_modules()}
     assert slot not in names or not list(model.get_submodule(slot).parameters())
+
+
+@pytest.mark.parametrize(
+    ('part', 'registry', 'options', 'message'),
+    [
+        ('generator', MODELS, {'model.generator.scale': 3}, r'\w+: scale must be a power of 2, at least 2, got 3'),
+        ('dataset', DATASETS, {'train_dataloader.dataset.limit': -3}, '^FaceDataset: limit must be at least 1 or None'),
+    ],
+)
+def test_value_that_a_component_refuses(part: str, registry: Registry, options: dict, message: str) -> None:
+    config = load_config('fcg_gan_x4', options)
+    with pytest.raises(ConfigError, match=message):
+        registry.build(config.model if part == 'generator' else config.train_dataloader.dataset)
+
+
+def test_box_outside_of_the_face() -> None:
+    config = load_config('fcg_gan_x4', {'model.local_discriminators.eyes.box': [0, 0, 500, 500]})
+    eyes = MODELS.build(config.model).local_discriminators['eyes']
+    with pytest.raises(ConfigError, match='exceeds the face of 128x128 pixels'):
+        eyes(torch.zeros(1, 3, 128, 128))
+
+
+def test_hooks_of_mmengine_can_be_none() -> None:
+    assert load_config('hrrm_x4', {'default_hooks.timer': None}).default_hooks.timer is None
 
 
 def test_no_local_discriminator_at_all() -> None:

@@ -12,6 +12,7 @@ from torch import nn
 from rainrestore.device import has_bfloat16
 from rainrestore.engine import optim
 from rainrestore.engine.optim import AutocastOptimWrapper, SlotOptimWrapperConstructor
+from rainrestore.errors import ConfigError
 
 ADAM = dict(optimizer=dict(type='Adam', lr=1e-3))
 
@@ -61,7 +62,7 @@ def test_group_without_parameters_is_left_out() -> None:
 
 
 def test_forgotten_and_doubled_parameters_are_refused() -> None:
-    with pytest.raises(ValueError, match=r'2 parameters \(first: second\.weight\) are in no group'):
+    with pytest.raises(ConfigError, match=r'2 parameters \(first: second\.weight\) are in no group'):
         SlotOptimWrapperConstructor(dict(a=dict(ADAM, slots=['first'])))(Pair())
     with pytest.raises(ValueError, match='is in two groups'):
         SlotOptimWrapperConstructor(dict(a=dict(ADAM, slots=['first']), b=dict(ADAM, slots=['first', 'second'])))(

@@ -38,7 +38,7 @@ def load_config(
     """
     file = find_file(path)
     config = read_config(file)
-    check_top_level(config, options or (), path)
+    check_top_level(config, options or {}, path)
     try:
         config.merge_from_dict(dict(options or {}))
     except AttributeError as error:

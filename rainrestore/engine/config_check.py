@@ -1,11 +1,12 @@
 """Check the options of a config before anything is built; each error message is one line."""
 
 import inspect
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from multiprocessing import get_all_start_methods
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 from mmengine.config import Config
 from mmengine.registry import Registry
@@ -57,11 +58,13 @@ LISTS = ('custom_hooks', 'val_evaluator', 'test_evaluator', 'param_scheduler')
 #: Parts that are used together; mmengine refuses some of them without the others.
 TOGETHER = (('train_cfg', 'train_dataloader', 'optim_wrapper'), ('val_cfg', 'val_dataloader', 'val_evaluator'))
 POSITIVE = Rule('a positive integer', lambda value: COUNT.is_valid(value) and value > 0)
+FLAG = Rule('True or False', lambda value: isinstance(value, bool))
 LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG')
 #: Pattern of the path of a key -> the rule for its value.
 RULES = {
     'train_cfg.max_iters': POSITIVE, 'train_cfg.max_epochs': POSITIVE, 'train_cfg.val_interval': POSITIVE,
     '*_dataloader.batch_size': POSITIVE, '*_dataloader.num_workers': COUNT, 'default_hooks.logger.interval': POSITIVE,
+    'log_processor.window_size': POSITIVE,
     'default_hooks.checkpoint.interval': Rule(
         'a positive integer, or -1 for none', lambda value: value == -1 or POSITIVE.is_valid(value)
     ),
@@ -70,17 +73,27 @@ RULES = {
         lambda value: value is None or (COUNT.is_valid(value) and value < 2**32)
     ),
     'optim_wrapper*.optimizer.lr': Rule('a non-negative number', lambda value: NUMBER.is_valid(value) and value >= 0),
+    **{f'*_dataloader.{key}': FLAG for key in ('drop_last', 'pin_memory', 'persistent_workers')},
+    'model.*channels': Rule('above 0', lambda value: not NUMBER.is_valid(value) or value > 0),
+    'model.*num_blocks': Rule('at least 0', lambda value: not NUMBER.is_valid(value) or value >= 0),
     '*_dataloader.collate_fn': Rule('a component, dict(type=...), or a function', callable),
     '*_evaluator*.prefix': Rule('a text or None', lambda value: isinstance(value, str | None)),
     '*_evaluator*.collect_device': Rule("'cpu' or 'gpu'", lambda value: value in ('cpu', 'gpu')),
     'load_from': Rule('a file, an address or None', lambda value: isinstance(value, str | None)),
-    'resume': Rule('True or False', lambda value: isinstance(value, bool)),
+    'resume': FLAG, 'randomness.deterministic': FLAG,
+    'optim_wrapper*.accumulative_counts': POSITIVE,
+    'optim_wrapper.*.slots': Rule('a list of slots', lambda value: isinstance(value, list | tuple)),
+    'default_hooks.checkpoint.rule': Rule(
+        "'greater', 'less' or a list of these",
+        lambda value: value is None or set(value if isinstance(value, list | tuple) else [value]) <= {'greater', 'less'}
+    ),
+    'visualizer.vis_backends': Rule('a list of components', lambda value: isinstance(value, list | tuple | None)),
     'log_level': Rule(f'one of {", ".join(LEVELS)}', lambda value: value in LEVELS),
     'default_scope': Rule(
         'the package of a registry, such as rainrestore',
         lambda value: isinstance(value, str) and value.isidentifier() and find_spec(value) is not None
     ),
-    'env_cfg.cudnn_benchmark': Rule('True or False', lambda value: isinstance(value, bool)),
+    'env_cfg.cudnn_benchmark': FLAG,
     'env_cfg.resource_limit': POSITIVE,
     'env_cfg.mp_cfg': Rule('a dict', lambda value: isinstance(value, Mapping)),
     'env_cfg.dist_cfg': Rule('a dict', lambda value: isinstance(value, Mapping)),
@@ -89,25 +102,34 @@ RULES = {
         lambda value: value is None or value in get_all_start_methods()
     ),
 }  # fmt: skip
+#: Types in annotations whose values a config can hold; values of other types are not checked.
+PLAIN_TYPES = {bool, int, float, str, NoneType, dict, Mapping, list, tuple, Sequence}
+#: Dicts of named entries, each of which can be set to None -> the entries that mmengine adds.
+ENTRIES = {
+    'default_hooks': ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'),
+    'model.local_discriminators': (),
+}
 LOOP = ('by_epoch', 'max_epochs', 'max_iters', 'val_begin', 'val_interval', 'dynamic_intervals', 'fp16')
 LOADER = ('num_batch_per_epoch', 'disable_subprocess_warning')
 #: Least similarity, 0 to 1, of a variable of a config file and a known key to count as a misspelling of the key.
 MISSPELT = 0.8
 
 
-def check_top_level(config: Mapping[str, Any], options: Iterable[str], path: object) -> None:
+def check_top_level(config: Mapping[str, Any], options: Mapping[str, Any], path: object) -> None:
     """Check for keys without effect: misspelt keys, and options that set an auxiliary variable of the config file.
 
     Args:
         config: The config before the options are merged.
-        options: The dotted keys of ``--cfg-options``.
+        options: The dotted keys of ``--cfg-options``, and their values.
         path: Path of the config, for messages.
 
     Raises:
         ConfigError: A key has no effect.
     """
-    for option in options:
+    for option, value in options.items():
         name = option.partition('.')[0]
+        if value is None:
+            _check_entry(config, option)
         if name == 'launcher':
             raise ConfigError('--cfg-options: launcher has no effect: use --launcher')
         if name in TOP_LEVEL:
@@ -122,6 +144,19 @@ def check_top_level(config: Mapping[str, Any], options: Iterable[str], path: obj
             raise ConfigError(f'{path}: no key {name!r} in a config{near}; name an auxiliary variable _{name}')
 
 
+def _check_entry(config: Mapping[str, Any], option: str) -> None:
+    """Check that an entry that an option sets to None exists."""
+    above, _, entry = option.rpartition('.')
+    if above not in ENTRIES:
+        return
+    entries: Any = config
+    for key in above.split('.'):
+        entries = entries.get(key) or {}
+    known = {*entries, *ENTRIES[above]}
+    if entry not in known:
+        raise ConfigError(f'--cfg-options: {option}=None has no effect: no such entry{did_you_mean(entry, known)}')
+
+
 def check_kinds(config: Mapping[str, Any]) -> None:
     """Check that every part of a config is a dict, or a list of components where that is allowed.
 
@@ -130,7 +165,7 @@ def check_kinds(config: Mapping[str, Any]) -> None:
     """
     for name in (*PARTS, *DATALOADERS, *PLAIN, 'optim_wrapper', 'default_hooks'):
         value = config.get(name)
-        if value is None:
+        if value is None and not (name in PLAIN and name in config):
             continue
         if name in LISTS and isinstance(value, list | tuple):
             _check_entries(value, name)
@@ -178,13 +213,18 @@ def check_config(config: Config) -> None:
         MissingPackageError: A backend of the visualizer needs a package that is not installed.
     """
     _check_required(config)
+    for path, value in _values(config):
+        for pattern, rule in RULES.items():
+            if fnmatchcase(path, pattern) and not rule.is_valid(value):
+                raise ConfigError(f'{path}: must be {rule.description}, got {value!r}')
     for name, value in config.items():
         if value is None:
             continue
         if name in PARTS:
             check_component(value, name, PARTS[name])
         elif name in DATALOADERS:
-            _check_keys(value, name, 'a data loader', {*(registry.options_of(DataLoader) or ()), *LOADER})
+            options = registry.options_of(DataLoader) or {}
+            _check_keys(value, name, 'a data loader', {*options, *LOADER})
             _check_inside(value, name, registry.DATASETS)
         elif name == 'optim_wrapper':
             _check_optim_wrapper(value)
@@ -196,10 +236,6 @@ def check_config(config: Config) -> None:
                 check_component(hook, f'{name}.{key}', registry.HOOKS)
         elif name in PLAIN:
             _check_keys(value, name, name, PLAIN[name])
-    for path, value in _values(config):
-        for pattern, rule in RULES.items():
-            if fnmatchcase(path, pattern) and not rule.is_valid(value):
-                raise ConfigError(f'{path}: must be {rule.description}, got {value!r}')
     if (config.get('train_cfg') or {}).get('max_iters') is not None:
         for path, schedule in _components(config.get('param_scheduler'), 'param_scheduler'):
             if schedule.get('by_epoch', True):
@@ -276,6 +312,8 @@ def check_component(value: Any, path: str, known: Registry) -> None:
     if component.__module__.startswith(('rainrestore.', 'mmengine.')) and '_scope_' not in value:
         _check_slots(value, path, name, component)
         _check_inside(value, path, known)
+    if component.__module__.startswith(('rainrestore.', 'mmengine.', 'torch.')):
+        _check_values(value, path, options or {})
 
 
 def _check_inside(value: Mapping[str, Any], path: str, known: Registry) -> None:
@@ -295,9 +333,13 @@ def _check_slots(value: Mapping[str, Any], path: str, name: str, component: Any)
                 raise ConfigError(f'{path}.{key}: {name} needs a component, dict(type=...), got None')
             continue
         if key == 'local_discriminators':
+            if not isinstance(part, Mapping):
+                raise ConfigError(f'{path}.{key}: must be a dict of components or None, got {part!r}')
+            options = registry.options_of(LocalDiscriminator) or {}
             for entry, content in part.items():
                 if content is not None:
-                    _check_keys(content, f'{path}.{key}.{entry}', entry, registry.options_of(LocalDiscriminator) or ())
+                    _check_keys(content, f'{path}.{key}.{entry}', entry, options)
+                    _check_values(content, f'{path}.{key}.{entry}', options)
         elif parameter.annotation in (dict, dict | None) and key != 'init_cfg':
             if not isinstance(part, Mapping):
                 raise ConfigError(f'{path}.{key}: {name} needs a component, dict(type=...), got {part!r}')
@@ -358,3 +400,25 @@ def _check_keys(value: Any, path: str, name: str, names: Collection[str]) -> Non
     if unknown:
         near, options = did_you_mean(unknown[0], names), ', '.join(sorted(set(names) - {'self'}))
         raise ConfigError(f'{path}.{unknown[0]}: {name} has no option {unknown[0]!r}{near}; its options are {options}')
+
+
+def _check_values(value: Mapping[str, Any], path: str, options: Mapping[str, inspect.Parameter]) -> None:
+    """Check that the value of each option has one of the types of its annotation."""
+    for key, content in value.items():
+        if key in options and not _fits(content, options[key]):
+            annotation = inspect.formatannotation(options[key].annotation)
+            raise ConfigError(f'{path}.{key}: must be of type {annotation}, got {content!r}')
+
+
+def _fits(value: Any, option: inspect.Parameter) -> bool:
+    """Whether a value has one of the types of an annotation, or the annotation has other types than plain ones."""
+    annotation = option.annotation
+    several = isinstance(annotation, UnionType) or get_origin(annotation) is Union
+    kinds = {get_origin(kind) or kind for kind in (get_args(annotation) if several else (annotation,))}
+    if not kinds <= PLAIN_TYPES or value is option.default:
+        return True
+    if isinstance(value, list | tuple):
+        return bool(kinds & {list, tuple, Sequence})
+    if isinstance(value, int) and float in kinds:
+        return True
+    return isinstance(value, tuple(kinds - {Sequence}))

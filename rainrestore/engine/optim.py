@@ -9,6 +9,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from rainrestore.device import has_bfloat16
+from rainrestore.errors import OptionError
 from rainrestore.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
 
@@ -57,7 +58,7 @@ class SlotOptimWrapperConstructor:
         paramwise_cfg: Must be None.
 
     Raises:
-        ValueError: A parameter that requires a gradient belongs to no group or to two groups, factors without a
+        OptionError: A parameter that requires a gradient belongs to no group or to two groups, factors without a
             learning rate, or ``paramwise_cfg``.
     """
 
@@ -82,7 +83,7 @@ class SlotOptimWrapperConstructor:
             }
             twice = covered & parameters.keys()
             if twice:
-                raise ValueError(f'{min(twice)} is in two groups of optim_wrapper; the second is {name!r}')
+                raise OptionError(f'{min(twice)} is in two groups of optim_wrapper; the second is {name!r}')
             covered |= parameters.keys()
             if not parameters:
                 MMLogger.get_current_instance().info('optim_wrapper: %s has no parameters in this model', name)
@@ -90,7 +91,7 @@ class SlotOptimWrapperConstructor:
             optimizer_config = config.pop('optimizer')
             if isinstance(slots, Mapping):
                 if 'lr' not in optimizer_config:
-                    raise ValueError(f'optim_wrapper: {name}: slots with factors need an lr in optimizer')
+                    raise OptionError(f'optim_wrapper: {name}: slots with factors need an lr in optimizer')
                 params: list = [
                     {'params': own, 'lr': factor * optimizer_config['lr']}
                     for slot, factor in slots.items()
@@ -103,7 +104,7 @@ class SlotOptimWrapperConstructor:
             wrappers[name] = OPTIM_WRAPPERS.build(dict(config, optimizer=optimizer))
         left = [key for key, value in model.named_parameters() if value.requires_grad and key not in covered]
         if left:
-            raise ValueError(
+            raise OptionError(
                 f'{len(left)} parameters (first: {left[0]}) are in no group of optim_wrapper: add their slot'
             )
         return OptimWrapperDict(**wrappers)

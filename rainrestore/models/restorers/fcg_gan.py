@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from rainrestore.errors import OptionError
 from rainrestore.models.restorers.adversarial import AdversarialRestorer
 from rainrestore.models.restorers.base import build_slot
 from rainrestore.models.restorers.rain_removal import estimate_outputs
@@ -42,11 +43,11 @@ class LocalDiscriminator(nn.Module):
         """(N, 3, H, W) -> logits (N,) of the crop.
 
         Raises:
-            ValueError: The box exceeds the face.
+            OptionError: The box exceeds the face.
         """
         x0, y0, x1, y1 = self.box
         if x1 > face.shape[-1] or y1 > face.shape[-2]:
-            raise ValueError(
+            raise OptionError(
                 f'the box {list(self.box)} exceeds the face of {face.shape[-1]}x{face.shape[-2]} pixels: compute boxes '
                 'for this size with tools/dataset_converters/component_boxes.py'
             )
