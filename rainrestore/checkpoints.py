@@ -22,6 +22,7 @@ import torch
 from mmengine.logging import print_log
 from mmengine.model.weight_init import PretrainedInit, update_init_info
 from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmengine.runner import runner as mmengine_runner
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -477,6 +478,8 @@ if hasattr(mmengine_checkpoint, '_safe_torch_load'):
     mmengine_checkpoint._safe_torch_load = _read_for_mmengine
 # mmengine resolves torchvision:// and open-mmlab:// with this function; their file names contain the digest.
 mmengine_checkpoint.load_from_http = load_from_url
+# mmengine's Runner prints the source of a checkpoint; write it to the log instead.
+mmengine_runner._load_checkpoint = functools.partial(mmengine_checkpoint._load_checkpoint, logger='current')
 
 
 def _with_reason(loader: Callable[..., Any]) -> Callable[..., Any]:

@@ -49,6 +49,17 @@ def test_the_first_lines_say_what_runs_and_the_rest_is_in_the_log_file(tmp_path,
     assert len(printed) < 30 < len(log.splitlines())
 
 
+def test_a_resumed_run_prints_no_more(tmp_path, capsys):
+    (tmp_path / 'run').mkdir()
+    RestorationRunner.from_cfg(toy_config(tmp_path / 'run', 2, param_scheduler=None)).train()
+    capsys.readouterr()
+    source = str(tmp_path / 'run' / 'iter_2.pth')
+    runner = trained(tmp_path / 'again', param_scheduler=None, resume=True, load_from=source)
+    printed = capsys.readouterr().out
+    assert printed.startswith('model ') and '2 to 4' in printed
+    assert f'backend from path: {source}' in log_text(runner) and 'skip resuming param' in log_text(runner)
+
+
 @pytest.mark.parametrize(
     ('enabled', 'supported', 'expected'),
     [
