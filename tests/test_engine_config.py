@@ -162,6 +162,15 @@ def test_data_root_reaches_every_data_set(tmp_path: Path) -> None:
             assert config[f'{name}_dataloader'].dataset.data_root == str(tmp_path)
 
 
+def test_data_root_of_one_data_set(tmp_path: Path) -> None:
+    config = load_config('hrrm_x4', {'data_root': 'all', 'val_dataloader.dataset.data_root': 'own'})
+    roots = [config[f'{name}_dataloader'].dataset.data_root for name in ('train', 'val', 'test')]
+    assert roots == ['all', 'own', 'all']
+    for option in ('data_root', 'val_dataloader.dataset.data_root'):
+        with pytest.raises(ConfigError, match=rf'{option} has no effect with --data: omit one of them'):
+            load_config('hrrm_x4', {option: 'own'}, data_root=tmp_path)
+
+
 def test_every_method_sees_the_same_rain_in_val_and_test() -> None:
     pipelines = [
         load_config(path)[f'{split}_dataloader'].dataset.pipeline

@@ -27,14 +27,14 @@ def load_config(
         path: The config file, or the name of a config of this package
             (:func:`~rainrestore.config_files.find_file`).
         options: Dotted keys and their values. The key ``data_root`` sets the folder of all data sets.
-        data_root: Folder of all data sets; overrides the option.
+        data_root: Folder of all data sets.
         more_data: Further folders of training faces, with or without masks.
 
     Entries of the hooks and of the evaluators that are None are removed.
 
     Raises:
-        ConfigError: No such file, an unknown key, a part of the wrong kind, an option that does not fit the config, or
-            further faces for a config that does not train on faces.
+        ConfigError: No such file, an unknown key, a part of the wrong kind, an option that does not fit the config or
+            has no effect, or further faces for a config that does not train on faces.
     """
     file = find_file(path)
     config = read_config(file)
@@ -63,10 +63,13 @@ def load_config(
         if loader.get('num_workers') == 0:
             loader.pop('persistent_workers', None)
             loader.pop('prefetch_factor', None)
+    roots = [option for option in options or () if option == 'data_root' or option.endswith('.dataset.data_root')]
+    if data_root and roots:
+        raise ConfigError(f'--cfg-options: {roots[0]} has no effect with --data: omit one of them')
     root = data_root or config.get('data_root')
     if root:
         for name in DATALOADERS:
-            if config.get(name):
+            if config.get(name) and f'{name}.dataset.data_root' not in roots:
                 config[name].dataset.data_root = str(root)
     if more_data:
         _add_training_faces(config, more_data, path)

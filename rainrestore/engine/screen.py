@@ -29,7 +29,8 @@ PACKAGE = Path(__file__).resolve().parents[1]
 SHOWN = ('logger_hook', 'checkpoint_hook')
 #: Hidden messages: warnings of mmengine about itself, and messages that the result table of a test repeats.
 HIDDEN = re.compile(
-    r'will be deprecated|(save|resume)_param_scheduler|Iter\(test\)|Exp name|Checkpoints will be saved|prefix is not set'
+    r'will be deprecated|(save|resume)_param_scheduler|Iter\(test\)|Exp name|Checkpoints will be saved'
+    r'|prefix is not set'
 )
 
 
