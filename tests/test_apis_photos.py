@@ -10,9 +10,10 @@ from scenes import MarkerDetector, draw_marker, scene
 
 from rainrestore.apis import ImageError, PhotoRestorer, Restorer, derain
 from rainrestore.apis import derain as derain_room
+from rainrestore.apis.derain import derained
 from rainrestore.benchmark.scenes import background, crop_of
 from rainrestore.errors import ConfigError
-from rainrestore.faces import DetectedFace, FaceCrop, cut
+from rainrestore.faces import DetectedFace, FaceCrop, cut, soft_mask
 from rainrestore.faces.fusion import Decision
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, seeded_rng
 
@@ -131,7 +132,7 @@ def test_unknown_background_and_networks_that_remove_no_rain(bicubic) -> None:
         by_hand(bicubic, background='blur')
     assert derain(bicubic, background(40, 40)) is None
     # The background has a network of its own.
-    assert by_hand(bicubic, background='derain').clear(background(40, 40)).shape == (40, 40, 3)
+    assert by_hand(bicubic, background='derain').derain(background(40, 40)).photo.shape == (40, 40, 3)
 
 
 def test_several_photos_in_any_form(bicubic, tmp_path) -> None:
@@ -242,6 +243,41 @@ def test_streaks_of_a_scene_are_taken_away_where_they_surely_are() -> None:
         rainy[::8, ::8] = 0
         expected = (rainy / 255 - taken * streaks).clip(0, 1) * 255
         assert np.abs(derain(KnownWeather(streaks, 0.99), rainy) - expected).max() <= 1
+
+
+@pytest.mark.parametrize('largest', [10**6, 45 * 60])
+def test_rain_over_a_crop_is_that_of_the_photo_there(monkeypatch, largest) -> None:
+    """T S over a crop, also if the maps are those of a smaller copy."""
+    clean = dark_scene(90, 120)
+    rainy = clean + np.uint8(30)
+    monkeypatch.setitem(derain.__globals__, 'MAX_PIXELS', largest)
+    network = KnownWeather(0.0, 0.9)
+    ramp = np.linspace(0.1, 0.3, 120, dtype=np.float32)[None, :, None].repeat(90, 0).repeat(3, 2)
+    monkeypatch.setitem(derained.__globals__, 'rain_maps', lambda _, image, *names: [
+        {'S': resize(ramp, *image.shape[:2]), 'T': np.full((*image.shape[:2], 1), 0.9, np.float32),
+         'A': np.full_like(image, 0.8)}[name] for name in names])  # fmt: skip
+    scene = derained(network, rainy).rain_over(crop_of((60, 30, 40)))
+    assert scene.certain == 1 and scene.streaks.shape == (40, 40, 3) and scene.transmission.shape == (40, 40, 1)
+    np.testing.assert_allclose(scene.streaks, 0.9 * ramp[30:70, 60:100], atol=0.005)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('side', [64, 128])
+def test_streaks_over_a_large_face_disappear(side) -> None:
+    """Streaks without a veil, which a network for 32 pixels hardly sees."""
+    face = (side // 2, side // 2, side)
+    clean = scene(2 * side, 2 * side, [face])
+    drawn = draw_scene(
+        clean / np.float32(255), RainRanges(beta=(0, 0), layers=1), seeded_rng(0, 'fine'), face_side=side
+    )
+    rainy = quantise(drawn.I)
+    crop = crop_of(face)
+    restored = PhotoRestorer(Restorer('fcg_gan_blind_x4', device='cpu'), boxes={})(rainy, [crop]).photo
+    inner = soft_mask(side) > 0.5
+    before, after = (
+        np.square(cut(photo, crop).astype(float) - cut(clean, crop))[inner].mean() for photo in (rainy, restored)
+    )
+    assert after < before / 2
 
 
 def test_bundled_network_takes_rain_from_a_scene(fcg_gan) -> None:

@@ -15,7 +15,7 @@ from rainrestore.apis import ImageError, PhotoRestorer, Purpose, Restorer
 from rainrestore.benchmark.scenes import background, crop_of
 from rainrestore.errors import ConfigError
 from rainrestore.faces import FaceCrop, RainEstimate, add_change, decide, face_mask, fuse, soft_mask
-from rainrestore.faces.fusion import combine, noise_level
+from rainrestore.faces.fusion import Decision, SceneRain, combine, noise_level, with_scene, without_fine_streaks
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, seeded_rng
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -245,3 +245,53 @@ def test_kept_colour_is_that_of_the_photo_without_its_streaks() -> None:
     rain = estimate(1.0, S=0.2, J=resize(truth, SMALL, SMALL))
     fused = fuse(rainy, truth, resize(rainy, SMALL, SMALL), rain, 0, keep_colour=True)
     np.testing.assert_allclose(fused, truth, atol=2e-3)
+
+
+def around(T: float, A: float = 0.8, streaks: float = 0.0, certain: float = 0.0) -> SceneRain:
+    """The rain of a scene whose maps are constant over a face."""
+    maps = (np.full((SIDE, SIDE, c), value, np.float32) for value, c in ((streaks, 3), (T, 1)))
+    return SceneRain(next(maps), certain, next(maps), A)
+
+
+def test_thin_veil_is_removed_with_the_means_of_both_estimates() -> None:
+    """The errors of T are opposite, so that their mean is exact."""
+    truth = resize(portrait(0) / np.float32(255), SMALL, SMALL)
+    veiled = forward(truth, np.float32(0), np.float32(0.8), np.float32(0.7))
+    rain, decision = with_scene(estimate(0.84, A=0.8), decide(estimate(0.84), 1.0), around(0.76, A=0.6), veiled)
+    assert decision == Decision(1.0, 1.0)
+    np.testing.assert_allclose(rain.J, truth, atol=1e-4)
+    np.testing.assert_allclose(forward(rain.J, rain.S, rain.T, rain.A), veiled, atol=1e-4)
+
+
+@pytest.mark.parametrize('scene', [around(0.6), around(0.95), around(0.94)], ids=['another T', 'clear', 'nearly clear'])
+def test_veil_that_the_scene_does_not_confirm_is_kept(scene) -> None:
+    rain, rainy = estimate(0.84), np.full((SMALL, SMALL, 3), 0.6, np.float32)
+    decided = decide(rain, 1.0)
+    assert decided == Decision(0.0, 0.0)
+    assert with_scene(rain, decided, scene, rainy) == (rain, decided)
+
+
+def test_heavy_veil_needs_no_scene() -> None:
+    rain, rainy = estimate(0.4), np.full((SMALL, SMALL, 3), 0.6, np.float32)
+    assert with_scene(rain, decide(rain, 1.0), around(0.45, certain=1.0), rainy) == (rain, Decision(1.0, 1.0))
+
+
+def test_faint_streaks_over_a_large_face_are_those_of_the_scene() -> None:
+    """In the small input of the network, fine streaks are one grey level, and only the scene shows them."""
+    truth = portrait(0) / np.float32(255) * np.float32(0.8)
+    streaks = np.zeros((SIDE, SIDE, 3), np.float32)
+    streaks[:, ::4] = 0.2
+    rainy = truth + streaks
+    seen = resize(rainy, SMALL, SMALL)
+    scene = SceneRain(streaks, 1.0, np.ones((SIDE, SIDE, 1), np.float32), 0.8)
+    none = estimate(0.98)
+    rain, decision = with_scene(none, decide(none, 1.0), scene, seen)
+    assert decision == Decision(0.0, 1.0) and decision.keep_colour
+    own = without_fine_streaks(rainy, scene.streaks, SMALL)
+    fused = fuse(own, quantise(truth) / np.float32(255), seen, rain, 0, keep_colour=True)
+    np.testing.assert_allclose(fused, truth, atol=0.01)
+
+
+def test_no_streaks_of_the_scene_change_nothing() -> None:
+    photo = portrait(0) / np.float32(255)
+    np.testing.assert_array_equal(without_fine_streaks(photo, np.zeros_like(photo), SMALL), photo)

@@ -1,13 +1,15 @@
 """Remove the rain from a whole photo, in overlapping tiles of the network's training size."""
 
 import math
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
 import numpy as np
 
 from rainrestore.apis.tiles import blend_tiles
-from rainrestore.faces.fusion import CLEAR, FLOOR, ramp
+from rainrestore.faces import FaceCrop, cut
+from rainrestore.faces.fusion import CLEAR, FLOOR, SceneRain, ramp
 from rainrestore.physics import quantise, resize
 
 #: Distance between tiles, as a fraction of the side of a tile.
@@ -49,8 +51,50 @@ class RainRemoval(Protocol):
         """N x h x w x 3 float32 in [0, 1] -> symbol of a predicted map -> N x h x w x c float32."""
 
 
+@dataclass(frozen=True, eq=False)
+class Derained:
+    """A whole photo without rain.
+
+    Attributes:
+        photo: J, H x W x 3 uint8.
+        transmission: Mean of T.
+        rain: The estimated rain of the photo, or of its smaller copy; None for a network for faces.
+    """
+
+    photo: np.ndarray
+    transmission: float
+    rain: SceneRain | None = None
+
+    def rain_over(self, crop: FaceCrop) -> SceneRain | None:
+        """The estimated rain over a crop, in its size."""
+        if self.rain is None:
+            return None
+        # The maps may be those of a smaller copy of the photo.
+        shrink = self.rain.streaks.shape[0] / self.photo.shape[0]
+        smaller = FaceCrop(crop.x * shrink, crop.y * shrink, crop.side * shrink, crop.angle)
+        size = max(round(crop.side), 1)
+        streaks, transmission = (
+            resize(np.atleast_3d(cut(part, smaller)), size, size)
+            for part in (self.rain.streaks, self.rain.transmission)
+        )
+        return replace(self.rain, streaks=streaks, transmission=transmission)
+
+
 def derain(restorer: RainRemoval, photo: np.ndarray) -> np.ndarray | None:
-    """J of a whole photo, the scene without rain and veil (paper eq. 2).
+    """J of a whole photo, the scene without rain and veil (paper eq. 2); see :func:`derained`.
+
+    Args:
+        restorer: The network.
+        photo: H x W x 3, uint8 or float32 in [0, 1].
+
+    Returns:
+        H x W x 3 uint8; None if the network does not predict J and T.
+    """
+    return derained(restorer, photo).photo if removes_rain(restorer) else None
+
+
+def derained(restorer: RainRemoval, photo: np.ndarray) -> Derained:
+    """Remove the rain and the veil from a whole photo (paper eq. 2).
 
     A network is trained with images of one size, with one A per image. Therefore the photo is cut into tiles of this
     size, and the maps of the tiles are blended. For a network for faces, the result is the predicted J. (On generated
@@ -61,28 +105,22 @@ def derain(restorer: RainRemoval, photo: np.ndarray) -> np.ndarray | None:
     it is the detail of J + S, because T and A are smooth.
 
     Args:
-        restorer: The network.
+        restorer: The network; it predicts J and T (:func:`removes_rain`).
         photo: H x W x 3, uint8 or float32 in [0, 1].
-
-    Returns:
-        H x W x 3 uint8; None if the network does not predict J and T.
     """
-    return scene_and_veil(restorer, photo)[0] if removes_rain(restorer) else None
-
-
-def scene_and_veil(restorer: RainRemoval, photo: np.ndarray) -> tuple[np.ndarray, float]:
-    """J and the mean of T of a whole photo, for a network that predicts both; see :func:`derain`."""
     height, width = photo.shape[:2]
     shrink = max(1.0, math.sqrt(height * width / MAX_PIXELS))
     size = max(round(height / shrink), 1), max(round(width / shrink), 1)
     small = resize(photo, *size)
+    rain = None
     if restorer.estimates_rain and restorer.known_transmission >= CLEAR:
-        lr, transmission = _scene(restorer, small)
+        lr, rain = _scene(restorer, small)
+        transmission = rain.transmission
     else:
         lr, transmission = rain_maps(restorer, small, 'J', 'T')
-    veil = float(transmission.mean())
+    mean = float(transmission.mean())
     if shrink == 1:
-        return quantise(lr), veil
+        return Derained(quantise(lr), mean, rain)
     clear = np.empty(photo.shape, np.uint8)
     # Channel by channel: a large photo in float32 would take gigabytes.
     thickness = resize(transmission, height, width).clip(min=FLOOR)
@@ -92,15 +130,15 @@ def scene_and_veil(restorer: RainRemoval, photo: np.ndarray) -> tuple[np.ndarray
         detail /= thickness
         detail += resize(lr[..., channel], height, width)
         clear[..., channel] = quantise(detail)
-    return clear, veil
+    return Derained(clear, mean, rain)
 
 
-def scene_notes(photo: np.ndarray, clear: np.ndarray, veil: float) -> tuple[str, ...]:
-    """Notes on a result of :func:`scene_and_veil`; both images are H x W x 3 uint8."""
-    if np.array_equal(photo, clear):
+def scene_notes(photo: np.ndarray, result: Derained) -> tuple[str, ...]:
+    """Notes on a result of :func:`derained`; ``photo`` is its input, H x W x 3 uint8."""
+    if np.array_equal(photo, result.photo):
         return ('shows neither a veil nor streaks, and was not changed',)
-    if THIN < veil < 1:
-        return (f'a thin veil was removed (mean T = {veil:.2f}); in clear air, keep the input',)
+    if THIN < result.transmission < 1:
+        return (f'a thin veil was removed (mean T = {result.transmission:.2f}); in clear air, keep the input',)
     return ()
 
 
@@ -125,8 +163,8 @@ def rain_maps(restorer: RainRemoval, image: np.ndarray, *names: str) -> list[np.
     return blend_tiles(predict, image, restorer.size, round(STEP * restorer.size), BATCH)
 
 
-def _scene(restorer: RainRemoval, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """J and T of a scene; J equals the input if there is neither a veil nor streaks.
+def _scene(restorer: RainRemoval, image: np.ndarray) -> tuple[np.ndarray, SceneRain]:
+    """J and the estimated rain of a scene; J equals the input if there is neither a veil nor streaks.
 
     In a tile, the network cannot distinguish a bright wall from haze. T is therefore estimated from the whole scene by
     the dark channel prior (He, Sun & Tang 2009): ``T = 1 - 0.95 D / A``, where D is the least channel of I - T S over a
@@ -136,13 +174,14 @@ def _scene(restorer: RainRemoval, image: np.ndarray) -> tuple[np.ndarray, np.nda
     streaks, local, airlights = rain_maps(restorer, image, 'S', 'T', 'A')
     veil = np.square(1 - local)
     airlight = max(float((veil * airlights).mean() / veil.mean()), FLOOR)
-    streaks *= np.float32(ramp(float(streaks.mean()), *STREAKS))
+    certain = ramp(float(streaks.mean()), *STREAKS)
+    streaks *= np.float32(certain)
     transmission = 1 - np.float32(REMOVED / airlight) * _dark_channel((image - local * streaks).clip(min=0))
     # A veil is removed only if both the dark channel and the network indicate it.
     clear_air = max(ramp(float(transmission.mean()), *DARK_CLEAR), ramp(float(local.mean()), *NETWORK_CLEAR))
     transmission = (1 - np.float32(1 - clear_air) * (1 - transmission)).clip(FLOOR, 1)
     clear = (image - (1 - transmission) * np.float32(airlight)) / transmission - streaks
-    return clear.clip(0, 1), transmission
+    return clear.clip(0, 1), SceneRain(local * streaks, certain, transmission, airlight)
 
 
 def _dark_channel(image: np.ndarray) -> np.ndarray:

@@ -13,14 +13,26 @@ import cv2
 import numpy as np
 
 from rainrestore import __version__
-from rainrestore.apis.derain import derain, removes_rain
+from rainrestore.apis.derain import Derained, derained, removes_rain
 from rainrestore.apis.inputs import ImageError, named, split, to_image
 from rainrestore.apis.purpose import TASKS
 from rainrestore.apis.restorer import SMALLEST_SIDE, Restoration, Restorer
 from rainrestore.errors import ConfigError
 from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector, add_change, build_detector, cut, find_faces
 from rainrestore.faces.detection import TURNS
-from rainrestore.faces.fusion import CLEAR, Decision, RainEstimate, combine, decide, face_mask, fuse
+from rainrestore.faces.fusion import (
+    CLEAR,
+    Decision,
+    RainEstimate,
+    SceneRain,
+    combine,
+    decide,
+    face_mask,
+    fuse,
+    knows_clear_air,
+    with_scene,
+    without_fine_streaks,
+)
 from rainrestore.physics import quantise, resize
 from rainrestore.visualization.sheets import image_grid
 
@@ -30,7 +42,7 @@ Background = Literal['keep', 'derain']
 ESTIMATOR = 'hrrm_photos_x4'
 #: Model for heavy rain that is used beside it, where both agree.
 HEAVY_ESTIMATOR = 'hrrm_plus_x4'
-#: Model that removes rain from the background.
+#: Model that estimates the rain of the whole photo and removes it from the background.
 SCENES = 'hrrm_scenes'
 #: A change with a smaller weight is invisible and not applied.
 LEAST_WEIGHT = 1 / 64
@@ -167,7 +179,7 @@ class PhotoRestorer:
             named_config = isinstance(detector, (str, Path, Mapping))
             self.detector = build_detector(detector) if named_config else detector  # type: ignore[arg-type,assignment]
         self.remover: Restorer | None = restorer if removes_rain(restorer) else None
-        if background == 'derain':
+        if background == 'derain' or self.heavy is not None:
             self.remover = Restorer(SCENES, device=restorer.device, precision=restorer.precision)
         self.fingerprint = self._fingerprint(detector)
 
@@ -209,7 +221,7 @@ class PhotoRestorer:
 
     def found_in(
         self, photo: np.ndarray, name: str = 'the photo', crops: Sequence[FaceCrop] | None = None
-    ) -> tuple[list[DetectedFace], np.ndarray | None]:
+    ) -> tuple[list[DetectedFace], Derained | None]:
         """The faces of an H x W x 3 uint8 photo, at least one, and the photo without rain if it was computed.
 
         Raises:
@@ -222,7 +234,8 @@ class PhotoRestorer:
         for crop in crops or ():
             if not isinstance(crop, FaceCrop):
                 raise TypeError(f'crops: expected FaceCrop(x, y, side, angle), got {crop!r}')
-        clear = self.clear(photo) if crops is None or self.background == 'derain' else None
+        needed = crops is None or self.background == 'derain' or self.heavy is not None
+        clear = self.derain(photo) if needed else None
         faces = self.find(photo, clear) if crops is None else [DetectedFace(crop) for crop in crops]
         if not faces:
             raise ImageError(name, self._none_found())
@@ -232,7 +245,7 @@ class PhotoRestorer:
         self,
         photo: np.ndarray,
         faces: Sequence[DetectedFace],
-        clear: np.ndarray | None = None,
+        clear: Derained | None = None,
         name: str = 'the photo',
         steady: Callable[[DetectedFace, np.ndarray], np.ndarray] | None = None,
         restorations: Sequence[Restoration] | None = None,
@@ -242,7 +255,8 @@ class PhotoRestorer:
         Args:
             photo: H x W x 3 uint8.
             faces: Positions of the faces.
-            clear: The photo without rain, if it is the background of the result.
+            clear: The photo without rain; its background is that of the result with ``background='derain'``, and
+                its rain corrects the estimates for the faces.
             name: Name of the photo in error messages.
             steady: Smooths the crop of each restored face over time, for video.
             restorations: The result of :meth:`restore_crops` for these faces.
@@ -252,16 +266,21 @@ class PhotoRestorer:
             (restorations,) = self.restore_crops([photo], [faces], [name])
         images = [cut(photo, face.crop) for face in kept]
         rains = self._rains(restorations)
-        if self.background == 'derain' and clear is not None and np.array_equal(photo, clear):
-            notes.append('the background shows neither a veil nor streaks, and was not changed')
-        result = photo.copy() if self.background == 'keep' or clear is None else clear
+        result = photo.copy()
+        changed = False
+        if self.background == 'derain' and clear is not None:
+            changed = not np.array_equal(photo, clear.photo)
+            result = clear.photo.copy()
+            if not changed:
+                notes.append('the background shows neither a veil nor streaks, and was not changed')
         restored = []
         for face, image, restoration, rain in zip(kept, images, restorations, rains, strict=True):
             average = None if steady is None else partial(steady, face)
-            weight = self._apply(result, face.crop, image, restoration, rain, average)
+            scene = clear.rain_over(face.crop) if clear is not None and self.heavy is not None else None
+            weight = self._apply(result, face.crop, image, restoration, rain, scene, average)
             restored.append(RestoredFace(face.crop, face.score, restoration, weight))
             if weight == 0:
-                rest = 'was not changed' if result is not clear else 'was changed only as the background'
+                rest = 'was changed only as the background' if changed else 'was not changed'
                 trained = f'no rain of the kind that {self.restorer.name} was trained on'
                 notes.append(f'{_place(face.crop)} shows {trained}, and {rest}')
             elif (enlarged := face.crop.side / restoration.face.shape[0]) > ENLARGED:
@@ -304,7 +323,7 @@ class PhotoRestorer:
 
     def _apply(
         self, result: np.ndarray, crop: FaceCrop, image: np.ndarray, restoration: Restoration,
-        rain: RainEstimate | None, average: Callable[[np.ndarray], np.ndarray] | None,
+        rain: RainEstimate | None, scene: SceneRain | None, average: Callable[[np.ndarray], np.ndarray] | None,
     ) -> float:  # fmt: skip
         """Blend one face into ``result``; returns its weight, 0..1.
 
@@ -314,11 +333,15 @@ class PhotoRestorer:
         if rain is not None and self.estimator is not None:
             known = min(self.estimator.known_transmission, self.restorer.known_transmission)
             decision = decide(rain, known)
+            if scene is not None and knows_clear_air(known):
+                rain, decision = with_scene(rain, decision, scene, restoration.I)
         if decision.weight < LEAST_WEIGHT:
             return 0.0
         weight = self.strength * decision.weight
         size = image.shape[0]
         own, face = image / np.float32(255), restoration.face / np.float32(255)
+        if scene is not None:
+            own = without_fine_streaks(own, scene.streaks, restoration.I.shape[0])
         if rain is None and self.restorer.scale > 1:
             fused = resize(face, size, size)
         else:
@@ -334,12 +357,12 @@ class PhotoRestorer:
         add_change(result, shown - before, face_mask(restoration.parsing, size), crop)
         return weight
 
-    def clear(self, photo: np.ndarray) -> np.ndarray | None:
+    def derain(self, photo: np.ndarray) -> Derained | None:
         """Remove the rain from an H x W x 3 uint8 photo; None if no network predicts it."""
-        return derain(self.remover, photo) if self.remover else None
+        return derained(self.remover, photo) if self.remover else None
 
     def find(
-        self, photo: np.ndarray, clear: np.ndarray | None, turns: Sequence[float] | None = None
+        self, photo: np.ndarray, clear: Derained | None, turns: Sequence[float] | None = None
     ) -> list[DetectedFace]:
         """Detect the faces in a photo, H x W x 3 uint8.
 
@@ -353,9 +376,8 @@ class PhotoRestorer:
         """
         if self.detector is None:
             raise ConfigError('this PhotoRestorer uses boxes and has no detector')
-        return find_faces(
-            self.detector, [photo] if clear is None else [clear, photo], self.turns if turns is None else turns
-        )
+        versions = [photo] if clear is None else [clear.photo, photo]
+        return find_faces(self.detector, versions, self.turns if turns is None else turns)
 
     def _none_found(self) -> str:
         where = 'with and without its rain' if self.remover else 'with its rain'

@@ -15,7 +15,7 @@ from mmengine.model import ImgDataPreprocessor
 from torch import Tensor, nn
 
 from rainrestore import __version__
-from rainrestore.apis.derain import removes_rain, scene_and_veil, scene_notes
+from rainrestore.apis.derain import derained, removes_rain, scene_notes
 from rainrestore.apis.inputs import ImageError, ImageLike, named, split, to_image
 from rainrestore.apis.purpose import TASKS, Purpose
 from rainrestore.apis.tiles import blend_tiles
@@ -304,8 +304,8 @@ class Restorer:
         """Restore an h x w x 3 float32 image of any size, in tiles if it is large."""
         if self.task == 'rain' and removes_rain(self):
             # derain cuts tiles of the training size.
-            clear, veil = scene_and_veil(self, image)
-            return Restoration(face=clear, I=image, notes=scene_notes(quantise(image), clear, veil))
+            result = derained(self, image)
+            return Restoration(face=result.photo, I=image, notes=scene_notes(quantise(image), result))
 
         def predict(tiles: np.ndarray) -> list[np.ndarray]:
             return [self._checked(self._run(self.model, tiles)['face'], name)]

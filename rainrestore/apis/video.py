@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from rainrestore.apis.ahead import ahead
+from rainrestore.apis.derain import Derained
 from rainrestore.apis.photos import PhotoRestorer, RestoredFace
 from rainrestore.apis.restorer import Restoration
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
@@ -103,7 +104,7 @@ class FollowedFrame:
 
     frame: VideoFrame
     photo: np.ndarray
-    clear: np.ndarray | None
+    clear: Derained | None
     faces: tuple[DetectedFace, ...]
     numbers: tuple[int, ...]
     seconds: float
@@ -173,7 +174,7 @@ class FrameRestorer:
         changed = 0.0 if first else float(np.abs(small.astype(float) - self.thumbnail).mean()) / 255
         if changed > CUT:
             self.tracker.forget()
-        clear = self.photos.clear(photo) if self.photos.background == 'derain' else None
+        clear = self.photos.derain(photo) if self.photos.background == 'derain' else None
         if self.fixed is not None:
             found = [DetectedFace(crop) for crop in self.fixed]
         elif first or changed > CUT or frame.number - self.searched >= self.settings.search_every:
@@ -187,7 +188,7 @@ class FrameRestorer:
         faces, numbers = self.tracker.faces(), self.tracker.numbers()
         return FollowedFrame(frame, photo, clear, tuple(faces), tuple(numbers), seconds)
 
-    def _search(self, photo: np.ndarray, clear: np.ndarray | None, turns: Sequence[float]) -> list[DetectedFace]:
+    def _search(self, photo: np.ndarray, clear: Derained | None, turns: Sequence[float]) -> list[DetectedFace]:
         """Detect the faces in the whole photo.
 
         Removing the rain from the whole photo is the slowest step. It is skipped if the detector finds all tracked
@@ -198,7 +199,7 @@ class FrameRestorer:
             found = self.photos.find(photo, None, turns)
             if all(any(_same(face.crop, crop) for face in found) for crop in followed):
                 return found
-        return self.photos.find(photo, self.photos.clear(photo) if clear is None else clear, turns)
+        return self.photos.find(photo, clear or self.photos.derain(photo), turns)
 
     def _turns(self) -> tuple[float, ...]:
         return tuple({round(face.crop.angle) for face in self.tracker.faces() if abs(face.crop.angle) > TILTED})
@@ -211,7 +212,7 @@ class FrameRestorer:
         if not part.size:
             return []
         turns = (round(crop.angle),) if abs(crop.angle) > TILTED else ()
-        found = self.photos.find(part, None, turns) or self.photos.find(part, self.photos.clear(part), turns)
+        found = self.photos.find(part, None, turns) or self.photos.find(part, self.photos.derain(part), turns)
         moved = [
             DetectedFace(FaceCrop(face.crop.x + left, face.crop.y + top, face.crop.side, face.crop.angle), face.score)
             for face in found

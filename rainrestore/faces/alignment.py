@@ -137,7 +137,7 @@ def cut(photo: np.ndarray, crop: FaceCrop) -> np.ndarray:
     Outside of the photo, the photo is mirrored at its border, as in CelebA-HQ.
 
     Args:
-        photo: H x W x 3 uint8.
+        photo: H x W x 3, uint8 or float32.
         crop: A crop, at least partly inside the photo.
 
     Raises:

@@ -23,9 +23,11 @@ VEIL = (0.67, 0.72)
 CERTAIN_STREAKS = (0.068, 0.09)
 #: Mean S below which predicted streaks are ignored, and above which they are certain.
 STREAKS = (0.05, 0.065)
-#: Two estimates of the mean T agree up to this difference. Above this mean T, rain is not heavy.
+#: Two estimates of the mean T agree up to this difference. Above HEAVY, rain is not heavy.
 AGREEMENT = 0.12
 HEAVY = 0.66
+#: Mean T of a scene above which it has no veil, for the decision on a face.
+CLEAR_SCENE = 0.93
 #: Noise level divided by T of faces without noise and JPEG. With noise it is higher, with JPEG lower.
 NATURAL = (0.0135, 0.045)
 #: Fraction of the darkest pixels that counts as noise.
@@ -102,6 +104,23 @@ class RainEstimate:
         return RainEstimate(lr, self.T * self.S / transmission, transmission, self.A)
 
 
+@dataclass(frozen=True, eq=False)
+class SceneRain:
+    """The rain of a whole scene, or of a part of it.
+
+    Attributes:
+        streaks: T S in the resolution of the image, h x w x 3; 0 if no streaks are certain.
+        certain: Certainty of the streaks, 0..1.
+        transmission: T, h x w x 1.
+        airlight: A, one grey level.
+    """
+
+    streaks: np.ndarray
+    certain: float
+    transmission: np.ndarray
+    airlight: float
+
+
 @dataclass(frozen=True)
 class Decision:
     """The correction of a face.
@@ -137,13 +156,49 @@ def decide(rain: RainEstimate, known: float) -> Decision:
         known: The largest T in the training of the network.
     """
     transmission = float(rain.T.mean())
-    if known < CLEAR - FADE:
+    if not knows_clear_air(known):
         # Without streaks the threshold is lower, because a wrong T does more harm than a thin veil.
         start = known - (1 - ramp(float(rain.S.mean()), *STREAKS)) * FADE
         weight = 1 - ramp(transmission, start, start + FADE)
         return Decision(weight, weight)
     veil = 1 - ramp(transmission, *VEIL)
     return Decision(veil, max(veil, ramp(float(rain.S.mean()), *CERTAIN_STREAKS)))
+
+
+def knows_clear_air(known: float) -> bool:
+    """Whether a network was trained with clear air; ``known`` is the largest T in its training."""
+    return known >= CLEAR - FADE
+
+
+def with_scene(
+    rain: RainEstimate, decision: Decision, scene: SceneRain, rainy: np.ndarray
+) -> tuple[RainEstimate, Decision]:
+    """Correct the estimate for a face, and the decision on it, with the rain of the scene around it.
+
+    A single face hardly shows a thin veil, and faint streaks vanish in the small input of the network. The scene shows
+    both. A thin veil is removed if the scene has a veil of nearly the same T; then T and A are the means of both
+    estimates. In clear air, streaks are those of the scene if they are more certain there.
+
+    Args:
+        rain: The estimate for the face, n x n, of a network that was trained with clear air.
+        decision: The result of :func:`decide` for it.
+        scene: The rain of the scene over the face.
+        rainy: I, n x n x 3.
+    """
+    size = rainy.shape[0]
+    streaks = resize(scene.streaks, size, size)
+    certain = max(decision.streaks, scene.certain)
+    difference = float(scene.transmission.mean() - rain.T.mean())
+    if decision.veil < 1 and abs(difference) < AGREEMENT and scene.transmission.mean() < CLEAR_SCENE:
+        transmission = (rain.T + np.float32(difference / 2)).clip(FLOOR, 1)
+        airlight = (rain.A + np.float32(scene.airlight)) / 2
+        own = rain.S * np.float32(decision.streaks) if decision.streaks == certain else streaks / transmission
+        solved = (rainy - (1 - transmission) * airlight) / transmission - own
+        return RainEstimate(solved.clip(0, 1), own, transmission, airlight), Decision(1.0, 1.0)
+    if decision.veil == 0 and scene.certain > decision.streaks:
+        clear = np.ones_like(rain.T)
+        return RainEstimate((rainy - streaks).clip(0, 1), streaks, clear, rain.A), Decision(0.0, certain)
+    return rain, decision
 
 
 def combine(general: RainEstimate, heavy: RainEstimate, rainy: np.ndarray) -> RainEstimate:
@@ -172,6 +227,18 @@ def noise_level(image: np.ndarray) -> float:
     """
     response = cv2.filter2D(image, -1, np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32))[1:-1, 1:-1]
     return float(math.sqrt(math.pi / 2) / 6 * np.abs(response).mean())
+
+
+def without_fine_streaks(own: np.ndarray, streaks: np.ndarray, size: int) -> np.ndarray:
+    """Subtract the streaks that are finer than a pixel of an image of size x size.
+
+    Args:
+        own: The crop of the photo, N x N x 3.
+        streaks: T S over it, N x N x 3.
+        size: Side of the input of the network, which removes the coarser streaks.
+    """
+    side = own.shape[0]
+    return own - (streaks - resize(resize(streaks, size, size), side, side))
 
 
 def fuse(

@@ -1,13 +1,13 @@
 """Measure the quality of restored faces in photos, and check that they are not worse than the rainy photo.
 
-Portraits are pasted into generated photos, rain or haze of one T is drawn over each photo (`rain_v1` otherwise, streak
-lengths for the side of the faces), a camera records it, and the faces, at known positions, are restored and blended as
-by `rainrestore restore`. A cell is one camera, weather, side and T. Its values are means over faces, before and after,
-against the clean photo: PSNR over the inner circle of the crop (at most 50 dB a face), LPIPS of the crop at 128 pixels,
-and the distance of dlib's face embeddings. LPIPS and identity are omitted if their weights or packages are missing. The
-script prints one table for each measure, in the form of docs/results/photos.md, and the number of faces with a lower
-PSNR after the restoration than before. The last line is JSON; the exit code is 1 if the PSNR of a cell is more than 0.1
-dB below the PSNR of the rainy photo.
+Portraits are pasted into generated photos, or into the photos of a folder. Rain or haze of one T is drawn over each
+photo (`rain_v1` otherwise, streak lengths for the side of the faces), a camera records it, and the faces, at known
+positions, are restored and blended as by `rainrestore restore`. A cell is one camera, weather, side and T. Its values
+are means over faces, before and after, against the clean photo: PSNR over the inner circle of the crop (at most 50 dB a
+face), LPIPS of the crop at 128 pixels, and the distance of dlib's face embeddings. LPIPS and identity are omitted if
+their weights or packages are missing. The script prints one table for each measure, in the form of
+docs/results/photos.md, and the number of faces with a lower PSNR after the restoration than before. The last line is
+JSON; the exit code is 1 if the PSNR of a cell is more than 0.1 dB below the PSNR of the rainy photo.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import torch
 
 from rainrestore import compat
 from rainrestore.apis import TASKS, PhotoRestorer, Restorer
-from rainrestore.benchmark.scenes import crop_of, make_scene
+from rainrestore.benchmark.scenes import Place, crop_of, make_scene
 from rainrestore.cli.options import add_checkpoint, add_device, whole_number
 from rainrestore.errors import RainRestoreError
 from rainrestore.evaluation import LPIPS, IdentityDistance
@@ -63,6 +63,7 @@ def main() -> int:
         help=f'grey: without colour; noise: Gaussian, sigma {SIGMA} of 255; jpeg: quality {QUALITY}; cast: yellow '
         'light (default: colour)',
     )  # fmt: skip
+    parser.add_argument('--backgrounds', type=Path, help='folder of photos (default: generated colours)')
     parser.add_argument('--model', default=TASKS['faces'].model, help='default: %(default)s')
     add_checkpoint(parser)
     parser.add_argument(
@@ -73,6 +74,7 @@ def main() -> int:
     compat.apply()
     files = [file for split in ('test', 'val') for file in list_images(args.data / split / 'img')][: args.faces]
     faces = [read_image(file) for file in files]
+    backgrounds = [read_image(file) for file in list_images(args.backgrounds)] if args.backgrounds else []
     restorer = Restorer(args.model, args.checkpoint, device=args.device)
     photos = PhotoRestorer(restorer, boxes={})
     measures = available_measures(args.measures)
@@ -80,7 +82,7 @@ def main() -> int:
     for camera, weather, side, transmission in itertools.product(
         args.cameras, args.weathers, args.sides, args.transmissions
     ):
-        cell = measure(photos, faces, side, transmission, WEATHERS[weather], camera, measures)
+        cell = measure(photos, faces, side, transmission, WEATHERS[weather], camera, measures, backgrounds)
         cells.append({'camera': camera, 'weather': weather, 'side': side, 'T': transmission, **cell})
         print(f'{camera} {weather} {side} T = {transmission:g}: {cell}', file=sys.stderr)
     for name in ('PSNR', *measures):
@@ -92,7 +94,7 @@ def main() -> int:
     result = {
         'benchmark': 'faces in photos', 'model': args.model, 'checkpoint': args.checkpoint, 'faces': len(faces),
         'device': str(photos.restorer.device), 'data': args.data.name, 'worse_faces': len(losses),
-        'worst_gain': round(worst, 3), 'measures': ['PSNR', *measures], 'cells': cells,
+        'backgrounds': len(backgrounds), 'worst_gain': round(worst, 3), 'measures': ['PSNR', *measures], 'cells': cells,
     }  # fmt: skip
     print(json.dumps(result))
     return int(worst < -TOLERANCE)
@@ -123,7 +125,7 @@ def available_measures(names: Sequence[str]) -> dict[str, Any]:
 
 def measure(
     photos: PhotoRestorer, faces: list[np.ndarray], side: int, transmission: float, layers: int,
-    camera: str, measures: dict[str, Any],
+    camera: str, measures: dict[str, Any], backgrounds: Sequence[np.ndarray] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Name of a measure -> its mean before and after; the share of changed faces; the losses in dB of worse faces."""
     beta = -math.log(transmission)
@@ -135,12 +137,15 @@ def measure(
     for start in range(0, len(faces), FACES_PER_PHOTO):
         pasted = list(zip(faces[start : start + FACES_PER_PHOTO], places, strict=False))
         clean = make_scene(length, length, pasted, seed=start)
+        if backgrounds:
+            number = start // FACES_PER_PHOTO + round(100 * transmission)
+            clean = in_front_of(backgrounds[number % len(backgrounds)], pasted, length)
         rng = seeded_rng(0, f'photos-{side}-{transmission}-{layers}-{start}')
         ranges = RainRanges(beta=(beta, beta), layers=layers)
         drawn = draw_scene(clean / np.float32(255), ranges, rng, face_side=side)
         clean, rainy = recorded(clean, drawn, camera, rng)
         crops = [crop_of(place) for _, place in pasted]
-        result = photos.restore_faces(rainy, [DetectedFace(crop) for crop in crops])
+        result = photos.restore_faces(rainy, [DetectedFace(crop) for crop in crops], photos.derain(rainy))
         changed += sum(face.weight > 0 for face in result.faces)
         for crop in crops:
             truth, before, after = (cut(photo, crop) for photo in (clean, rainy, result.photo))
@@ -152,6 +157,19 @@ def measure(
     means: dict[str, Any] = {name: np.mean(pairs, 0).round(4).tolist() for name, pairs in values.items()}
     losses = [round(before - after, 2) for before, after in values['PSNR'] if before - after > FACE_TOLERANCE]
     return {**means, 'changed': changed / len(faces), 'losses': losses}
+
+
+def in_front_of(photo: np.ndarray, faces: Sequence[tuple[np.ndarray, Place]], length: int) -> np.ndarray:
+    """The square in the middle of a photo, length x length x 3 uint8, with faces whose edges blend into it."""
+    height, width = photo.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    result = resize(photo[top : top + side, left : left + side] / np.float32(255), length, length)
+    for face, (x, y, size) in faces:
+        mask = soft_mask(size)[..., None]
+        part = result[y : y + size, x : x + size]
+        part += mask * (resize(face / np.float32(255), size, size) - part)
+    return quantise(result)
 
 
 def recorded(
