@@ -15,7 +15,15 @@ from rainrestore.apis import ImageError, PhotoRestorer, Purpose, Restorer
 from rainrestore.benchmark.scenes import background, crop_of
 from rainrestore.errors import ConfigError
 from rainrestore.faces import FaceCrop, RainEstimate, add_change, decide, face_mask, fuse, soft_mask
-from rainrestore.faces.fusion import Decision, SceneRain, combine, noise_level, with_scene, without_fine_streaks
+from rainrestore.faces.fusion import (
+    Decision,
+    SceneRain,
+    combine,
+    noise_level,
+    trust_in,
+    with_scene,
+    without_fine_streaks,
+)
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, seeded_rng
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -216,13 +224,11 @@ def test_noise_level_of_known_noise() -> None:
         assert noise_level(noisy) == pytest.approx(sigma, rel=0.05)
 
 
-def test_denoising_is_that_of_amplified_noise() -> None:
-    rng = np.random.default_rng(0)
-    truth = resize(portrait(0), SMALL, SMALL).clip(0, 1)
-    noisy = truth + rng.normal(0, 0.2, truth.shape).astype(np.float32)
-    rain = estimate(0.5, J=noisy)
-    assert np.square(rain.denoised(0.1).J - truth).mean() < np.square(noisy - truth).mean() / 3
-    np.testing.assert_allclose(rain.denoised(0).J, noisy, atol=1e-5)
+@pytest.mark.parametrize(('sigma', 'T', 'expected'), [(0.1, 1.0, 1.0), (0.025, 0.3, 1.0), (0.02, 1.0, 0.0), (0, 1, 0.5)])
+def test_restored_face_is_trusted_in_noise_and_compression(sigma, T, expected) -> None:
+    """White noise of a known sigma, amplified by 1 / T; no detail at all is that of strong JPEG."""
+    noise = np.random.default_rng(0).normal(0, sigma, (SMALL, SMALL, 3)).astype(np.float32)
+    assert trust_in(estimate(T), 0.5 + noise) == pytest.approx(expected, abs=0.01)
 
 
 def test_heavy_rain_is_estimated_by_its_network_where_it_is_reliable() -> None:
@@ -265,10 +271,17 @@ def test_thin_veil_is_removed_with_the_means_of_both_estimates() -> None:
 
 @pytest.mark.parametrize('scene', [around(0.6), around(0.95), around(0.94)], ids=['another T', 'clear', 'nearly clear'])
 def test_veil_that_the_scene_does_not_confirm_is_kept(scene) -> None:
-    rain, rainy = estimate(0.84), np.full((SMALL, SMALL, 3), 0.6, np.float32)
+    rain, rainy = estimate(0.84), np.full((SMALL, SMALL, 3), (0.6, 0.5, 0.4), np.float32)
     decided = decide(rain, 1.0)
     assert decided == Decision(0.0, 0.0)
     assert with_scene(rain, decided, scene, rainy) == (rain, decided)
+
+
+def test_thin_veil_of_a_grey_image_is_kept() -> None:
+    rainy = np.full((SMALL, SMALL, 3), 0.6, np.float32)
+    decided = decide(estimate(0.8), 1.0)
+    assert with_scene(estimate(0.8), decided, around(0.8), rainy)[1] == Decision(0.0, 0.0)
+    assert with_scene(estimate(0.8), decided, around(0.8), rainy * np.float32((1, 0.9, 0.8)))[1] == Decision(1.0, 1.0)
 
 
 def test_heavy_veil_needs_no_scene() -> None:

@@ -30,6 +30,7 @@ from rainrestore.faces.fusion import (
     face_mask,
     fuse,
     knows_clear_air,
+    trust_in,
     with_scene,
     without_fine_streaks,
 )
@@ -347,6 +348,8 @@ class PhotoRestorer:
         else:
             keep = decision.keep_colour if self.keep_colour is None else self.keep_colour
             trust = 0.5 if self.estimator is self.restorer else 0.0
+            if self.heavy is not None and rain is not None and knows_clear_air(self.restorer.known_transmission):
+                trust = trust_in(rain, restoration.I)
             if rain is not None:
                 rain = rain.keeping_veil(restoration.I, 1 - decision.veil / decision.weight)
             fused = fuse(own, face, restoration.I, rain, trust, keep)

@@ -30,6 +30,13 @@ HEAVY = 0.66
 CLEAR_SCENE = 0.93
 #: Noise level divided by T of faces without noise and JPEG. With noise it is higher, with JPEG lower.
 NATURAL = (0.0135, 0.045)
+#: Noise level divided by T at which compression, and noise, are certain.
+COMPRESSED = 0.01
+NOISY = 0.065
+#: Weight of the restored face, relative to J, in the low frequencies of a compressed face.
+COMPRESSED_TRUST = 0.5
+#: Mean difference of the largest and the smallest channel below which an image is grey.
+GREY = 0.01
 #: Fraction of the darkest pixels that counts as noise.
 DARKEST = 0.02
 #: Lower bound of the divisor T.
@@ -72,20 +79,6 @@ class RainEstimate:
         transmission = np.clip(self.T + (least - self.T.mean()), FLOOR, 1)
         solved = (rainy - (1 - transmission) * self.A) / transmission - self.S
         return RainEstimate(solved.clip(0, 1), self.S, transmission, self.A)
-
-    def denoised(self, noise: float) -> 'RainEstimate':
-        """The estimate with the adaptive Wiener filter on J (Lee 1980): ``mean + max(var - n^2, 0) / var (J - mean)``.
-
-        ``var`` and ``mean`` are those of a window of 5x5 pixels, and n is the noise of I, amplified by ``1 / T``.
-
-        Args:
-            noise: Standard deviation of the noise of I.
-        """
-        mean = cv2.blur(self.J, (5, 5))
-        variance = (cv2.blur(self.J**2, (5, 5)) - mean**2).mean(-1, keepdims=True)
-        amplified = np.square(np.float32(noise) / self.T)
-        gain = (variance - amplified).clip(min=0) / variance.clip(min=1e-6)
-        return RainEstimate(mean + gain * (self.J - mean), self.S, self.T, self.A)
 
     def keeping_veil(self, rainy: np.ndarray, kept: float) -> 'RainEstimate':
         """The estimate if a fraction k of the veil belongs to the scene; it fulfils eq. 2 as well as this one.
@@ -177,7 +170,8 @@ def with_scene(
 
     A single face hardly shows a thin veil, and faint streaks vanish in the small input of the network. The scene shows
     both. A thin veil is removed if the scene has a veil of nearly the same T; then T and A are the means of both
-    estimates. In clear air, streaks are those of the scene if they are more certain there.
+    estimates. In a grey image, T is too uncertain for this, because every grey pixel may be veiled black. In clear air,
+    streaks are those of the scene if they are more certain there.
 
     Args:
         rain: The estimate for the face, n x n, of a network that was trained with clear air.
@@ -189,7 +183,8 @@ def with_scene(
     streaks = resize(scene.streaks, size, size)
     certain = max(decision.streaks, scene.certain)
     difference = float(scene.transmission.mean() - rain.T.mean())
-    if decision.veil < 1 and abs(difference) < AGREEMENT and scene.transmission.mean() < CLEAR_SCENE:
+    confirmed = abs(difference) < AGREEMENT and scene.transmission.mean() < CLEAR_SCENE
+    if decision.veil < 1 and confirmed and (rainy.max(-1) - rainy.min(-1)).mean() > GREY:
         transmission = (rain.T + np.float32(difference / 2)).clip(FLOOR, 1)
         airlight = (rain.A + np.float32(scene.airlight)) / 2
         own = rain.S * np.float32(decision.streaks) if decision.streaks == certain else streaks / transmission
@@ -212,12 +207,23 @@ def combine(general: RainEstimate, heavy: RainEstimate, rainy: np.ndarray) -> Ra
         heavy: The estimate of the network for heavy rain.
         rainy: I.
     """
-    noise = noise_level(rainy)
     transmission = float(general.T.mean())
     agree = abs(transmission - float(heavy.T.mean())) < AGREEMENT and transmission < HEAVY
-    if agree and NATURAL[0] < noise / transmission < NATURAL[1]:
-        return heavy
-    return general.denoised(noise) if noise / transmission >= NATURAL[1] else general
+    return heavy if agree and NATURAL[0] < noise_level(rainy) / transmission < NATURAL[1] else general
+
+
+def trust_in(rain: RainEstimate, rainy: np.ndarray) -> float:
+    """Weight of the restored face, relative to J, in the low frequencies.
+
+    0 for a face without noise and JPEG. Dividing by T amplifies both in J; a network that was trained with them removes
+    them from the restored face.
+
+    Args:
+        rain: The estimate for the face.
+        rainy: I.
+    """
+    noise = noise_level(rainy) / float(rain.T.mean())
+    return max(ramp(noise, NATURAL[1], NOISY), COMPRESSED_TRUST * (1 - ramp(noise, COMPRESSED, NATURAL[0])))
 
 
 def noise_level(image: np.ndarray) -> float:
