@@ -51,8 +51,6 @@ RENAMED = {
     'zoo/hifacegan_rain_x4': 'hifacegan/hifacegan_rain_x4_stage2_full',
     'zoo/hrrm_plus_first_x4': 'hrrm/hrrm_plus_x4_stage1_ema',
     'zoo/hrrm_plus_second_x4': 'hrrm/hrrm_plus_x4_stage2_frozen_bn',
-    'zoo/hrrm_plus_third_x4': 'hrrm/hrrm_plus_x4_stage3_lower_rate',
-    'zoo/hrrm_plus_x4': 'hrrm/hrrm_plus_x4_stage4_no_decay',
     'zoo/hrrm_x4': 'hrrm/hrrm_x4_short',
     'zoo/srgan_mse_x4': 'srgan/srgan_x4_stage1_mse',
 }
@@ -67,6 +65,8 @@ REPLACED = {
     'fcg_gan/fcg_gan_plus_x4_stage7_last_hrrm': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
     'fcg_gan/fcg_gan_plus_x4_stage8_full': 'fcg_gan/fcg_gan_plus_x4_stage2_full',
     'fcg_gan/fcg_srgan_x4_stage2_full': 'fcg_gan/fcg_srgan_x4',
+    'hrrm/hrrm_plus_x4_stage3_lower_rate': 'hrrm/hrrm_plus_x4_stage2_frozen_bn',
+    'hrrm/hrrm_plus_x4_stage4_no_decay': 'hrrm/hrrm_plus_x4_stage2_frozen_bn',
     'srgan/srgan_x4_stage2_full': 'srgan/srgan_x4',
     'zoo/fcg_gan_plus_fifth_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
     'zoo/fcg_gan_plus_first_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
@@ -76,6 +76,8 @@ REPLACED = {
     'zoo/fcg_gan_plus_third_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
     'zoo/fcg_gan_plus_x4': 'fcg_gan/fcg_gan_plus_x4_stage2_full',
     'zoo/fcg_srgan_x4': 'fcg_gan/fcg_srgan_x4',
+    'zoo/hrrm_plus_third_x4': 'hrrm/hrrm_plus_x4_stage2_frozen_bn',
+    'zoo/hrrm_plus_x4': 'hrrm/hrrm_plus_x4_stage2_frozen_bn',
     'zoo/srgan_x4': 'srgan/srgan_x4',
 }
 

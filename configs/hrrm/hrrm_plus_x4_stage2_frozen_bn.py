@@ -1,4 +1,4 @@
-# hrrm_plus_x4, stage 2 of 4: from stage 1's weights (load_from), with the batch-norm statistics of stage 1.
+# hrrm_plus_x4, stage 2 of 2: from stage 1's weights (load_from), with the batch-norm statistics of stage 1.
 _base_ = ['hrrm_plus_x4.py', '../_base_/schedules/cosine.py']
 
 model = dict(freeze_bn=('rain_removal',))

@@ -25,6 +25,8 @@ COPY = 128
 WINDOW = 0.4
 #: Mean S of a scene below which predicted streaks are ignored, and above which they are fully removed.
 STREAKS = (0.05, 0.09)
+#: Coherence of S below which it is noise, and above which it has the common direction of streaks.
+COHERENCE = (0.32, 0.42)
 #: Mean T below which there is a veil, and above which there is none: from the dark channel, and from the network.
 DARK_CLEAR = (0.9, 0.935)
 NETWORK_CLEAR = (0.96, 0.99)
@@ -174,7 +176,7 @@ def _scene(restorer: RainRemoval, image: np.ndarray) -> tuple[np.ndarray, SceneR
     streaks, local, airlights = rain_maps(restorer, image, 'S', 'T', 'A')
     veil = np.square(1 - local)
     airlight = max(float((veil * airlights).mean() / veil.mean()), FLOOR)
-    certain = ramp(float(streaks.mean()), *STREAKS)
+    certain = ramp(float(streaks.mean()), *STREAKS) * ramp(_coherence(streaks), *COHERENCE)
     streaks *= np.float32(certain)
     transmission = 1 - np.float32(REMOVED / airlight) * _dark_channel((image - local * streaks).clip(min=0))
     # A veil is removed only if both the dark channel and the network indicate it.
@@ -182,6 +184,13 @@ def _scene(restorer: RainRemoval, image: np.ndarray) -> tuple[np.ndarray, SceneR
     transmission = (1 - np.float32(1 - clear_air) * (1 - transmission)).clip(FLOOR, 1)
     clear = (image - (1 - transmission) * np.float32(airlight)) / transmission - streaks
     return clear.clip(0, 1), SceneRain(local * streaks, certain, transmission, airlight)
+
+
+def _coherence(image: np.ndarray) -> float:
+    """Coherence of the mean structure tensor (Jaehne 1993), 0..1: 0 for noise, 1 for parallel lines."""
+    down, across = np.gradient(image.mean(-1)) if min(image.shape[:2]) > 1 else (np.zeros(1), np.zeros(1))
+    first, second, mixed = (across**2).mean(), (down**2).mean(), (across * down).mean()
+    return float(np.hypot(first - second, 2 * mixed) / max(first + second, 1e-12))
 
 
 def _dark_channel(image: np.ndarray) -> np.ndarray:
