@@ -14,7 +14,7 @@ from scenes import portrait, scene
 from rainrestore.apis import ImageError, PhotoRestorer, Purpose, Restorer
 from rainrestore.benchmark.scenes import background, crop_of
 from rainrestore.errors import ConfigError
-from rainrestore.faces import FaceCrop, RainEstimate, add_change, decide, face_mask, fuse, soft_mask
+from rainrestore.faces import DetectedFace, FaceCrop, RainEstimate, add_change, decide, face_mask, fuse, soft_mask
 from rainrestore.faces.fusion import (
     Decision,
     SceneRain,
@@ -147,12 +147,34 @@ def plus() -> Restorer:
     return Restorer('fcg_gan_plus_x4', device='cpu')
 
 
+@pytest.mark.parametrize(
+    'model, T, S, note',
+    [
+        ('plus', 0.98, 0.01, 'shows neither a veil nor streaks (T = 0.98, S = 0.01), and was not changed'),
+        ('blind', 0.85, 0.02, 'shows a veil (T = 0.85, S = 0.02), too weak to remove, and was not changed'),
+        ('blind', 0.98, 0.05, 'shows streaks (T = 0.98, S = 0.05), too weak to remove, and was not changed'),
+        ('plus', 0.8, 0.1, 'shows a veil and streaks (T = 0.80, S = 0.10), unlike the training of fcg_gan_plus_x4 (T '
+         'up to 0.61), and was not changed'),
+        ('blind', 0.8, 0.1, 'shows a thin veil (T = 0.80), which was kept; its streaks were removed'),
+        ('blind', 0.7, 0.1, 'shows a thin veil (T = 0.70), part of which was kept; its streaks were removed'),
+        ('blind', 0.98, 0.1, None),
+        ('blind', 0.5, 0.1, None),
+    ],
+)  # fmt: skip
+def test_note_names_the_veil_and_the_streaks_that_are_kept(plus, monkeypatch, model, T, S, note) -> None:
+    restorer = plus if model == 'plus' else Restorer('fcg_gan_blind_x4', device='cpu')
+    monkeypatch.setattr(PhotoRestorer, '_rains', lambda self, restorations: [estimate(T, S=S)] * len(restorations))
+    place = (8, 8, 64)
+    result = PhotoRestorer(restorer, boxes={}).restore_faces(scene(80, 80, [place]), [DetectedFace(crop_of(place))])
+    assert result.notes == (() if note is None else (f'the face at (40, 40) {note}',))
+
+
 def test_clear_face_is_left_as_it_is_and_a_rainy_one_restored(plus) -> None:
     places = [(10, 10, 64), (90, 10, 64)]
     clean = scene(84, 164, places)
     crops = [crop_of(place) for place in places]
     photos = PhotoRestorer(plus, boxes={})
-    with pytest.raises(ImageError, match=r'the face at .* shows no rain of the kind .*, and was not changed'):
+    with pytest.raises(ImageError, match=r'the face at .* shows .* \(T = .*, S = .*\).*, and was not changed'):
         photos(clean, crops)
     rainy = clean.copy()
     drawn = draw_scene(clean / np.float32(255), RainRanges(beta=(0.9, 0.9)), seeded_rng(0, 'x'), face_side=64)

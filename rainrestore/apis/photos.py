@@ -57,6 +57,9 @@ LEAST_INSIDE = 0.25
 MOSTLY_INSIDE = 0.75
 #: If a crop is more than this factor larger than its restored face, there is a note.
 ENLARGED = 1.1
+#: In notes, there is a veil below this mean T, and there are streaks above this mean S.
+VEILED = 0.9
+STREAKED = 0.04
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,13 +281,22 @@ class PhotoRestorer:
         for face, image, restoration, rain in zip(kept, images, restorations, rains, strict=True):
             average = None if steady is None else partial(steady, face)
             scene = clear.rain_over(face.crop) if clear is not None and self.heavy is not None else None
-            weight = self._apply(result, face.crop, image, restoration, rain, scene, average)
+            found, decision = rain, Decision(1.0, 1.0)
+            if rain is not None:
+                decision = decide(rain, self._known)
+                if scene is not None and knows_clear_air(self._known):
+                    rain, decision = with_scene(rain, decision, scene, restoration.I)
+            weight = self._apply(result, face.crop, image, restoration, rain, scene, decision, average)
             restored.append(RestoredFace(face.crop, face.score, restoration, weight))
-            if weight == 0:
+            if weight == 0 and found is not None:
                 rest = 'was changed only as the background' if changed else 'was not changed'
-                trained = f'no rain of the kind that {self.restorer.name} was trained on'
-                notes.append(f'{_place(face.crop)} shows {trained}, and {rest}')
-            elif (enlarged := face.crop.side / restoration.face.shape[0]) > ENLARGED:
+                notes.append(f'{_place(face.crop)} shows {self._finding(found)}, and {rest}')
+                continue
+            if found is not None and decision.veil < decision.weight and (veil := float(found.T.mean())) < VEILED:
+                part = '' if decision.veil == 0 else 'part of '
+                remark = f'shows a thin veil (T = {veil:.2f}), {part}which was kept; its streaks were removed'
+                notes.append(f'{_place(face.crop)} {remark}')
+            if (enlarged := face.crop.side / restoration.face.shape[0]) > ENLARGED:
                 softer = rain is None and self.restorer.scale > 1
                 detail = 'softer than the photo around it' if softer else 'with its finest detail from the photo'
                 notes.append(
@@ -322,20 +334,32 @@ class PhotoRestorer:
             rains.append(rain)
         return rains
 
+    @property
+    def _known(self) -> float:
+        """The largest T in the training of both the restorer and the estimator."""
+        return min(model.known_transmission for model in (self.restorer, self.estimator) if model is not None)
+
+    def _finding(self, rain: RainEstimate) -> str:
+        """The estimated rain over a face that is not corrected, for a note."""
+        transmission, streaks = float(rain.T.mean()), float(rain.S.mean())
+        found = [name for name, seen in (('a veil', transmission < VEILED), ('streaks', streaks > STREAKED)) if seen]
+        values = f'(T = {transmission:.2f}, S = {streaks:.2f})'
+        if not found:
+            return f'neither a veil nor streaks {values}'
+        weak = 'too weak to remove'
+        if not knows_clear_air(self._known):
+            weak = f'unlike the training of {self.restorer.name} (T up to {self._known:.2f})'
+        return f'{" and ".join(found)} {values}, {weak}'
+
     def _apply(
         self, result: np.ndarray, crop: FaceCrop, image: np.ndarray, restoration: Restoration,
-        rain: RainEstimate | None, scene: SceneRain | None, average: Callable[[np.ndarray], np.ndarray] | None,
+        rain: RainEstimate | None, scene: SceneRain | None, decision: Decision,
+        average: Callable[[np.ndarray], np.ndarray] | None,
     ) -> float:  # fmt: skip
         """Blend one face into ``result``; returns its weight, 0..1.
 
         The change is relative to ``result``, which may already be without rain here, or have another face here.
         """
-        decision = Decision(1.0, 1.0)
-        if rain is not None and self.estimator is not None:
-            known = min(self.estimator.known_transmission, self.restorer.known_transmission)
-            decision = decide(rain, known)
-            if scene is not None and knows_clear_air(known):
-                rain, decision = with_scene(rain, decision, scene, restoration.I)
         if decision.weight < LEAST_WEIGHT:
             return 0.0
         weight = self.strength * decision.weight

@@ -417,8 +417,8 @@ class _Parts:
             notes.append(f'no face found in {self.without} of {self.frames} frames, {first}')
         if self.left:
             total = self.faces + self.left
-            notes.append(f'{self.left} of {total} faces, over all frames, show no rain of the kind that the model was '
-                         'trained on, and were not changed')  # fmt: skip
+            notes.append(f'{self.left} of {total} faces, over all frames, show no veil and no streaks, or too weak '
+                         'ones, and were not changed')  # fmt: skip
         return VideoResult(self.frames, self.faces, self.without, tuple(notes))
 
     def files_with_times(self) -> Iterator[tuple[Path, list[int]]]:
