@@ -343,6 +343,18 @@ def test_face_without_rain_on_a_derained_background_is_said(fcg_gan, monkeypatch
     assert result.notes[0].endswith('was changed only as the background')
 
 
+def test_rain_that_a_model_does_not_remove_is_said() -> None:
+    clean, crops = scene(80, 160, [(8, 8, 64), (88, 8, 64)]), [crop_of((8, 8, 64)), crop_of((88, 8, 64))]
+    rainy = clean.copy()
+    drawn = draw_scene(clean / np.float32(255), RainRanges(beta=(0.9, 0.9)), seeded_rng(0, 'x'), face_side=64)
+    rainy[:, 80:] = quantise(drawn.I)[:, 80:]
+    photos = PhotoRestorer(Restorer('hifacegan_128', device='cpu'), boxes={})
+    assert photos(clean, crops).notes == ()
+    (note,) = photos(rainy, crops).notes
+    assert note.startswith('the face at (120, 40) shows a veil')
+    assert note.endswith(', which hifacegan_128 does not remove; use a model for the task faces')
+
+
 def test_small_strength_is_no_absence_of_rain(fcg_gan) -> None:
     rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
     result = PhotoRestorer(fcg_gan, boxes={}, strength=0.01)(rainy, [crop_of((20, 30, 64))])

@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -175,6 +175,10 @@ class PhotoRestorer:
         self.heavy: Restorer | None = None
         if isinstance(self.estimator, Restorer) and self.estimator.name == ESTIMATOR:
             self.heavy = Restorer(HEAVY_ESTIMATOR, device=restorer.device, precision=restorer.precision)
+        #: Estimates the rain for a note, if the restorer does not remove rain.
+        self.observer: Restorer | None = None
+        if restorer.task == 'renovate' and self.estimator is None:
+            self.observer = Restorer(ESTIMATOR, device=restorer.device, precision=restorer.precision)
         self.background = background
         self.boxes = boxes
         self.turns = tuple(turns)
@@ -219,6 +223,7 @@ class PhotoRestorer:
         photo = image if image.dtype == np.uint8 else quantise(image)
         faces, clear = self.found_in(photo, name, crops)
         result = self.restore_faces(photo, faces, clear, name)
+        result = replace(result, notes=(*result.notes, *self._rain_left(photo, result.faces)))
         if not any(face.weight for face in result.faces) and (self.background == 'keep' or not result.faces):
             raise ImageError(name, f'none of its faces can be restored: {"; ".join(result.notes)}')
         return result
@@ -341,15 +346,26 @@ class PhotoRestorer:
 
     def _finding(self, rain: RainEstimate) -> str:
         """The estimated rain over a face that is not corrected, for a note."""
-        transmission, streaks = float(rain.T.mean()), float(rain.S.mean())
-        found = [name for name, seen in (('a veil', transmission < VEILED), ('streaks', streaks > STREAKED)) if seen]
-        values = f'(T = {transmission:.2f}, S = {streaks:.2f})'
-        if not found:
-            return f'neither a veil nor streaks {values}'
-        weak = 'too weak to remove'
+        found, weak = _seen(rain), 'too weak to remove'
         if not knows_clear_air(self._known):
             weak = f'unlike the training of {self.restorer.name} (T up to {self._known:.2f})'
-        return f'{" and ".join(found)} {values}, {weak}'
+        return found if found.startswith('neither') else f'{found}, {weak}'
+
+    def _rain_left(self, photo: np.ndarray, faces: Sequence[RestoredFace]) -> list[str]:
+        """Notes on the rain over the faces, if the restorer does not remove rain."""
+        if self.observer is None:
+            return []
+        notes = []
+        for face in faces:
+            image = resize(cut(photo, face.crop), self.observer.size, self.observer.size)
+            found = _first(self.observer.remove_rain(image[None]))
+            rain = RainEstimate(*(found[name] for name in 'JSTA'))
+            if decide(rain, self.observer.known_transmission).weight:
+                notes.append(
+                    f'{_place(face.crop)} shows {_seen(rain)}, which {self.restorer.name} does not remove; use a model '
+                    'for the task faces'
+                )
+        return notes
 
     def _apply(
         self, result: np.ndarray, crop: FaceCrop, image: np.ndarray, restoration: Restoration,
@@ -434,6 +450,13 @@ class PhotoRestorer:
             'remover': self.remover and self.remover.fingerprint, 'version': __version__,
         }  # fmt: skip
         return sha256(json.dumps(made_by, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def _seen(rain: RainEstimate) -> str:
+    """The estimated rain over a face, for a note."""
+    transmission, streaks = float(rain.T.mean()), float(rain.S.mean())
+    found = [name for name, seen in (('a veil', transmission < VEILED), ('streaks', streaks > STREAKED)) if seen]
+    return f'{" and ".join(found) or "neither a veil nor streaks"} (T = {transmission:.2f}, S = {streaks:.2f})'
 
 
 def _first(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
