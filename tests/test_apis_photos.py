@@ -341,6 +341,10 @@ def test_face_without_rain_on_a_derained_background_is_said(fcg_gan, monkeypatch
         PhotoRestorer(fcg_gan, boxes={})(photo, crops)
     result = PhotoRestorer(fcg_gan, boxes={}, background='derain')(photo, crops)
     assert result.notes[0].endswith('was changed only as the background')
+    monkeypatch.setattr('rainrestore.apis.photos.derain', lambda remover, photo: photo.copy())
+    reason = 'the background shows neither a veil nor streaks, and was not changed; the face .* and was not changed$'
+    with pytest.raises(ImageError, match=reason):
+        PhotoRestorer(fcg_gan, boxes={}, background='derain')(photo, crops)
 
 
 def test_rain_that_a_model_does_not_remove_is_said() -> None:

@@ -224,7 +224,8 @@ class PhotoRestorer:
         faces, clear = self.found_in(photo, name, crops)
         result = self.restore_faces(photo, faces, clear, name)
         result = replace(result, notes=(*result.notes, *self._rain_left(photo, result.faces)))
-        if not any(face.weight for face in result.faces) and (self.background == 'keep' or not result.faces):
+        changed = result.faces and not np.array_equal(result.photo, photo)
+        if not any(face.weight for face in result.faces) and not changed:
             raise ImageError(name, f'none of its faces can be restored: {"; ".join(result.notes)}')
         return result
 
@@ -275,13 +276,13 @@ class PhotoRestorer:
             (restorations,) = self.restore_crops([photo], [faces], [name])
         images = [cut(photo, face.crop) for face in kept]
         rains = self._rains(restorations)
-        result = photo.copy()
-        changed = False
+        result, rest = photo.copy(), 'was not changed'
         if self.background == 'derain' and clear is not None:
-            changed = not np.array_equal(photo, clear.photo)
             result = clear.photo.copy()
-            if not changed:
+            if np.array_equal(photo, result):
                 notes.append('the background shows neither a veil nor streaks, and was not changed')
+            else:
+                rest = 'was changed only as the background'
         restored = []
         for face, image, restoration, rain in zip(kept, images, restorations, rains, strict=True):
             average = None if steady is None else partial(steady, face)
@@ -294,7 +295,6 @@ class PhotoRestorer:
             weight = self._apply(result, face.crop, image, restoration, rain, scene, decision, average)
             restored.append(RestoredFace(face.crop, face.score, restoration, weight))
             if weight == 0 and found is not None:
-                rest = 'was changed only as the background' if changed else 'was not changed'
                 notes.append(f'{_place(face.crop)} shows {self._finding(found)}, and {rest}')
                 continue
             if found is not None and decision.veil < decision.weight and (veil := float(found.T.mean())) < VEILED:
