@@ -8,7 +8,7 @@ import pytest
 import torch
 from scenes import MarkerDetector, draw_marker, scene
 
-from rainrestore.apis import ImageError, PhotoRestorer, Restorer, derain
+from rainrestore.apis import ImageError, PhotoPreview, PhotoRestorer, Restorer, derain
 from rainrestore.apis import derain as derain_room
 from rainrestore.apis.derain import derained
 from rainrestore.benchmark.scenes import background, crop_of
@@ -70,7 +70,7 @@ def test_faces_are_found_whatever_they_look_like(bicubic) -> None:
     assert turned.faces[0].crop.angle == pytest.approx(90, abs=2)
     border = restorer(marked(160, 160, FaceCrop(20, 80, 90)))
     assert border.notes == (
-        'the face at (20, 80) is at the border: 28% of its square was filled with the mirrored photo',
+        'the face at (20, 80) is at the border: 28% of its square is filled with the mirrored photo',
     )
     huge = restorer(marked(500, 500, FaceCrop(250, 250, 480)))
     assert huge.notes == (
@@ -322,8 +322,12 @@ def test_face_listed_twice_is_restored_once(fcg_gan) -> None:
     crop = crop_of((20, 30, 64))
     rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
     once, twice = (PhotoRestorer(fcg_gan, boxes={})(rainy, crops) for crops in ([crop], [crop, crop]))
-    assert np.array_equal(once.photo, twice.photo) and len(twice.faces) == 1
-    assert twice.notes[0].endswith('is listed twice and was restored once')
+    assert np.array_equal(once.photo, twice.photo) and len(twice.faces) == twice.found == 1
+    assert twice.notes[0].endswith('is listed twice; the second is ignored')
+    marked = PhotoPreview(PhotoRestorer(fcg_gan, boxes={Path('two.png').resolve(): [crop, crop]})).preview(
+        rainy, 'two.png'
+    )
+    assert marked.record()['found'] == 1 and marked.notes == twice.notes
 
 
 def test_overlapping_faces_are_not_corrected_twice(fcg_gan) -> None:

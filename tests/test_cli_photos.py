@@ -1,6 +1,7 @@
 """rainrestore restore on whole photos: faces found or marked, results whole, resumption and exit codes as ever."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,23 @@ def test_faces_of_each_photo_are_counted(photos, tmp_path, command, capsys) -> N
     assert code == 3
     assert any(line.endswith('two.png: 2 faces found') for line in lines)
     assert any(line.endswith('one.png: 1 face found') for line in lines)
+
+
+def test_only_changed_faces_count_as_restored(photos, tmp_path, command, monkeypatch) -> None:
+    original = PhotoRestorer.restore_faces
+
+    def leaving(self, *args):
+        result = original(self, *args)
+        weights = [1.0, *[0.0] * (len(result.faces) - 1)]
+        faces = tuple(replace(face, weight=weight) for face, weight in zip(result.faces, weights, strict=True))
+        return replace(result, faces=faces)
+
+    monkeypatch.setattr(PhotoRestorer, 'restore_faces', leaving)
+    out = tmp_path / 'out'
+    summary = command(photos / 'two.png', '-o', out)[1]
+    assert (summary['faces'], list(summary['found'].values())) == (1, [2])
+    (line,) = map(json.loads, (out / 'manifest.jsonl').open())
+    assert [face['weight'] for face in line['faces']] == [1, 0]
 
 
 def test_second_run_does_what_is_not_done(photos, tmp_path, command) -> None:

@@ -45,8 +45,8 @@ class ImageResult(Protocol):
         """Suffix of the file name -> pixels, or None if the model does not predict them; see ``Restoration.files``."""
 
     def record(self) -> dict[str, Any]:
-        """Further values for the manifest, JSON-serialisable: ``notes`` (shown), ``faces`` (counted) and ``found``, the
-        number of faces in the photo."""
+        """Further values for the manifest, JSON-serialisable: ``notes`` (shown), ``faces`` (counted unless their
+        ``weight`` is 0) and ``found``, the number of faces in the photo."""
 
 
 class ImageRestorer(Protocol):
@@ -293,7 +293,8 @@ def _restore_and_write(
         except Exception as error:  # noqa: BLE001
             yield _failure(read.source, error, results)
         else:
-            faces = len(record.get('faces', (read.source,)))
+            # A face with the weight 0 was not changed.
+            faces = sum(face.get('weight', 1) > 0 for face in record.get('faces', [{}]))
             notes = tuple(record.get('notes', ()))
             yield FileOutcome(read.source, 'restored', notes=notes, faces=faces, found=record.get('found'))
 

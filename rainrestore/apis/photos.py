@@ -108,7 +108,10 @@ class PhotoRestoration:
 
     def record(self) -> dict[str, Any]:
         """Further values for the manifest, JSON-serialisable."""
-        return {'faces': _described(self.faces), 'found': self.found, 'notes': list(self.notes)}
+        faces = [
+            {**place, 'weight': face.weight} for place, face in zip(_described(self.faces), self.faces, strict=True)
+        ]
+        return {'faces': faces, 'found': self.found, 'notes': list(self.notes)}
 
 
 class PhotoRestorer:
@@ -307,7 +310,7 @@ class PhotoRestorer:
                 notes.append(
                     f'{_place(face.crop)} is shown {enlarged:.1f} times larger than its restored size, {detail}'
                 )
-        return PhotoRestoration(result, tuple(restored), tuple(notes), len(faces))
+        return PhotoRestoration(result, tuple(restored), tuple(notes), len({face.crop for face in faces}))
 
     def restore_crops(
         self, photos: Sequence[np.ndarray], faces: Sequence[Sequence[DetectedFace]], names: Sequence[str]
@@ -493,7 +496,8 @@ class FacePreview:
 
     def record(self) -> dict[str, Any]:
         """Further values for the manifest, JSON-serialisable."""
-        return {'faces': _described(self.faces), 'found': len(self.faces), 'notes': list(self.notes)}
+        found = len({face.crop for face in self.faces})
+        return {'faces': _described(self.faces), 'found': found, 'notes': list(self.notes)}
 
 
 class PhotoPreview:
@@ -544,7 +548,7 @@ def _restorable(faces: Sequence[DetectedFace], photo: np.ndarray) -> tuple[list[
         crop = face.crop
         what = _place(crop)
         if any(crop == other.crop for other in faces[:number]):
-            notes.append(f'{what} is listed twice and was restored once')
+            notes.append(f'{what} is listed twice; the second is ignored')
             continue
         if round(crop.side) < SMALLEST_SIDE:
             notes.append(f'{what} is {crop.side:.0f} pixels wide, too small to restore, and was not changed')
@@ -557,7 +561,7 @@ def _restorable(faces: Sequence[DetectedFace], photo: np.ndarray) -> tuple[list[
             notes.append(f'{what} has {inside:.0%} of its square in the photo and was not changed')
             continue
         if inside < MOSTLY_INSIDE:
-            notes.append(f'{what} is at the border: {1 - inside:.0%} of its square was filled with the mirrored photo')
+            notes.append(f'{what} is at the border: {1 - inside:.0%} of its square is filled with the mirrored photo')
         kept.append(face)
     return notes, kept
 
