@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         plan_files,
         restore_files,
     )
-    from rainrestore.apis.files import FACES, PREVIEW, RESTORED
+    from rainrestore.apis.files import FACES, PHYSICS, PREVIEW, RESTORED
     from rainrestore.device import described
     from rainrestore.errors import ConfigError
     from rainrestore.faces import read_boxes
@@ -120,6 +120,8 @@ def run(args: argparse.Namespace) -> int:
     of_faces = ('aligned', 'boxes', 'preview', 'detector', 'background', 'strength', 'keep_colour')
     if not TASKS[restorer.task].finds_faces and (given := _given(args, *of_faces)):
         raise ConfigError(f'{given}: the task {restorer.task} restores whole images, not faces')
+    if args.save_physics and not (TASKS[restorer.task].finds_faces and restorer.predicts & set(PHYSICS)):
+        raise ConfigError(f'--save-physics: {restorer.name} gives no J, S, T and A (task {restorer.task}); omit it')
     videos = finds_faces and not args.preview
     plan = plan_files(args.inputs, args.out, videos=videos)
     chosen: ImageRestorer = restorer
