@@ -349,6 +349,37 @@ def test_marked_faces_hold_for_every_frame(bicubic, tmp_path) -> None:
         restore_video(PhotoRestorer(bicubic, boxes={}), source, tmp_path / 'none.mp4')
 
 
+def test_marked_faces_that_cannot_be_restored_are_said(bicubic, tmp_path) -> None:
+    source = tmp_path / 'in.mp4'
+    write_clip(source, marked_frames([None] * 5))
+    small, outside = FaceCrop(30, 30, 6), FaceCrop(300, 30, 40)
+    photos = PhotoRestorer(bicubic, boxes={source.resolve(): [FACE, small, outside]})
+    result = restore_video(photos, source, tmp_path / 'out.mp4', VideoSettings(part_frames=2))
+    assert (result.faces, result.without) == (5, 0)
+    notes = (
+        'the face at (30, 30) is 6 pixels wide, too small to restore, and was not changed',
+        'the face at (300, 30) is outside of the 128x96 photo and was not changed',
+    )
+    assert result.notes == notes
+    photos = PhotoRestorer(bicubic, boxes={source.resolve(): [small, outside]})
+    reason = re.escape(f'none of its faces can be restored: {"; ".join(notes)}')
+    with pytest.raises(ImageError, match=reason):
+        restore_video(photos, source, tmp_path / 'none.mp4')
+
+
+@pytest.mark.parametrize('changed', [False, True])
+def test_clip_without_rain_is_not_handed_out_as_derained(bicubic, tmp_path, monkeypatch, changed) -> None:
+    monkeypatch.setattr('rainrestore.apis.photos.derain', lambda remover, photo: photo // (2 if changed else 1))
+    monkeypatch.setattr(PhotoRestorer, '_apply', lambda *arguments: 0.0)
+    write_clip(tmp_path / 'in.mp4', marked_frames([FACE] * 3))
+    photos = PhotoRestorer(bicubic, MarkerDetector(), background='derain')
+    if changed:
+        assert restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'out.mp4').faces == 0
+    else:
+        with pytest.raises(ImageError, match='nothing to restore: 3 of 3 faces'):
+            restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'out.mp4')
+
+
 def test_what_is_no_video(photos, tmp_path) -> None:
     for name, content in (('words.mp4', b'these are words'), ('empty.mp4', b'')):
         (tmp_path / name).write_bytes(content)

@@ -251,7 +251,7 @@ class PhotoRestorer:
         clear = self.derain(photo) if needed else None
         faces = self.find(photo, clear) if crops is None else [DetectedFace(crop) for crop in crops]
         if not faces:
-            raise ImageError(name, self._none_found())
+            raise ImageError(name, self._none_found() if crops is None else 'has no face in crops')
         return faces, clear
 
     def restore_faces(
@@ -274,7 +274,7 @@ class PhotoRestorer:
             steady: Smooths the crop of each restored face over time, for video.
             restorations: The result of :meth:`restore_crops` for these faces.
         """
-        notes, kept = _restorable(faces, photo)
+        notes, kept = restorable(faces, photo)
         if restorations is None:
             (restorations,) = self.restore_crops([photo], [faces], [name])
         images = [cut(photo, face.crop) for face in kept]
@@ -316,7 +316,7 @@ class PhotoRestorer:
         self, photos: Sequence[np.ndarray], faces: Sequence[Sequence[DetectedFace]], names: Sequence[str]
     ) -> list[list[Restoration]]:
         """The output of the network for the restorable faces of each photo, in common batches."""
-        kept = [_restorable(found, photo)[1] for photo, found in zip(photos, faces, strict=True)]
+        kept = [restorable(found, photo)[1] for photo, found in zip(photos, faces, strict=True)]
         crops = [cut(photo, face.crop) for photo, found in zip(photos, kept, strict=True) for face in found]
         face_names = [f'{name}, face {number}' for name, found in zip(names, kept, strict=True)
                       for number in range(len(found))]  # fmt: skip
@@ -518,7 +518,7 @@ class PhotoPreview:
             ImageError: No face is found.
         """
         faces, _ = self.photos.found_in(photo, name)
-        notes, _ = _restorable(faces, photo)
+        notes, _ = restorable(faces, photo)
         return FacePreview(draw_faces(photo, faces), tuple(faces), tuple(notes))
 
 
@@ -540,8 +540,17 @@ def _described(faces: Sequence[DetectedFace | RestoredFace]) -> list[dict[str, f
     return [{**vars(face.crop), 'score': round(face.score, 4)} for face in faces]
 
 
-def _restorable(faces: Sequence[DetectedFace], photo: np.ndarray) -> tuple[list[str], list[DetectedFace]]:
-    """Notes on faces outside of the photo or too small, and the faces that can be restored."""
+def restorable(faces: Sequence[DetectedFace], photo: np.ndarray) -> tuple[list[str], list[DetectedFace]]:
+    """Find the faces that can be restored.
+
+    Args:
+        faces: Faces of the photo.
+        photo: H x W x 3.
+
+    Returns:
+        Notes on faces that are outside of the photo, at its border, too small or listed twice, and the faces that can
+        be restored.
+    """
     height, width = photo.shape[:2]
     notes, kept = [], []
     for number, face in enumerate(faces):

@@ -16,7 +16,7 @@ import numpy as np
 
 from rainrestore.apis.ahead import ahead
 from rainrestore.apis.derain import Derained
-from rainrestore.apis.photos import PhotoRestorer, RestoredFace
+from rainrestore.apis.photos import PhotoRestorer, RestoredFace, restorable
 from rainrestore.apis.restorer import Restoration
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
 from rainrestore.errors import ImageError, ImageFileError
@@ -25,8 +25,8 @@ from rainrestore.faces.tracking import FaceAverage, FaceTracker
 from rainrestore.files import sha256_of, whole_file
 from rainrestore.threads import divided_threads
 
-#: Restored frames, in the pixel aspect of the video, and their faces.
-Restored: TypeAlias = Generator[tuple[VideoFrame, tuple[RestoredFace, ...]], None, None]
+#: Restored frames, in the pixel aspect of the video, their faces, and whether a frame differs from the input.
+Restored: TypeAlias = Generator[tuple[VideoFrame, tuple[RestoredFace, ...], bool], None, None]
 
 #: Side in pixels of the thumbnails for the detection of cuts (rain averages out at this size), and the mean difference
 #: in [0, 1] between two thumbnails that counts as a cut.
@@ -121,6 +121,9 @@ class FrameRestorer:
         photos: Detects and restores faces.
         settings: See :class:`VideoSettings`.
         fixed: Positions of the faces in every frame; replaces the detection.
+
+    Attributes:
+        notes: Notes on the faces of ``fixed`` that cannot be restored, or whose result is limited.
     """
 
     def __init__(
@@ -129,6 +132,7 @@ class FrameRestorer:
         self.photos = photos
         self.settings = settings or VideoSettings()
         self.fixed = fixed
+        self.notes: list[str] = []
         self.tracker = FaceTracker(self.settings.hold)
         self.average = FaceAverage(self.settings.blend)
         self.thumbnail: np.ndarray | None = None
@@ -176,7 +180,7 @@ class FrameRestorer:
             self.tracker.forget()
         clear = self.photos.derain(photo) if self.photos.background == 'derain' else None
         if self.fixed is not None:
-            found = [DetectedFace(crop) for crop in self.fixed]
+            self.notes, found = restorable([DetectedFace(crop) for crop in self.fixed], photo)
         elif first or changed > CUT or frame.number - self.searched >= self.settings.search_every:
             found = self._search(photo, clear, self.photos.turns if first else self._turns())
             self.searched = frame.number
@@ -224,7 +228,7 @@ class FrameRestorer:
         """The state between frames, JSON-serialisable."""
         return {
             'tracks': self.tracker.state(), 'averages': self.average.state(), 'time': self.time,
-            'searched': self.searched,
+            'searched': self.searched, 'notes': self.notes,
             'thumbnail': None if self.thumbnail is None else self.thumbnail.tobytes().hex(),
         }  # fmt: skip
 
@@ -232,7 +236,7 @@ class FrameRestorer:
         """Restore a result of :meth:`state`."""
         self.tracker.restore_state(state['tracks'])
         self.average.restore_state(state['averages'])
-        self.time, self.searched = state['time'], state['searched']
+        self.time, self.searched, self.notes = state['time'], state['searched'], state['notes']
         if state['thumbnail'] is not None:
             pixels = np.frombuffer(bytes.fromhex(state['thumbnail']), np.uint8)
             self.thumbnail = pixels.reshape(THUMBNAIL, THUMBNAIL, 3)
@@ -297,14 +301,16 @@ def restore_video(
         if not result.frames:
             shutil.rmtree(work)
             raise ImageFileError(source, 'none of its frames can be decoded')
-        if not result.faces and not (parts.left and photos.background == 'derain'):
+        if not result.faces and not (parts.left and parts.changed and photos.background == 'derain'):
             shutil.rmtree(work)
             reason = f'no face found in any of its {result.frames} frames; mark them with --boxes FILE'
             if parts.left:
                 reason = f'nothing to restore: {result.notes[-1]}'
+            elif restorer.notes:
+                reason = f'none of its faces can be restored: {"; ".join(restorer.notes)}'
             raise ImageError(str(source), '; '.join((reason, *reader.notes())))
         others = join_parts(parts.files_with_times(), source, target, reader.format)
-        result = replace(result, notes=(*result.notes, *reader.notes(), *others))
+        result = replace(result, notes=(*result.notes, *restorer.notes, *reader.notes(), *others))
     shutil.rmtree(work)
     return result
 
@@ -316,7 +322,8 @@ def _restored(restorer: FrameRestorer, frames: Iterator[VideoFrame], batch: int)
         with closing(ahead(map(restorer.follow, frames), batch)) as followed:
             while entries := list(itertools.islice(followed, batch)):
                 for entry, (pixels, faces) in zip(entries, restorer.restore(entries), strict=True):
-                    yield replace(entry.frame, pixels=pixels), faces
+                    changed = not np.array_equal(pixels, entry.frame.pixels)
+                    yield replace(entry.frame, pixels=pixels), faces, changed
 
     with closing(ahead(in_batches(), batch)) as restored:
         yield from restored
@@ -324,8 +331,8 @@ def _restored(restorer: FrameRestorer, frames: Iterator[VideoFrame], batch: int)
 
 def _counted(restored: Restored, total: int, progress: Callable[[int, int], object] | None) -> Restored:
     with closing(restored):
-        for frame, faces in restored:
-            yield frame, faces
+        for frame, faces, changed in restored:
+            yield frame, faces, changed
             if progress is not None:
                 progress(frame.number + 1, total)
 
@@ -363,7 +370,7 @@ class _Parts:
 
     def __init__(self, folder: Path, identity: str) -> None:
         self.folder, self.identity = folder, identity
-        self.count = self.frames = self.faces = self.left = self.without = 0
+        self.count = self.frames = self.faces = self.left = self.without = self.changed = 0
         self.first_without = 0.0
         self.state: dict[str, Any] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -373,13 +380,14 @@ class _Parts:
     def add(self, restorer: FrameRestorer, frames: Restored, style: VideoFormat) -> None:
         """Write one part, and the state of ``restorer`` after it."""
         times: list[int] = []
-        faces = left = 0
+        faces = left = differing = 0
         bare: list[float] = []
 
         def restored() -> Iterator[VideoFrame]:
-            nonlocal faces, left
-            for frame, shown in frames:
+            nonlocal faces, left, differing
+            for frame, shown, differs in frames:
                 times.append(frame.pts)
+                differing += differs
                 changed = sum(face.weight > 0 for face in shown)
                 faces += changed
                 left += len(shown) - changed
@@ -392,7 +400,7 @@ class _Parts:
             write_part(file, restored(), style)
         entry = {
             'identity': self.identity, 'sha256': sha256_of(file), 'times': times, 'faces': faces, 'left': left,
-            'bare': bare,
+            'bare': bare, 'changed': differing,
             'state': restorer.state(),
         }  # fmt: skip
         with whole_file(file.with_suffix('.json')) as temporary:
@@ -406,6 +414,7 @@ class _Parts:
         self.frames += len(entry['times'])
         self.faces += entry['faces']
         self.left += entry['left']
+        self.changed += entry['changed']
         self.without += len(entry['bare'])
         self.state = entry['state']
 
