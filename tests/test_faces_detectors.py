@@ -73,6 +73,10 @@ def test_slot_takes_a_name_a_config_and_a_file(marker, tmp_path) -> None:
     assert isinstance(build_detector(str(file)), MarkerDetector)
     with pytest.raises(ConfigError, match=r"'Marker' is not a registered face detector; use one of .*MTCNNDetector"):
         build_detector('Marker')
+    with pytest.raises(ConfigError, match=r"MTCNNDetector has no option 'smallest' \(did you mean 'smallest_face'\?\)"):
+        build_detector({'type': 'MTCNNDetector', 'smallest': 16})
+    with pytest.raises(ConfigError, match=r"the config must have detector = dict\(type='...'\)"):
+        build_detector({'smallest_face': 16})
     with pytest.raises(ConfigError, match='no such config'):
         build_detector(tmp_path / 'none.py')
     file.write_text('_detectors = []\n')

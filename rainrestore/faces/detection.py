@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from rainrestore.config_files import find_file, read_config
+from rainrestore.engine.config_check import check_component
 from rainrestore.errors import ConfigError
 from rainrestore.faces.alignment import FaceCrop
 from rainrestore.registry import FACE_DETECTORS
@@ -56,7 +57,7 @@ def build_detector(detector: str | Path | Mapping[str, Any]) -> FaceDetector:
     """Build a detector from its registered name, its config, or a config file with ``detector = dict(type=...)``.
 
     Raises:
-        ConfigError: No such name, no such file, or a file without ``detector``.
+        ConfigError: No such name, no such file, a file without ``detector``, or an unknown option.
         MissingPackageError: The detector needs a package that is not installed.
     """
     if isinstance(detector, Path) or (isinstance(detector, str) and detector.endswith('.py')):
@@ -66,9 +67,12 @@ def build_detector(detector: str | Path | Mapping[str, Any]) -> FaceDetector:
     else:
         config = {'type': detector} if isinstance(detector, str) else dict(detector)
     name = config.get('type')
+    if name is None:
+        raise ConfigError(f"{detector}: the config must have detector = dict(type='...')")
     if isinstance(name, str) and FACE_DETECTORS.get(name) is None:
         known = ', '.join(sorted(FACE_DETECTORS.module_dict))
         raise ConfigError(f'{name!r} is not a registered face detector; use one of {known}, or a config file')
+    check_component(config, 'detector', FACE_DETECTORS)
     return FACE_DETECTORS.build(dict(config))
 
 
