@@ -187,7 +187,8 @@ def read_config(path: Path) -> Config:
     except FileNotFoundError as error:
         named = re.search(r'file "(.+)" does not exist', str(error))
         base = Path(error.filename or (named[1] if named else path))
-        hint = hint_of_old_name(base) or "a base of this package: 'rainrestore::fcg_gan_x4.py'"
+        own = base.stem if base.stem in packaged_files() else 'fcg_gan_x4'
+        hint = hint_of_old_name(base) or f"a base of this package: 'rainrestore::{own}.py'"
         raise ConfigError(f'{path}: _base_: no file {base}; {hint}') from error
     except _FAULTS_OF_A_FILE as error:
         raise ConfigError(f'{path} cannot be read: {type(error).__name__}: {error}') from error
@@ -253,7 +254,9 @@ def hint_of_old_name(path: PurePath) -> str | None:
     if below in RENAMED:
         return f'it has moved to configs/{RENAMED[below]}.py'
     if path.stem in own:
-        return f'it has moved to configs/{own[path.stem].relative_to(package_folder("configs")).as_posix()}'
+        place = own[path.stem].relative_to(package_folder('configs')).as_posix()
+        unmoved = 'configs' in path.parts and place == f'{below}.py'
+        return None if unmoved else f'it has moved to configs/{place}'
     new = next((new for old, new in REPLACED.items() if PurePath(old).name == path.stem), None)
     return None if new is None else f'it was replaced by configs/{new}.py'
 

@@ -139,6 +139,7 @@ def test_a_base_that_moved_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     ('text', 'message'),
     [
         ("_base_ = 'none.py'", "none.py; a base of this package: 'rainrestore::fcg_gan_x4.py'"),
+        ("_base_ = 'configs/hrrm_x4.py'", "hrrm_x4.py; a base of this package: 'rainrestore::hrrm_x4.py'"),
         ("_base_ = 'rainrestore::none.py'", '_base_: rainrestore::none.py: no such config'),
         ("_base_ = 'no_such_package::a/none.py'", 'mmengine does not support to load no_such_package'),
         ("_base_ = ['rainrestore::fcg_gan_x4.py', 'rainrestore::srgan_x4']", 'Duplicate key'),
