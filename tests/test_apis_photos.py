@@ -363,6 +363,11 @@ def test_rain_that_a_model_does_not_remove_is_said() -> None:
     assert note.endswith(', which hifacegan_128 does not remove; use a model for the task faces')
 
 
+def test_estimator_must_predict_the_rain(fcg_gan) -> None:
+    with pytest.raises(ConfigError, match='the estimator srgan_x4 does not predict J, S, T and A; use another'):
+        PhotoRestorer(fcg_gan, boxes={}, estimator=Restorer('srgan_x4', device='cpu'))
+
+
 def test_small_strength_is_no_absence_of_rain(fcg_gan) -> None:
     rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
     result = PhotoRestorer(fcg_gan, boxes={}, strength=0.01)(rainy, [crop_of((20, 30, 64))])

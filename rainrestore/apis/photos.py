@@ -148,7 +148,8 @@ class PhotoRestorer:
         fingerprint: SHA-256 over the fingerprint of ``restorer`` and all arguments.
 
     Raises:
-        ConfigError: An unknown detector or background, or an invalid strength.
+        ConfigError: An unknown detector or background, an invalid strength, or an estimator that does not predict J, S,
+            T and A.
     """
 
     def __init__(
@@ -175,6 +176,10 @@ class PhotoRestorer:
         self.strength = strength
         self.keep_colour = keep_colour
         self.estimator = _estimator_of(restorer) if estimator == 'auto' else estimator
+        if isinstance(self.estimator, Restorer) and not self.estimator.predicts >= set('JSTA'):
+            raise ConfigError(
+                f'the estimator {self.estimator.name} does not predict J, S, T and A; use another, such as {ESTIMATOR}'
+            )
         self.heavy: Restorer | None = None
         if isinstance(self.estimator, Restorer) and self.estimator.name == ESTIMATOR:
             self.heavy = Restorer(HEAVY_ESTIMATOR, device=restorer.device, precision=restorer.precision)
