@@ -48,6 +48,7 @@ def test_default_model_of_each_task_is_for_it(task) -> None:
     ('declared', 'message'),
     [
         (dict(task='windows'), r"mine: restoration\.task must be one of faces, .*got 'windows'"),
+        ('faces', r"mine: restoration must be a dict, such as dict\(task='faces'\), got 'faces'"),
         (dict(size=0), 'restoration.size must be a side in pixels, got 0'),
         (dict(side=3), 'restoration has the keys task, size, transmission, estimator, got side'),
         (dict(estimator=5), 'restoration.estimator must be a model of the zoo or None, got 5'),

@@ -61,7 +61,10 @@ class Purpose:
         Raises:
             ConfigError: An unknown key or task, or an invalid value.
         """
-        declared = dict(config.get('restoration') or {})
+        stated = config.get('restoration') or {}
+        if not isinstance(stated, Mapping):
+            raise ConfigError(f"{name}: restoration must be a dict, such as dict(task='faces'), got {stated!r}")
+        declared = dict(stated)
         known = [field.name for field in fields(cls)]
         if unknown := set(declared) - set(known):
             raise ConfigError(f'{name}: restoration has the keys {", ".join(known)}, got {", ".join(sorted(unknown))}')
