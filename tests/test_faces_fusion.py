@@ -246,7 +246,9 @@ def test_noise_level_of_known_noise() -> None:
         assert noise_level(noisy) == pytest.approx(sigma, rel=0.05)
 
 
-@pytest.mark.parametrize(('sigma', 'T', 'expected'), [(0.1, 1.0, 1.0), (0.025, 0.3, 1.0), (0.02, 1.0, 0.0), (0, 1, 0.5)])
+@pytest.mark.parametrize(
+    ('sigma', 'T', 'expected'), [(0.1, 1.0, 1.0), (0.025, 0.3, 1.0), (0.02, 1.0, 0.0), (0, 1, 0.5)]
+)
 def test_restored_face_is_trusted_in_noise_and_compression(sigma, T, expected) -> None:
     """White noise of a known sigma, amplified by 1 / T; no detail at all is that of strong JPEG."""
     noise = np.random.default_rng(0).normal(0, sigma, (SMALL, SMALL, 3)).astype(np.float32)
