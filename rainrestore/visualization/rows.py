@@ -11,6 +11,8 @@ from rainrestore.labels import NUM_LABELS, PALETTE
 from rainrestore.visualization.sheets import TITLES
 
 Sample = Mapping[str, Any]
+#: Rows, column titles and row titles of a sheet.
+Rows = tuple[list[list[np.ndarray | None]], list[str], list[str]]
 
 _SHOWN = {'I': 'input', 'H^': 'pred_img', 'H': 'truth', 'J': 'lr_img', 'S': 'streak', 'T': 'transmission',
           'A': 'airlight', 'F': 'parsing', 'M': 'drop_mask'}  # fmt: skip
@@ -20,6 +22,8 @@ COLUMNS: dict[str, str] = {title: _SHOWN[letter] for letter, title in TITLES.ite
 FED_COLUMNS: dict[str, str] = {
     title: 'gt_img' if key == 'truth' else key for title, key in COLUMNS.items() if key != 'pred_img'
 }
+#: Titles of maps that are enlarged without interpolation.
+NEAREST = (TITLES['A'], TITLES['F'])
 BOX_COLOURS = ((255, 220, 0), (0, 230, 255), (255, 80, 200), (120, 255, 90))
 
 
@@ -52,30 +56,33 @@ def sample_images(inputs: Tensor | None, sample: Sample) -> dict[str, np.ndarray
         sample: The data sample as a dict, with ``output`` and optionally ``gt_img``.
     """
     output = sample.get('output', {})
-    found: dict[str, np.ndarray] = {}
-    for title, key in COLUMNS.items():
-        if key == 'input':
-            if inputs is not None:
-                found[title] = to_image(inputs)
-        elif key == 'truth':
-            if 'gt_img' in sample:
-                found[title] = to_image(sample['gt_img'])
-        elif key == 'parsing':
-            if key in output:
-                found[title] = parsing_image(output[key])
-        elif key in output:
-            found[title] = to_image(output[key] / 255 if key == 'pred_img' else output[key])
-    size = max((image.shape[:2] for image in found.values()), default=(1, 1))
+    fields = {'input': inputs, 'truth': sample.get('gt_img'), **output}
+    if 'pred_img' in output:
+        fields['pred_img'] = output['pred_img'] / 255
+    return _in_one_size(_images(fields, COLUMNS))
+
+
+def _images(fields: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The images of the fields that are not None, by column title."""
     return {
-        title: enlarge(image, size, nearest=COLUMNS[title] in ('parsing', 'airlight')) for title, image in found.items()
+        title: (parsing_image if key == 'parsing' else to_image)(fields[key])
+        for title, key in columns.items()
+        if fields.get(key) is not None
     }
 
 
-def sheet_rows(
-    inputs: Sequence[Tensor | None], samples: Sequence[Sample]
-) -> tuple[list[list[np.ndarray | None]], list[str], list[str]]:
+def _in_one_size(images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Enlarge the images of a row to the size of the largest."""
+    size = max((image.shape[:2] for image in images.values()), default=(1, 1))
+    return {title: enlarge(image, size, nearest=title in NEAREST) for title, image in images.items()}
+
+
+def sheet_rows(inputs: Sequence[Tensor | None], samples: Sequence[Sample]) -> Rows:
     """Rows, column titles and row titles (names of the samples) of a sheet; empty columns are omitted."""
-    images = [sample_images(*pair) for pair in zip(inputs, samples, strict=True)]
+    return _sheet([sample_images(*pair) for pair in zip(inputs, samples, strict=True)], samples)
+
+
+def _sheet(images: Sequence[Mapping[str, np.ndarray]], samples: Sequence[Sample]) -> Rows:
     titles = [title for title in COLUMNS if any(title in row for row in images)]
     rows = [[row.get(title) for title in titles] for row in images]
     return rows, titles, [str(sample.get('name', '')) for sample in samples]
@@ -99,7 +106,7 @@ def with_boxes(image: np.ndarray, boxes: Mapping[str, Sequence[int]]) -> np.ndar
 
 def fed_rows(
     inputs: Sequence[Tensor], samples: Sequence[Sample], boxes: Mapping[str, Sequence[int]] | None = None
-) -> tuple[list[list[np.ndarray | None]], list[str], list[str]]:
+) -> Rows:
     """:func:`sheet_rows` for the output of a pipeline, without predictions.
 
     Args:
@@ -112,20 +119,8 @@ def fed_rows(
     """
     rows = []
     for image, sample in zip(inputs, samples, strict=True):
-        fields = {**sample, 'input': image}
-        found = {
-            title: (parsing_image if key == 'parsing' else to_image)(fields[key])
-            for title, key in FED_COLUMNS.items()
-            if key in fields
-        }
+        found = _images({**sample, 'input': image}, FED_COLUMNS)
         if boxes and TITLES['H'] in found:
             found[TITLES['H']] = with_boxes(found[TITLES['H']], boxes)
-        size = max(shown.shape[:2] for shown in found.values())
-        rows.append({
-            title: enlarge(shown, size, nearest=FED_COLUMNS[title] in ('parsing', 'airlight'))
-            for title, shown in found.items()
-        })  # fmt: skip
-    titles = [title for title in FED_COLUMNS if any(title in row for row in rows)]
-    return [[row.get(title) for title in titles] for row in rows], titles, [
-        str(sample.get('name', '')) for sample in samples
-    ]  # fmt: skip
+        rows.append(_in_one_size(found))
+    return _sheet(rows, samples)
