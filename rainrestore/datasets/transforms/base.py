@@ -1,4 +1,4 @@
-"""The base class of the transforms, and their checks and random generator."""
+"""The base classes of the transforms, and their random generator."""
 
 from __future__ import annotations
 
@@ -14,28 +14,6 @@ try:
 except ImportError:
     # The core installation has no mmcv.
     BaseTransform = object
-
-
-def check_seed(seed: int | None, caller: str) -> int | None:
-    """Return ``seed`` unchanged if it is valid.
-
-    Raises:
-        ValueError: ``seed`` is neither an integer nor None.
-    """
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-        raise ValueError(f'{caller}: seed must be an integer or None, got {seed!r}')
-    return seed
-
-
-def check_keys(results: dict[str, Any], seed: int | None, caller: str) -> None:
-    """Check that a sample has ``gt`` and, with a seed, ``name``.
-
-    Raises:
-        KeyError: A key is missing.
-    """
-    for key in ('gt',) if seed is None else ('gt', 'name'):
-        if key not in results:
-            raise KeyError(f'{caller}: the sample has no {key!r} (FaceDataset writes it)')
 
 
 def sample_rng(seed: int | None, name: str) -> np.random.Generator:
@@ -62,3 +40,35 @@ class FaceTransform(BaseTransform, ABC):
     @abstractmethod
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change ``results`` and return it."""
+
+    def __repr__(self) -> str:
+        options = (f'{name}={value!r}' for name, value in vars(self).items() if not name.startswith('_'))
+        return f'{type(self).__name__}({", ".join(options)})'
+
+
+class SeededTransform(FaceTransform):
+    """A transform that draws random numbers.
+
+    Args:
+        seed: With an integer, the draws depend on it and the sample's name (val, test). None: new draws at each access
+            (training).
+
+    Raises:
+        ValueError: ``seed`` is neither an integer nor None.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+            raise ValueError(f'{type(self).__name__}: seed must be an integer or None, got {seed!r}')
+        self.seed = seed
+
+    def generator(self, results: dict[str, Any]) -> np.random.Generator:
+        """The random generator for a sample.
+
+        Raises:
+            KeyError: The sample has no ``gt`` or, with a seed, no ``name``.
+        """
+        for key in ('gt',) if self.seed is None else ('gt', 'name'):
+            if key not in results:
+                raise KeyError(f'{type(self).__name__}: the sample has no {key!r} (FaceDataset writes it)')
+        return sample_rng(self.seed, results.get('name', ''))

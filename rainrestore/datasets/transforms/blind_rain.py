@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rainrestore.datasets.transforms.base import FaceTransform, check_keys, check_seed, sample_rng
+from rainrestore.datasets.transforms.base import SeededTransform
 from rainrestore.datasets.transforms.degradations import build_degradations, checked_range, in_turn
 from rainrestore.datasets.transforms.rain import check_scale, small_size
 from rainrestore.datasets.transforms.rain_and_haze import smooth_depth
 from rainrestore.errors import ConfigError
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, shrink
 from rainrestore.registry import TRANSFORMS
+from rainrestore.rules import is_count
 
 #: Resampling kernels for the shrinking, all antialiased, by Pillow's names.
 KERNELS = {kernel.name.lower(): kernel for kernel in Image.Resampling if kernel is not Image.Resampling.NEAREST}
@@ -24,7 +25,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @TRANSFORMS.register_module()
-class BlindHeavyRain(FaceTransform):
+class BlindHeavyRain(SeededTransform):
     """A small face of random size in random rain, resized to the input size of the network.
 
     The steps follow the image formation in a camera:
@@ -89,6 +90,7 @@ class BlindHeavyRain(FaceTransform):
         untouched: float = 0,
         seed: int | None = None,
     ) -> None:
+        super().__init__(seed)
         self.scale = check_scale(scale, 'BlindHeavyRain')
         self.sides = _whole(sides, 'sides', least=1)
         self.layers = _whole(layers, 'layers', least=0)
@@ -98,30 +100,24 @@ class BlindHeavyRain(FaceTransform):
         self.ranges = RainRanges.from_config(ranges)
         self.lens = build_degradations(lens, 'BlindHeavyRain: lens')
         self.camera = build_degradations(camera, 'BlindHeavyRain: camera')
-        self.haze_variation = checked_range(haze_variation, 'BlindHeavyRain', 'haze_variation', 0)
-        if self.haze_variation[1] > 1:
-            raise ConfigError(f'BlindHeavyRain: haze_variation must be at most 1, got {self.haze_variation[1]:g}')
+        self.haze_variation = checked_range(haze_variation, 'BlindHeavyRain', 'haze_variation', 0, 1)
         if min(dry, untouched) < 0 or dry + untouched > 1:
             raise ConfigError(
                 f'BlindHeavyRain: dry and untouched are probabilities, their sum at most 1, got {dry} and {untouched}'
             )
-        self.cast = checked_range(cast, 'BlindHeavyRain', 'cast', 0)
-        if self.cast[1] > 1:
-            raise ConfigError(f'BlindHeavyRain: cast must be at most 1, got {self.cast[1]:g}')
+        self.cast = checked_range(cast, 'BlindHeavyRain', 'cast', 0, 1)
         for name, value in (('grey', grey), ('raw', raw)):
             if not 0 <= value <= 1:
                 raise ConfigError(f'BlindHeavyRain: {name} is a probability, got {value}')
         self.grey, self.raw = grey, raw
         self.dry = dry
         self.untouched = untouched
-        self.seed = check_seed(seed, 'BlindHeavyRain')
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        check_keys(results, self.seed, 'BlindHeavyRain')
+        rng = self.generator(results)
         gt = results['gt']
         height, width = gt.shape[:2]
         target = small_size(results, self.scale)
-        rng = sample_rng(self.seed, results.get('name', ''))
         chance = rng.random() if self.dry or self.untouched else 1.0
         untouched = chance < self.untouched
         dry = chance < self.untouched + self.dry
@@ -166,8 +162,7 @@ def without_colour(image: np.ndarray) -> np.ndarray:
 
 
 def _whole(value: tuple[int, int], option: str, least: int) -> tuple[int, int]:
-    whole = len(value) == 2 and all(isinstance(bound, int) and not isinstance(bound, bool) for bound in value)
-    if not whole or not least <= value[0] <= value[1]:
+    if len(value) != 2 or not all(map(is_count, value)) or not least <= value[0] <= value[1]:
         raise ConfigError(
             f'BlindHeavyRain: {option} must be (least, greatest), integers of at least {least}, got {value!r}'
         )

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from rainrestore.datasets.transforms.base import FaceTransform, check_seed, sample_rng
+from rainrestore.datasets.transforms.base import SeededTransform, sample_rng
 from rainrestore.errors import ConfigError
 from rainrestore.physics import motion_kernel, quantise, resize
 from rainrestore.registry import TRANSFORMS
@@ -26,8 +26,8 @@ REFERENCE_SIDE = 512
 Range = tuple[float, float]
 
 
-def checked_range(value: Sequence[float], caller: str, option: str, least: float) -> Range:
-    """``value`` as (low, high), ascending from at least ``least``.
+def checked_range(value: Sequence[float], caller: str, option: str, least: float, most: float = math.inf) -> Range:
+    """``value`` as (low, high), ascending from at least ``least`` to at most ``most``.
 
     Raises:
         ConfigError: ``value`` is no such pair. The message names the transform and the option.
@@ -38,10 +38,12 @@ def checked_range(value: Sequence[float], caller: str, option: str, least: float
         raise ConfigError(f'{caller}: {option} must be (low, high), two numbers, got {value!r}') from None
     if not least <= low <= high < math.inf:
         raise ConfigError(f'{caller}: {option} must ascend from at least {least:g}, got {low:g}, {high:g}')
+    if high > most:
+        raise ConfigError(f'{caller}: {option} must be at most {most:g}, got {high:g}')
     return low, high
 
 
-class Degradation(FaceTransform):
+class Degradation(SeededTransform):
     """Degrade ``img``, or ``gt`` if there is no ``img`` yet; writes ``img``, H x W x 3 uint8 RGB, of the same size.
 
     The drawn parameters are appended to ``results['degradations']``, a list of dicts.
@@ -54,9 +56,6 @@ class Degradation(FaceTransform):
         KeyError: A sample without ``gt`` or, with a seed, without ``name``.
         ConfigError: An invalid range.
     """
-
-    def __init__(self, seed: int | None = None) -> None:
-        self.seed = check_seed(seed, type(self).__name__)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         image, rng = self.source(results)
@@ -238,9 +237,7 @@ class JPEGArtefacts(Degradation):
 
     def __init__(self, compression: Range = (50, 85), seed: int | None = None) -> None:
         super().__init__(seed)
-        self.compression = checked_range(compression, 'JPEGArtefacts', 'compression', 0)
-        if self.compression[1] > 99:
-            raise ConfigError(f'JPEGArtefacts: compression must be at most 99, got {self.compression[1]:g}')
+        self.compression = checked_range(compression, 'JPEGArtefacts', 'compression', 0, 99)
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""

@@ -68,6 +68,3 @@ class PackFaceInputs(FaceTransform):
         data_sample = optional_import('mmagic.structures', 'PackFaceInputs').DataSample
         sample = data_sample(metainfo=metainfo, **fields)
         return dict(inputs=_planes(results['img']), data_samples=sample)
-
-    def __repr__(self) -> str:
-        return 'PackFaceInputs()'

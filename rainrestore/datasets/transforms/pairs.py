@@ -61,7 +61,7 @@ class FlipPair(FaceTransform):
 
     def __init__(self, prob: float = 0.5) -> None:
         if not 0 <= prob <= 1:
-            raise ValueError(f'FlipPair: prob must be in [0, 1], got {prob}')
+            raise ValueError(f'{type(self).__name__}: prob must be in [0, 1], got {prob}')
         self.prob = prob
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

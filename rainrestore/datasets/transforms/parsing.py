@@ -90,6 +90,3 @@ class ParsingTarget(FaceTransform):
         # Averaging is linear, so the mean colour is the sum of the colours weighted by the fractions.
         results['parsing'] = parsing if self.kind == 'onehot' else parsing @ self._colours
         return results
-
-    def __repr__(self) -> str:
-        return f'ParsingTarget(scale={self.scale}, kind={self.kind!r}, fill={self.fill})'

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from rainrestore.datasets.transforms.base import FaceTransform, check_keys, check_seed, sample_rng
+from rainrestore.datasets.transforms.base import SeededTransform
 from rainrestore.errors import DatasetError
 from rainrestore.physics import RAIN_RANGES, RainRanges, draw_scene, quantise, shrink
 from rainrestore.registry import TRANSFORMS
+from rainrestore.rules import is_count
 
 
 def check_scale(scale: int, caller: str) -> int:
@@ -19,7 +20,7 @@ def check_scale(scale: int, caller: str) -> int:
     Raises:
         ValueError: ``scale`` is not an integer of at least 1.
     """
-    if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
+    if not is_count(scale) or scale < 1:
         raise ValueError(f'{caller}: scale must be an integer of at least 1, got {scale!r}')
     return scale
 
@@ -38,7 +39,7 @@ def small_size(results: dict[str, Any], scale: int) -> tuple[int, int]:
 
 
 @TRANSFORMS.register_module()
-class ScaleAwareHeavyRain(FaceTransform):
+class ScaleAwareHeavyRain(SeededTransform):
     """I = T * (shrink(gt) + sum_i S_i) + (1 - T) * A, quantised to 8 bits (Son & Jeong 2022, eq. 2 and 9).
 
     Reads ``gt`` (H x W x 3 uint8 RGB) and, with a seed, ``name``. Writes the observation ``img`` (h x w x 3 uint8) and
@@ -63,17 +64,16 @@ class ScaleAwareHeavyRain(FaceTransform):
     def __init__(
         self, scale: int = 4, ranges: RainRanges | str | Mapping[str, Any] = 'rain_v1', seed: int | None = None
     ) -> None:
+        super().__init__(seed)
         self.scale = check_scale(scale, 'ScaleAwareHeavyRain')
         self.ranges = RainRanges.from_config(ranges)
-        self.seed = check_seed(seed, 'ScaleAwareHeavyRain')
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        check_keys(results, self.seed, 'ScaleAwareHeavyRain')
+        rng = self.generator(results)
         gt = results['gt']
         if gt.dtype != np.uint8:
             raise TypeError(f"ScaleAwareHeavyRain: 'gt' must be uint8 (0..255, RGB), got {gt.dtype}")
         small_size(results, self.scale)
-        rng = sample_rng(self.seed, results.get('name', ''))
         scene = draw_scene(shrink(gt, self.scale), self.ranges, rng)
         results['img'] = quantise(scene.I)
         results['lr'] = scene.J

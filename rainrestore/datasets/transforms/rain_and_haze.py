@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rainrestore.datasets.transforms.base import FaceTransform, check_keys, check_seed, sample_rng
+from rainrestore.datasets.transforms.base import SeededTransform
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise
 from rainrestore.registry import TRANSFORMS
 
@@ -25,7 +25,7 @@ def smooth_depth(height: int, width: int, rng: np.random.Generator) -> np.ndarra
 
 
 @TRANSFORMS.register_module()
-class RainAndHaze(FaceTransform):
+class RainAndHaze(SeededTransform):
     """``img = T (gt + S) + (1 - T) A`` with ``T = exp(-beta d)``, d the depth of each pixel (Li et al., CVPR 2019).
 
     Reads ``gt`` (H x W x 3 uint8 RGB) and ``depth`` (H x W, nearest 0, farthest 1). Without ``depth`` it draws a smooth
@@ -45,12 +45,11 @@ class RainAndHaze(FaceTransform):
     """
 
     def __init__(self, ranges: RainRanges | str | Mapping[str, Any] = 'rain_v1', seed: int | None = None) -> None:
+        super().__init__(seed)
         self.ranges = RainRanges.from_config(ranges)
-        self.seed = check_seed(seed, 'RainAndHaze')
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        check_keys(results, self.seed, 'RainAndHaze')
-        rng = sample_rng(self.seed, results.get('name', ''))
+        rng = self.generator(results)
         image = results['gt'].astype(np.float32) / np.float32(255)
         scene = draw_scene(image, self.ranges, rng)
         depth = results.get('depth')

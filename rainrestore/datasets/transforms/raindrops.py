@@ -217,17 +217,14 @@ class RaindropsOnGlass(Degradation):
         self.radius = checked_range(radius, name, 'radius', 0.1)
         self.contact = checked_range(contact, name, 'contact', 1)
         self.distance = checked_range(distance, name, 'distance', 0)
-        self.sharp = checked_range(sharp, name, 'sharp', 0)
+        self.sharp = checked_range(sharp, name, 'sharp', 0, 1)
         self.defocus = checked_range(defocus, name, 'defocus', 0)
         self.blur = checked_range(blur, name, 'blur', 0)
-        self.brightness = checked_range(brightness, name, 'brightness', 0)
+        self.brightness = checked_range(brightness, name, 'brightness', 0, 1)
         self.highlight = checked_range(highlight, name, 'highlight', 0)
         for option, (_, high), below in (('coverage', self.coverage, 1), ('contact', self.contact, 90)):
             if high >= below:
                 raise ConfigError(f'{name}: {option} must be below {below}, got {high:g}')
-        for option, (_, high) in (('sharp', self.sharp), ('brightness', self.brightness)):
-            if high > 1:
-                raise ConfigError(f'{name}: {option} must be at most 1, got {high:g}')
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """See :class:`Degradation`; writes ``drop_mask`` as well."""
