@@ -79,8 +79,54 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
     return files
 
 
+class ImageDataset(BaseDataset):
+    """The base class of the data sets: images on the local disk, or in a storage of mmengine's file client.
+
+    Args:
+        data_root: Folder of the data set. None: ``$RAINRESTORE_DATA`` if set, else the bundled portraits. With
+            ``backend_args``, a URL or a prefix of the keys.
+        split: Sub-folder of ``data_root``; ``''`` for ``data_root`` itself.
+        pipeline: Transforms, as configs of any OpenMMLab scope or as callables.
+        limit: Greatest number of samples; None keeps all.
+        backend_args: Storage of the files; None for the local disk.
+        names: File names of the images, or a text file with one name per line.
+
+    Raises:
+        ValueError: An invalid ``limit``.
+    """
+
+    def __init__(
+        self,
+        data_root: str | os.PathLike[str] | None,
+        split: str,
+        pipeline: Sequence[dict[str, Any] | Callable[[dict[str, Any]], Any]],
+        limit: int | None,
+        backend_args: Mapping[str, Any] | None,
+        names: str | os.PathLike[str] | Sequence[str] | None,
+    ) -> None:
+        if limit is not None and limit < 1:
+            raise ValueError(f'{type(self).__name__}: limit must be at least 1 or None, got {limit}')
+        self.split = split
+        self.limit = limit
+        self.backend_args = backend_args
+        self.names = names
+        root = resolve_data_root(data_root) if backend_args is None else data_root or ''
+        super().__init__(
+            data_root=str(root),
+            data_prefix=dict(),
+            # The registry of this package, so that a short name works outside a Runner, too. It imports mmagic or mmcv
+            # here if the config names a transform of theirs.
+            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
+            test_mode=split != 'train',
+        )
+
+    def inside(self, *parts: str) -> str:
+        """The path or key of a file or folder of the split."""
+        return '/'.join(part for part in (self.data_root.rstrip('/'), self.split, *parts) if part)
+
+
 @DATASETS.register_module()
-class FaceDataset(BaseDataset):
+class FaceDataset(ImageDataset):
     """Aligned faces and their label maps, checked once at the start and kept decoded in memory.
 
     Layout: ``data_root/split/img/NAME.jpg|png|...`` and ``data_root/split/mask/NAME.png`` (labels of
@@ -142,38 +188,25 @@ class FaceDataset(BaseDataset):
     ) -> None:
         if on_bad_file not in ('raise', 'skip'):
             raise ValueError(f"FaceDataset: on_bad_file must be 'raise' or 'skip', got {on_bad_file!r}")
-        if limit is not None and limit < 1:
-            raise ValueError(f'FaceDataset: limit must be at least 1 or None, got {limit}')
-        remote = backend_args is not None
-        root = str(data_root or '') if remote else str(resolve_data_root(data_root))
-        self.backend_args = backend_args
-        self.names = names
-        self.split = split
         self.size = size
         self.on_bad_file = on_bad_file
-        self.limit = limit
+        self.labels = labels
         self.require_masks = require_masks
         self.skipped: dict[str, str] = {}
         self._images: np.ndarray | None = None
         self._masks: np.ndarray | None = None
-        if not remote and not Path(root).is_dir():
+        super().__init__(data_root, split, pipeline, limit, backend_args, names)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Find, check and decode the files; called once by ``full_init``."""
+        local, root = self.backend_args is None, Path(self.data_root)
+        if local and not root.is_dir():
             raise DatasetError(
                 f'{root}: no such data set. Set data_root or ${DATA_VARIABLE} to a folder of '
                 f'{{train,val,test}}/{{img,mask}}; the bundled faces ({BUNDLED_DATA}) come with a clone of the project'
             )
-        if remote and labels is None:
-            labels = range(NUM_LABELS)
-        self.label_valid = annotated_labels(Path(root), labels)
-        # build_transform uses the registry of this package, so a short name works outside a Runner, too.
-        super().__init__(
-            data_root=root,
-            data_prefix=dict(),
-            pipeline=[build_transform(step) for step in pipeline],
-            test_mode=split != 'train',
-        )
-
-    def load_data_list(self) -> list[dict[str, Any]]:
-        """Find, check and decode the files; called once by ``full_init``."""
+        labels = self.labels if local or self.labels is not None else range(NUM_LABELS)
+        self.label_valid = annotated_labels(root, labels)
         pairs = self._find_pairs()
         in_memory = len(pairs) * self.size * self.size * 4 <= MEMORY_LIMIT
         images = np.empty((len(pairs), self.size, self.size, 3), np.uint8) if in_memory else None
@@ -239,7 +272,7 @@ class FaceDataset(BaseDataset):
         return [by_file[name] for name in listed]
 
     def _find_remote_pairs(self, backend_args: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
-        folder = '/'.join(part for part in (self.data_root.rstrip('/'), self.split) if part)
+        folder = self.inside()
         listed = remote_files(f'{folder}/img', backend_args) if self.names is None else listed_names(self.names)
         stems = [Path(name).stem for name in listed]
         if len(set(stems)) < len(stems):
@@ -308,11 +341,3 @@ class FaceDataset(BaseDataset):
             'FaceDataset %s/%s: skipped %d bad files, kept %d faces\n%s',
             self.data_root, self.split, len(self.skipped), kept, '\n'.join(lines),
         )  # fmt: skip
-
-
-def build_transform(step: dict[str, Any] | Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
-    """Build a transform from its config; return a callable unchanged."""
-    if not isinstance(step, dict):
-        return step
-    # The registry imports mmagic or mmcv here if the config names a transform of theirs.
-    return TRANSFORMS.build(step)

@@ -7,16 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.dataset import BaseDataset
-
-from rainrestore.datasets.face_dataset import build_transform, resolve_data_root
+from rainrestore.datasets.face_dataset import ImageDataset
 from rainrestore.errors import DatasetError, ImageFileError
 from rainrestore.image_io import list_images, listed_names, read_image, remote_files
 from rainrestore.registry import DATASETS
 
 
 @DATASETS.register_module()
-class PairedDataset(BaseDataset):
+class PairedDataset(ImageDataset):
     """Pairs of images with the same name in the folders ``data_root/split/given`` and ``data_root/split/truth``.
 
     For the Raindrop set (Qian et al., CVPR 2018) use ``given='data'``, ``truth='gt'`` and the suffixes ``_rain`` and
@@ -62,37 +60,29 @@ class PairedDataset(BaseDataset):
         names: str | os.PathLike[str] | Sequence[str] | None = None,
         scale: int = 1,
     ) -> None:
-        if limit is not None and limit < 1:
-            raise ValueError(f'PairedDataset: limit must be at least 1 or None, got {limit}')
-        remote = backend_args is not None
-        root = str(data_root or '') if remote else str(resolve_data_root(data_root))
-        self.folder = '/'.join(part for part in (root.rstrip('/'), split) if part)
-        self.backend_args = backend_args
-        self.names = names
         self.scale = scale
         self.given, self.given_suffix = given, given_suffix
         self.truth, self.truth_suffix = truth, truth_suffix
-        self.limit = limit
-        super().__init__(
-            data_root=root,
-            data_prefix=dict(),
-            pipeline=[build_transform(step) for step in pipeline],
-            test_mode=split != 'train',
-        )
+        super().__init__(data_root, split, pipeline, limit, backend_args, names)
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Find the files and pair them; called once by ``full_init``."""
-        truths = self._by_name(self._path(self.truth), self.truth_suffix, self._truth_files())
+        truth_folder = self.inside(self.truth)
+        truth_files = self._files(truth_folder) if self.names is None else listed_names(self.names)
+        truths = self._by_name(truth_folder, self.truth_suffix, truth_files)
         pairs = {name: {'name': name, 'gt_path': path} for name, path in truths.items()}
         if self.given is not None:
-            folder = self._path(self.given)
-            given = self._by_name(folder, self.given_suffix, self._given_files(truths))
+            folder = self.inside(self.given)
+            # With `names`, the names of the degraded images are derived instead of listed.
+            derived = [f'{name}{self.given_suffix}{Path(path).suffix}' for name, path in truths.items()]
+            given_files = self._files(folder) if self.names is None else derived
+            given = self._by_name(folder, self.given_suffix, given_files)
             alone = sorted(given.keys() ^ truths.keys())
             if alone:
                 has = given.get(alone[0]) or truths[alone[0]]
                 raise DatasetError(
                     f'{has}: its counterpart is missing, and {len(alone) - 1} more; add or remove them '
-                    f'({folder} and {self._path(self.truth)} must contain the same names)'
+                    f'({folder} and {truth_folder} must contain the same names)'
                 )
             for name, path in given.items():
                 pairs[name]['img_path'] = path
@@ -111,20 +101,6 @@ class PairedDataset(BaseDataset):
                     info['img_path'], f'is {w}x{h}, its ground truth {width}x{height}; a pair must have {expected}'
                 )
         return info
-
-    def _path(self, name: str) -> str:
-        return '/'.join(part for part in (self.folder, name) if part)
-
-    def _truth_files(self) -> list[str]:
-        if self.names is not None:
-            return listed_names(self.names)
-        return self._files(self._path(self.truth))
-
-    def _given_files(self, truths: Mapping[str, str]) -> list[str]:
-        """Files of the degraded images; with ``names``, their names are derived instead of listed."""
-        if self.names is None:
-            return self._files(self._path(self.given or ''))
-        return [f'{name}{self.given_suffix}{Path(truths[name]).suffix}' for name in truths]
 
     def _files(self, folder: str) -> list[str]:
         if self.backend_args is not None:
