@@ -77,6 +77,7 @@ def audit(
     data_root: str | Path | None = None,
     faces: int | None = None,
     device: str | None = None,
+    ablate: bool = True,
 ) -> Audit:
     """Audit a trained model on its test faces.
 
@@ -88,6 +89,7 @@ def audit(
             or the bundled portraits.
         faces: Number of test faces, from the first; None for all.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``; default: a GPU if there is one.
+        ablate: False omits LPIPS, the gains of the slots and the discriminators.
 
     Raises:
         CheckpointError: The weights are missing, damaged or belong to another network.
@@ -95,60 +97,45 @@ def audit(
             than two faces or faces of different sizes.
         DatasetError: The folder is no data set.
     """
-    return _audit(config, checkpoint, name, data_root, faces, device, ablate=True)
-
-
-def cheap_audit(
-    config: Config,
-    checkpoint: str | Path | None,
-    *,
-    name: str = '',
-    data_root: str | Path | None = None,
-    faces: int | None = CHEAP_FACES,
-    device: str | None = None,
-) -> Audit:
-    """The fast part of :func:`audit`: small layers, constant outputs, accuracy of the maps.
-
-    Arguments and errors are those of :func:`audit`, but the default is 50 faces. The slots have no gains, and the
-    discriminators are not measured.
-    """
-    return _audit(config, checkpoint, name, data_root, faces, device, ablate=False)
-
-
-def _audit(
-    config: Config,
-    checkpoint: str | Path | None,
-    name: str,
-    data_root: str | Path | None,
-    count: int | None,
-    device: str | None,
-    ablate: bool,
-) -> Audit:
     name = name or str(config.filename or 'the network')
     model = load_model(config, checkpoint, name).to(find_device(device))
-    faces = TestFaces(_dataset(config, name, data_root), count)
-    probe = predict(model, next(faces.batches()))[0]
+    samples = TestFaces(_dataset(config, name, data_root), faces)
+    probe = predict(model, next(samples.batches()))[0]
     scorer = Scorer(probe['output'], perceptual=ablate)
-    scores, slots = audit_slots(model, faces, scorer, ablate)
+    scores, slots = audit_slots(model, samples, scorer, ablate)
     maps, discriminators = None, None
     notes = [] if scorer.missing is None else [f'LPIPS is not measured: {scorer.missing}']
     if predicts_maps(probe):
-        maps = audit_maps(model, faces, training_means(_dataset(config, name, data_root, split='train')))
+        maps = audit_maps(model, samples, training_means(_dataset(config, name, data_root, split='train')))
     if ablate and checkpoint is not None and has_discriminators(model):
-        discriminators = audit_discriminators(model, load_checkpoint(checkpoint)['state_dict'], faces)
+        discriminators = audit_discriminators(model, load_checkpoint(checkpoint)['state_dict'], samples)
         if discriminators is None:
             notes.append('Discriminators: not in this checkpoint')
     return Audit(
         name,
         str(_folder(config, data_root)),
-        len(faces),
+        len(samples),
         scores,
         slots,
-        audit_layers(model, config.model, next(faces.batches())),
+        audit_layers(model, config.model, next(samples.batches())),
         maps,
         discriminators,
         notes,
     )
+
+
+def cheap_audit(
+    config: Config, checkpoint: str | Path | None, *, faces: int | None = CHEAP_FACES, **options: Any
+) -> Audit:
+    """The fast part of :func:`audit`: small layers, constant outputs, accuracy of the maps of 50 faces.
+
+    Args:
+        config: See :func:`audit`.
+        checkpoint: See :func:`audit`.
+        faces: See :func:`audit`.
+        **options: Other arguments of :func:`audit`.
+    """
+    return audit(config, checkpoint, faces=faces, ablate=False, **options)
 
 
 def load_model(config: Config, checkpoint: str | Path | None, name: str) -> nn.Module:

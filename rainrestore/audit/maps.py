@@ -84,8 +84,7 @@ class MapsAudit:
 
     def mean_iou(self, key: str) -> float:
         """The mean of an attribute over the components, without NaN."""
-        values = [value for part in self.components if not math.isnan(value := getattr(part, key))]
-        return sum(values) / len(values) if values else math.nan
+        return _mean([getattr(part, key) for part in self.components])
 
 
 def training_means(dataset: Dataset) -> dict[str, Tensor]:
@@ -188,5 +187,6 @@ def _ratio(both: Any, union: Any) -> float:
 
 
 def _mean(values: list[float]) -> float:
+    """The mean of the values that are not NaN."""
     finite = [value for value in values if not math.isnan(value)]
     return sum(finite) / len(finite) if finite else math.nan
