@@ -35,6 +35,12 @@ def whole_file(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path | str, text: str) -> None:
+    """Write a text file in UTF-8 atomically (:func:`whole_file`)."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding='utf-8')
+
+
 def sha256_of(path: Path | str) -> str:
     """The SHA-256 of a file as 64 hexadecimal digits."""
     with open(path, 'rb') as file:

@@ -21,7 +21,6 @@ from rainrestore.benchmark.runs import (
     plan,
     stage_config,
     train,
-    train_module,
 )
 from rainrestore.benchmark.spec import Benchmark, Method, Task
 from rainrestore.cli.main import main
@@ -269,7 +268,7 @@ def test_modules_are_trained_once_and_counted_in_the_budget(tmp_path: Path, monk
         for slot, path in paths.items():
             assert config.model[slot].init_cfg == dict(type='Pretrained', checkpoint=path, prefix=slot)
     assert faces_before(table1.methods['fcg_gan'], budget, table1.modules) == 960
-    assert train_module(table1.modules['hrrm'], budget, 7, tmp_path, table1.modules) == Path(paths['rain_removal'])
+    assert train(table1.modules['hrrm'], budget, 7, tmp_path, table1.modules) == Path(paths['rain_removal'])
 
 
 def row(folder: Path, method: Method, values: dict[int, list[float]]) -> report.Row:

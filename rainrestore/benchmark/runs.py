@@ -19,7 +19,7 @@ from rainrestore.checkpoints import ZOO_SCHEME
 from rainrestore.engine.config import DATALOADERS, load_config
 from rainrestore.engine.testing import run_test_apart
 from rainrestore.errors import BudgetError, RainRestoreError, RunError
-from rainrestore.files import whole_file
+from rainrestore.files import write_text
 from rainrestore.registry import METRICS
 from rainrestore.zoo.files import with_parts
 from rainrestore.zoo.index import zoo_entry
@@ -112,7 +112,6 @@ def check_budget(out: Path, budget: Budget, benchmark: str) -> None:
                 'same budget'
             )
         return
-    out.mkdir(parents=True, exist_ok=True)
     _write_json(path, now)
 
 
@@ -128,14 +127,14 @@ def faces_before(method: Method, budget: Budget, modules: Mapping[str, Module]) 
 
 
 def train(
-    method: Method,
+    part: Method | Module,
     budget: Budget,
     seed: int,
     runs: Path,
     modules: Mapping[str, Module] | None = None,
     task: Task | None = None,
 ) -> Path:
-    """Train or resume the unfinished modules and stages of a method; returns the path of the weights.
+    """Train or resume the unfinished modules and stages of a method or a module; returns the path of the weights.
 
     The folder of each stage contains its complete config, ``config.py``, for ``rainrestore train``.
 
@@ -143,54 +142,30 @@ def train(
         RunError: A training ended with an error.
     """
     modules = modules or {}
-    start = _module_weights(method.modules, budget, seed, runs, modules, task)
-    left = replace(budget, faces=budget.faces - faces_before(method, budget, modules), options=start)
-    return _train_stages(plan(method, left), left, seed, runs / method.name / f'seed_{seed}', method.label, task)
-
-
-def train_module(
-    module: Module, budget: Budget, seed: int, runs: Path, modules: Mapping[str, Module], task: Task | None = None
-) -> Path:
-    """:func:`train` for a module."""
-    start = _module_weights(module.modules, budget, seed, runs, modules, task)
-    share = replace(module_budget(module, budget), options=start)
-    stages = plan(Method(module.name, module.config, module.name), share)
-    return _train_stages(stages, share, seed, runs / module.name / f'seed_{seed}', module.name, task)
-
-
-def _module_weights(
-    names: Sequence[str],
-    budget: Budget,
-    seed: int,
-    runs: Path,
-    modules: Mapping[str, Module],
-    task: Task | None,
-) -> dict[str, Any]:
-    """The options of the budget, with the weights of the trained modules as initial weights of their slots."""
+    if isinstance(part, Module):
+        method, own = Method(part.name, part.config, part.name), module_budget(part, budget)
+    else:
+        method, own = part, replace(budget, faces=budget.faces - faces_before(part, budget, modules))
+    # The weights of the trained modules are the initial weights of their slots.
     options = dict(budget.options or {})
-    for name in names:
-        weights = train_module(modules[name], budget, seed, runs, modules, task)
+    for name in part.modules:
+        weights = train(modules[name], budget, seed, runs, modules, task)
         options[f'model.{modules[name].slot}.init_cfg'] = {
             'type': 'Pretrained', 'checkpoint': str(weights.resolve()), 'prefix': modules[name].slot
         }  # fmt: skip
-    return options
-
-
-def _train_stages(
-    stages: Sequence[Stage], budget: Budget, seed: int, folder: Path, label: str, task: Task | None
-) -> Path:
+    own = replace(own, options=options)
     checkpoint: Path | None = None
-    for number, stage in enumerate(stages, 1):
-        work_dir = folder / f'{number}_{stage.name}'
+    for number, stage in enumerate(plan(method, own), 1):
+        work_dir = runs / method.name / f'seed_{seed}' / f'{number}_{stage.name}'
         finished = work_dir / f'iter_{stage.iterations}.pth'
         if not finished.is_file():
             work_dir.mkdir(parents=True, exist_ok=True)
             config = work_dir / 'config.py'
-            stage_config(stage, budget, seed, checkpoint, task).dump(config)
+            stage_config(stage, own, seed, checkpoint, task).dump(config)
             words = ['train', str(config), '--work-dir', str(work_dir), '--resume']
-            _run(words, work_dir / 'train.log', f'{label}, {stage.name}', stage.iterations)
+            _run(words, work_dir / 'train.log', f'{method.label}, {stage.name}', stage.iterations)
             if not finished.is_file():
-                raise RunError(f'{label}: the training ended without {finished}; see {work_dir / "train.log"}')
+                raise RunError(f'{method.label}: the training ended without {finished}; see {work_dir / "train.log"}')
         checkpoint = finished
     assert checkpoint is not None
     return checkpoint
@@ -199,7 +174,9 @@ def _train_stages(
 def stage_config(stage: Stage, budget: Budget, seed: int, load_from: Path | None, task: Task | None = None) -> Config:
     """The config of a stage: the config of the method with the data sets of the task, the batch size, iterations,
     schedule and data of the budget, and the seed."""
-    config = load_config(stage.config, {**(budget.options or {}), **_dotted('model', stage.model)}, budget.data)
+    # A copy, because merging removes `_delete_` from its argument.
+    model = {f'model.{key}': deepcopy(value) for key, value in stage.model.items()}
+    config = load_config(stage.config, {**(budget.options or {}), **model}, budget.data)
     _take_data(config, task, budget, budget.data)
     steps = stage.iterations
     config.train_dataloader.batch_size = budget.batch
@@ -321,11 +298,5 @@ def _run(words: Sequence[str], log: Path, title: str, iterations: int) -> None:
         raise RunError(f'{title}: exit code {code}; {log} ends with: ' + ' | '.join(lines[-TAIL:]))
 
 
-def _dotted(prefix: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-    # A copy, because merging removes `_delete_` from its argument.
-    return {f'{prefix}.{key}': deepcopy(value) for key, value in changes.items()}
-
-
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    with whole_file(path) as part:
-        part.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
+    write_text(path, json.dumps(content, indent=1) + '\n')

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     """Train, test, write and print."""
     from rainrestore.benchmark import Task, load_benchmark, report
     from rainrestore.benchmark.cost import cost_of
-    from rainrestore.benchmark.runs import Budget, available, check_budget, faces_before, test, train, train_module
+    from rainrestore.benchmark.runs import Budget, available, check_budget, faces_before, test, train
     from rainrestore.datasets.face_dataset import resolve_data_root
     from rainrestore.errors import ConfigError
     from rainrestore.zoo.index import models, zoo_entry
@@ -111,14 +111,10 @@ def run(args: argparse.Namespace) -> int:
         weights: dict[str, dict[int | None, str]] = {}
         for method in methods:
             source = method.checkpoint_of
-            if method.trained:
+            part = method if method.trained else benchmark.modules.get(source or '')
+            if part is not None:
                 weights[method.name] = {
-                    seed: str(train(method, budget, seed, runs, benchmark.modules, task)) for seed in args.seeds
-                }
-            elif source is not None and source in benchmark.modules:
-                module = benchmark.modules[source]
-                weights[method.name] = {
-                    seed: str(train_module(module, budget, seed, runs, benchmark.modules, task)) for seed in args.seeds
+                    seed: str(train(part, budget, seed, runs, benchmark.modules, task)) for seed in args.seeds
                 }
             elif source is not None:
                 weights[method.name] = weights[source]

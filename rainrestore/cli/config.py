@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     """List, print or write."""
     from rainrestore.engine.config import load_config
     from rainrestore.errors import ConfigError
-    from rainrestore.files import whole_file
+    from rainrestore.files import write_text
 
     if args.list or args.config is None:
         print('\n'.join(_listed()))
@@ -38,8 +38,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.out.exists():
         raise ConfigError(f'--out: {args.out} exists already; choose another name')
-    with whole_file(args.out) as part:
-        part.write_text(text, encoding='utf-8')
+    write_text(args.out, text)
     print(f'written: {args.out}')
     return 0
 

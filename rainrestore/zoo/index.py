@@ -12,7 +12,7 @@ import yaml
 from rainrestore.checkpoints import ZOO_SCHEME
 from rainrestore.config_files import bundled_config
 from rainrestore.errors import CheckpointError
-from rainrestore.files import whole_file
+from rainrestore.files import write_text
 from rainrestore.suggest import did_you_mean
 from rainrestore.zoo.schema import ZooIndexError, check_index
 
@@ -106,8 +106,7 @@ def write_index(document: dict[str, Any], zoo: Zoo) -> None:
     check_index(document, zoo.index)
     before = zoo.index.read_text(encoding='utf-8') if zoo.index.is_file() else ''
     comment = takewhile(lambda line: line.startswith('#'), before.splitlines())
-    with whole_file(zoo.index) as temporary:
-        temporary.write_text('\n'.join([*comment, index_text(document)]), encoding='utf-8')
+    write_text(zoo.index, '\n'.join([*comment, index_text(document)]))
 
 
 def index_text(document: dict[str, Any]) -> str:

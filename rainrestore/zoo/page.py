@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from rainrestore.errors import ConfigError
-from rainrestore.files import sha256_of, whole_file
+from rainrestore.files import sha256_of, whole_file, write_text
 from rainrestore.visualization.curves import plot_curves
 from rainrestore.zoo.index import Entry, Zoo, read_index, zoo_entry
 from rainrestore.zoo.measurements import HEADLINES, checkpoint_of, digits, find_entry, stated
@@ -79,16 +79,13 @@ def write_page(zoo: Zoo | None = None) -> list[Path]:
     """
     zoo = zoo or Zoo.bundled()
     root = _root(zoo)
-    written = []
-    text = page_text(zoo, (root / TEMPLATE).read_text(encoding='utf-8'))
-    for path in outdated(zoo):
+    stale = outdated(zoo)
+    for path in stale:
         if path.name == PAGE:
-            with whole_file(path) as temporary:
-                temporary.write_text(text, encoding='utf-8')
+            write_text(path, page_text(zoo, (root / TEMPLATE).read_text(encoding='utf-8')))
         else:
             draw_curve(zoo.files / zoo_entry(path.stem, zoo)['Log'], path)
-        written.append(path)
-    return written
+    return stale
 
 
 def outdated(zoo: Zoo | None = None) -> list[Path]:

@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 from rainrestore.engine.run_logs import Curves, read_run
 from rainrestore.errors import ConfigError
-from rainrestore.files import whole_file
+from rainrestore.files import write_text
 
 #: Greatest number of points of a curve.
 POINTS = 100
@@ -52,8 +52,7 @@ def keep_log(runs: Sequence[Path], path: Path) -> dict[str, Any]:
             for run, curves in stages
         ]
     }
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(log) + '\n', encoding='utf-8')
+    write_text(path, json.dumps(log) + '\n')
     facts = [_facts(run, curves) for run, curves in stages]
     found: dict[str, Any] = {}
     if all(stage.get('Seed') == facts[0].get('Seed') for stage in facts):
