@@ -58,7 +58,8 @@ class RestorationEvaluator(Evaluator):
         generated = [_as_generated(sample) for sample in on_cpu]
         for metric in self.metrics:
             inputs = samples if getattr(metric, 'on_device', False) else on_cpu
-            metric.process(data_batch, generated if _is_generative(metric) else inputs)
+            # A generative metric of mmagic.
+            metric.process(data_batch, generated if hasattr(metric, 'fake_nums') else inputs)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Compute the metrics of the ``size`` images since the last call, and write the per-image file if set.
@@ -112,10 +113,6 @@ def _on_cpu(fields: Mapping[str, Any]) -> dict[str, Any]:
         else:
             moved[key] = value.cpu() if isinstance(value, Tensor) else value
     return moved
-
-
-def _is_generative(metric: BaseMetric) -> bool:
-    return hasattr(metric, 'fake_nums')
 
 
 def _as_generated(sample: Mapping[str, Any]) -> dict[str, Any]:

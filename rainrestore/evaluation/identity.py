@@ -19,6 +19,8 @@ INSTALL = 'pip install dlib-bin face_recognition_models'
 PACKAGE = 'face_recognition_models'
 MODEL_FILE = 'dlib_face_recognition_resnet_model_v1.dat'
 CHIP_SIDE = 150
+#: x0, y0, x1, y1 as fractions of the sides.
+Window = tuple[float, float, float, float]
 
 
 @METRICS.register_module()
@@ -71,15 +73,8 @@ class DlibFaceEmbedder:
         ConfigError: The weights are missing or damaged, or the window is invalid.
     """
 
-    def __init__(
-        self, window: tuple[float, float, float, float] = (0.162, 0.269, 0.838, 0.944), weights: str | None = None
-    ) -> None:
-        x0, y0, x1, y1 = window
-        if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
-            raise ConfigError(
-                f'DlibFaceEmbedder: window must be 0 <= x0 < x1 <= 1, 0 <= y0 < y1 <= 1, got {tuple(window)}'
-            )
-        self.window = (x0, y0, x1, y1)
+    def __init__(self, window: Window = (0.162, 0.269, 0.838, 0.944), weights: str | None = None) -> None:
+        self.window = checked_window(window, 'DlibFaceEmbedder: window')
         # The package is not imported, because it needs pkg_resources, which current setuptools lacks.
         if weights:
             path = Path(weights).expanduser()
@@ -103,7 +98,19 @@ class DlibFaceEmbedder:
         return cut_window(faces, self.window)
 
 
-def cut_window(faces: Tensor, window: tuple[float, float, float, float], side: int = CHIP_SIDE) -> np.ndarray:
+def checked_window(window: Window, option: str) -> Window:
+    """x0, y0, x1, y1 as a tuple.
+
+    Raises:
+        ConfigError: It is empty or exceeds the image.
+    """
+    x0, y0, x1, y1 = window
+    if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
+        raise ConfigError(f'{option} must be 0 <= x0 < x1 <= 1, 0 <= y0 < y1 <= 1, got {tuple(window)}')
+    return x0, y0, x1, y1
+
+
+def cut_window(faces: Tensor, window: Window, side: int = CHIP_SIDE) -> np.ndarray:
     """Cut a window, in fractions of the sides, from (N, 3, H, W) in [0, 1]: N x side x side x 3 uint8, bicubic."""
     x0, y0, x1, y1 = (2 * value - 1 for value in window)
     # Affine map from the [-1, 1] square of the chip to the window, for align_corners=False.

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rainrestore.errors import ConfigError
-from rainrestore.evaluation.identity import INSTALL, PACKAGE, cut_window
+from rainrestore.evaluation.identity import INSTALL, PACKAGE, Window, checked_window, cut_window
 from rainrestore.evaluation.metrics import FeatureMetric
 from rainrestore.optional import optional_import, packaged_file
 from rainrestore.registry import METRICS, MODELS
@@ -67,14 +66,12 @@ class DlibLandmarks:
         ConfigError: The box is invalid.
     """
 
-    def __init__(self, box: tuple[float, float, float, float] = (0.207, 0.317, 0.793, 0.903)) -> None:
-        x0, y0, x1, y1 = box
-        if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
-            raise ConfigError(f'DlibLandmarks: box must be 0 <= x0 < x1 <= 1, 0 <= y0 < y1 <= 1, got {tuple(box)}')
+    def __init__(self, box: Window = (0.207, 0.317, 0.793, 0.903)) -> None:
+        edges = checked_window(box, 'DlibLandmarks: box')
         # The package is not imported, because it needs pkg_resources, which current setuptools lacks.
         path = packaged_file(PACKAGE, f'models/{MODEL_FILE}', 'DlibLandmarks', INSTALL)
         dlib: Any = optional_import('dlib', 'DlibLandmarks', INSTALL)
-        self._box = dlib.rectangle(*(round(SIDE * edge) for edge in (x0, y0, x1, y1)))
+        self._box = dlib.rectangle(*(round(SIDE * edge) for edge in edges))
         self._predictor = dlib.shape_predictor(str(path))
 
     def __call__(self, faces: Tensor) -> Tensor:

@@ -54,6 +54,7 @@ class SampleMetric(BaseMetric):
     After ``evaluate``, :attr:`per_image` contains the name and the value of each image (on the main process only).
 
     Args:
+        optional: Skip samples without the fields that the metric needs; otherwise they are an error.
         collect_device: How to gather the results of several processes: ``'gpu'`` in messages (on a CPU, too), ``'cpu'``
             through files in the working directory.
         prefix: Prefix of the key, separated by a slash.
@@ -63,8 +64,9 @@ class SampleMetric(BaseMetric):
     default_prefix = ''
     key: str
 
-    def __init__(self, collect_device: str = 'gpu', prefix: str | None = None) -> None:
+    def __init__(self, optional: bool = False, collect_device: str = 'gpu', prefix: str | None = None) -> None:
         super().__init__(collect_device, prefix)
+        self.optional = optional
         self.per_image: list[tuple[str, float]] = []
 
     def compute_metrics(self, results: list[tuple[str, float]]) -> dict[str, float]:
@@ -81,9 +83,7 @@ class PairMetric(SampleMetric):
     Args:
         pred_key: Key of the prediction in ``output``; ``pred_img`` is in [0, 255], all others in [0, 1].
         gt_key: Key of the ground truth: uint8 in [0, 255] or float in [0, 1].
-        optional: Skip samples without prediction or ground truth; otherwise they are an error.
-        collect_device: See :class:`SampleMetric`.
-        prefix: See :class:`SampleMetric`.
+        **options: Arguments of :class:`SampleMetric`.
     """
 
     #: Key of the metric; if empty, the name of the class.
@@ -91,18 +91,10 @@ class PairMetric(SampleMetric):
     #: Whether :meth:`measure` runs on any device; if not, its inputs are on the CPU.
     on_device = False
 
-    def __init__(
-        self,
-        pred_key: str = 'pred_img',
-        gt_key: str | None = None,
-        optional: bool = False,
-        collect_device: str = 'gpu',
-        prefix: str | None = None,
-    ) -> None:
-        super().__init__(collect_device, prefix)
+    def __init__(self, pred_key: str = 'pred_img', gt_key: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
         self.pred_key = pred_key
         self.gt_key = gt_key or ('gt_img' if pred_key == 'pred_img' else pred_key)
-        self.optional = optional
         name = self.name or type(self).__name__
         self.key = name if pred_key == 'pred_img' else f'{name}_{pred_key}'
 

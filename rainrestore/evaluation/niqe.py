@@ -33,9 +33,7 @@ class NIQE(SampleMetric):
     Args:
         block: Side of the blocks in pixels, even, at least 16; 96 as published.
         pred_key: Key of the image in ``output``; ``pred_img`` is in [0, 255], all others in [0, 1].
-        optional: Skip samples without prediction; otherwise they are an error.
-        collect_device: See :class:`SampleMetric`.
-        prefix: See :class:`SampleMetric`.
+        **options: Arguments of :class:`SampleMetric`.
 
     Keys: ``NIQE``; with ``_<pred_key>`` for another image than the restored face, and ``_block<N>`` for other blocks.
     An image without any structure has no value.
@@ -45,20 +43,12 @@ class NIQE(SampleMetric):
         ConfigError: An invalid block, or an image with fewer than two blocks.
     """
 
-    def __init__(
-        self,
-        block: int = PUBLISHED_BLOCK,
-        pred_key: str = 'pred_img',
-        optional: bool = False,
-        collect_device: str = 'gpu',
-        prefix: str | None = None,
-    ) -> None:
-        super().__init__(collect_device, prefix)
+    def __init__(self, block: int = PUBLISHED_BLOCK, pred_key: str = 'pred_img', **options: Any) -> None:
+        super().__init__(**options)
         if block < 16 or block % 2:
             raise ConfigError(f'NIQE: block must be an even number of at least 16, got {block!r}')
         self.block = block
         self.pred_key = pred_key
-        self.optional = optional
         self.key = 'NIQE' + (f'_{pred_key}' if pred_key != 'pred_img' else '')
         if block != PUBLISHED_BLOCK:
             self.key += f'_block{block}'

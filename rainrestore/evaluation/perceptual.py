@@ -89,12 +89,19 @@ def _build(net: str, weights: str | None) -> nn.Module:
 
 def _weights(net: str, weights: str | None) -> tuple[str, dict[str, Any]]:
     """The source of the backbone's weights, for messages, and the weights."""
-    if weights:
-        return f'weights={weights!r}', _read(Path(weights).expanduser(), f'weights={weights!r}')
-    path = os.environ.get(BACKBONE_VARIABLE)
-    if path:
-        return f'{BACKBONE_VARIABLE}={path}', _read(Path(path).expanduser(), f'{BACKBONE_VARIABLE}={path}')
-    return 'the download', _torchvision(net)
+    named = weights or os.environ.get(BACKBONE_VARIABLE)
+    if not named:
+        return 'the download', _torchvision(net)
+    path, origin = Path(named).expanduser(), f'weights={weights!r}' if weights else f'{BACKBONE_VARIABLE}={named}'
+    if not path.is_file():
+        raise ConfigError(f'LPIPS: {origin}: no such file')
+    try:
+        state = read_torch_file(path, 'cpu')
+    except CheckpointError as error:
+        raise ConfigError(f'LPIPS: {origin}: not a file of weights, or damaged ({error})') from error
+    if not isinstance(state, dict):
+        raise ConfigError(f'LPIPS: {origin}: contains a {type(state).__name__}, not a state dict')
+    return origin, state
 
 
 def _load_backbone(backbone: nn.Module, source: dict[str, Any], problem: str) -> None:
@@ -109,18 +116,6 @@ def _load_backbone(backbone: nn.Module, source: dict[str, Any], problem: str) ->
             raise ConfigError(f'{problem}: {name} {what}, expected {tuple(value.shape)}')
         found[key] = given.float()
     backbone.load_state_dict(found)
-
-
-def _read(path: Path, origin: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise ConfigError(f'LPIPS: {origin}: no such file')
-    try:
-        state = read_torch_file(path, 'cpu')
-    except CheckpointError as error:
-        raise ConfigError(f'LPIPS: {origin}: not a file of weights, or damaged ({error})') from error
-    if not isinstance(state, dict):
-        raise ConfigError(f'LPIPS: {origin}: contains a {type(state).__name__}, not a state dict')
-    return state
 
 
 def _torchvision(net: str) -> dict[str, Any]:

@@ -42,10 +42,8 @@ class RestoredParsingMIoU(SampleMetric):
             x w scores; None for the bundled face parser.
         checkpoint: Weights of the parser, with the prefix ``face_parser.``: a file or ``rainrestore://NAME``. None for
             the weights of the bundled parser, or for a ``parser`` without weights.
-        optional: Skip images without restored face or true parsing; otherwise they are an error.
-        collect_device: See :class:`SampleMetric`.
-        prefix: See :class:`SampleMetric`.
         labels: Names of the labels to average, such as ``('l_eye', 'r_eye')``; None for all.
+        **options: Arguments of :class:`SampleMetric`.
 
     Keys: ``mIoU_restored``, ``mIoU_ceiling``; with ``labels``, their names follow: ``mIoU_restored_l_eye_r_eye``.
 
@@ -61,13 +59,10 @@ class RestoredParsingMIoU(SampleMetric):
         self,
         parser: Mapping[str, Any] | None = None,
         checkpoint: str | None = None,
-        optional: bool = False,
-        collect_device: str = 'gpu',
-        prefix: str | None = None,
         labels: Sequence[str] | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(collect_device, prefix)
-        self.optional = optional
+        super().__init__(**options)
         if labels is not None and not labels:
             raise ConfigError('RestoredParsingMIoU: labels is empty; name at least one label, or None for all')
         if unknown := [name for name in labels or () if name not in LABELS]:
