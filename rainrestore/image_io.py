@@ -23,6 +23,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from rainrestore.errors import DatasetError, ImageFileError
+from rainrestore.files import whole_file
 from rainrestore.labels import NUM_LABELS
 
 IMAGE_SUFFIXES: tuple[str, ...] = ('.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.bmp', '.dib', '.webp', '.tif', '.tiff',
@@ -174,12 +175,8 @@ def _quiet() -> Iterator[None]:
             os.close(nowhere)
 
 
+# 0..65535 -> 0..255: v / 257, rounded, which keeps black and white.
 _EIGHT_OF_SIXTEEN = ((np.arange(65536, dtype=np.uint32) * 2 + 257) // 514).astype(np.uint8)
-
-
-def _sixteen_to_eight(values: np.ndarray) -> np.ndarray:
-    """Convert 0..65535 to 0..255: v / 257, rounded, which keeps black and white."""
-    return _EIGHT_OF_SIXTEEN[values]
 
 
 def read_image(
@@ -227,8 +224,7 @@ def to_rgb(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
             values = np.asarray(image)
             if values.min() < 0 or values.max() > 65535:
                 raise ImageFileError(path, '32-bit integer pixels have no defined white; save 8 or 16 bits')
-            grey = _sixteen_to_eight(values)
-            return np.repeat(grey[:, :, None], 3, axis=2)
+            return np.repeat(_EIGHT_OF_SIXTEEN[values][:, :, None], 3, axis=2)
         if image.mode == 'F':
             raise ImageFileError(path, 'float pixels have no defined white; save 8 or 16 bits')
         if has_alpha(image):
@@ -433,6 +429,12 @@ def find_images(
 def sixteen_bit(values: np.ndarray) -> np.ndarray:
     """Convert values in [0, 1] to 0..65535, rounded, as little-endian uint16."""
     return np.rint(values.astype(np.float64) * 65535).astype('<u2')
+
+
+def write_png(path: Path, pixels: np.ndarray) -> None:
+    """Write H x W (labels or grey) or H x W x 3 (RGB), uint8, atomically."""
+    with whole_file(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format='PNG')
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

@@ -8,11 +8,10 @@ from typing import Any
 from mmengine.dist import collect_results, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from PIL import Image
 from torch import Tensor
 
 from rainrestore.errors import ConfigError
-from rainrestore.files import whole_file
+from rainrestore.image_io import write_png
 from rainrestore.paths import file_inside
 from rainrestore.registry import HOOKS
 from rainrestore.visualization.rows import Sample, sheet_rows, to_image
@@ -118,5 +117,4 @@ class RestoredImagesHook(Hook):
             if 'pred_img' not in sample.output:
                 raise ConfigError(f'{runner.model_name} does not restore images')
             path = file_inside(self.folder, f'{sample.name}.png')
-            with whole_file(path) as part:
-                Image.fromarray(to_image(sample.output.pred_img / 255)).save(part)
+            write_png(path, to_image(sample.output.pred_img / 255))

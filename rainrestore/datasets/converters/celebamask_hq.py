@@ -23,8 +23,7 @@ from tqdm import tqdm
 
 from rainrestore.datasets.transforms.parsing import area_average
 from rainrestore.errors import DatasetError, ImageFileError
-from rainrestore.files import whole_file
-from rainrestore.image_io import read_image
+from rainrestore.image_io import read_image, write_png
 from rainrestore.labels import NUM_LABELS
 
 IMAGE_FOLDER = 'CelebA-HQ-img'
@@ -143,12 +142,6 @@ def shrink_labels(mask: np.ndarray, size: int) -> np.ndarray:
     return area_average(mask, height // size).argmax(axis=2).astype(np.uint8)
 
 
-def _save(image: Image.Image, path: Path) -> None:
-    """Write a PNG; an interrupted run leaves no incomplete file."""
-    with whole_file(path) as part:
-        image.save(part, format='PNG')
-
-
 def convert_face(number: int, *, source: Path, target: Path, size: int) -> None:
     """Convert one face; ``target`` is the folder of its split.
 
@@ -169,8 +162,9 @@ def convert_face(number: int, *, source: Path, target: Path, size: int) -> None:
         mask_path = source / MASK_FOLDER / str(number // FACES_PER_MASK_FOLDER) / f'{number:05d}_*.png'
         raise ImageFileError(mask_path, f'{error}; choose a size that divides the side') from error
     name = f'{number:05d}.png'
-    _save(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC), target / 'img' / name)
-    _save(Image.fromarray(small), target / 'mask' / name)
+    shrunk = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
+    write_png(target / 'img' / name, np.asarray(shrunk))
+    write_png(target / 'mask' / name, small)
 
 
 def _convert_or_report(

@@ -9,15 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from tqdm import tqdm
 
 from rainrestore.datasets.face_dataset import images_by_stem
 from rainrestore.device import find_device
 from rainrestore.errors import ConfigError
 from rainrestore.facexlib_weights import load_facexlib
-from rainrestore.files import whole_file
-from rainrestore.image_io import read_image
+from rainrestore.image_io import read_image, write_png
 from rainrestore.labels import LABELS
 from rainrestore.optional import optional_import
 
@@ -113,6 +111,5 @@ def parse_faces(folder: Path, labeller: FaceLabeller, overwrite: bool = False, p
     (folder / 'mask').mkdir(exist_ok=True)
     for file, mask in tqdm(wanted, unit='face', desc=str(folder), disable=not progress):
         labels = labeller([read_image(file)])[0]
-        with whole_file(mask) as part:
-            Image.fromarray(labels).save(part, format='PNG')
+        write_png(mask, labels)
     return len(wanted)

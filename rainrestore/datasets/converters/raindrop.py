@@ -14,12 +14,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from rainrestore.datasets.paired_dataset import PairedDataset
 from rainrestore.errors import DatasetError, ImageFileError
-from rainrestore.files import whole_file
+from rainrestore.image_io import write_png
 
 SPLITS = ('train', 'test_a', 'test_b')
 GIVEN_SUFFIX, TRUTH_SUFFIX = '_rain', '_clean'
@@ -125,10 +124,8 @@ def convert(
             for row, top in enumerate(corners(truth.shape[0], size)):
                 for column, left in enumerate(corners(truth.shape[1], size)):
                     for pixels, kind, suffix in ((image, 'data', GIVEN_SUFFIX), (truth, 'gt', TRUTH_SUFFIX)):
-                        crop = pixels[top : top + size, left : left + size]
                         path = target / split / kind / f'{info["name"]}_{row}_{column}{suffix}.png'
-                        with whole_file(path) as part:
-                            Image.fromarray(crop).save(part, format='PNG')
+                        write_png(path, pixels[top : top + size, left : left + size])
                     written[split] += 1
     return dict(written, shifted=shifted, skipped=skipped)
 
