@@ -9,6 +9,7 @@ from mmengine.dist import all_reduce, broadcast
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
+from rainrestore.engine.optim import single_wrappers
 from rainrestore.registry import MODEL_WRAPPERS
 
 
@@ -61,8 +62,7 @@ class RestorerDataParallel(nn.Module):
 
     def train_step(self, data: Any, optim_wrapper: OptimWrapper | OptimWrapperDict) -> dict[str, Any]:
         """Step the restorer on the samples of this process; returns the log averaged over the processes."""
-        wrappers = optim_wrapper.values() if isinstance(optim_wrapper, OptimWrapperDict) else [optim_wrapper]
-        for wrapper in wrappers:
+        for wrapper in single_wrappers(optim_wrapper):
             if id(wrapper) not in self._averaging:
                 self._averaging.add(id(wrapper))
                 _average_before_step(wrapper)

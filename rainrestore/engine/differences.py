@@ -8,9 +8,10 @@ import torch
 from mmengine.hooks import EMAHook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
-from torch import Tensor, nn
+from torch import Tensor
 
 from rainrestore.checkpoints import described, same_dtype_kind
+from rainrestore.engine.processes import bare
 
 #: Options of an optimiser that determine which moments it has.
 _KEEP_MOMENTS = ('amsgrad', 'centered')
@@ -132,10 +133,3 @@ def _group_differences(stored: Mapping[str, Any], own: Mapping[str, Any], what: 
 
 def _is_single(value: Any) -> bool:
     return value.numel() == 1 if isinstance(value, Tensor) else isinstance(value, Real)
-
-
-def bare(model: nn.Module) -> nn.Module:
-    """The model without the wrapper of a distributed run."""
-    inner = getattr(model, 'module', model)
-    assert isinstance(inner, nn.Module)
-    return inner

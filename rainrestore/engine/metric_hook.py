@@ -5,6 +5,7 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from rainrestore.engine.processes import bare
 from rainrestore.registry import HOOKS
 
 
@@ -27,5 +28,4 @@ class PrepareMetricsHook(Hook):
     def _prepare(runner: Runner, loop: Any) -> None:
         prepare = getattr(loop.evaluator, 'prepare_metrics', None)
         if prepare is not None:
-            # The model without the wrapper of a distributed run.
-            prepare(getattr(runner.model, 'module', runner.model), loop.dataloader)
+            prepare(bare(runner.model), loop.dataloader)

@@ -9,8 +9,14 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from rainrestore.device import has_bfloat16
+from rainrestore.engine.processes import bare
 from rainrestore.errors import OptionError
 from rainrestore.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+
+
+def single_wrappers(wrapper: OptimWrapper | OptimWrapperDict) -> list[OptimWrapper]:
+    """The optimiser wrappers of a run, which has one or one per group of slots."""
+    return list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -70,7 +76,7 @@ class SlotOptimWrapperConstructor:
         self.groups: Mapping[str, dict] = optim_wrapper_cfg
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
-        model = getattr(model, 'module', model)
+        model = bare(model)
         wrappers: dict[str, OptimWrapper] = {}
         covered: set[str] = set()
         for name, group in self.groups.items():

@@ -86,6 +86,11 @@ def _join_on_cpu(launcher: str, timeout: float | None) -> None:
     distributed.init_process_group('gloo', timeout=None if timeout is None else timedelta(seconds=timeout))
 
 
+def bare(model: Any) -> Any:
+    """The model without the wrapper of a distributed run."""
+    return getattr(model, 'module', model)
+
+
 @contextmanager
 def failing_together() -> Iterator[None]:
     """Let all processes wait for the first process, and raise its error of this package in all processes.

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 
 from rainrestore.checkpoints import LEAST_SHARE, fitting_weights, placed, unwrapped
 from rainrestore.config_files import check_same_config
-from rainrestore.engine.differences import bare, differences
+from rainrestore.engine.differences import differences
+from rainrestore.engine.optim import single_wrappers
+from rainrestore.engine.processes import bare
 from rainrestore.engine.resume_settings import apply_optimizer_settings, apply_schedules, replay
 from rainrestore.engine.run_state import SKIPPED, check_is_run, no_run, non_finite_tensor, optimizer_states
 from rainrestore.errors import CheckpointError
@@ -124,10 +125,8 @@ def _lost_moments(checkpoint: Mapping[str, Any], runner: Runner) -> bool:
         group.get(key) for group in groups for key in _NEED_MOMENTS
     ):
         return False
-    wrapper = runner.optim_wrapper
-    wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
     done = checkpoint['meta']['iter'] - (checkpoint['message_hub']['runtime_info'].get(SKIPPED) or 0)
-    return done >= max((one._accumulative_counts for one in wrappers), default=1)
+    return done >= max((one._accumulative_counts for one in single_wrappers(runner.optim_wrapper)), default=1)
 
 
 def _saves_optimizer(runner: Runner) -> bool:

@@ -14,14 +14,15 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
+from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from rainrestore.device import described, has_bfloat16
 from rainrestore.engine.metric_hook import PrepareMetricsHook
-from rainrestore.engine.optim import AutocastOptimWrapper
+from rainrestore.engine.optim import AutocastOptimWrapper, single_wrappers
+from rainrestore.engine.processes import bare
 from rainrestore.registry import EVALUATOR
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -129,14 +130,13 @@ class ScreenHook(Hook):
     ) -> None:
         if not is_main_process():
             return
-        model = getattr(runner.model, 'module', runner.model)
-        device = next((value.device for value in model.parameters()), torch.device('cpu'))
+        model = bare(runner.model)
         facts = {
             'model': f'{type(model).__name__}, {self.config}',
             **facts,
             'data': '; '.join(data),
             'parameters': slot_parameters(model) or 'none',
-            'device': described(device),
+            'device': described(_device(model)),
             'writes to': f'{runner.work_dir} (log: {runner.log_dir})',
         }
         for key, value in facts.items():
@@ -151,7 +151,7 @@ class ScreenHook(Hook):
             self._bar = None
 
 
-def slot_parameters(model: torch.nn.Module) -> str:
+def slot_parameters(model: nn.Module) -> str:
     """The parameters of each slot in millions, such as ``generator 0.94 M, discriminator 0.70 M``."""
     counts = {name: sum(value.numel() for value in part.parameters()) for name, part in model.named_children()}
     return ', '.join(f'{name} {count / 1e6:.2f} M' for name, count in counts.items() if count)
@@ -180,10 +180,13 @@ def _faces(loader: DataLoader) -> str:
     return f'{len(dataset):,} faces' + (f' of {root}' if root else '')
 
 
+def _device(model: nn.Module) -> torch.device:
+    return next((value.device for value in model.parameters()), torch.device('cpu'))
+
+
 def _precision(runner: Runner) -> str:
-    wrapper = runner.optim_wrapper
-    wrappers = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
-    device = next((value.device for value in runner.model.parameters()), torch.device('cpu'))
+    device = _device(runner.model)
+    wrappers = single_wrappers(runner.optim_wrapper)
     if any(isinstance(one, AutocastOptimWrapper) and one.on(device) for one in wrappers):
         return 'bfloat16' if has_bfloat16(device) else 'bfloat16, slow on this processor; --no-amp is faster'
     return 'float32'

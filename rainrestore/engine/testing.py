@@ -18,7 +18,7 @@ from rainrestore.device import find_device
 from rainrestore.engine.allocator import keep_freed_memory
 from rainrestore.engine.config import accept_faces_without_masks, check_outside_of_data, load_config, set_require_masks
 from rainrestore.engine.config_check import check_config
-from rainrestore.engine.processes import joined
+from rainrestore.engine.processes import bare, joined
 from rainrestore.engine.screen import RestorationRunner, ScreenHook, warnings_in_log
 from rainrestore.engine.work_dir import writable
 from rainrestore.errors import ConfigError, RainRestoreError, RunError
@@ -105,8 +105,7 @@ def run_test(
         runner = RestorationRunner.from_cfg(config)
         runner.register_hook(ScreenHook(str(path), checkpoint))
         if checkpoint != NO_CHECKPOINT:
-            # In a distributed run the model is wrapped.
-            load_weights(getattr(runner.model, 'module', runner.model), checkpoint)
+            load_weights(bare(runner.model), checkpoint)
         if place is not None:
             runner.model.to(place)
         values = runner.test()

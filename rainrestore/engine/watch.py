@@ -1,6 +1,6 @@
 """A hook that warns about parts of a training without effect."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from rainrestore.engine.processes import bare
 from rainrestore.models.inspection import (
     CONSTANT_SPREAD,
     SMALL_WEIGHT,
@@ -27,6 +28,8 @@ SIZES, WARNED = 'watch_initial_weights', 'watch_warned'
 NEGLIGIBLE_SHARE = 1e-3
 #: Below this slope of the adversarial loss a discriminator counts as saturated.
 SATURATED_SLOPE = 1e-4
+#: Name of a part, and the warning about it.
+Finding = tuple[str, str]
 ACCURACY, SLOPE = 'accuracy_', 'slope_'
 
 
@@ -69,7 +72,7 @@ class TrainingWatchHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Store the mean absolute weight of each trained layer, except in a resumed run."""
-        layers = weighted_layers(_restorer(runner))
+        layers = weighted_layers(bare(runner.model))
         self._layers = {
             name: layer for name, layer in layers.items() if any(each.requires_grad for each in layer.parameters())
         }
@@ -80,7 +83,7 @@ class TrainingWatchHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Register the observers of this iteration."""
-        model, iteration = _restorer(runner), runner.iter + 1
+        model, iteration = bare(runner.model), runner.iter + 1
         if iteration % self.interval == 0 and (count := _samples(data_batch)) > 1:
             for name, part in slot_modules(model).items():
                 self._observing.enter_context(part.register_forward_hook(self._output_observer(name, count)))
@@ -92,58 +95,50 @@ class TrainingWatchHook(Hook):
     ) -> None:
         """Warn about the observations."""
         self._observing.close()
-        iteration = runner.iter + 1
-        for name, share in self._shares.items():
-            if share < NEGLIGIBLE_SHARE:
-                self._warn(
-                    runner, f'loss {name}',
-                    f'{name} has {share:.1e} of the gradient norm of all loss terms: raise its weight or remove the '
-                    'term',
-                )  # fmt: skip
-        for name, spread in self._spread.items():
-            if spread <= CONSTANT_SPREAD:
-                self._warn(
-                    runner, f'output {name}',
-                    f'the output of {name} is the same for all samples of the batch (relative spread {spread:.1e})',
-                )  # fmt: skip
-        self._shares, self._spread = {}, {}
-        if iteration % self.interval == 0:
-            self._check_weights(runner)
-        self._check_discriminators(runner, outputs or {})
+        self._warn(runner, self._useless_losses())
+        self._warn(runner, self._constant_outputs())
+        if (runner.iter + 1) % self.interval == 0:
+            self._warn(runner, self._vanishing_layers(runner.message_hub.get_info(SIZES)))
+        self._warn(runner, self._useless_discriminators(outputs or {}))
 
     def leave_train(self, runner: Runner) -> None:
         """Remove the observers, also after an error in the middle of an iteration."""
         self._observing.close()
 
-    def _check_weights(self, runner: Runner) -> None:
-        initial = runner.message_hub.get_info(SIZES)
+    def _useless_losses(self) -> Iterator[Finding]:
+        for name, share in self._shares.items():
+            if share < NEGLIGIBLE_SHARE:
+                problem = f'{name} has {share:.1e} of the gradient norm of all loss terms'
+                yield f'loss {name}', f'{problem}: raise its weight or remove the term'
+        self._shares = {}
+
+    def _constant_outputs(self) -> Iterator[Finding]:
+        for name, spread in self._spread.items():
+            if spread <= CONSTANT_SPREAD:
+                problem = f'the output of {name} is the same for all samples of the batch'
+                yield f'output {name}', f'{problem} (relative spread {spread:.1e})'
+        self._spread = {}
+
+    def _vanishing_layers(self, initial: Mapping[str, float]) -> Iterator[Finding]:
         for name, size in mean_weights(self._layers).items():
             before = initial.get(name, 0.0)
             if size < SMALL_WEIGHT * before:
-                self._warn(
-                    runner, f'layer {name}',
-                    f'the weights of {name} approach zero: mean absolute value {size:.1e}, {before:.1e} at the start '
-                    'of the run; lower its weight_decay',
-                )  # fmt: skip
+                sizes = f'mean absolute value {size:.1e}, {before:.1e} at the start of the run'
+                yield f'layer {name}', f'the weights of {name} approach zero: {sizes}; lower its weight_decay'
 
-    def _check_discriminators(self, runner: Runner, log: Mapping[str, Any]) -> None:
+    def _useless_discriminators(self, log: Mapping[str, Any]) -> Iterator[Finding]:
         for key, value in log.items():
             if key.startswith(ACCURACY):
                 name = key.removeprefix(ACCURACY)
                 self._won[name] = self._won.get(name, 0) + 1 if float(value) >= 1 else 0
                 if self._won[name] >= self.wins:
-                    self._warn(
-                        runner, f'accuracy {name}',
-                        f'the discriminator {name} has an accuracy of 1.0 for {self._won[name]} consecutive steps: it '
-                        'is too strong; train it less often (generator_steps) or with a lower learning rate',
-                    )  # fmt: skip
+                    problem = f'has an accuracy of 1.0 for {self._won[name]} consecutive steps: it is too strong'
+                    advice = 'train it less often (generator_steps) or with a lower learning rate'
+                    yield f'accuracy {name}', f'the discriminator {name} {problem}; {advice}'
             elif key.startswith(SLOPE) and float(value) < SATURATED_SLOPE:
                 name = key.removeprefix(SLOPE)
-                self._warn(
-                    runner, f'slope {name}',
-                    f'the discriminator {name} is saturated (slope {float(value):.1e}): the generator gets no gradient '
-                    'from it',
-                )  # fmt: skip
+                problem = f'the discriminator {name} is saturated (slope {float(value):.1e})'
+                yield f'slope {name}', f'{problem}: the generator gets no gradient from it'
 
     def _output_observer(self, slot: str, count: int) -> Any:
         def observe(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -173,17 +168,13 @@ class TrainingWatchHook(Hook):
         self._observing.callback(vars(model).pop, 'parse_losses', None)
 
     @staticmethod
-    def _warn(runner: Runner, what: str, message: str) -> None:
-        """Log a warning once per run."""
-        warned = runner.message_hub.get_info(WARNED)
-        if what not in warned:
-            runner.message_hub.update_info(WARNED, [*warned, what])
-            runner.logger.warning('iteration %d: %s', runner.iter + 1, message)
-
-
-def _restorer(runner: Runner) -> Any:
-    # In a distributed run the model is wrapped.
-    return getattr(runner.model, 'module', runner.model)
+    def _warn(runner: Runner, findings: Iterable[Finding]) -> None:
+        """Log each finding once per run."""
+        for what, message in findings:
+            warned = runner.message_hub.get_info(WARNED)
+            if what not in warned:
+                runner.message_hub.update_info(WARNED, [*warned, what])
+                runner.logger.warning('iteration %d: %s', runner.iter + 1, message)
 
 
 def _samples(data_batch: Any) -> int:
