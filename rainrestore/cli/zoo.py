@@ -154,38 +154,23 @@ def _verify(args: argparse.Namespace) -> int:
     from rainrestore.audit import list_findings
     from rainrestore.checkpoints import ZOO_SCHEME
     from rainrestore.errors import CheckpointError
-    from rainrestore.zoo.audits import LAYERS, measure_audit, stated_audit
+    from rainrestore.zoo import audits, measurements
     from rainrestore.zoo.files import with_parts, zoo_file
-    from rainrestore.zoo.measurements import (
-        LPIPS,
-        PORTRAITS,
-        TOLERANCE,
-        checkpoint_of,
-        compare,
-        digits,
-        faces_of,
-        find_entry,
-        folders,
-        lpips_problem,
-        measurable,
-        measure,
-        stated,
-    )
 
-    data = folders(args.data)
-    entries = [find_entry(name) for name in _chosen(args, measurable())]
-    with_lpips = any('LPIPS' in stated(entry, dataset) for entry in entries for dataset in data)
-    problem = lpips_problem() if with_lpips else None
-    metrics = [LPIPS] if with_lpips and problem is None else []
+    data = measurements.folders(args.data)
+    entries = [measurements.find_entry(name) for name in _chosen(args, measurements.measurable())]
+    with_lpips = any('LPIPS' in measurements.stated(entry, dataset) for entry in entries for dataset in data)
+    problem = measurements.lpips_problem() if with_lpips else None
+    metrics = [measurements.LPIPS] if with_lpips and problem is None else []
     rows = [['model', 'data', 'metric', 'stated', 'measured', '']]
     models: dict[str, dict[str, Any]] = {}
-    audits: dict[str, dict[str, str]] = {}
+    findings: dict[str, dict[str, str]] = {}
     differing, unmeasured = [], []
     for entry in entries:
         name = entry['Name']
         found = models.setdefault(name, {})
         try:
-            weights = checkpoint_of(entry)
+            weights = measurements.checkpoint_of(entry)
             for part in with_parts(weights) if weights.startswith(ZOO_SCHEME) else []:
                 zoo_file(part)
         except CheckpointError as error:
@@ -193,65 +178,61 @@ def _verify(args: argparse.Namespace) -> int:
             differing.append(f'{name} sha256')
             continue
         for dataset, folder in data.items():
-            measured = measure(entry, folder, faces_of(dataset), args.out / name / dataset, metrics)
-            measurements = compare(entry, dataset, measured)
-            found[dataset] = {one.key: [one.stated, one.measured] for one in measurements}
-            if not measurements:
+            faces = measurements.faces_of(dataset)
+            measured = measurements.measure(entry, folder, faces, args.out / name / dataset, metrics)
+            compared = measurements.compare(entry, dataset, measured)
+            found[dataset] = {one.key: [one.stated, one.measured] for one in compared}
+            if not compared:
                 rows.append([name, dataset, 'no stated results', '', '', ''])
-            for measurement in measurements:
-                where, places = f'{name} {dataset} {measurement.key}', digits(measurement.key)
-                value = '-' if measurement.measured is None else f'{measurement.measured:.{places + 1}f}'
-                state = 'DIFFERS' if measurement.differs else 'ok'
-                if measurement.measured is None:
-                    state = 'not measured'
-                    unmeasured.append(where)
-                elif measurement.differs:
-                    differing.append(where)
-                rows.append([name, dataset, measurement.key, f'{measurement.stated:.{places}f}', value, state])
+            for one in compared:
+                places = measurements.digits(one.key)
+                if one.measured is None:
+                    value, state = '-', 'not measured'
+                    unmeasured.append(f'{name} {dataset} {one.key}')
+                else:
+                    value, state = f'{one.measured:.{places + 1}f}', 'DIFFERS' if one.differs else 'ok'
+                if one.differs:
+                    differing.append(f'{name} {dataset} {one.key}')
+                rows.append([name, dataset, one.key, f'{one.stated:.{places}f}', value, state])
         if weights.startswith(ZOO_SCHEME):
-            audits[name] = list_findings(measure_audit(entry, data[PORTRAITS], cheap=True))
-            if audits[name][LAYERS] != stated_audit(entry).get(LAYERS, audits[name][LAYERS]):
+            portraits = data[measurements.PORTRAITS]
+            findings[name] = list_findings(audits.measure_audit(entry, portraits, cheap=True))
+            layers = findings[name][audits.LAYERS]
+            if layers != audits.stated_audit(entry).get(audits.LAYERS, layers):
                 differing.append(f'{name} audit')
     print(table(rows))
-    for name, findings in audits.items():
-        print('\n'.join(f'{name} {part}: {finding}' for part, finding in findings.items()))
-    print('allowed: ' + ', '.join(f'{key} {value:g}' for key, value in TOLERANCE.items()))
+    for name, parts in findings.items():
+        print('\n'.join(f'{name} {part}: {finding}' for part, finding in parts.items()))
+    print('allowed: ' + ', '.join(f'{key} {value:g}' for key, value in measurements.TOLERANCE.items()))
     if problem:
         print(f'not measured: {problem}')
-    print(json.dumps({'models': models, 'audits': audits, 'differing': differing, 'not_measured': unmeasured}))
+    print(json.dumps({'models': models, 'audits': findings, 'differing': differing, 'not_measured': unmeasured}))
     return 1 if differing else 0
 
 
 def _evaluate(args: argparse.Namespace) -> int:
+    from rainrestore.zoo import measurements
     from rainrestore.zoo.index import Zoo
-    from rainrestore.zoo.measurements import (
-        LPIPS,
-        enter,
-        faces_of,
-        find_entry,
-        folders,
-        lpips_problem,
-        measurable,
-        measure,
-    )
 
-    data = folders(args.data)
-    problem = lpips_problem()
-    metrics = [] if problem else [LPIPS]
+    data = measurements.folders(args.data)
+    problem = measurements.lpips_problem()
+    metrics = [] if problem else [measurements.LPIPS]
     entered: dict[str, dict[str, dict[str, float]]] = {}
     written: set[Path] = set()
-    for name in _chosen(args, measurable()):
-        entry = find_entry(name)
+    for name in _chosen(args, measurements.measurable()):
+        entry = measurements.find_entry(name)
         measured = {
-            dataset: measure(entry, folder, faces_of(dataset), args.out / entry['Name'] / dataset, metrics)
+            dataset: measurements.measure(
+                entry, folder, measurements.faces_of(dataset), args.out / entry['Name'] / dataset, metrics
+            )
             for dataset, folder in data.items()
         }
         # Written after each model, so that an interruption loses at most one measurement.
-        enter(name, measured)
+        measurements.enter(name, measured)
         written.add(Zoo.of(name).index)
         entered[entry['Name']] = measured
-        for dataset, measurements in measured.items():
-            print(f'{name} on {dataset}: ' + ', '.join(f'{key} {value:.4f}' for key, value in measurements.items()))
+        for dataset, values in measured.items():
+            print(f'{name} on {dataset}: ' + ', '.join(f'{key} {value:.4f}' for key, value in values.items()))
     if problem:
         print(f'not measured: {problem}')
     for index in sorted(written):

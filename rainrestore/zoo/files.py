@@ -14,11 +14,11 @@ from rainrestore.zoo.index import Entry, Zoo, zoo_entry
 State = Literal['bundled', 'own', 'cached', 'remote']
 
 
-def file_state(entry: Entry, zoo: Zoo | None = None) -> State:
+def file_state(entry: Entry) -> State:
     """Whether the weights of a model are in the package, in a zoo of the user, in the cache, or must be downloaded."""
     from rainrestore.zoo.fetch import cached_file
 
-    zoo = zoo or Zoo.of(entry['Name'])
+    zoo = Zoo.of(entry['Name'])
     if (zoo.files / entry['Weights']).is_file():
         return 'bundled' if zoo == Zoo.bundled() else 'own'
     return 'cached' if cached_file(entry['Weights'], entry['SHA256']).is_file() else 'remote'

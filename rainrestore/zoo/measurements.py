@@ -57,10 +57,10 @@ def digits(key: str) -> int:
     return DIGITS.get(family(key), 4)
 
 
-def measurable(zoo: Zoo | None = None) -> list[str]:
+def measurable() -> list[str]:
     """The names of the models, and of the references without weights or with weights of the zoo."""
-    references = [entry for entry in read_index(zoo).get('References', []) if _needs_no_file(entry['Checkpoint'])]
-    return [*models(zoo), *(entry['Name'] for entry in references)]
+    references = [entry for entry in read_index().get('References', []) if _needs_no_file(entry['Checkpoint'])]
+    return [*models(), *(entry['Name'] for entry in references)]
 
 
 def find_entry(name: str, document: Mapping[str, Any] | None = None) -> Entry:
@@ -148,7 +148,7 @@ def faces_of(dataset: str) -> int | None:
     return next((data['Faces'] for data in read_index().get('Datasets', []) if data['Name'] == dataset), None)
 
 
-def enter(name: str, measured: Mapping[str, Mapping[str, float]], zoo: Zoo | None = None) -> None:
+def enter(name: str, measured: Mapping[str, Mapping[str, float]]) -> None:
     """Write measured metrics into the index, rounded to their decimal places.
 
     Values of other metrics and other data sets are kept.
@@ -156,9 +156,8 @@ def enter(name: str, measured: Mapping[str, Mapping[str, float]], zoo: Zoo | Non
     Args:
         name: A model or a reference.
         measured: Data set -> metric -> value.
-        zoo: The zoo; None for the zoo that has the model.
     """
-    zoo = zoo or Zoo.of(name)
+    zoo = Zoo.of(name)
     document = copy.deepcopy(read_index(zoo))
     entry = find_entry(name, document)
     results = {result['Dataset']: result for result in entry.get('Results', [])}
