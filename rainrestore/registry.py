@@ -30,9 +30,8 @@ def check_component(config: Mapping[str, Any], registry: _root.Registry) -> None
     if component is None:
         if name is None:
             return
-        known = sorted({*registry.module_dict, *(registry.parent.module_dict if registry.parent else ())})
         raise ConfigError(
-            f'type={name!r}: no {registry.name} has this name{did_you_mean(str(name), known)}; '
+            f'type={name!r}: no {registry.name} has this name{did_you_mean(str(name), known_names(registry))}; '
             'rainrestore list prints all names, and custom_imports loads your own components'
         )
     options = options_of(component)
@@ -45,6 +44,12 @@ def check_component(config: Mapping[str, Any], registry: _root.Registry) -> None
         if option in RENAMED:
             raise ConfigError(f'{title}: {option!r} was renamed to {RENAMED[option]!r}')
         raise ConfigError(f'{title} has no option {option!r}{did_you_mean(option, options)}')
+
+
+def known_names(registry: _root.Registry) -> list[str]:
+    """The names of the components of a registry and of its parents, sorted."""
+    own = set(registry.module_dict)
+    return sorted(own.union(known_names(registry.parent)) if registry.parent else own)
 
 
 def options_of(component: Any) -> dict[str, inspect.Parameter] | None:

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from rainrestore.benchmark.spec import Method, Module, Task
 from rainrestore.checkpoints import ZOO_SCHEME
-from rainrestore.engine.config import DATALOADERS, load_config
+from rainrestore.engine.config import load_config
+from rainrestore.engine.config_check import DATALOADERS
 from rainrestore.engine.testing import run_test_apart
 from rainrestore.errors import BudgetError, RainRestoreError, RunError
 from rainrestore.files import write_text

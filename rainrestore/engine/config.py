@@ -8,11 +8,9 @@ from mmengine.config import Config
 
 from rainrestore.config_files import find_file, import_modules, read_config
 from rainrestore.datasets.face_dataset import resolve_data_root
-from rainrestore.engine.config_check import check_kinds, check_top_level
+from rainrestore.engine.config_check import DATALOADERS, check_kinds, check_top_level
 from rainrestore.errors import ConfigError
 from rainrestore.registry import MODELS
-
-DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def load_config(
@@ -88,10 +86,10 @@ def accept_faces_without_masks(config: Config, testing: bool) -> None:
         testing: Whether the config is for a test; otherwise for a training with validation.
     """
     model = config.get('model') or {}
-    evaluators = [config.get(f'{name}_evaluator') for name in (('test',) if testing else ('val',))]
+    evaluator = config.get('test_evaluator' if testing else 'val_evaluator')
     parsing = model.get('face_parser') if testing else model.get('parsing_loss')
     used = parsing is not None or model.get('oracle') == 'parsing' or model.get('type') == 'FaceParser'
-    if not used and 'ParsingMIoU' not in str(evaluators) and _is_own(model):
+    if not used and 'ParsingMIoU' not in str(evaluator) and _is_own(model):
         set_require_masks(config, False)
 
 

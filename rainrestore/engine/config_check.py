@@ -59,6 +59,7 @@ LISTS = ('custom_hooks', 'val_evaluator', 'test_evaluator', 'param_scheduler')
 TOGETHER = (('train_cfg', 'train_dataloader', 'optim_wrapper'), ('val_cfg', 'val_dataloader', 'val_evaluator'))
 POSITIVE = Rule('a positive integer', lambda value: COUNT.is_valid(value) and value > 0)
 FLAG = Rule('True or False', lambda value: isinstance(value, bool))
+DICT = Rule('a dict', lambda value: isinstance(value, Mapping))
 LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG')
 #: Pattern of the path of a key -> the rule for its value.
 RULES = {
@@ -95,8 +96,8 @@ RULES = {
     ),
     'env_cfg.cudnn_benchmark': FLAG,
     'env_cfg.resource_limit': POSITIVE,
-    'env_cfg.mp_cfg': Rule('a dict', lambda value: isinstance(value, Mapping)),
-    'env_cfg.dist_cfg': Rule('a dict', lambda value: isinstance(value, Mapping)),
+    'env_cfg.mp_cfg': DICT,
+    'env_cfg.dist_cfg': DICT,
     'env_cfg.mp_cfg.mp_start_method': Rule(
         f'one of {", ".join(get_all_start_methods())}, or None',
         lambda value: value is None or value in get_all_start_methods()
@@ -381,12 +382,7 @@ def _find(value: Mapping[str, Any], path: str, known: Registry) -> tuple[Any, st
     if found is None and known is registry.METRICS:
         found = registry.EVALUATOR.get(kind)
     if found is None:
-        names: set[str] = set()
-        level: Registry | None = known
-        while level is not None:
-            names |= set(level.module_dict)
-            level = level.parent
-        near = did_you_mean(kind, names) or '; rainrestore list shows the names of this package'
+        near = did_you_mean(kind, registry.known_names(known)) or '; rainrestore list shows the names of this package'
         raise ConfigError(f'{path}: type={kind!r}: no {known.name} has this name{near}')
     return found, found.__name__
 
