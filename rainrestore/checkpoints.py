@@ -225,34 +225,20 @@ def placed(state: Mapping[str, Tensor], own: Mapping[str, Tensor], source: objec
     return {best[0] + name: value for name, value in state.items()}
 
 
-def load_fitting(
-    module: nn.Module, state: Mapping[str, Tensor], source: object, least: float = LEAST_SHARE
-) -> tuple[int, int]:
-    """Load the tensors of a file that fit a network by name, shape and kind; its other tensors do not change.
-
-    Args:
-        module: The network.
-        state: Names to weights; a missing slot name is added (:func:`placed`).
-        source: The file or the name, for messages.
-        least: The share of the file's tensors that must fit, 0..1.
-
-    Returns:
-        The number of loaded tensors, and the number of tensors of the network.
-
-    Raises:
-        CheckpointError: Less than the share ``least`` fits, or no tensor unless ``least`` is 0; or several slots fit
-            equally well. The network does not change.
-    """
-    own = module.state_dict()
-    fitting = fitting_weights(placed(state, own, source), own, source, least)
-    module.load_state_dict(fitting, strict=False)
-    return len(fitting), len(own)
-
-
 def fitting_weights(
     state: Mapping[str, Tensor], own: Mapping[str, Tensor], source: object, least: float = LEAST_SHARE
 ) -> dict[str, Tensor]:
-    """The tensors that fit by name, shape and kind of dtype; arguments and errors as in :func:`load_fitting`."""
+    """The tensors of a file that fit a network by name, shape and kind of dtype.
+
+    Args:
+        state: Names to weights, of the file; a missing slot name is added before (:func:`placed`).
+        own: Names to weights, of the network.
+        source: The file or the name, for messages.
+        least: The share of the file's tensors that must fit, 0..1.
+
+    Raises:
+        CheckpointError: Less than the share ``least`` fits, or no tensor unless ``least`` is 0.
+    """
     fitting = {
         name: value
         for name, value in state.items()
@@ -295,11 +281,13 @@ class Pretrained(PretrainedInit):
         state = load_checkpoint(self.checkpoint, self.map_location)['state_dict']
         slot = type(module).__name__
         taken = with_prefix(state, self.prefix, f'init_cfg of {slot}: {self.checkpoint}')
+        own = module.state_dict()
         try:
-            loaded, of = load_fitting(module, taken, self.checkpoint)
+            fitting = fitting_weights(placed(taken, own, self.checkpoint), own, self.checkpoint)
         except CheckpointError as error:
-            raise CheckpointError(f'init_cfg of {slot}: {error}{_other_prefix(state, module)}') from error
-        print_log(f'{slot}: {loaded} of {of} tensors loaded from {self.checkpoint}', logger='current')
+            raise CheckpointError(f'init_cfg of {slot}: {error}{_other_prefix(state, own)}') from error
+        module.load_state_dict(fitting, strict=False)
+        print_log(f'{slot}: {len(fitting)} of {len(own)} tensors loaded from {self.checkpoint}', logger='current')
         if hasattr(module, '_params_init_info'):
             update_init_info(module, init_info=self._get_init_info())
 
@@ -326,9 +314,8 @@ def with_prefix(state: Mapping[str, Tensor], prefix: str | None, source: object)
     return taken
 
 
-def _other_prefix(state: Mapping[str, Tensor], module: nn.Module) -> str:
-    """A hint for the message: the prefix whose weights fit the module; empty if there is none, or more than one."""
-    own = module.state_dict()
+def _other_prefix(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+    """A hint for the message: the prefix whose weights fit the network; empty if there is none, or more than one."""
     fitting = {
         name.partition('.')[0]
         for name, value in state.items()

@@ -319,20 +319,17 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         return image
 
 
-def read_mask(
-    path: str | os.PathLike[str], num_labels: int = NUM_LABELS, backend_args: Mapping[str, Any] | None = None
-) -> np.ndarray:
+def read_mask(path: str | os.PathLike[str], backend_args: Mapping[str, Any] | None = None) -> np.ndarray:
     """Read a label map: one label index per pixel.
 
     Grey values and palette *indices* are the labels. A colour image is accepted only if its channels are equal.
 
     Args:
         path: The file.
-        num_labels: Number of labels.
         backend_args: As in :func:`read_bytes`; None reads a local file.
 
     Returns:
-        H x W uint8, values 0..``num_labels`` - 1.
+        H x W uint8, values 0..18.
 
     Raises:
         ImageFileError: The file cannot be read (see :func:`read_image`), is coloured, or a label is out of range.
@@ -347,10 +344,10 @@ def read_mask(
     if values.dtype.kind == 'f':
         raise ImageFileError(path, 'has float pixels, expected one label index per pixel (8-bit grey PNG)')
     # Checked before the cast to uint8, which would wrap 16-bit values into the valid range.
-    if values.size and (values.max() >= num_labels or values.min() < 0):
-        bad = int(values.max()) if values.max() >= num_labels else int(values.min())
+    if values.size and (values.max() >= NUM_LABELS or values.min() < 0):
+        bad = int(values.max()) if values.max() >= NUM_LABELS else int(values.min())
         raise ImageFileError(
-            path, f'has label {bad}, expected 0..{num_labels - 1} (indices, not colours or 0/255); correct the file'
+            path, f'has label {bad}, expected 0..{NUM_LABELS - 1} (indices, not colours or 0/255); correct the file'
         )
     return np.ascontiguousarray(values, dtype=np.uint8)
 

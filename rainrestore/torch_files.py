@@ -97,7 +97,8 @@ def _check(file: IO[bytes], name: object) -> None:
     file.seek(max(size - _END - len(_SEAL) - _DIGITS, 0))
     tail = file.read()
     if tail[_END:-_DIGITS] == _SEAL:
-        if _digest(file, size - _DIGITS) != tail[-_DIGITS:]:
+        file.seek(0)
+        if hashlib.sha256(file.read(size - _DIGITS)).hexdigest().encode() != tail[-_DIGITS:]:
             raise CheckpointError(f'{name} is damaged: its SHA-256 differs')
     elif not (tail[-_END:].startswith(_END_MARK) and tail.endswith(b'\0\0')):
         raise CheckpointError(f'{name} is truncated, or was not written by torch.save')
@@ -108,18 +109,6 @@ def _check(file: IO[bytes], name: object) -> None:
             raise CheckpointError(f'{name} is damaged, or was not written by torch.save: it is compressed')
         if not tail[_END:-_DIGITS] == _SEAL and (member := archive.testzip()) is not None:
             raise CheckpointError(f'{name} is damaged: the checksum of {member} differs')
-
-
-def _digest(file: IO[bytes], size: int) -> bytes:
-    file.seek(0)
-    digest = hashlib.sha256()
-    while size:
-        part = file.read(min(size, 1 << 20))
-        if not part:
-            break
-        digest.update(part)
-        size -= len(part)
-    return digest.hexdigest().encode()
 
 
 def without_config_text(checkpoint: Any) -> Any:
