@@ -112,7 +112,7 @@ def torchvision_nms() -> None:
     """
     if _kept_libraries:
         extension: Any = sys.modules['torchvision.extension']
-        extension._assert_has_ops = _nothing
+        extension._assert_has_ops = lambda: None
 
 
 def mmengine_checkpoint_types() -> None:
@@ -214,10 +214,6 @@ class _MissingOps(ModuleType):
             )
 
         return missing
-
-
-def _nothing() -> None:
-    """Do nothing; replaces a check."""
 
 
 def _nms(dets: Any, scores: Any, iou_threshold: float) -> Any:

@@ -92,25 +92,17 @@ def _maps(maps: MapsAudit) -> str:
         rows.append(['mean', *(_number(maps.mean_iou(key)) for key in keys), ''])
         above = sum(part.above_mean for part in maps.components)
         sections.append(
-            '\n'.join(
-                [
-                    'Parsing: IoU of the parser and of the mean map of the training masks; at full size, IoU of the '
-                    'parser and of the low-resolution ground truth',
-                    table(rows),
-                    f'{above} of {len(maps.components)} components are above the mean map',
-                ]
-            )
+            'Parsing: IoU of the parser and of the mean map of the training masks; at full size, IoU of the parser and '
+            f'of the low-resolution ground truth\n{table(rows)}\n'
+            f'{above} of {len(maps.components)} components are above the mean map'
         )
     if maps.rain:
         rows = [['map', 'MAE', 'training mean', '']]
         for line in maps.rain:
             note = '' if line.mae < line.mae_of_mean else 'not better than a constant'
             rows.append([f'{RAIN_MAPS[line.name]} ({line.name})', f'{line.mae:.4f}', f'{line.mae_of_mean:.4f}', note])
-        sections.append(
-            '\n'.join(
-                ['Rain maps: mean absolute error in [0, 1]', table(rows), ', '.join(_correlations(maps))]
-            ).rstrip()
-        )
+        lines = ['Rain maps: mean absolute error in [0, 1]', table(rows), ', '.join(_correlations(maps))]
+        sections.append('\n'.join(lines).rstrip())
     return '\n\n'.join(sections)
 
 

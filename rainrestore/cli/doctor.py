@@ -202,7 +202,6 @@ def check_mmagic(installed: Mapping[str, str]) -> Check:
     if version is None:
         return Check('mmagic', 'missing', 'not installed', _install())
     program = 'import rainrestore, mmagic.models, mmagic.evaluation'
-    path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get('PYTHONPATH')])])
     start = time.perf_counter()
     try:
         done = subprocess.run(
@@ -210,7 +209,8 @@ def check_mmagic(installed: Mapping[str, str]) -> Check:
             capture_output=True,
             text=True,
             timeout=IMPORT_TIMEOUT,
-            env={**os.environ, 'PYTHONPATH': path},
+            # Python looks for the package in the working directory first.
+            cwd=PACKAGE.parent,
             check=False,
         )
     except subprocess.TimeoutExpired:
