@@ -12,6 +12,7 @@ from rainrestore.engine.config import load_config
 from rainrestore.engine.testing import run_test_apart
 from rainrestore.errors import ConfigError, RunError
 from rainrestore.registry import METRICS
+from rainrestore.rules import is_number
 from rainrestore.zoo.index import Entry, Zoo, models, read_index, write_index
 
 #: The data set in a checkout, and the data set that the user provides.
@@ -59,8 +60,9 @@ def digits(key: str) -> int:
 
 def measurable() -> list[str]:
     """The names of the models, and of the references without weights or with weights of the zoo."""
-    references = [entry for entry in read_index().get('References', []) if _needs_no_file(entry['Checkpoint'])]
-    return [*models(), *(entry['Name'] for entry in references)]
+    references = {entry['Name']: entry['Checkpoint'] for entry in read_index().get('References', [])}
+    usable = [name for name, weights in references.items() if weights == 'none' or weights.startswith(ZOO_SCHEME)]
+    return [*models(), *usable]
 
 
 def find_entry(name: str, document: Mapping[str, Any] | None = None) -> Entry:
@@ -127,7 +129,7 @@ def measure(
     summary = run_test_apart(out / 'test.log', out / 'config.py', checkpoint_of(entry), str(data), out)
     if faces not in (None, summary['images']):
         raise RunError(f'{data} has {summary["images"]} test faces, expected {faces}')
-    measurements = {key: value for key, value in summary.items() if key != 'images' and _is_number(value)}
+    measurements = {key: value for key, value in summary.items() if key != 'images' and is_number(value)}
     if not measurements:
         raise RunError(f'{entry["Name"]}: the test on {data} has no results; see {out}')
     return measurements
@@ -167,11 +169,3 @@ def enter(name: str, measured: Mapping[str, Mapping[str, float]]) -> None:
     order = [data['Name'] for data in document.get('Datasets', [])]
     entry['Results'] = sorted(results.values(), key=lambda result: order.index(result['Dataset']) if order else 0)
     write_index(document, zoo)
-
-
-def _needs_no_file(checkpoint: str) -> bool:
-    return checkpoint == 'none' or checkpoint.startswith(ZOO_SCHEME)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

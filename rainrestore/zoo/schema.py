@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from rainrestore.errors import RainRestoreError
@@ -207,20 +208,16 @@ def _check_entries(document: Mapping[str, Any], origin: object) -> None:
             if result['Dataset'] in measured:
                 raise ZooIndexError(f'{where}: Results has two entries for the data set {result["Dataset"]}')
             measured.add(result['Dataset'])
-    for name in models:
-        _check_parts(name, models, (), origin)
+    try:
+        TopologicalSorter({name: models[name].get('Parts', {}).values() for name in models}).prepare()
+    except CycleError as error:
+        cycle = error.args[1][::-1]
+        raise ZooIndexError(f'{origin}: {cycle[0]}: Parts contains the model itself: {", ".join(cycle)}') from error
     for comparison in document.get('Comparisons', []):
         where = f'{origin}: Comparisons'
         for key in ('Model', 'Reference'):
             _among(comparison[key], [*models, *references], f'{where}: {key}', 'model or reference')
         _among(comparison['Dataset'], datasets, f'{where}: Dataset', 'data set')
-
-
-def _check_parts(name: str, models: Mapping[str, Any], above: tuple[str, ...], origin: object) -> None:
-    if name in above:
-        raise ZooIndexError(f'{origin}: {name}: Parts contains the model itself: {", ".join((*above, name))}')
-    for part in models[name].get('Parts', {}).values():
-        _check_parts(part, models, (*above, name), origin)
 
 
 def _among(name: str, known: Iterable[str], where: str, kind: str) -> None:
