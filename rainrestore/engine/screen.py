@@ -105,10 +105,12 @@ class ScreenHook(Hook):
             self._bar.update()
 
     def leave_train(self, runner: Runner) -> None:
-        """Close the bar at the end of the training, also after an error."""
-        self._close()
+        """Close the bar at the end of the training or the test, also after an error in the training."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
-    after_train = leave_train
+    after_train = after_test = leave_train
 
     def before_test(self, runner: Runner) -> None:
         """Print the title, and open the bar."""
@@ -120,10 +122,6 @@ class ScreenHook(Hook):
         """Update the bar."""
         if self._bar is not None:
             self._bar.update()
-
-    def after_test(self, runner: Runner) -> None:
-        """Close the bar."""
-        self._close()
 
     def _open(
         self, runner: Runner, data: list[str], total: int, initial: int, unit: str, facts: dict[str, str]
@@ -144,11 +142,6 @@ class ScreenHook(Hook):
         sys.stdout.flush()
         # disable=None shows no bar if the output is not a terminal.
         self._bar = tqdm(total=total, initial=initial, unit=f' {unit}', disable=None, dynamic_ncols=True)
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
 
 
 def slot_parameters(model: nn.Module) -> str:

@@ -56,8 +56,10 @@ class StopSignalHook(Hook):
         self._block()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Unblock signals: the workers of the training have started."""
+        """Unblock signals: the workers of the training or the validation have started."""
         self._unblock()
+
+    before_val_iter = before_train_iter
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
@@ -68,10 +70,6 @@ class StopSignalHook(Hook):
     def before_val(self, runner: Runner) -> None:
         """Block signals until the workers of the validation have started."""
         self._block()
-
-    def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Unblock signals: the workers of the validation have started."""
-        self._unblock()
 
     def after_val(self, runner: Runner) -> None:
         """Stop the training if a signal was received."""

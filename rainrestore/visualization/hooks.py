@@ -40,24 +40,23 @@ class RestorationSheetHook(Hook):
         self._faces: list[tuple[Tensor | None, Sample]] = []
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Remove the faces of the previous validation."""
+        """Remove the faces of the previous validation or test."""
         self._faces = []
 
-    def before_test_epoch(self, runner: Runner) -> None:
-        """Remove the faces of the previous run."""
-        self._faces = []
+    before_test_epoch = before_val_epoch
 
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
     ) -> None:
         """Keep the first faces."""
-        self._keep(data_batch, outputs)
+        inputs = list((data_batch or {}).get('inputs', []))
+        # Process r of n has every n-th face.
+        share = math.ceil(self.images / get_world_size())
+        for index, sample in enumerate((outputs or [])[: share - len(self._faces)]):
+            image = inputs[index] if index < len(inputs) else None
+            self._faces.append((image, sample if isinstance(sample, dict) else sample.to_dict()))
 
-    def after_test_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
-    ) -> None:
-        """Keep the first faces."""
-        self._keep(data_batch, outputs)
+    after_test_iter = after_val_iter
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Send the sheet to the visualizer."""
@@ -72,14 +71,6 @@ class RestorationSheetHook(Hook):
         if faces and self.path is not None:
             rows, titles, names = sheet_rows(*zip(*faces, strict=True))
             image_sheet(rows, titles, self.path, names, self.cell)
-
-    def _keep(self, data_batch: Any, outputs: Sequence[Any] | None) -> None:
-        inputs = list((data_batch or {}).get('inputs', []))
-        # Process r of n has every n-th face.
-        share = math.ceil(self.images / get_world_size())
-        for index, sample in enumerate((outputs or [])[: share - len(self._faces)]):
-            image = inputs[index] if index < len(inputs) else None
-            self._faces.append((image, sample if isinstance(sample, dict) else sample.to_dict()))
 
     def _first_faces(self, loader: Any) -> list[tuple[Tensor | None, Sample]]:
         """The faces in the order of the data set; an empty list in all processes except the first."""
