@@ -7,6 +7,7 @@ are listed, but not added. The last line is JSON.
 
 import argparse
 import json
+from dataclasses import asdict
 
 from rainrestore.cli.options import add_cfg_options, add_config
 
@@ -45,5 +46,5 @@ def run(args: argparse.Namespace) -> int:
     print(f'{"slot":24}{"parameters":>14}{"MACs":>16}')
     for name, parameters, macs in [*rows, (f'restoring {found.height}x{found.width}', found.parameters, found.macs)]:
         print(f'{name:24}{parameters:14,}' + ('training only' if macs is None else f'{macs:,}').rjust(16))
-    print(json.dumps({'config': str(args.config), **found.to_dict()}))
+    print(json.dumps({'config': str(args.config), **asdict(found)}))
     return 0

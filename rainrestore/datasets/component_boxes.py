@@ -33,15 +33,10 @@ def tight_box(mask: np.ndarray, groups: Sequence[Sequence[int]]) -> Box | None:
 def _widen(low: float, high: float, least: int, side: int) -> tuple[int, int]:
     """Round an interval to whole pixels, pad it on both sides to ``least``, and move it inside 0..``side``."""
     start, stop = int(np.floor(low + 0.5)), int(np.floor(high + 0.5))
-    missing = least - (stop - start)
-    if missing > 0:
-        start -= missing // 2
-        stop = start + least
-    if start < 0:
-        start, stop = 0, stop - start
-    if stop > side:
-        start, stop = max(0, start - (stop - side)), side
-    return start, stop
+    length = max(stop - start, least)
+    start -= (length - (stop - start)) // 2
+    start = max(0, min(start, side - length))
+    return start, min(start + length, side)
 
 
 def fit_box(box: Sequence[float], height: int, width: int, min_height: int = 32, min_width: int = 40) -> Box:

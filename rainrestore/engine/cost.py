@@ -1,7 +1,6 @@
 """The cost of a restorer: parameters and multiply-accumulates of each slot."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -32,10 +31,6 @@ class Cost:
     parameters: int
     macs: int
     slots: dict[str, SlotCost]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As a dict for JSON."""
-        return asdict(self)
 
 
 def measure_cost(model: nn.Module, height: int, width: int) -> Cost:
