@@ -8,7 +8,6 @@ from mmengine.config import Config
 from torch import nn
 from torch.utils.data import Dataset
 
-from rainrestore import compat
 from rainrestore.audit.ablation import SlotAudit, audit_slots
 from rainrestore.audit.discriminators import (
     ALL,
@@ -24,8 +23,9 @@ from rainrestore.audit.maps import MapsAudit, audit_maps, predicts_maps, trainin
 from rainrestore.checkpoints import load_checkpoint, load_weights
 from rainrestore.datasets.face_dataset import resolve_data_root
 from rainrestore.device import find_device
+from rainrestore.engine.config import build_model
 from rainrestore.errors import CheckpointError, ConfigError
-from rainrestore.registry import DATASETS, MODELS, SCOPE
+from rainrestore.registry import DATASETS
 
 #: Default number of faces of :func:`cheap_audit`.
 CHEAP_FACES = 50
@@ -140,10 +140,7 @@ def cheap_audit(
 
 def load_model(config: Config, checkpoint: str | Path | None, name: str) -> nn.Module:
     """The restorer of a config with its weights, in evaluation mode."""
-    if not config.get('model'):
-        raise ConfigError(f'{name}: the config has no "model"')
-    compat.apply()
-    model = MODELS.build({'_scope_': SCOPE, **config.model})
+    model = build_model(config, name)
     if checkpoint is not None:
         load_weights(model, checkpoint)
     elif next(model.parameters(), None) is not None:

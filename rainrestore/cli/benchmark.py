@@ -96,7 +96,9 @@ def run(args: argparse.Namespace) -> int:
     options = {**benchmark.options, **args.cfg_options}
     trained = [method.name for method in methods if method.trained or method.checkpoint_of is not None]
     seeds = args.seeds if trained else []
-    budget = Budget(_faces(args.faces, trained), args.batch, args.warm_up, args.data, options or None)
+    if trained and not args.faces:
+        raise ConfigError(f'--faces is missing: the number of training faces of {trained[0]}')
+    budget = Budget(args.faces or 0, args.batch, args.warm_up, args.data, options or None)
     roots = {Path(resolve_data_root(folder)).name: folder for folder in (args.data, *args.test_data)}
     if len(roots) != 1 + len(args.test_data):
         raise ConfigError('--test-data: two folders have the same name; rename one')
@@ -164,14 +166,6 @@ def run(args: argparse.Namespace) -> int:
     print('\n'.join(text))
     print(json.dumps({'table': str(markdown), 'json': str(full), **files}))
     return 0
-
-
-def _faces(asked: int | None, trained: Sequence[str]) -> int:
-    from rainrestore.errors import ConfigError
-
-    if trained and not asked:
-        raise ConfigError(f'--faces is missing: the number of training faces of {trained[0]}')
-    return asked or 0
 
 
 def _seed_name(seed: int | None) -> str:

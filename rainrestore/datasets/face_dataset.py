@@ -16,6 +16,7 @@ from rainrestore.errors import DatasetError, ImageFileError
 from rainrestore.image_io import listed_names, read_image, read_mask, remote_files, visible_files
 from rainrestore.labels import LABELS, NUM_LABELS, PALETTE
 from rainrestore.registry import DATASETS, TRANSFORMS
+from rainrestore.rules import is_count
 
 DATA_VARIABLE = 'RAINRESTORE_DATA'
 BUNDLED_DATA = Path(__file__).resolve().parents[2] / 'data' / 'portraits128'
@@ -59,7 +60,7 @@ def annotated_labels(root: Path, labels: Iterable[int] | None = None) -> np.ndar
     if not isinstance(labels, Iterable) or not (listed := list(labels)):
         raise DatasetError(f'{origin}: {labels!r} is no list of labels; list those that the masks annotate')
     for label in listed:
-        if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < NUM_LABELS:
+        if not is_count(label) or label >= NUM_LABELS:
             raise DatasetError(f'{origin}: {label!r} is not a label, expected integers 0..{NUM_LABELS - 1}')
         valid[label] = True
     return valid

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from torch import nn
 
 from rainrestore.config_files import find_file, import_modules, read_config
 from rainrestore.datasets.face_dataset import resolve_data_root
 from rainrestore.engine.config_check import DATALOADERS, check_kinds, check_top_level
 from rainrestore.errors import ConfigError
-from rainrestore.registry import MODELS
+from rainrestore.registry import MODELS, SCOPE
 
 
 def load_config(
@@ -72,6 +73,21 @@ def load_config(
     if more_data:
         _add_training_faces(config, more_data, path)
     return config
+
+
+def build_model(config: Config, source: object) -> nn.Module:
+    """The model of a config, with its initial weights.
+
+    Args:
+        config: The config.
+        source: Its name, for messages.
+
+    Raises:
+        ConfigError: The config has no model.
+    """
+    if not config.get('model'):
+        raise ConfigError(f'{source}: the config has no "model"')
+    return MODELS.build({'_scope_': SCOPE, **config.model})
 
 
 def accept_faces_without_masks(config: Config, testing: bool) -> None:

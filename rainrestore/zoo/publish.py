@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from torch import Tensor, nn
 
 from rainrestore.checkpoints import (
@@ -22,10 +21,9 @@ from rainrestore.checkpoints import (
     save_safetensors,
 )
 from rainrestore.config_files import bundled_config, package_folder
-from rainrestore.engine.config import load_config
+from rainrestore.engine.config import build_model, load_config
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.files import sha256_of
-from rainrestore.registry import MODELS, SCOPE
 from rainrestore.zoo.files import load_by_name, slot_weights
 from rainrestore.zoo.index import Entry, Zoo, models, read_index, write_index, zoo_entry
 from rainrestore.zoo.schema import NAME_PATTERN, check_index, check_metadata
@@ -93,7 +91,7 @@ def publish(
     weights = _chosen(source, slots, parts, zoo)
     path = _config_file(config, own)
     settings = load_config(path)
-    network = _built(settings, config)
+    network = build_model(settings, config)
     # The user's zoo stores a copy of the user's config, with its _base_ files merged.
     copied = not own and path == Path(config)
     config = f'{name}.py' if copied else f'configs/{path.relative_to(package_folder("configs")).as_posix()}'
@@ -199,14 +197,6 @@ def _config_file(config: str, own: bool) -> Path:
             where = "of this package, such as 'configs/fcg_gan_x4.py'" if own else 'at this path or of this package'
             raise ConfigError(f'{config}: no such config {where}') from error
     return path
-
-
-def _built(settings: Config, config: str) -> nn.Module:
-    """The network of a config, untrained."""
-    model = settings.get('model')
-    if not model:
-        raise ConfigError(f'{config}: the config has no "model"')
-    return MODELS.build({'_scope_': SCOPE, **model})
 
 
 def _check_fit(network: nn.Module, path: Path, parts: Mapping[str, str], zoo: Zoo, source: object) -> dict[str, Tensor]:
