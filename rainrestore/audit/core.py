@@ -113,7 +113,7 @@ def audit(
             notes.append('Discriminators: not in this checkpoint')
     return Audit(
         name,
-        str(_folder(config, data_root)),
+        str(resolve_data_root(data_root or config.test_dataloader.dataset.get('data_root'))),
         len(samples),
         scores,
         slots,
@@ -153,7 +153,3 @@ def _dataset(config: Config, name: str, data_root: str | Path | None, **changes:
         raise ConfigError(f"{name}: no test_dataloader; add 'rainrestore::_base_/data/rain_x4.py' to its _base_")
     changes |= {} if data_root is None else {'data_root': str(data_root)}
     return DATASETS.build({**config.test_dataloader.dataset, **changes})
-
-
-def _folder(config: Config, data_root: str | Path | None) -> Path:
-    return resolve_data_root(data_root or config.test_dataloader.dataset.get('data_root'))

@@ -96,11 +96,6 @@ def _sources(source: Path, limit: int | None) -> dict[str, Path]:
     return dict(list(named.items())[:limit])
 
 
-def _as_rgb(values: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A map, 0..1, as an 8-bit RGB image for the sheet."""
-    return quantise(np.broadcast_to(values, (height, width, 3)))
-
-
 def _degrade(
     name: str, source: Path, rain: ScaleAwareHeavyRain, folder: Path
 ) -> tuple[dict[str, Any], list[np.ndarray | None]]:
@@ -119,9 +114,10 @@ def _degrade(
     for kind, pixels in maps.items():
         file_inside(folder / kind, f'{name}.png').write_bytes(encode_png(pixels))
     hashes = {kind: hashlib.sha256(pixels.tobytes()).hexdigest() for kind, pixels in {'HR': gt, **maps}.items()}
-    shown = (sample['lr'], sample['streak'], sample['lr'] + sample['streak'], sample['transmission'],
-             sample['airlight'])  # fmt: skip
-    row: list[np.ndarray | None] = [sample['img'], gt, *(_as_rgb(values, *small) for values in shown)]
+    rainy, transmission, airlight = sample['lr'] + sample['streak'], sample['transmission'], sample['airlight']
+    shown = (sample['lr'], sample['streak'], rainy, transmission, airlight)
+    drawn = [quantise(np.broadcast_to(values, (*small, 3))) for values in shown]
+    row: list[np.ndarray | None] = [sample['img'], gt, *drawn]
     return {'source': source.name, 'size': [width, height], 'rain': sample['rain'], 'sha256': hashes}, row
 
 

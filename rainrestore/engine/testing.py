@@ -112,7 +112,9 @@ def run_test(
         if not is_main_process():
             return None
         dataset = runner.test_dataloader.dataset
-        summary = {key: None if _is_infinite(value) else value for key, value in values.items()}
+        # JSON has neither infinity, such as the PSNR of equal images, nor NaN.
+        infinite = {key for key, value in values.items() if isinstance(value, float) and not math.isfinite(value)}
+        summary = values | dict.fromkeys(infinite)
         summary |= {
             'images': len(dataset),
             'config': str(path),
@@ -198,11 +200,6 @@ def with_standard_metrics(evaluator: Mapping[str, Any] | Sequence[Mapping[str, A
     own = [dict(metric) for metric in ([evaluator] if isinstance(evaluator, Mapping) else evaluator or [])]
     standard = [{**metric, 'optional': True} for metric in STANDARD_METRICS]
     return standard + [metric for metric in own if {**metric, 'optional': True} not in standard]
-
-
-def _is_infinite(value: Any) -> bool:
-    """Whether a value is infinite or NaN, which JSON does not support, as the PSNR of equal images."""
-    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _rain(dataset: Any) -> dict[str, Any] | None:
