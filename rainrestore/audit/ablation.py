@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rainrestore.audit.faces import Scorer, TestFaces, higher_is_better, predict, unit
 from rainrestore.audit.slots import find_slots, first_layer, recorded, replaced, shortened
 from rainrestore.evaluation import paired_bootstrap
+from rainrestore.evaluation.metrics import digits, family
 from rainrestore.models.inspection import CONSTANT_SPREAD, TRUNK, map_tensors, named_tensors
 
 MEAN, OTHER_FACE, FIRST_LAYER = 'mean', 'other face', 'first layer'
@@ -22,7 +23,6 @@ STAND_INS = {
 }
 #: A smaller gain is reported as no gain, even if its interval excludes zero.
 NEGLIGIBLE = {'PSNR': 0.01, 'SSIM': 1e-3, 'LPIPS': 1e-3, 'IoU': 1e-3}
-DIGITS = {'PSNR': 2}
 
 
 @dataclass(frozen=True)
@@ -65,33 +65,17 @@ class SlotAudit:
         stand_in = min(self.gains, key=lambda name: self.gains[name][key].mean)
         return stand_in, self.gains[stand_in][key]
 
-    def has_gain(self, key: str) -> bool:
-        """Whether the interval of the smallest gain is above :data:`NEGLIGIBLE`."""
-        return self.weakest(key)[1].low > NEGLIGIBLE[family(key)]
-
     @property
     def finding(self) -> str:
         """A sentence about the gain in the first score, or in another score if the first shows no gain."""
         if not self.gains:
             return ''
         keys = list(next(iter(self.gains.values())))
-        gaining = next((key for key in keys if self.has_gain(key)), None)
-        if gaining is None:
-            stand_in, gain = self.weakest(keys[0])
-            return f'no gain: {gain.text(keys[0])} over {STAND_INS[stand_in]}'
-        stand_in, gain = self.weakest(gaining)
-        lead = 'gain' if gaining == keys[0] else f'no gain in {unit(keys[0])}, but'
-        return f'{lead} {gain.text(gaining)} over {STAND_INS[stand_in]}'
-
-
-def family(key: str) -> str:
-    """The name of a metric without its suffixes: ``PSNR`` for ``PSNR_lr_img``."""
-    return key.partition('_')[0]
-
-
-def digits(key: str) -> int:
-    """Decimal places of a score."""
-    return DIGITS.get(family(key), 4)
+        gaining = [key for key in keys if self.weakest(key)[1].low > NEGLIGIBLE[family(key)]]
+        key = gaining[0] if gaining else keys[0]
+        lead = 'gain' if key == keys[0] else f'no gain in {unit(keys[0])}, but'
+        stand_in, gain = self.weakest(key)
+        return f'{lead if gaining else "no gain:"} {gain.text(key)} over {STAND_INS[stand_in]}'
 
 
 class _OutputStatistics:

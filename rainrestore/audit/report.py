@@ -2,11 +2,12 @@
 
 import math
 
-from rainrestore.audit.ablation import digits, unit
+from rainrestore.audit.ablation import unit
 from rainrestore.audit.core import Audit
 from rainrestore.audit.discriminators import ALL, GENERATOR, IMAGE, LOGGED, DiscriminatorsAudit
 from rainrestore.audit.layers import LayersAudit
 from rainrestore.audit.maps import RAIN_MAPS, MapsAudit
+from rainrestore.evaluation.metrics import digits
 from rainrestore.tables import table
 
 #: Greatest number of small layers listed by name; the JSON has all.

@@ -23,6 +23,18 @@ from rainrestore.registry import METRICS, MODELS
 from rainrestore.rules import COUNT
 
 Sample = Mapping[str, Any]
+#: Family of a metric -> decimal places in tables and in the index of the zoo.
+DIGITS = {'PSNR': 2, 'SSIM': 4, 'LPIPS': 4, 'MAE': 2, 'mIoU': 3}
+
+
+def family(key: str) -> str:
+    """The name of a metric without its suffixes: ``PSNR`` for ``PSNR_crop4``."""
+    return key.partition('_')[0]
+
+
+def digits(key: str) -> int:
+    """Decimal places of a metric."""
+    return DIGITS.get(family(key), 4)
 
 
 def field(metric: str, values: Mapping[str, Any], key: str, owner: str) -> Any:

@@ -11,15 +11,15 @@ from rainrestore.datasets.face_dataset import BUNDLED_DATA
 from rainrestore.engine.config import load_config
 from rainrestore.engine.testing import run_test_apart
 from rainrestore.errors import ConfigError, RunError
+from rainrestore.evaluation.metrics import digits, family
 from rainrestore.registry import METRICS
 from rainrestore.rules import is_number
 from rainrestore.zoo.index import Entry, Zoo, models, read_index, write_index
 
 #: The data set in a checkout, and the data set that the user provides.
 PORTRAITS, OWN = 'portraits', 'CelebA'
-#: Family of a metric -> decimal places in the index, and tolerance on another processor: half of the last place plus a
-#: margin for rounding errors.
-DIGITS = {'PSNR': 2, 'SSIM': 4, 'LPIPS': 4, 'MAE': 2, 'mIoU': 3}
+#: Family of a metric -> tolerance on another processor: half of the last place in the index plus a margin for rounding
+#: errors.
 TOLERANCE = {'PSNR': 0.01, 'SSIM': 2e-4, 'LPIPS': 5e-4, 'MAE': 0.01, 'mIoU': 2e-3}
 #: Task of a model -> its headline metrics, the most important first.
 HEADLINES = {
@@ -34,28 +34,17 @@ LPIPS = {'type': 'LPIPS', 'optional': True}
 
 @dataclass(frozen=True)
 class Measurement:
-    """The value of a metric in the index and its measured value; None for a missing value."""
+    """The value of a metric in the index and its measured value; None if it was not measured."""
 
     key: str
-    stated: float | None
+    stated: float
     measured: float | None
 
     @property
     def differs(self) -> bool:
-        """Whether both values exist and differ by more than the tolerance."""
-        if self.stated is None or self.measured is None:
-            return False
-        return abs(self.stated - self.measured) > TOLERANCE.get(family(self.key), 0.5 * 10 ** -digits(self.key))
-
-
-def family(key: str) -> str:
-    """The name of a metric without its suffixes: ``PSNR`` for ``PSNR_crop4``."""
-    return key.partition('_')[0]
-
-
-def digits(key: str) -> int:
-    """Decimal places of a metric in the index."""
-    return DIGITS.get(family(key), 4)
+        """Whether the values differ by more than the tolerance."""
+        allowed = TOLERANCE.get(family(self.key), 0.5 * 10 ** -digits(self.key))
+        return self.measured is not None and abs(self.stated - self.measured) > allowed
 
 
 def measurable() -> list[str]:
