@@ -352,6 +352,21 @@ def read_mask(path: str | os.PathLike[str], backend_args: Mapping[str, Any] | No
     return np.ascontiguousarray(values, dtype=np.uint8)
 
 
+def empty_folder(folder: Path, reason: str = '') -> None:
+    """Create a folder for images, if it does not exist.
+
+    Args:
+        folder: The folder.
+        reason: End of the message.
+
+    Raises:
+        DatasetError: The folder contains files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise DatasetError(f'{folder}: is not empty; empty it or choose another target{reason}')
+
+
 def visible_files(folder: str | os.PathLike[str]) -> list[Path]:
     """The files in ``folder``, sorted by name, without hidden files and files of file managers (``Thumbs.db``).
 

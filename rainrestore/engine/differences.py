@@ -94,13 +94,12 @@ def _one_optimizer(stored: Any, optimizer: torch.optim.Optimizer, names: Mapping
             yield f'{what}: there is no parameter for the state {place!r}'
             continue
         parameter = places[str(place)]
+        name = names.get(id(parameter), f'parameter {place}')
         for key, value in moments.items():
             if not _is_moment_of(value, parameter):
                 shown = _shape(value) if isinstance(value, Tensor) else described(value)
-                name = names.get(id(parameter), f'parameter {place}')
                 yield f'{what}: {key} of {name} is {shown} instead of {_shape(parameter)}'
             elif isinstance(value, Tensor) and value.numel() > 1 and not same_dtype_kind(value, parameter):
-                name = names.get(id(parameter), f'parameter {place}')
                 yield f'{what}: {key} of {name} is {value.dtype} instead of {parameter.dtype}'
 
 

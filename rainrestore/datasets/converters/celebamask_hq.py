@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from rainrestore.datasets.transforms.parsing import area_average
 from rainrestore.errors import DatasetError, ImageFileError
-from rainrestore.image_io import read_image, write_png
+from rainrestore.image_io import empty_folder, read_image, write_png
 from rainrestore.labels import NUM_LABELS
 
 IMAGE_FOLDER = 'CelebA-HQ-img'
@@ -216,12 +216,7 @@ def convert(
     splits = split_faces(find_faces(source), seed)
     for split in splits:
         for kind in ('img', 'mask'):
-            folder = target / split / kind
-            folder.mkdir(parents=True, exist_ok=True)
-            if any(folder.iterdir()):
-                raise DatasetError(
-                    f'{folder}: is not empty; empty it or choose another target, or faces of two splits would mix'
-                )
+            empty_folder(target / split / kind, ', or faces of two splits would mix')
     tasks = [(split, number) for split in ('train', 'val', 'test') for number in splits[split]]
     job = partial(_convert_or_report, source=source, target=target, size=size, skip=on_bad_file == 'skip')
     written: Counter[str] = Counter(train=0, val=0, test=0)

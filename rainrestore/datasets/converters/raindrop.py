@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from rainrestore.datasets.paired_dataset import PairedDataset
 from rainrestore.errors import DatasetError, ImageFileError
-from rainrestore.image_io import write_png
+from rainrestore.image_io import empty_folder, write_png
 
 SPLITS = ('train', 'test_a', 'test_b')
 GIVEN_SUFFIX, TRUTH_SUFFIX = '_rain', '_clean'
@@ -105,10 +105,7 @@ def convert(
     }
     for split in splits:
         for kind in ('data', 'gt'):
-            folder = target / split / kind
-            folder.mkdir(parents=True, exist_ok=True)
-            if any(folder.iterdir()):
-                raise DatasetError(f'{folder}: is not empty; empty it or choose another target')
+            empty_folder(target / split / kind)
     written, shifted, skipped = dict.fromkeys(splits, 0), 0, {}
     for split, pairs in sets.items():
         for index in tqdm(range(len(pairs)), unit='pair', desc=split, disable=not progress):
