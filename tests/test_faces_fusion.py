@@ -293,7 +293,7 @@ def test_thin_veil_is_removed_with_the_means_of_both_estimates() -> None:
     np.testing.assert_allclose(forward(rain.J, rain.S, rain.T, rain.A), veiled, atol=1e-4)
 
 
-@pytest.mark.parametrize('scene', [around(0.6), around(0.95), around(0.94)], ids=['another T', 'clear', 'nearly clear'])
+@pytest.mark.parametrize('scene', [around(0.6), around(0.95), around(0.89)], ids=['another T', 'clear', 'nearly clear'])
 def test_veil_that_the_scene_does_not_confirm_is_kept(scene) -> None:
     rain, rainy = estimate(0.84), np.full((SMALL, SMALL, 3), (0.6, 0.5, 0.4), np.float32)
     decided = decide(rain, 1.0)

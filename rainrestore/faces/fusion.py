@@ -26,8 +26,8 @@ STREAKS = (0.05, 0.065)
 #: Two estimates of the mean T agree up to this difference. Above HEAVY, rain is not heavy.
 AGREEMENT = 0.12
 HEAVY = 0.66
-#: Mean T of a scene above which it has no veil, for the decision on a face.
-CLEAR_SCENE = 0.93
+#: Estimates of the mean T above this value do not confirm a thin veil: a clear face may have them.
+CONFIRMED = 0.88
 #: Noise level divided by T of faces without noise and JPEG. With noise it is higher, with JPEG lower.
 NATURAL = (0.0135, 0.045)
 #: Noise level divided by T at which compression, and noise, are certain.
@@ -182,14 +182,17 @@ def with_scene(
     size = rainy.shape[0]
     streaks = resize(scene.streaks, size, size)
     certain = max(decision.streaks, scene.certain)
-    difference = float(scene.transmission.mean() - rain.T.mean())
-    confirmed = abs(difference) < AGREEMENT and scene.transmission.mean() < CLEAR_SCENE
+    own, around = float(rain.T.mean()), float(scene.transmission.mean())
+    confirmed = abs(around - own) < AGREEMENT and max(around, own) < CONFIRMED
     if decision.veil < 1 and confirmed and (rainy.max(-1) - rainy.min(-1)).mean() > GREY:
-        transmission = (rain.T + np.float32(difference / 2)).clip(FLOOR, 1)
+        transmission = (rain.T + np.float32((around - own) / 2)).clip(FLOOR, 1)
         airlight = (rain.A + np.float32(scene.airlight)) / 2
-        own = rain.S * np.float32(decision.streaks) if decision.streaks == certain else streaks / transmission
-        solved = (rainy - (1 - transmission) * airlight) / transmission - own
-        return RainEstimate(solved.clip(0, 1), own, transmission, airlight), Decision(1.0, 1.0)
+        if decision.streaks == certain:
+            streaks = rain.S * np.float32(certain)
+        else:
+            streaks = streaks / transmission
+        solved = (rainy - (1 - transmission) * airlight) / transmission - streaks
+        return RainEstimate(solved.clip(0, 1), streaks, transmission, airlight), Decision(1.0, 1.0)
     if decision.veil == 0 and scene.certain > decision.streaks:
         clear = np.ones_like(rain.T)
         return RainEstimate((rainy - streaks).clip(0, 1), streaks, clear, rain.A), Decision(0.0, certain)
