@@ -187,10 +187,7 @@ def with_scene(
     if decision.veil < 1 and confirmed and (rainy.max(-1) - rainy.min(-1)).mean() > GREY:
         transmission = (rain.T + np.float32((around - own) / 2)).clip(FLOOR, 1)
         airlight = (rain.A + np.float32(scene.airlight)) / 2
-        if decision.streaks == certain:
-            streaks = rain.S * np.float32(certain)
-        else:
-            streaks = streaks / transmission
+        streaks = rain.S * np.float32(certain) if decision.streaks == certain else streaks / transmission
         solved = (rainy - (1 - transmission) * airlight) / transmission - streaks
         return RainEstimate(solved.clip(0, 1), streaks, transmission, airlight), Decision(1.0, 1.0)
     if decision.veil == 0 and scene.certain > decision.streaks:
