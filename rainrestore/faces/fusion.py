@@ -169,7 +169,7 @@ def with_scene(
     """Correct the estimate for a face, and the decision on it, with the rain of the scene around it.
 
     A single face hardly shows a thin veil, and faint streaks vanish in the small input of the network. The scene shows
-    both. A thin veil is removed if the scene has a veil of nearly the same T; then T and A are the means of both
+    both. A thin veil is removed if the scene has a veil of nearly the same T, with the larger T and the mean A of both
     estimates. In a grey image, T is too uncertain for this, because every grey pixel may be veiled black. In clear air,
     streaks are those of the scene if they are more certain there.
 
@@ -185,7 +185,7 @@ def with_scene(
     own, around = float(rain.T.mean()), float(scene.transmission.mean())
     confirmed = abs(around - own) < AGREEMENT and max(around, own) < CONFIRMED
     if decision.veil < 1 and confirmed and (rainy.max(-1) - rainy.min(-1)).mean() > GREY:
-        transmission = (rain.T + np.float32((around - own) / 2)).clip(FLOOR, 1)
+        transmission = (rain.T + np.float32(max(around - own, 0))).clip(FLOOR, 1)
         airlight = (rain.A + np.float32(scene.airlight)) / 2
         streaks = rain.S * np.float32(certain) if decision.streaks == certain else streaks / transmission
         solved = (rainy - (1 - transmission) * airlight) / transmission - streaks
