@@ -16,6 +16,7 @@ from scenes import MarkerDetector
 
 from rainrestore.apis import ImageError, PhotoRestorer, Restorer, VideoSettings, restore_video
 from rainrestore.apis import video as video_room
+from rainrestore.apis.derain import Derained
 from rainrestore.apis.video import FrameRestorer
 from rainrestore.apis.video_files import VideoFrame, VideoReader, join_parts, write_part
 from rainrestore.benchmark.scenes import background
@@ -259,9 +260,9 @@ def test_rain_is_not_removed_where_the_detector_sees_through_it(bicubic) -> None
     class Counting(PhotoRestorer):
         cleared = 0
 
-        def clear(self, photo):
+        def derain(self, photo):
             self.cleared += 1
-            return photo
+            return Derained(photo, 1.0)
 
     (frame,) = marked_frames([FACE])
     empty = background(96, 128)
@@ -369,7 +370,9 @@ def test_marked_faces_that_cannot_be_restored_are_said(bicubic, tmp_path) -> Non
 
 @pytest.mark.parametrize('changed', [False, True])
 def test_clip_without_rain_is_not_handed_out_as_derained(bicubic, tmp_path, monkeypatch, changed) -> None:
-    monkeypatch.setattr('rainrestore.apis.photos.derain', lambda remover, photo: photo // (2 if changed else 1))
+    monkeypatch.setattr(
+        'rainrestore.apis.photos.derained', lambda remover, photo: Derained(photo // (2 if changed else 1), 1.0)
+    )
     monkeypatch.setattr(PhotoRestorer, '_apply', lambda *arguments: 0.0)
     write_clip(tmp_path / 'in.mp4', marked_frames([FACE] * 3))
     photos = PhotoRestorer(bicubic, MarkerDetector(), background='derain')

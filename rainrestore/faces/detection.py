@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 
 from rainrestore.config_files import find_file, read_config
-from rainrestore.engine.config_check import check_component
 from rainrestore.errors import ConfigError
 from rainrestore.faces.alignment import FaceCrop
-from rainrestore.registry import FACE_DETECTORS
+from rainrestore.registry import FACE_DETECTORS, check_component
 
 #: Rotations in degrees for a photo without upright faces, because detectors find only approximately upright faces.
 TURNS = (90, -90, 45, -45, 180)
@@ -72,7 +71,7 @@ def build_detector(detector: str | Path | Mapping[str, Any]) -> FaceDetector:
     if isinstance(name, str) and FACE_DETECTORS.get(name) is None:
         known = ', '.join(sorted(FACE_DETECTORS.module_dict))
         raise ConfigError(f'{name!r} is not a registered face detector; use one of {known}, or a config file')
-    check_component(config, 'detector', FACE_DETECTORS)
+    check_component(config, FACE_DETECTORS)
     return FACE_DETECTORS.build(dict(config))
 
 
