@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument('--sides', type=whole_number, nargs='+', default=[24, 32, 48, 64, 96, 128])
     parser.add_argument('--detector', default='MTCNNDetector', help='a registered detector or a config file')
     parser.add_argument('--poses', choices=POSES, nargs='+', default=list(POSES))
-    parser.add_argument('--model', default='fcg_gan_x4', help='model that removes the rain')
+    parser.add_argument('--model', default='hrrm_scenes', help='model that removes the rain')
     parser.add_argument('--device')
     args = parser.parse_args()
     files = [file for split in ('test', 'val') for file in list_images(args.data / split / 'img')][: args.faces]
