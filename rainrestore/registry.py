@@ -6,8 +6,9 @@ A registry imports the modules of its components (``locations``) at the first bu
 """
 
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 from mmengine import registry as _root
 
@@ -17,6 +18,8 @@ from rainrestore.suggest import did_you_mean
 SCOPE = 'rainrestore'
 #: Old name of an option -> new name.
 RENAMED = {'fixed_norms': 'freeze_bn', 'direct': 'subpixel_head'}
+#: Types in annotations whose values a config can hold; values of other types are not checked.
+PLAIN_TYPES = {bool, int, float, str, NoneType, dict, Mapping, list, tuple, Sequence}
 
 
 def check_component(config: Mapping[str, Any], registry: _root.Registry) -> None:
@@ -44,6 +47,20 @@ def check_component(config: Mapping[str, Any], registry: _root.Registry) -> None
         if option in RENAMED:
             raise ConfigError(f'{title}: {option!r} was renamed to {RENAMED[option]!r}')
         raise ConfigError(f'{title} has no option {option!r}{did_you_mean(option, options)}')
+
+
+def fits(value: Any, option: inspect.Parameter) -> bool:
+    """Whether a value has one of the types of an annotation, or the annotation has other types than plain ones."""
+    annotation = option.annotation
+    several = isinstance(annotation, UnionType) or get_origin(annotation) is Union
+    kinds = {get_origin(kind) or kind for kind in (get_args(annotation) if several else (annotation,))}
+    if not kinds <= PLAIN_TYPES or value is option.default:
+        return True
+    if isinstance(value, list | tuple):
+        return bool(kinds & {list, tuple, Sequence})
+    if isinstance(value, int) and float in kinds:
+        return True
+    return isinstance(value, tuple(kinds - {Sequence}))
 
 
 def known_names(registry: _root.Registry) -> list[str]:

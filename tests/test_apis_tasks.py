@@ -50,6 +50,7 @@ def test_default_model_of_each_task_is_for_it(task) -> None:
         (dict(task='windows'), r"mine: restoration\.task must be one of faces, .*got 'windows'"),
         ('faces', r"mine: restoration must be a dict, such as dict\(task='faces'\), got 'faces'"),
         (dict(size=0), 'restoration.size must be a side in pixels, got 0'),
+        (dict(size=True), 'restoration.size must be a side in pixels, got True'),
         (dict(side=3), 'restoration has the keys task, size, transmission, estimator, got side'),
         (dict(estimator=5), 'restoration.estimator must be a model of the zoo or None, got 5'),
         (dict(transmission=2), 'restoration.transmission must be above 0 and at most 1, got 2'),

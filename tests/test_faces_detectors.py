@@ -75,6 +75,8 @@ def test_slot_takes_a_name_a_config_and_a_file(marker, tmp_path) -> None:
         build_detector('Marker')
     with pytest.raises(ConfigError, match=r"MTCNNDetector has no option 'smallest' \(did you mean 'smallest_face'\?\)"):
         build_detector({'type': 'MTCNNDetector', 'smallest': 16})
+    with pytest.raises(ConfigError, match=r"detector\.threshold: must be of type float, got 'high'"):
+        build_detector({'type': 'MTCNNDetector', 'threshold': 'high'})
     with pytest.raises(ConfigError, match=r"the config must have detector = dict\(type='...'\)"):
         build_detector({'smallest_face': 16})
     with pytest.raises(ConfigError, match='no such config'):

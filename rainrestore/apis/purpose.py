@@ -7,6 +7,7 @@ from typing import Any
 
 from rainrestore.errors import ConfigError
 from rainrestore.physics.rain import REFERENCE_SIDE, RainRanges
+from rainrestore.rules import is_count, is_number
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,10 @@ class Purpose:
         purpose = cls(**declared)
         if purpose.task not in TASKS:
             raise ConfigError(f'{name}: restoration.task must be one of {", ".join(TASKS)}, got {purpose.task!r}')
-        if not isinstance(purpose.size, int) or purpose.size < 1:
+        if not is_count(purpose.size) or purpose.size < 1:
             raise ConfigError(f'{name}: restoration.size must be a side in pixels, got {purpose.size!r}')
         given = purpose.transmission
-        if given is not None and not (isinstance(given, int | float) and 0 < given <= 1):
+        if given is not None and not (is_number(given) and 0 < given <= 1):
             raise ConfigError(f'{name}: restoration.transmission must be above 0 and at most 1, got {given!r}')
         if not isinstance(purpose.estimator, str | None):
             raise ConfigError(

@@ -197,7 +197,7 @@ def run(args: argparse.Namespace) -> int:
     did = 'marked' if args.preview else 'restored'
     print(f'{states["restored"]} {did}, {states["done"]} done before, {states["failed"]} failed')
     summary = {
-        'restored': states['restored'],
+        did: states['restored'],
         'done_before': states['done'],
         'failed': failed,
         'notes': notes,

@@ -1,12 +1,11 @@
 """Check the options of a config before anything is built; each error message is one line."""
 
 import inspect
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from multiprocessing import get_all_start_methods
-from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import Registry
@@ -103,8 +102,6 @@ RULES = {
         lambda value: value is None or value in get_all_start_methods()
     ),
 }  # fmt: skip
-#: Types in annotations whose values a config can hold; values of other types are not checked.
-PLAIN_TYPES = {bool, int, float, str, NoneType, dict, Mapping, list, tuple, Sequence}
 #: Dicts of named entries, each of which can be set to None -> the entries that mmengine adds.
 ENTRIES = {
     'default_hooks': ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'),
@@ -401,20 +398,6 @@ def _check_keys(value: Any, path: str, name: str, names: Collection[str]) -> Non
 def _check_values(value: Mapping[str, Any], path: str, options: Mapping[str, inspect.Parameter]) -> None:
     """Check that the value of each option has one of the types of its annotation."""
     for key, content in value.items():
-        if key in options and not _fits(content, options[key]):
+        if key in options and not registry.fits(content, options[key]):
             annotation = inspect.formatannotation(options[key].annotation)
             raise ConfigError(f'{path}.{key}: must be of type {annotation}, got {content!r}')
-
-
-def _fits(value: Any, option: inspect.Parameter) -> bool:
-    """Whether a value has one of the types of an annotation, or the annotation has other types than plain ones."""
-    annotation = option.annotation
-    several = isinstance(annotation, UnionType) or get_origin(annotation) is Union
-    kinds = {get_origin(kind) or kind for kind in (get_args(annotation) if several else (annotation,))}
-    if not kinds <= PLAIN_TYPES or value is option.default:
-        return True
-    if isinstance(value, list | tuple):
-        return bool(kinds & {list, tuple, Sequence})
-    if isinstance(value, int) and float in kinds:
-        return True
-    return isinstance(value, tuple(kinds - {Sequence}))
