@@ -142,7 +142,8 @@ class PhotoRestorer:
             one, ``restorer`` if S, T and A were supervised in its training, else ``hrrm_photos_x4``; None for a network
             that was not trained to remove rain, and for a method without weights. With None, all faces are corrected
             with the weight ``strength``. Beside ``hrrm_photos_x4``, ``hrrm_plus_x4`` estimates heavy rain
-            (:func:`~rainrestore.faces.fusion.combine`).
+            (:func:`~rainrestore.faces.fusion.combine`), and ``hrrm_scenes`` the rain of the whole photo
+            (:func:`~rainrestore.faces.fusion.with_scene`).
 
     Attributes:
         fingerprint: SHA-256 over the fingerprint of ``restorer`` and all arguments.
