@@ -49,7 +49,24 @@ def check_component(config: Mapping[str, Any], registry: _root.Registry) -> None
         raise ConfigError(f'{title} has no option {option!r}{did_you_mean(option, options)}')
 
 
-def fits(value: Any, option: inspect.Parameter) -> bool:
+def check_values(config: Mapping[str, Any], path: str, options: Mapping[str, inspect.Parameter]) -> None:
+    """Check that the value of each option has one of the types of its annotation.
+
+    Args:
+        config: Option -> value.
+        path: Path of the component in its config, for the message.
+        options: The result of :func:`options_of`.
+
+    Raises:
+        ConfigError: A value of another type.
+    """
+    for key, value in config.items():
+        if key in options and not _fits(value, options[key]):
+            annotation = inspect.formatannotation(options[key].annotation)
+            raise ConfigError(f'{path}.{key}: must be of type {annotation}, got {value!r}')
+
+
+def _fits(value: Any, option: inspect.Parameter) -> bool:
     """Whether a value has one of the types of an annotation, or the annotation has other types than plain ones."""
     annotation = option.annotation
     several = isinstance(annotation, UnionType) or get_origin(annotation) is Union

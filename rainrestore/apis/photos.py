@@ -336,13 +336,11 @@ class PhotoRestorer:
         rains: list[RainEstimate | None] = []
         for item in restorations:
             if self.estimator is self.restorer:
-                found = {name: getattr(item, name) for name in 'JSTA'}
+                rain = RainEstimate(*(getattr(item, name) for name in 'JSTA'))
             else:
-                found = _first(self.estimator.remove_rain(item.I[None]))
-            rain = RainEstimate(*(found[name] for name in 'JSTA'))
+                rain = _estimate(self.estimator, item.I)
             if self.heavy is not None:
-                heavy = _first(self.heavy.remove_rain(item.I[None]))
-                rain = combine(rain, RainEstimate(*(heavy[name] for name in 'JSTA')), item.I)
+                rain = combine(rain, _estimate(self.heavy, item.I), item.I)
             elif self.estimator.known_transmission < CLEAR:
                 rain = rain.bounded(item.I)
             rains.append(rain)
@@ -367,8 +365,7 @@ class PhotoRestorer:
         notes = []
         for face in faces:
             image = resize(cut(photo, face.crop), self.observer.size, self.observer.size)
-            found = _first(self.observer.remove_rain(image[None]))
-            rain = RainEstimate(*(found[name] for name in 'JSTA'))
+            rain = _estimate(self.observer, image)
             if decide(rain, self.observer.known_transmission).weight:
                 notes.append(
                     f'{_place(face.crop)} shows {_seen(rain)}, which {self.restorer.name} does not remove; use a model '
@@ -468,9 +465,10 @@ def _seen(rain: RainEstimate) -> str:
     return f'{" and ".join(found) or "neither a veil nor streaks"} (T = {transmission:.2f}, S = {streaks:.2f})'
 
 
-def _first(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The maps of the first image of a batch."""
-    return {name: values[0] for name, values in maps.items()}
+def _estimate(network: Restorer, image: np.ndarray) -> RainEstimate:
+    """The rain over an n x n x 3 float32 image, estimated by a network."""
+    found = network.remove_rain(image[None])
+    return RainEstimate(*(found[name][0] for name in 'JSTA'))
 
 
 def _estimator_of(restorer: Restorer) -> Restorer | None:

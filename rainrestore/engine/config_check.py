@@ -311,7 +311,7 @@ def check_component(value: Any, path: str, known: Registry) -> None:
         _check_slots(value, path, name, component)
         _check_inside(value, path, known)
     if component.__module__.startswith(('rainrestore.', 'mmengine.', 'torch.')):
-        _check_values(value, path, options or {})
+        registry.check_values(value, path, options or {})
 
 
 def _check_inside(value: Mapping[str, Any], path: str, known: Registry) -> None:
@@ -337,7 +337,7 @@ def _check_slots(value: Mapping[str, Any], path: str, name: str, component: Any)
             for entry, content in part.items():
                 if content is not None:
                     _check_keys(content, f'{path}.{key}.{entry}', entry, options)
-                    _check_values(content, f'{path}.{key}.{entry}', options)
+                    registry.check_values(content, f'{path}.{key}.{entry}', options)
         elif parameter.annotation in (dict, dict | None) and key != 'init_cfg':
             if not isinstance(part, Mapping):
                 raise ConfigError(f'{path}.{key}: {name} needs a component, dict(type=...), got {part!r}')
@@ -393,11 +393,3 @@ def _check_keys(value: Any, path: str, name: str, names: Collection[str]) -> Non
     if unknown:
         near, options = did_you_mean(unknown[0], names), ', '.join(sorted(set(names) - {'self'}))
         raise ConfigError(f'{path}.{unknown[0]}: {name} has no option {unknown[0]!r}{near}; its options are {options}')
-
-
-def _check_values(value: Mapping[str, Any], path: str, options: Mapping[str, inspect.Parameter]) -> None:
-    """Check that the value of each option has one of the types of its annotation."""
-    for key, content in value.items():
-        if key in options and not registry.fits(content, options[key]):
-            annotation = inspect.formatannotation(options[key].annotation)
-            raise ConfigError(f'{path}.{key}: must be of type {annotation}, got {content!r}')

@@ -1,6 +1,5 @@
 """The interface of face detectors, and the detection in rotated photos."""
 
-import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 from rainrestore.config_files import find_file, read_config
 from rainrestore.errors import ConfigError
 from rainrestore.faces.alignment import FaceCrop
-from rainrestore.registry import FACE_DETECTORS, check_component, fits, options_of
+from rainrestore.registry import FACE_DETECTORS, check_component, check_values, options_of
 
 #: Rotations in degrees for a photo without upright faces, because detectors find only approximately upright faces.
 TURNS = (90, -90, 45, -45, 180)
@@ -73,11 +72,7 @@ def build_detector(detector: str | Path | Mapping[str, Any]) -> FaceDetector:
         known = ', '.join(sorted(FACE_DETECTORS.module_dict))
         raise ConfigError(f'{name!r} is not a registered face detector; use one of {known}, or a config file')
     check_component(config, FACE_DETECTORS)
-    options = options_of(FACE_DETECTORS.get(name) if isinstance(name, str) else name) or {}
-    for option, value in config.items():
-        if option in options and not fits(value, options[option]):
-            wanted = inspect.formatannotation(options[option].annotation)
-            raise ConfigError(f'detector.{option}: must be of type {wanted}, got {value!r}')
+    check_values(config, 'detector', options_of(FACE_DETECTORS.get(name) if isinstance(name, str) else name) or {})
     return FACE_DETECTORS.build(dict(config))
 
 
