@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import RELEASED, face_colour, write_release
-from PIL import Image
-
-from rainrestore.datasets import LABELS, DatasetError, FaceDataset, ImageFileError
-from rainrestore.datasets.converters.celebamask_hq import (
+from celebamask_hq import (
     convert,
     merge_parts,
     shrink_labels,
     split_counts,
     split_faces,
 )
+from conftest import RELEASED, face_colour, write_release
+from PIL import Image
+
+from rainrestore.datasets import LABELS, DatasetError, FaceDataset, ImageFileError
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from component_boxes import component_boxes, fit_box, tight_box
 from PIL import Image
 
 from rainrestore.datasets import DatasetError, ImageFileError
-from rainrestore.datasets.component_boxes import component_boxes, fit_box, tight_box
 
 
 def save(folder: Path, name: str, **boxes: tuple[int, int, int, int, int]) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from parse_faces import PARSERS, FaceLabeller, parse_faces
 from PIL import Image
 
-from rainrestore.datasets.converters.parse_faces import PARSERS, FaceLabeller, parse_faces
 from rainrestore.errors import CheckpointError, ConfigError, DatasetError
 from rainrestore.labels import LABELS
 

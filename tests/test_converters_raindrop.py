@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from raindrop import convert, corners, overlap, shift_between
 
 from rainrestore.datasets import DatasetError, ImageFileError, PairedDataset
-from rainrestore.datasets.converters.raindrop import convert, corners, overlap, shift_between
 
 #: Split and name -> how far the wet image lies right of and below the dry one.
 SHIFTS = {('train', '0'): (0, 0), ('train', '1'): (3, -2), ('test_a', '0'): (-4, 1)}

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from label_shares import label_shares
 from PIL import Image
 
 from rainrestore.datasets import DatasetError
 from rainrestore.datasets.face_dataset import BUNDLED_DATA
-from rainrestore.datasets.label_shares import label_shares
 from rainrestore.labels import NUM_LABELS, PORTRAIT_LABELS
 
 TOOL = Path(__file__).parents[1] / 'tools' / 'dataset_converters' / 'label_shares.py'

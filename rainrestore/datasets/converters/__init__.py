@@ -1,1 +1,0 @@
-"""Converters of public data sets to the folder layout of the data set classes."""
