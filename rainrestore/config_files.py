@@ -1,4 +1,4 @@
-"""Find config files by name, map old names of configs to new ones, and choose the default work dir of a config."""
+"""Find config files by name, and choose the default work dir of a config."""
 
 import re
 import sys
@@ -20,66 +20,6 @@ _FAULTS_OF_A_FILE = (
 )
 #: The suffix that mmengine's Runner adds to the stem of the config in the experiment name.
 _STARTED = re.compile(r'_?\d{8}_\d{6}$')
-
-#: Old path below configs/, before the configs were grouped by method -> new path; both without .py. Only for configs
-#: with a new name.
-RENAMED = {
-    '_base_/blind_rain': '_base_/data/blind_rain',
-    '_base_/data': '_base_/data/rain_x4',
-    '_base_/heavy_rain': '_base_/models/heavy_rain_removal',
-    '_base_/hifacegan_mse_alone': '_base_/models/hifacegan_mse_alone',
-    '_base_/hrrm': '_base_/models/hrrm',
-    '_base_/hrrm_fpm': '_base_/models/fpm',
-    '_base_/mse_alone': '_base_/models/mse_alone',
-    '_base_/rrdb': '_base_/models/rrdb_trunk',
-    '_base_/schedule_joint': '_base_/schedules/joint',
-    '_base_/schedule_pretrain': '_base_/schedules/pretrain',
-    'ablations/fcg_gan_cross_entropy_x4': 'fcg_gan_x4',
-    'ablations/fcg_gan_no_decay_x4': 'fcg_gan_x4',
-    'ablations/hrrm_no_decay_x4': 'hrrm_x4',
-    'raindrop_set/raindrop_pix2pix': 'raindrop/raindrop_pix2pix_qian',
-    'zoo/esrgan_mse_x4': 'esrgan/esrgan_x4_stage1_mse',
-    'zoo/esrgan_x4': 'esrgan/esrgan_x4_stage2_full',
-    'zoo/fcg_gan_blind_mse_x4': 'fcg_gan/fcg_gan_blind_x4_stage1_psnr',
-    'zoo/fcg_gan_blind_x4': 'fcg_gan/fcg_gan_blind_x4_stage3_full',
-    'zoo/fcg_gan_mse_x4': 'fcg_gan/fcg_gan_x4_stage1_mse',
-    'zoo/fcg_gan_x4': 'fcg_gan/fcg_gan_x4_stage2_full',
-    'zoo/fpm_x4': 'fpm/fpm_x4_short',
-    'zoo/hifacegan_128': 'hifacegan/hifacegan_128_stage2_full',
-    'zoo/hifacegan_mse_128': 'hifacegan/hifacegan_128_stage1_mse',
-    'zoo/hifacegan_rain_mse_x4': 'hifacegan/hifacegan_rain_x4_stage1_mse',
-    'zoo/hifacegan_rain_x4': 'hifacegan/hifacegan_rain_x4_stage2_full',
-    'zoo/hrrm_plus_first_x4': 'hrrm/hrrm_plus_x4_stage1_ema',
-    'zoo/hrrm_plus_second_x4': 'hrrm/hrrm_plus_x4_stage2_frozen_bn',
-    'zoo/hrrm_x4': 'hrrm/hrrm_x4_short',
-    'zoo/srgan_mse_x4': 'srgan/srgan_x4_stage1_mse',
-}
-#: Removed config -> config with the present recipe, as in RENAMED. The latter does not resume runs of the former.
-REPLACED = {
-    'fcg_gan/fcg_gan_plus_x4_stage1_mse': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
-    'fcg_gan/fcg_gan_plus_x4_stage2_frozen_bn': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
-    'fcg_gan/fcg_gan_plus_x4_stage3_slow_hrrm': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
-    'fcg_gan/fcg_gan_plus_x4_stage4_slow_hrrm_again': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
-    'fcg_gan/fcg_gan_plus_x4_stage5_psnr_loss': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
-    'fcg_gan/fcg_gan_plus_x4_stage6_psnr_loss_again': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
-    'fcg_gan/fcg_gan_plus_x4_stage7_last_hrrm': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
-    'fcg_gan/fcg_gan_plus_x4_stage8_full': 'fcg_gan/fcg_gan_plus_x4_stage2_full',
-    'fcg_gan/fcg_srgan_x4_stage2_full': 'fcg_gan/fcg_srgan_x4',
-    'hrrm/hrrm_plus_x4_stage3_lower_rate': 'hrrm/hrrm_plus_x4_stage2_frozen_bn',
-    'hrrm/hrrm_plus_x4_stage4_no_decay': 'hrrm/hrrm_plus_x4_stage2_frozen_bn',
-    'srgan/srgan_x4_stage2_full': 'srgan/srgan_x4',
-    'zoo/fcg_gan_plus_fifth_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
-    'zoo/fcg_gan_plus_first_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
-    'zoo/fcg_gan_plus_fourth_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
-    'zoo/fcg_gan_plus_second_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
-    'zoo/fcg_gan_plus_sixth_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
-    'zoo/fcg_gan_plus_third_x4': 'fcg_gan/fcg_gan_plus_x4_stage1_psnr',
-    'zoo/fcg_gan_plus_x4': 'fcg_gan/fcg_gan_plus_x4_stage2_full',
-    'zoo/fcg_srgan_x4': 'fcg_gan/fcg_srgan_x4',
-    'zoo/hrrm_plus_third_x4': 'hrrm/hrrm_plus_x4_stage2_frozen_bn',
-    'zoo/hrrm_plus_x4': 'hrrm/hrrm_plus_x4_stage2_frozen_bn',
-    'zoo/srgan_x4': 'srgan/srgan_x4',
-}
 
 
 def package_folder(name: str) -> Path:
@@ -118,7 +58,7 @@ def find_file(name: str | Path, kind: str = 'configs') -> Path:
         kind: ``configs`` or ``benchmarks``.
 
     Raises:
-        ConfigError: There is no such file; the message has the new path of a moved file, or the nearest name.
+        ConfigError: There is no such file; the message has the nearest name.
     """
     path = Path(name)
     if path.is_file():
@@ -187,9 +127,8 @@ def read_config(path: Path) -> Config:
     except FileNotFoundError as error:
         named = re.search(r'file "(.+)" does not exist', str(error))
         base = Path(error.filename or (named[1] if named else path))
-        own = base.stem if base.stem in packaged_files() else 'fcg_gan_x4'
-        hint = hint_of_old_name(base) or f"a base of this package: 'rainrestore::{own}.py'"
-        raise ConfigError(f'{path}: _base_: no file {base}; {hint}') from error
+        own = _below(base.stem if base.stem in packaged_files() else 'fcg_gan_x4', 'configs')
+        raise ConfigError(f"{path}: _base_: no file {base}; a base of this package: 'rainrestore::{own}'") from error
     except _FAULTS_OF_A_FILE as error:
         raise ConfigError(f'{path} cannot be read: {type(error).__name__}: {error}') from error
     import_modules(config, path, path)
@@ -226,39 +165,19 @@ def import_modules(config: Config, path: Path, source: object) -> None:
         raise ConfigError(f'{source}: custom_imports: {type(error).__name__}: {error}{reason}') from error
 
 
+def _below(name: str, kind: str) -> str:
+    """The path of a packaged file below ``configs`` or ``benchmarks``."""
+    return packaged_files(kind)[name].relative_to(package_folder(kind)).as_posix()
+
+
 def _hint(path: Path, kind: str) -> str:
-    """The new path of a moved file, the nearest name, or the list of all names, for a message."""
-    hint = hint_of_old_name(path)
-    if hint is not None:
-        return f'; {hint}'
+    """The file of the same name in another folder, the nearest name, or the list of all names, for a message."""
     own = packaged_files(kind)
-    near = did_you_mean(path.stem, own)
-    command = 'rainrestore config --list' if kind == 'configs' else ', '.join(sorted(own))
-    return near or f'; it is neither a file nor one of the {kind} of this package ({command})'
-
-
-def hint_of_old_name(path: PurePath) -> str | None:
-    """The new place of a config that was moved, renamed or replaced, as a message; None for any other.
-
-    Args:
-        path: A path from the folder above ``configs``, or the name of a config.
-    """
-    own = packaged_files()
-    below = path.with_suffix('').as_posix()
-    if 'configs' in path.parts:
-        below = below.rpartition('configs/')[2]
-    if below.startswith('benchmarks/'):
-        return f'it has moved to {below}.py' if path.stem in packaged_files('benchmarks') else None
-    if below in REPLACED:
-        return f'it was replaced by configs/{REPLACED[below]}.py'
-    if below in RENAMED:
-        return f'it has moved to configs/{RENAMED[below]}.py'
     if path.stem in own:
-        place = own[path.stem].relative_to(package_folder('configs')).as_posix()
-        unmoved = 'configs' in path.parts and place == f'{below}.py'
-        return None if unmoved else f'it has moved to configs/{place}'
-    new = next((new for old, new in REPLACED.items() if PurePath(old).name == path.stem), None)
-    return None if new is None else f'it was replaced by configs/{new}.py'
+        return f' (did you mean {f"{kind}/{_below(path.stem, kind)}"!r}?)'
+    command = 'rainrestore config --list' if kind == 'configs' else ', '.join(sorted(own))
+    near = did_you_mean(path.stem, own)
+    return near or f'; it is neither a file nor one of the {kind} of this package ({command})'
 
 
 def check_same_config(stored: str, current: str) -> None:
@@ -269,11 +188,10 @@ def check_same_config(stored: str, current: str) -> None:
         current: The experiment name of this run. Names without a stem (runs without a config file) are not compared.
 
     Raises:
-        CheckpointError: The configs differ, and the stored name is not an old name of the current config.
+        CheckpointError: The configs differ.
     """
     before, now = (_STARTED.sub('', name) for name in (stored, current))
-    renamed = ((PurePath(old).name, PurePath(new).name) for old, new in RENAMED.items())
-    if before and now and before != now and (before, now) not in renamed:
+    if before and now and before != now:
         raise CheckpointError(
             f'the checkpoint belongs to a run of the config {before!r}, not {now!r}: resume with {before!r}, choose '
             'another --work-dir, or start from its weights with --cfg-options load_from=FILE'

@@ -16,8 +16,6 @@ from rainrestore.errors import ConfigError, OptionError, RainRestoreError
 from rainrestore.suggest import did_you_mean
 
 SCOPE = 'rainrestore'
-#: Old name of an option -> new name.
-RENAMED = {'fixed_norms': 'freeze_bn', 'direct': 'subpixel_head'}
 #: Types in annotations whose values a config can hold; values of other types are not checked.
 PLAIN_TYPES = {bool, int, float, str, NoneType, dict, Mapping, list, tuple, Sequence}
 
@@ -41,12 +39,9 @@ def check_component(config: Mapping[str, Any], registry: _root.Registry) -> None
     if options is None:
         return
     for option in config:
-        if option in options or option in ('type', '_scope_'):
-            continue
-        title = getattr(component, '__name__', str(component))
-        if option in RENAMED:
-            raise ConfigError(f'{title}: {option!r} was renamed to {RENAMED[option]!r}')
-        raise ConfigError(f'{title} has no option {option!r}{did_you_mean(option, options)}')
+        if option not in options and option not in ('type', '_scope_'):
+            title = getattr(component, '__name__', str(component))
+            raise ConfigError(f'{title} has no option {option!r}{did_you_mean(option, options)}')
 
 
 def check_values(config: Mapping[str, Any], path: str, options: Mapping[str, inspect.Parameter]) -> None:

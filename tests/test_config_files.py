@@ -1,7 +1,7 @@
-"""The folder of the configs: a place for each, names that are found from any folder, and former names."""
+"""The folder of the configs: a place for each, names that are found from any folder, and near names."""
 
 import ast
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,12 +9,9 @@ from narrow import narrow
 
 from rainrestore.cli.main import main
 from rainrestore.config_files import (
-    RENAMED,
-    REPLACED,
     check_same_config,
     default_work_dir,
     find_file,
-    hint_of_old_name,
     packaged_files,
 )
 from rainrestore.engine.config import load_config
@@ -106,33 +103,24 @@ def test_a_name_is_found_from_any_folder(kind: str, tmp_path: Path, monkeypatch:
         assert find_file(name, kind) == Path(name)
 
 
-@pytest.mark.parametrize('old', [*RENAMED, *REPLACED, 'srgan_x4', 'hifacegan_noise_128', 'benchmarks/table1'])
-def test_a_former_name_leads_to_the_new_one(old: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize('name', ['srgan_x4', 'hifacegan_noise_128', 'paper/fcg_gan_x4'])
+def test_a_config_in_another_folder_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for path in (Path(f'configs/{old}.py'), Path(f'/some/clone/configs/{old}.py')):
-        hint = hint_of_old_name(path)
-        assert hint is not None and (ROOT / hint.split()[-1]).is_file()
-        assert hint.startswith('it was replaced by' if old in REPLACED else 'it has moved to')
+    place = packaged_files()[Path(name).stem].relative_to(ROOT).as_posix()
+    for path in (f'configs/{name}.py', f'/some/clone/configs/{name}.py', f'{name}.py'):
         with pytest.raises(ConfigError) as error:
             find_file(path)
-        assert str(error.value) == f'{path}: no such config; {hint}'
-
-
-@pytest.mark.parametrize(
-    ('old', 'new'),
-    [(PurePath(old).name, new) for old, new in REPLACED.items() if PurePath(old).name not in packaged_files()],
-)
-def test_the_name_of_a_removed_config_leads_to_the_new_one(old: str, new: str) -> None:
-    for name in (old, f'{old}.py'):
-        with pytest.raises(ConfigError, match=rf'^{name}: no such config; it was replaced by configs/{new}\.py$'):
-            find_file(name)
+        assert str(error.value) == f'{path}: no such config (did you mean {place!r}?)'
+    assert find_file(place).is_file()
 
 
 def test_a_base_that_moved_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / 'mine.py').write_text("_base_ = 'configs/srgan_x4.py'\n")
     assert main(['train', str(tmp_path / 'mine.py')]) == 2
     error = capsys.readouterr().err
-    assert 'it has moved to configs/srgan/srgan_x4.py' in error and error.count('\n') == 1
+    assert "a base of this package: 'rainrestore::srgan/srgan_x4.py'" in error and error.count('\n') == 1
+    (tmp_path / 'mine.py').write_text("_base_ = 'rainrestore::srgan/srgan_x4.py'\n")
+    assert load_config(tmp_path / 'mine.py').model == load_config('srgan_x4').model
 
 
 @pytest.mark.parametrize(
@@ -210,7 +198,7 @@ def test_the_default_work_dir_follows_the_path(tmp_path: Path, monkeypatch: pyte
 
 def test_a_run_of_another_config_is_not_resumed() -> None:
     start, later = '20260101_120000', '20260102_120000'
-    for stored, current in (('a_x4', 'a_x4'), ('srgan_mse_x4', 'srgan_x4_stage1_mse'), ('srgan_x4', 'srgan_x4')):
+    for stored, current in (('a_x4', 'a_x4'), ('srgan_x4', 'srgan_x4')):
         check_same_config(f'{stored}_{start}', f'{current}_{later}')
     # runs without a config file
     check_same_config(start, f'a_x4_{later}')

@@ -14,8 +14,6 @@ from rainrestore.registry import HOOKS, MODELS, check_component
         ({'type': 'FCGGAN', 'generatr': {}}, "FCGGAN has no option 'generatr' .did you mean 'generator'"),
         # An option of a class that the component inherits from.
         ({'type': 'HiFaceGAN', 'discriminater': {}}, "HiFaceGAN has no option 'discriminater' .did you mean 'discrim"),
-        ({'type': 'FCGGAN', 'fixed_norms': ()}, "FCGGAN: 'fixed_norms' was renamed to 'freeze_bn'"),
-        ({'type': 'FCGGenerator', 'direct': True}, "FCGGenerator: 'direct' was renamed to 'subpixel_head'"),
         # Parts of mmengine and torch are checked as well.
         ({'type': 'BaseDataPreprocessor', 'non_blockin': 1}, "BaseDataPreprocessor has no option 'non_blockin'"),
     ],

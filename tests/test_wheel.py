@@ -120,7 +120,7 @@ def test_configs_by_name(installed: Installation, faces: Path) -> None:
     installed.run('config', 'configs/srgan/srgan_x4.py', '-o', 'my_srgan.py')
     assert (installed.folder / 'my_srgan.py').read_text().strip() == printed.strip()
     assert 'exists already' in installed.run('config', 'srgan_x4', '-o', 'my_srgan.py', code=2)
-    assert 'it has moved to configs/srgan/srgan_x4.py' in installed.run('config', 'configs/srgan_x4.py', code=2)
+    assert "(did you mean 'configs/srgan/srgan_x4.py'?)" in installed.run('config', 'configs/srgan_x4.py', code=2)
     assert "did you mean 'srgan_x4'" in installed.run('get_flops', 'srgan_4x', code=2)
     assert last_line(installed.run('get_flops', 'fcg_gan_x4'))['parameters'] > 1e6
     installed.run('browse', 'fcg_gan_x4', '--data', faces, '--out', 'fed.png')

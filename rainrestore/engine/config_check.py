@@ -388,8 +388,6 @@ def _check_keys(value: Any, path: str, name: str, names: Collection[str]) -> Non
     if not isinstance(value, Mapping):
         raise ConfigError(f'{path}: the config of {name} must be a dict, got {value!r}')
     unknown = [key for key in value if key not in names and key not in ('type', '_scope_')]
-    if unknown and unknown[0] in registry.RENAMED:
-        raise ConfigError(f'{path}: {name}: {unknown[0]!r} was renamed to {registry.RENAMED[unknown[0]]!r}')
     if unknown:
         near, options = did_you_mean(unknown[0], names), ', '.join(sorted(set(names) - {'self'}))
         raise ConfigError(f'{path}.{unknown[0]}: {name} has no option {unknown[0]!r}{near}; its options are {options}')
