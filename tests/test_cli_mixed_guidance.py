@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_named(network, tmp_path, capsys):
         Image.open(face).resize((side, side)).save(tmp_path / f'{side}.png')
     out = ('--out', tmp_path / 'none.png')
     assert 'levels to guide' in fails(capsys, ROOT / 'configs' / 'srgan' / 'srgan_x4.py', 'none.pth', face, *out)
-    assert 'levels to guide' in fails(capsys, ROOT / 'configs' / '_base_' / 'runtime.py', 'none.pth', face, *out)
+    assert 'has no "model"' in fails(capsys, ROOT / 'configs' / '_base_' / 'runtime.py', 'none.pth', face, *out)
     assert f'{tmp_path / "64.png"}: is 64x64, and {face} is not' in fails(
         capsys, *network, face, tmp_path / '64.png', *out
     )

@@ -84,7 +84,7 @@ def test_command_line_counts_the_generator_as_by_hand(capsys):
     ('words', 'message'),
     [
         (['none.py'], 'none.py: no such config'),
-        ([CONFIGS / '_base_' / 'runtime.py'], 'no model'),
+        ([CONFIGS / '_base_' / 'runtime.py'], 'has no "model"'),
         (
             [CONFIGS / 'srgan' / 'srgan_x4.py', '--shape', '0'],
             '--shape: expected one or two sides of at least 1, got 0',

@@ -114,7 +114,7 @@ def test_msssim_names_its_scales_and_says_what_fits() -> None:
     assert torch.equal(found, msssim(pred, gt, 4, 4, 'Y'))
     message = 'MSSSIM: MS-SSIM over 5 scales needs sides of at least 161, the images have 128x128; scales=4 fits'
     with pytest.raises(ConfigError, match=message):
-        MSSSIM().measure(pred, gt)
+        MSSSIM().score([{'output': {'pred_img': pred[0]}, 'gt_img': gt[0]}])
     assert msssim(*pair(161)).shape == (2,)
     with pytest.raises(ValueError, match='at least 161, the images have 160x160; scales=4 fits'):
         msssim(*pair(160))

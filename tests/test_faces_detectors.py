@@ -150,8 +150,9 @@ class TestMTCNN:
     def test_impossible_options(self) -> None:
         with pytest.raises(ConfigError, match='at least 1'):
             build_detector({'type': 'MTCNNDetector', 'smallest_face': 0})
-        with pytest.raises(ConfigError, match=r'threshold must be in 0\.\.1, got 2'):
-            build_detector({'type': 'MTCNNDetector', 'threshold': 2})
+        for name in ('MTCNNDetector', 'YuNetDetector', 'RetinaFaceDetector'):
+            with pytest.raises(ConfigError, match=rf'{name}: threshold must be in 0\.\.1, got 2'):
+                build_detector({'type': name, 'threshold': 2})
 
 
 def test_missing_package_names_the_command(monkeypatch) -> None:

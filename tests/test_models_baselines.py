@@ -51,5 +51,5 @@ def test_bad_options_and_training_are_refused(faces):
         ClassicRestorer('lanczos')
     with pytest.raises(ValueError, match='percentiles'):
         ClassicRestorer('stretch', percentiles=(99, 1))
-    with pytest.raises(TypeError, match='no weights to train'):
+    with pytest.raises(TypeError, match='ClassicRestorer cannot be trained'):
         ClassicRestorer()(faces, [], mode='loss')

@@ -21,13 +21,12 @@ from rainrestore.apis.purpose import TASKS, Purpose
 from rainrestore.apis.tiles import blend_tiles
 from rainrestore.checkpoints import ZOO_SCHEME, is_training_only, load_weights
 from rainrestore.device import find_device, has_bfloat16
-from rainrestore.engine.config import load_config
+from rainrestore.engine.config import build_model, load_config
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.image_io import sixteen_bit
 from rainrestore.models.folding import fold, without_training
 from rainrestore.physics.rain import quantise
 from rainrestore.physics.resample import resize
-from rainrestore.registry import MODELS, SCOPE
 from rainrestore.visualization.rows import sample_images
 from rainrestore.visualization.sheets import image_grid
 from rainrestore.zoo.index import Zoo, zoo_entry
@@ -385,10 +384,7 @@ def find_model(model: str | Path | Config, checkpoint: str | Path | None) -> tup
 
 def build_restorer(config: Mapping[str, Any], name: str, checkpoint: str | Path | None) -> nn.Module:
     """The network with its weights, in evaluation mode, without discriminators and losses."""
-    if not config.get('model'):
-        raise ConfigError(f'{name}: the config has no "model"')
-    # With an explicit scope, because other packages change the default scope, such as mmagic's inferencers.
-    network = MODELS.build({'_scope_': SCOPE, **without_training(config['model'])})
+    network = build_model({'model': without_training(config.get('model') or {})}, name)
     if checkpoint is not None:
         load_weights(network, checkpoint)
     for part in [part for part, _ in network.named_children() if is_training_only(part)]:

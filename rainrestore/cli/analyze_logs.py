@@ -1,7 +1,7 @@
 """Plot the logged curves of several runs in one image, and print a table.
 
-RUN is a work dir (its resumed parts are joined), the folder of one start in it, or a scalars.json. The table has the
-last, the smallest and the largest value of each curve with their steps; the last line has the same as JSON.
+RUN is a work dir (the parts of a resumed run are joined), one dated folder in a work dir, or a scalars.json. The table
+has the last, the smallest and the largest value of each curve with their steps; the last line has the same as JSON.
 """
 
 import argparse

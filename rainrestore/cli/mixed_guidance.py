@@ -39,16 +39,16 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.checkpoints import load_weights
     from rainrestore.config_files import default_work_dir
     from rainrestore.device import find_device
-    from rainrestore.engine.config import load_config
+    from rainrestore.engine.config import build_model, load_config
     from rainrestore.errors import ConfigError
     from rainrestore.image_io import read_image
-    from rainrestore.registry import MODELS, SCOPE
+    from rainrestore.registry import SCOPE
     from rainrestore.visualization import image_sheet, to_image
 
     config = load_config(args.config, args.cfg_options)
     device = find_device(args.device)
     init_default_scope(config.get('default_scope', SCOPE))
-    model: Any = MODELS.build(config.model) if config.get('model') else None
+    model: Any = build_model(config, args.config)
     network: Any = getattr(getattr(model, 'generator', None), 'network', object())
     if not (hasattr(model, 'mixed_guidance') and hasattr(network, 'mixed_guidance')):
         raise ConfigError(

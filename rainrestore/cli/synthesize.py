@@ -1,16 +1,15 @@
 """Add heavy rain to a folder of faces, and write I, J, S, T, A, the parameters and hashes.
 
-OUT receives for each face:
+OUT receives:
 
-- ``I/NAME.png`` the observation and ``J/NAME.png`` the clean small face, 8-bit RGB;
-- ``S/NAME.png`` (rain layer, RGB), ``T/NAME.png`` (transmission, grey), ``A/NAME.png`` (airlight, RGB), 16-bit,
-  value / 65535;
-- ``rain.json``: ranges, seed, scale, versions, and for each name its source file, the drawn parameters, and the sha256
-  of the pixels (C order, RGB, 16-bit values little-endian) of the five images and of the source (HR);
-- ``sheet.png``: the first faces as in the paper's Fig. 5.
+- I/NAME.png, the rainy small face, and J/NAME.png, the clean small face, 8-bit RGB;
+- S/NAME.png (rain layer, RGB), T/NAME.png (transmission, grey) and A/NAME.png (airlight, RGB), 16-bit, value / 65535;
+- rain.json: ranges, seed, scale, versions, and for each name its source file, the drawn parameters, and the sha256 of
+  the pixels (C order, RGB, 16-bit values little-endian) of the five images and of the source (HR);
+- sheet.png: the first faces as in the paper's Fig. 5.
 
-The rain depends on the file name without suffix and on the seed; ``ScaleAwareHeavyRain(seed=SEED)`` draws the same rain
-in a pipeline. OUT is created after all files are written.
+The rain depends on the file name without suffix and on the seed; the transform ScaleAwareHeavyRain(seed=SEED) draws the
+same rain. OUT appears when all files are written.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--amp',
         action=argparse.BooleanOptionalAction,
         default=None,
-        help='train in bfloat16, or with --no-amp in float32 (default: as in the config, and there by the processor)',
+        help="train in bfloat16, or with --no-amp in float32 (default: the config's choice, else the processor's)",
     )
     add_launcher(parser)
     add_cfg_options(parser, 'changes to the config, e.g. train_cfg.max_iters=20')

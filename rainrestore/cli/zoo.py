@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         (
             'verify',
             _verify,
-            'check the files, measure results and small layers again and compare them; exit code 1 at a difference',
+            'check the files, and measure results and small layers again; exit code 1 if one differs',
         ),
         ('evaluate', _evaluate, 'measure the metrics and write them into the index'),
         ('audit', _audit, 'measure the contribution of each part of a model and write the findings into the index'),

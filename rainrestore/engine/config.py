@@ -75,7 +75,7 @@ def load_config(
     return config
 
 
-def build_model(config: Config, source: object) -> nn.Module:
+def build_model(config: Mapping[str, Any], source: object) -> nn.Module:
     """The model of a config, with its initial weights.
 
     Args:
@@ -87,7 +87,8 @@ def build_model(config: Config, source: object) -> nn.Module:
     """
     if not config.get('model'):
         raise ConfigError(f'{source}: the config has no "model"')
-    return MODELS.build({'_scope_': SCOPE, **config.model})
+    # With an explicit scope, because other packages change the default scope, such as mmagic's inferencers.
+    return MODELS.build({'_scope_': SCOPE, **config['model']})
 
 
 def accept_faces_without_masks(config: Config, testing: bool) -> None:

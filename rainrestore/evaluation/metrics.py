@@ -270,10 +270,7 @@ class MSSSIM(_ConventionMetric):
 
     def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
         """MS-SSIM of each image."""
-        try:
-            return msssim(pred, gt, self.scales, self.crop_border, self.convert_to)
-        except ValueError as error:
-            raise ConfigError(f'{self.key}: {error}') from error
+        return msssim(pred, gt, self.scales, self.crop_border, self.convert_to)
 
 
 @METRICS.register_module()

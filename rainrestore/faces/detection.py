@@ -52,6 +52,27 @@ class FaceDetector(Protocol):
         """Detect the upright faces in an H x W x 3 uint8 RGB photo; in any order."""
 
 
+class LandmarkDetector:
+    """The options that the detectors of this package share: a scaled copy of the photo is searched.
+
+    Args:
+        smallest_face: Side of the smallest detected crop in pixels; the photo is enlarged for smaller values.
+        threshold: Least score of a face, 0..1.
+        max_pixels: Greatest number of pixels of the scaled photo; for larger photos only larger faces are detected.
+
+    Raises:
+        ConfigError: ``smallest_face`` or ``max_pixels`` below 1, or ``threshold`` outside of 0..1.
+    """
+
+    def __init__(self, smallest_face: int, threshold: float, max_pixels: int) -> None:
+        name = type(self).__name__
+        if smallest_face < 1 or max_pixels < 1:
+            raise ConfigError(f'{name}: smallest_face and max_pixels must be at least 1')
+        if not 0 <= threshold <= 1:
+            raise ConfigError(f'{name}: threshold must be in 0..1, got {threshold}')
+        self.smallest_face, self.threshold, self.max_pixels = smallest_face, threshold, max_pixels
+
+
 def build_detector(detector: str | Path | Mapping[str, Any]) -> FaceDetector:
     """Build a detector from its registered name, its config, or a config file with ``detector = dict(type=...)``.
 
@@ -59,13 +80,10 @@ def build_detector(detector: str | Path | Mapping[str, Any]) -> FaceDetector:
         ConfigError: No such name, no such file, a file without ``detector``, or an unknown option.
         MissingPackageError: The detector needs a package that is not installed.
     """
+    config: Any = {'type': detector} if isinstance(detector, str) else detector
     if isinstance(detector, Path) or (isinstance(detector, str) and detector.endswith('.py')):
         config = read_config(find_file(detector)).get('detector')
-        if not isinstance(config, Mapping):
-            raise ConfigError(f"{detector}: the config must have detector = dict(type='...')")
-    else:
-        config = {'type': detector} if isinstance(detector, str) else dict(detector)
-    name = config.get('type')
+    name = config.get('type') if isinstance(config, Mapping) else None
     if name is None:
         raise ConfigError(f"{detector}: the config must have detector = dict(type='...')")
     if isinstance(name, str) and FACE_DETECTORS.get(name) is None:

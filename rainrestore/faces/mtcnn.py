@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rainrestore.device import find_device
-from rainrestore.errors import ConfigError
-from rainrestore.faces.detection import DetectedFace, faces_of_landmarks, working_copy, working_scale
+from rainrestore.faces.detection import DetectedFace, LandmarkDetector, faces_of_landmarks, working_copy, working_scale
 from rainrestore.optional import optional_import
 from rainrestore.registry import FACE_DETECTORS
 
@@ -37,7 +36,7 @@ class _Bounded(nn.Module):
 
 
 @FACE_DETECTORS.register_module()
-class MTCNNDetector:
+class MTCNNDetector(LandmarkDetector):
     """Cascade of three small networks (Zhang et al. 2016), the default: five landmarks, about 0.4 s per photo on a CPU.
 
     It detects faces with a tilt of up to about 30 degrees, or turned to the side.
@@ -60,13 +59,7 @@ class MTCNNDetector:
         max_pixels: int = 4_000_000,
         device: str | None = 'cpu',
     ) -> None:
-        if smallest_face < 1 or max_pixels < 1:
-            raise ConfigError('MTCNNDetector: smallest_face and max_pixels must be at least 1')
-        if not 0 <= threshold <= 1:
-            raise ConfigError(f'MTCNNDetector: threshold must be in 0..1, got {threshold}')
-        self.smallest_face = smallest_face
-        self.threshold = threshold
-        self.max_pixels = max_pixels
+        super().__init__(smallest_face, threshold, max_pixels)
         package: Any = optional_import('facenet_pytorch', 'finding faces', INSTALL)
         self.network = package.MTCNN(keep_all=True, min_face_size=LEAST_BOX, device=find_device(device))
         self.network.pnet = _Bounded(self.network.pnet)

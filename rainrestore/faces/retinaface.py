@@ -9,7 +9,7 @@ import torch
 
 from rainrestore.device import find_device
 from rainrestore.errors import ConfigError
-from rainrestore.faces.detection import DetectedFace, faces_of_landmarks, working_copy, working_scale
+from rainrestore.faces.detection import DetectedFace, LandmarkDetector, faces_of_landmarks, working_copy, working_scale
 from rainrestore.facexlib_weights import load_facexlib
 from rainrestore.optional import optional_import
 from rainrestore.registry import FACE_DETECTORS
@@ -23,7 +23,7 @@ NEEDED = 64
 
 
 @FACE_DETECTORS.register_module()
-class RetinaFaceDetector:
+class RetinaFaceDetector(LandmarkDetector):
     """RetinaFace (Deng et al. 2020) from the package facexlib: also detects turned and partly covered faces.
 
     Args:
@@ -38,7 +38,7 @@ class RetinaFaceDetector:
     Raises:
         MissingPackageError: facexlib or torchvision is not installed.
         CheckpointError: The weights are missing, belong to another network, or cannot be downloaded.
-        ConfigError: An unknown network, or ``smallest_face`` or ``max_pixels`` below 1.
+        ConfigError: An unknown network, ``smallest_face`` or ``max_pixels`` below 1, or ``threshold`` outside of 0..1.
     """
 
     def __init__(
@@ -52,11 +52,7 @@ class RetinaFaceDetector:
     ) -> None:
         if network not in FILES:
             raise ConfigError(f'RetinaFaceDetector: network must be one of {", ".join(FILES)}, got {network!r}')
-        if smallest_face < 1 or max_pixels < 1:
-            raise ConfigError('RetinaFaceDetector: smallest_face and max_pixels must be at least 1')
-        self.threshold = threshold
-        self.smallest_face = smallest_face
-        self.max_pixels = max_pixels
+        super().__init__(smallest_face, threshold, max_pixels)
         facexlib: Any = optional_import('facexlib.detection', 'RetinaFaceDetector')
         self.network = facexlib.RetinaFace(network, device=find_device(device))
         file = FILES[network]

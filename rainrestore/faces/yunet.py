@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from torch.hub import download_url_to_file
 
-from rainrestore.errors import CheckpointError, ConfigError
-from rainrestore.faces.detection import DetectedFace, faces_of_landmarks, working_copy, working_scale
+from rainrestore.errors import CheckpointError
+from rainrestore.faces.detection import DetectedFace, LandmarkDetector, faces_of_landmarks, working_copy, working_scale
 from rainrestore.files import sha256_of
 from rainrestore.registry import FACE_DETECTORS
 
@@ -24,7 +24,7 @@ NEEDED = 20
 
 
 @FACE_DETECTORS.register_module()
-class YuNetDetector:
+class YuNetDetector(LandmarkDetector):
     """YuNet (Wu et al. 2023) with ``cv2.FaceDetectorYN``: five landmarks, the fastest detector on a CPU.
 
     Args:
@@ -49,12 +49,7 @@ class YuNetDetector:
         smallest_face: int = 24,
         max_pixels: int = 4_000_000,
     ) -> None:
-        if smallest_face < 1 or max_pixels < 1:
-            raise ConfigError('YuNetDetector: smallest_face and max_pixels must be at least 1')
-        if not 0 <= threshold <= 1:
-            raise ConfigError(f'YuNetDetector: threshold must be in 0..1, got {threshold}')
-        self.smallest_face = smallest_face
-        self.max_pixels = max_pixels
+        super().__init__(smallest_face, threshold, max_pixels)
         path = _weights(weights or os.environ.get(VARIABLE), download, sha256)
         try:
             self._network = cv2.FaceDetectorYN.create(str(path), '', (320, 320), threshold)

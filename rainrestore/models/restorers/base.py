@@ -76,9 +76,13 @@ class BaseRestorer(BaseModel):
         """J, S, T and A as in :meth:`restore`, for whole photos, without restoring a face."""
         return self.restore(inputs)
 
-    @abstractmethod
     def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
-        """I and its ground truth -> losses by name; those with 'loss' in their name are summed."""
+        """I and its ground truth -> losses by name; those with 'loss' in their name are summed.
+
+        Raises:
+            TypeError: The restorer does not define losses.
+        """
+        raise TypeError(f'{type(self).__name__} cannot be trained, only tested: rainrestore test CONFIG CHECKPOINT')
 
     def forward(self, inputs: Tensor, data_samples: 'Sequence[DataSample] | None' = None, mode: str = 'tensor') -> Any:
         if mode == 'tensor':

