@@ -57,7 +57,7 @@ class NamedError(RainRestoreError, ValueError):
 
 
 class ImageFileError(NamedError, DatasetError):
-    """A file cannot be used as an image or a label map."""
+    """A file cannot be used as an image or a mask."""
 
     @property
     def path(self) -> str:

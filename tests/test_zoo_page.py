@@ -89,7 +89,7 @@ def test_template_that_asks_for_what_is_not_there_is_named(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match='Comparisons'):
         page_text(zoo, "{{ comparisons('fcg_gan_x4') }}")
     (tmp_path / TEMPLATE).unlink()
-    with pytest.raises(ConfigError, match='the page can only be written in a checkout'):
+    with pytest.raises(ConfigError, match='the page can only be written in a clone'):
         write_page(zoo)
 
 

@@ -52,7 +52,7 @@ class Restoration:
         face: H^, s h x s w x 3 uint8, RGB.
         I: Input of the network, h x w x 3.
         J: The small face without rain, h x w x 3.
-        S: The rain layer, h x w x 3.
+        S: The streaks, h x w x 3.
         T: Transmission, h x w x 1.
         A: Airlight, h x w x 3, one colour.
         parsing: F^, probabilities of the 19 labels, h x w x 19 (for a parser of colours: h x w x 3).

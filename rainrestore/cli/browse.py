@@ -1,6 +1,6 @@
 """Draw the output of a config's data pipeline as a sheet of faces.
 
-Each row shows the input I, the ground truth with the boxes of the local discriminators, J, S, T, A, the label map F and
+Each row shows the input I, the ground truth with the boxes of the local discriminators, J, S, T, A, the parsing F and
 the drop mask M, after all steps of the pipeline of --split. --show also opens a window.
 """
 

@@ -283,7 +283,7 @@ def check_data(chosen: str | None) -> Check:
     counts = {split: _count(root / split / 'img') for split in ('train', 'val', 'test')}
     listed = ', '.join(f'{split} {count}' for split, count in counts.items())
     if not any(counts.values()):
-        mend = 'put the images in {train,val,test}/img and the label maps in {train,val,test}/mask'
+        mend = 'put the images in {train,val,test}/img and the masks in {train,val,test}/mask'
         return Check('data', 'warning', f'{source}: {root} contains no images', mend)
     return Check('data', 'ok', f'{source}: {root} ({listed})')
 

@@ -1,7 +1,7 @@
 """Turn a training checkpoint into a zoo model.
 
 The command removes optimisers, discriminators and losses, writes the weights in half precision as a safetensors file,
-checks that they fit the config, and adds them with their sha256 to the zoo's index, model-index.yml, as
+checks that they fit the config, and adds them with their SHA-256 to the zoo's index, model-index.yml, as
 rainrestore://NAME. An existing entry NAME is updated and its old results are removed; rainrestore zoo evaluate NAME
 measures the new weights. The last line is the index entry as JSON.
 """

@@ -3,7 +3,7 @@
 OUT receives:
 
 - I/NAME.png, the rainy small face, and J/NAME.png, the clean small face, 8-bit RGB;
-- S/NAME.png (rain layer, RGB), T/NAME.png (transmission, grey) and A/NAME.png (airlight, RGB), 16-bit, value / 65535;
+- S/NAME.png (streaks, RGB), T/NAME.png (transmission, grey) and A/NAME.png (airlight, RGB), 16-bit, value / 65535;
 - rain.json: ranges, seed, scale, versions, and for each name its source file, the drawn parameters, and the sha256 of
   the pixels (C order, RGB, 16-bit values little-endian) of the five images and of the source (HR);
 - sheet.png: the first faces as in the paper's Fig. 5.

@@ -2,11 +2,11 @@
 
 CHECKPOINT is a file, a zoo model (rainrestore://NAME), or "none" for a method without weights. OUT receives
 per_image.csv with the values of each face and sheet.png with the first faces (input, restored face, ground truth, and
-the predicted J, S, T, A and label map). The last line printed is one JSON object with the means.
+the predicted J, S, T, A and parsing). The last line printed is one JSON object with the means.
 
 Conventions: PSNR and SSIM are computed on RGB without a border crop, on unrounded values clamped to 0..255; PSNR_crop4
-and SSIM_crop4 omit the four outer pixels; PSNR_Y and SSIM_Y use the luma of BT.601; PSNR_lr_img measures the de-rained
-small face J; MAE_streak, MAE_transmission and MAE_airlight measure S, T and A in 0..1; mIoU measures the label map over
+and SSIM_crop4 omit the four outer pixels; PSNR_Y and SSIM_Y use the luma of BT.601; PSNR_lr_img measures the derained
+small face J; MAE_streak, MAE_transmission and MAE_airlight measure S, T and A in 0..1; mIoU measures the parsing over
 the annotated labels. A config's test_evaluator adds others: MSSSIM, LPIPS, NIQE, FID, IdentityDistance, LLE and
 RestoredParsingMIoU.
 """
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--save-restored', action='store_true', help='also write each restored face to OUT/restored/NAME.png'
     )
-    parser.add_argument('--no-masks', action='store_true', help='do not require label maps; omit mIoU')
+    parser.add_argument('--no-masks', action='store_true', help='do not require masks; omit mIoU')
     parser.add_argument('--images', type=whole_number, default=8, help='faces on the sheet (default: 8)')
     add_launcher(parser)
     add_cfg_options(parser)

@@ -1,4 +1,4 @@
-"""Data sets: faces with label maps, and pairs of images. The transforms are in ``datasets.transforms``."""
+"""Data sets: faces with masks, and pairs of images. The transforms are in ``datasets.transforms``."""
 
 from rainrestore.datasets.collate import collate_in_one_piece
 from rainrestore.datasets.face_dataset import FaceDataset

@@ -1,4 +1,4 @@
-"""Faces with label maps from a folder ``{train,val,test}/{img,mask}``."""
+"""Faces with masks (label maps) from a folder ``{train,val,test}/{img,mask}``."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class ImageDataset(BaseDataset):
 
 @DATASETS.register_module()
 class FaceDataset(ImageDataset):
-    """Aligned faces and their label maps, checked once at the start and kept decoded in memory.
+    """Aligned faces and their masks, checked once at the start and kept decoded in memory.
 
     Layout: ``data_root/split/img/NAME.jpg|png|...`` and ``data_root/split/mask/NAME.png`` (labels of
     :mod:`rainrestore.labels`), sorted by name, or in the order of ``names``. Every file is decoded when the data set is

@@ -1,4 +1,4 @@
-"""The parsing accuracy of restored faces: mIoU between the parsed restored face and the true label map."""
+"""The parsing accuracy of restored faces: mIoU between the parsing of the restored face and the true parsing."""
 
 import math
 from collections.abc import Mapping, Sequence

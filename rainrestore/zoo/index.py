@@ -39,7 +39,7 @@ class Zoo:
     @staticmethod
     def bundled() -> 'Zoo':
         """The zoo of the package. In an installation the index is inside the package (copied by setup.py), in a
-        checkout beside it."""
+        clone beside it."""
         # First inside: in site-packages, a file of this name may belong to another package.
         copies = [folder / INDEX_NAME for folder in (PACKAGE, PACKAGE.parent)]
         return Zoo(next((path for path in copies if path.is_file()), copies[-1]), PACKAGE / 'assets' / 'zoo')

@@ -16,7 +16,7 @@ from rainrestore.registry import METRICS
 from rainrestore.rules import is_number
 from rainrestore.zoo.index import Entry, Zoo, models, read_index, write_index
 
-#: The data set in a checkout, and the data set that the user provides.
+#: The data set in a clone, and the data set that the user provides.
 PORTRAITS, OWN = 'portraits', 'CelebA'
 #: Family of a metric -> tolerance on another processor: half of the last place in the index plus a margin for rounding
 #: errors.

@@ -75,7 +75,7 @@ def write_page(zoo: Zoo | None = None) -> list[Path]:
     """Write the page and the curves that are out of date; returns their paths.
 
     Raises:
-        ConfigError: The zoo is not in a checkout; see also :func:`page_text`.
+        ConfigError: The zoo is not in a clone; see also :func:`page_text`.
     """
     zoo = zoo or Zoo.bundled()
     root = _root(zoo)
@@ -132,7 +132,7 @@ def drawn_from(curve: Path) -> str | None:
 def _root(zoo: Zoo) -> Path:
     root = zoo.index.parent
     if not (root / TEMPLATE).is_file():
-        raise ConfigError(f'the page can only be written in a checkout: there is no {root / TEMPLATE}')
+        raise ConfigError(f'the page can only be written in a clone of rainrestore: there is no {root / TEMPLATE}')
     return root
 
 

@@ -50,7 +50,7 @@ SIDE = 512
 
 
 class FaceLabeller:
-    """Aligned faces -> label maps, by BiSeNet (Yu et al. 2018) or the ParseNet of PSFRGAN, as distributed by facexlib.
+    """Aligned faces -> masks, by BiSeNet (Yu et al. 2018) or the ParseNet of PSFRGAN, as distributed by facexlib.
 
     Both were trained on CelebAMask-HQ. Each face is enlarged to 512x512 (bicubic). The logits are averaged over the
     cell of each pixel of the face; its label is the largest mean logit.
@@ -96,7 +96,7 @@ def parse_faces(folder: Path, labeller: FaceLabeller, overwrite: bool = False, p
 
     Args:
         folder: The split, with a folder ``img`` of aligned faces.
-        labeller: Predicts the label maps.
+        labeller: Predicts the masks.
         overwrite: Whether to overwrite existing masks; otherwise their faces are skipped.
         progress: Show a progress bar.
 
@@ -117,13 +117,13 @@ def parse_faces(folder: Path, labeller: FaceLabeller, overwrite: bool = False, p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script; print the number of label maps of each split as one JSON object on the last line."""
+    """Run the script; print the number of masks of each split as one JSON object on the last line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('data', type=Path, help='data set folder with {train,val,test}/img of aligned faces')
     parser.add_argument('--splits', nargs='+', default=['train', 'val', 'test'], help='default: train val test')
     parser.add_argument('--network', choices=PARSERS, default='bisenet', help='default: bisenet')
     parser.add_argument('--weights', help='weights of the network, a file of facexlib (default: download it once)')
-    parser.add_argument('--overwrite', action='store_true', help='also replace existing label maps')
+    parser.add_argument('--overwrite', action='store_true', help='also replace existing masks')
     parser.add_argument('--device', help='cpu, cuda, ... (default: a GPU if there is one)')
     options = parser.parse_args(argv)
     try:

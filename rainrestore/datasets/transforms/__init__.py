@@ -1,4 +1,4 @@
-"""Transforms: they turn a face and its label map into the input of a model."""
+"""Transforms: they turn a face and its mask into the input of a model."""
 
 from rainrestore.datasets.transforms.blind_rain import BlindHeavyRain
 from rainrestore.datasets.transforms.degradations import (

@@ -1,4 +1,4 @@
-"""Random mirroring of a face with its label map."""
+"""Random mirroring of a face with its mask."""
 
 from __future__ import annotations
 
