@@ -59,11 +59,6 @@ class NamedError(RainRestoreError, ValueError):
 class ImageFileError(NamedError, DatasetError):
     """A file cannot be used as an image or a mask."""
 
-    @property
-    def path(self) -> str:
-        """The path of the file."""
-        return self.name
-
 
 class ImageError(NamedError):
     """An image cannot be restored."""

@@ -287,7 +287,7 @@ def test_list_images_is_sorted_and_leaves_the_rest(tmp_path):
 
 def test_errors_survive_the_way_between_processes():
     error = pickle.loads(pickle.dumps(ImageFileError('a/b.png', 'is broken')))
-    assert (error.path, error.reason, str(error)) == ('a/b.png', 'is broken', 'a/b.png: is broken')
+    assert (error.name, error.reason, str(error)) == ('a/b.png', 'is broken', 'a/b.png: is broken')
 
 
 def test_find_images_enters_folders_but_no_links_to_them(tmp_path):

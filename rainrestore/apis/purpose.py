@@ -15,23 +15,20 @@ class Task:
     """A kind of restoration.
 
     Attributes:
-        help: Description for users.
         model: The default model of the zoo.
         finds_faces: Whether the task needs face detection in a photo; otherwise it works on whole images.
     """
 
-    help: str
     model: str
     finds_faces: bool
 
 
 TASKS = {
-    'faces': Task('restore the faces in rain', 'fcg_gan_blind_x4', finds_faces=True),
-    'renovate': Task('restore blurred, noisy, compressed faces', 'hifacegan_128', finds_faces=True),
-    'rain': Task('remove rain and veil from the whole image', 'hrrm_scenes', finds_faces=False),
-    'raindrops': Task('remove drops on the lens or a window from the whole image', 'raindrop_plus',
-                      finds_faces=False),
-}  # fmt: skip
+    'faces': Task('fcg_gan_blind_x4', finds_faces=True),
+    'renovate': Task('hifacegan_128', finds_faces=True),
+    'rain': Task('hrrm_scenes', finds_faces=False),
+    'raindrops': Task('raindrop_plus', finds_faces=False),
+}
 
 
 @dataclass(frozen=True)

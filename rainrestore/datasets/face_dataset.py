@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -14,7 +14,7 @@ from mmengine.logging import MMLogger
 
 from rainrestore.errors import DatasetError, ImageFileError
 from rainrestore.image_io import listed_names, read_image, read_mask, remote_files, visible_files
-from rainrestore.labels import LABELS, NUM_LABELS, PALETTE
+from rainrestore.labels import NUM_LABELS
 from rainrestore.registry import DATASETS, TRANSFORMS
 from rainrestore.rules import is_count
 
@@ -169,10 +169,6 @@ class FaceDataset(ImageDataset):
             or a mask with a label above 18; unless ``on_bad_file`` is ``skip``.
         ValueError: An invalid ``on_bad_file`` or ``limit``.
     """
-
-    METAINFO: ClassVar[dict[str, Any]] = dict(
-        dataset_type='rainrestore_faces', classes=LABELS, palette=PALETTE.tolist()
-    )
 
     def __init__(
         self,
@@ -332,7 +328,7 @@ class FaceDataset(ImageDataset):
     def _bad_file(self, error: ImageFileError) -> None:
         if self.on_bad_file == 'raise':
             raise error
-        self.skipped[error.path] = error.reason
+        self.skipped[error.name] = error.reason
 
     def _report_skipped(self, kept: int) -> None:
         lines = [f'  {path}: {reason}' for path, reason in list(self.skipped.items())[:_SKIPPED_SHOWN]]

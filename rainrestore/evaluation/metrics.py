@@ -94,7 +94,6 @@ class PairMetric(SampleMetric):
 
     Args:
         pred_key: Key of the prediction in ``output``; ``pred_img`` is in [0, 255], all others in [0, 1].
-        gt_key: Key of the ground truth: uint8 in [0, 255] or float in [0, 1].
         **options: Arguments of :class:`SampleMetric`.
     """
 
@@ -103,10 +102,11 @@ class PairMetric(SampleMetric):
     #: Whether :meth:`measure` runs on any device; if not, its inputs are on the CPU.
     on_device = False
 
-    def __init__(self, pred_key: str = 'pred_img', gt_key: str | None = None, **options: Any) -> None:
+    def __init__(self, pred_key: str = 'pred_img', **options: Any) -> None:
         super().__init__(**options)
         self.pred_key = pred_key
-        self.gt_key = gt_key or ('gt_img' if pred_key == 'pred_img' else pred_key)
+        #: Key of the ground truth: uint8 in [0, 255] or float in [0, 1].
+        self.gt_key = 'gt_img' if pred_key == 'pred_img' else pred_key
         name = self.name or type(self).__name__
         self.key = name if pred_key == 'pred_img' else f'{name}_{pred_key}'
 

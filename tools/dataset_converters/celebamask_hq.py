@@ -228,7 +228,7 @@ def convert(
             if error is None:
                 written[split] += 1
             else:
-                skipped[error.path] = error.reason
+                skipped[error.name] = error.reason
 
     if workers == 1:
         collect(map(job, tasks))

@@ -117,7 +117,7 @@ def convert(
             except ImageFileError as error:
                 if on_bad_pair == 'raise':
                     raise
-                skipped[error.path] = error.reason
+                skipped[error.name] = error.reason
                 continue
             shifted += moved
             for row, top in enumerate(corners(truth.shape[0], size)):

@@ -34,7 +34,6 @@ class DenseDecoder(nn.Module):
         out_stride: int,
         growth: Sequence[int],
         bottleneck: int,
-        image_channels: int = 3,
     ) -> None:
         super().__init__()
         if len(growth) < len(encoder_channels):
@@ -61,7 +60,7 @@ class DenseDecoder(nn.Module):
         self.skips = len(skips)
         self.pool_sizes = (4, 8, 16) if out_stride == 1 else ()
         if self.pool_sizes:
-            self.refine = nn.Sequential(nn.Conv2d(width + image_channels, 20, 3, padding=1), nn.LeakyReLU(0.2))
+            self.refine = nn.Sequential(nn.Conv2d(width + 3, 20, 3, padding=1), nn.LeakyReLU(0.2))
             self.pooled = nn.ModuleList(nn.Conv2d(20, 1, 1) for _ in self.pool_sizes)
             width = 20 + len(self.pool_sizes)
         self.head = nn.Conv2d(width, out_channels, 3, padding=1)
