@@ -26,7 +26,7 @@ tasks = dict(
     smaller=dict(label='16 to 22 pixels', config='smaller_x4'),
     downpour=dict(label='Unseen: four to six layers of rain', config='downpour_x4'),
     blurred=dict(label='Unseen: stronger blur', config='blurred_x4'),
-    stored=dict(label='Unseen: more noise, harder JPEG', config='stored_x4'),
+    noisy=dict(label='Unseen: more noise, harder JPEG', config='noisy_x4'),
 )
 reference = 'fcg_gan'
 metrics = [dict(type='LPIPS'), dict(type='IdentityDistance')]

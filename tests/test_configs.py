@@ -90,9 +90,9 @@ ABLATIONS = {
 #: Ablations that change how the network learns or what it is, not which slots it has -> the options.
 CHANGES: dict[str, str | tuple[str, ...]] = {
     'fcg_gan_attention_x4': 'model.generator.attention',
-    'fcg_gan_direct_x4': ('model.generator.subpixel_head', 'model.generator.trunk.num_blocks'),
+    'fcg_gan_subpixel_head_x4': ('model.generator.subpixel_head', 'model.generator.trunk.num_blocks'),
     'fcg_gan_ema_x4': 'custom_hooks',
-    'fcg_gan_fixed_norms_x4': 'model.freeze_bn',
+    'fcg_gan_freeze_bn_x4': 'model.freeze_bn',
     'fcg_gan_hinge_x4': ('model.adversarial_loss.type', 'model.local_adversarial_loss.type'),
     'fcg_gan_l1_x4': 'model.pixel_loss',
     'fcg_gan_literal_decay_x4': tuple(f'optim_wrapper.{group}.optimizer.weight_decay' for group in GROUPS),
