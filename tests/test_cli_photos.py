@@ -232,6 +232,9 @@ def test_input_among_the_faces_is_not_written_over(photos, tmp_path, command) ->
         ),
         ('file,x,y,side,angle\na.png,1,1,-4,0\n', 'line 2: a crop must have a finite centre and a side above 0'),
         ('file,x,y,side,angle\na.png,1,1,nan,0\n', 'line 2: a crop must have'),
+        ('file,x,x,y,side,angle\na.png,1,2,1,4,0\n', "got 'file,x,x,y,side,angle'"),
+        (f'file,x,y,side,angle\n\n{"a" * 140_000},1,1,4,0\n', 'line 3: field larger than field limit'),
+        (f'{"a" * 140_000},x,y,side,angle\n', 'line 1: field larger than field limit'),
         (b'\xff\xfe\x00', 'is not UTF-8 text; save it as CSV in UTF-8'),
     ],
 )

@@ -44,17 +44,20 @@ def read_boxes(path: str | Path) -> dict[Path, list[FaceCrop]]:
     except UnicodeDecodeError as error:
         raise ConfigError(f'--boxes {path}: is not UTF-8 text; save it as CSV in UTF-8') from error
     rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    columns = set(rows.fieldnames or ())
-    kind = next((kind for kind in _KINDS if columns == {'file', *kind}), None)
+    try:
+        columns = rows.fieldnames or ()
+    except csv.Error as error:
+        raise ConfigError(f'--boxes {path}, line 1: {error}') from error
+    kind = next((kind for kind in _KINDS if sorted(columns) == sorted(('file', *kind))), None)
     if kind is None:
         expected = ' or '.join(f'file,{",".join(kind)}' for kind in _KINDS)
-        raise ConfigError(f'--boxes {path}: the first line must be {expected}, got {",".join(rows.fieldnames or ())!r}')
+        raise ConfigError(f'--boxes {path}: the first line must be {expected}, got {",".join(columns)!r}')
     faces: dict[Path, list[FaceCrop]] = {}
-    for row in rows:
-        try:
+    try:
+        for row in rows:
             faces.setdefault(_file(row, path), []).append(_KINDS[kind]([float(row[column]) for column in kind]))
-        except (ValueError, TypeError) as error:
-            raise ConfigError(f'--boxes {path}, line {rows.line_num}: {error}') from error
+    except (ValueError, TypeError, csv.Error) as error:
+        raise ConfigError(f'--boxes {path}, line {rows.reader.line_num}: {error}') from error
     return faces
 
 
