@@ -383,6 +383,20 @@ def test_estimator_must_predict_the_rain(fcg_gan) -> None:
         PhotoRestorer(fcg_gan, boxes={}, estimator=Restorer('srgan_x4', device='cpu'))
 
 
+def test_strength_is_the_share_of_all_changes(fcg_gan, monkeypatch) -> None:
+    crops = [crop_of((20, 30, 64))]
+    rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
+    monkeypatch.setattr(
+        'rainrestore.apis.photos.derained', lambda remover, photo: Derained(quantise(photo / 255.0 - 0.2), 0.5)
+    )
+    full, quarter = (
+        PhotoRestorer(fcg_gan, boxes={}, background='derain', strength=share)(rainy, crops) for share in (1, 0.25)
+    )
+    assert (rainy != full.photo).any(-1).mean() > 0.99
+    np.testing.assert_allclose(quarter.photo, rainy + 0.25 * (full.photo.astype(float) - rainy), atol=0.51)
+    assert quarter.faces[0].weight == 0.25 * full.faces[0].weight > 0
+
+
 def test_small_strength_is_no_absence_of_rain(fcg_gan) -> None:
     rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
     result = PhotoRestorer(fcg_gan, boxes={}, strength=0.01)(rainy, [crop_of((20, 30, 64))])

@@ -157,6 +157,7 @@ def plus() -> Restorer:
          'up to 0.61), and was not changed'),
         ('blind', 0.8, 0.1, 'shows a thin veil (T = 0.80), which was kept; its streaks were removed'),
         ('blind', 0.7, 0.1, 'shows a thin veil (T = 0.70), part of which was kept; its streaks were removed'),
+        ('blind', 0.8, 0.08, 'shows a thin veil (T = 0.80), which was kept; its streaks were partly removed'),
         ('blind', 0.98, 0.1, None),
         ('blind', 0.5, 0.1, None),
     ],

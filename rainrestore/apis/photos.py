@@ -136,7 +136,7 @@ class PhotoRestorer:
         boxes: Path of a photo -> its faces, as from :func:`rainrestore.faces.read_boxes`. Then no detector is used, and
             a photo without boxes is an error.
         turns: Rotations in degrees for a photo without upright faces; an empty sequence is faster.
-        strength: Factor of the correction, above 0 and at most 1.
+        strength: Factor of all changes of the photo, above 0 and at most 1.
         keep_colour: Whether faces keep the colours of the photo; None: only faces without an estimated veil.
         estimator: Estimates S, T, A and J of a face. ``'auto'``: the estimator in the config of ``restorer``; without
             one, ``restorer`` if S, T and A were supervised in its training, else ``hrrm_photos_x4``; None for a network
@@ -285,6 +285,7 @@ class PhotoRestorer:
             (restorations,) = self.restore_crops([photo], [faces], [name])
         images = [cut(photo, face.crop) for face in kept]
         rains = self._rains(restorations)
+        # At full strength; the strength applies to all changes together.
         result, rest = photo.copy(), 'was not changed'
         if self.background == 'derain' and clear is not None:
             result = clear.photo.copy()
@@ -302,13 +303,14 @@ class PhotoRestorer:
                 if scene is not None and knows_clear_air(self._known):
                     rain, decision = with_scene(rain, decision, scene, restoration.I)
             weight = self._apply(result, face.crop, image, restoration, rain, scene, decision, average)
-            restored.append(RestoredFace(face.crop, face.score, restoration, weight))
+            restored.append(RestoredFace(face.crop, face.score, restoration, self.strength * weight))
             if weight == 0 and found is not None:
                 notes.append(f'{_place(face.crop)} shows {self._finding(found)}, and {rest}')
                 continue
             if found is not None and decision.veil < decision.weight and (veil := float(found.T.mean())) < VEILED:
                 part = '' if decision.veil == 0 else 'part of '
-                remark = f'shows a thin veil (T = {veil:.2f}), {part}which was kept; its streaks were removed'
+                how = '' if decision.streaks == 1 else 'partly '
+                remark = f'shows a thin veil (T = {veil:.2f}), {part}which was kept; its streaks were {how}removed'
                 notes.append(f'{_place(face.crop)} {remark}')
             if (enlarged := face.crop.side / restoration.face.shape[0]) > ENLARGED:
                 softer = rain is None and self.restorer.scale > 1
@@ -316,6 +318,7 @@ class PhotoRestorer:
                 notes.append(
                     f'{_place(face.crop)} is shown {enlarged:.1f} times larger than its restored size, {detail}'
                 )
+        result = with_strength(photo, result, self.strength)
         return PhotoRestoration(result, tuple(restored), tuple(notes), len({face.crop for face in faces}))
 
     def restore_crops(
@@ -378,13 +381,13 @@ class PhotoRestorer:
         rain: RainEstimate | None, scene: SceneRain | None, decision: Decision,
         average: Callable[[np.ndarray], np.ndarray] | None,
     ) -> float:  # fmt: skip
-        """Blend one face into ``result``; returns its weight, 0..1.
+        """Blend one face into ``result`` at full strength; returns the weight of its correction, 0..1.
 
         The change is relative to ``result``, which may already be without rain here, or have another face here.
         """
-        if decision.weight < LEAST_WEIGHT:
+        weight = decision.weight
+        if weight < LEAST_WEIGHT:
             return 0.0
-        weight = self.strength * decision.weight
         size = image.shape[0]
         own, face = image / np.float32(255), restoration.face / np.float32(255)
         if scene is not None:
@@ -397,7 +400,7 @@ class PhotoRestorer:
             if self.heavy is not None and rain is not None and knows_clear_air(self.restorer.known_transmission):
                 trust = trust_in(rain, restoration.I)
             if rain is not None:
-                rain = rain.keeping_veil(restoration.I, 1 - decision.veil / decision.weight)
+                rain = rain.keeping_veil(restoration.I, 1 - decision.veil / weight)
             fused = fuse(own, face, restoration.I, rain, trust, keep)
         before = cut(result, crop) / np.float32(255)
         shown = before + np.float32(weight) * (fused - before)
@@ -524,6 +527,11 @@ class PhotoPreview:
         faces, _ = self.photos.found_in(photo, name)
         notes, _ = restorable(faces, photo)
         return FacePreview(draw_faces(photo, faces), tuple(faces), tuple(notes))
+
+
+def with_strength(photo: np.ndarray, result: np.ndarray, strength: float) -> np.ndarray:
+    """Apply a share of the changes of a photo, both H x W x 3 uint8: ``photo + strength * (result - photo)``."""
+    return result if strength == 1 else cv2.addWeighted(result, strength, photo, 1 - strength, 0)
 
 
 def draw_faces(photo: np.ndarray, faces: Sequence[DetectedFace]) -> np.ndarray:

@@ -427,7 +427,7 @@ class _Parts:
         if self.left:
             total = self.faces + self.left
             notes.append(f'{self.left} of {total} faces, over all frames, show no veil and no streaks, or too weak '
-                         'ones, and were not changed')  # fmt: skip
+                         'ones, and were not restored')  # fmt: skip
         return VideoResult(self.frames, self.faces, self.without, tuple(notes))
 
     def files_with_times(self) -> Iterator[tuple[Path, list[int]]]:

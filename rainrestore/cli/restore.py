@@ -162,7 +162,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             for outcome in outcomes:
                 states[outcome.state] += 1
-                faces += outcome.faces
+                faces += outcome.faces if TASKS[restorer.task].finds_faces else 0
                 if outcome.state == 'restored':
                     bar.update()
                 else:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rainrestore.apis import ImageError, PhotoRestorer, Restorer, VideoResult, draw_faces, restore_video
-from rainrestore.apis.photos import Background, RestoredFace
+from rainrestore.apis.photos import Background, RestoredFace, with_strength
 from rainrestore.apis.video_files import VideoReader
 from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.faces import DetectedFace, FaceCrop, cut
@@ -159,10 +159,7 @@ class PhotoDesk:
         numbers = {crops[number]: number for number in sorted(chosen)}
         name = Path(path).name
         result = self.photos(model, background).restore_photo(photo, name, list(numbers))
-        after = result.photo
-        if strength < 1:
-            change = after.astype(np.float32) - photo
-            after = np.rint(photo + np.float32(strength) * change).astype(np.uint8)
+        after = with_strength(photo, result.photo, strength)
         faces = [
             FaceView(numbers[face.crop], cut(photo, face.crop), cut(after, face.crop), face.restoration.images())
             for face in result.faces
