@@ -383,6 +383,16 @@ def test_estimator_must_predict_the_rain(fcg_gan) -> None:
         PhotoRestorer(fcg_gan, boxes={}, estimator=Restorer('srgan_x4', device='cpu'))
 
 
+@pytest.mark.parametrize('side', [10, 16])
+def test_small_faces_without_rain_are_left_as_they_are(side) -> None:
+    places = [(4 + 24 * column, 4 + 24 * row, side) for row in range(3) for column in range(4)]
+    photo = scene(76, 100, places)
+    photos = PhotoRestorer(Restorer('fcg_gan_blind_x4', device='cpu'), boxes={})
+    result = photos.restore_faces(photo, [DetectedFace(crop_of(place)) for place in places])
+    assert len(result.faces) == 12
+    np.testing.assert_array_equal(result.photo, photo)
+
+
 def test_strength_is_the_share_of_all_changes(fcg_gan, monkeypatch) -> None:
     crops = [crop_of((20, 30, 64))]
     rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)

@@ -469,9 +469,16 @@ def _seen(rain: RainEstimate) -> str:
 
 
 def _estimate(network: Restorer, image: np.ndarray) -> RainEstimate:
-    """The rain over an n x n x 3 float32 image, estimated by a network."""
-    found = network.remove_rain(image[None])
-    return RainEstimate(*(found[name][0] for name in 'JSTA'))
+    """The rain over an n x n x 3 float32 image, estimated by a network.
+
+    A smaller image is enlarged to the size of the training: in its own size, the edges of a small face look like rain.
+    """
+    side, size = image.shape[0], network.size
+    if side >= size:
+        found = network.remove_rain(image[None])
+        return RainEstimate(*(found[name][0] for name in 'JSTA'))
+    found = network.remove_rain(resize(image, size, size).clip(0, 1)[None])
+    return RainEstimate(*(resize(found[name][0], side, side).clip(0, 1) for name in 'JSTA'))
 
 
 def _estimator_of(restorer: Restorer) -> Restorer | None:
