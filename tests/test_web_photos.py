@@ -51,7 +51,8 @@ def test_faces_are_found_and_drawn(desk, photo, tmp_path) -> None:
     changed = np.flatnonzero((marked != np.asarray(Image.open(photo))).any((0, 2)))
     assert changed.min() == pytest.approx(20, abs=6) and changed.max() == pytest.approx(200, abs=6)
     Image.fromarray(background(60, 60)).save(tmp_path / 'empty.png')
-    with pytest.raises(ImageError, match=r'^empty\.png: no face found'):
+    # Without the options of the command.
+    with pytest.raises(ImageError, match=r'^empty\.png: no face found \(.*\); .* tab Cropped face$'):
         desk.find(tmp_path / 'empty.png')
 
 
@@ -92,6 +93,8 @@ def test_download_is_as_transparent_and_as_deep_as_the_photo(desk, photo, restor
 def test_what_cannot_be_asked_for(desk, photo, restorer) -> None:
     with pytest.raises(ConfigError, match='Choose at least one face'):
         desk.restore(photo, CROPS, [], restorer.name)
+    with pytest.raises(ConfigError, match='not the faces of this photo'):
+        desk.restore(photo, CROPS, [len(CROPS)], restorer.name)
     with pytest.raises(ConfigError, match='choose one of'):
         desk.restore(photo, CROPS, [0], '/etc/passwd')
     with pytest.raises(ConfigError, match='Strength: expected 0 to 1'):
@@ -112,6 +115,9 @@ def test_clip_in_clip_out(desk, restorer, tmp_path, monkeypatch) -> None:
     target, result = desk.restore_clip(tmp_path / 'gate.mov', tmp_path / 'out', restorer.name)
     assert target.name == 'gate_restored.mp4' and result.faces == 6
     assert len(clips.read_clip(target)[0]) == 6 and clips.audio(target)
+    clips.write_clip(tmp_path / 'empty.mp4', [background(96, 128)] * 2)
+    with pytest.raises(ImageError, match=r'^empty\.mp4: no face found in any of its 2 frames$'):
+        desk.restore_clip(tmp_path / 'empty.mp4', tmp_path / 'out', restorer.name)
     monkeypatch.setattr(photo_views, 'MAX_CLIP_SECONDS', 0.2)
     with pytest.raises(ImageError, match=r'^gate\.mov: is longer than 0\.2 s'):
         desk.restore_clip(tmp_path / 'gate.mov', tmp_path / 'out', restorer.name)

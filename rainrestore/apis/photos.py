@@ -57,6 +57,8 @@ LEAST_INSIDE = 0.25
 MOSTLY_INSIDE = 0.75
 #: If a crop is more than this factor larger than its restored face, there is a note.
 ENLARGED = 1.1
+#: End of the message about a photo without a face. It names options of the command.
+MARK_THE_FACE = '; mark the face with --boxes FILE, or use --aligned if the image is a cropped and aligned face'
 #: In notes, there is a veil below this mean T, and there are streaks above this mean S.
 VEILED = 0.9
 STREAKED = 0.04
@@ -435,10 +437,7 @@ class PhotoRestorer:
         where = 'with and without its rain' if self.remover else 'with its rain'
         smallest = getattr(self.detector, 'smallest_face', None)
         size = f', from {smallest} pixels with hair and chin' if smallest else ''
-        return (
-            f'no face found (searched {where}, upright and rotated{size}); mark the face with --boxes FILE, or use '
-            '--aligned if the image is a cropped and aligned face'
-        )
+        return f'no face found (searched {where}, upright and rotated{size}){MARK_THE_FACE}'
 
     def _fingerprint(self, detector: Any) -> str:
         """SHA-256 over everything that determines the result; a detector object is represented by its ``repr``."""

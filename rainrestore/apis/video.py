@@ -37,6 +37,8 @@ AROUND = 0.5
 #: Greatest number of frames, and of their pixels, in a batch and between two stages.
 BATCH = 8
 BATCH_PIXELS = 24_000_000
+#: End of the message about a video without a face. It names an option of the command.
+MARK_THE_FACES = '; mark them with --boxes FILE'
 #: For a face with a larger tilt in degrees, the frame is rotated before the detection.
 TILTED = 20
 
@@ -303,7 +305,7 @@ def restore_video(
             raise ImageFileError(source, 'none of its frames can be decoded')
         if not result.faces and not (parts.left and parts.changed and photos.background == 'derain'):
             shutil.rmtree(work)
-            reason = f'no face found in any of its {result.frames} frames; mark them with --boxes FILE'
+            reason = f'no face found in any of its {result.frames} frames{MARK_THE_FACES}'
             if parts.left:
                 reason = f'nothing to restore: {result.notes[-1]}'
             elif restorer.notes:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from rainrestore.apis import ImageError, PhotoRestorer, Restorer, VideoResult, draw_faces, restore_video
-from rainrestore.apis.photos import Background, RestoredFace, with_strength
+from rainrestore.apis.photos import MARK_THE_FACE, Background, RestoredFace, with_strength
+from rainrestore.apis.video import MARK_THE_FACES
 from rainrestore.apis.video_files import VideoReader
 from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.faces import DetectedFace, FaceCrop, cut
@@ -123,7 +124,11 @@ class PhotoDesk:
             ImageError: No face is found.
         """
         photo = read_upload(path).pixels
-        faces, _ = self.photos(self.restorer.name, 'keep').found_in(photo, Path(path).name)
+        try:
+            faces, _ = self.photos(self.restorer.name, 'keep').found_in(photo, Path(path).name)
+        except ImageError as error:
+            reason = error.reason.replace(MARK_THE_FACE, '; a cropped face belongs in the tab Cropped face')
+            raise ImageError(Path(path).name, reason) from error
         return draw_faces(photo, faces), faces
 
     def restore(
@@ -152,6 +157,8 @@ class PhotoDesk:
         """
         if not chosen:
             raise ConfigError('Choose at least one face.')
+        if not set(chosen) <= set(range(len(crops))):
+            raise ConfigError('These are not the faces of this photo: drop the photo again.')
         if not 0 <= strength <= 1:
             raise ConfigError(f'Strength: expected 0 to 1, got {strength!r}')
         given = read_upload(path)
@@ -200,4 +207,4 @@ class PhotoDesk:
                     )
             return target, restore_video(self.photos(model, background), source, target, progress=progress)
         except (ImageFileError, ImageError) as error:
-            raise ImageError(source.name, error.reason) from error
+            raise ImageError(source.name, error.reason.replace(MARK_THE_FACES, '')) from error
