@@ -57,6 +57,38 @@ def test_face_seen_at_several_turns_counts_where_it_is_surest() -> None:
     assert face == DetectedFace(FaceCrop(50, 50, 20, -90), 0.8)
 
 
+class _Scored:
+    """Finds prepared faces: a list for each call."""
+
+    smallest_face = 24
+    certain_score = 0.95
+
+    def __init__(self, *found: list[tuple[float, float]]) -> None:
+        self.found = [[DetectedFace(FaceCrop(x, 50, 20), score) for x, score in faces] for faces in found]
+
+    def __call__(self, photo: np.ndarray) -> list[DetectedFace]:
+        return self.found.pop(0)
+
+
+@pytest.mark.parametrize(
+    ('calls', 'scores'),
+    [
+        ([[(20, 0.99), (80, 0.91)]], [0.99, 0.91]),  # a certain upright face ends the search; all faces count
+        ([[(20, 0.92)], [(81, 0.97)]], [0.97, 0.92]),  # uncertain ones of the first version are kept
+        ([[(20, 0.92)], [], [(50, 0.99), (80, 0.93)]], [0.99, 0.92]),  # a turned face beside an uncertain upright one
+        ([[], [], [(50, 0.93)], [(50, 0.94)]], []),  # an uncertain turned face does not count
+        ([[(50, 0.93)], [], [(52, 0.96)]], [0.96]),  # the same face, upright and turned
+        ([[(50, 0.93)], [], [], []], [0.93]),  # an uncertain face alone
+    ],
+)
+def test_uncertain_faces(calls, scores) -> None:
+    detector = _Scored(*calls)
+    empty = np.zeros((100, 100, 3), np.uint8)
+    found = find_faces(detector, [empty, empty], turns=(180,))
+    assert sorted((face.score for face in found), reverse=True) == scores
+    assert not detector.found
+
+
 def test_largest_first() -> None:
     photo = background(200, 300)
     truths = [FaceCrop(60, 90, 50), FaceCrop(200, 100, 120)]

@@ -14,7 +14,7 @@ from rainrestore.errors import ConfigError
 from rainrestore.faces.alignment import FaceCrop
 from rainrestore.registry import FACE_DETECTORS, check_component, check_values, options_of
 
-#: Rotations in degrees for a photo without upright faces, because detectors find only approximately upright faces.
+#: Rotations in degrees for a photo without certain upright faces: detectors find only approximately upright faces.
 TURNS = (90, -90, 45, -45, 180)
 
 #: Greatest area of a photo rotated by an oblique angle, divided by its own area, to limit the memory for long strips.
@@ -44,9 +44,12 @@ class FaceDetector(Protocol):
 
     Attributes:
         smallest_face: Side of the smallest detected crop in pixels of the photo, for messages.
+        certain_score: Score of a certain face. If there is no certain upright face, the photo is rotated; in a rotated
+            photo, only certain faces count. Optional: without it, all faces are certain.
     """
 
     smallest_face: int
+    certain_score: float
 
     def __call__(self, photo: np.ndarray) -> list[DetectedFace]:
         """Detect the upright faces in an H x W x 3 uint8 RGB photo; in any order."""
@@ -99,22 +102,33 @@ def find_faces(
 ) -> list[DetectedFace]:
     """Detect the faces in a photo; the largest first.
 
-    ``photos`` are versions of the same photo, such as without and with rain. The first version with a face is used:
-    first all versions are searched upright, then each version at all ``turns``. If a face is found at several
-    rotations, the detection with the best score is kept, because detectors sometimes find upside-down faces.
+    ``photos`` are versions of the same photo, such as without and with rain. Upright faces are searched version by
+    version until one has a certain face (:class:`FaceDetector`). If none has, each version is searched at all ``turns``
+    until one has a certain face. If a face is found several times, the detection with the best score is kept, because
+    detectors sometimes find upside-down faces.
 
     Args:
         detector: Detects upright faces.
         photos: H x W x 3 uint8 RGB, of equal sizes.
         turns: Counter-clockwise rotations of the photo in degrees.
     """
-    searches = [*((photo, (0.0,)) for photo in photos), *((photo, turns) for photo in photos)]
-    for photo, angles in searches:
-        found = [face for angle in angles for face in _find_turned(detector, photo, angle)]
-        if found:
-            # For a single rotation the detector has removed duplicates itself; the remaining faces may overlap.
-            return sorted(found if len(angles) == 1 else _best_of_each(found), key=lambda face: -face.crop.side)
-    return []
+    certain = getattr(detector, 'certain_score', -math.inf)
+    found: list[DetectedFace] = []
+    for photo in photos:
+        new = detector(photo)
+        # In one search, the detector itself has removed duplicates; its faces may overlap.
+        found = _best_of_each([*found, *new]) if found else new
+        if any(face.score >= certain for face in new):
+            return _largest_first(found)
+    for photo in photos:
+        new = [face for turn in turns for face in _find_turned(detector, photo, turn) if face.score >= certain]
+        if new:
+            return _largest_first(_best_of_each([*found, *new]))
+    return _largest_first(found)
+
+
+def _largest_first(faces: Sequence[DetectedFace]) -> list[DetectedFace]:
+    return sorted(faces, key=lambda face: -face.crop.side)
 
 
 def _best_of_each(found: Sequence[DetectedFace]) -> list[DetectedFace]:
