@@ -30,6 +30,12 @@ COHERENCE = (0.32, 0.42)
 #: Mean T below which there is a veil, and above which there is none: from the dark channel, and from the network.
 DARK_CLEAR = (0.9, 0.935)
 NETWORK_CLEAR = (0.96, 0.99)
+#: Mean 1 - T of the network above which A is taken from the dark channel, too, and from which with the weight PRIOR.
+DENSE = (0.2, 0.5)
+PRIOR = 0.8
+#: Mean to which a dark photo is brightened for the network, and fraction of its values that may saturate.
+BRIGHT = 0.45
+SATURATED = 0.01
 #: Mean T above which a veil is thin: a bright scene without black in clear air looks the same.
 THIN = 0.8
 
@@ -170,20 +176,47 @@ def _scene(restorer: RainRemoval, image: np.ndarray) -> tuple[np.ndarray, SceneR
 
     In a tile, the network cannot distinguish a bright wall from haze. T is therefore estimated from the whole scene by
     the dark channel prior (He, Sun & Tang 2009): ``T = 1 - 0.95 D / A``, where D is the least channel of I - T S over a
-    wide window. The network predicts S and A; A is one grey level for the scene, averaged with the veil as weight. Then
-    eq. 2 is solved for J.
+    wide window. The network predicts S, and A is one grey level (:func:`_airlight`). Then eq. 2 is solved for J.
+
+    The network sees a dark image with a higher exposure g. Eq. 2 also holds for g I, g J, g S and g A.
     """
-    streaks, local, airlights = rain_maps(restorer, image, 'S', 'T', 'A')
-    veil = np.square(1 - local)
-    airlight = max(float((veil * airlights).mean() / veil.mean()), FLOOR)
+    gain = _exposure(image)
+    scene = gain * image
+    streaks, local, airlights = rain_maps(restorer, np.minimum(scene, 1), 'S', 'T', 'A')
     certain = ramp(float(streaks.mean()), *STREAKS) * ramp(_coherence(streaks), *COHERENCE)
     streaks *= np.float32(certain)
-    transmission = 1 - np.float32(REMOVED / airlight) * _dark_channel((image - local * streaks).clip(min=0))
+    dark = _dark_channel((scene - local * streaks).clip(min=0))
+    airlight = _airlight(local, airlights, float(dark.mean()))
+    transmission = 1 - np.float32(REMOVED / airlight) * dark
     # A veil is removed only if both the dark channel and the network indicate it.
     clear_air = max(ramp(float(transmission.mean()), *DARK_CLEAR), ramp(float(local.mean()), *NETWORK_CLEAR))
     transmission = (1 - np.float32(1 - clear_air) * (1 - transmission)).clip(FLOOR, 1)
-    clear = (image - (1 - transmission) * np.float32(airlight)) / transmission - streaks
-    return clear.clip(0, 1), SceneRain(local * streaks, certain, transmission, airlight)
+    clear = ((scene - (1 - transmission) * np.float32(airlight)) / transmission - streaks) / gain
+    return clear.clip(0, 1), SceneRain(local * streaks / gain, certain, transmission, airlight / float(gain))
+
+
+def _airlight(transmission: np.ndarray, airlights: np.ndarray, dark: float) -> float:
+    """A of a scene, one grey level.
+
+    The network underestimates a bright A. Its A, averaged with the veil as weight, is the lower bound. In a dense veil,
+    A is mostly that of the dark channel and the T of the network: ``A = 0.95 D / (1 - T)``.
+
+    Args:
+        transmission: T of the network, h x w x 1.
+        airlights: A of the network, h x w x c.
+        dark: Mean of D.
+    """
+    veil = np.square(1 - transmission)
+    predicted = max(float((veil * airlights).mean() / veil.mean()), FLOOR)
+    density = 1 - float(transmission.mean())
+    weight = PRIOR * ramp(density, *DENSE)
+    return predicted + weight * max(min(REMOVED * dark / density, 1) - predicted, 0) if weight else predicted
+
+
+def _exposure(image: np.ndarray) -> np.float32:
+    """The factor >= 1 that brightens a dark image."""
+    white = float(np.quantile(image, 1 - SATURATED))
+    return np.float32(max(min(BRIGHT / max(float(image.mean()), FLOOR / 4), 1 / max(white, FLOOR / 4)), 1))
 
 
 def _coherence(image: np.ndarray) -> float:

@@ -2,8 +2,9 @@
 
 The scenes are photos of scikit-image and scikit-learn (astronaut, coffee, cat, rocket; temple, flower), read from the
 installed packages, and two generated images; the shorter side is resized to 192 pixels. Weather of one T is drawn over
-each: `rain` (`rain_v1` otherwise, streaks for faces of 48 pixels), `haze` (no streaks), and `depth` (rain whose T falls
-from 1 at the bottom of the image to the T of the cell at its top). A cell is the mean over scenes, before and after:
+each: `rain` (`rain_v1` otherwise, streaks for faces of 48 pixels), `haze` (no streaks), `depth` (rain whose T falls
+from 1 at the bottom of the image to the T of the cell at its top), and `night` (rain over 0.4 J^2, with 0.4 S and
+0.4 A). A cell is the mean over scenes, before and after:
 PSNR against the clean scene (at most 50 dB a scene). The cast is the largest shift of the mean of a channel against the
 other channels, in grey levels. The last line is JSON; the exit code is 1 if the PSNR of a cell is more than 0.1 dB
 below the rainy scene.
@@ -40,7 +41,9 @@ SIDE = 192
 FACE_SIDE = 48
 TRANSMISSIONS = (0.3, 0.6, 0.9, 1.0)
 #: Weather -> number of rain layers, and whether T varies.
-WEATHERS = {'rain': (1, False), 'haze': (0, False), 'depth': (1, True)}
+WEATHERS = {'rain': (1, False), 'haze': (0, False), 'depth': (1, True), 'night': (1, False)}
+#: Exposure of `night`.
+NIGHT = 0.4
 CAP = 50.0
 TOLERANCE = 0.1
 
@@ -100,7 +103,8 @@ def small(image: np.ndarray) -> np.ndarray:
 def measure(restorer: Restorer, scenes: dict[str, np.ndarray], weather: str, transmission: float) -> dict[str, Any]:
     """Mean PSNR before and after, PSNR of the worst scene, and the largest cast."""
     pairs, casts = [], []
-    for name, clean in scenes.items():
+    for name, day in scenes.items():
+        clean = at_night(day) if weather == 'night' else day
         rainy = in_weather(clean, weather, transmission, name)
         restored = restorer(rainy)
         pairs.append((psnr(rainy, clean), psnr(restored, clean)))
@@ -113,14 +117,20 @@ def measure(restorer: Restorer, scenes: dict[str, np.ndarray], weather: str, tra
     }  # fmt: skip
 
 
+def at_night(day: np.ndarray) -> np.ndarray:
+    """An H x W x 3 uint8 image with the contrast and the exposure of the night."""
+    return quantise(NIGHT * np.square(day / np.float32(255)))
+
+
 def in_weather(clean: np.ndarray, weather: str, transmission: float, name: str) -> np.ndarray:
     """A clean scene (H x W x 3 uint8) in weather of this T."""
     layers, varies = WEATHERS[weather]
     beta = -math.log(transmission)
+    exposure = np.float32(NIGHT if weather == 'night' else 1)
     rng = seeded_rng(0, f'{name}-{weather}-{transmission}')
     scene = draw_scene(clean / np.float32(255), RainRanges(beta=(beta, beta), layers=layers), rng, face_side=FACE_SIDE)
     if not varies:
-        return quantise(scene.I)
+        return quantise(forward(scene.J, exposure * scene.S, scene.T, exposure * scene.A))
     depth = smooth_depth(*clean.shape[:2], rng)
     T = np.exp(-beta * depth).astype(np.float32)[..., None]
     return quantise(forward(scene.J, scene.S, T, scene.A))
