@@ -61,7 +61,18 @@ class ImageFileError(NamedError, DatasetError):
 
 
 class ImageError(NamedError):
-    """An image cannot be restored."""
+    """An image cannot be restored.
+
+    Attributes:
+        found: Number of faces that were found in a photo; None if none were searched.
+    """
+
+    def __init__(self, name: str | os.PathLike[str], reason: str, found: int | None = None) -> None:
+        super().__init__(name, reason)
+        self.found = found
+
+    def __reduce__(self) -> tuple[type['ImageError'], tuple[str, str, int | None]]:  # type: ignore[override]
+        return type(self), (self.name, self.reason, self.found)
 
 
 class RainRangesError(ConfigError, ValueError):

@@ -78,7 +78,7 @@ def test_preview_marks_the_faces_and_restores_nothing(photos, tmp_path, command)
     out = tmp_path / 'out'
     code, summary, errors = command(photos, '-o', out, '--preview')
     assert code == 3 and tree(out) == ['manifest.jsonl', 'preview/sub/one.png', 'preview/two.png']
-    assert {Path(path).name: count for path, count in summary['found'].items()} == {'two.png': 2, 'one.png': 1}
+    assert {Path(path).name: n for path, n in summary['found'].items()} == {'two.png': 2, 'one.png': 1, 'none.png': 0}
     assert summary['marked'] == 2 and 'restored' not in summary
     assert len(errors) == 1 and 'none.png: no face found' in errors[0]
     before, marked = read(photos / 'two.png'), read(out / 'preview' / 'two.png')

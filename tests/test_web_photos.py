@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scenes import MarkerDetector, draw_marker
 
-from rainrestore.apis import ImageError, PhotoRestorer, Restorer
+from rainrestore.apis import ImageError, PhotoRestorer, Restorer, photos
 from rainrestore.benchmark.scenes import background
 from rainrestore.errors import ConfigError
 from rainrestore.faces import FaceCrop
@@ -104,6 +104,22 @@ def test_what_cannot_be_asked_for(desk, photo, restorer) -> None:
 def test_models_are_in_the_zoo_and_the_own_one_comes_first(desk, restorer) -> None:
     assert MODELS.keys() <= models().keys()
     assert list(desk.models()) == [restorer.name, *MODELS]
+
+
+def test_image_is_no_clip(desk, restorer, photo, tmp_path) -> None:
+    with pytest.raises(ImageError, match=r'^street\.png: is an image; use the tab Photo'):
+        desk.restore_clip(photo, tmp_path, restorer.name)
+
+
+def test_rain_of_a_photo_is_estimated_once(monkeypatch, photo) -> None:
+    monkeypatch.setitem(FACE_DETECTORS.module_dict, 'MTCNNDetector', MarkerDetector)
+    desk = PhotoDesk(Restorer('fcg_gan_blind_x4', device='cpu'))
+    calls = []
+    own = photos.derained
+    monkeypatch.setattr(photos, 'derained', lambda *given: calls.append(given) or own(*given))
+    _, faces = desk.find(photo)
+    desk.restore(photo, [face.crop for face in faces], [0], 'fcg_gan_blind_x4')
+    assert len(calls) == 1
 
 
 def test_clip_in_clip_out(desk, restorer, tmp_path, monkeypatch) -> None:

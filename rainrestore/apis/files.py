@@ -115,7 +115,7 @@ class FileOutcome:
         reason: The reason of a failure.
         notes: Notes on the result.
         faces: Number of faces restored now.
-        found: Number of faces in the photo; None if the input is no photo.
+        found: Number of faces in the photo; None if the input is no photo or could not be searched.
     """
 
     source: Path
@@ -283,7 +283,7 @@ def _restore_and_write(
 ) -> Iterator[FileOutcome]:  # fmt: skip
     for read, result in zip(reads, _restore_each(restorer, reads), strict=True):
         if isinstance(result, ImageError):
-            yield FileOutcome(read.source, 'failed', result.reason)
+            yield FileOutcome(read.source, 'failed', result.reason, found=result.found)
             continue
         try:
             record = _with_notes(result.record(), read.photo)

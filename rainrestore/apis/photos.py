@@ -120,9 +120,9 @@ class PhotoRestorer:
     """Restores the faces in whole photos: ``PhotoRestorer(Restorer('fcg_gan_x4'))('street.jpg').photo``.
 
     Faces are detected in the photo without rain (:func:`~rainrestore.apis.derain.derain`) and in the original photo. If
-    no upright face is found, the photos are rotated. Each face is cropped from the original photo with the alignment of
-    CelebA-HQ, restored by ``restorer``, and blended into the photo with a mask of its skin and hair, or with a soft
-    circle.
+    no certain upright face is found, the photos are rotated. Each face is cropped from the original photo with the
+    alignment of CelebA-HQ, restored by ``restorer``, and blended into the photo with a mask of its skin and hair, or
+    with a soft circle.
 
     **Protection against artefacts.** S, T, A and J of each face are estimated
     (:class:`~rainrestore.faces.RainEstimate`). The weight of the correction decreases to 0 if T is above the training
@@ -137,7 +137,7 @@ class PhotoRestorer:
         background: ``'keep'`` keeps the photo around the faces, ``'derain'`` removes its rain with ``hrrm_scenes``.
         boxes: Path of a photo -> its faces, as from :func:`rainrestore.faces.read_boxes`. Then no detector is used, and
             a photo without boxes is an error.
-        turns: Rotations in degrees for a photo without upright faces; an empty sequence is faster.
+        turns: Rotations in degrees for a photo without certain upright faces; an empty sequence is faster.
         strength: Factor of all changes of the photo, above 0 and at most 1.
         keep_colour: Whether faces keep the colours of the photo; None: only faces without an estimated veil.
         estimator: Estimates S, T, A and J of a face. ``'auto'``: the estimator in the config of ``restorer``; without
@@ -200,6 +200,7 @@ class PhotoRestorer:
         self.remover: Restorer | None = restorer if removes_rain(restorer) else None
         if background == 'derain' or self.heavy is not None:
             self.remover = Restorer(SCENES, device=restorer.device, precision=restorer.precision)
+        self._last: tuple[np.ndarray, Derained] | None = None
         self.fingerprint = self._fingerprint(detector)
 
     def __call__(self, source: Any, crops: Sequence[FaceCrop] | None = None) -> Any:
@@ -237,7 +238,7 @@ class PhotoRestorer:
         result = replace(result, notes=(*result.notes, *self._rain_left(photo, result.faces)))
         changed = result.faces and not np.array_equal(result.photo, photo)
         if not any(face.weight for face in result.faces) and not changed:
-            raise ImageError(name, f'none of its faces can be restored: {"; ".join(result.notes)}')
+            raise ImageError(name, f'none of its faces can be restored: {"; ".join(result.notes)}', result.found)
         return result
 
     def found_in(
@@ -259,7 +260,7 @@ class PhotoRestorer:
         clear = self.derain(photo) if needed else None
         faces = self.find(photo, clear) if crops is None else [DetectedFace(crop) for crop in crops]
         if not faces:
-            raise ImageError(name, self._none_found() if crops is None else 'has no face in crops')
+            raise ImageError(name, self._none_found() if crops is None else 'has no face in crops', 0)
         return faces, clear
 
     def restore_faces(
@@ -412,8 +413,16 @@ class PhotoRestorer:
         return weight
 
     def derain(self, photo: np.ndarray) -> Derained | None:
-        """Remove the rain from an H x W x 3 uint8 photo; None if no network predicts it."""
-        return derained(self.remover, photo) if self.remover else None
+        """Remove the rain from an H x W x 3 uint8 photo; None if no network predicts it.
+
+        The last result is kept: the page detects and restores the faces of a photo in two calls.
+        """
+        if self.remover is None:
+            return None
+        last = self._last
+        if last is None or not np.array_equal(last[0], photo):
+            last = self._last = photo.copy(), derained(self.remover, photo)
+        return last[1]
 
     def find(
         self, photo: np.ndarray, clear: Derained | None, turns: Sequence[float] | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rainrestore.apis import ImageError, PhotoRestorer, Restorer, VideoResult, draw_faces, restore_video
+from rainrestore.apis.kinds import kind_of
 from rainrestore.apis.photos import MARK_THE_FACE, Background, RestoredFace, with_strength
 from rainrestore.apis.video import MARK_THE_FACES
 from rainrestore.apis.video_files import VideoReader
@@ -197,6 +198,8 @@ class PhotoDesk:
         source = Path(path)
         target = folder / f'{source.stem}_restored.mp4'
         try:
+            if kind_of(source) == 'image':
+                raise ImageFileError(source, 'is an image; use the tab Photo')
             if source.stat().st_size > MAX_CLIP_BYTES:
                 raise ImageFileError(source, f'exceeds the limit of {MAX_CLIP_BYTES / 2**20:.0f} MB; shorten it first')
             with VideoReader(source) as reader:
