@@ -9,7 +9,7 @@ import numpy as np
 
 from rainrestore.apis.tiles import blend_tiles
 from rainrestore.faces import FaceCrop, cut
-from rainrestore.faces.fusion import CLEAR, FLOOR, SceneRain, ramp
+from rainrestore.faces.fusion import CLEAR, FLOOR, SceneRain, is_grey, ramp
 from rainrestore.physics import quantise, resize
 
 #: Distance between tiles, as a fraction of the side of a tile.
@@ -145,9 +145,10 @@ def scene_notes(photo: np.ndarray, result: Derained) -> tuple[str, ...]:
     """Notes on a result of :func:`derained`; ``photo`` is its input, H x W x 3 uint8."""
     if np.array_equal(photo, result.photo):
         return ('shows neither a veil nor streaks, and was not changed',)
-    if THIN < result.transmission < 1:
-        return (f'a thin veil was removed (mean T = {result.transmission:.2f}); in clear air, keep the input',)
-    return ()
+    if result.transmission == 1:
+        return ()
+    kind = 'thin veil' if result.transmission > THIN else 'veil' if is_grey(photo / np.float32(255)) else None
+    return (f'a {kind} was removed (mean T = {result.transmission:.2f}); in clear air, keep the input',) if kind else ()
 
 
 def removes_rain(restorer: RainRemoval) -> bool:
@@ -176,7 +177,8 @@ def _scene(restorer: RainRemoval, image: np.ndarray) -> tuple[np.ndarray, SceneR
 
     In a tile, the network cannot distinguish a bright wall from haze. T is therefore estimated from the whole scene by
     the dark channel prior (He, Sun & Tang 2009): ``T = 1 - 0.95 D / A``, where D is the least channel of I - T S over a
-    wide window. The network predicts S, and A is one grey level (:func:`_airlight`). Then eq. 2 is solved for J.
+    wide window. In a grey image, in which every grey pixel may be veiled black, T is at least that of the network. The
+    network predicts S, and A is one grey level (:func:`_airlight`). Then eq. 2 is solved for J.
 
     The network sees a dark image with a higher exposure g. Eq. 2 also holds for g I, g J, g S and g A.
     """
@@ -188,6 +190,8 @@ def _scene(restorer: RainRemoval, image: np.ndarray) -> tuple[np.ndarray, SceneR
     dark = _dark_channel((scene - local * streaks).clip(min=0))
     airlight = _airlight(local, airlights, float(dark.mean()))
     transmission = 1 - np.float32(REMOVED / airlight) * dark
+    if is_grey(scene):
+        transmission += max(local.mean() - transmission.mean(), 0)
     # A veil is removed only if both the dark channel and the network indicate it.
     clear_air = max(ramp(float(transmission.mean()), *DARK_CLEAR), ramp(float(local.mean()), *NETWORK_CLEAR))
     transmission = (1 - np.float32(1 - clear_air) * (1 - transmission)).clip(FLOOR, 1)

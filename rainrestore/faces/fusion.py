@@ -184,7 +184,7 @@ def with_scene(
     certain = max(decision.streaks, scene.certain)
     own, around = float(rain.T.mean()), float(scene.transmission.mean())
     confirmed = abs(around - own) < AGREEMENT and max(around, own) < CONFIRMED
-    if decision.veil < 1 and confirmed and (rainy.max(-1) - rainy.min(-1)).mean() > GREY:
+    if decision.veil < 1 and confirmed and not is_grey(rainy):
         transmission = (rain.T + np.float32(max(around - own, 0))).clip(FLOOR, 1)
         airlight = (rain.A + np.float32(scene.airlight)) / 2
         streaks = rain.S * np.float32(certain) if decision.streaks == certain else streaks / transmission
@@ -224,6 +224,11 @@ def trust_in(rain: RainEstimate, rainy: np.ndarray) -> float:
     """
     noise = noise_level(rainy) / float(rain.T.mean())
     return max(ramp(noise, NATURAL[1], NOISY), COMPRESSED_TRUST * (1 - ramp(noise, COMPRESSED, NATURAL[0])))
+
+
+def is_grey(image: np.ndarray) -> bool:
+    """Whether an h x w x 3 float image has no colours."""
+    return bool((image.max(-1) - image.min(-1)).mean() < GREY)
 
 
 def noise_level(image: np.ndarray) -> float:
