@@ -1,5 +1,5 @@
 # Changes that improve the paper's network at the same cost, one at a time.
-_base_ = '../configs/_base_/models/mse_alone.py'
+_base_ = 'rainrestore::_base_/models/mse_alone.py'
 
 title = 'One change at a time'
 _trained = dict(warm_up=_base_._mse_alone, pretrained=('hrrm_x4', 'fpm_x4'))

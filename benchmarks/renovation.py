@@ -1,7 +1,7 @@
 # HiFaceGAN's table: rainrestore benchmark renovation --data DIR --faces N. One row is trained for each task on its own,
 # one is the network of the zoo, trained for the mixture; all are tested on the same faces. A method of your own is one
 # more entry.
-_base_ = '../configs/_base_/models/hifacegan_mse_alone.py'
+_base_ = 'rainrestore::_base_/models/hifacegan_mse_alone.py'
 
 title = 'Face renovation'
 methods = dict(

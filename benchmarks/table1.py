@@ -1,5 +1,5 @@
 # The paper's Table 1: rainrestore benchmark table1 --data DIR --faces N. A method of your own is one more entry.
-_base_ = '../configs/_base_/models/mse_alone.py'
+_base_ = 'rainrestore::_base_/models/mse_alone.py'
 
 title = 'Table 1'
 modules = dict(

@@ -54,7 +54,7 @@ def find_file(name: str | Path, kind: str = 'configs') -> Path:
 
     Args:
         name: The path of a file. If it does not exist: the name of a file of the package (``srgan_x4``), or its path
-            from the folder above ``configs`` (``configs/srgan/srgan_x4.py``).
+            from the folder above ``configs`` (``configs/srgan/srgan_x4.py``), with or without suffix.
         kind: ``configs`` or ``benchmarks``.
 
     Raises:
@@ -67,6 +67,12 @@ def find_file(name: str | Path, kind: str = 'configs') -> Path:
     if packaged is None:
         raise ConfigError(f'{name}: no such {kind[:-1]}{_hint(path, kind)}')
     return packaged
+
+
+def is_benchmark(name: str | Path) -> bool:
+    """Whether :func:`find_file` finds this name only among the benchmarks of this package."""
+    path = Path(name)
+    return not path.is_file() and _packaged(path, 'configs') is None and _packaged(path, 'benchmarks') is not None
 
 
 def bundled_config(name: str) -> Path:
@@ -84,12 +90,16 @@ def bundled_config(name: str) -> Path:
 
 
 def _packaged(path: Path, kind: str) -> Path | None:
-    """The package's file of a name or of a path such as ``configs/fcg_gan_x4.py``; None if there is none."""
-    if path.parts == (path.stem,):
+    """The package's file of a name or of a path such as ``configs/fcg_gan_x4.py``; None if there is none.
+
+    The suffix may be omitted.
+    """
+    if len(path.parts) == 1 and path.suffix in ('', '.py'):
         return packaged_files(kind).get(path.stem)
     if path.parts[:1] != (kind,) or '..' in path.parts:
         return None
     file = package_folder(kind).joinpath(*path.parts[1:])
+    file = file if file.suffix else file.with_suffix('.py')
     return file if file.is_file() else None
 
 
@@ -100,14 +110,17 @@ def _find_base(name: str, config: str) -> tuple[str, str | None]:
     """The file of a ``_base_`` and its scope; replaces mmengine's ``Config._get_cfg_path``.
 
     mmengine supports ``package::folder/file.py`` only for its own packages. Here ``rainrestore::NAME`` is a config of
-    this package, by its name or its path below ``configs``.
+    this package, by its name or its path below ``configs``, and ``rainrestore::benchmarks/NAME`` a benchmark.
     """
+    if not isinstance(name, str):
+        raise ConfigError(f'{config}: _base_: {name!r} is not the path or the name of a config')
     package, separator, below = name.partition('::')
     if package != PACKAGE.name or not separator:
         return _path_of_base(name, config)
-    path = _packaged(Path(below), 'configs') or _packaged(Path('configs', below), 'configs')
+    kind = 'benchmarks' if below.startswith('benchmarks/') else 'configs'
+    path = _packaged(Path(below), kind) or _packaged(Path(kind, below), kind)
     if path is None:
-        raise ConfigError(f'{config}: _base_: {name}: no such config{_hint(Path(below), "configs")}')
+        raise ConfigError(f'{config}: _base_: {name}: no such {kind[:-1]}{_hint(Path(below), kind)}')
     return str(path), None
 
 
@@ -127,8 +140,7 @@ def read_config(path: Path) -> Config:
     except FileNotFoundError as error:
         named = re.search(r'file "(.+)" does not exist', str(error))
         base = Path(error.filename or (named[1] if named else path))
-        own = _below(base.stem if base.stem in packaged_files() else 'fcg_gan_x4', 'configs')
-        raise ConfigError(f"{path}: _base_: no file {base}; a base of this package: 'rainrestore::{own}'") from error
+        raise ConfigError(f'{path}: _base_: no file {base}; {_hint_of_base(base)}') from error
     except _FAULTS_OF_A_FILE as error:
         raise ConfigError(f'{path} cannot be read: {type(error).__name__}: {error}') from error
     import_modules(config, path, path)
@@ -171,13 +183,24 @@ def _below(name: str, kind: str) -> str:
 
 
 def _hint(path: Path, kind: str) -> str:
-    """The file of the same name in another folder, the nearest name, or the list of all names, for a message."""
+    """The kind of the file, its path in another folder, the nearest name, or the list of all names, for a message."""
+    other = {'configs': 'benchmarks', 'benchmarks': 'configs'}[kind]
+    if _packaged(path, other):
+        command = {'configs': 'rainrestore train or test', 'benchmarks': 'rainrestore benchmark'}[other]
+        return f'; it is a {other[:-1]}, for {command}'
     own = packaged_files(kind)
     if path.stem in own:
         return f' (did you mean {f"{kind}/{_below(path.stem, kind)}"!r}?)'
     command = 'rainrestore config --list' if kind == 'configs' else ', '.join(sorted(own))
     near = did_you_mean(path.stem, own)
     return near or f'; it is neither a file nor one of the {kind} of this package ({command})'
+
+
+def _hint_of_base(base: PurePath) -> str:
+    """The ``_base_`` to write in place of a missing file, for a message."""
+    folder = 'benchmarks/' * (base.stem in packaged_files('benchmarks'))
+    own = base.stem if folder or base.stem in packaged_files() else 'fcg_gan_x4'
+    return f"a base of this package: 'rainrestore::{folder}{own}.py'"
 
 
 def check_same_config(stored: str, current: str) -> None:

@@ -1,12 +1,14 @@
 """The folder of the configs: a place for each, names that are found from any folder, and near names."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from narrow import narrow
 
+from rainrestore.benchmark import load_benchmark
 from rainrestore.cli.main import main
 from rainrestore.config_files import (
     check_same_config,
@@ -107,7 +109,7 @@ def test_a_name_is_found_from_any_folder(kind: str, tmp_path: Path, monkeypatch:
 def test_a_config_in_another_folder_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     place = packaged_files()[Path(name).stem].relative_to(ROOT).as_posix()
-    for path in (f'configs/{name}.py', f'/some/clone/configs/{name}.py', f'{name}.py'):
+    for path in (f'configs/{name}.py', f'/some/clone/configs/{name}.py'):
         with pytest.raises(ConfigError) as error:
             find_file(path)
         assert str(error.value) == f'{path}: no such config (did you mean {place!r}?)'
@@ -118,8 +120,8 @@ def test_a_base_that_moved_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / 'mine.py').write_text("_base_ = 'configs/srgan_x4.py'\n")
     assert main(['train', str(tmp_path / 'mine.py')]) == 2
     error = capsys.readouterr().err
-    assert "a base of this package: 'rainrestore::srgan/srgan_x4.py'" in error and error.count('\n') == 1
-    (tmp_path / 'mine.py').write_text("_base_ = 'rainrestore::srgan/srgan_x4.py'\n")
+    assert "a base of this package: 'rainrestore::srgan_x4.py'" in error and error.count('\n') == 1
+    (tmp_path / 'mine.py').write_text("_base_ = 'rainrestore::srgan_x4.py'\n")
     assert load_config(tmp_path / 'mine.py').model == load_config('srgan_x4').model
 
 
@@ -128,7 +130,14 @@ def test_a_base_that_moved_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     [
         ("_base_ = 'none.py'", "none.py; a base of this package: 'rainrestore::fcg_gan_x4.py'"),
         ("_base_ = 'configs/hrrm_x4.py'", "hrrm_x4.py; a base of this package: 'rainrestore::hrrm_x4.py'"),
+        ("_base_ = 'fcg_gan_x4'", "no file {folder}/fcg_gan_x4; a base of this package: 'rainrestore::fcg_gan_x4.py'"),
+        ("_base_ = 'benchmarks/table1.py'", "a base of this package: 'rainrestore::benchmarks/table1.py'"),
+        ("_base_ = 'configs/srgan_x4.py'", "srgan_x4.py; a base of this package: 'rainrestore::srgan_x4.py'"),
         ("_base_ = 'rainrestore::none.py'", '_base_: rainrestore::none.py: no such config'),
+        ("_base_ = 'rainrestore::'", '_base_: rainrestore::: no such config'),
+        ("_base_ = 'rainrestore::table1'", 'it is a benchmark, for rainrestore benchmark'),
+        ("_base_ = 'rainrestore::benchmarks/tabel1'", "no such benchmark (did you mean 'table1'?)"),
+        ('_base_ = 5', '_base_: 5 is not the path or the name of a config'),
         ("_base_ = 'no_such_package::a/none.py'", 'mmengine does not support to load no_such_package'),
         ("_base_ = ['rainrestore::fcg_gan_x4.py', 'rainrestore::srgan_x4']", 'Duplicate key'),
         ("_base_ = 'rainrestore::fcg_gan_x4.py'\nmodel = _base_.modle", 'modle'),
@@ -147,7 +156,39 @@ def test_a_config_that_cannot_be_read_gets_one_line(
     (tmp_path / 'misspelt_beside.py').write_text('from rainrestore.models import Unett\n')
     assert main(['train', str(tmp_path / 'mine.py')]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert 'mine.py' in error and message in error
+    assert 'mine.py' in error and message.format(folder=tmp_path) in error
+
+
+def test_a_base_that_the_message_proposes_is_found(tmp_path: Path) -> None:
+    (tmp_path / 'mine.py').write_text("_base_ = 'configs/zoo/srgan_x4.py'\n")
+    with pytest.raises(ConfigError) as error:
+        load_config(tmp_path / 'mine.py')
+    base = re.findall("'rainrestore::.+?'", str(error.value))[0]
+    (tmp_path / 'mine.py').write_text(f'_base_ = {base}\n')
+    assert load_config(tmp_path / 'mine.py').to_dict() == load_config('srgan_x4').to_dict()
+
+
+def test_a_benchmark_is_inherited_and_printed_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = tmp_path / 'mine.py'
+    mine.write_text(
+        "_base_ = 'rainrestore::benchmarks/table1'\nmethods = dict(mine=dict(label='M', config='hrrm_x4'))\n"
+    )
+    own = load_benchmark('table1').methods
+    assert load_benchmark(str(mine)).methods.keys() == {*own, 'mine'}
+    assert main(['config', 'table1', '-o', str(tmp_path / 'copy.py')]) == 0
+    assert load_benchmark(str(tmp_path / 'copy.py')).methods == own
+    capsys.readouterr()
+    assert main(['config', 'table1', '--cfg-options', 'title=x']) == 2
+    assert 'table1 is a benchmark' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('words', 'kind'),
+    [(['benchmark', 'srgan_x4'], 'a config'), (['train', 'table1'], 'a benchmark'), (['train', ''], 'neither')],
+)
+def test_a_config_is_not_a_benchmark(words: list[str], kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert f'{words[1]}: no such' in (error := capsys.readouterr().err) and f'it is {kind}' in error
 
 
 def test_an_empty_name_of_a_checkpoint_starts_no_new_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,7 +198,7 @@ def test_an_empty_name_of_a_checkpoint_starts_no_new_run(tmp_path: Path, capsys:
     assert not (tmp_path / 'run').exists()
 
 
-@pytest.mark.parametrize('name', ['srgan_x4', 'srgan/srgan_x4.py', 'fcg_gan_x4.py'])
+@pytest.mark.parametrize('name', ['srgan_x4', 'srgan/srgan_x4.py', 'srgan/srgan_x4', 'srgan_x4.py', 'fcg_gan_x4.py'])
 def test_a_config_of_the_package_is_inherited_by_name(name: str, tmp_path: Path) -> None:
     (tmp_path / 'mine.py').write_text(f"_base_ = 'rainrestore::{name}'\nmodel = dict(perceptual_loss=None)\n")
     expected = load_config(CONFIGS / 'fcg_gan_x4.py' if name.startswith('fcg') else 'srgan_x4')

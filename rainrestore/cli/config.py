@@ -1,7 +1,8 @@
 """Print a config, or write it to a file, with all _base_ files merged and --cfg-options applied.
 
 Without CONFIG, or with --list, the command lists the configs of this package. To start your own config, write
-_base_ = 'rainrestore::fcg_gan_x4.py' in it.
+_base_ = 'rainrestore::fcg_gan_x4.py' in it. CONFIG may also be a benchmark, such as table1; its
+file is printed unchanged.
 """
 
 import argparse
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List, print or write."""
+    from rainrestore.config_files import find_file, is_benchmark
     from rainrestore.engine.config import load_config
     from rainrestore.errors import ConfigError
     from rainrestore.files import write_text
@@ -32,7 +34,13 @@ def run(args: argparse.Namespace) -> int:
     if args.list or args.config is None:
         print('\n'.join(_listed()))
         return 0
-    text = load_config(args.config, args.cfg_options).pretty_text
+    if is_benchmark(args.config):
+        if args.cfg_options:
+            raise ConfigError(f'--cfg-options: {args.config} is a benchmark; change the file')
+        # pretty_text would sort the methods.
+        text = find_file(args.config, 'benchmarks').read_text(encoding='utf-8')
+    else:
+        text = load_config(args.config, args.cfg_options).pretty_text
     if args.out is None:
         print(text)
         return 0
