@@ -1,5 +1,6 @@
 """The console command: chooses, imports and runs one subcommand, and turns a user's error into one line."""
 
+import os
 import re
 import subprocess
 import sys
@@ -123,3 +124,20 @@ def test_interruption_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setattr('rainrestore.cli.main.build_parser', interrupted)
     assert cli.main(['doctor']) == 130
     assert capsys.readouterr().err == 'rainrestore: interrupted\n'
+
+
+def test_a_reader_that_ends_first_ends_the_command_without_a_traceback(doctor, monkeypatch):
+    """As in ``rainrestore config NAME | head``: with little output and with more than a buffer."""
+    for text in ('a line', 'a line\n' * 100_000):
+        doctor.run = lambda args, text=text: print(text)
+        read, write = os.pipe()
+        os.close(read)
+        with open(write, 'w') as output, monkeypatch.context() as patch:
+            patch.setattr(sys, 'stdout', output)
+            assert cli.main(['doctor']) == 141
+
+
+def test_a_broken_pipe_to_another_process_is_a_defect(doctor):
+    doctor.outcome = BrokenPipeError(32, 'Broken pipe')
+    with pytest.raises(BrokenPipeError):
+        cli.main(['doctor'])

@@ -5,6 +5,7 @@ import ast
 import importlib
 import importlib.util
 import io
+import os
 import re
 import sys
 import warnings
@@ -21,6 +22,8 @@ SUBCOMMANDS = (
     *('list', 'browse', 'config', 'get_flops', 'analyze_logs', 'mixed_guidance', 'doctor'),
 )
 
+#: Exit code if the reader of the output ended first, as in ``rainrestore config NAME | head``; a shell gives the same.
+EXIT_OUTPUT_CLOSED = 141
 #: Exit code for wrong input and for failed writes; argparse uses the same for a wrong option.
 EXIT_USER_ERROR = 2
 
@@ -48,12 +51,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     # build_parser is in the block because add_arguments may read a file that is missing.
     try:
         args = build_parser(argv).parse_args(argv)
-        return args.run(args)
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print('rainrestore: interrupted', file=sys.stderr)
         return EXIT_INTERRUPTED
     except RainRestoreError as error:
         message = str(error)
+    except BrokenPipeError:
+        if not _output_is_closed():
+            raise
+        return EXIT_OUTPUT_CLOSED
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
@@ -66,6 +75,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = in_worker['message']
     print(f'rainrestore: error: {" ".join(message.split())}', file=sys.stderr)
     return EXIT_USER_ERROR
+
+
+def _output_is_closed() -> bool:
+    """Whether nobody reads the standard output any more; what it still holds is then dropped."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        # Otherwise Python would print an error when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def build_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
