@@ -29,6 +29,10 @@ def test_every_component_is_listed_once_with_a_sentence(capsys):
 
 def test_a_kind_and_the_page_of_a_component(capsys):
     losses = listed(capsys, 'losses')
+    networks = listed(capsys, 'networks')
+    assert networks['MultiScalePatchDiscriminator'].startswith(
+        'Patch discriminators for the image at full, half, ... size'
+    )
     assert losses['MSELoss'].startswith('f_MSE(H, H^) = loss_weight')
     assert 'HRRM' not in losses
     assert main(['list', 'HRRM']) == 0

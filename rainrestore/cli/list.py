@@ -77,4 +77,4 @@ def _summary(component: Any) -> str:
     """The first sentence of a docstring, without markup."""
     text = ' '.join((inspect.getdoc(component) or '').partition('\n\n')[0].split())
     text = re.sub(r':\w+:`~?(?:[\w.]*\.)?(\w+)`', r'\1', text).replace('``', '')
-    return re.split(r'(?<! al)(?<! eq)(?<!eqs)\. ', text)[0].rstrip('.:')
+    return re.split(r'(?<! al)(?<! eq)(?<!eqs)(?<!\.\.)\. ', text)[0].rstrip('.:')
