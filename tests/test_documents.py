@@ -212,6 +212,12 @@ def test_config_trains(item: Block, reader: Reader, monkeypatch: pytest.MonkeyPa
     assert Path('run/iter_2.pth').is_file()
 
 
+def test_every_base_is_found_in_any_folder() -> None:
+    """A reader has no clone, or saves the config elsewhere."""
+    bases = [base for block in blocks() for base in re.findall(r"_base_ = '(.+?)'", block.text)]
+    assert bases and not [base for base in bases if not base.startswith('rainrestore::')]
+
+
 def test_named_files_exist() -> None:
     pattern = r'\b(?:tools|configs|docs|data|tests|rainrestore)/[\w./-]+\.\w+'
     texts = [page.read_text(encoding='utf-8') for page in pages().values()]
