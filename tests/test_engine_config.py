@@ -9,6 +9,7 @@ import torch
 from narrow import narrow
 from PIL import Image
 from torch.utils.data import DataLoader
+from toy import ToyNoise
 
 from rainrestore.cli.main import main
 from rainrestore.config_files import find_file, packaged_files
@@ -161,6 +162,20 @@ def test_data_root_reaches_every_data_set(tmp_path: Path) -> None:
     ):
         for name in ('train', 'val', 'test'):
             assert config[f'{name}_dataloader'].dataset.data_root == str(tmp_path)
+
+
+def test_data_root_leaves_a_data_set_that_has_none(tmp_path: Path) -> None:
+    """As a data set of one's own that draws its images."""
+    own = dict(_delete_=True, type=ToyNoise.__name__)
+    drawn = {'train_dataloader.dataset': own}
+    config = load_config('hrrm_x4', drawn, data_root=tmp_path)
+    assert 'data_root' not in config.train_dataloader.dataset
+    assert config.val_dataloader.dataset.data_root == str(tmp_path)
+    every = {
+        f'{name}_dataloader.dataset': dict(_delete_=True, type=ToyNoise.__name__) for name in ('train', 'val', 'test')
+    }
+    with pytest.raises(ConfigError, match=r'^--data: no data set of hrrm_x4 has the option data_root'):
+        load_config('hrrm_x4', every, data_root=tmp_path)
 
 
 def test_data_root_of_one_data_set(tmp_path: Path) -> None:

@@ -374,10 +374,23 @@ def test_backend_whose_package_is_missing_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(config_check, 'find_spec', lambda package: None if package == 'wandb' else True)
-    visualizer = "dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='WandbVisBackend')])"
+    # as docs/howto.md has it
+    backend = "dict(type='WandbVisBackend', init_kwargs=dict(project='rain'))"
+    visualizer = f"dict(vis_backends=[dict(type='LocalVisBackend'), {backend}])"
     (tmp_path / 'tracked.py').write_text(
         f"_base_ = 'rainrestore::configs/srgan/srgan_x4.py'\nvisualizer = {visualizer}\n"
     )
     assert main(['train', str(tmp_path / 'tracked.py')]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith('WandbVisBackend needs wandb, which is not installed: pip install wandb')
+
+
+def test_options_of_mmengine_may_be_dicts_without_a_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config_check, 'find_spec', lambda package: True)
+    options = {
+        'optim_wrapper.generator.type': 'OptimWrapper',
+        'optim_wrapper.generator.clip_grad': dict(max_norm=1.0),
+        'default_hooks.checkpoint.backend_args': dict(backend='local'),
+        'visualizer.vis_backends': [dict(type='WandbVisBackend', init_kwargs=dict(project='rain'))],
+    }
+    check_config(load_config('srgan_x4', options))

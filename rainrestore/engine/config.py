@@ -11,7 +11,7 @@ from rainrestore.config_files import find_file, import_modules, read_config
 from rainrestore.datasets.face_dataset import resolve_data_root
 from rainrestore.engine.config_check import DATALOADERS, check_kinds, check_top_level
 from rainrestore.errors import ConfigError
-from rainrestore.registry import MODELS, SCOPE
+from rainrestore.registry import DATASETS, MODELS, SCOPE, options_of
 
 
 def load_config(
@@ -67,8 +67,11 @@ def load_config(
         raise ConfigError(f'--cfg-options: {roots[0]} has no effect with --data: omit one of them')
     root = data_root or config.get('data_root')
     if root:
-        for name in DATALOADERS:
-            if config.get(name) and f'{name}.dataset.data_root' not in roots:
+        loaders = [name for name in DATALOADERS if config.get(name) and _takes_root(config[name].dataset)]
+        if not loaders:
+            raise ConfigError(f'--data: no data set of {path} has the option data_root: omit --data')
+        for name in loaders:
+            if f'{name}.dataset.data_root' not in roots:
                 config[name].dataset.data_root = str(root)
     if more_data:
         _add_training_faces(config, more_data, path)
@@ -140,6 +143,12 @@ def set_require_masks(config: Config, required: bool) -> None:
         dataset = loader.get('dataset') or {}
         if dataset.get('type') == 'FaceDataset':
             dataset.setdefault('require_masks', required)
+
+
+def _takes_root(dataset: Mapping[str, Any]) -> bool:
+    """Whether a data set has the option ``data_root``. Wrappers and unknown types, which are refused later, count."""
+    options = options_of(DATASETS.get(str(dataset.get('type'))))
+    return options is None or not options.keys().isdisjoint(('data_root', 'dataset', 'datasets'))
 
 
 def _add_training_faces(config: Config, folders: Sequence[str | Path], path: str | Path) -> None:

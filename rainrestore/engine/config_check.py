@@ -308,7 +308,9 @@ def check_component(value: Any, path: str, known: Registry) -> None:
         _check_keys(value, path, name, options)
     # Components inside a component of another package belong to registries of that package; they are not checked.
     if component.__module__.startswith(('rainrestore.', 'mmengine.')) and '_scope_' not in value:
-        _check_slots(value, path, name, component)
+        # A dict of mmengine's components may be plain options, such as clip_grad or init_kwargs.
+        if component.__module__.startswith('rainrestore.'):
+            _check_slots(value, path, name, component)
         _check_inside(value, path, known)
     if component.__module__.startswith(('rainrestore.', 'mmengine.', 'torch.')):
         registry.check_values(value, path, options or {})
