@@ -77,13 +77,15 @@ class ScreenHook(Hook):
     Args:
         config: Path of the config.
         weights: Checkpoint of a test.
+        out: Folder of the results of a test; None for the work dir of the run.
     """
 
     priority = 'VERY_LOW'
 
-    def __init__(self, config: str, weights: str | None = None) -> None:
+    def __init__(self, config: str, weights: str | None = None, out: Path | None = None) -> None:
         self.config = config
         self.weights = weights
+        self.out = out
         self._bar: Any = None
 
     def before_train(self, runner: Runner) -> None:
@@ -135,7 +137,7 @@ class ScreenHook(Hook):
             'data': '; '.join(data),
             'parameters': slot_parameters(model) or 'none',
             'device': described(_device(model)),
-            'writes to': f'{runner.work_dir} (log: {runner.log_dir})',
+            'writes to': f'{_from_here(self.out or runner.work_dir)} (log: {_from_here(runner.log_dir)})',
         }
         for key, value in facts.items():
             print(f'{key:<12}{value}')
@@ -168,9 +170,12 @@ def _faces(loader: DataLoader) -> str:
     dataset: Any = loader.dataset
     dataset = getattr(dataset, 'dataset', dataset)
     root = getattr(dataset, 'data_root', None)
-    if root and Path(root).is_relative_to(Path.cwd()):
-        root = Path(root).relative_to(Path.cwd())
-    return f'{len(dataset):,} faces' + (f' of {root}' if root else '')
+    return f'{len(dataset):,} faces' + (f' of {_from_here(root)}' if root else '')
+
+
+def _from_here(path: str | Path) -> Path:
+    """A path, relative to the working directory if it is below it."""
+    return Path(path).relative_to(Path.cwd()) if Path(path).is_relative_to(Path.cwd()) else Path(path)
 
 
 def _device(model: nn.Module) -> torch.device:

@@ -103,7 +103,7 @@ def run_test(
     config.launcher = launcher
     with writable(out), warnings_in_log(), joined(launcher, config):
         runner = RestorationRunner.from_cfg(config)
-        runner.register_hook(ScreenHook(str(path), checkpoint))
+        runner.register_hook(ScreenHook(str(path), checkpoint, out))
         if checkpoint != NO_CHECKPOINT:
             load_weights(bare(runner.model), checkpoint)
         if place is not None:
