@@ -1,5 +1,6 @@
 """Find config files by name, and choose the default work dir of a config."""
 
+import ast
 import re
 import sys
 from collections.abc import Mapping
@@ -180,6 +181,32 @@ def import_modules(config: Config, path: Path, source: object) -> None:
 def _below(name: str, kind: str) -> str:
     """The path of a packaged file below ``configs`` or ``benchmarks``."""
     return packaged_files(kind)[name].relative_to(package_folder(kind)).as_posix()
+
+
+def modules_beside(config: Config, path: Path) -> list[Path]:
+    """The files and packages in the folder of a config that its ``custom_imports`` need, also through each other.
+
+    Args:
+        config: The config, as :func:`read_config` gives it.
+        path: The file of the config.
+    """
+    imports = (config.get('custom_imports') or {}).get('imports') or []
+    waiting = [imports] if isinstance(imports, str) else list(imports)
+    found: dict[str, Path] = {}
+    while waiting:
+        name = waiting.pop().partition('.')[0]
+        places = (path.resolve().parent / name, path.resolve().parent / f'{name}.py')
+        place = next((place for place in places if place.exists()), None)
+        if place is None or name in found or name == PACKAGE.name:
+            continue
+        found[name] = place
+        for file in place.rglob('*.py') if place.is_dir() else [place]:
+            for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
+                if isinstance(node, ast.Import):
+                    waiting += [alias.name for alias in node.names]
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    waiting.append(node.module)
+    return sorted(found.values())
 
 
 def _hint(path: Path, kind: str) -> str:

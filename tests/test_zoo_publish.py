@@ -1,4 +1,6 @@
 import json
+import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from zoos import add_model, write_zoo
 from rainrestore.apis import Restorer
 from rainrestore.checkpoints import load_safetensors, load_weights, save_safetensors
 from rainrestore.cli.main import main
+from rainrestore.engine.config import load_config
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.files import sha256_of
 from rainrestore.registry import MODELS
@@ -394,3 +397,47 @@ def test_a_name_of_the_package_is_refused_in_ones_own_zoo(tmp_path, training, jo
     monkeypatch.setenv('RAINRESTORE_ZOO', str(tmp_path / 'typo'))
     with pytest.raises(CheckpointError, match=r'RAINRESTORE_ZOO is set, but there is no .*typo'):
         zoo_file('mine_x4')
+
+
+def test_modules_beside_a_config_are_published_with_it(tmp_path, zoo, monkeypatch):
+    """The published model is restored where the modules are not."""
+    source = tmp_path / 'source'
+    (source / 'published_package').mkdir(parents=True)
+    (source / 'published_package' / '__init__.py').write_text('WIDTH = 5\n')
+    (source / 'published_not_needed.py').touch()
+    network = """
+from torch import nn
+from published_package import WIDTH
+from rainrestore.registry import MODELS
+
+@MODELS.register_module(force=True)
+class PublishedBeside(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.generator = nn.Conv2d(3, WIDTH, 3)
+"""
+    (source / 'published_network.py').write_text(network)
+    mine = source / 'mine.py'
+    mine.write_text("custom_imports = dict(imports=['published_network'])\nmodel = dict(type='PublishedBeside')\n")
+    torch.save(
+        {'state_dict': {f'generator.{k}': v for k, v in nn.Conv2d(3, 5, 3).state_dict().items()}}, source / 'a.pth'
+    )
+    monkeypatch.setattr(sys, 'path', list(sys.path))
+    entry = publish(source / 'a.pth', 'beside', str(mine), zoo=zoo)
+    enter_results = {'Results': [{'Dataset': 'portraits', 'Metrics': {'PSNR': 20.0}}]}
+    document = {'Models': [{**entry, **enter_results}]}
+    write_index(document, zoo)
+    # The same again keeps the results, another network does not.
+    assert 'Results' in publish(source / 'a.pth', 'beside', str(mine), zoo=zoo)
+    (source / 'published_network.py').write_text(f'{network}        self.scale = 2\n')
+    assert 'Results' not in publish(source / 'a.pth', 'beside', str(mine), zoo=zoo)
+    files = {path.relative_to(zoo.files).as_posix() for path in zoo.files.rglob('*') if path.is_file()}
+    assert files == {
+        *('beside.safetensors', 'beside/beside.py', 'beside/published_network.py', 'model-index.yml'),
+        'beside/published_package/__init__.py',
+    }
+    shutil.rmtree(source)
+    sys.path[:] = [folder for folder in sys.path if folder != str(source)]
+    for name in ('published_network', 'published_package'):
+        monkeypatch.delitem(sys.modules, name)
+    assert MODELS.build(load_config(zoo.config(entry)).model).scale == 2

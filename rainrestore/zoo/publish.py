@@ -20,7 +20,7 @@ from rainrestore.checkpoints import (
     load_safetensors,
     save_safetensors,
 )
-from rainrestore.config_files import bundled_config, package_folder
+from rainrestore.config_files import bundled_config, modules_beside, package_folder
 from rainrestore.engine.config import build_model, load_config
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.files import sha256_of
@@ -56,7 +56,7 @@ def publish(
         source: A checkpoint of a training, or another zoo model.
         name: Name in the zoo: lower-case letters, digits and ``_``.
         config: Config of the network, such as ``configs/fcg_gan_x4.py``. The user's zoo stores a merged copy of a
-            config that is not part of the package.
+            config that is not part of the package, with the modules of ``custom_imports`` that are beside it.
         licence: SPDX name of the licence of the weights; default: the licence of the older entry, else of the parts,
             else Apache-2.0.
         slots: Keep only these slots (``rain_removal``, ``face_parser``, ``generator``); None keeps all.
@@ -94,14 +94,20 @@ def publish(
     network = build_model(settings, config)
     # The user's zoo stores a copy of the user's config, with its _base_ files merged.
     copied = not own and path == Path(config)
-    config = f'{name}.py' if copied else f'configs/{path.relative_to(package_folder("configs")).as_posix()}'
+    modules = modules_beside(settings, path) if copied else []
+    # A folder of its own, because modules of two models may have the same name.
+    own_file = f'{name}/{name}.py' if modules else f'{name}.py'
+    config = own_file if copied else f'configs/{path.relative_to(package_folder("configs")).as_posix()}'
     licence = licence or older.get('Licence') or _licence_of(parts, zoo)
     zoo.files.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=zoo.files) as folder:
         facts = keep_log(logs, Path(folder) / f'{name}.log.json') if logs else {}
         facts |= dict(metadata or {})
         if copied:
+            (Path(folder) / config).parent.mkdir(exist_ok=True)
             settings.dump(Path(folder) / config)
+        for module in modules:
+            _copy(module, (Path(folder) / config).with_name(module.name))
         stored = {'name': name, 'config': config, 'licence': licence, **facts}
         file = save_safetensors(weights, Path(folder) / f'{name}.safetensors', stored, half)
         size = file.stat().st_size
@@ -112,7 +118,7 @@ def publish(
             )
         whole = _check_fit(network, file, parts, zoo, source)
         same_weights = _keep_same(file, older, zoo)
-        same_config = config == older.get('Config') and (not copied or _same_text(Path(folder), zoo.files, config))
+        same_config = config == older.get('Config') and (not copied or _same_text(Path(folder), zoo.files))
         entry = {
             **{key: value for key, value in older.items() if key != 'Parts'},
             'Name': name,
@@ -136,6 +142,8 @@ def publish(
         # Before files are replaced, because the entry may be invalid.
         check_index(document, zoo.index)
         for made in Path(folder).iterdir():
+            if made.is_dir():
+                shutil.rmtree(zoo.files / made.name, ignore_errors=True)
             os.replace(made, zoo.files / made.name)
         write_index(document, zoo)
         if old_log:
@@ -218,8 +226,17 @@ def _check_fit(network: nn.Module, path: Path, parts: Mapping[str, str], zoo: Zo
     return weights
 
 
-def _same_text(first: Path, second: Path, name: str) -> bool:
-    return (second / name).is_file() and (first / name).read_bytes() == (second / name).read_bytes()
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__'))
+    else:
+        shutil.copyfile(source, target)
+
+
+def _same_text(first: Path, second: Path) -> bool:
+    """Whether all Python files of the first folder are in the second."""
+    pairs = [(file, second / file.relative_to(first)) for file in first.rglob('*.py')]
+    return all(other.is_file() and file.read_bytes() == other.read_bytes() for file, other in pairs)
 
 
 def _parameters(weights: Mapping[str, Tensor]) -> int:
