@@ -349,6 +349,18 @@ def test_chart_of_oracles_alone_shows_them(tmp_path: Path, monkeypatch: pytest.M
         assert [label.get_text() for label in pyplot.gcf().axes[0].get_yticklabels()] == expected
 
 
+@pytest.mark.parametrize(('paper', 'expected'), [((22.5, 0.685), ['here', 'paper']), (None, [])])
+def test_only_a_chart_with_published_values_has_a_legend(
+    paper: tuple[float, float] | None, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib import pyplot
+
+    monkeypatch.setattr(pyplot, 'close', lambda figure: None)
+    report.chart([row(tmp_path, Method('a', SRGAN, 'A', paper=paper), {1: [20, 21]})], 'Mine', tmp_path / 'chart.png')
+    labels = [text.get_text() for legend in pyplot.gcf().legends for text in legend.get_texts()]
+    assert sorted(labels) == expected
+
+
 def test_chart_and_sheet_show_each_method(tmp_path: Path) -> None:
     rows = [row(tmp_path, Method(name, SRGAN, label), {1: [20, 21]}) for name, label in (('a', 'A'), ('bb', 'B'))]
     assert Image.open(report.chart(rows, 'Mine', tmp_path / 'chart.png')).width > 500

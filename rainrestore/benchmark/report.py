@@ -177,7 +177,8 @@ def chart(rows: Sequence[Row], title: str, path: Path) -> Path:
         axis.set_yticks(places, [row.method.label for row in rows])
         axis.grid(alpha=0.4)
         axis.set_axisbelow(True)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc='outside upper right', ncols=2)
+    if any(row.method.paper for row in rows):
+        figure.legend(*axes[0].get_legend_handles_labels(), loc='outside upper right', ncols=2)
     figure.suptitle(title)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
