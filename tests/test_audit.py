@@ -3,11 +3,13 @@
 import json
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from PIL import Image
@@ -19,6 +21,7 @@ from rainrestore.audit.ablation import Gain, SlotAudit
 from rainrestore.audit.faces import TestFaces
 from rainrestore.audit.layers import _bias_alone, audit_layers, fresh_model
 from rainrestore.audit.maps import correlation
+from rainrestore.audit.plot import _draw_gains
 from rainrestore.audit.slots import find_slots, first_layer, recorded, replaced
 from rainrestore.checkpoints import save_safetensors
 from rainrestore.cli.main import main
@@ -464,6 +467,25 @@ model = dict(generator=dict(trunk=dict(channels=4, num_blocks=1), channels=4))
     with Image.open(plot) as drawn:
         assert drawn.width > 400
     assert main(['audit', str(config), str(weights), '--data', str(tmp_path / 'nowhere')]) == 2
+
+
+def test_names_of_many_slots_do_not_overlap_in_the_plot() -> None:
+    slots = ['rain_removal', *(f'rain_removal.{part}_decoder' for part in ('lr', 'streak', 'transmission', 'airlight'))]
+    names = [*slots, 'face_parser', 'generator', 'generator.trunk']
+    gains = {'mean': {'PSNR': Gain(1.0, 0.5, 1.5)}}
+    figure = Figure(figsize=(7, 3), dpi=120)
+    axes = figure.subplots()
+    _draw_gains(axes, SimpleNamespace(scores={'PSNR': 20.0}, slots=[SlotAudit(name, gains, ()) for name in names]))
+    figure.canvas.draw()
+    labels = axes.get_xticklabels()
+    angles = {label.get_rotation() for label in labels}
+    places = axes.transData.transform([(place, 0) for place in range(len(names))])[:, 0]
+    for label in labels:
+        label.set_rotation(0)
+    boxes = [label.get_window_extent() for label in labels]
+    # Parallel lines of text at an angle: between two of them, the distance of their places times its sine.
+    room = (places[1] - places[0]) * np.sin(np.radians(min(angles)))
+    assert room > max(box.height for box in boxes) or places[1] - places[0] > max(box.width for box in boxes)
 
 
 def gan_config(faces: Path, **changes: Any) -> Config:

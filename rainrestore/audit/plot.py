@@ -55,7 +55,7 @@ def _draw_gains(axes: Any, audit: Audit) -> None:
                 label=f'over {words}',
                 capsize=2,
             )
-    axes.set_xticks(range(len(slots)), [slot.slot for slot in slots])
+    axes.set_xticks(range(len(slots)), [slot.slot for slot in slots], rotation=30, ha='right')
     axes.set_ylabel(f'gain in {unit(key)}')
     # Above the panel, because the bars fill it.
     axes.legend(fontsize='small', loc='lower center', bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
