@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """`` (did you mean 'NAME'?)`` with the nearest known name, or an empty string if no name is similar.
+    """A space and ``(did you mean 'NAME'?)`` with the nearest known name, or an empty string if no name is similar.
 
     Args:
         name: The misspelt name.
