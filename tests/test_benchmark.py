@@ -98,6 +98,11 @@ def test_table1_has_every_config_it_names_and_the_claims_of_the_paper() -> None:
         (f"a=dict(label='A', config={str(SRGAN)!r}, final_rate=20)", '', 'final_rate=20 must be 0 to 1'),
         (f"a=dict(label='A', config={str(SRGAN)!r})", "claims = [('a', 'b', 1)]", "claims name 'a' and 'b'"),
         (f"a=dict(label='A', config={str(SRGAN)!r})", "reference = 'b'", "reference='b' is not a method"),
+        (
+            f"a=dict(label='A', config={str(SRGAN)!r})",
+            'metric = []',
+            r"no field 'metric' .did you mean 'metrics'.*title",
+        ),
         (f"a=dict(label='A', config={str(SRGAN)!r})", "tasks = dict(t=dict(label='T'))", "t lacks 'config'"),
         (
             f"a=dict(label='A', config={str(SRGAN)!r})",

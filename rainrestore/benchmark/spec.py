@@ -8,6 +8,7 @@ from typing import Any
 
 from rainrestore.config_files import find_file, read_config
 from rainrestore.errors import ConfigError
+from rainrestore.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,11 @@ def load_benchmark(spec: str) -> Benchmark:
     """
     path = find_file(spec, 'benchmarks')
     content = read_config(path).to_dict()
+    accepted = {part.name for part in fields(Benchmark)} - {'name'} | {'custom_imports'}
+    unknown = sorted(content.keys() - accepted)
+    if unknown:
+        near = did_you_mean(unknown[0], accepted)
+        raise ConfigError(f'{path}: no field {unknown[0]!r}{near}; there are {", ".join(sorted(accepted))}')
     missing = [key for key in ('title', 'methods') if not content.get(key)]
     if missing:
         raise ConfigError(f'{path} lacks {missing[0]!r}')
