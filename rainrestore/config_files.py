@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -207,6 +208,24 @@ def modules_beside(config: Config, path: Path) -> list[Path]:
                 elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                     waiting.append(node.module)
     return sorted(found.values())
+
+
+def write_merged(config: Config, path: Path, target: Path) -> None:
+    """Write a config with its ``_base_`` files merged, and copy the modules of :func:`modules_beside` beside it.
+
+    Args:
+        config: The config.
+        path: The file that it was read from.
+        target: The file to write; its folder is created.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    config.dump(target)
+    for module in modules_beside(config, path):
+        copy = target.with_name(module.name)
+        if module.is_dir():
+            shutil.copytree(module, copy, ignore=shutil.ignore_patterns('__pycache__'), dirs_exist_ok=True)
+        else:
+            shutil.copyfile(module, copy)
 
 
 def _hint(path: Path, kind: str) -> str:

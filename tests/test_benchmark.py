@@ -384,8 +384,11 @@ def test_chart_and_sheet_show_each_method(tmp_path: Path) -> None:
 def test_benchmark_trains_tests_and_goes_on(face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     pytest.importorskip('mmagic')
     narrow = tmp_path / 'narrow.py'
+    # The training and the test in other processes need it, too.
+    (tmp_path / 'beside_narrow.py').touch()
     narrow.write_text(f"""
 _base_ = {str(SRGAN)!r}
+custom_imports = dict(imports=['beside_narrow'])
 model = dict(
     generator=dict(trunk=dict(channels=4, num_blocks=1), channels=4),
     discriminator=dict(base_channels=4), perceptual_loss=None,

@@ -2,6 +2,9 @@
 
 import ast
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,9 @@ from rainrestore.config_files import (
     check_same_config,
     default_work_dir,
     find_file,
+    modules_beside,
     packaged_files,
+    write_merged,
 )
 from rainrestore.engine.config import load_config
 from rainrestore.errors import CheckpointError, ConfigError
@@ -180,6 +185,25 @@ def test_a_benchmark_is_inherited_and_printed_by_name(tmp_path: Path, capsys: py
     capsys.readouterr()
     assert main(['config', 'table1', '--cfg-options', 'title=x']) == 2
     assert 'table1 is a benchmark' in capsys.readouterr().err
+
+
+def test_a_merged_config_works_without_the_folder_of_its_source(tmp_path: Path) -> None:
+    """In another process, whose Python path does not have the folder."""
+    source = tmp_path / 'source'
+    (source / 'merged_package').mkdir(parents=True)
+    (source / 'merged_package' / '__init__.py').write_text('')
+    (source / 'merged_unused.py').write_text('')
+    (source / 'merged_part.py').write_text('import torch\nimport merged_package\n')
+    (source / 'mine.py').write_text("_base_ = 'rainrestore::hrrm_x4'\ncustom_imports = dict(imports='merged_part')\n")
+    config = load_config(source / 'mine.py')
+    assert [path.name for path in modules_beside(config, source / 'mine.py')] == ['merged_package', 'merged_part.py']
+    for _ in range(2):
+        write_merged(config, source / 'mine.py', tmp_path / 'run' / 'config.py')
+    shutil.rmtree(source)
+    read = 'from pathlib import Path; from rainrestore.config_files import read_config; read_config(Path({!r}))'
+    program = read.format(str(tmp_path / 'run' / 'config.py'))
+    subprocess.run([sys.executable, '-c', program], check=True, cwd=ROOT)
+    assert not (tmp_path / 'run' / 'merged_unused.py').exists()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from rainrestore.benchmark.spec import Method, Module, Task
 from rainrestore.checkpoints import ZOO_SCHEME
+from rainrestore.config_files import write_merged
 from rainrestore.engine.config import load_config
 from rainrestore.engine.config_check import DATALOADERS
 from rainrestore.engine.testing import run_test_apart
@@ -160,9 +161,8 @@ def train(
         work_dir = runs / method.name / f'seed_{seed}' / f'{number}_{stage.name}'
         finished = work_dir / f'iter_{stage.iterations}.pth'
         if not finished.is_file():
-            work_dir.mkdir(parents=True, exist_ok=True)
             config = work_dir / 'config.py'
-            stage_config(stage, own, seed, checkpoint, task).dump(config)
+            write_merged(stage_config(stage, own, seed, checkpoint, task), stage.config, config)
             words = ['train', str(config), '--work-dir', str(work_dir), '--resume']
             _run(words, work_dir / 'train.log', f'{method.label}, {stage.name}', stage.iterations)
             if not finished.is_file():
@@ -228,12 +228,11 @@ def test(
         kept = json.loads(summary.read_text(encoding='utf-8'))
         if kept['checkpoint'] == checkpoint and kept.get('published', {}) == published:
             return kept
-    out.mkdir(parents=True, exist_ok=True)
     tested = load_config(config, budget.options_for(config), data)
     _take_data(tested, task, budget, data)
     # The same metrics for every row; metrics of a single config would leave empty cells in the other rows.
     tested.test_evaluator = list(metrics)
-    tested.dump(out / 'config.py')
+    write_merged(tested, config, out / 'config.py')
     result = run_test_apart(out / 'test.log', out / 'config.py', checkpoint, None, out, save_restored=True)
     result['published'] = published
     _write_json(summary, result)

@@ -20,7 +20,7 @@ from rainrestore.checkpoints import (
     load_safetensors,
     save_safetensors,
 )
-from rainrestore.config_files import bundled_config, modules_beside, package_folder
+from rainrestore.config_files import bundled_config, modules_beside, package_folder, write_merged
 from rainrestore.engine.config import build_model, load_config
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.files import sha256_of
@@ -94,9 +94,8 @@ def publish(
     network = build_model(settings, config)
     # The user's zoo stores a copy of the user's config, with its _base_ files merged.
     copied = not own and path == Path(config)
-    modules = modules_beside(settings, path) if copied else []
     # A folder of its own, because modules of two models may have the same name.
-    own_file = f'{name}/{name}.py' if modules else f'{name}.py'
+    own_file = f'{name}/{name}.py' if modules_beside(settings, path) else f'{name}.py'
     config = own_file if copied else f'configs/{path.relative_to(package_folder("configs")).as_posix()}'
     licence = licence or older.get('Licence') or _licence_of(parts, zoo)
     zoo.files.mkdir(parents=True, exist_ok=True)
@@ -104,10 +103,7 @@ def publish(
         facts = keep_log(logs, Path(folder) / f'{name}.log.json') if logs else {}
         facts |= dict(metadata or {})
         if copied:
-            (Path(folder) / config).parent.mkdir(exist_ok=True)
-            settings.dump(Path(folder) / config)
-        for module in modules:
-            _copy(module, (Path(folder) / config).with_name(module.name))
+            write_merged(settings, path, Path(folder) / config)
         stored = {'name': name, 'config': config, 'licence': licence, **facts}
         file = save_safetensors(weights, Path(folder) / f'{name}.safetensors', stored, half)
         size = file.stat().st_size
@@ -224,13 +220,6 @@ def _check_fit(network: nn.Module, path: Path, parts: Mapping[str, str], zoo: Zo
         )
     fit_weights(network, weights, source)
     return weights
-
-
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__'))
-    else:
-        shutil.copyfile(source, target)
 
 
 def _same_text(first: Path, second: Path) -> bool:
