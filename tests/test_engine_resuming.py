@@ -16,6 +16,7 @@ from torch import nn
 from toy import ToyModel, toy_config
 
 from rainrestore.checkpoints import Pretrained, fit_weights, load_checkpoint, placed, unwrapped
+from rainrestore.engine.differences import _one_optimizer
 from rainrestore.engine.saving import newest_checkpoint
 from rainrestore.errors import CheckpointError, NonFiniteError
 from rainrestore.registry import MODELS
@@ -256,6 +257,12 @@ def moment(held: dict[str, Any], number: int, key: str, value: Any) -> dict[str,
     return held
 
 
+def every_moment(held: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    for moments in held['optimizer']['state'].values():
+        moments[key] = value
+    return held
+
+
 OTHERS: dict[str, tuple[Any, dict[str, Any], str]] = {
     'wider network': (
         None, {'model.type': 'WiderToy'}, r'weight body.2.weight is 2 x 3 instead of 4 x 3, and \d+ more'
@@ -285,6 +292,16 @@ OTHERS: dict[str, tuple[Any, dict[str, Any], str]] = {
     'complex moment': (
         lambda held: moment(held, 3, 'exp_avg', torch.full((2,), math.nan, dtype=torch.complex64)), {},
         'exp_avg of body.2.bias is torch.complex64 instead of torch.float32',
+    ),
+    'all moments numbers': (
+        lambda held: every_moment(held, 'exp_avg', 0.5), {}, 'exp_avg of body.0.weight is a float instead of 3'
+    ),
+    'all moments single values': (
+        lambda held: every_moment(held, 'exp_avg', torch.zeros(1)), {},
+        'exp_avg of body.0.weight is 1 instead of 3',
+    ),
+    'all moments gone': (
+        lambda held: every_moment(held, 'exp_avg_sq', None), {}, 'exp_avg_sq of body.0.weight is missing'
     ),
     'moment in words': (lambda held: moment(held, 0, 'step', 'x'), {}, 'step of body.0.weight is a str'),
     'state of no parameter': (with_value({}, 'optimizer', 'state', 77), {}, 'there is no parameter for the state 77'),
@@ -330,6 +347,43 @@ def test_another_run_is_refused_before_anything_is_loaded(
     assert all(torch.equal(value, before[0][key]) for key, value in runner.model.state_dict().items())
     assert not runner.optim_wrapper.optimizer.state
     assert not list((tmp_path / 'work').glob('*.pth'))
+
+
+TORCH: dict[str, dict[str, Any]] = {
+    name: {} for name, kind in vars(torch.optim).items()
+    if isinstance(kind, type) and name not in ('Optimizer', 'LBFGS', 'SparseAdam', 'Muon')
+} | {
+    'SGD': {'momentum': 0.9}, 'RMSprop': {'momentum': 0.9, 'centered': True}, 'Adam': {'amsgrad': True},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('name', TORCH)
+def test_moments_of_every_optimiser_of_torch(name: str) -> None:
+    """Its own state fits. A moment that all parameters lack, or have as a number, does not."""
+
+    def stepped(steps: int) -> torch.optim.Optimizer:
+        shapes = [(2, 3), (4,), (1, 5), (3, 2, 1, 1), ()]
+        optimizer = getattr(torch.optim, name)([nn.Parameter(torch.rand(shape)) for shape in shapes], **TORCH[name])
+        for _ in range(steps):
+            for parameter in optimizer.param_groups[0]['params']:
+                parameter.grad = torch.rand_like(parameter)
+            optimizer.step()
+        return optimizer
+
+    state = stepped(2).state_dict()
+    fresh = stepped(0)
+    assert list(_one_optimizer(state, fresh, {}, 'optimizer')) == []
+    tensors = [key for key, value in state['state'][0].items() if isinstance(value, torch.Tensor) and value.numel() > 1]
+    assert tensors
+    for key in tensors:
+        for value, why in [(0.5, 'is a float instead of'), (torch.zeros(()), 'is a single value'), (None, 'missing')]:
+            spoilt = copy.deepcopy(state)
+            for moments in spoilt['state'].values():
+                if key in moments:
+                    moments[key] = value
+            problems = list(_one_optimizer(spoilt, fresh, {}, 'optimizer'))
+            if value is not None or name != 'SGD':
+                assert any(f'{key} of parameter 0' in one and why in one for one in problems)
 
 
 NOT_FINITE: dict[str, Any] = {

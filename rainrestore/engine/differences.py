@@ -1,5 +1,6 @@
 """The differences between a checkpoint and the networks, moving averages and optimisers of a run."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from numbers import Real
 from typing import Any
@@ -15,6 +16,8 @@ from rainrestore.engine.processes import bare
 
 #: Options of an optimiser that determine which moments it has.
 _KEEP_MOMENTS = ('amsgrad', 'centered')
+#: torch's optimisers that a step with a dense gradient and without a closure cannot test.
+_UNTRIED = (torch.optim.LBFGS, torch.optim.SparseAdam)
 
 
 def differences(checkpoint: Mapping[str, Any], runner: Runner) -> Iterator[str]:
@@ -80,7 +83,7 @@ def _one_optimizer(stored: Any, optimizer: torch.optim.Optimizer, names: Mapping
     if len(groups) != len(optimizer.param_groups):
         yield f'{what} has {len(groups)} groups of parameters instead of {len(optimizer.param_groups)}'
         return
-    places: dict[Any, Tensor] = {}
+    places: dict[Any, tuple[Tensor, int]] = {}
     for number, (group, own) in enumerate(zip(groups, optimizer.param_groups, strict=True)):
         yield from _group_differences(group, own, f'{what}, group {number}', type(optimizer).__name__)
         numbers = group.get('params')
@@ -88,29 +91,74 @@ def _one_optimizer(stored: Any, optimizer: torch.optim.Optimizer, names: Mapping
             found = len(numbers) if isinstance(numbers, list) else 'no list of'
             yield f'{what}, group {number}: {found} parameters instead of {len(own["params"])}'
             return
-        places.update(zip(map(str, numbers), own['params'], strict=True))
+        for place, parameter in zip(numbers, own['params'], strict=True):
+            places[str(place)] = parameter, number
+    expected = functools.cache(functools.partial(_torch_moments, optimizer))
     for place, moments in state.items():
         if str(place) not in places or not isinstance(moments, dict):
             yield f'{what}: there is no parameter for the state {place!r}'
             continue
-        parameter = places[str(place)]
+        parameter, number = places[str(place)]
         name = names.get(id(parameter), f'parameter {place}')
+        known = expected(number, parameter.dim(), parameter.dtype, parameter.device)
+        # torch's SGD starts a momentum that is missing or None.
+        if moments and not isinstance(optimizer, torch.optim.SGD):
+            yield from (f'{what}: {key} of {name} is missing' for key in known if moments.get(key) is None)
         for key, value in moments.items():
-            if not _is_moment_of(value, parameter):
+            if not _is_moment_of(value, parameter, known.get(key)):
                 shown = _shape(value) if isinstance(value, Tensor) else described(value)
-                yield f'{what}: {key} of {name} is {shown} instead of {_shape(parameter)}'
+                wanted = 'a single value' if known.get(key) == () else _shape(parameter)
+                yield f'{what}: {key} of {name} is {shown} instead of {wanted}'
             elif isinstance(value, Tensor) and value.numel() > 1 and not same_dtype_kind(value, parameter):
                 yield f'{what}: {key} of {name} is {value.dtype} instead of {parameter.dtype}'
 
 
-def _is_moment_of(value: Any, parameter: Tensor) -> bool:
-    """Whether ``value`` is a number or a tensor of the parameter's shape; factored moments may have sides of 1."""
+def _torch_moments(
+    optimizer: torch.optim.Optimizer, number: int, dim: int, dtype: torch.dtype, device: torch.device
+) -> dict[str, tuple[bool, ...]]:
+    """The moments of one of torch's optimisers after the first step; an empty dict for any other optimiser.
+
+    Args:
+        optimizer: The optimiser of the run.
+        number: Number of the group of parameters.
+        dim: Number of dimensions of the parameter.
+        dtype: Its type.
+        device: Its device.
+
+    Returns:
+        Name -> for each dimension, whether the moment has the size of the parameter instead of 1. An empty tuple is a
+        single value.
+    """
+    if not type(optimizer).__module__.startswith('torch.optim') or isinstance(optimizer, _UNTRIED):
+        return {}
+    trial = torch.zeros(tuple(range(2, 2 + dim)), dtype=dtype, device=device).requires_grad_()
+    trial.grad = torch.zeros_like(trial)
+    build: Any = type(optimizer)
+    one = build([{**optimizer.param_groups[number], 'params': [trial]}])
+    one.step()
+    return {
+        key: tuple(side > 1 for side in value.shape) if isinstance(value, Tensor) and value.numel() > 1 else ()
+        for key, value in one.state[trial].items()
+        if value is not None
+    }
+
+
+def _is_moment_of(value: Any, parameter: Tensor, sides: tuple[bool, ...] | None) -> bool:
+    """Whether ``value`` is the moment of a parameter.
+
+    Args:
+        value: The stored value.
+        parameter: The parameter.
+        sides: The moment's shape by :func:`_torch_moments`. If None, a number or a tensor of the parameter's shape,
+            also with sides of 1, is accepted.
+    """
     if not isinstance(value, Tensor):
-        return value is None or isinstance(value, Real)
-    if value.numel() == 1:
-        return True
+        return value is None or (isinstance(value, Real) and not sides)
+    if not sides and (value.numel() == 1 or sides is not None):
+        return value.numel() == 1
     return value.dim() == parameter.dim() and all(
-        side in (1, own) for side, own in zip(value.shape, parameter.shape, strict=True)
+        side == own or (side == 1 and not (sides and sides[place]))
+        for place, (side, own) in enumerate(zip(value.shape, parameter.shape, strict=True))
     )
 
 
