@@ -71,6 +71,23 @@ def test_colours_are_read_and_written_by_their_tags(tmp_path, matrix, full, tags
             assert np.abs(frame.pixels.astype(int) - colour).max() <= 5
 
 
+@pytest.mark.parametrize('full', [False, True])
+def test_reading_and_writing_keep_the_mean_of_a_frame(tmp_path, full) -> None:
+    """All luma values without chroma, by the definition; three generations do not drift."""
+    first, last = (0, 255) if full else (16, 235)
+    luma = np.tile(np.linspace(first, last, 64).round().astype(np.uint8), (64, 1))
+    raw = np.concatenate([luma, np.full((32, 64), 128, np.uint8)])
+    grey = (luma.astype(float) - first) * 255 / (last - first)
+    write_clip(tmp_path / '0.mp4', [raw], colours=(1, 2 if full else 1))
+    for generation in range(4):
+        with VideoReader(tmp_path / f'{generation}.mp4') as reader:
+            frames = list(reader.read())
+            write_part(tmp_path / f'{generation + 1}.mp4', frames, reader.format)
+        off = frames[0].pixels - grey[..., None]
+        assert abs(off.mean()) < 0.15
+        assert np.abs(off).mean() < 1
+
+
 @pytest.mark.parametrize('suffix', ['.mp4', '.mov', '.mkv'])
 def test_frames_times_and_sound_are_kept(tmp_path, suffix) -> None:
     """Frames at uneven times, in two parts; the audio is the same bytes at the same times."""

@@ -26,6 +26,9 @@ MAX_PIXELS = 89_000_000
 #: H.264 of high quality, without B-frames, so that packets are in the order of the frames.
 CODEC = 'libx264'
 OPTIONS = {'crf': '16', 'preset': 'medium', 'bf': '0'}
+#: FFmpeg's flags of its scaler: bilinear, full_chroma_int, full_chroma_inp, accurate_rnd. Its default conversion to RGB
+#: rounds down, so that a restored video would be darker than its source by a level.
+SCALER = 0x2 | 0x2000 | 0x4000 | 0x40000
 #: FFmpeg's number of a colour space -> number of the matrix in its scaler. Others are stored as BT.709.
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 BT709, UNSPECIFIED = 1, 2
@@ -200,7 +203,7 @@ class VideoReader:
     def _pixels(self, frame: Any, matrix: np.ndarray | None, time: float) -> np.ndarray:
         if frame.width * frame.height > MAX_PIXELS:
             raise ImageFileError(self.path, f'its frames at {time:.2f} s exceed {MAX_PIXELS} pixels')
-        pixels = frame.to_ndarray(format='rgb24')
+        pixels = frame.to_ndarray(format='rgb24', interpolation=SCALER)
         if matrix is not None:
             pixels = np.ascontiguousarray(_shown(pixels, matrix))
         return pixels if pixels.shape[:2] == self._size else _fitted(pixels, *self._size)
@@ -272,6 +275,7 @@ def write_part(path: Path, frames: Iterable[VideoFrame], style: VideoFormat) -> 
                 format=stream.pix_fmt,
                 dst_colorspace=_matrix(style.colorspace),
                 dst_color_range=style.color_range or None,
+                interpolation=SCALER,
             )
             stored.pts, stored.time_base = place, stream.codec_context.time_base
             container.mux(stream.encode(stored))
