@@ -303,6 +303,46 @@ def test_whole_clips_of_every_kind_have_no_note(tmp_path) -> None:
         assert len(read_clip(tmp_path / 'out.mkv')[0]) == 30
 
 
+def test_empty_packets_of_an_avi_are_no_missing_frames(tmp_path) -> None:
+    """AVI has no times: a recorder that drops frames writes an empty packet for each."""
+    path = tmp_path / 'in.avi'
+    with av.open(str(path), 'w') as file:
+        stream = file.add_stream('mpeg4', rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, 'yuv420p'
+        for number, frame in enumerate(moving(6)):
+            image = av.VideoFrame.from_ndarray(frame, format='rgb24')
+            image.pts, image.time_base = 3 * number, Fraction(1, 25)
+            file.mux(stream.encode(image))
+        file.mux(stream.encode())
+    with av.open(str(path)) as file:
+        assert file.streams.video[0].frames == 16
+    assert not passed_through(path, tmp_path / 'out.mkv')
+    times = read_clip(tmp_path / 'out.mkv')[1]
+    path.write_bytes(path.read_bytes()[:8500])  # without the last frames and the index
+    assert any('could not be decoded and are missing' in note for note in passed_through(path, tmp_path / 'cut.mkv'))
+    assert [float(time - times[0]) for time in times] == pytest.approx([0.12 * number for number in range(6)], abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ('codec', 'suffix', 'pixel_format', 'options', 'note'),
+    [
+        ('libx264', '.mp4', 'yuv420p', {'x264-params': 'interlaced=1', 'flags': '+ildct+ilme'}, 'it is interlaced'),
+        ('prores_ks', '.mov', 'yuva444p10le', {'profile': '4444'}, 'its alpha channel is omitted'),
+        ('qtrle', '.mov', 'rgb24', {}, None),
+    ],
+)
+def test_what_a_result_does_not_keep_is_said(tmp_path, codec, suffix, pixel_format, options, note) -> None:
+    path = tmp_path / f'in{suffix}'
+    with av.open(str(path), 'w') as file:
+        stream = file.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, pixel_format
+        for frame in moving(3):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
+        file.mux(stream.encode())
+    notes = passed_through(path, tmp_path / 'out.mkv')
+    assert [entry.startswith(note) for entry in notes] == [True] if note else not notes
+
+
 def test_file_that_ends_too_early(tmp_path) -> None:
     write_clip(tmp_path / 'in.ts', moving(30))
     data = (tmp_path / 'in.ts').read_bytes()

@@ -96,6 +96,7 @@ class VideoReader:
         self.av: Any = optional_import('av', 'reading a video', INSTALL)
         self.decoded = 0
         self._packets = self._failed = self._flawed = self._steps = self._gaps = 0
+        self._interlaced = self._has_alpha = False
         self._flaw_at: float | None = None
         self._gap_at = self._end = 0.0
         self._cut_off: str | None = None
@@ -116,6 +117,11 @@ class VideoReader:
             raise ImageFileError(self.path, f'its video cannot be decoded, or its frames exceed {MAX_PIXELS} pixels')
         self.stream.thread_type = 'AUTO'
         self.frames: int = self.stream.frames
+        if self.container.format.name == 'avi':
+            # The header counts empty packets, which repeat a frame; the index does not. A cut file has no whole index.
+            index = self.stream.index_entries
+            if len(index) and index[len(index) - 1].timestamp == self.frames - 1:
+                self.frames = len(index)
         self.pixels: int = context.width * context.height
         # Files without times state their rate in the stream only: FFmpeg's average is the default of 25.
         timeless = bool(self.container.format.flags & self.av.format.Flags.no_timestamps.value)
@@ -150,6 +156,8 @@ class VideoReader:
                     self._flaw(time)
                     self._flawed += 1
                 self.decoded = number + 1
+                self._interlaced |= frame.interlaced_frame
+                self._has_alpha |= any(part.is_alpha for part in frame.format.components)
                 matrix = _display_matrix(frame)
                 size = (frame.width, frame.height) if _turns_over(matrix) else (frame.height, frame.width)
                 if not number:
@@ -209,7 +217,7 @@ class VideoReader:
         return pixels if pixels.shape[:2] == self._size else _fitted(pixels, *self._size)
 
     def notes(self) -> tuple[str, ...]:
-        """Notes on damage and on changes of the frame size; complete after :meth:`read`."""
+        """Notes on damage, on changes of the frame size and on what is lost; complete after :meth:`read`."""
         notes = []
         missing = max(self._packets, self.frames) - self.decoded
         gaps = self._gaps if self._steps > REGULAR * (self.decoded - 1) else 0
@@ -231,6 +239,10 @@ class VideoReader:
         for (height, width), time in self._sizes.items():
             first = f'{self._size[1]}x{self._size[0]}'
             notes.append(f'frames from {time:.2f} s on have {width}x{height} pixels and were fitted into {first}')
+        if self._interlaced:
+            notes.append('it is interlaced and was not deinterlaced; to do this before, use ffmpeg -vf bwdif')
+        if self._has_alpha:
+            notes.append('its alpha channel is omitted')
         return tuple(notes)
 
     @property
