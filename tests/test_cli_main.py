@@ -7,7 +7,9 @@ import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import rainrestore
 from rainrestore.cli import main as cli
@@ -73,6 +75,42 @@ def test_an_error_in_a_loading_process_becomes_one_line(doctor, capsys):
     )
     assert cli.main(['doctor']) == 2
     assert capsys.readouterr().err == 'rainrestore: error: a.png: cut short\n'
+
+
+@pytest.mark.parametrize(
+    ('error', 'said'),
+    [
+        ('CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has', 'CUDA out of memory: use a smaller batch'),
+        (
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
+            'allocate 99 bytes. Error code 12 (Cannot allocate memory)',
+            "can't allocate memory: you tried to allocate 99 bytes: use a smaller batch",
+        ),
+        ('DataLoader worker (pid 7) is killed by signal: Killed. ', 'Killed: if the memory is full, lower batch_size'),
+        (
+            "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are "
+            'out of shared memory. Please try to raise your shared memory limit.',
+            'Bus error: raise the limit of the shared memory',
+        ),
+        ('DataLoader worker (pid(s) 7, 8) exited unexpectedly', 'exited unexpectedly: if the memory is full'),
+    ],
+)
+def test_a_limit_of_the_machine_becomes_one_line(doctor, capsys, error, said):
+    doctor.outcome = RuntimeError(error)
+    assert cli.main(['doctor']) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_memory_that_is_really_full_becomes_one_line(doctor, capsys):
+    """What torch and numpy raise for 2 EiB, on this machine."""
+    for allocate in (lambda: torch.empty(2**61, dtype=torch.uint8), lambda: np.empty(2**61, np.uint8)):
+        with pytest.raises((RuntimeError, MemoryError)) as caught:
+            allocate()
+        doctor.outcome = caught.value
+        assert cli.main(['doctor']) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert 'smaller batch' in line
 
 
 @pytest.mark.parametrize('defect', [KeyError('x'), RuntimeError('shapes differ'), OSError('disk full')])

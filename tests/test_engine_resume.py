@@ -13,8 +13,10 @@ from toy import SIZE, toy_config
 from rainrestore.checkpoints import load_checkpoint
 from rainrestore.datasets.sampling import ResumableSampler, SeededSamples
 from rainrestore.engine.config import load_config
+from rainrestore.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
+FINITE = dict(type='DefaultSampler', shuffle=True, _delete_=True)
 
 
 def assert_same(left: Any, right: Any, where: str = '') -> None:
@@ -87,6 +89,29 @@ def test_position_travels_although_the_batch_changes(tmp_path: Path) -> None:
     Runner.from_cfg(config).train()
     hub = load_checkpoint(tmp_path / 'more' / 'iter_4.pth')['message_hub']['runtime_info']
     assert hub['data_stream'] == {'seed': 5, 'drawn': 3 * 2 + 3}
+
+
+def test_batch_far_above_the_data_set_is_refused(tmp_path: Path) -> None:
+    """A batch of 64 may repeat the seven samples."""
+    config = toy_config(tmp_path, 1)
+    config.train_dataloader.batch_size = 65
+    with pytest.raises(ConfigError, match=r'batch_size: 65 is more than the 7 faces .* use at most 64'):
+        Runner.from_cfg(config).train()
+    config = toy_config(tmp_path / 'smaller', 1)
+    config.train_dataloader.batch_size = 64
+    runner = Runner.from_cfg(config)
+    runner.train()
+    assert runner.iter == 1
+
+
+def test_data_set_without_a_whole_batch_is_refused(tmp_path: Path) -> None:
+    """With a finite sampler; the loop would wait for a batch without end."""
+    loader = dict(batch_size=8, num_workers=0, drop_last=True, dataset=dict(type='ToyNoise'), sampler=FINITE)
+    config = toy_config(tmp_path, 1, train_dataloader=loader)
+    with pytest.raises(ConfigError, match=r'drop_last: the 7 faces .* less than a batch of 8'):
+        Runner.from_cfg(config).train()
+    config = toy_config(tmp_path / 'smaller', 1, train_dataloader={**loader, 'drop_last': False})
+    Runner.from_cfg(config).train()
 
 
 def test_a_random_seed_travels(tmp_path: Path) -> None:

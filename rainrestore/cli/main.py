@@ -29,14 +29,23 @@ EXIT_USER_ERROR = 2
 
 # A DataLoader worker reports an error of this package as the last line of a traceback.
 _ERROR_IN_WORKER = re.compile(r'^rainrestore\.[\w.]+: (?P<message>.+)$')
+#: Errors of torch for limits of the machine -> the remedy.
+_LIMITS = {
+    re.compile(r".*?(out of memory|can't allocate memory|not enough memory)[^.\n]*"):
+        'use a smaller batch (batch_size of the data loaders)',
+    re.compile(r'DataLoader worker .* is killed by signal: Bus error'):
+        'raise the limit of the shared memory (docker run --shm-size), or set num_workers=0 in the data loaders',
+    re.compile(r'DataLoader worker .* (is killed by signal: \w+|exited unexpectedly)'):
+        'if the memory is full, lower batch_size and num_workers of the data loaders',
+}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``rainrestore ARGV`` and return its exit code.
 
     A :class:`~rainrestore.errors.RainRestoreError`, also one in a DataLoader worker, is printed as one line, with exit
-    code 2. So is a failed write (full disk, quota, limit of the file size, read-only disk). Any other exception is a
-    defect and is raised.
+    code 2. So are a failed write (full disk, quota, limit of the file size, read-only disk), memory that does not
+    suffice, and a DataLoader worker that the system has killed. Any other exception is a defect and is raised.
 
     Args:
         argv: The words after ``rainrestore``; None for ``sys.argv``.
@@ -68,11 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         name = error.filename or 'a file'
         message = f'{name} cannot be written: {error.strerror}; free some space, or choose another folder'
-    except RuntimeError as error:
-        in_worker = _ERROR_IN_WORKER.match(str(error).strip().rpartition('\n')[2])
-        if in_worker is None:
+    except (RuntimeError, MemoryError) as error:
+        known = _known_message(error)
+        if known is None:
             raise
-        message = in_worker['message']
+        message = known
     print(f'rainrestore: error: {" ".join(message.split())}', file=sys.stderr)
     return EXIT_USER_ERROR
 
@@ -86,6 +95,17 @@ def _output_is_closed() -> bool:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return True
     return False
+
+
+def _known_message(error: RuntimeError | MemoryError) -> str | None:
+    """The message for an error of this package in a DataLoader worker, or for a limit of the machine; else None."""
+    text = str(error).strip()
+    in_worker = _ERROR_IN_WORKER.match(text.rpartition('\n')[2])
+    if in_worker is not None:
+        return in_worker['message']
+    if isinstance(error, MemoryError):
+        return f'out of memory ({text or "no further details"}): free some memory, or use a smaller batch or image'
+    return next((f'{found[0]}: {remedy}' for limit, remedy in _LIMITS.items() if (found := limit.match(text))), None)
 
 
 def build_parser(argv: Sequence[str]) -> argparse.ArgumentParser:

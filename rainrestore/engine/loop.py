@@ -4,6 +4,7 @@ from collections.abc import Generator
 from itertools import count
 from typing import Any
 
+from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
@@ -14,7 +15,12 @@ from rainrestore.checkpoints import LEAST_SHARE
 from rainrestore.datasets.sampling import ResumableSampler, derive_seed, seed_generators
 from rainrestore.engine.resuming import CompareCheckpointHook
 from rainrestore.engine.run_state import STREAM, VALIDATED
+from rainrestore.errors import ConfigError
 from rainrestore.registry import LOOPS
+
+#: A batch may be larger than the training set, and repeat faces in other rain, up to this size: the largest batch of
+#: the configs of this package.
+LARGEST_REPEATING = 64
 
 
 @LOOPS.register_module()
@@ -39,6 +45,10 @@ class ResumableTrainLoop(BaseLoop):
         val_interval: Iterations between validations; the last iteration is also followed by a validation.
         val_begin: No validation before this iteration.
         min_loaded: Least fraction of the tensors of the ``load_from`` file that must fit the model, 0 to 1.
+
+    Raises:
+        ConfigError: The batch size is more than 64 and more than the size of the data set, or the data set has no whole
+            batch.
     """
 
     def __init__(
@@ -56,6 +66,7 @@ class ResumableTrainLoop(BaseLoop):
                 'dataset': {'type': 'rainrestore.SeededSamples', 'dataset': dataloader['dataset']},
             }
         super().__init__(runner, dataloader)
+        self._check_batch_size()
         self.val_interval = val_interval
         self.val_begin = val_begin
         #: Set by hooks to end the training after this iteration.
@@ -66,6 +77,22 @@ class ResumableTrainLoop(BaseLoop):
         self._iter = 0
         self._epoch = 0
         runner.visualizer.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
+
+    def _check_batch_size(self) -> None:
+        loader, size = self.dataloader, len(self.dataloader.dataset)
+        batch = loader.batch_size or 1
+        if isinstance(loader.sampler, (ResumableSampler, InfiniteSampler)):
+            most = max(size, LARGEST_REPEATING)
+            if batch > most:
+                raise ConfigError(
+                    f'train_dataloader.batch_size: {batch} is more than the {size} faces of the training set, so that '
+                    f'each batch would repeat them; use at most {most}'
+                )
+        elif not len(loader):
+            raise ConfigError(
+                f'train_dataloader.drop_last: the {size} faces of the training set are less than a batch of {batch}; '
+                'use a smaller batch_size'
+            )
 
     @property
     def max_epochs(self) -> int:
