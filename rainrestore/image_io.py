@@ -371,7 +371,7 @@ def visible_files(folder: str | os.PathLike[str]) -> list[Path]:
     """The files in ``folder``, sorted by name, without hidden files and files of file managers (``Thumbs.db``).
 
     Raises:
-        DatasetError: The folder does not exist, or has both files and a sub-folder with images.
+        DatasetError: The folder does not exist, or has a sub-folder with images.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -382,7 +382,7 @@ def visible_files(folder: str | os.PathLike[str]) -> list[Path]:
     )
     files = [entry for entry in entries if entry.is_file()]
     nested = (path for entry in entries if entry.is_dir() for path in sorted(entry.rglob('*')))
-    inner = next((path for path in nested if path.suffix.lower() in IMAGE_SUFFIXES), None) if files else None
+    inner = next((path for path in nested if path.suffix.lower() in IMAGE_SUFFIXES), None)
     if inner is not None:
         raise DatasetError(f'{inner}: sub-folders are not read; move their images to {folder}, or elsewhere')
     return files

@@ -178,13 +178,17 @@ def test_masks_may_be_absent_when_not_required(face_folder):
     assert 'mask' not in sample and 'mask_path' not in sample and sample['gt'].shape == (128, 128, 3)
 
 
-def test_partly_nested_folders_are_refused(face_folder):
+def test_nested_folders_are_refused(face_folder):
     inner = face_folder / 'train' / 'img' / 'more'
     inner.mkdir()
     FaceDataset(face_folder)
     first = next((face_folder / 'train' / 'img').glob('*.*'))
     shutil.copy(first, inner / 'other.jpg')
     with pytest.raises(DatasetError, match=r'other\.jpg: sub-folders are not read; move their images to'):
+        FaceDataset(face_folder)
+    for image in (face_folder / 'train' / 'img').glob('*.*'):
+        image.rename(inner / image.name)
+    with pytest.raises(DatasetError, match='sub-folders are not read; move their images to'):
         FaceDataset(face_folder)
 
 
