@@ -228,12 +228,46 @@ def test_veil_of_a_scene_is_told_by_its_dark_pixels(transmission) -> None:
     clean = dark_scene(90, 120)
     T = np.float32(transmission)
     veiled = quantise(forward(clean / np.float32(255), np.float32(0), T, np.float32(0.8)))
-    restored = derain(KnownWeather(0.02, 0.55), veiled).astype(int)
+    restored = derain(KnownWeather(0.02, 0.85), veiled).astype(int)
     # T^ = 1 - 0.95 (1 - T), and J of it.
     found = 1 - 0.95 * (1 - transmission)
     expected = (veiled - (1 - found) * 0.8 * 255) / found
     assert np.abs(restored - expected)[20:-20, 20:-20].max() <= 3
     assert np.abs(restored - clean).mean() < np.abs(veiled.astype(int) - clean).mean() / 4
+
+
+@pytest.mark.parametrize(('known', 'expected'), [(0.85, 0.55), (0.5, 0.718), (0.3, 0.544)])
+def test_airlight_of_a_dense_veil_is_also_that_of_the_dark_channel(known, expected) -> None:
+    """D = 0.5 * 0.8: for T = 0.5, A = 0.2 * 0.55 + 0.8 * 0.95 * 0.4 / 0.5; A is never below that of the network."""
+    clean = dark_scene(90, 120)
+    veiled = quantise(forward(clean / np.float32(255), np.float32(0), np.float32(0.5), np.float32(0.8)))
+    network = KnownWeather(0.0, known, airlight=min(expected, 0.55))
+    assert derained(network, veiled).rain.airlight == pytest.approx(expected, abs=0.006)
+
+
+def test_dark_scene_is_brightened_for_the_network() -> None:
+    dark = dark_scene(60, 60) // 6
+    seen = []
+
+    class Seeing(KnownLines):
+        def remove_rain(self, tiles):
+            seen.append(tiles.mean())
+            return super().remove_rain(tiles)
+
+    rainy = dark + np.rint(lines(60) * 9).astype(np.uint8)
+    gain = min(0.45 * 255 / rainy.mean(), 255 / np.quantile(rainy, 0.99))
+    restored = derained(Seeing(0.15, 0.99), rainy)
+    assert seen[0] == pytest.approx(gain * rainy.mean() / 255, rel=0.1) and gain > 2
+    streaks = np.broadcast_to(0.99 * 0.15 / gain * lines(60), rainy.shape)
+    np.testing.assert_allclose(restored.rain.streaks, streaks, atol=1e-3)
+    assert restored.rain.airlight == pytest.approx(0.8 / gain, rel=0.01)
+
+
+@pytest.mark.parametrize(('known', 'expected'), [(0.85, 0.85), (0.3, 0.43)])
+def test_veil_of_a_grey_scene_is_at_most_that_of_the_network(known, expected) -> None:
+    """Without black, the dark channel takes the brightness for a veil: T = 1 - 0.95 * 0.48 / 0.8."""
+    wall = np.full((60, 60, 3), round(0.48 * 255), np.uint8)
+    assert derained(KnownWeather(0.0, known), wall).transmission == pytest.approx(expected, abs=0.02)
 
 
 class KnownLines(KnownWeather):
