@@ -61,3 +61,13 @@ def test_benchmark_of_scenes(capsys) -> None:
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     gains = {(cell['weather'], cell['T']): cell['PSNR'][1] - cell['PSNR'][0] for cell in result['cells']}
     assert gains['rain', 0.5] > 1 and gains['haze', 1] == 0
+
+
+def test_weather_has_the_given_airlight_and_night_dims_it() -> None:
+    """Of a black scene behind haze of T = 0.5, (1 - T) A is left."""
+    tool = runpy.run_path(str(ROOT / 'tools' / 'benchmarks' / 'benchmark_scenes.py'), run_name='tool')
+    black = np.zeros((40, 40, 3), np.uint8)
+    assert np.abs(tool['in_weather'](black, 'haze', 0.5, 'black', airlight=0.8) - 102.0).max() <= 1
+    day, night = (tool['in_weather'](black, weather, 0.5, 'black', airlight=0.8).astype(float)
+                  for weather in ('rain', 'night'))  # fmt: skip
+    assert night.min() == pytest.approx(0.4 * 102, abs=1) and day.min() >= 101

@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ def main() -> int:
     parser.add_argument('--checkpoint', help='weights, if --model is a config')
     parser.add_argument('--transmissions', type=float, nargs='+', default=list(TRANSMISSIONS))
     parser.add_argument('--weathers', choices=WEATHERS, nargs='+', default=list(WEATHERS))
+    parser.add_argument('--airlight', type=float, help='A, 0.5 to 1 (default: drawn as in rain_v1)')
     parser.add_argument('--generated', action='store_true', help='only the generated scenes, which need no packages')
     parser.add_argument('--device')
     args = parser.parse_args()
@@ -65,7 +67,7 @@ def main() -> int:
     print('|---' * (len(args.transmissions) + 2) + '|')
     cells = []
     for weather in args.weathers:
-        row = [measure(restorer, scenes, weather, value) for value in args.transmissions]
+        row = [measure(restorer, scenes, weather, value, args.airlight) for value in args.transmissions]
         cells += row
         shown = ' | '.join(f'{cell["PSNR"][0]:.1f} → {cell["PSNR"][1]:.1f}' for cell in row)
         casts = [cell['cast'] for cell in row if cell['T'] == 1]
@@ -100,12 +102,14 @@ def small(image: np.ndarray) -> np.ndarray:
     return quantise(resize(image, height, width))
 
 
-def measure(restorer: Restorer, scenes: dict[str, np.ndarray], weather: str, transmission: float) -> dict[str, Any]:
+def measure(
+    restorer: Restorer, scenes: dict[str, np.ndarray], weather: str, transmission: float, airlight: float | None
+) -> dict[str, Any]:
     """Mean PSNR before and after, PSNR of the worst scene, and the largest cast."""
     pairs, casts = [], []
     for name, day in scenes.items():
         clean = at_night(day) if weather == 'night' else day
-        rainy = in_weather(clean, weather, transmission, name)
+        rainy = in_weather(clean, weather, transmission, name, airlight)
         restored = restorer(rainy)
         pairs.append((psnr(rainy, clean), psnr(restored, clean)))
         shift = restored.mean((0, 1)) - clean.mean((0, 1))
@@ -122,13 +126,18 @@ def at_night(day: np.ndarray) -> np.ndarray:
     return quantise(NIGHT * np.square(day / np.float32(255)))
 
 
-def in_weather(clean: np.ndarray, weather: str, transmission: float, name: str) -> np.ndarray:
-    """A clean scene (H x W x 3 uint8) in weather of this T."""
+def in_weather(
+    clean: np.ndarray, weather: str, transmission: float, name: str, airlight: float | None = None
+) -> np.ndarray:
+    """A clean scene (H x W x 3 uint8) in weather of this T, and of this A or a drawn one."""
     layers, varies = WEATHERS[weather]
     beta = -math.log(transmission)
     exposure = np.float32(NIGHT if weather == 'night' else 1)
     rng = seeded_rng(0, f'{name}-{weather}-{transmission}')
-    scene = draw_scene(clean / np.float32(255), RainRanges(beta=(beta, beta), layers=layers), rng, face_side=FACE_SIDE)
+    ranges = RainRanges(beta=(beta, beta), layers=layers)
+    if airlight is not None:
+        ranges = replace(ranges, airlight=(airlight, airlight))
+    scene = draw_scene(clean / np.float32(255), ranges, rng, face_side=FACE_SIDE)
     if not varies:
         return quantise(forward(scene.J, exposure * scene.S, scene.T, exposure * scene.A))
     depth = smooth_depth(*clean.shape[:2], rng)
