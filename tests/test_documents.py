@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,22 @@ def is_data(code: str) -> bool:
 def snippets(data: bool) -> list:
     chosen = [block for block in blocks() if block.language == 'python' and is_data(block.text) == data]
     return [pytest.param(block, id=identity(block)) for block in chosen]
+
+
+@pytest.mark.parametrize('item', [*snippets(data=False), *snippets(data=True)])
+def test_code_imports_what_the_set_up_installs(item: Block) -> None:
+    """Packages that happen to be installed on one machine are missing on another."""
+    nodes = list(ast.walk(ast.parse(item.text)))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    modules = {name.split('.')[0] for name in names}
+    text = '\n'.join(path.read_text(encoding='utf-8') for path in (ROOT / 'requirements').glob('*.txt'))
+    required = {word.lower().replace('_', '-') for word in re.findall(r'(?m)^[\w.-]+', text)} | {'rainrestore'}
+    written = {Path(str(block.file)).stem for block in blocks() if block.file}
+    providers = packages_distributions()
+    for module in modules - set(sys.stdlib_module_names) - written:
+        found = {name.lower().replace('_', '-') for name in providers.get(module, ())}
+        assert found & required, f'{item.page}:{item.line}: no file of requirements/ has {module}'
 
 
 @pytest.mark.parametrize('item', snippets(data=False))

@@ -1,19 +1,21 @@
 """Measure the quality of rain removal in whole scenes, and check that the result is not worse than the rainy scene.
 
 The scenes are photos of scikit-image and scikit-learn (astronaut, coffee, cat, rocket; temple, flower), read from the
-installed packages, and two generated images; the shorter side is resized to 192 pixels. Weather of one T is drawn over
-each: `rain` (`rain_v1` otherwise, streaks for faces of 48 pixels), `haze` (no streaks), `depth` (rain whose T falls
-from 1 at the bottom of the image to the T of the cell at its top), and `night` (rain over 0.4 J^2, with 0.4 S and
-0.4 A). A cell is the mean over scenes, before and after:
-PSNR against the clean scene (at most 50 dB a scene). The cast is the largest shift of the mean of a channel against the
-other channels, in grey levels. The last line is JSON; the exit code is 1 if the PSNR of a cell is more than 0.1 dB
-below the rainy scene.
+installed packages, and two generated images; with `--grey` they are grey photos of scikit-image. The shorter side is
+resized to 192 pixels. Weather of one T is drawn over each: `rain` (`rain_v1` otherwise, streaks for faces of 48
+pixels), `haze` (no streaks), `depth` (rain whose T falls from 1 at the bottom of the image to the T of the cell at its
+top), and `night` (rain over 0.4 J^2, with 0.4 S and 0.4 A).
+
+A cell is the mean over scenes, before and after: PSNR against the clean scene (at most 50 dB a scene). The cast is the
+largest shift of the mean of a channel against the other channels, in grey levels. The last line is JSON; the exit code
+is 1 if the PSNR of a cell is more than 0.1 dB below the rainy scene.
 """
 
 import argparse
 import json
 import math
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +38,8 @@ PHOTOS = (
     ('sklearn', 'datasets/images/china.jpg'),
     ('sklearn', 'datasets/images/flower.jpg'),
 )
+#: Grey photos of scikit-image, most of them without black.
+GREY = tuple(('skimage', f'data/{name}.png') for name in ('clock_motion', 'brick', 'moon', 'page', 'gravel', 'grass'))
 #: Seeds of the generated images; lower seeds are in the training data.
 LEAVES = (10_000, 10_001)
 SIDE = 192
@@ -57,11 +61,18 @@ def main() -> int:
     parser.add_argument('--transmissions', type=float, nargs='+', default=list(TRANSMISSIONS))
     parser.add_argument('--weathers', choices=WEATHERS, nargs='+', default=list(WEATHERS))
     parser.add_argument('--airlight', type=float, help='A, 0.5 to 1 (default: drawn as in rain_v1)')
-    parser.add_argument('--generated', action='store_true', help='only the generated scenes, which need no packages')
+    scenes_of = parser.add_mutually_exclusive_group()
+    scenes_of.add_argument('--generated', action='store_true', help='only the generated scenes, which need no packages')
+    scenes_of.add_argument('--grey', action='store_true', help='only grey photos, which are taken for haze')
     parser.add_argument('--device')
     args = parser.parse_args()
     compat.apply()
-    scenes = generated() if args.generated else {**photos(), **generated()}
+    if args.generated:
+        scenes = generated()
+    elif args.grey:
+        scenes = photos(GREY)
+    else:
+        scenes = {**photos(PHOTOS), **generated()}
     restorer = Restorer(args.model, args.checkpoint, device=args.device, task='rain')
     print('| weather | ' + ' | '.join(f'T = {value:g}' for value in args.transmissions) + ' | cast at T = 1 |')
     print('|---' * (len(args.transmissions) + 2) + '|')
@@ -81,10 +92,10 @@ def main() -> int:
     return int(worst < -TOLERANCE)
 
 
-def photos() -> dict[str, np.ndarray]:
+def photos(files: Iterable[tuple[str, str]]) -> dict[str, np.ndarray]:
     """Name -> photo of a Python package; none of them is in the training data."""
     found = {}
-    for package, file in PHOTOS:
+    for package, file in files:
         path = packaged_file(package, file, 'benchmark_scenes.py', 'pip install scikit-image scikit-learn')
         found[path.stem] = small(read_image(path))
     return found
@@ -105,19 +116,20 @@ def small(image: np.ndarray) -> np.ndarray:
 def measure(
     restorer: Restorer, scenes: dict[str, np.ndarray], weather: str, transmission: float, airlight: float | None
 ) -> dict[str, Any]:
-    """Mean PSNR before and after, PSNR of the worst scene, and the largest cast."""
-    pairs, casts = [], []
+    """PSNR before and after, the mean and for each scene, the worst gain, and the largest cast."""
+    pairs, casts = {}, []
     for name, day in scenes.items():
         clean = at_night(day) if weather == 'night' else day
         rainy = in_weather(clean, weather, transmission, name, airlight)
         restored = restorer(rainy)
-        pairs.append((psnr(rainy, clean), psnr(restored, clean)))
+        pairs[name] = (psnr(rainy, clean), psnr(restored, clean))
         shift = restored.mean((0, 1)) - clean.mean((0, 1))
         casts.append(np.abs(shift - shift.mean()).max())
-    gains = [after - before for before, after in pairs]
+    gains = [after - before for before, after in pairs.values()]
     return {
-        'weather': weather, 'T': transmission, 'PSNR': np.mean(pairs, 0).round(3).tolist(),
+        'weather': weather, 'T': transmission, 'PSNR': np.mean(list(pairs.values()), 0).round(3).tolist(),
         'worst_scene': round(min(gains), 3), 'cast': round(float(max(casts)), 3),
+        'scenes': {name: [round(value, 1) for value in pair] for name, pair in pairs.items()},
     }  # fmt: skip
 
 
