@@ -81,9 +81,8 @@ def test_faces_are_found_whatever_they_look_like(bicubic) -> None:
 def test_face_shown_larger_than_it_was_restored_is_said(fcg_gan) -> None:
     photo = draw_scene(scene(240, 240, [(20, 20, 200)]) / np.float32(255), RainRanges(), seeded_rng(0, 'a'), 200).I
     result = PhotoRestorer(fcg_gan, boxes={})(photo, [crop_of((20, 20, 200))])
-    assert result.notes == (
-        'the face at (120, 120) is shown 1.6 times larger than its restored size, '
-        'with its finest detail from the photo',
+    assert result.notes[0] == (
+        'the face at (120, 120) is shown 1.6 times larger than its restored size, with its finest detail from the photo'
     )
 
 
@@ -376,7 +375,7 @@ def test_face_listed_twice_is_restored_once(fcg_gan) -> None:
     marked = PhotoPreview(PhotoRestorer(fcg_gan, boxes={Path('two.png').resolve(): [crop, crop]})).preview(
         rainy, 'two.png'
     )
-    assert marked.record()['found'] == 1 and marked.notes == twice.notes
+    assert marked.record()['found'] == 1 and marked.notes == twice.notes[:1]
 
 
 def test_overlapping_faces_are_not_corrected_twice(fcg_gan) -> None:
@@ -385,6 +384,21 @@ def test_overlapping_faces_are_not_corrected_twice(fcg_gan) -> None:
     once = PhotoRestorer(fcg_gan, boxes={})(rainy, [crop]).photo.astype(int)
     near = PhotoRestorer(fcg_gan, boxes={})(rainy, [crop, replace(crop, x=crop.x + 0.01)]).photo
     assert np.abs(near - once).mean() < 1
+
+
+def test_rain_left_in_the_background_is_noted(fcg_gan) -> None:
+    rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
+    faces = [DetectedFace(crop_of((20, 30, 64)))]
+    photos = PhotoRestorer(fcg_gan, boxes={})
+    derained = quantise(rainy / 255 * 0.9)
+    kept = photos.restore_faces(rainy, faces, Derained(derained, 0.5))
+    assert kept.faces[0].weight > 0
+    assert kept.notes[-1] == 'the background has rain or haze, and was not changed (background: keep)'
+    photos.background = 'derain'
+    for clear in (Derained(rainy.copy(), 1.0), Derained(derained, 0.5)):
+        assert not any('background: keep' in note for note in photos.restore_faces(rainy, faces, clear).notes)
+    photos.background = 'keep'
+    assert not any('background' in note for note in photos.restore_faces(rainy, faces, Derained(rainy, 1.0)).notes)
 
 
 def test_face_without_rain_on_a_derained_background_is_said(fcg_gan, monkeypatch) -> None:
@@ -444,7 +458,7 @@ def test_strength_is_the_share_of_all_changes(fcg_gan, monkeypatch) -> None:
 def test_small_strength_is_no_absence_of_rain(fcg_gan) -> None:
     rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
     result = PhotoRestorer(fcg_gan, boxes={}, strength=0.01)(rainy, [crop_of((20, 30, 64))])
-    assert not result.notes and 0 < result.faces[0].weight <= 0.01
+    assert not any('face' in note for note in result.notes) and 0 < result.faces[0].weight <= 0.01
 
 
 def test_a_config_names_the_model_that_estimates_the_rain() -> None:

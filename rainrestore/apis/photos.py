@@ -321,6 +321,9 @@ class PhotoRestorer:
                 notes.append(
                     f'{_place(face.crop)} is shown {enlarged:.1f} times larger than its restored size, {detail}'
                 )
+        rainy = self.background == 'keep' and clear is not None and not np.array_equal(photo, clear.photo)
+        if rainy and any(face.weight for face in restored):
+            notes.append('the background has rain or haze, and was not changed (background: keep)')
         result = with_strength(photo, result, self.strength)
         return PhotoRestoration(result, tuple(restored), tuple(notes), len({face.crop for face in faces}))
 
