@@ -20,7 +20,7 @@ def run_python(program: str) -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stdout
 
 
-def seconds_to_import(*modules: str, rounds: int = 3) -> list[float]:
+def seconds_to_import(*modules: str, rounds: int = 2) -> list[float]:
     """The least over fresh interpreters, without their start, module by module in turn: what else a machine does only
     adds, to processor time as well, and not to all of them at once."""
     program = 'import time; start = time.process_time(); import {}; print(time.process_time() - start)'
