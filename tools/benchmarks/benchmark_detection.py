@@ -1,8 +1,8 @@
 """Measure the recall of a face detector in synthetic rain, with and without rain removal before the detection.
 
 Four aligned faces are pasted at known positions of a generated photo, and rain_v1 is drawn over it with streak lengths
-for the side of the faces. The detector runs on the clean photo, the rainy photo, the de-rained photo, and as in
-`rainrestore restore` (de-rained, then rainy). A face is found if the root mean square error of the corners of its crop
+for the side of the faces. The detector runs on the clean photo, the rainy photo, the rain-free photo, and as in
+`rainrestore restore` (rain-free, then rainy). A face is found if the root mean square error of the corners of its crop
 is at most a quarter of its side. Sides are of the crop, with hair and chin; the face is about 0.6 of it. Poses:
 frontal; tilted by 20 degrees; turned to the side by 30 and 45 degrees, as a face on a cylinder. The last line is JSON.
 """
@@ -81,7 +81,7 @@ def measure(
             raise ConfigError(f'--model {restorer.name} does not predict an image without rain')
         truths = [crop_in_pose(place, pose) for _, place in pasted]
         for kind, photos, before in (
-            ('clean', [clean], 0.0), ('rainy', [rainy], 0.0), ('de-rained', [clear], spent),
+            ('clean', [clean], 0.0), ('rainy', [rainy], 0.0), ('rain-free', [clear], spent),
             ('both', [clear, rainy], spent),
         ):  # fmt: skip
             begin = time.perf_counter()
