@@ -142,7 +142,7 @@ def test_unchanged_scene_and_thin_veil_are_noted(tmp_path, capsys) -> None:
     notes = {name: restorer(image, maps=True).notes for name, image in (('clear', clear), ('veiled', veiled))}
     assert notes == {'clear': ('shows neither a veil nor streaks, and was not changed',), 'veiled': ()}
     # Smooth colours without black look like a thin veil.
-    assert re.fullmatch(r'a thin veil was removed \(mean T = 0\.8\d\); in clear air, keep the input',
+    assert re.fullmatch(r'a thin veil was removed \(mean T = 0\.8\d\); if the air was clear, use the input instead',
                         *restorer(pale, maps=True).notes)  # fmt: skip
     (tmp_path / 'in').mkdir()
     Image.fromarray(clear).save(tmp_path / 'in' / 'clear.png')

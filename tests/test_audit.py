@@ -360,7 +360,7 @@ def test_correlation_of_known_series() -> None:
     assert np.isnan(correlation(x, torch.ones(3)))
 
 
-def test_finding_names_the_closest_stand_in_and_the_score_that_finds_something() -> None:
+def test_finding_names_the_closest_replacement_and_the_score_that_finds_something() -> None:
     gains = {
         'mean': {'PSNR': Gain(0.5, 0.4, 0.6), 'LPIPS': Gain(0.2, 0.1, 0.3)},
         'other face': {'PSNR': Gain(0.0, -0.1, 0.1), 'LPIPS': Gain(0.02, 0.01, 0.03)},

@@ -416,7 +416,7 @@ model = dict(
     assert rows['bicubic']['seeds']['fixed']['PSNR'] > 5
     assert rows['srgan']['faces'] == 16 and full['seeds'] == [2022]
     table = Path(printed['table']).read_text(encoding='utf-8')
-    assert 'Each trained method saw 16 faces in batches of 4, the first 50% with MSE only' in table
+    assert 'Training: 16 faces for each method with batch size 4, the first 50% with MSE only' in table
     assert '; seeds 2022. All methods' in table
     assert rows['srgan']['parameters'] > 0 < rows['srgan']['macs']
     weights = out / 'srgan' / 'seed_2022' / '2_train' / 'iter_2.pth'

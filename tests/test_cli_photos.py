@@ -186,7 +186,7 @@ def test_physics_of_each_face(photos, tmp_path, command) -> None:
         (['--aligned', '--preview'], 'has no photo around it; omit --preview'),
         (['--preview', '--sheet'], '--preview restores nothing; omit --save-physics and --sheet'),
         (['--aligned', '--background', 'derain'], 'has no photo around it; omit --background'),
-        (['--save-physics'], 'bicubic_x4.py gives no J, S, T and A (task faces); omit it'),
+        (['--save-physics'], 'bicubic_x4.py does not predict J, S, T and A (task faces); omit it'),
     ],
 )
 def test_options_that_do_not_fit(photos, tmp_path, command, options, message) -> None:

@@ -148,7 +148,8 @@ def scene_notes(photo: np.ndarray, result: Derained) -> tuple[str, ...]:
     if result.transmission == 1:
         return ()
     kind = 'thin veil' if result.transmission > THIN else 'veil' if is_grey(photo / np.float32(255)) else None
-    return (f'a {kind} was removed (mean T = {result.transmission:.2f}); in clear air, keep the input',) if kind else ()
+    remedy = 'if the air was clear, use the input instead'
+    return (f'a {kind} was removed (mean T = {result.transmission:.2f}); {remedy}',) if kind else ()
 
 
 def removes_rain(restorer: RainRemoval) -> bool:

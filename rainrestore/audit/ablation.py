@@ -1,4 +1,4 @@
-"""The gain of a slot: the difference of the scores with the output of the slot and with a simpler stand-in."""
+"""The gain of a slot: the difference of the scores with the output of the slot and with a simpler replacement."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,8 +15,8 @@ from rainrestore.evaluation.metrics import digits, family
 from rainrestore.models.inspection import CONSTANT_SPREAD, TRUNK, map_tensors, named_tensors
 
 MEAN, OTHER_FACE, FIRST_LAYER = 'mean', 'other face', 'first layer'
-#: Stand-in -> its name in a finding.
-STAND_INS = {
+#: Replacement of the output of a slot -> its name in a finding.
+REPLACEMENTS = {
     MEAN: 'its mean output',
     OTHER_FACE: 'its output for another face',
     FIRST_LAYER: 'the output of its first layer',
@@ -27,7 +27,7 @@ NEGLIGIBLE = {'PSNR': 0.01, 'SSIM': 1e-3, 'LPIPS': 1e-3, 'IoU': 1e-3}
 
 @dataclass(frozen=True)
 class Gain:
-    """The improvement of a score by a slot over a stand-in; positive is better, also for LPIPS.
+    """The improvement of a score by a slot over a replacement of its output; positive is better, also for LPIPS.
 
     Attributes:
         mean: Mean over the faces.
@@ -61,9 +61,9 @@ class SlotAudit:
     constant: list[str] = field(default_factory=list)
 
     def weakest(self, key: str) -> tuple[str, Gain]:
-        """The stand-in with the smallest gain, and this gain."""
-        stand_in = min(self.gains, key=lambda name: self.gains[name][key].mean)
-        return stand_in, self.gains[stand_in][key]
+        """The replacement with the smallest gain, and this gain."""
+        replacement = min(self.gains, key=lambda name: self.gains[name][key].mean)
+        return replacement, self.gains[replacement][key]
 
     @property
     def finding(self) -> str:
@@ -74,8 +74,8 @@ class SlotAudit:
         gaining = [key for key in keys if self.weakest(key)[1].low > NEGLIGIBLE[family(key)]]
         key = gaining[0] if gaining else keys[0]
         lead = 'gain' if key == keys[0] else f'no gain in {unit(keys[0])}, but'
-        stand_in, gain = self.weakest(key)
-        return f'{lead if gaining else "no gain:"} {gain.text(key)} over {STAND_INS[stand_in]}'
+        replacement, gain = self.weakest(key)
+        return f'{lead if gaining else "no gain:"} {gain.text(key)} over {REPLACEMENTS[replacement]}'
 
 
 class _OutputStatistics:
@@ -122,13 +122,13 @@ def _over_faces(values: Tensor, count: int) -> Tensor:
 def audit_slots(
     model: nn.Module, faces: TestFaces, scorer: Scorer, ablate: bool = True
 ) -> tuple[dict[str, float], list[SlotAudit]]:
-    """Restore all faces with the unchanged model, and with each stand-in for each slot.
+    """Restore all faces with the unchanged model, and with each replacement of the output of each slot.
 
     Args:
         model: A restorer in evaluation mode.
         faces: The test faces.
         scorer: Computes the scores.
-        ablate: False omits the stand-ins and only finds constant outputs.
+        ablate: False omits the replacements and only finds constant outputs.
 
     Returns:
         The mean scores of the model, and the gains of each slot.
@@ -148,14 +148,14 @@ def audit_slots(
         means = {name: statistics[name].mean() for name in slots}
         trunks = {name: module for name, module in slots.items() if name.rpartition('.')[2] == TRUNK}
         firsts = {name: first_layer(module, lambda: predict(model, probe)) for name, module in trunks.items()}
-        scores = _scores_of_stand_ins(model, faces, scorer, slots, means, firsts)
+        scores = _scores_of_replacements(model, faces, scorer, slots, means, firsts)
         for audit in audits:
-            for stand_in, values in scores[audit.slot].items():
-                audit.gains[stand_in] = {key: _gain(key, own[key], values[key]) for key in scorer.keys}
+            for replacement, values in scores[audit.slot].items():
+                audit.gains[replacement] = {key: _gain(key, own[key], values[key]) for key in scorer.keys}
     return measurements, audits
 
 
-def _scores_of_stand_ins(
+def _scores_of_replacements(
     model: nn.Module,
     faces: TestFaces,
     scorer: Scorer,
@@ -163,23 +163,23 @@ def _scores_of_stand_ins(
     means: Mapping[str, list[Any]],
     firsts: Mapping[str, nn.Module | None],
 ) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Slot -> stand-in -> score -> one value per face."""
+    """Slot -> replacement -> score -> one value per face."""
     scores: dict[str, dict[str, dict[str, list[float]]]] = {name: {} for name in slots}
     for batch, donors in zip(faces.batches(), faces.batches(shift=1), strict=True):
         with recorded(slots) as others:
             predict(model, donors)
         for name, module in slots.items():
-            stand_ins: dict[str, AbstractContextManager] = {
+            replacements: dict[str, AbstractContextManager] = {
                 MEAN: replaced(module, means[name]),
                 OTHER_FACE: replaced(module, others[name]),
             }
             first = firsts.get(name)
             if first is not None:
-                stand_ins[FIRST_LAYER] = shortened(module, first)
-            for stand_in, changed in stand_ins.items():
+                replacements[FIRST_LAYER] = shortened(module, first)
+            for replacement, changed in replacements.items():
                 with changed:
                     found = scorer(predict(model, batch))
-                _extend(scores[name].setdefault(stand_in, {key: [] for key in scorer.keys}), found)
+                _extend(scores[name].setdefault(replacement, {key: [] for key in scorer.keys}), found)
     return scores
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from rainrestore.audit.ablation import STAND_INS, unit
+from rainrestore.audit.ablation import REPLACEMENTS, unit
 from rainrestore.audit.core import Audit
 from rainrestore.visualization.panels import panels
 
@@ -13,7 +13,7 @@ BAR = 0.8
 
 
 def plot_audit(audit: Audit, path: Path | str) -> Path:
-    """Draw the gain of each slot over each stand-in, the IoU of parser and mean map, and the small layers.
+    """Draw the gain of each slot over each replacement, the IoU of parser and mean map, and the small layers.
 
     Args:
         audit: The audit to draw.
@@ -42,10 +42,10 @@ def plot_audit(audit: Audit, path: Path | str) -> Path:
 def _draw_gains(axes: Any, audit: Audit) -> None:
     key = next(iter(audit.scores))
     slots = [slot for slot in audit.slots if slot.gains]
-    width = BAR / len(STAND_INS)
-    for number, (stand_in, words) in enumerate(STAND_INS.items()):
-        places = [place for place, slot in enumerate(slots) if stand_in in slot.gains]
-        gains = [slots[place].gains[stand_in][key] for place in places]
+    width = BAR / len(REPLACEMENTS)
+    for number, (replacement, words) in enumerate(REPLACEMENTS.items()):
+        places = [place for place, slot in enumerate(slots) if replacement in slot.gains]
+        gains = [slots[place].gains[replacement][key] for place in places]
         if gains:
             axes.bar(
                 [place + (number - 1) * width for place in places],

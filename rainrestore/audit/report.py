@@ -60,16 +60,16 @@ def _correlations(maps: MapsAudit) -> list[str]:
 
 def _slots(audit: Audit) -> str:
     keys = list(audit.scores)
-    rows = [['slot', 'stand-in', *(f'{key} gain' + (' in dB' if unit(key) == 'dB' else '') for key in keys)]]
+    rows = [['slot', 'replacement', *(f'{key} gain' + (' in dB' if unit(key) == 'dB' else '') for key in keys)]]
     for slot in audit.slots:
         name = slot.slot
-        for stand_in, gains in slot.gains.items():
-            rows.append([name, stand_in, *(_interval(gains[key], digits(key)) for key in keys)])
+        for replacement, gains in slot.gains.items():
+            rows.append([name, replacement, *(_interval(gains[key], digits(key)) for key in keys)])
             name = ''
     lines = []
     if len(rows) > 1:
-        lines = ['Slots: score of the model minus its score with a stand-in for the output of one slot (mean, 95 % '
-                 'interval); positive: the slot improves the score', table(rows), '']  # fmt: skip
+        lines = ['Slots: score of the model minus its score with a replacement of the output of one slot (mean, '
+                 '95 % interval); positive: the slot improves the score', table(rows), '']  # fmt: skip
     lines += [f'{slot.slot}: {slot.finding}' for slot in audit.slots if slot.gains]
     for slot in audit.slots:
         if slot.constant:

@@ -2,7 +2,7 @@
 
 MODEL is a zoo model, or a config with its CHECKPOINT. For each slot (rain_removal, face_parser, generator, its trunk,
 or the slots of your own network) the audit replaces the output by its mean over the test faces, by the output for
-another face and, for a trunk, by the output of its first layer, and prints how much the scores fall. It also compares
+another face and, for a trunk, by the output of its first layer, and prints the change of the scores. It also compares
 parsing and rain maps with constants, and lists layers with weights near zero. The last line is one JSON object.
 """
 

@@ -186,11 +186,11 @@ def _conditions(seeds: Sequence[int], budget: Any, benchmark: Any) -> str:
     """
     import torch
 
-    warm_up = f', the first {budget.warm_up:.0%} with MSE only where a warm-up is named' * bool(budget.warm_up)
-    own = ', including the training of its modules,' * bool(benchmark.modules)
+    warm_up = f', the first {budget.warm_up:.0%} with MSE only for methods with a warm-up' * bool(budget.warm_up)
+    own = ', including the faces for its modules,' * bool(benchmark.modules)
     training = (
-        f'Each trained method saw {budget.iterations * budget.batch:,} faces{" in each task" * bool(benchmark.tasks)}'
-        f'{own} in batches of {budget.batch}{warm_up}; seeds {", ".join(map(str, seeds))}. '
+        f'Training: {budget.iterations * budget.batch:,} faces for each method{" and task" * bool(benchmark.tasks)}'
+        f'{own} with batch size {budget.batch}{warm_up}; seeds {", ".join(map(str, seeds))}. '
     ) * bool(seeds)
     return (
         f'{training}All methods are tested on the same degraded faces. "before": the training faces of published '

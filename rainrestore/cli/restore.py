@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--model', help='a model of the zoo, or a config with --checkpoint (default: the model of the task)'
     )
     parser.add_argument(
-        '--strength', type=fraction, metavar='S', help='share of the correction, above 0, at most 1 (default: 1)'
+        '--strength', type=fraction, metavar='S', help='fraction of the correction, above 0, at most 1 (default: 1)'
     )
     parser.add_argument(
         '--keep-colour', action=argparse.BooleanOptionalAction, default=None,
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--save-physics', action='store_true', help='also write J/ (8-bit), S/, T/ and A/ (16-bit, value / 65535)'
     )
     parser.add_argument(
-        '--sheet', action='store_true', help='also write sheets/NAME.png: input, restored face, J, S, T, A, parsing'
+        '--sheet', action='store_true', help='also write sheets/NAME.png: input, restored face, J, S, T, A, F'
     )
 
 
@@ -121,7 +121,9 @@ def run(args: argparse.Namespace) -> int:
     if not TASKS[restorer.task].finds_faces and (given := _given(args, *of_faces)):
         raise ConfigError(f'{given}: the task {restorer.task} restores whole images, not faces')
     if args.save_physics and not (TASKS[restorer.task].finds_faces and restorer.predicts & set(PHYSICS)):
-        raise ConfigError(f'--save-physics: {restorer.name} gives no J, S, T and A (task {restorer.task}); omit it')
+        raise ConfigError(
+            f'--save-physics: {restorer.name} does not predict J, S, T and A (task {restorer.task}); omit it'
+        )
     videos = finds_faces and not args.preview
     plan = plan_files(args.inputs, args.out, videos=videos)
     chosen: ImageRestorer = restorer

@@ -2,11 +2,11 @@
 
 OUT receives:
 
-- I/NAME.png, the rainy small face, and J/NAME.png, the clean small face, 8-bit RGB;
+- I/NAME.png, the small rainy face, and J/NAME.png, the small rain-free face, 8-bit RGB;
 - S/NAME.png (streaks, RGB), T/NAME.png (transmission, grey) and A/NAME.png (airlight, RGB), 16-bit, value / 65535;
 - rain.json: ranges, seed, scale, versions, and for each name its source file, the drawn parameters, and the sha256 of
   the pixels (C order, RGB, 16-bit values little-endian) of the five images and of the source (HR);
-- sheet.png: the first faces as in the paper's Fig. 5.
+- sheet.png: the first faces, as in Fig. 5 of the paper.
 
 The rain depends on the file name without suffix and on the seed; the transform ScaleAwareHeavyRain(seed=SEED) draws the
 same rain. OUT appears when all files are written.

@@ -2,13 +2,13 @@
 
 CHECKPOINT is a file, a zoo model (rainrestore://NAME), or "none" for a method without weights. OUT receives
 per_image.csv with the values of each face and sheet.png with the first faces (input, restored face, ground truth, and
-the predicted J, S, T, A and parsing). The last line printed is one JSON object with the means.
+the predicted J, S, T, A and F). The last line printed is one JSON object with the means.
 
 Conventions: PSNR and SSIM are computed on RGB without a border crop, on unrounded values clamped to 0..255; PSNR_crop4
-and SSIM_crop4 omit the four outer pixels; PSNR_Y and SSIM_Y use the luma of BT.601; PSNR_lr_img measures the derained
-small face J; MAE_streak, MAE_transmission and MAE_airlight measure S, T and A in 0..1; mIoU measures the parsing over
-the annotated labels. A config's test_evaluator adds others: MSSSIM, LPIPS, NIQE, FID, IdentityDistance, LLE and
-RestoredParsingMIoU.
+and SSIM_crop4 omit the four outer pixels; PSNR_Y and SSIM_Y use the luma of BT.601; PSNR_lr_img measures the small
+rain-free face J; MAE_streak, MAE_transmission and MAE_airlight measure S, T and A in 0..1; mIoU measures the parsed
+face F over the annotated labels. test_evaluator of the config adds other metrics: MSSSIM, LPIPS, NIQE, FID,
+IdentityDistance, LLE and RestoredParsingMIoU.
 """
 
 import argparse

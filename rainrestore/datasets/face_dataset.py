@@ -58,7 +58,7 @@ def annotated_labels(root: Path, labels: Iterable[int] | None = None) -> np.ndar
             raise DatasetError(f'{path}: expected {{"labels": [0, 1, ...]}} ({error!r})') from error
     valid = np.zeros(NUM_LABELS, dtype=bool)
     if not isinstance(labels, Iterable) or not (listed := list(labels)):
-        raise DatasetError(f'{origin}: {labels!r} is no list of labels; list those that the masks annotate')
+        raise DatasetError(f'{origin}: {labels!r} is not a list of labels; list the annotated labels')
     for label in listed:
         if not is_count(label) or label >= NUM_LABELS:
             raise DatasetError(f'{origin}: {label!r} is not a label, expected integers 0..{NUM_LABELS - 1}')

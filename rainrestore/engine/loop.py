@@ -122,7 +122,7 @@ class ResumableTrainLoop(BaseLoop):
             runner.call_hook('before_train_epoch')
             if 0 < self._max_iters <= self._iter:
                 runner.logger.warning(
-                    'the run has already %d iterations; raise train_cfg.max_iters to go on', self._iter
+                    'the run has already %d iterations; raise train_cfg.max_iters to continue', self._iter
                 )
             if self._validation_is_due() and runner.message_hub.get_info(VALIDATED) != self._iter:
                 self._validate()
