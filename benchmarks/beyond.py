@@ -1,4 +1,4 @@
-# The network of the paper and the one beyond it, as they are in the zoo.
+# The network of the paper and the network beyond it, with the weights of the zoo.
 title = 'Beyond the paper'
 methods = dict(
     stretch=dict(label='Contrast stretched', config='stretch_x4', checkpoint='none'),

@@ -1,4 +1,4 @@
-# The network for any rain beside those for rain_v1: on their training degradations, on unseen ones, and on clean faces.
+# The network for any rain, and the networks for rain_v1: on their training degradations, on others, and on clean faces.
 title = 'Blind restoration'
 methods = dict(
     bicubic=dict(label='Bicubic', config='bicubic_x4', checkpoint='none'),

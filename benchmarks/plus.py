@@ -1,4 +1,4 @@
-# Changes that improve the paper's network at the same cost, one at a time.
+# Changes to the paper's network with similar MACs, one at a time.
 _base_ = 'rainrestore::_base_/models/mse_alone.py'
 
 title = 'One change at a time'

@@ -1,4 +1,4 @@
-# Changes that improve J, one at a time; every row is the J of a module, enlarged.
+# Changes to the rain removal module, one at a time; each row is the enlarged J of a module.
 title = 'Rain removal'
 options = {'model.type': 'RainRemoverThenBicubic'}
 methods = dict(

@@ -1,4 +1,4 @@
-# The three networks for raindrops on glass, as they are in the zoo.
+# The three networks for raindrops on glass, with the weights of the zoo.
 title = 'Raindrops on glass'
 methods = dict(
     raindrops=dict(label='Behind the drops', config='raindrops_128', checkpoint='none'),

@@ -1,6 +1,6 @@
-# HiFaceGAN's table: rainrestore benchmark renovation --data DIR --faces N. One row is trained for each task on its own,
-# one is the network of the zoo, trained for the mixture; all are tested on the same faces. A method of your own is one
-# more entry.
+# HiFaceGAN's table: rainrestore benchmark renovation --data DIR --faces N. One row is trained for each task separately,
+# one row is the network of the zoo, trained for the mixture; all are tested on the same faces. Add your own method as a
+# further entry.
 _base_ = 'rainrestore::_base_/models/hifacegan_mse_alone.py'
 
 title = 'Face renovation'
@@ -30,7 +30,7 @@ tasks = dict(
 )
 reference = 'degraded'
 side = 128
-# At 128 pixels five scales of MS-SSIM do not fit, and of blocks of 96 pixels NIQE would have one. FED, the face
+# 128 pixels are too few for five scales of MS-SSIM, and for more than one block of 96 pixels of NIQE. FED, the face
 # embedding distance, is IdentityDistance: dlib's embedding, Euclidean distance.
 metrics = [
     dict(type='MSSSIM', scales=4),

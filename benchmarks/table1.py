@@ -1,9 +1,9 @@
-# The paper's Table 1: rainrestore benchmark table1 --data DIR --faces N. A method of your own is one more entry.
+# The paper's Table 1: rainrestore benchmark table1 --data DIR --faces N. Add your own method as a further entry.
 _base_ = 'rainrestore::_base_/models/mse_alone.py'
 
 title = 'Table 1'
 modules = dict(
-    # in the batches that its batch norms need
+    # a batch size that is large enough for batch norm
     hrrm=dict(config='hrrm_x4', slot='rain_removal', share=0.4, batch=16),
     fpm=dict(config='fpm_x4', slot='face_parser', share=0.2, batch=16, modules=['hrrm']),
     fpm_rainy=dict(config='fpm_rainy_x4', slot='face_parser', share=0.2, batch=16),
@@ -73,7 +73,7 @@ methods = dict(
         oracle=True,
     ),
 )
-# by PSNR; the order of the table above follows the paper's, which by SSIM puts Face SR before HRRM+FPM+SRGAN
+# By PSNR. The order of the methods above is that of the paper, in which Face SR has a higher SSIM than HRRM+FPM+SRGAN.
 claims = [
     ('fcg_gan', 'srgan', 0.72),
     ('fcg_gan', 'fcg_srgan', 0.47),

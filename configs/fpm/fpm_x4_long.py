@@ -1,5 +1,5 @@
-# The schedule of the bundled fpm_x4: 384,000 faces. In the last 144,000 the validation mIoU rises by 0.002 only
-# (docs/results/parsing.md).
+# The schedule of the bundled fpm_x4: 384,000 faces. In the last 144,000 faces the validation mIoU increases only by
+# 0.002 (docs/results/parsing.md).
 _base_ = 'fpm_x4_short.py'
 
 train_cfg = dict(max_iters=24000, val_interval=3000)

@@ -1,4 +1,4 @@
-# Rain removal for fcg_gan_blind_x4: hrrm_plus_x4 trained on for rain of any strength or none, blur, noise and JPEG.
+# Rain removal for fcg_gan_blind_x4: hrrm_plus_x4, fine-tuned on rain of any strength or none, blur, noise and JPEG.
 _base_ = ['hrrm_plus_x4.py', '../_base_/data/blind_rain.py', '../_base_/schedules/cosine.py']
 
 model = dict(

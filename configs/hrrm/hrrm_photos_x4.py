@@ -1,5 +1,5 @@
-# The estimator of the rain over the faces of photos: hrrm_plus_x4 trained on for any rain, clear air, colour casts,
-# grey cameras, noise and JPEG. The light of the faces varies, so that T does not rest on the light of one data set.
+# The estimator of the rain over the faces of photos: hrrm_plus_x4, fine-tuned on any rain, clear air, colour casts,
+# grey cameras, noise and JPEG. The light of the faces varies, so that T does not depend on the light of one data set.
 _base_ = ['hrrm_plus_x4.py', '../_base_/schedules/cosine.py']
 
 model = dict(

@@ -1,4 +1,4 @@
-# hrrm_plus_x4, stage 1 of 2: small batches; the moving average of the weights is tested and saved.
+# hrrm_plus_x4, stage 1 of 2: small batches; a moving average of the weights is validated and saved.
 _base_ = ['hrrm_plus_x4.py', '../_base_/schedules/cosine.py']
 
 train_dataloader = dict(batch_size=16)

@@ -1,6 +1,6 @@
-# hrrm_plus_x4 for whole scenes, such as the background of a photo: images of at least 48 pixels in --data FOLDER with
-# {train,val,test}/img, cropped by tools/dataset_converters/scene_crops.py. From drizzle to downpour, from clear air to
-# dense haze; T varies over the image; every seventh image has no rain. The weights for faces initialise it.
+# hrrm_plus_x4, fine-tuned on whole scenes, such as the background of a photo: images of at least 48 pixels in --data
+# FOLDER with {train,val,test}/img, cropped by tools/dataset_converters/scene_crops.py. The rain is light to heavy, the
+# air clear to dense haze; T varies over the image; every seventh image has no rain. Weights for faces initialise it.
 _base_ = ['hrrm_plus_x4.py', '../_base_/schedules/cosine.py']
 
 restoration = dict(task='rain', size=48)

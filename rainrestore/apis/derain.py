@@ -181,7 +181,8 @@ def _scene(restorer: RainRemoval, image: np.ndarray) -> tuple[np.ndarray, SceneR
     wide window. In a grey image, in which every grey pixel may be veiled black, T is at least that of the network. The
     network predicts S, and A is one grey level (:func:`_airlight`). Then eq. 2 is solved for J.
 
-    The network sees a dark image with a higher exposure g. Eq. 2 also holds for g I, g J, g S and g A.
+    For a dark image I, the input of the network is g I with an exposure g above 1. Eq. 2 is valid for g I, g J, g S
+    and g A.
     """
     gain = _exposure(image)
     scene = gain * image

@@ -82,8 +82,8 @@ def export(
     """Write a network, folded and in float32, to a file, and compare the results of the file with PyTorch.
 
     The input is ``rainy``, I (N, 3, h, w), RGB in [0, 1], any N, any sides of at least 8. The outputs are in [0, 1]:
-    ``image`` (N, 3, s h, s w), RGB. With ``physics``, and for a network without ``image``, also those of ``J`` (N, 3,
-    h, w), ``S`` (N, 3, h, w), ``T`` (N, 1, h, w), ``A`` (N, 3, 1, 1) and ``F`` (N, 19, h, w) that the network predicts.
+    ``image`` (N, 3, s h, s w), RGB. With ``physics``, and for a network without ``image``, the predicted maps are
+    outputs, too: ``J`` (N, 3, h, w), ``S`` (N, 3, h, w), ``T`` (N, 1, h, w), ``A`` (N, 3, 1, 1), ``F`` (N, 19, h, w).
 
     The metadata are ``name``, ``scale``, ``trained_side``, ``smallest_side``, ``colour_order``, ``range``, ``layout``,
     ``inputs``, ``outputs``, ``labels`` (of F), ``licence`` of the weights and ``rainrestore``, the version. In an ONNX

@@ -277,8 +277,8 @@ class PhotoRestorer:
         Args:
             photo: H x W x 3 uint8.
             faces: Positions of the faces.
-            clear: The photo without rain; its background is that of the result with ``background='derain'``, and
-                its rain corrects the estimates for the faces.
+            clear: The photo without rain. With ``background='derain'`` the result has its background. Its estimated
+                rain corrects the estimates for the faces.
             name: Name of the photo in error messages.
             steady: Smooths the crop of each restored face over time, for video.
             restorations: The result of :meth:`restore_crops` for these faces.

@@ -217,7 +217,7 @@ class VideoReader:
         return pixels if pixels.shape[:2] == self._size else _fitted(pixels, *self._size)
 
     def notes(self) -> tuple[str, ...]:
-        """Notes on damage, on changes of the frame size and on what is lost; complete after :meth:`read`."""
+        """Notes on damage, on changes of the frame size and on omitted streams; complete after :meth:`read`."""
         notes = []
         missing = max(self._packets, self.frames) - self.decoded
         gaps = self._gaps if self._steps > REGULAR * (self.decoded - 1) else 0

@@ -94,8 +94,8 @@ def training_means(dataset: Dataset) -> dict[str, Tensor]:
         dataset: The training split with the pipeline of the test (no flips, seeded rain).
 
     Returns:
-        Those of ``parsing`` (C, h, w), ``streak`` (3, 1, 1), ``transmission`` (1, 1, 1) and ``airlight`` (3, 1, 1) that
-        the samples have.
+        Name -> mean: ``parsing`` (C, h, w), ``streak`` (3, 1, 1), ``transmission`` (1, 1, 1) and ``airlight``
+        (3, 1, 1), without names that the samples lack.
     """
     available = len(dataset)  # type: ignore[arg-type]
     count = min(available, TRAINING_FACES)

@@ -1,5 +1,5 @@
-# HRRM + FPM + generator beyond the paper, at the cost of fcg_gan.py: J from the solved rain model; S, T and A
-# supervised; F enters at the input of a trunk without batch norm; the result is added to the enlarged J.
+# HRRM + FPM + generator beyond the paper, with the MACs of fcg_gan.py: J from the solved rain model; S, T and A
+# supervised; F is an input of the trunk, which has no batch norm; the output is added to the enlarged J.
 _base_ = 'fcg_gan.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# ESRGAN's trunk (Wang et al. 2018), reduced to the multiplications of SRGAN's: ESRGAN itself has mid_channels=64,
+# ESRGAN's trunk (Wang et al. 2018), reduced to the MACs of SRGAN's trunk: the published trunk has mid_channels=64,
 # num_blocks=23, growth_channels=32.
 _rrdb = dict(
     type='NetworkTrunk',

@@ -24,8 +24,8 @@ def _planes(array: np.ndarray) -> torch.Tensor:
 class PackFaceInputs(FaceTransform):
     """Turn one sample into ``dict(inputs, data_samples)``.
 
-    ``inputs`` is ``img`` as 3 x h x w uint8. ``data_samples`` is an ``mmagic.structures.DataSample`` with those of
-    these fields for which the sample has values:
+    ``inputs`` is ``img`` as 3 x h x w uint8. ``data_samples`` is an ``mmagic.structures.DataSample`` with these
+    fields, if the sample has values for them:
 
     - ``gt_img`` (3,H,W) uint8;
     - ``lr_img`` (3,h,w), ``streak`` (3,h,w), ``transmission`` (1,h,w) and ``airlight`` (3,1,1), float32 in [0, 1];

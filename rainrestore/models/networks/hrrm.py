@@ -93,8 +93,8 @@ class HRRM(BaseModule):
 
     With ``inverse``, which is not in the paper, J = J0 + R, clipped to [0, 1]. J0 = (I - (1 - T) A) / T - S is the rain
     model solved for J with the estimated S, T and A (:func:`rainrestore.physics.invert`). L_J then trains S, T and A,
-    too. R, the output of the first decoder, which also sees J0, corrects errors of J0 such as amplified noise. R is
-    near 0 before the training.
+    too. R is the output of the first decoder, which has J0 as a further input. R corrects errors of J0, such as
+    amplified noise, and is near 0 before the training.
 
     The image is padded to a multiple of the encoder's coarsest stride, and the maps are cropped.
 

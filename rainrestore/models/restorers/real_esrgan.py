@@ -33,7 +33,7 @@ class RealESRGAN(BaseRestorer):
         MissingPackageError: One of the two packages is not installed.
     """
 
-    #: Parameters and multiplications cannot be counted with torch.
+    #: Parameters and MACs cannot be counted with torch.
     outside_torch = True
 
     def __init__(self, data_preprocessor: dict | None = None) -> None:
