@@ -1,4 +1,4 @@
-"""Clips written by PyAV directly, for tests that read them with the package, and the other way round."""
+"""Short videos for tests, written and read with PyAV, independently of the package."""
 
 from collections.abc import Sequence
 from fractions import Fraction

@@ -1,7 +1,7 @@
-"""Damaged image files and extreme shapes through reading, the page and the photo path: run as a process of its own.
+"""Restore damaged image files and extreme shapes with the reader, the page and PhotoRestorer, in a separate process.
 
-Prints one JSON object: how many files were restored and refused, what went wrong, the largest growth of memory during a
-file in MiB, and the longest time that a file took of the processor in seconds.
+Prints one JSON object: the numbers of restored and refused files, the unexpected errors, the largest growth of memory
+during a file in MiB, and the longest processor time of a file in seconds.
 """
 
 import io

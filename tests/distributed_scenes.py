@@ -1,7 +1,7 @@
-"""What each of two processes does for tests/test_engine_distributed.py, which compares it with one process.
+"""The work of the two processes of tests/test_engine_distributed.py, which compares them with one process.
 
-``python distributed_scenes.py FOLDER``: results go to ``FOLDER/scenes_RANK.pt`` and the work dirs of the runs. With
-``gpu`` or ``configs`` after it, that alone.
+``python distributed_scenes.py FOLDER`` writes to ``FOLDER/scenes_RANK.pt`` and the work dirs of the runs. A second
+argument, ``gpu`` or ``configs``, selects one part.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""What the pages of the documentation show: their fenced code, and the commands in it."""
+"""The fenced code of the documentation pages, and the commands in it."""
 
 import re
 import shlex
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 SHELL = ('sh', 'bash', 'shell', 'console')
-#: A command that starts several processes -> what one of them runs. That they are started is tested elsewhere.
+#: A command that starts several processes -> the command of one process. Other tests start the processes.
 LAUNCHERS = [
     (r'tools/dist_train\.sh (\S+) \d+', r'rainrestore train \1'),
     (r'tools/dist_test\.sh (\S+ \S+) \d+', r'rainrestore test \1'),
@@ -17,7 +17,7 @@ LAUNCHERS = [
     (r'tools/slurm_test\.sh \S+ \S+ (\S+ \S+)', r'rainrestore test \1'),
     (r'torchrun .*-m rainrestore\.cli\.main (.*) --launcher \w+', r'rainrestore \1'),
 ]
-#: What a shell would do and a list of words cannot.
+#: Shell syntax that cannot be run as a list of words.
 SHELL_SYNTAX = re.compile(r'[|<>;`]|\$\(|&(?!&)|^(for|if|while)\b')
 
 
@@ -53,7 +53,7 @@ class Command(NamedTuple):
 
     @property
     def words(self) -> list[str]:
-        """The program and its arguments, without what is set for its environment; of a launcher, what it launches."""
+        """The program and its arguments, without environment variables; for a launcher, the launched command."""
         return self._split()[len(self.environment) :]
 
     @property
@@ -75,7 +75,7 @@ class Command(NamedTuple):
 
 @cache
 def pages() -> dict[str, Path]:
-    """Every page by its name: the README, the model zoo, the path below docs/, and those of the configs."""
+    """Name -> page: the README, the model zoo, the pages in docs/ by path, and the READMEs of the configs."""
     docs = ROOT / 'docs'
     written = {path.relative_to(docs).with_suffix('').as_posix(): path for path in sorted(docs.rglob('*.md'))}
     families = {f'configs/{path.parent.name}': path for path in sorted((ROOT / 'configs').glob('*/README.md'))}
@@ -84,7 +84,7 @@ def pages() -> dict[str, Path]:
 
 
 def _is_source(path: Path) -> bool:
-    """Whether the page says something itself: that of the site which only includes another one does not."""
+    """Whether the page has its own text; docs/model_zoo.md only includes another page."""
     return not path.read_text(encoding='utf-8').startswith('```{include}')
 
 

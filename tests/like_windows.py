@@ -1,4 +1,4 @@
-"""The command line on a Python without what Windows lacks: signal masks, opening folders, fork."""
+"""Run the command line in a Python without the functions that Windows lacks: signal masks, opening folders, fork."""
 
 import errno
 import multiprocessing

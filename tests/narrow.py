@@ -1,4 +1,4 @@
-"""Tiny widths for the model of any config, its slots filled as the config has them."""
+"""Reduce the model of any config to tiny widths, with the same slots."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Several processes that know each other, as a launcher starts them."""
+"""Start several processes with the environment of a launcher."""
 
 import os
 import signal

@@ -1,8 +1,8 @@
-"""A reader of the documentation: a folder with what the pages take for granted, and commands typed in it.
+"""Run the commands of the documentation in a folder with substitutes for the files that the pages assume.
 
-What a page names without making it is stood in for: images by a portrait, weights by untrained ones of the network
-that the command names, logs and tables by a few lines. Commands then run as they are written, in this process, but
-training sees two faces twice through narrow networks, and testing two.
+The substitute for an image is a portrait, for weights untrained weights of the network in the command, for logs and
+tables a few lines. Commands run unchanged in this process, but training uses two faces, two iterations and narrow
+networks, and testing two faces.
 """
 
 import json
@@ -72,11 +72,11 @@ def few(path: str | Path, options: Mapping[str, Any] | None = None, data_root: s
     return config
 
 
-#: Subcommand -> the options that make it small; a later option overrules the same one before.
+#: Subcommand -> options for a short run; a later option overrides the same option before it.
 FEW: dict[str, list[str]] = {'benchmark': ['--faces', '4', '--batch', '2'], 'install': ['--dry-run']}
 #: Subcommand -> how it reads configs.
 LOADERS = {'train': short, 'benchmark': short, 'test': few}
-#: Benchmark -> the one of its methods that is run for all of them, and the one task. What is not here trains nothing.
+#: Benchmark -> the method and the task that are run in place of all. Other benchmarks train nothing.
 METHOD = {
     'table1': ['--methods', 'srgan'],
     'renovation': ['--methods', 'hifacegan', '--tasks', 'noise'],
@@ -100,7 +100,7 @@ class Reader:
         (folder / 'data' / 'portraits128').symlink_to(ROOT / 'data' / 'portraits128')
         for name in ('still.png', 'a.png', 'b.png', 'stills/gate/7.jpg'):
             image(folder / name, [])
-        # what other pages let one write is there as well, such as a network of one's own
+        # Files from the code of other pages, such as your own network.
         for block in sorted(blocks(), key=lambda block: block.page == page):
             if block.file and block.language == 'python':
                 self.save(block)
@@ -139,7 +139,7 @@ class Reader:
         return 0
 
     def set_environment(self, command: Command) -> None:
-        """Set what stands in front of the program."""
+        """Set the environment variables of the command."""
         for variable, value in command.environment.items():
             if variable == 'PYTHONPATH':
                 self.monkeypatch.syspath_prepend(self.folder / value)
@@ -152,7 +152,7 @@ class Reader:
         return re.sub(r'(^|=)/path/to/', rf'\1{self.folder}/path/to/', word)
 
     def stand_in(self, words: Sequence[str]) -> None:
-        """Make what the words name as their input and is not there."""
+        """Make substitutes for missing input files of the command."""
         after = dict(zip(words[1:], words, strict=False))
         # configs first: weights are made for them
         for word in sorted(words, key=lambda word: not word.endswith('.py')):
@@ -296,7 +296,7 @@ def exported(path: Path, words: Sequence[str]) -> None:
     export(own, path, 'onnx' if path.suffix == '.onnx' else 'torchscript', saved)
 
 
-#: What an argument looks like -> what stands in for the file or folder that it names.
+#: Pattern of an argument -> the function that makes a substitute for the file or folder.
 STAND_INS: list[tuple[str, Callable[[Path, Sequence[str]], None]]] = [
     (r'.*/CelebAMask-HQ', release),
     (r'.*/faces|data/(celebamask128|aaf128|scenes)', faces),

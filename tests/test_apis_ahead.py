@@ -1,4 +1,4 @@
-"""A thread that works ahead: in order, bounded, with errors in their place, and gone when nobody listens."""
+"""The thread that computes ahead: order, bounded queue, errors at their place, and its end."""
 
 import subprocess
 import sys

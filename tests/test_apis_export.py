@@ -1,4 +1,4 @@
-"""An exported file does what the network does, without this package, and says what it is."""
+"""An exported file has the outputs of the network, runs without this package and has complete metadata."""
 
 from __future__ import annotations
 

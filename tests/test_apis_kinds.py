@@ -1,4 +1,4 @@
-"""Images and clips by content, and files that fail by name and alone."""
+"""Images and videos are recognised by content; a file that fails is named and does not stop the others."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whole photos: what is restored is the network's, all else is untouched, and what cannot be done is said."""
+"""Whole photos: faces have the network's output, other pixels do not change, and problems are noted."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The restorer gives what the network gives, whatever kind of image it is handed."""
+"""The restorer returns the output of the network for every kind of input."""
 
 from __future__ import annotations
 

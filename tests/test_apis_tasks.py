@@ -1,4 +1,4 @@
-"""Any task on any image: models say what they are for and at which size, and are fed that."""
+"""Every task on every image: the config states task and size, and the network gets images of this size."""
 
 import re
 from pathlib import Path

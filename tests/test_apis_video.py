@@ -1,4 +1,4 @@
-"""Clips: every frame and sound kept, faces restored and followed, memory and interruptions without a trace."""
+"""Videos: frames and audio are kept, faces are restored and tracked; bounded memory; interruptions have no effect."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The audit on models with parts of known worth."""
+"""The audit of models whose parts have a known contribution."""
 
 import json
 from functools import partial

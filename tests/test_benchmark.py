@@ -1,4 +1,4 @@
-"""The benchmark: what it plans, refuses, keeps and repeats, and what its table says of runs made by hand."""
+"""The benchmark: plans, errors, kept and repeated runs, and a table compared with runs made by hand."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The tools that look at configs, data and logs."""
+"""The commands that show configs, data and logs."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The doctor: tells healthy, doubtful and missing apart, and names the command that mends it."""
+"""The doctor distinguishes ok, warning and missing, and names the command that corrects a problem."""
 
 import argparse
 import importlib.util

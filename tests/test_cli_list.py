@@ -1,4 +1,4 @@
-"""``rainrestore list``: every registered component, once, with a line on what it is."""
+"""``rainrestore list`` prints every registered component once, with a description."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The console command: chooses, imports and runs one subcommand, and turns a user's error into one line."""
+"""The console command imports and runs one subcommand, and prints a user error as one line."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The image of HiFaceGAN's levels: what its columns hold, and what it refuses."""
+"""The sheet of HiFaceGAN's levels: the content of its columns, and its errors."""
 
 from itertools import pairwise
 from pathlib import Path

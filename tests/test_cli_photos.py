@@ -1,4 +1,4 @@
-"""rainrestore restore on whole photos: faces found or marked, results whole, resumption and exit codes as ever."""
+"""``rainrestore restore`` on whole photos: detected and marked faces, complete results, resuming, exit codes."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""rainrestore restore: what it writes is whole and the model's own, what it cannot restore is named and left out."""
+"""``rainrestore restore``: complete results of the model; failed images are named and have no result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""rainrestore synthesize: what it writes can be read back, checked and made again."""
+"""``rainrestore synthesize``: its files can be read, checked and reproduced."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""rainrestore restore on videos: beside photos, resumable, named when they fail."""
+"""``rainrestore restore`` on videos: together with photos, resumable, named if they fail."""
 
 import json
 from functools import partial

@@ -1,4 +1,4 @@
-"""rainrestore web before there is a page: what it needs, and what it says without it."""
+"""``rainrestore web`` before the page starts: requirements, and messages if they are missing."""
 
 import sys
 

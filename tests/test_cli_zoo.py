@@ -1,4 +1,4 @@
-"""``rainrestore zoo``: what it prints, what it fetches, and what it takes for a difference."""
+"""``rainrestore zoo``: output, downloads, and detected differences."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""compat.py: each patch acts where upstream is broken, and nowhere else."""
+"""compat.py: each patch applies only to releases that need it."""
 
 import importlib.metadata
 import importlib.util

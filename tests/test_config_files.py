@@ -1,4 +1,4 @@
-"""The folder of the configs: a place for each, names that are found from any folder, and near names."""
+"""The config folder: one place per config, names that are found from any folder, and suggestions."""
 
 import ast
 import re

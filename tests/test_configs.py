@@ -1,6 +1,6 @@
-"""What methods and ablations consist of, by their configs, their parameters and their losses.
+"""The parts of methods and ablations: slots, parameters and losses.
 
-An ablation lacks what it says, and nothing else.
+An ablation differs from its base only in the stated part.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The CelebAMask-HQ converter on a tiny release made here."""
+"""The CelebAMask-HQ converter on a tiny generated release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Component boxes against boxes worked out by hand."""
+"""Component boxes against boxes computed by hand."""
 
 from __future__ import annotations
 

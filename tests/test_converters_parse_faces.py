@@ -1,4 +1,4 @@
-"""Masks by facexlib's parsers: its own networks with weights that give a known label map."""
+"""Masks by facexlib's parsing networks, with weights that give a known label map."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Raindrop set's converter on a tiny set made here, some of whose cameras moved."""
+"""The converter of the Raindrop set on a tiny generated set, with shifted pairs."""
 
 from __future__ import annotations
 

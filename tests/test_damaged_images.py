@@ -1,4 +1,4 @@
-"""3,000 damaged files and 50 extreme shapes, each within a limit of memory and time."""
+"""3,000 damaged files and 50 extreme shapes stay within a limit of memory and time."""
 
 import json
 import sys

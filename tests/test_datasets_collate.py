@@ -1,4 +1,4 @@
-"""A batch that travels in one piece arrives as it was sent."""
+"""A batch that is sent in one piece has the same content as the samples."""
 
 import pickle
 from multiprocessing.reduction import ForkingPickler

@@ -1,4 +1,4 @@
-"""What docs/export.md shows works as it stands there."""
+"""The code of docs/export.md runs."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""The page on trunks of one's own: what is built is what it says, and its table is NetworkTrunk's."""
+"""docs/extending.md: the networks of the page work, and its table has the options of NetworkTrunk."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""What docs/photos.md says of detectors and boxes; its commands and snippets are run by test_documents.py."""
+"""docs/photos.md: detectors, boxes and the recall benchmark; test_documents.py runs the commands and snippets."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The images of the rain model are what the library draws, and the numbers of the page are rain_v1's."""
+"""docs/rain.md: the images are drawn by the script, and the numbers are those of rain_v1."""
 
 import re
 import runpy

@@ -1,4 +1,4 @@
-"""What docs/video.md measures; its commands and snippets are run by test_documents.py."""
+"""docs/video.md: the benchmark; test_documents.py runs the commands and snippets."""
 
 import json
 import re

@@ -1,8 +1,8 @@
-"""The documentation does what it says: every command and every snippet of every page runs as it stands there.
+"""Every command and every snippet of the documentation runs unchanged.
 
-A page needs nothing here: what it names without making it is stood in for (reader.py), and a file that it lets one
-write is the one whose name is in the paragraph before the code. What cannot be run is in NOT_RUN with the reason. A
-piece of code that neither is run nor listed fails.
+A new page needs no change here. reader.py makes substitutes for the files that a page assumes. If the user saves a code
+block as a file, the paragraph before the block has its name. NOT_RUN lists the commands that are not run, with the
+reason. Code that is neither run nor listed fails.
 """
 
 import ast
@@ -42,7 +42,7 @@ NOT_RUN = {
 }
 #: Subcommands that take more than a few seconds; the fast suite parses their commands and loads their configs.
 SLOW = {'train', 'test', 'audit', 'benchmark', 'benchmark_photos', 'doctor', 'export'}
-#: Languages of code that is no code: what a program printed, a drawing, a tree of folders.
+#: Languages of blocks without code: output of a program, a drawing, a folder tree.
 PLAIN = ('', 'text')
 
 
@@ -69,7 +69,7 @@ def those_to_run(*, whole: bool) -> list:
 
 @pytest.fixture
 def own_parts_are_forgotten() -> Iterator[None]:
-    """What a page registers, and the modules that it lets one write, must not stay for other tests."""
+    """Remove the components and modules of the pages after the test."""
     yield
     own = {Path(str(block.file)).stem for block in blocks() if block.file} | {'__main__'}
     for registry in (DATASETS, FACE_DETECTORS, METRICS, MODELS, TRANSFORMS):
@@ -83,7 +83,7 @@ def own_parts_are_forgotten() -> Iterator[None]:
 def reader(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_parts_are_forgotten: None
 ) -> Iterator[Reader]:
-    """One who has read the page of the parametrised command or block, and leaves the repository as it was."""
+    """The reader of the page with the parametrised command or block; it must not change the repository."""
     before = bundled()
     yield Reader(tmp_path, request.node.callspec.params['item'].page, monkeypatch)
     assert bundled() == before
@@ -100,7 +100,7 @@ def test_code_is_of_a_kind_that_is_run(item: Block) -> None:
 
 @pytest.mark.parametrize('page', pages())
 def test_commands_are_fenced(page: str) -> None:
-    """What is only indented would pass unseen."""
+    """Commands in indented code would not be tested."""
     text = re.sub(r'(?ms)^( *)```.*?^ *```', '', pages()[page].read_text(encoding='utf-8'))
     assert not re.findall(r'(?m)^(?:    |\t)\s*(?:\$ |(?:rainrestore|python|pip|make|import|from) .*)', text)
 
@@ -186,7 +186,7 @@ def test_script(item: Block, reader: Reader, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def saved_config(item: Block, reader: Reader) -> Path:
-    """The block as a file; what names no base is meant for a config that has one."""
+    """Save the block as a file; a block without ``_base_`` gets one."""
     if '_base_' not in item.text:
         item = item._replace(text=f"_base_ = '{ROOT / 'configs/fcg_gan_x4.py'}'\n{item.text}")
     if item.file is None:

@@ -1,4 +1,4 @@
-"""What a process asks of its C library, seen in the page faults that the kernel counts."""
+"""Keeping freed memory reduces the page faults that the kernel counts."""
 
 import platform
 import subprocess

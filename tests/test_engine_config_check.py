@@ -1,4 +1,4 @@
-"""A wrong key, option or type is one line with its place in the config, what is taken there and the nearest name."""
+"""The error for a wrong key, option or type is one line: place in the config, allowed values, most similar name."""
 
 from contextlib import nullcontext
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Two processes (gloo, on the CPU) do what one does with twice the batch, and agree on how to end."""
+"""Two processes (gloo, CPU) train like one process with twice the batch, and end together."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Infinite and NaN losses stop a training before anything of them is kept."""
+"""Infinite and NaN losses stop a training before anything of the iteration is saved."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A run that is interrupted and resumed ends as one that was not: bit for bit, whatever draws random numbers."""
+"""An interrupted and resumed run equals an uninterrupted run bit for bit, for every source of random numbers."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A checkpoint is compared with the run before anything is loaded, and decides about no file but this run's."""
+"""A checkpoint is compared with the run before anything is loaded, and can only delete files of its run."""
 
 import copy
 import logging

@@ -1,4 +1,4 @@
-"""No file runs code and no name leaves the output folder, whichever way they come in."""
+"""Loading never runs code, and no file name leads out of the output folder."""
 
 import os
 import pickle

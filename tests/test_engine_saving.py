@@ -1,4 +1,4 @@
-"""No moment of a save is without a whole checkpoint, and the newest whole one is found."""
+"""At every moment of a save a complete checkpoint exists, and the newest complete checkpoint is found."""
 
 import contextlib
 import errno

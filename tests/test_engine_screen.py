@@ -1,4 +1,4 @@
-"""The screen of a training and of a test: what runs, then progress; the rest is in the log file."""
+"""The screen output of a training and of a test: a summary, then the progress; the log file has the rest."""
 
 import io
 import logging

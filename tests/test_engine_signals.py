@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a training with a checkpoint from which it goes on exactly."""
+"""Ctrl-C and SIGTERM end a training with a checkpoint; resuming from it is exact."""
 
 import multiprocessing
 import os

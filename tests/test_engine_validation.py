@@ -1,4 +1,4 @@
-"""What a training reports at a validation is what ``rainrestore test`` measures from its checkpoint."""
+"""The validation of a training equals ``rainrestore test`` of its checkpoint."""
 
 import json
 from pathlib import Path

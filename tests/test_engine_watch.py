@@ -1,4 +1,4 @@
-"""The hook warns of each part of a training that does nothing, once, and changes nothing."""
+"""The hook warns once of each part of a training without effect, and does not change the training."""
 
 import logging
 from pathlib import Path

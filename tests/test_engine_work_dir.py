@@ -1,4 +1,4 @@
-"""One run at a time in a work dir, and one line where it cannot be written."""
+"""Only one run per work dir, and an error of one line if it cannot be written."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""Identity distance with a stand-in embedder; of the real one, its crop and its errors."""
+"""Identity distance with a toy embedder; crop and errors of the dlib embedder."""
 
 import importlib.util
 import sys

@@ -1,4 +1,4 @@
-"""LPIPS without network: random backbones saved as torchvision would."""
+"""LPIPS without a download: random backbones, saved in torchvision's format."""
 
 import math
 import sys

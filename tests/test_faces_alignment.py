@@ -1,4 +1,4 @@
-"""The crop is CelebA-HQ's, cutting and pasting are each other's inverse, and nothing else of the photo changes."""
+"""The crop is that of CelebA-HQ, pasting inverts cutting, and other pixels of the photo do not change."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Detectors find the portraits where they were pasted; the slot takes others; turned photos are searched."""
+"""Detectors find pasted portraits; other detectors can be registered; rotated photos are searched."""
 
 import email.message
 import importlib

@@ -1,4 +1,4 @@
-"""What of a restored face enters the photo: exact where the rain is known, nothing where there is none."""
+"""Fusion of a restored face and the photo: exact for known rain, no change without rain."""
 
 import json
 import runpy

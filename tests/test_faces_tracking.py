@@ -1,4 +1,4 @@
-"""Tracks: who is who, less jitter, little lag, and a state that goes on exactly."""
+"""Tracks: identity, jitter, lag, and exact continuation from a saved state."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Every usual kind of image is read as the same RGB; every bad file is refused by name."""
+"""Every usual image format is read as the same RGB; the error for every bad file names the file."""
 
 from __future__ import annotations
 

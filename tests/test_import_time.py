@@ -1,4 +1,4 @@
-"""What importing the package costs and brings along."""
+"""Time and modules of importing the package."""
 
 import ast
 import subprocess

@@ -1,4 +1,4 @@
-"""The scripts that measure inference and start-up run and report what they say they do."""
+"""The benchmarks of inference and start-up run and report correct values."""
 
 import importlib.util
 import json

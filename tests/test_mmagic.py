@@ -1,4 +1,4 @@
-"""Parts of mmagic beside this package's: each row of the tables in docs/mmagic.md trains, validates and tests."""
+"""Components of mmagic: each row of the tables in docs/mmagic.md trains, validates and tests."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A folded network is the same function."""
+"""A folded network computes the same function."""
 
 import copy
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The guided filter against its definition, written with loops in float64, and against what it is for."""
+"""The guided filter against its definition, written with loops in float64, and its effect on rain."""
 
 import numpy as np
 import pytest

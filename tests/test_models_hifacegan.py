@@ -1,4 +1,4 @@
-"""HiFaceGAN: its parts against plain re-computations, its losses, what each level of guidance decides."""
+"""HiFaceGAN: parts against plain recomputations, losses, and the effect of each guidance level."""
 
 from itertools import pairwise
 from pathlib import Path

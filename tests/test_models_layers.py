@@ -1,4 +1,4 @@
-"""The layers that are computed differently from how they are written down: equal to torch's own, in float64."""
+"""Layers with another order of computation equal torch's layers, in float64."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Each loss against a plain re-computation in numpy float64."""
+"""Each loss against a plain recomputation in numpy float64."""
 
 import numpy as np
 import pytest

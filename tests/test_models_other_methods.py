@@ -1,4 +1,4 @@
-"""Pix2pix and Heavy-Rain Removal: other methods in the paper's table, in the loop of the paper's own."""
+"""Pix2pix and Heavy-Rain Removal, the compared methods of the paper, in this package's training loop."""
 
 from pathlib import Path
 

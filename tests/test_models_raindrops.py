@@ -1,4 +1,4 @@
-"""Removal of raindrops: the network's equation, any size, what is minimised, and that it learns."""
+"""Removal of raindrops: the equation of the network, any image size, the losses, and a short training."""
 
 import numpy as np
 import pytest

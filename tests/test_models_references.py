@@ -1,4 +1,4 @@
-"""The rows that are only tested, against the same networks called by hand."""
+"""The methods without training, against the same networks called by hand."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The three learning schemes: what they minimise, who gets which gradient, what an empty slot leaves out."""
+"""The three training schemes: losses, gradients of each network, and empty slots."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""torchvision's encoders: their features are torchvision's own, with fresh weights and with weights from a file."""
+"""Encoders of torchvision: the features equal torchvision's, with random weights and with weights from a file."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Eq. 2 forward and back, its draws, and rain_v1 as it was frozen."""
+"""Eq. 2 and its inverse, the random draws, and the fixed rain_v1."""
 
 import dataclasses
 import hashlib

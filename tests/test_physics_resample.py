@@ -1,4 +1,4 @@
-"""The shrink and the enlargement against Pillow's own, which nobody here wrote."""
+"""Shrinking and enlarging against Pillow."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A training on other systems, by imitation: Windows' Python, macOS' way to start processes, an old terminal."""
+"""Training on simulated systems: Python on Windows, process start on macOS, an old terminal."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A misspelt component or option is named together with the nearest one that exists."""
+"""The error for a misspelt component or option names the most similar one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A room (a package below rainrestore) imports only from the rooms below it."""
+"""Each sub-package of rainrestore imports only from the sub-packages below it."""
 
 import ast
 from graphlib import TopologicalSorter

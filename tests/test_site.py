@@ -1,4 +1,4 @@
-"""The site of `make docs` in a browser: at no width is anything cut at the right."""
+"""The site of `make docs` in a browser: nothing is cut off at the right, at any width."""
 
 import subprocess
 import sys

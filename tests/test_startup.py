@@ -1,4 +1,4 @@
-"""What mmengine's import leaves out is there when it is used, and is the same thing."""
+"""The classes that the import of mmengine leaves out are available when used, and are the originals."""
 
 import subprocess
 import sys

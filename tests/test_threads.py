@@ -1,4 +1,4 @@
-"""Free cores and a container's share of them bound torch's threads."""
+"""The free cores and the CPU share of a container limit the threads of torch."""
 
 import os
 from pathlib import Path

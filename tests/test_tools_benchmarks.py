@@ -1,4 +1,4 @@
-"""What the benchmark scripts compare is the same work, and what they report is what was there."""
+"""The benchmark scripts compare equal work, and report correct values."""
 
 import json
 import multiprocessing

@@ -1,4 +1,4 @@
-"""The launch scripts: what they run, and that it trains, tests and ends as docs/distributed.md says."""
+"""The launch scripts train, test and end as described in docs/distributed.md."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The installer's plan: what is there and fits stays, what is missing comes, what is in the way goes."""
+"""The plan of the installer: suitable packages are kept, missing ones installed, conflicting ones removed."""
 
 import importlib.util
 import subprocess

@@ -1,4 +1,4 @@
-"""Interpolated checkpoints against weights worked out by hand."""
+"""Interpolated checkpoints against weights computed by hand."""
 
 import runpy
 import sys

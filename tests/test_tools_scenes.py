@@ -1,4 +1,4 @@
-"""Images for the rain removal of whole scenes: crops of photos, generated ones, and the benchmark on them."""
+"""Training images of whole scenes: crops of photos, generated images, and the benchmark."""
 
 import json
 import runpy

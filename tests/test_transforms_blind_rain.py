@@ -1,4 +1,4 @@
-"""BlindHeavyRain: everything it draws leaves a trace in the image, and nothing else does."""
+"""BlindHeavyRain: every drawn parameter has an effect on the image."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The degradations of face renovation: sizes, known answers, the strength they name, and whose draws are whose."""
+"""The degradations of face renovation: sizes, known answers, recorded strengths, independent random draws."""
 
 import numpy as np
 import pytest

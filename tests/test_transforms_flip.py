@@ -1,4 +1,4 @@
-"""FlipFace: image and labels are mirrored together, with the asked probability."""
+"""FlipFace mirrors image and labels together, with the given probability."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transforms of mmcv and mmagic beside this package's own in one pipeline."""
+"""Transforms of mmcv and mmagic in a pipeline with transforms of this package."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""ScaleAwareHeavyRain: what it writes, that rain belongs to a name, and that red stays red."""
+"""ScaleAwareHeavyRain: its fields, the rain of each name, and the colour order."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Rain and haze on scenes: the equation, the depth it is given, whose draws are whose."""
+"""Rain and haze on scenes: the equation, a given depth, independent random draws."""
 
 import numpy as np
 import pytest

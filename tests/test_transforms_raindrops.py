@@ -1,4 +1,4 @@
-"""Drops on glass: what a drop shows, where, how strong, in and out of focus, and what stays untouched."""
+"""Drops on glass: image in a drop, position, strength, focus, and pixels without drops."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Clips as recorders, phones and damage make them: what can be kept is kept, the rest is named."""
+"""Videos from recorders and phones, and damaged videos: decodable parts are kept, losses are noted."""
 
 import io
 from fractions import Fraction

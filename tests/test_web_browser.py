@@ -1,4 +1,4 @@
-"""The page in a real browser: photos, clips and faces are restored, rain is made, a bad file is refused."""
+"""The page in a real browser: photos, videos and faces are restored, rain is made, a bad file gives a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page over HTTP, as a browser and as a program without manners would use it."""
+"""The page over HTTP, with the requests of a browser and with malformed requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photos and clips as the page takes them: what it computes is what the library computes."""
+"""Photos and videos on the page have the results of the library."""
 
 import io
 import zipfile

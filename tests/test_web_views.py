@@ -1,4 +1,4 @@
-"""What the page shows is what the library computes, whatever image is dropped on it."""
+"""The views of the page have the results of the library, for every kind of image."""
 
 from __future__ import annotations
 

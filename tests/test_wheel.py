@@ -1,4 +1,4 @@
-"""What a wheel installs works without the clone: every command, in an empty folder, with the configs by name."""
+"""An installed wheel works without the clone: every command, in an empty folder, with configs by name."""
 
 import json
 import os

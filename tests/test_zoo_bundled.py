@@ -1,4 +1,4 @@
-"""The bundled zoo: its index is complete, its weights are whole, fit their configs, and are as good as it says."""
+"""The bundled zoo: complete index, undamaged weights that fit their configs, and the stated results."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Files of the zoo from an address: whole or not at all, whatever the server does, and once for several processes."""
+"""Downloads of zoo files: complete or absent for every behaviour of the server, once for several processes."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""The index of a zoo: what it may say, and that it says where it says something else."""
+"""The index of a zoo: allowed values, and errors for all others."""
 
 import pytest
 import torch

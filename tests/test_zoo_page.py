@@ -1,4 +1,4 @@
-"""model_zoo.md says what the index says, and the front page what both say."""
+"""model_zoo.md and the README agree with the index."""
 
 import copy
 import re

@@ -1,4 +1,4 @@
-"""What is kept of a training's log."""
+"""The stored part of a training log."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""A training in seconds that draws from every generator: a model with dropout on samples of random noise."""
+"""A training of seconds with every source of random numbers: a model with dropout on random samples."""
 
 import random
 from typing import Any
