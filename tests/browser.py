@@ -50,7 +50,7 @@ class Browser:
         return self.call('execute/sync', {'script': code, 'args': list(arguments)})
 
     def wait(self, what: Callable[[], Any], seconds: float = 120) -> Any:
-        """What ``what`` returns, once that is true."""
+        """Wait until ``what()`` returns a true value, and return it."""
         end = time.monotonic() + seconds
         while not (found := what()):
             assert time.monotonic() < end, f'waited {seconds} s for: {self.text()}'
@@ -73,7 +73,7 @@ class Browser:
 
 @contextmanager
 def browser(folder: Path, width: int = 1280, height: int = 900) -> Iterator[Browser]:
-    """A browser with a profile of its own in ``folder``, closed at the end."""
+    """A browser with its own profile in ``folder``, closed at the end."""
     assert CHROMIUM and DRIVER
     with socket.create_server(('127.0.0.1', 0)) as free:
         port = free.getsockname()[1]

@@ -110,7 +110,7 @@ def mutated(count: int) -> Iterator[tuple[str, bytes]]:
 
 
 def mend_checksums(data: bytearray) -> bytearray:
-    """A PNG file with the checksums that its chunks should have, so that what is changed in them is read."""
+    """A PNG file with corrected chunk checksums, so that changed chunks are read."""
     place = 8
     while place + 12 <= len(data):
         (length,) = struct.unpack_from('>I', data, place)
@@ -136,7 +136,7 @@ LARGE_SHAPES = [
 
 
 def shaped() -> Iterator[tuple[str, bytes]]:
-    """Files of extreme shapes, most of them sound, and some that say to be larger than they are."""
+    """Files of extreme shapes, most of them valid; some state a larger size than they have."""
     for width, height in (*SHAPES, *LARGE_SHAPES):
         rows = (b'\0' + np.resize(np.arange(251, dtype=np.uint8), 3 * width).tobytes()) * height
         yield f'{width}x{height}.png', png((width, height, 8, 2, 0, 0, 0), rows)

@@ -144,7 +144,7 @@ class KillSecond(Hook):
 
 
 def interrupted(folder: Path) -> dict[str, Any]:
-    """A run, the same cut by a signal to one process, and what goes on from there."""
+    """A run; the same run, stopped by a signal to one process; and its resumed run."""
     Runner.from_cfg(toy(folder / 'whole', WHOLE)).train()
     runner = Runner.from_cfg(toy(folder / 'cut', WHOLE))
     runner.register_hook(KillSecond(), priority='VERY_HIGH')
@@ -220,7 +220,7 @@ def faces(work_dir: Path, batch: int) -> Config:
 
 
 def main(folder: Path) -> None:
-    """All scenes in one group of processes: starting is what costs."""
+    """All scenes in one group of processes, because starting processes is slow."""
     results: dict[str, Any] = {}
     with joined('pytorch', {}):
         real, fake = logits()

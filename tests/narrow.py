@@ -28,14 +28,14 @@ PARTS: dict[str | None, dict[str, Any]] = {
 
 
 def narrow_trunk(trunk: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes a trunk tiny; nothing for one that is not known."""
+    """The options of a tiny trunk; empty for an unknown trunk."""
     if 'network' in trunk:
         return dict(network=NETWORKS[trunk['network']['type']])
     return dict(channels=8, num_blocks=1) if trunk['type'] in ('SRResNetTrunk', 'EDSRTrunk') else {}
 
 
 def narrow_part(part: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes the part of a slot tiny; nothing for one that is not known."""
+    """The options of a tiny part of a slot; empty for an unknown part."""
     if part.get('type') == 'HRRM':
         encoder = part['encoder']['type']
         if encoder == 'TorchvisionEncoder':
@@ -49,7 +49,7 @@ def narrow_part(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def narrow(model: Mapping[str, Any]) -> dict[str, Any]:
-    """A config's ``model`` -> what a config that inherits it says about ``model`` to train it in seconds."""
+    """``model`` of a config -> the changes to ``model`` for a training of seconds."""
     parts = {slot: part for slot, part in model.items() if isinstance(part, Mapping)}
     changes = {slot: tiny for slot, part in parts.items() if (tiny := narrow_part(part))}
     if model.get('local_discriminators'):

@@ -62,7 +62,7 @@ def test_faces_are_the_networks_and_the_rest_is_the_photo(bicubic) -> None:
 
 
 def test_faces_are_found_whatever_they_look_like(bicubic) -> None:
-    """Many, turned, at the border, tiny and huge; each with what there is to say about it."""
+    """Many, rotated, tiny and huge faces, and faces at the border, each with its note."""
     restorer = PhotoRestorer(bicubic, MarkerDetector())
     result = restorer(marked(200, 320, FaceCrop(60, 100, 90), FaceCrop(220, 90, 60), FaceCrop(285, 150, 40)))
     assert [round(face.crop.side) for face in result.faces] == pytest.approx([90, 60, 40], abs=2)
@@ -223,7 +223,7 @@ def test_clear_scene_is_left_as_it_is() -> None:
 
 @pytest.mark.parametrize('transmission', [0.3, 0.5, 0.8])
 def test_veil_of_a_scene_is_told_by_its_dark_pixels(transmission) -> None:
-    """The network's T is wrong, those of the dark channel is right but for the part of the veil that stays."""
+    """T of the network is wrong; T of the dark channel is correct except for the part of the veil that is kept."""
     clean = dark_scene(90, 120)
     T = np.float32(transmission)
     veiled = quantise(forward(clean / np.float32(255), np.float32(0), T, np.float32(0.8)))
@@ -295,7 +295,7 @@ def test_streaks_of_a_scene_are_taken_away_where_they_surely_are() -> None:
 
 @pytest.mark.parametrize('largest', [10**6, 45 * 60])
 def test_rain_over_a_crop_is_that_of_the_photo_there(monkeypatch, largest) -> None:
-    """T S over a crop, also if the maps are those of a smaller copy."""
+    """T S over a crop, also if the maps belong to a smaller copy."""
     clean = dark_scene(90, 120)
     rainy = clean + np.uint8(30)
     monkeypatch.setitem(derain.__globals__, 'MAX_PIXELS', largest)

@@ -51,7 +51,7 @@ def rainy(portraits: Path) -> list[np.ndarray]:
 
 @pytest.fixture(scope='module')
 def expected(rainy: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """What the network says by itself, built from its config and weights without the restorer."""
+    """The output of the network, built from its config and weights without the restorer."""
     network = MODELS.build(load_config(ROOT / 'configs' / 'fcg_gan_x4.py').model)
     load_weights(network, 'rainrestore://fcg_gan_x4')
     with torch.no_grad():

@@ -258,7 +258,7 @@ def test_batches_give_what_single_frames_give(photos) -> None:
 
 @pytest.mark.parametrize('aspect', [Fraction(2), Fraction(1, 2)])
 def test_face_of_oblong_pixels_is_restored_in_its_shape(photos, aspect) -> None:
-    """It is found and restored where pixels are square, and what is around it stays bit by bit."""
+    """A face is found and restored in a copy with square pixels; pixels around it do not change."""
     (square,) = marked_frames([FACE])
     stored = np.ascontiguousarray(square[:, ::2] if aspect > 1 else square[::2])
     (restored, (crop,)) = FrameRestorer(photos)(VideoFrame(0, 0, 0, stored, aspect))

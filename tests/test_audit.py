@@ -45,7 +45,7 @@ def no_lpips(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @MODELS.register_module(force=True)
 class Same(nn.Module):
-    """Returns what it is given, times one weight of 1."""
+    """Returns its input, times a weight of 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Reader(nn.Module):
 
 @MODELS.register_module(force=True)
 class Painter(nn.Module):
-    """Enlarges what it is given by repetition; what the reader has read is ignored."""
+    """Enlarges its input by repetition, and ignores the parsed face."""
 
     def __init__(self) -> None:
         super().__init__()

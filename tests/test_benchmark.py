@@ -220,7 +220,7 @@ def test_learning_rate_of_each_stage_falls_along_a_cosine_or_is_held(final_rate:
 
 @pytest.mark.parametrize('method', load_benchmark('table1').methods.values(), ids=lambda method: method.name)
 def test_options_reach_the_parts_that_a_config_has(method: Method) -> None:
-    """A free row trains nothing, and what is said of training is nothing to it."""
+    """A row without training ignores the options of the training."""
     options = {'train_dataloader.num_workers': 0, 'test_dataloader.batch_size': 3}
     fitting = Budget(faces=16, batch=16, warm_up=0.0, options=options).options_for(method.config)
     config = load_config(method.config, fitting)

@@ -103,7 +103,7 @@ def test_a_limit_of_the_machine_becomes_one_line(doctor, capsys, error, said):
 
 
 def test_memory_that_is_really_full_becomes_one_line(doctor, capsys):
-    """What torch and numpy raise for 2 EiB, on this machine."""
+    """The errors of torch and numpy for 2 EiB on this machine."""
     for allocate in (lambda: torch.empty(2**61, dtype=torch.uint8), lambda: np.empty(2**61, np.uint8)):
         with pytest.raises((RuntimeError, MemoryError)) as caught:
             allocate()

@@ -43,7 +43,7 @@ def faces(tmp_path: Path) -> Path:
 
 
 class Command:
-    """Runs the command with the quickest method and keeps what it printed."""
+    """Runs the command with the fastest method and keeps its output."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.capsys = capsys
@@ -271,7 +271,7 @@ def test_pipes_sockets_and_folders_do_not_hold_it_up(faces, tmp_path, command, m
 
 
 def bomb(path: Path, side: int) -> Path:
-    """A PNG of a few hundred bytes that says it is ``side`` pixels wide and high."""
+    """A PNG of a few hundred bytes that states to be ``side`` pixels wide and high."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))

@@ -23,7 +23,7 @@ FACE = FaceCrop(60, 48, 56)
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clip, a still of it, and what only looks like a clip."""
+    """A video, a frame of it, and a file with the suffix of a video."""
     monkeypatch.setitem(FACE_DETECTORS.module_dict, 'MarkerDetector', MarkerDetector)
     place = tmp_path / 'in'
     (place / 'night').mkdir(parents=True)

@@ -51,7 +51,7 @@ def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, dict[str, float]]:
-    """What the tests of a model give, in place of tests that take their time."""
+    """Given results, in place of slow tests of a model."""
     given = {'portraits128': {'PSNR': 21.503, 'SSIM': 0.60012}, 'celeba': {'PSNR': 22.5, 'SSIM': 0.7}}
 
     def measure(entry, data, faces, out, metrics=()):

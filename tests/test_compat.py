@@ -30,14 +30,14 @@ def run_python(program: str, *arguments: str) -> str:
 
 
 def last_line_with(package: str, program: str) -> str:
-    """What a program prints last that mends and imports ``package``; the name of the package where it is missing."""
+    """The last line of a program that patches and imports ``package``; its name if it is missing."""
     body = textwrap.indent(program, '    ')
     program = f'try:\n{body}\nexcept ModuleNotFoundError as error:\n    print(error.name)'
     return run_python(program).strip().splitlines()[-1]
 
 
 def if_installed(package: str, wanted: str) -> str:
-    """In a core installation there is nothing to mend, and Python itself must say what is missing."""
+    """In a core installation nothing is patched, and Python reports the missing package."""
     return package if importlib.util.find_spec(package) is None else wanted
 
 
@@ -173,7 +173,7 @@ def safe_globals():
 
 @pytest.fixture
 def upstream_mmengine(monkeypatch):
-    """Let pip's records say that upstream mmengine 0.10.7 is installed."""
+    """Make pip's records state that upstream mmengine 0.10.7 is installed."""
     monkeypatch.setattr(importlib.metadata, 'version', {'mmengine': '0.10.7'}.__getitem__)
 
 

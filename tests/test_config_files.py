@@ -53,7 +53,7 @@ def test_a_config_is_read_in_at_most_four_files(path: Path) -> None:
 
 
 def test_a_family_has_a_page_that_names_each_of_its_configs() -> None:
-    """Only the three that users start with stand outside of a family."""
+    """Only the three configs that users start with are outside of the method folders."""
     assert {path.stem for path in CONFIGS.glob('*.py')} == {'fcg_gan_x4', 'hrrm_x4', 'fpm_x4'}
     for folder in [path for path in CONFIGS.iterdir() if path.is_dir() and path.name not in ('_base_', '__pycache__')]:
         text = (folder / 'README.md').read_text(encoding='utf-8')
@@ -62,7 +62,7 @@ def test_a_family_has_a_page_that_names_each_of_its_configs() -> None:
 
 
 def test_models_agree_on_the_modules_that_they_share() -> None:
-    """Each file in ``_base_/models`` shows a whole network, so some modules stand in several."""
+    """Each file in ``_base_/models`` has a whole network, so several files contain the same modules."""
     fcg_gan, hrrm, fpm, srgan, stage_1, stage_2 = (
         load_config(name).model
         for name in ('fcg_gan_x4', 'hrrm_x4', 'fpm_x4', 'srgan_x4', 'heavy_rain_removal_stage1_x4',
@@ -77,7 +77,7 @@ def test_models_agree_on_the_modules_that_they_share() -> None:
 
 @pytest.mark.parametrize('name', [name for name in packaged_files() if load_config(name).get('param_scheduler')])
 def test_a_schedule_ends_with_the_training(name: str) -> None:
-    """The cosine takes its length from train_cfg; one that says where it ends ends there."""
+    """Every schedule ends at the last iteration of train_cfg."""
     config = load_config(name)
     schedules = config.param_scheduler if isinstance(config.param_scheduler, list) else [config.param_scheduler]
     assert {schedule.get('end', config.train_cfg.max_iters) for schedule in schedules} == {config.train_cfg.max_iters}

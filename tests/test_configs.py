@@ -49,7 +49,7 @@ METHODS: dict[str, tuple[set[str], set[str], str, int]] = {
 
 
 class Ablation(NamedTuple):
-    """What sets an ablation apart from its base."""
+    """The difference of an ablation from its base."""
 
     base: str
     option: str

@@ -30,7 +30,7 @@ def scene(seed: int) -> np.ndarray:
 
 
 def pair(seed: int, shift: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Wet and dry, 180 x 220: what is at (x, y) in the dry one is at (x + right, y + down) in the wet one."""
+    """Wet and dry image, 180 x 220; the wet one is shifted by (right, down)."""
     wide, (right, down) = scene(seed), shift
     wet = wide[10 - down : 190 - down, 10 - right : 230 - right].copy()
     wet[DROP] = 255

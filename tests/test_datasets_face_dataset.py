@@ -284,7 +284,7 @@ def test_no_person_of_the_portraits_is_in_two_splits(portraits):
 
 
 class Ownership(Dataset):
-    """Samples that say how many pages of the decoded images this process alone has, and how many it shares."""
+    """Samples with the numbers of private and shared memory pages of the decoded images."""
 
     def __init__(self, faces):
         self.faces = faces

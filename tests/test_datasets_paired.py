@@ -18,7 +18,7 @@ RAINDROP = dict(type='PairedDataset', given_suffix='_rain', truth_suffix='_clean
 
 @pytest.fixture
 def root(tmp_path):
-    """Three pairs; every pixel says its place, and the given one is a level brighter."""
+    """Three pairs; each pixel value encodes its position, and the input is one level brighter."""
     for folder, end in (('data', '_rain'), ('gt', '_clean')):
         (tmp_path / 'train' / folder).mkdir(parents=True)
         for number in (0, 7, 11):

@@ -55,7 +55,7 @@ def reason(command: Command) -> str | None:
 
 
 def those_to_run(*, whole: bool) -> list:
-    """Commands as parameters; where they run as a whole, the long ones are marked slow."""
+    """Commands as parameters; with ``whole``, long ones are marked slow."""
     return [
         pytest.param(
             command,

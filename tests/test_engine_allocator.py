@@ -30,7 +30,7 @@ print(faults(), keep_freed_memory(), faults())
 
 
 def test_kept_memory_is_not_mapped_again() -> None:
-    """In a process of its own, whose heap nothing else has shaped; another C library than glibc is left as it is."""
+    """In a separate process with a new heap. Other C libraries than glibc are not changed."""
     given_back, done, kept = subprocess.check_output([sys.executable, '-c', MEASURE], text=True).split()
     glibc = platform.libc_ver()[0] == 'glibc'
     assert done == str(glibc)

@@ -236,7 +236,7 @@ def test_auto_resume_without_a_checkpoint_starts_from_load_from(tmp_path: Path) 
 
 
 def test_face_sr_starts_from_a_parsing_module_of_ones_own(tmp_path: Path) -> None:
-    """What face_sr_x4.py says: fpm_rainy_x4.py's checkpoint as load_from; without it, from a fresh module."""
+    """face_sr_x4.py with and without the checkpoint of fpm_rainy_x4.py as load_from."""
     stages = {}
     for name in ('fpm_rainy_x4', 'face_sr_x4'):
         folder = tmp_path / name

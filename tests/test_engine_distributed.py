@@ -31,7 +31,7 @@ Scenes = tuple[Path, list[dict[str, Any]]]
 
 @pytest.fixture(scope='module')
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Scenes:
-    """The folder of distributed_scenes.py and what each of its two processes found."""
+    """The folder of distributed_scenes.py and the results of its two processes."""
     folder = tmp_path_factory.mktemp('scenes')
     for code, output in run_together([str(HERE / 'distributed_scenes.py'), str(folder)], folder):
         assert code == 0, output

@@ -34,7 +34,7 @@ def test_each_group_gets_its_own_slots() -> None:
 
 
 def test_slots_of_a_group_may_learn_at_different_rates() -> None:
-    """A step of SGD is as long as the factor says, and a schedule that ends at a ratio keeps the factors."""
+    """A step of SGD is scaled by the factor, and a schedule that ends at a ratio keeps the factors."""
     model = Pair()
     before = {key: value.detach().clone() for key, value in model.named_parameters()}
     group = dict(slots=dict(third=2.0, first=1.0, second=0.1), optimizer=dict(type='SGD', lr=0.5))

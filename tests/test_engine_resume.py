@@ -55,7 +55,7 @@ def test_toy_run_goes_on_exactly_from_every_iteration(tmp_path: Path, workers: i
 
 
 def test_random_draws_differ_between_iterations_and_seeds(tmp_path: Path) -> None:
-    """What makes the runs equal must not be that nothing is random."""
+    """The runs have random numbers; otherwise the test could not fail."""
     Runner.from_cfg(toy_config(tmp_path / 'one', 3)).train()
     Runner.from_cfg(toy_config(tmp_path / 'two', 3, randomness=dict(seed=6))).train()
     one, two = (load_checkpoint(tmp_path / name / 'iter_3.pth')['state_dict'] for name in ('one', 'two'))

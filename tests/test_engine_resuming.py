@@ -37,7 +37,7 @@ def checkpoint(trained: Path) -> dict[str, Any]:
 
 
 class Messages(logging.Handler):
-    """What a run logs."""
+    """The log messages of a run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ def test_crafted_checkpoint_deletes_no_file(
 
 
 def test_a_run_still_removes_its_own(tmp_path: Path) -> None:
-    """What the run wrote itself is counted and removed after a resume as before, also in a work dir that was moved."""
+    """Checkpoints of the run are counted and removed after a resume, also in a moved work dir."""
     loader = dict(batch_size=2, num_workers=0, dataset=dict(type='ToyNoise'), sampler=dict(type='DefaultSampler'))
     changes: dict[str, Any] = dict(
         val_dataloader=loader, val_cfg=dict(type='ValLoop'), val_evaluator=dict(type='ToyMean'),

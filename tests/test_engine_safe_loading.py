@@ -84,7 +84,7 @@ def test_bare_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
 
 
 def test_the_forks_unchecked_fallback_is_gone(tmp_path: Path) -> None:
-    """One fork of mmengine reads what ``weights_only`` refuses once more, unchecked; upstream is given that here."""
+    """A fork of mmengine reads refused files again without ``weights_only``; upstream gets this function here."""
     torch.save(Payload(tmp_path / 'marker'), tmp_path / 'evil.pth')
     program = """
 import sys

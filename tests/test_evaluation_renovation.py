@@ -322,7 +322,7 @@ def test_fid_is_unavailable_without_its_weights(tmp_path, monkeypatch: pytest.Mo
 
 @pytest.mark.slow
 def test_fid_of_the_network_with_other_weights(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole way with random weights in the place of the published ones, whose hash is set aside for that."""
+    """The whole computation with random weights; the check of the published hash is off."""
     reference = pytest.importorskip('mmagic.evaluation.functional.fid_inception')
     torch.manual_seed(0)
     source = reference.fid_inception_v3(load_ckpt=False)

@@ -251,7 +251,7 @@ def test_noise_level_of_known_noise() -> None:
     ('sigma', 'T', 'expected'), [(0.1, 1.0, 1.0), (0.025, 0.3, 1.0), (0.02, 1.0, 0.0), (0, 1, 0.5)]
 )
 def test_restored_face_is_trusted_in_noise_and_compression(sigma, T, expected) -> None:
-    """White noise of a known sigma, amplified by 1 / T; no detail at all is that of strong JPEG."""
+    """White noise of a known sigma, amplified by 1 / T; a face without detail counts as strong JPEG."""
     noise = np.random.default_rng(0).normal(0, sigma, (SMALL, SMALL, 3)).astype(np.float32)
     assert trust_in(estimate(T), 0.5 + noise) == pytest.approx(expected, abs=0.01)
 
@@ -286,7 +286,7 @@ def around(T: float, A: float = 0.8, streaks: float = 0.0, certain: float = 0.0)
 
 @pytest.mark.parametrize(('own', 'scene'), [(0.8, 0.74), (0.75, 0.8)])
 def test_thin_veil_is_removed_with_the_larger_transmission(own, scene) -> None:
-    """The larger T, and the mean of two A with opposite errors, are those of the veil."""
+    """The larger T and the mean of the two A are correct, because the errors of A are opposite."""
     truth = resize(portrait(0) / np.float32(255), SMALL, SMALL)
     veiled = forward(truth, np.float32(0), np.float32(0.8), np.float32(0.7))
     rain, decision = with_scene(estimate(own, A=0.8), decide(estimate(own), 1.0), around(scene, A=0.6), veiled)

@@ -73,7 +73,7 @@ def test_lost_face_is_held_and_then_given_up() -> None:
 
 
 def shown(average: FaceAverage, images: list[np.ndarray]) -> np.ndarray:
-    """What is shown of one face."""
+    """The displayed crops of one face."""
     return np.array([average(0, image, FRAME).astype(float) for image in images])
 
 

@@ -75,7 +75,7 @@ def test_low_and_high_add_up_and_their_order_is_kept() -> None:
 
 
 def test_grey_streaks_go_to_the_high_frequencies_and_coloured_edges_stay_low() -> None:
-    """What the residue is for: grey rain leaves no trace in the guide, the edge of a coloured thing does."""
+    """Grey rain has no effect on the guide; a coloured edge has."""
     scene = torch.full((1, 3, 32, 32), 0.3)
     scene[:, 0, :, 16:] = 0.8
     streaks = torch.zeros(1, 1, 32, 32)

@@ -216,7 +216,7 @@ def test_trunk_slot(name: str, side: tuple[int, int]) -> None:
 
 
 def trunk_and_network(name: str) -> tuple[nn.Module, nn.Module]:
-    """A trunk, and the network it was made from, whole, with the same weights."""
+    """A trunk, and the complete network of the trunk with the same weights."""
     trunk = build(name, in_channels=6)
     config = ARGUMENTS[name]
     network = MODELS.build({**config['network'], config.get('in_option', 'in_channels'): 6})

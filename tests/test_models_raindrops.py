@@ -58,7 +58,7 @@ def test_image_changes_by_the_difference_times_the_mask():
 
 
 def test_larger_image_is_changed_as_at_the_reference_side():
-    """The change of a smooth image is that of the small image, enlarged; a small image is treated as ever."""
+    """For a large smooth image, the change is the enlarged change of the small image."""
     torch.manual_seed(0)
     network = RaindropUNet(base_channels=4, levels=2, reference_side=32).eval()
     torch.nn.init.normal_(network.unet.head.weight, std=0.05)

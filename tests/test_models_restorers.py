@@ -214,7 +214,7 @@ def test_generator_may_step_more_often_than_the_discriminators(faces: dict, monk
 
 
 def test_freeze_bn_keep_the_statistics_of_the_pre_training(faces: dict) -> None:
-    """In training such a slot predicts what it does in use, and learns; the other slots go by the batch."""
+    """In training, a slot with frozen batch norm predicts as in evaluation, and its weights are trained."""
     model = tiny('fcg_gan_x4', freeze_bn=('rain_removal',))
     inputs = model.data_preprocessor(faces, training=True)['inputs']
     in_use = model.eval().rain_removal(inputs).lr
@@ -365,7 +365,7 @@ def test_discriminators_need_their_losses(missing: str) -> None:
 
 @pytest.mark.parametrize('config', ['hrrm_x4', 'fcg_gan_x4'])
 def test_overfits_two_faces(faces: dict, config: str) -> None:
-    """Training does what it is for: several dB in a few steps."""
+    """A few training steps increase the PSNR by several dB."""
     model = tiny(config).train()
     key, truth = ('lr_img', 'lr_img') if config == 'hrrm_x4' else ('pred_img', 'gt_img')
 

@@ -9,7 +9,7 @@ SLOW = ('transformers', 'sympy', 'torch.distributed.fsdp', 'torch.distributed.op
 
 
 def run_python(program: str) -> str:
-    """In a fresh interpreter: what is imported once cannot be put off any more."""
+    """In a new interpreter, because an imported module cannot be deferred."""
     command = [sys.executable, '-W', 'ignore', '-c', program]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stdout
 

@@ -81,7 +81,7 @@ def process_threads() -> int:
 
 
 class Worker(torch.utils.data.Dataset):
-    """What one worker computes with: torch's threads, and those of the process that a draw of rain has started."""
+    """The threads of one worker: those of torch, and those that drawing rain starts."""
 
     def __len__(self) -> int:
         return 1

@@ -61,7 +61,7 @@ def test_jobs_live_in_a_process_of_their_own(tmp_path: Path) -> None:
 
 
 def test_peak_is_that_of_the_job() -> None:
-    """To the MiB on Linux; where nothing says it exactly, an error and no guess."""
+    """On Linux the peak of the job is measured; on other systems this is an error."""
     if not Path('/proc/self/clear_refs').exists():
         with pytest.raises(OSError, match='clear_refs'):
             cost_apart(hungry, 200, rounds=1, device=CPU)

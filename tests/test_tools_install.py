@@ -118,7 +118,7 @@ def test_dry_run_prints_the_commands_and_runs_none():
 
 
 def fake_python(folder: Path, code: int) -> str:
-    """A Python whose pip says a lot and ends with ``code``."""
+    """A Python with a pip that prints much and ends with ``code``."""
     path = folder / 'python'
     path.write_text(f'#!/bin/sh\necho "Collecting numpy==2.4.6"\necho "ERROR: a conflict" >&2\nexit {code}\n')
     path.chmod(0o755)

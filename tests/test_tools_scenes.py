@@ -56,7 +56,7 @@ def test_edges_of_generated_images_are_those_of_photos() -> None:
 
 @pytest.mark.slow
 def test_benchmark_of_scenes(capsys) -> None:
-    """No cell of generated scenes is worse than what was there."""
+    """No cell of generated scenes is worse than its input."""
     assert run('benchmarks/benchmark_scenes.py', '--generated', '--transmissions', '0.5', '1', '--device', 'cpu') == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     gains = {(cell['weather'], cell['T']): cell['PSNR'][1] - cell['PSNR'][0] for cell in result['cells']}

@@ -74,7 +74,7 @@ def test_out_of_focus_mask_is_that_in_focus_averaged_over_the_aperture(radius):
 
 @pytest.mark.parametrize('defocus', [0.0, 6.0])
 def test_scene_of_one_colour_changes_only_by_light(defocus):
-    """I = (1 - M) B + R with R = M B where nothing is lifted; what is lifted is lifted more at the bottom."""
+    """I = (1 - M) B + R. Without brightness R = M B; with brightness the bottom of a drop is brighter."""
     grey = np.full((128, 128, 3), 100, dtype=np.uint8)
     one = {'side': 128, 'radius': 25.0, 'sharp': False}
     plain, _ = render_drops(grey, round_drop(**one), defocus)

@@ -69,7 +69,7 @@ class Installation:
         subprocess.run([sys.executable, '-m', 'pip', *map(str, words)], check=True, capture_output=True)
 
     def run(self, *words: object, code: int = 0, **environment: str) -> str:
-        """Run a command in the empty folder; returns what it printed, errors last."""
+        """Run a command in the empty folder; returns its output, errors last."""
         kept = {name: os.environ[name] for name in ('PATH', 'LANG') if name in os.environ}
         ended = subprocess.run(
             [self.environment / 'bin' / 'rainrestore', *map(str, words)],

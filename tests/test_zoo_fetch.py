@@ -29,7 +29,7 @@ HALF = 150_000
 
 
 class Server(ThreadingHTTPServer):
-    """Answers by the first folder of the address, and keeps what it was asked."""
+    """Answers by the first folder of the address, and stores the requests."""
 
     daemon_threads = True
 
@@ -113,7 +113,7 @@ def get(server: Server, monkeypatch: pytest.MonkeyPatch, manner: str) -> Path:
 
 
 def left() -> list[str]:
-    """What is in the cache, the locks apart."""
+    """The files in the cache, without the locks."""
     return sorted(path.name for path in cache_folder().iterdir() if path.suffix != '.lock')
 
 

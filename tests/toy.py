@@ -17,7 +17,7 @@ SIZE = 7
 
 @DATASETS.register_module(force=True)
 class ToyNoise(torch.utils.data.Dataset):
-    """Samples that add what Python, numpy and torch draw to their index; those in ``bad`` are NaN."""
+    """Samples of their index plus random numbers of Python, numpy and torch; samples in ``bad`` are NaN."""
 
     def __init__(self, bad: tuple[int, ...] = ()) -> None:
         self.bad = bad
@@ -93,7 +93,7 @@ def toy_config(work_dir: Any, iterations: int, workers: int = 0, **changes: Any)
 
 @METRICS.register_module(force=True)
 class ToyMean(BaseMetric):
-    """The mean of what the model says, which is random."""
+    """The mean of the random output of the model."""
 
     def process(self, data_batch: Any, data_samples: Any) -> None:
         self.results += [sample['value'] + random.random() + torch.rand(1).item() for sample in data_samples]

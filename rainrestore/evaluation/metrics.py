@@ -1,7 +1,7 @@
 """Metrics on mmengine's ``BaseMetric``, for ``val_evaluator`` and ``test_evaluator`` of a config.
 
 The key of a metric states its convention: ``PSNR`` is RGB without a border crop, ``PSNR_Y`` the luma, ``PSNR_crop4``
-RGB without the four outer pixels, ``PSNR_lr_img`` the PSNR of J, the derained low-resolution image.
+RGB without the four outer pixels, ``PSNR_lr_img`` the PSNR of J, the small rain-free image.
 """
 
 import csv

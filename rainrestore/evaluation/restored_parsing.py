@@ -32,7 +32,7 @@ class RestoredParsingMIoU(SampleMetric):
     ``mIoU_ceiling`` is the same for the true face: the score of a perfect restoration.
 
     Limits: the parser works at low resolution (32x32), so finer detail has no effect. It was trained on rainy faces
-    with their derained J^, not on clean faces, so a method may score above the ceiling. (With the rain of the sample
+    with their predicted J^, not on clean faces, so a method may score above the ceiling. (With the rain of the sample
     added again to the restored face, the metric did not separate the methods better.) If the ceiling is near the score
     of the enlarged input, the parser is too weak to separate methods on these faces: use a better parser. The value
     depends on the parser: report it with the value.

@@ -33,7 +33,7 @@ def main() -> None:
     """Run the benchmark and print a table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--faces', type=whole_number, nargs='+', default=[1, 10, 50])
-    parser.add_argument('--side', type=whole_number, default=160, help='of the crop of a face (default: 160)')
+    parser.add_argument('--side', type=whole_number, default=160, help='side of the crop of a face (default: 160)')
     parser.add_argument('--rounds', type=whole_number, default=3)
     parser.add_argument('--size', type=whole_number, nargs=2, default=[HEIGHT, WIDTH], metavar=('HEIGHT', 'WIDTH'))
     parser.add_argument('--background', choices=('keep', 'derain'), default='keep')

@@ -67,7 +67,11 @@ def main() -> int:
     parser.add_argument('--model', default=TASKS['faces'].model, help='default: %(default)s')
     add_checkpoint(parser)
     parser.add_argument(
-        '--measures', choices=('LPIPS', 'identity'), nargs='*', default=['LPIPS', 'identity'], help='beside PSNR'
+        '--measures',
+        choices=('LPIPS', 'identity'),
+        nargs='*',
+        default=['LPIPS', 'identity'],
+        help='in addition to PSNR',
     )
     add_device(parser)
     args = parser.parse_args()

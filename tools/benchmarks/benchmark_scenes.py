@@ -63,7 +63,7 @@ def main() -> int:
     parser.add_argument('--airlight', type=float, help='A, 0.5 to 1 (default: drawn as in rain_v1)')
     scenes_of = parser.add_mutually_exclusive_group()
     scenes_of.add_argument('--generated', action='store_true', help='only the generated scenes, which need no packages')
-    scenes_of.add_argument('--grey', action='store_true', help='only grey photos, which are taken for haze')
+    scenes_of.add_argument('--grey', action='store_true', help='only grey photos, which are mistaken for haze')
     parser.add_argument('--device')
     args = parser.parse_args()
     compat.apply()

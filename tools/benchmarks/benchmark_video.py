@@ -42,7 +42,7 @@ def main() -> None:
     """Run the benchmark and print a table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--frames', type=whole_number, default=50)
-    parser.add_argument('--side', type=whole_number, default=48, help="of the faces' crops (default 48)")
+    parser.add_argument('--side', type=whole_number, default=48, help='side of the crops of the faces (default 48)')
     parser.add_argument('--search-every', type=whole_number, default=VideoSettings().search_every)
     parser.add_argument('--detector', default='MTCNNDetector', help='a registered detector or a config file')
     parser.add_argument('--model', default=TASKS['faces'].model, help='default: %(default)s')

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('photos', help='folder of photos, with its sub-folders')
     parser.add_argument('target', type=Path, help='folder to write the crops to, such as DATA/train/img')
-    parser.add_argument('--side', type=int, default=128, help='of a crop, in pixels (default: 128)')
+    parser.add_argument('--side', type=int, default=128, help='side of a crop in pixels (default: 128)')
     parser.add_argument('--crops', type=int, default=12, help='crops of a photo at each size (default: 12)')
     parser.add_argument('--generated', type=int, default=0, help='number of additional generated images (default: 0)')
     options = parser.parse_args(argv)

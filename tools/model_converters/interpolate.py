@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('first', type=Path, help='checkpoint of a training')
     parser.add_argument('second', type=Path, help='checkpoint of a training that started from it')
     parser.add_argument('out', type=Path, help='file to write')
-    parser.add_argument('--weight', type=float, default=0.5, help='of the second, 0..1 (default: 0.5)')
+    parser.add_argument('--weight', type=float, default=0.5, help='weight of the second, 0..1 (default: 0.5)')
     options = parser.parse_args(argv)
     try:
         if not 0 <= options.weight <= 1:
