@@ -12,7 +12,7 @@ from rainrestore.apis import ImageError, PhotoPreview, PhotoRestorer, Restorer, 
 from rainrestore.apis import derain as derain_room
 from rainrestore.apis.derain import Derained, derained
 from rainrestore.benchmark.scenes import background, crop_of
-from rainrestore.errors import ConfigError
+from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.faces import DetectedFace, FaceCrop, cut, soft_mask
 from rainrestore.faces.fusion import Decision
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, seeded_rng
@@ -384,6 +384,13 @@ def test_overlapping_faces_are_not_corrected_twice(fcg_gan) -> None:
     once = PhotoRestorer(fcg_gan, boxes={})(rainy, [crop]).photo.astype(int)
     near = PhotoRestorer(fcg_gan, boxes={})(rainy, [crop, replace(crop, x=crop.x + 0.01)]).photo
     assert np.abs(near - once).mean() < 1
+
+
+def test_model_by_its_name() -> None:
+    photos = PhotoRestorer('fcg_gan_x4', boxes={})
+    assert photos.fingerprint == PhotoRestorer(Restorer('fcg_gan_x4'), boxes={}).fingerprint
+    with pytest.raises(CheckpointError, match='did you mean'):
+        PhotoRestorer('fcg_gam_x4')
 
 
 def test_rain_left_in_the_background_is_noted(fcg_gan) -> None:

@@ -235,6 +235,7 @@ def test_input_among_the_faces_is_not_written_over(photos, tmp_path, command) ->
         ('file,x,x,y,side,angle\na.png,1,2,1,4,0\n', "got 'file,x,x,y,side,angle'"),
         (f'file,x,y,side,angle\n\n{"a" * 140_000},1,1,4,0\n', 'line 3: field larger than field limit'),
         (f'{"a" * 140_000},x,y,side,angle\n', 'line 1: field larger than field limit'),
+        ('file;x;y;side;angle\na.png;1;1.000,5;4;0\n', 'line 2: could not convert'),
         (b'\xff\xfe\x00', 'is not UTF-8 text; save it as CSV in UTF-8'),
     ],
 )
@@ -254,6 +255,8 @@ def test_kinds_of_boxes(tmp_path) -> None:
     }
     file.write_text('file,side,angle,x,y\nü.png,4,9,2,2\n"ü.png",4,9,3,3\n')
     assert read_boxes(file) == {tmp_path.resolve() / 'ü.png': [FaceCrop(2, 2, 4, 9), FaceCrop(3, 3, 4, 9)]}
+    file.write_bytes('\ufefffile;x;y;side;angle\r\na, b.png;2,5;2;4.5;9\r\n'.encode())
+    assert read_boxes(file) == {tmp_path.resolve() / 'a, b.png': [FaceCrop(2.5, 2, 4.5, 9)]}
 
 
 @pytest.mark.parametrize('options', [['--strength', '0.5'], ['--keep-colour'], ['--no-keep-colour']])

@@ -131,7 +131,7 @@ class PhotoRestorer:
     (:func:`~rainrestore.faces.fuse`), unless the network enlarges faces and there is no estimate of the rain.
 
     Args:
-        restorer: Restores the faces.
+        restorer: Restores the faces: an object, or the name of a model for ``Restorer(name)``.
         detector: A registered name (``MTCNNDetector``, ``YuNetDetector``, ``RetinaFaceDetector``, your own), the config
             of a detector, a config file with ``detector = dict(...)``, or a :class:`~rainrestore.faces.FaceDetector`.
         background: ``'keep'`` keeps the photo around the faces, ``'derain'`` removes its rain with ``hrrm_scenes``.
@@ -157,7 +157,7 @@ class PhotoRestorer:
 
     def __init__(
         self,
-        restorer: Restorer,
+        restorer: Restorer | str,
         detector: str | Path | Mapping[str, Any] | FaceDetector = 'MTCNNDetector',
         *,
         background: Background = 'keep',
@@ -169,6 +169,8 @@ class PhotoRestorer:
     ) -> None:
         if not 0 < strength <= 1:
             raise ConfigError(f'strength must be above 0 and at most 1, got {strength}')
+        if isinstance(restorer, str):
+            restorer = Restorer(restorer)
         if not TASKS[restorer.task].finds_faces:
             raise ConfigError(
                 f'{restorer.name} restores whole images (task {restorer.task}): use it without PhotoRestorer'

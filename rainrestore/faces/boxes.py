@@ -28,7 +28,8 @@ def read_boxes(path: str | Path) -> dict[Path, list[FaceCrop]]:
       image) and of the mouth, also for a rotated face;
     - ``x,y,side,angle``: the crop.
 
-    Coordinates are in pixels of the displayed photo; the first pixel extends from 0 to 1.
+    Coordinates are in pixels of the displayed photo; the first pixel extends from 0 to 1. Spreadsheets also write
+    semicolons between the values and commas in the numbers; both are read.
 
     Returns:
         Resolved path -> its faces.
@@ -43,7 +44,9 @@ def read_boxes(path: str | Path) -> dict[Path, list[FaceCrop]]:
         raise ConfigError(f'--boxes {path}: cannot be read ({error.strerror or error})') from error
     except UnicodeDecodeError as error:
         raise ConfigError(f'--boxes {path}: is not UTF-8 text; save it as CSV in UTF-8') from error
-    rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    lines = text.splitlines()
+    semicolons = bool(lines) and ';' in lines[0] and ',' not in lines[0]
+    rows = csv.DictReader(lines, skipinitialspace=True, delimiter=';' if semicolons else ',')
     try:
         columns = rows.fieldnames or ()
     except csv.Error as error:
@@ -55,7 +58,10 @@ def read_boxes(path: str | Path) -> dict[Path, list[FaceCrop]]:
     faces: dict[Path, list[FaceCrop]] = {}
     try:
         for row in rows:
-            faces.setdefault(_file(row, path), []).append(_KINDS[kind]([float(row[column]) for column in kind]))
+            file, values = _file(row, path), [row[column] for column in kind]
+            if semicolons:
+                values = [value.replace(',', '.') for value in values]
+            faces.setdefault(file, []).append(_KINDS[kind]([float(value) for value in values]))
     except (ValueError, TypeError, csv.Error) as error:
         raise ConfigError(f'--boxes {path}, line {rows.reader.line_num}: {error}') from error
     return faces
