@@ -416,7 +416,7 @@ def test_face_without_rain_on_a_derained_background_is_said(fcg_gan, monkeypatch
     result = PhotoRestorer(fcg_gan, boxes={}, background='derain')(photo, crops)
     assert result.notes[0].endswith('was changed only as the background')
     monkeypatch.setattr('rainrestore.apis.photos.derained', lambda remover, photo: Derained(photo.copy(), 1.0))
-    reason = 'the background shows neither a veil nor streaks, and was not changed; the face .* and was not changed$'
+    reason = 'the background shows no detectable veil or streaks, and was not changed; the face .* and was not changed$'
     with pytest.raises(ImageError, match=reason):
         PhotoRestorer(fcg_gan, boxes={}, background='derain')(photo, crops)
 

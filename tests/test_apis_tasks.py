@@ -140,7 +140,7 @@ def test_unchanged_scene_and_thin_veil_are_noted(tmp_path, capsys) -> None:
     veiled = quantise(forward(clear / np.float32(255), np.float32(0), np.float32(0.4), np.float32(0.8)))
     restorer = Restorer('hrrm_scenes', device='cpu')
     notes = {name: restorer(image, maps=True).notes for name, image in (('clear', clear), ('veiled', veiled))}
-    assert notes == {'clear': ('shows neither a veil nor streaks, and was not changed',), 'veiled': ()}
+    assert notes == {'clear': ('shows no detectable veil or streaks, and was not changed',), 'veiled': ()}
     # Smooth colours without black look like a thin veil.
     assert re.fullmatch(r'a thin veil was removed \(mean T = 0\.8\d\); if the air was clear, use the input instead',
                         *restorer(pale, maps=True).notes)  # fmt: skip
@@ -149,4 +149,4 @@ def test_unchanged_scene_and_thin_veil_are_noted(tmp_path, capsys) -> None:
     assert (
         main(['restore', str(tmp_path / 'in'), '--device', 'cpu', '-o', str(tmp_path / 'out'), '--task', 'rain']) == 0
     )
-    assert 'clear.png: shows neither a veil nor streaks, and was not changed' in capsys.readouterr().err
+    assert 'clear.png: shows no detectable veil or streaks, and was not changed' in capsys.readouterr().err

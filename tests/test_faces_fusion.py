@@ -150,7 +150,7 @@ def plus() -> Restorer:
 @pytest.mark.parametrize(
     'model, T, S, note',
     [
-        ('plus', 0.98, 0.01, 'shows neither a veil nor streaks (T = 0.98, S = 0.01), and was not changed'),
+        ('plus', 0.98, 0.01, 'shows no detectable veil or streaks (T = 0.98, S = 0.01), and was not changed'),
         ('blind', 0.85, 0.02, 'shows a veil (T = 0.85, S = 0.02), too weak to remove, and was not changed'),
         ('blind', 0.98, 0.05, 'shows streaks (T = 0.98, S = 0.05), too weak to remove, and was not changed'),
         ('plus', 0.8, 0.1, 'shows a veil and streaks (T = 0.80, S = 0.10), unlike the training of fcg_gan_plus_x4 (T '

@@ -144,7 +144,7 @@ def derained(restorer: RainRemoval, photo: np.ndarray) -> Derained:
 def scene_notes(photo: np.ndarray, result: Derained) -> tuple[str, ...]:
     """Notes on a result of :func:`derained`; ``photo`` is its input, H x W x 3 uint8."""
     if np.array_equal(photo, result.photo):
-        return ('shows neither a veil nor streaks, and was not changed',)
+        return ('shows no detectable veil or streaks, and was not changed',)
     if result.transmission == 1:
         return ()
     kind = 'thin veil' if result.transmission > THIN else 'veil' if is_grey(photo / np.float32(255)) else None

@@ -59,6 +59,7 @@ MOSTLY_INSIDE = 0.75
 ENLARGED = 1.1
 #: End of the message about a photo without a face. It names options of the command.
 MARK_THE_FACE = '; mark the face with --boxes FILE, or use --aligned if the image is a cropped and aligned face'
+NOTHING_SEEN = 'no detectable veil or streaks'
 #: In notes, there is a veil below this mean T, and there are streaks above this mean S.
 VEILED = 0.9
 STREAKED = 0.04
@@ -295,7 +296,7 @@ class PhotoRestorer:
         if self.background == 'derain' and clear is not None:
             result = clear.photo.copy()
             if np.array_equal(photo, result):
-                notes.append('the background shows neither a veil nor streaks, and was not changed')
+                notes.append(f'the background shows {NOTHING_SEEN}, and was not changed')
             else:
                 rest = 'was changed only as the background'
         restored = []
@@ -367,7 +368,7 @@ class PhotoRestorer:
         found, weak = _seen(rain), 'too weak to remove'
         if not knows_clear_air(self._known):
             weak = f'unlike the training of {self.restorer.name} (T up to {self._known:.2f})'
-        return found if found.startswith('neither') else f'{found}, {weak}'
+        return found if found.startswith(NOTHING_SEEN) else f'{found}, {weak}'
 
     def _rain_left(self, photo: np.ndarray, faces: Sequence[RestoredFace]) -> list[str]:
         """Notes on the rain over the faces, if the restorer does not remove rain."""
@@ -478,7 +479,7 @@ def _seen(rain: RainEstimate) -> str:
     """The estimated rain over a face, for a note."""
     transmission, streaks = float(rain.T.mean()), float(rain.S.mean())
     found = [name for name, seen in (('a veil', transmission < VEILED), ('streaks', streaks > STREAKED)) if seen]
-    return f'{" and ".join(found) or "neither a veil nor streaks"} (T = {transmission:.2f}, S = {streaks:.2f})'
+    return f'{" and ".join(found) or NOTHING_SEEN} (T = {transmission:.2f}, S = {streaks:.2f})'
 
 
 def _estimate(network: Restorer, image: np.ndarray) -> RainEstimate:
