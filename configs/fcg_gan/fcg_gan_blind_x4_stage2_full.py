@@ -1,4 +1,4 @@
-# fcg_gan_blind_x4, stage 3 of 3: the full loss, from stage 2's weights (load_from).
+# fcg_gan_blind_x4, stage 2 of 2: the full loss, from the weights of stage 1 (load_from).
 _base_ = ['fcg_gan_blind_x4.py', '../_base_/schedules/cosine.py']
 
 optim_wrapper = dict(generator=dict(optimizer=dict(lr=1e-4)), discriminator=dict(optimizer=dict(lr=1e-4)))
