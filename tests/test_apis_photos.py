@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -391,6 +392,19 @@ def test_model_by_its_name() -> None:
     assert photos.fingerprint == PhotoRestorer(Restorer('fcg_gan_x4'), boxes={}).fingerprint
     with pytest.raises(CheckpointError, match='did you mean'):
         PhotoRestorer('fcg_gam_x4')
+
+
+def test_path_as_model_is_read_like_in_restorer(tmp_path: Path) -> None:
+    missing = tmp_path / 'none.py'
+    with pytest.raises(ConfigError, match=r'none\.py'):
+        PhotoRestorer(missing)
+
+
+@pytest.mark.parametrize('model', [3, None, ['fcg_gan_x4']])
+@pytest.mark.parametrize('build', [Restorer, PhotoRestorer])
+def test_model_of_a_wrong_type_is_named(build: Any, model: Any) -> None:
+    with pytest.raises(TypeError, match=f'model: expected .* got {type(model).__name__}'):
+        build(model)
 
 
 def test_rain_left_in_the_background_is_noted(fcg_gan) -> None:

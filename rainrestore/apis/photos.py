@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
+from mmengine.config import Config
 
 from rainrestore import __version__
 from rainrestore.apis.derain import Derained, derained, removes_rain
@@ -158,7 +159,7 @@ class PhotoRestorer:
 
     def __init__(
         self,
-        restorer: Restorer | str,
+        restorer: Restorer | str | Path | Config,
         detector: str | Path | Mapping[str, Any] | FaceDetector = 'MTCNNDetector',
         *,
         background: Background = 'keep',
@@ -170,7 +171,7 @@ class PhotoRestorer:
     ) -> None:
         if not 0 < strength <= 1:
             raise ConfigError(f'strength must be above 0 and at most 1, got {strength}')
-        if isinstance(restorer, str):
+        if not isinstance(restorer, Restorer):
             restorer = Restorer(restorer)
         if not TASKS[restorer.task].finds_faces:
             raise ConfigError(

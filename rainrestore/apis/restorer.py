@@ -375,6 +375,8 @@ def find_model(model: str | Path | Config, checkpoint: str | Path | None) -> tup
     """The config, the name of the model for messages, and its weights."""
     if isinstance(model, Config):
         return model, str(model.filename or 'the network'), checkpoint
+    if not isinstance(model, str | Path):
+        raise TypeError(f'model: expected the name of a model, a config file or a Config, got {type(model).__name__}')
     if isinstance(model, Path) or model.endswith('.py'):
         return load_config(model), str(model), checkpoint
     name = model.removeprefix(ZOO_SCHEME)
