@@ -333,7 +333,8 @@ def test_clip_whose_faces_are_left_as_they_are_is_not_handed_out(photos, tmp_pat
     result = restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'out.mp4')
     assert result.faces == 3 and result.without == 0
     assert result.notes[0].startswith(
-        '2 of 5 faces (over all frames) show no rain, or rain that is too weak to remove, and were not restored'
+        '2 of 5 faces (over all frames) show no detectable rain, or rain that is too weak to remove, '
+        'and were not restored'
     )
     left |= set(range(5))
     with pytest.raises(ImageError, match='nothing to restore: 5 of 5 faces'):

@@ -1,5 +1,5 @@
 # fcg_gan_blind_x4, stage 1 of 2: without the perceptual and adversarial losses, from hrrm_photos_x4, fpm_x4 and the
-# generator of the previous fcg_gan_blind_x4.
+# generator of the previous fcg_gan_blind_x4 (commit 0e95eae). Run now, it starts from the present generator.
 _base_ = ['fcg_gan_blind_x4.py', '../_base_/models/mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = dict(

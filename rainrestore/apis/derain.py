@@ -38,6 +38,8 @@ BRIGHT = 0.45
 SATURATED = 0.01
 #: Mean T above which a veil is thin: a bright scene without black in clear air looks the same.
 THIN = 0.8
+#: Text of a note.
+NOTHING_SEEN = 'no detectable veil or streaks'
 
 
 class RainRemoval(Protocol):
@@ -144,7 +146,7 @@ def derained(restorer: RainRemoval, photo: np.ndarray) -> Derained:
 def scene_notes(photo: np.ndarray, result: Derained) -> tuple[str, ...]:
     """Notes on a result of :func:`derained`; ``photo`` is its input, H x W x 3 uint8."""
     if np.array_equal(photo, result.photo):
-        return ('shows no detectable veil or streaks, and was not changed',)
+        return (f'shows {NOTHING_SEEN}, and was not changed',)
     if result.transmission == 1:
         return ()
     kind = 'thin veil' if result.transmission > THIN else 'veil' if is_grey(photo / np.float32(255)) else None

@@ -14,7 +14,7 @@ import numpy as np
 from mmengine.config import Config
 
 from rainrestore import __version__
-from rainrestore.apis.derain import Derained, derained, removes_rain
+from rainrestore.apis.derain import NOTHING_SEEN, Derained, derained, removes_rain
 from rainrestore.apis.inputs import ImageError, named, split, to_image
 from rainrestore.apis.purpose import TASKS
 from rainrestore.apis.restorer import SMALLEST_SIDE, Restoration, Restorer
@@ -60,7 +60,6 @@ MOSTLY_INSIDE = 0.75
 ENLARGED = 1.1
 #: End of the message about a photo without a face. It names options of the command.
 MARK_THE_FACE = '; mark the face with --boxes FILE, or use --aligned if the image is a cropped and aligned face'
-NOTHING_SEEN = 'no detectable veil or streaks'
 #: In notes, there is a veil below this mean T, and there are streaks above this mean S.
 VEILED = 0.9
 STREAKED = 0.04
@@ -133,7 +132,7 @@ class PhotoRestorer:
     (:func:`~rainrestore.faces.fuse`), unless the network enlarges faces and there is no estimate of the rain.
 
     Args:
-        restorer: Restores the faces: an object, or the name of a model for ``Restorer(name)``.
+        restorer: Restores the faces: a :class:`Restorer`, or a model for ``Restorer(model)``.
         detector: A registered name (``MTCNNDetector``, ``YuNetDetector``, ``RetinaFaceDetector``, your own), the config
             of a detector, a config file with ``detector = dict(...)``, or a :class:`~rainrestore.faces.FaceDetector`.
         background: ``'keep'`` keeps the photo around the faces, ``'derain'`` removes its rain with ``hrrm_scenes``.
@@ -366,10 +365,10 @@ class PhotoRestorer:
 
     def _finding(self, rain: RainEstimate) -> str:
         """The estimated rain over a face that is not corrected, for a note."""
-        found, weak = _seen(rain), 'too weak to remove'
+        weak = 'too weak to remove'
         if not knows_clear_air(self._known):
             weak = f'unlike the training of {self.restorer.name} (T up to {self._known:.2f})'
-        return found if found.startswith(NOTHING_SEEN) else f'{found}, {weak}'
+        return f'{_seen(rain)}, {weak}' if _parts_seen(rain) else _seen(rain)
 
     def _rain_left(self, photo: np.ndarray, faces: Sequence[RestoredFace]) -> list[str]:
         """Notes on the rain over the faces, if the restorer does not remove rain."""
@@ -476,11 +475,14 @@ class PhotoRestorer:
         return sha256(json.dumps(made_by, sort_keys=True, default=repr).encode()).hexdigest()
 
 
+def _parts_seen(rain: RainEstimate) -> list[str]:
+    """The parts of the rain that are estimated over a face."""
+    return ['a veil'] * bool(rain.T.mean() < VEILED) + ['streaks'] * bool(rain.S.mean() > STREAKED)
+
+
 def _seen(rain: RainEstimate) -> str:
     """The estimated rain over a face, for a note."""
-    transmission, streaks = float(rain.T.mean()), float(rain.S.mean())
-    found = [name for name, seen in (('a veil', transmission < VEILED), ('streaks', streaks > STREAKED)) if seen]
-    return f'{" and ".join(found) or NOTHING_SEEN} (T = {transmission:.2f}, S = {streaks:.2f})'
+    return f'{" and ".join(_parts_seen(rain)) or NOTHING_SEEN} (T = {rain.T.mean():.2f}, S = {rain.S.mean():.2f})'
 
 
 def _estimate(network: Restorer, image: np.ndarray) -> RainEstimate:

@@ -428,8 +428,8 @@ class _Parts:
             notes.append(f'no face found in {self.without} of {self.frames} frames, {first}')
         if self.left:
             total = self.faces + self.left
-            notes.append(f'{self.left} of {total} faces (over all frames) show no rain, or rain that is too weak to '
-                         'remove, and were not restored')  # fmt: skip
+            notes.append(f'{self.left} of {total} faces (over all frames) show no detectable rain, or rain that is too '
+                         'weak to remove, and were not restored')  # fmt: skip
         return VideoResult(self.frames, self.faces, self.without, tuple(notes))
 
     def files_with_times(self) -> Iterator[tuple[Path, list[int]]]:

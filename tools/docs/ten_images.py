@@ -111,12 +111,13 @@ def restorers(device: str | None) -> dict[str, Restore]:
 
     def faces(photo: np.ndarray) -> tuple[list[np.ndarray], str, list[FaceCrop]]:
         found, clear = photos.found_in(photo)
-        results = []
-        for photos.background in ('keep', 'derain'):
-            results.append(photos.restore_faces(photo, found, clear))
-        changed = sum(face.weight > 0 for face in results[0].faces)
+        photos.background = 'keep'
+        kept = photos.restore_faces(photo, found, clear)
+        photos.background = 'derain'
+        rain_free = photos.restore_faces(photo, found, clear)
+        changed = sum(face.weight > 0 for face in kept.faces)
         crops = [face.crop for face in found]
-        return [result.photo for result in results], f'{len(found)} found, {changed} restored', crops
+        return [kept.photo, rain_free.photo], f'{len(found)} found, {changed} restored', crops
 
     def whole(task: str) -> Restore:
         restorer = Restorer(TASKS[task].model, device=device)
