@@ -15,7 +15,7 @@ from rainrestore.apis.derain import Derained, derained
 from rainrestore.benchmark.scenes import background, crop_of
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.faces import DetectedFace, FaceCrop, cut, soft_mask
-from rainrestore.faces.fusion import Decision
+from rainrestore.faces.fusion import Decision, RainEstimate
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, seeded_rng
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -193,6 +193,19 @@ def test_face_in_a_thin_veil_is_restored_by_what_was_trained_on_such(fcg_gan, mo
     assert bool(result.faces[0].weight) == changed
 
 
+def test_rain_of_faces_in_a_batch_is_that_of_each_face() -> None:
+    """Faces of several sizes in one call; those below the size of the training are enlarged, and J is in their size."""
+    network = Restorer('hrrm_x4', batch_size=2)
+    rng = np.random.default_rng(0)
+    images = [rng.random((side, side, 3), np.float32) for side in (32, 20, 32, 48, 32, 20)]
+    for image, estimate in zip(images, network.estimate_rain(images), strict=True):
+        given = resize(image, 32, 32).clip(0, 1) if len(image) < 32 else image
+        alone = {name: found[0] for name, found in network.remove_rain(given[None]).items()}
+        for name in 'JSTA':
+            expected = resize(alone[name], len(image), len(image)) if len(image) < 32 else alone[name]
+            np.testing.assert_allclose(getattr(estimate, name), expected.clip(0, 1), atol=1e-5)
+
+
 class KnownWeather:
     """A network for scenes whose S, T and A are given."""
 
@@ -205,6 +218,9 @@ class KnownWeather:
     def remove_rain(self, tiles):
         return {name: np.full((*tiles.shape[:3], channels), value, np.float32)
                 for name, (channels, value) in self.maps.items()}  # fmt: skip
+
+    def estimate_rain(self, images):
+        return [RainEstimate(*(self.remove_rain(image[None])[name][0] for name in 'JSTA')) for image in images]
 
 
 def dark_scene(height: int, width: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -63,6 +63,10 @@ MARK_THE_FACE = '; mark the face with --boxes FILE, or use --aligned if the imag
 #: In notes, there is a veil below this mean T, and there are streaks above this mean S.
 VEILED = 0.9
 STREAKED = 0.04
+
+
+#: The output of the network for a face and, if it is estimated, the rain over the face.
+EstimatedFace: TypeAlias = tuple[Restoration, RainEstimate | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,7 +277,7 @@ class PhotoRestorer:
         clear: Derained | None = None,
         name: str = 'the photo',
         steady: Callable[[DetectedFace, np.ndarray], np.ndarray] | None = None,
-        restorations: Sequence[Restoration] | None = None,
+        estimated: Sequence[EstimatedFace] | None = None,
     ) -> PhotoRestoration:
         """Restore given faces of a photo; the list may be empty.
 
@@ -284,13 +288,12 @@ class PhotoRestorer:
                 rain corrects the estimates for the faces.
             name: Name of the photo in error messages.
             steady: Smooths the crop of each restored face over time, for video.
-            restorations: The result of :meth:`restore_crops` for these faces.
+            estimated: The result of :meth:`restore_crops` for these faces.
         """
         notes, kept = restorable(faces, photo)
-        if restorations is None:
-            (restorations,) = self.restore_crops([photo], [faces], [name])
+        if estimated is None:
+            (estimated,) = self.restore_crops([photo], [faces], [name])
         images = [cut(photo, face.crop) for face in kept]
-        rains = self._rains(restorations)
         # At full strength; the strength applies to all changes together.
         result, rest = photo.copy(), 'was not changed'
         if self.background == 'derain' and clear is not None:
@@ -300,7 +303,7 @@ class PhotoRestorer:
             else:
                 rest = 'was changed only as the background'
         restored = []
-        for face, image, restoration, rain in zip(kept, images, restorations, rains, strict=True):
+        for face, image, (restoration, rain) in zip(kept, images, estimated, strict=True):
             average = None if steady is None else partial(steady, face)
             scene = clear.rain_over(face.crop) if clear is not None and self.heavy is not None else None
             found, decision = rain, Decision(1.0, 1.0)
@@ -332,31 +335,31 @@ class PhotoRestorer:
 
     def restore_crops(
         self, photos: Sequence[np.ndarray], faces: Sequence[Sequence[DetectedFace]], names: Sequence[str]
-    ) -> list[list[Restoration]]:
-        """The output of the network for the restorable faces of each photo, in common batches."""
+    ) -> list[list[EstimatedFace]]:
+        """The output of the network and the rain of the restorable faces of each photo, in common batches."""
         kept = [restorable(found, photo)[1] for photo, found in zip(photos, faces, strict=True)]
         crops = [cut(photo, face.crop) for photo, found in zip(photos, kept, strict=True) for face in found]
         face_names = [f'{name}, face {number}' for name, found in zip(names, kept, strict=True)
                       for number in range(len(found))]  # fmt: skip
-        restored = iter(self.restorer.restore(crops, face_names))
-        return [list(itertools.islice(restored, len(found))) for found in kept]
+        restored = self.restorer.restore(crops, face_names)
+        estimated = zip(restored, self._rains(restored), strict=True)
+        return [list(itertools.islice(estimated, len(found))) for found in kept]
 
     def _rains(self, restorations: Sequence[Restoration]) -> list[RainEstimate | None]:
         """The estimated rain over each face."""
         if self.estimator is None:
             return [None] * len(restorations)
-        rains: list[RainEstimate | None] = []
-        for item in restorations:
-            if self.estimator is self.restorer:
-                rain = RainEstimate(*(getattr(item, name) for name in 'JSTA'))
-            else:
-                rain = _estimate(self.estimator, item.I)
-            if self.heavy is not None:
-                rain = combine(rain, _estimate(self.heavy, item.I), item.I)
-            elif self.estimator.known_transmission < CLEAR:
-                rain = rain.bounded(item.I)
-            rains.append(rain)
-        return rains
+        images = [item.I for item in restorations]
+        if self.estimator is self.restorer:
+            rains = [RainEstimate(*(getattr(item, name) for name in 'JSTA')) for item in restorations]
+        else:
+            rains = self.estimator.estimate_rain(images)
+        if self.heavy is not None:
+            heavy = self.heavy.estimate_rain(images)
+            return [combine(*each) for each in zip(rains, heavy, images, strict=True)]
+        if self.estimator.known_transmission < CLEAR:
+            return [rain.bounded(image) for rain, image in zip(rains, images, strict=True)]
+        return list(rains)
 
     @property
     def _known(self) -> float:
@@ -374,10 +377,9 @@ class PhotoRestorer:
         """Notes on the rain over the faces, if the restorer does not remove rain."""
         if self.observer is None:
             return []
-        notes = []
-        for face in faces:
-            image = resize(cut(photo, face.crop), self.observer.size, self.observer.size)
-            rain = _estimate(self.observer, image)
+        notes, size = [], self.observer.size
+        images = [resize(cut(photo, face.crop), size, size) for face in faces]
+        for face, rain in zip(faces, self.observer.estimate_rain(images), strict=True):
             if decide(rain, self.observer.known_transmission).weight:
                 notes.append(
                     f'{_place(face.crop)} shows {_seen(rain)}, which {self.restorer.name} does not remove; use a model '
@@ -483,19 +485,6 @@ def _parts_seen(rain: RainEstimate) -> list[str]:
 def _seen(rain: RainEstimate) -> str:
     """The estimated rain over a face, for a note."""
     return f'{" and ".join(_parts_seen(rain)) or NOTHING_SEEN} (T = {rain.T.mean():.2f}, S = {rain.S.mean():.2f})'
-
-
-def _estimate(network: Restorer, image: np.ndarray) -> RainEstimate:
-    """The rain over an n x n x 3 float32 image, estimated by a network.
-
-    A smaller image is enlarged to the size of the training: in its own size, the edges of a small face look like rain.
-    """
-    side, size = image.shape[0], network.size
-    if side >= size:
-        found = network.remove_rain(image[None])
-        return RainEstimate(*(found[name][0] for name in 'JSTA'))
-    found = network.remove_rain(resize(image, size, size).clip(0, 1)[None])
-    return RainEstimate(*(resize(found[name][0], side, side).clip(0, 1) for name in 'JSTA'))
 
 
 def _estimator_of(restorer: Restorer) -> Restorer | None:

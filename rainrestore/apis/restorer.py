@@ -23,6 +23,7 @@ from rainrestore.checkpoints import ZOO_SCHEME, is_training_only, load_weights
 from rainrestore.device import find_device, has_bfloat16
 from rainrestore.engine.config import build_model, load_config
 from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.faces.fusion import RainEstimate
 from rainrestore.image_io import sixteen_bit
 from rainrestore.models.folding import fold, without_training
 from rainrestore.physics.rain import quantise
@@ -298,6 +299,23 @@ class Restorer:
         """
         network: Any = self.model
         return self._run(network.remove_rain, tiles)
+
+    def estimate_rain(self, images: Sequence[np.ndarray]) -> list[RainEstimate]:
+        """J, S, T and A over n x n x 3 float32 faces in [0, 1], each in the size of its face; equal sizes are batched.
+
+        A smaller face is enlarged to the size of the training: in its own size, its edges look like rain.
+        """
+        enlarged = [resize(image, self.size, self.size).clip(0, 1) if image.shape[0] < self.size else image
+                    for image in images]  # fmt: skip
+        estimates: dict[int, RainEstimate] = {}
+        for places in self._batches(enlarged):
+            found = self.remove_rain(np.stack([enlarged[place] for place in places]))
+            for place, *maps in zip(places, *(found[name] for name in 'JSTA'), strict=True):
+                side = images[place].shape[0]
+                if side < self.size:
+                    maps = [resize(part, side, side).clip(0, 1) for part in maps]
+                estimates[place] = RainEstimate(*maps)
+        return [estimates[place] for place in range(len(images))]
 
     def _restore_whole(self, image: np.ndarray, name: str) -> Restoration:
         """Restore an h x w x 3 float32 image of any size, in tiles if it is large."""

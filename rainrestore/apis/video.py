@@ -16,8 +16,7 @@ import numpy as np
 
 from rainrestore.apis.ahead import ahead
 from rainrestore.apis.derain import Derained
-from rainrestore.apis.photos import PhotoRestorer, RestoredFace, restorable
-from rainrestore.apis.restorer import Restoration
+from rainrestore.apis.photos import EstimatedFace, PhotoRestorer, RestoredFace, restorable
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
 from rainrestore.errors import ImageError, ImageFileError
 from rainrestore.faces import DetectedFace, FaceCrop
@@ -152,13 +151,13 @@ class FrameRestorer:
     def restore(self, followed: Sequence[FollowedFrame]) -> list[tuple[np.ndarray, tuple[RestoredFace, ...]]]:
         """Restore the next frames, with their faces in common batches; returns pixels and faces of each frame."""
         names = [f'frame {entry.frame.number}' for entry in followed]
-        restorations = self.photos.restore_crops(
+        estimated = self.photos.restore_crops(
             [entry.photo for entry in followed], [entry.faces for entry in followed], names
         )
-        return [self._paste(*entry) for entry in zip(followed, restorations, names, strict=True)]
+        return [self._paste(*entry) for entry in zip(followed, estimated, names, strict=True)]
 
     def _paste(
-        self, followed: FollowedFrame, restorations: Sequence[Restoration], name: str
+        self, followed: FollowedFrame, estimated: Sequence[EstimatedFace], name: str
     ) -> tuple[np.ndarray, tuple[RestoredFace, ...]]:
         numbers = {face.crop: number for face, number in zip(followed.faces, followed.numbers, strict=True)}
         self.average.keep(followed.numbers)
@@ -166,7 +165,7 @@ class FrameRestorer:
         def steady(face: DetectedFace, restored: np.ndarray) -> np.ndarray:
             return self.average(numbers[face.crop], restored, followed.seconds)
 
-        result = self.photos.restore_faces(followed.photo, followed.faces, followed.clear, name, steady, restorations)
+        result = self.photos.restore_faces(followed.photo, followed.faces, followed.clear, name, steady, estimated)
         pixels = result.photo
         if followed.photo is not followed.frame.pixels:
             pixels = _changed(followed.frame.pixels, followed.photo, pixels)
