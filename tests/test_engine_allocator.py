@@ -39,8 +39,12 @@ def test_kept_memory_is_not_mapped_again() -> None:
         assert int(kept) < int(given_back) / 20
 
 
-@pytest.mark.parametrize('command', [['train', 'hrrm_x4'], ['test', 'bicubic_x4', 'none']])
-def test_commands_that_compute_for_long_keep_it(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    'command', [['train', 'hrrm_x4'], ['test', 'bicubic_x4', 'none'], ['restore', 'video.mp4', '-o', 'restored']]
+)
+def test_commands_that_compute_for_long_keep_it(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class AskedError(Exception):
         pass
 
@@ -49,8 +53,10 @@ def test_commands_that_compute_for_long_keep_it(command: list[str], monkeypatch:
 
     monkeypatch.setattr(allocator, 'keep_freed_memory', asked)
     monkeypatch.setattr(testing, 'keep_freed_memory', asked)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'video.mp4').touch()
     with pytest.raises(AskedError):
-        main([command[0], str(ROOT / command[1]), *command[2:]])
+        main(command)
 
 
 def test_elsewhere_it_says_that_nothing_was_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,9 @@ def run(args: argparse.Namespace) -> int:
         restore_files,
     )
     from rainrestore.apis.files import FACES, PHYSICS, PREVIEW, RESTORED
+    from rainrestore.apis.kinds import kind_of
     from rainrestore.device import described
+    from rainrestore.engine.allocator import keep_freed_memory
     from rainrestore.errors import ConfigError
     from rainrestore.faces import read_boxes
     from rainrestore.threads import limit_threads
@@ -126,6 +128,8 @@ def run(args: argparse.Namespace) -> int:
         )
     videos = finds_faces and not args.preview
     plan = plan_files(args.inputs, args.out, videos=videos)
+    if any(kind_of(path) == 'video' for path in plan.sources.values()):
+        keep_freed_memory()
     chosen: ImageRestorer = restorer
     # Aligned faces are batched across files, the faces of photos within each photo.
     batch = args.batch

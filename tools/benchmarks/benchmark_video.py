@@ -27,6 +27,7 @@ from rainrestore.apis.video import FrameRestorer
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, write_part
 from rainrestore.benchmark.scenes import background
 from rainrestore.cli.options import whole_number
+from rainrestore.engine.allocator import keep_freed_memory
 from rainrestore.faces import FaceCrop, cut, paste, soft_mask
 from rainrestore.image_io import list_images, read_image
 from rainrestore.physics import RAIN_RANGES, draw_scene, quantise, resize, seeded_rng
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument('--model', default=TASKS['faces'].model, help='default: %(default)s')
     parser.add_argument('--device')
     args = parser.parse_args()
+    keep_freed_memory()  # as `rainrestore restore`
     faces = [read_image(file) for file in list_images(ROOT / 'data' / 'portraits128' / 'test' / 'img')[:2]]
     paths = [path(args.frames, args.side, x) for x in (0.28, 0.72)]
     clean = clean_frames(faces, paths)
