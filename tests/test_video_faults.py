@@ -160,6 +160,33 @@ def test_subtitles_are_kept_where_they_can_be_and_covers_are_no_film(tmp_path) -
         pass
 
 
+@pytest.mark.parametrize('suffix', ['.mp4', '.mov', '.mkv'])
+def test_tags_and_chapters_are_copied(suffix, tmp_path) -> None:
+    """The time of a recording is evidence. The titles of chapters in MP4 and MOV are no omitted stream."""
+    write_sounds(tmp_path / 'plain.mp4', {'eng': 'aac'}, 'mp4')
+    tags = {'creation_time': '2026-03-01T10:00:00.000000Z', 'title': 'Gate 3', 'comment': 'camera 7'}
+    chapters = [
+        {'id': number, 'start': 400 * number, 'end': 400 * (number + 1), 'time_base': Fraction(1, 1000),
+         'metadata': {'title': f'part {number}'}}
+        for number in range(2)
+    ]  # fmt: skip
+    source, target = tmp_path / f'in{suffix}', tmp_path / f'out{suffix}'
+    with av.open(str(tmp_path / 'plain.mp4')) as plain, av.open(str(source), 'w') as file:
+        file.metadata.update(tags)
+        file.set_chapters(chapters)
+        streams = {stream.index: file.add_stream_from_template(stream) for stream in plain.streams}
+        for packet in plain.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                file.mux(packet)
+    assert not passed_through(source, target)
+    with av.open(str(target)) as file:
+        assert tags.items() <= {name.lower(): value for name, value in file.metadata.items()}.items()
+        assert [(chapter['start'] * chapter['time_base'], chapter['metadata']) for chapter in file.chapters()] == [
+            (Fraction(2 * number, 5), {'title': f'part {number}'}) for number in range(2)
+        ]
+
+
 def test_packet_that_the_result_refuses_costs_that_packet(tmp_path) -> None:
     """Times of sound that run backwards, as in damaged files."""
     write_sounds(tmp_path / 'in.mkv', {'eng': 'aac'}, 'matroska')

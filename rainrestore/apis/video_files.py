@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rainrestore.apis.video_streams import CONTAINERS, OtherStreams, main_video
+from rainrestore.apis.video_streams import CONTAINERS, OtherStreams, copy_description, main_video
 from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.files import whole_file
 from rainrestore.image_io import check_regular
@@ -298,7 +298,7 @@ def write_part(path: Path, frames: Iterable[VideoFrame], style: VideoFormat) -> 
 def join_parts(
     parts: Iterable[tuple[Path, Sequence[int]]], source: Path, target: Path, style: VideoFormat
 ) -> tuple[str, ...]:
-    """Join parts without encoding them again, and add the audio and the subtitles of ``source``.
+    """Join parts without encoding them again, and add the audio, the subtitles, tags and chapters of ``source``.
 
     Args:
         parts: Files of :func:`write_part`, and the times of their frames, ascending, in the time base of ``style``.
@@ -324,6 +324,7 @@ def join_parts(
         with av.open(str(head[0])) as first:
             video = container.add_stream_from_template(first.streams.video[0])
         video.time_base = style.time_base
+        copy_description(original, container)
         others = OtherStreams(av, original, container, target.suffix)
         streams = [_video_packets(av, itertools.chain([head], parts), video, style), others.packets()]
         for _, packet in heapq.merge(*streams, key=lambda item: item[0]):

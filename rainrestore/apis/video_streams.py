@@ -6,6 +6,8 @@ from typing import Any
 
 #: Suffix of a result -> FFmpeg's name of the container, and the codec for audio that the container does not support.
 CONTAINERS = {'.mp4': ('mp4', 'aac'), '.mov': ('mov', 'aac'), '.mkv': ('matroska', 'flac')}
+#: Tags that describe the file format of a container, not its content.
+FORMAT_TAGS = ('major_brand', 'minor_version', 'compatible_brands', 'encoder')
 #: Copied metadata of a stream.
 KEPT_TAGS = ('language', 'title')
 
@@ -14,6 +16,14 @@ def main_video(container: Any) -> Any:
     """The first video stream that is no cover image; None if there is none."""
     videos = [stream for stream in container.streams.video if not _is_cover(stream)]
     return videos[0] if videos else None
+
+
+def copy_description(source: Any, target: Any) -> None:
+    """Copy the tags of a container, such as the time of the recording, and its chapters."""
+    tags = {name: value for name, value in source.metadata.items() if name.lower() not in FORMAT_TAGS}
+    target.metadata.update(tags)
+    # Matroska accepts no others; damaged files have them.
+    target.set_chapters([chapter for chapter in source.chapters() if 0 <= chapter['start'] <= chapter['end']])
 
 
 class OtherStreams:
@@ -34,8 +44,11 @@ class OtherStreams:
         self.notes: list[str] = []
         self.tracks: dict[int, _Copied | _Encoded] = {}
         container, codec = CONTAINERS[suffix]
+        chapters = source.chapters()
         for stream in source.streams:
-            if stream == main_video(source):
+            # MP4 and MOV have the titles of chapters in a track; copy_description copies them.
+            titles = stream.type == 'data' and bool(chapters) and stream.frames == len(chapters)
+            if stream == main_video(source) or titles:
                 continue
             name = _name(stream)
             decodable = stream.type == 'audio' and stream.codec_context is not None
