@@ -222,6 +222,8 @@ def write_merged(config: Config, path: Path, target: Path) -> None:
     config.dump(target)
     for module in modules_beside(config, path):
         copy = target.with_name(module.name)
+        if copy.exists() and copy.samefile(module):
+            continue
         if module.is_dir():
             shutil.copytree(module, copy, ignore=shutil.ignore_patterns('__pycache__'), dirs_exist_ok=True)
         else:

@@ -2,6 +2,8 @@
 
 import io
 import logging
+import shutil
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -13,6 +15,7 @@ from toy import toy_config
 
 from rainrestore.cli.main import main
 from rainrestore.engine import optim, screen
+from rainrestore.engine.config import load_config
 from rainrestore.engine.screen import RestorationRunner, ScreenHook, slot_parameters, warnings_in_log
 
 
@@ -127,3 +130,17 @@ def test_a_test_names_its_weights_and_builds_no_discriminator(tmp_path, capsys):
     assert printed[1].split() == ['weights', 'rainrestore://fcg_gan_x4']
     assert 'generator' in printed[3] and 'discriminator' not in printed[3]
     assert len(printed) < 25
+
+
+def test_config_in_the_work_dir_has_the_modules_that_it_imports(tmp_path):
+    """It can be read without the folder of its source, and a run can start from it in the same work dir."""
+    source, work = tmp_path / 'source', tmp_path / 'run'
+    source.mkdir()
+    (source / 'dumped_part.py').write_text('import torch\n')
+    toy_config(work, 1, custom_imports=dict(imports=['dumped_part'])).dump(source / 'mine.py')
+    RestorationRunner.from_cfg(load_config(source / 'mine.py'))
+    shutil.rmtree(source)
+    assert (work / 'dumped_part.py').read_text() == 'import torch\n'
+    RestorationRunner.from_cfg(load_config(work / 'mine.py'))
+    program = f'from rainrestore.config_files import *; read_config(Path({str(work / "mine.py")!r}))'
+    subprocess.run([sys.executable, '-c', program], check=True, cwd=tmp_path)

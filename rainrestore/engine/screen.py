@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import is_main_process
+from mmengine.dist import is_main_process, master_only
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
@@ -19,6 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from rainrestore.config_files import write_merged
 from rainrestore.device import described, has_bfloat16
 from rainrestore.engine.metric_hook import PrepareMetricsHook
 from rainrestore.engine.optim import AutocastOptimWrapper, single_wrappers
@@ -62,6 +63,15 @@ class RestorationRunner(Runner):
                 handler.addFilter(_is_for_screen)
                 handler.setStream(_AboveBar())
         return logger
+
+    @master_only
+    def dump_config(self) -> None:
+        """Write the merged config to the work dir, with the modules that its ``custom_imports`` need."""
+        if self.cfg.filename is None:
+            super().dump_config()
+        else:
+            path = Path(self.cfg.filename)
+            write_merged(self.cfg, path, Path(self.work_dir, path.name))
 
     def _init_model_weights(self) -> None:
         # mmengine prints the source of the weights, and logs it, too.
