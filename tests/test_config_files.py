@@ -23,6 +23,8 @@ from rainrestore.config_files import (
 )
 from rainrestore.engine.config import load_config
 from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.suggest import _REPLACED_BY, REPLACES
+from rainrestore.zoo.index import zoo_entry
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
@@ -293,3 +295,16 @@ train_cfg = dict(max_iters=1)
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "belongs to a run of the config 'first', not 'second'" in error
     assert main(['train', str(tmp_path / 'first.py'), *words, '--cfg-options', 'train_cfg.max_iters=2']) == 0
+
+
+def test_earlier_names_lead_to_their_replacements(tmp_path, capsys) -> None:
+    assert _REPLACED_BY.keys().isdisjoint(packaged_files()) and REPLACES.keys() <= packaged_files().keys()
+    mine = tmp_path / 'mine.py'
+    mine.write_text("_base_ = 'rainrestore::hrrm_blind_x4.py'\n")
+    for name, new in {'hrrm_blind_x4': 'hrrm_photos_x4', 'configs/hrrm/hrrm_blind_x4.py': 'hrrm_photos_x4',
+                      str(mine): 'hrrm_photos_x4', 'hrrm_no_decay_x4': 'hrrm_x4',
+                      'fcg_gan_mse_x4': 'fcg_gan_x4_stage1_mse'}.items():  # fmt: skip
+        assert main(['config', name]) == 2
+        assert capsys.readouterr().err.endswith(f': no such config (replaced by {new!r})\n')
+    with pytest.raises(CheckpointError, match=r"'hrrm_blind_x4' \(replaced by 'hrrm_photos_x4'\)"):
+        zoo_entry('hrrm_blind_x4')
