@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from scenes import MarkerDetector, draw_marker
 
 from rainrestore.apis import PhotoRestorer, Restorer, plan_files, restore_files
 from rainrestore.apis.kinds import find_inputs, kind_of, video_suffix
 from rainrestore.benchmark.scenes import background
 from rainrestore.cli.main import main
+from rainrestore.errors import ImageFileError
 from rainrestore.faces import FaceCrop
 from rainrestore.image_io import read_photo
+from rainrestore.registry import FACE_DETECTORS
 
 ROOT = Path(__file__).resolve().parents[1]
 BICUBIC = ROOT / 'configs' / 'references' / 'bicubic_x4.py'
@@ -86,6 +89,40 @@ def test_folder_names_what_it_passes_over(tmp_path, capsys) -> None:
     assert f'rainrestore: note: {place}/notes.txt: is not an image and is skipped (2 files in total)' in output.err
     summary = json.loads(output.out.splitlines()[-1])
     assert summary['restored'] == 5 and summary['passed_over'] == [f'{place}/notes.txt', f'{place}/readme.md']
+
+
+@pytest.mark.parametrize('options', [['--aligned'], ['--task', 'rain'], ['--preview']])
+def test_videos_of_a_folder_are_no_broken_images(tmp_path, capsys, options, monkeypatch) -> None:
+    """Where no videos are restored, a line names what restores them."""
+    monkeypatch.setitem(FACE_DETECTORS.module_dict, 'MarkerDetector', MarkerDetector)
+    place = tmp_path / 'in'
+    place.mkdir()
+    for name in ('gate.mp4', 'yard.dat'):
+        (place / name).write_bytes(b'\0\0\0\x18ftypmp42')
+    words = ['restore', str(place), '-o', str(tmp_path / 'out'), '--device', 'cpu', *options]
+    words += ['--model', 'hrrm_scenes' if 'rain' in options else str(BICUBIC)]
+    words += ['--detector', 'MarkerDetector'] * ('--preview' in options)
+    what = 'only the tasks faces and renovate, without --aligned and --preview, restore videos'
+    assert main(words) == 2
+    assert capsys.readouterr().err.endswith(f'{place}/gate.mp4: is a video; {what}\n')
+    (place / 'notes.txt').write_text('rain')
+    photo = background(80, 80)
+    draw_marker(photo, FaceCrop(40, 40, 60))
+    Image.fromarray(photo).save(place / 'a.png')
+    assert main(words) == 0
+    notes = capsys.readouterr().err
+    assert f'rainrestore: note: {place}/gate.mp4: is a video and is skipped (2 files in total); {what}\n' in notes
+    assert f'rainrestore: note: {place}/notes.txt: is not an image and is skipped\n' in notes
+
+
+def test_video_in_place_of_an_image_in_python(tmp_path) -> None:
+    restorer, clip = Restorer(BICUBIC, device='cpu'), tmp_path / 'gate.mp4'
+    clip.write_bytes(b'\0\0\0\x18ftypmp42')
+    for source in (str(clip), clip, tmp_path, [clip]):
+        with pytest.raises(ImageFileError, match=r'gate\.mp4: is a video, not an image; use .*restore_video'):
+            restorer(source)
+    with pytest.raises(ImageFileError, match='no such file'):
+        restorer(tmp_path / 'gone.mp4')
 
 
 def test_error_that_nobody_foresaw_fails_one_file(tmp_path, monkeypatch) -> None:

@@ -220,7 +220,7 @@ def test_input_among_the_faces_is_not_written_over(photos, tmp_path, command) ->
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('', 'the first line must be file,left,top,right,bottom or file,left_eye_x'),
+        ('', 'line 1 must be file,left,top,right,bottom or file,left_eye_x'),
         ('file,left,top\na.png,1,2\n', "got 'file,left,top'"),
         ('file,left,top,right,bottom\na.png,1,2,3\n', 'line 2: expected a value for each column'),
         ('file,left,top,right,bottom\na.png,1,2,3,4,5\n', 'line 2: expected a value for each column'),
@@ -236,6 +236,8 @@ def test_input_among_the_faces_is_not_written_over(photos, tmp_path, command) ->
         (f'file,x,y,side,angle\n\n{"a" * 140_000},1,1,4,0\n', 'line 3: field larger than field limit'),
         (f'{"a" * 140_000},x,y,side,angle\n', 'line 1: field larger than field limit'),
         ('file;x;y;side;angle\na.png;1;1.000,5;4;0\n', 'line 2: could not convert'),
+        ('sep=;\nfile,left,top\n', 'line 2 must be file,left,top,right,bottom or'),
+        ('sep=;\nfile;x;y;side;angle\na.png;1;x;4;0\n', "line 3: could not convert string to float: 'x'"),
         (b'\xff\xfe\x00', 'is not UTF-8 text; save it as CSV in UTF-8'),
     ],
 )
@@ -257,6 +259,13 @@ def test_kinds_of_boxes(tmp_path) -> None:
     assert read_boxes(file) == {tmp_path.resolve() / 'ü.png': [FaceCrop(2, 2, 4, 9), FaceCrop(3, 3, 4, 9)]}
     file.write_bytes('\ufefffile;x;y;side;angle\r\na, b.png;2,5;2;4.5;9\r\n'.encode())
     assert read_boxes(file) == {tmp_path.resolve() / 'a, b.png': [FaceCrop(2.5, 2, 4.5, 9)]}
+    # As Excel writes them: tabs, also with decimal commas, and the separator in a line of its own.
+    header, face = ('file', 'x', 'y', 'side', 'angle'), ('ä b.png', '2.5', '2', '4', '9')
+    for stated, mark in (('', '\t'), ('sep=;\r\n', ';'), ('sep=\t\r\n', '\t'), ('SEP=,\r\n', ',')):
+        text = f'{stated}{mark.join(header)}\r\n{mark.join(face)}\r\n'
+        for written in (text, text.replace('2.5', '2,5')) if mark != ',' else (text,):
+            file.write_bytes(written.encode())
+            assert read_boxes(file) == {tmp_path.resolve() / 'ä b.png': [FaceCrop(2.5, 2, 4, 9)]}
 
 
 @pytest.mark.parametrize('options', [['--strength', '0.5'], ['--keep-colour'], ['--no-keep-colour']])

@@ -32,6 +32,8 @@ PHYSICS = ('J', 'S', 'T', 'A')
 #: The finished parts of an unfinished video.
 PARTS = '.parts'
 MANIFEST = 'manifest.jsonl'
+#: End of a message about a video.
+WHAT_RESTORES_VIDEOS = 'only the tasks faces and renovate, without --aligned and --preview, restore videos'
 #: Greatest number of values in a batch of images, because photos may be large.
 MAX_VALUES = 64_000_000
 #: Errors after which no other file can be written.
@@ -70,7 +72,7 @@ class FilePlan:
         out: The folder for the results.
         sources: Path of the result, relative to ``out/restored`` -> image or video.
         unlisted: Folder or file that cannot be read -> reason.
-        others: Files of the folders that are neither images nor videos.
+        others: Files of the folders that are neither images nor, if they were included, videos.
         earlier: Sub-folders with results of an earlier run, which are no inputs.
     """
 
@@ -167,15 +169,17 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = Fal
             tops.append(Path(os.path.realpath(name)))
         else:
             if not videos and kind_of(Path(name)) == 'video':
-                tasks = 'the tasks faces and renovate, without --aligned and --preview'
-                raise ConfigError(f'{name}: is a video; only {tasks}, restore videos')
+                raise _is_video(name)
             paths = [name]
             tops.append(_location(name).parent)
         found.update({_location(path): path for path in paths})
     if not found and not unlisted and earlier:
         raise ConfigError(f'{next(iter(earlier))}: contains only results of an earlier run')
     if not found and not unlisted:
-        raise ConfigError(f'{", ".join(map(str, inputs))}: contains no images ({", ".join(suffixes)})')
+        if (clip := next((path for path in others if kind_of(path) == 'video'), None)) is not None:
+            raise _is_video(clip)
+        kinds = 'images or videos' if videos else 'images'
+        raise ConfigError(f'{", ".join(map(str, inputs))}: contains no {kinds} ({", ".join(suffixes)})')
     top = Path(os.path.commonpath(tops))
     names = _result_names({path: place.relative_to(top).as_posix() for place, path in found.items()}, videos)
     plan = FilePlan(out, names, unlisted, tuple(others), tuple(earlier))
@@ -355,6 +359,10 @@ def _write_line(
             'sha256': written, 'model': restorer.fingerprint, **record}  # fmt: skip
     log.write(json.dumps(line) + '\n')
     log.flush()
+
+
+def _is_video(path: Path) -> ConfigError:
+    return ConfigError(f'{path}: is a video; {WHAT_RESTORES_VIDEOS}')
 
 
 def _expanded(inputs: Sequence[str | Path]) -> Iterator[Path]:

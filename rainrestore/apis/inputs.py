@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from rainrestore.apis.kinds import find_inputs
-from rainrestore.errors import DatasetError, ImageError
+from rainrestore.apis.kinds import find_inputs, kind_of
+from rainrestore.errors import DatasetError, ImageError, ImageFileError
 from rainrestore.image_io import IMAGE_SUFFIXES, read_image, to_rgb
 
 #: The types of an input image.
@@ -29,8 +30,9 @@ def split(source: Any) -> tuple[list[Any], bool]:
         DatasetError: A folder without images.
     """
     if isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
-        found, _ = find_inputs(source, videos=False)
+        found, others = find_inputs(source, videos=False)
         if not found:
+            _refuse_video(next((path for path in others if kind_of(path) == 'video'), None))
             raise DatasetError(f'{source}: contains no images ({", ".join(IMAGE_SUFFIXES)})')
         return found, False
     if isinstance(source, (list, tuple)) or (isinstance(source, Tensor) and source.ndim == 4):
@@ -54,7 +56,11 @@ def to_image(item: ImageLike, name: str = 'the image') -> np.ndarray:
         ImageError: An unsupported type or shape, no pixels, or values outside [0, 1].
     """
     if isinstance(item, (str, os.PathLike)):
-        return read_image(item)
+        try:
+            return read_image(item)
+        except ImageFileError:
+            _refuse_video(Path(item))
+            raise
     if isinstance(item, Image.Image):
         return to_rgb(item, name)
     if isinstance(item, Tensor):
@@ -77,6 +83,16 @@ def to_image(item: ImageLike, name: str = 'the image') -> np.ndarray:
     if not (low >= -ROUNDING and high <= 1 + ROUNDING):
         raise ImageError(name, f'floating point pixels must be in [0, 1], got [{low:g}, {high:g}]')
     return np.clip(item, 0, 1, dtype=np.float32, casting='same_kind')
+
+
+def _refuse_video(path: Path | None) -> None:
+    """Raise the error of a video in place of an image; other files pass.
+
+    Raises:
+        ImageFileError: The file is a video.
+    """
+    if path is not None and path.is_file() and kind_of(path) == 'video':
+        raise ImageFileError(path, 'is a video, not an image; use rainrestore.apis.restore_video')
 
 
 def named(items: Sequence[Any], single: bool = False) -> list[str]:

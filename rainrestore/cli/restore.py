@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         plan_files,
         restore_files,
     )
-    from rainrestore.apis.files import FACES, PHYSICS, PREVIEW, RESTORED
+    from rainrestore.apis.files import FACES, PHYSICS, PREVIEW, RESTORED, WHAT_RESTORES_VIDEOS
     from rainrestore.apis.kinds import kind_of
     from rainrestore.device import described
     from rainrestore.engine.allocator import keep_freed_memory
@@ -193,10 +193,13 @@ def run(args: argparse.Namespace) -> int:
     if unused:
         more = f' ({len(unused)} files in total)' if len(unused) > 1 else ''
         lines.append(('note', str(args.boxes), f'{unused[0]} is not among the inputs{more}'))
-    if plan.others:
-        kind = 'neither an image nor a video' if videos else 'not an image'
-        more = f' ({len(plan.others)} files in total)' if len(plan.others) > 1 else ''
-        lines.append(('note', str(plan.others[0]), f'is {kind} and is skipped{more}'))
+    clips = [path for path in plan.others if kind_of(path) == 'video']
+    others = [path for path in plan.others if path not in clips]
+    kind = 'neither an image nor a video' if videos else 'not an image'
+    for skipped, what, why in ((clips, 'a video', f'; {WHAT_RESTORES_VIDEOS}'), (others, kind, '')):
+        if skipped:
+            more = f' ({len(skipped)} files in total)' if len(skipped) > 1 else ''
+            lines.append(('note', str(skipped[0]), f'is {what} and is skipped{more}{why}'))
     lines += [('note', str(folder), 'has results of an earlier run, which are skipped') for folder in plan.earlier]
     for kind, path, text in [*lines, *(('failed', path, reason) for path, reason in failed.items())]:
         print(f'rainrestore: {kind}: {" ".join(f"{path}: {text}".split())}', file=sys.stderr)

@@ -1,6 +1,7 @@
 """Face positions from a CSV file."""
 
 import csv
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,9 @@ _KINDS: dict[tuple[str, ...], Callable[[Sequence[float]], FaceCrop]] = {
     CROP: lambda values: FaceCrop(*values),
 }
 
+#: The separator of the values, as Excel reads and writes it before the header.
+_STATED = re.compile(r'"?sep=([,;\t])"?', re.IGNORECASE)
+
 
 def read_boxes(path: str | Path) -> dict[Path, list[FaceCrop]]:
     """Read a CSV file with a header and one line per face.
@@ -28,8 +32,8 @@ def read_boxes(path: str | Path) -> dict[Path, list[FaceCrop]]:
       image) and of the mouth, also for a rotated face;
     - ``x,y,side,angle``: the crop.
 
-    Coordinates are in pixels of the displayed photo; the first pixel extends from 0 to 1. Spreadsheets also write
-    semicolons between the values and commas in the numbers; both are read.
+    Coordinates are in pixels of the displayed photo; the first pixel extends from 0 to 1. As spreadsheets write them,
+    semicolons or tabs between the values, commas in the numbers, and a first line such as ``sep=;`` are also read.
 
     Returns:
         Resolved path -> its faces.
@@ -45,25 +49,27 @@ def read_boxes(path: str | Path) -> dict[Path, list[FaceCrop]]:
     except UnicodeDecodeError as error:
         raise ConfigError(f'--boxes {path}: is not UTF-8 text; save it as CSV in UTF-8') from error
     lines = text.splitlines()
-    semicolons = bool(lines) and ';' in lines[0] and ',' not in lines[0]
-    rows = csv.DictReader(lines, skipinitialspace=True, delimiter=';' if semicolons else ',')
+    stated = _STATED.fullmatch(lines[0]) if lines else None
+    header = 1 if stated else 0
+    separator = stated[1] if stated else next((mark for mark in '\t;' if mark in ''.join(lines[:1])), ',')
+    rows = csv.DictReader(lines[header:], skipinitialspace=True, delimiter=separator)
     try:
         columns = rows.fieldnames or ()
     except csv.Error as error:
-        raise ConfigError(f'--boxes {path}, line 1: {error}') from error
+        raise ConfigError(f'--boxes {path}, line {header + 1}: {error}') from error
     kind = next((kind for kind in _KINDS if sorted(columns) == sorted(('file', *kind))), None)
     if kind is None:
         expected = ' or '.join(f'file,{",".join(kind)}' for kind in _KINDS)
-        raise ConfigError(f'--boxes {path}: the first line must be {expected}, got {",".join(columns)!r}')
+        raise ConfigError(f'--boxes {path}: line {header + 1} must be {expected}, got {",".join(columns)!r}')
     faces: dict[Path, list[FaceCrop]] = {}
     try:
         for row in rows:
             file, values = _file(row, path), [row[column] for column in kind]
-            if semicolons:
+            if separator != ',':
                 values = [value.replace(',', '.') for value in values]
             faces.setdefault(file, []).append(_KINDS[kind]([float(value) for value in values]))
     except (ValueError, TypeError, csv.Error) as error:
-        raise ConfigError(f'--boxes {path}, line {rows.reader.line_num}: {error}') from error
+        raise ConfigError(f'--boxes {path}, line {header + rows.reader.line_num}: {error}') from error
     return faces
 
 
