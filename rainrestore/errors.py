@@ -22,6 +22,10 @@ class OptionError(ConfigError, ValueError):
     """A component does not accept the value of an option."""
 
 
+class ArgumentError(OptionError, TypeError):
+    """An argument of a public function has the wrong type."""
+
+
 class CheckpointError(RainRestoreError):
     """A checkpoint is missing, damaged, or belongs to another network."""
 

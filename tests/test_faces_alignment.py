@@ -48,10 +48,15 @@ def test_points_that_are_no_face_are_refused(points) -> None:
         FaceCrop.from_landmarks(*points)
 
 
+def test_point_without_two_coordinates_is_refused() -> None:
+    with pytest.raises(ValueError, match=r'right_eye must be x, y, got \(2,\)'):
+        FaceCrop.from_landmarks((1, 1), (2,), (3, 3))
+
+
 def test_box() -> None:
     crop = FaceCrop.from_box((19.5, 31.5, 78.1, 90.1))  # dlib's mean box in a crop of side 100
     np.testing.assert_allclose((crop.x, crop.y, crop.side), (48.8, 49.8, 100), atol=0.05)
-    for box in ((5, 5, 5, 9), (9, 0, 5, 9), (0, 0, float('nan'), 9)):
+    for box in ((5, 5, 5, 9), (9, 0, 5, 9), (0, 0, float('nan'), 9), (5, 5, 5), (5, 5, 9, 9, 9)):
         with pytest.raises(ValueError, match='left < right and top < bottom'):
             FaceCrop.from_box(box)
 

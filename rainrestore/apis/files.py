@@ -18,6 +18,7 @@ import numpy as np
 from rainrestore.apis.kinds import VIDEO_SUFFIXES, find_inputs, kind_of, video_suffix
 from rainrestore.apis.photos import PhotoRestorer
 from rainrestore.apis.video import restore_video
+from rainrestore.arguments import checked
 from rainrestore.errors import ConfigError, ImageError, ImageFileError
 from rainrestore.files import sha256_of, whole_file
 from rainrestore.image_io import IMAGE_SUFFIXES, Photo, check_regular, encode_png, read_photo
@@ -128,6 +129,7 @@ class FileOutcome:
     found: int | None = None
 
 
+@checked
 def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = False) -> FilePlan:
     """Find the images, and with ``videos`` the videos, and determine the paths of their results.
 
@@ -187,6 +189,7 @@ def plan_files(inputs: Sequence[str | Path], out: str | Path, videos: bool = Fal
     return plan
 
 
+@checked
 def restore_files(
     restorer: ImageRestorer,
     plan: FilePlan,

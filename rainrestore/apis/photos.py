@@ -15,9 +15,10 @@ from mmengine.config import Config
 
 from rainrestore import __version__
 from rainrestore.apis.derain import NOTHING_SEEN, Derained, derained, removes_rain
-from rainrestore.apis.inputs import ImageError, named, split, to_image
+from rainrestore.apis.inputs import ImageError, ImageLike, named, split, to_image
 from rainrestore.apis.purpose import TASKS
 from rainrestore.apis.restorer import SMALLEST_SIDE, Restoration, Restorer
+from rainrestore.arguments import checked
 from rainrestore.errors import ConfigError
 from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector, add_change, build_detector, cut, find_faces
 from rainrestore.faces.detection import TURNS
@@ -156,17 +157,18 @@ class PhotoRestorer:
         fingerprint: SHA-256 over the fingerprint of ``restorer`` and all arguments.
 
     Raises:
-        ConfigError: An unknown detector or background, an invalid strength, or an estimator that does not predict J, S,
-            T and A.
+        ArgumentError: An argument of another type, or an unknown background.
+        ConfigError: An unknown detector, an invalid strength, or an estimator that does not predict J, S, T and A.
     """
 
+    @checked
     def __init__(
         self,
         restorer: Restorer | str | Path | Config,
         detector: str | Path | Mapping[str, Any] | FaceDetector = 'MTCNNDetector',
         *,
         background: Background = 'keep',
-        boxes: Mapping[Path, Sequence[FaceCrop]] | None = None,
+        boxes: Mapping[str, Sequence[FaceCrop]] | Mapping[Path, Sequence[FaceCrop]] | None = None,
         turns: Sequence[float] = TURNS,
         strength: float = 1.0,
         keep_colour: bool | None = None,
@@ -180,8 +182,6 @@ class PhotoRestorer:
             raise ConfigError(
                 f'{restorer.name} restores whole images (task {restorer.task}): use it without PhotoRestorer'
             )
-        if background not in ('keep', 'derain'):
-            raise ConfigError(f"background must be 'keep' or 'derain', got {background!r}")
         self.restorer = restorer
         self.strength = strength
         self.keep_colour = keep_colour
@@ -198,7 +198,7 @@ class PhotoRestorer:
         if restorer.task == 'renovate' and self.estimator is None:
             self.observer = Restorer(ESTIMATOR, device=restorer.device, precision=restorer.precision)
         self.background = background
-        self.boxes = boxes
+        self.boxes = None if boxes is None else {Path(path).resolve(): crops for path, crops in boxes.items()}
         self.turns = tuple(turns)
         self.detector: FaceDetector | None = None
         if boxes is None:
@@ -226,8 +226,7 @@ class PhotoRestorer:
         """
         items, single = split(source)
         results = [
-            self.restore_photo(to_image(item, name), name, crops)
-            for item, name in zip(items, named(items, single), strict=True)
+            self.restore_photo(item, name, crops) for item, name in zip(items, named(items, single), strict=True)
         ]
         return results[0] if single else results
 
@@ -236,10 +235,11 @@ class PhotoRestorer:
         return [self.restore_photo(image, name) for image, name in zip(images, names, strict=True)]
 
     def restore_photo(
-        self, image: np.ndarray, name: str = 'the photo', crops: Sequence[FaceCrop] | None = None
+        self, image: ImageLike, name: str = 'the photo', crops: Sequence[FaceCrop] | None = None
     ) -> PhotoRestoration:
-        """Restore one H x W x 3 photo, uint8 or floating point in [0, 1]; see :meth:`__call__`."""
-        photo = image if image.dtype == np.uint8 else quantise(image)
+        """Restore one photo; see :meth:`__call__`."""
+        pixels = to_image(image, name)
+        photo = pixels if pixels.dtype == np.uint8 else quantise(pixels)
         faces, clear = self.found_in(photo, name, crops)
         result = self.restore_faces(photo, faces, clear, name)
         result = replace(result, notes=(*result.notes, *self._rain_left(photo, result.faces)))
@@ -248,6 +248,7 @@ class PhotoRestorer:
             raise ImageError(name, f'none of its faces can be restored: {"; ".join(result.notes)}', result.found)
         return result
 
+    @checked
     def found_in(
         self, photo: np.ndarray, name: str = 'the photo', crops: Sequence[FaceCrop] | None = None
     ) -> tuple[list[DetectedFace], Derained | None]:
@@ -260,9 +261,6 @@ class PhotoRestorer:
             crops = self.boxes.get(Path(name).resolve())
             if not crops:
                 raise ImageError(name, 'the file of boxes has no line for this photo')
-        for crop in crops or ():
-            if not isinstance(crop, FaceCrop):
-                raise TypeError(f'crops: expected FaceCrop(x, y, side, angle), got {crop!r}')
         needed = crops is None or self.background == 'derain' or self.heavy is not None
         clear = self.derain(photo) if needed else None
         faces = self.find(photo, clear) if crops is None else [DetectedFace(crop) for crop in crops]
@@ -270,6 +268,7 @@ class PhotoRestorer:
             raise ImageError(name, self._none_found() if crops is None else 'has no face in crops', 0)
         return faces, clear
 
+    @checked
     def restore_faces(
         self,
         photo: np.ndarray,
@@ -523,6 +522,7 @@ class FacePreview:
 class PhotoPreview:
     """Marks the faces that a :class:`PhotoRestorer` would restore, without restoring them."""
 
+    @checked
     def __init__(self, photos: PhotoRestorer) -> None:
         self.photos = photos
         self.fingerprint = photos.fingerprint
@@ -547,6 +547,7 @@ def with_strength(photo: np.ndarray, result: np.ndarray, strength: float) -> np.
     return result if strength == 1 else cv2.addWeighted(result, strength, photo, 1 - strength, 0)
 
 
+@checked
 def draw_faces(photo: np.ndarray, faces: Sequence[DetectedFace]) -> np.ndarray:
     """A copy of an H x W x 3 uint8 photo with the square of each face and its number."""
     marked = photo.copy()

@@ -19,6 +19,7 @@ from rainrestore.apis.derain import derained, removes_rain, scene_notes
 from rainrestore.apis.inputs import ImageError, ImageLike, named, split, to_image
 from rainrestore.apis.purpose import TASKS, Purpose
 from rainrestore.apis.tiles import blend_tiles
+from rainrestore.arguments import checked
 from rainrestore.checkpoints import ZOO_SCHEME, is_training_only, load_weights
 from rainrestore.device import find_device, has_bfloat16
 from rainrestore.engine.config import build_model, load_config
@@ -160,9 +161,11 @@ class Restorer:
         CheckpointError: No such zoo model, or the weights are damaged, missing or belong to another network.
         ConfigError: No such config or device, a network that restores no image (such as ``fpm_x4``), or a network for
             another task.
-        ValueError: ``batch_size`` below 1, or an unknown precision.
+        ArgumentError: An argument of another type, or an unknown precision.
+        ValueError: ``batch_size`` below 1.
     """
 
+    @checked
     def __init__(
         self,
         model: str | Path | Config = TASKS['faces'].model,
@@ -176,8 +179,6 @@ class Restorer:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, got {batch_size}')
-        if precision not in ('float32', 'bfloat16'):
-            raise ValueError(f"precision must be 'float32' or 'bfloat16', got {precision!r}")
         self.config, self.name, weights = find_model(model, checkpoint)
         purpose = Purpose.of(self.config, self.name)
         self.device = find_device(device)
@@ -389,12 +390,11 @@ class Restorer:
         return digest.hexdigest()
 
 
+@checked
 def find_model(model: str | Path | Config, checkpoint: str | Path | None) -> tuple[Config, str, str | Path | None]:
     """The config, the name of the model for messages, and its weights."""
     if isinstance(model, Config):
         return model, str(model.filename or 'the network'), checkpoint
-    if not isinstance(model, str | Path):
-        raise TypeError(f'model: expected the name of a model, a config file or a Config, got {type(model).__name__}')
     if isinstance(model, Path) or model.endswith('.py'):
         return load_config(model), str(model), checkpoint
     name = model.removeprefix(ZOO_SCHEME)

@@ -18,6 +18,7 @@ from rainrestore.apis.ahead import ahead
 from rainrestore.apis.derain import Derained
 from rainrestore.apis.photos import EstimatedFace, PhotoRestorer, RestoredFace, restorable
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
+from rainrestore.arguments import checked
 from rainrestore.errors import ImageError, ImageFileError
 from rainrestore.faces import DetectedFace, FaceCrop
 from rainrestore.faces.tracking import FaceAverage, FaceTracker
@@ -42,6 +43,7 @@ MARK_THE_FACES = '; mark them with --boxes FILE'
 TILTED = 20
 
 
+@checked
 @dataclass(frozen=True)
 class VideoSettings:
     """Settings for the restoration of a video.
@@ -243,6 +245,7 @@ class FrameRestorer:
             self.thumbnail = pixels.reshape(THUMBNAIL, THUMBNAIL, 3)
 
 
+@checked
 def restore_video(
     photos: PhotoRestorer,
     source: str | Path,

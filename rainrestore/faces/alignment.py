@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from rainrestore.arguments import checked
 from rainrestore.physics import resize
 
 #: The box of a face as drawn by dlib's detector, as fractions of the side of the crop: its side, and the offset of its
@@ -21,6 +22,7 @@ BOX_BELOW = 0.11
 _MARGIN = 3
 
 
+@checked
 @dataclass(frozen=True)
 class FaceCrop:
     """A square in a photo, rotated with the face.
@@ -31,6 +33,7 @@ class FaceCrop:
         angle: Rotation in degrees, clockwise in the displayed photo; 0 is upright.
 
     Raises:
+        ArgumentError: A value is no number.
         ValueError: The values are not finite, or the side is not positive.
     """
 
@@ -44,6 +47,7 @@ class FaceCrop:
             raise ValueError(f'a crop must have a finite centre and a side above 0, got {self}')
 
     @classmethod
+    @checked
     def from_landmarks(
         cls, left_eye: Sequence[float], right_eye: Sequence[float], mouth: Sequence[float]
     ) -> 'FaceCrop':
@@ -59,8 +63,11 @@ class FaceCrop:
             mouth: x, y of the centre of the mouth.
 
         Raises:
-            ValueError: The three points coincide, or a coordinate is not finite.
+            ValueError: The three points coincide, a point has no two coordinates, or a coordinate is not finite.
         """
+        for name, point in (('left_eye', left_eye), ('right_eye', right_eye), ('mouth', mouth)):
+            if len(point) != 2:
+                raise ValueError(f'{name} must be x, y, got {tuple(point)}')
         first, second, below = (complex(*map(float, point)) for point in (left_eye, right_eye, mouth))
         across, middle = second - first, (first + second) / 2
         down = below - middle
@@ -73,13 +80,14 @@ class FaceCrop:
         )  # fmt: skip
 
     @classmethod
+    @checked
     def from_box(cls, box: Sequence[float]) -> 'FaceCrop':
         """The upright crop for a face box left, top, right, bottom, from above the brows to below the chin.
 
         Raises:
-            ValueError: The box has no area.
+            ValueError: There are no four values, or the box has no area.
         """
-        left, top, right, bottom = map(float, box)
+        left, top, right, bottom = map(float, box if len(box) == 4 else 4 * (math.nan,))
         if not (left < right and top < bottom):
             raise ValueError(
                 f'a box must be left, top, right, bottom with left < right and top < bottom, got {tuple(box)}'
