@@ -16,6 +16,7 @@ from rainrestore.benchmark.scenes import background, crop_of
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.faces import DetectedFace, FaceCrop, cut, soft_mask
 from rainrestore.faces.fusion import Decision, RainEstimate
+from rainrestore.faces.mtcnn import MTCNNDetector
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, seeded_rng
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,12 +88,20 @@ def test_face_shown_larger_than_it_was_restored_is_said(fcg_gan) -> None:
     )
 
 
+@pytest.mark.parametrize(('height', 'width', 'smallest'), [(40, 60, 24), (1000, 1400, 24), (3000, 4000, 69)])
+def test_message_has_the_smallest_face_of_this_photo(bicubic, monkeypatch, height, width, smallest) -> None:
+    """The copy in which a large photo is searched has 4 million pixels; there a face needs 40 pixels."""
+    restorer = PhotoRestorer(bicubic, MTCNNDetector())
+    assert smallest == max(24, round(40 * (height * width / 4e6) ** 0.5))
+    monkeypatch.setattr(MTCNNDetector, '__call__', lambda self, photo: [])
+    with pytest.raises(ImageError, match=rf'searched upright and rotated, from {smallest} pixels'):
+        restorer(np.zeros((height, width, 3), np.uint8))
+
+
 def test_what_cannot_be_restored_is_said(bicubic) -> None:
     photo = background(100, 100)
     restorer = PhotoRestorer(bicubic, MarkerDetector())
-    with pytest.raises(
-        ImageError, match=r'the image: no face found \(searched with its rain, upright and rotated, from 16'
-    ):
+    with pytest.raises(ImageError, match=r'the image: no face found \(searched upright and rotated, from 16'):
         restorer(photo)
     tiny, outside, whole = FaceCrop(30, 30, 6), FaceCrop(150, 30, 60), FaceCrop(60, 60, 40)
     with pytest.raises(
@@ -495,6 +504,13 @@ def test_small_strength_is_no_absence_of_rain(fcg_gan) -> None:
     rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
     result = PhotoRestorer(fcg_gan, boxes={}, strength=0.01)(rainy, [crop_of((20, 30, 64))])
     assert not any('face' in note for note in result.notes) and 0 < result.faces[0].weight <= 0.01
+    assert (result.photo != rainy).any()
+
+
+def test_strength_that_changes_no_pixel_restores_nothing(fcg_gan) -> None:
+    rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
+    with pytest.raises(ImageError, match=r'street: the strength 1e-05 is too small to change it; use a greater one'):
+        PhotoRestorer(fcg_gan, boxes={}, strength=1e-5).restore_photo(rainy, 'street', [crop_of((20, 30, 64))])
 
 
 def test_a_config_names_the_model_that_estimates_the_rain() -> None:

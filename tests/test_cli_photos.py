@@ -108,6 +108,13 @@ def test_faces_of_an_earlier_run_are_removed_unless_they_were_changed(photos, tm
         assert tree(out / 'faces') == ['two/0.png', *(['two/1.png'] if kept else [])]
 
 
+def test_name_with_a_line_break_is_on_one_line(photos, tmp_path, capsys) -> None:
+    (photos / 'one\nmore.png').write_bytes((photos / 'two.png').read_bytes())
+    words = ['restore', str(photos / 'one\nmore.png'), '-o', str(tmp_path / 'out'), '--model', str(BICUBIC)]
+    assert main([*words, '--device', 'cpu', '--detector', 'MarkerDetector']) == 0
+    assert f'{photos}/one more.png: 2 faces found' in capsys.readouterr().out.splitlines()
+
+
 def test_faces_of_each_photo_are_counted(photos, tmp_path, command, capsys) -> None:
     code = main(['restore', str(photos), '-o', str(tmp_path / 'out'), '--model', str(BICUBIC), '--device', 'cpu',
                  '--detector', 'MarkerDetector'])  # fmt: skip
@@ -186,13 +193,19 @@ def test_physics_of_each_face(photos, tmp_path, command) -> None:
         (['--aligned', '--preview'], 'has no photo around it; omit --preview'),
         (['--preview', '--sheet'], '--preview restores nothing; omit --save-physics and --sheet'),
         (['--aligned', '--background', 'derain'], 'has no photo around it; omit --background'),
-        (['--save-physics'], 'bicubic_x4.py does not predict J, S, T and A (task faces); omit it'),
+        (['--save-physics'], 'bicubic_x4.py does not predict J, S, T and A; omit it'),
     ],
 )
 def test_options_that_do_not_fit(photos, tmp_path, command, options, message) -> None:
     code, _, errors = command(photos, '-o', tmp_path / 'out', *options, detector=None)
     assert code == 2 and len(errors) == 1 and message in errors[0]
     assert not (tmp_path / 'out').exists()
+
+
+def test_maps_are_those_of_faces(photos, tmp_path, command) -> None:
+    """The network predicts J, S, T and A, but the task does not write them."""
+    code, _, errors = command(photos, '-o', tmp_path / 'out', '--save-physics', detector=None, model='hrrm_scenes')
+    assert (code, errors) == (2, ['rainrestore: error: --save-physics: the task rain writes no maps; omit it'])
 
 
 def test_options_that_exclude_each_other(photos, tmp_path) -> None:

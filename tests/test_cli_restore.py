@@ -370,7 +370,7 @@ def test_out_that_is_no_folder_or_cannot_be_made(faces, tmp_path, command):
     (tmp_path / 'file').write_text('here')
     assert command(faces, '-o', tmp_path / 'file') == 2
     assert command(faces, '-o', tmp_path / 'file' / 'out') == 2
-    assert 'cannot be written (Not a directory)' in command.errors[0]
+    assert 'cannot be written (Not a directory); choose another folder' in command.errors[0]
     assert (tmp_path / 'file').read_text() == 'here'
 
 

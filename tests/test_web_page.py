@@ -245,8 +245,14 @@ def test_a_taken_port_is_an_error_that_says_so(capsys):
 
 @pytest.mark.parametrize('port', [-1, 70000])
 def test_a_port_that_does_not_exist_is_an_error(port):
-    with pytest.raises(ConfigError, match=f'--port {port}'):
+    with pytest.raises(ConfigError, match=f'--port {port}: expected 1 to 65535, or 0 for any free port'):
         server.open_port('127.0.0.1', port)
+
+
+@pytest.mark.parametrize('host', ['no such host', 'a..b', ''])
+def test_a_host_that_does_not_exist_is_no_matter_of_the_port(host):
+    with pytest.raises(ConfigError, match=rf"^--host '{host}': .*; give an address of this machine$"):
+        server.open_port(host, 0)
 
 
 def test_names_are_no_markup():

@@ -240,7 +240,8 @@ def restore_files(
         plan.out.mkdir(parents=True, exist_ok=True)
         log = _open_to_append(manifest)
     except OSError as error:
-        raise _unwritable(plan.out, error) from error
+        reason = f'{error.strerror or error}'
+        raise ConfigError(f'{plan.out}: cannot be written ({reason}); choose another folder') from error
     done = _read_manifest(manifest)
     waiting: list[_Read] = []
     with log:

@@ -21,7 +21,7 @@ from rainrestore.apis.restorer import SMALLEST_SIDE, Restoration, Restorer
 from rainrestore.arguments import checked
 from rainrestore.errors import ConfigError
 from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector, add_change, build_detector, cut, find_faces
-from rainrestore.faces.detection import TURNS
+from rainrestore.faces.detection import TURNS, LandmarkDetector
 from rainrestore.faces.fusion import (
     CLEAR,
     Decision,
@@ -244,8 +244,11 @@ class PhotoRestorer:
         result = self.restore_faces(photo, faces, clear, name)
         result = replace(result, notes=(*result.notes, *self._rain_left(photo, result.faces)))
         changed = result.faces and not np.array_equal(result.photo, photo)
-        if not any(face.weight for face in result.faces) and not changed:
+        if not changed and not any(face.weight for face in result.faces):
             raise ImageError(name, f'none of its faces can be restored: {"; ".join(result.notes)}', result.found)
+        if not changed and self.strength < 1:
+            reason = f'the strength {self.strength:g} is too small to change it; use a greater one'
+            raise ImageError(name, reason, result.found)
         return result
 
     @checked
@@ -265,7 +268,7 @@ class PhotoRestorer:
         clear = self.derain(photo) if needed else None
         faces = self.find(photo, clear) if crops is None else [DetectedFace(crop) for crop in crops]
         if not faces:
-            raise ImageError(name, self._none_found() if crops is None else 'has no face in crops', 0)
+            raise ImageError(name, self._none_found(photo) if crops is None else 'has no face in crops', 0)
         return faces, clear
 
     @checked
@@ -449,11 +452,13 @@ class PhotoRestorer:
         versions = [photo] if clear is None else [clear.photo, photo]
         return find_faces(self.detector, versions, self.turns if turns is None else turns)
 
-    def _none_found(self) -> str:
-        where = 'with and without its rain' if self.remover else 'with its rain'
+    def _none_found(self, photo: np.ndarray) -> str:
+        where = 'with and without its rain, ' if self.remover else ''
         smallest = getattr(self.detector, 'smallest_face', None)
+        if isinstance(self.detector, LandmarkDetector):
+            smallest = self.detector.smallest_in(photo)
         size = f', from {smallest} pixels with hair and chin' if smallest else ''
-        return f'no face found (searched {where}, upright and rotated{size}){MARK_THE_FACE}'
+        return f'no face found (searched {where}upright and rotated{size}){MARK_THE_FACE}'
 
     def _fingerprint(self, detector: Any) -> str:
         """SHA-256 over everything that determines the result; a detector object is represented by its ``repr``."""

@@ -122,10 +122,10 @@ def run(args: argparse.Namespace) -> int:
     of_faces = ('aligned', 'boxes', 'preview', 'detector', 'background', 'strength', 'keep_colour')
     if not TASKS[restorer.task].finds_faces and (given := _given(args, *of_faces)):
         raise ConfigError(f'{given}: the task {restorer.task} restores whole images, not faces')
-    if args.save_physics and not (TASKS[restorer.task].finds_faces and restorer.predicts & set(PHYSICS)):
-        raise ConfigError(
-            f'--save-physics: {restorer.name} does not predict J, S, T and A (task {restorer.task}); omit it'
-        )
+    if args.save_physics and not TASKS[restorer.task].finds_faces:
+        raise ConfigError(f'--save-physics: the task {restorer.task} writes no maps; omit it')
+    if args.save_physics and not restorer.predicts & set(PHYSICS):
+        raise ConfigError(f'--save-physics: {restorer.name} does not predict J, S, T and A; omit it')
     videos = finds_faces and not args.preview
     plan = plan_files(args.inputs, args.out, videos=videos)
     if any(kind_of(path) == 'video' for path in plan.sources.values()):
@@ -178,7 +178,7 @@ def run(args: argparse.Namespace) -> int:
                 if outcome.found is not None:
                     found[str(outcome.source)] = outcome.found
                     count = f'{outcome.found} face{"" if outcome.found == 1 else "s"}'
-                    bar.write(f'{outcome.source}: {count} found', file=sys.stdout)
+                    bar.write(_on_one_line(f'{outcome.source}: {count} found'), file=sys.stdout)
                 if outcome.state == 'failed':
                     failed[str(outcome.source)] = outcome.reason
                 if outcome.notes:
@@ -202,7 +202,7 @@ def run(args: argparse.Namespace) -> int:
             lines.append(('note', str(skipped[0]), f'is {what} and is skipped{more}{why}'))
     lines += [('note', str(folder), 'has results of an earlier run, which are skipped') for folder in plan.earlier]
     for kind, path, text in [*lines, *(('failed', path, reason) for path, reason in failed.items())]:
-        print(f'rainrestore: {kind}: {" ".join(f"{path}: {text}".split())}', file=sys.stderr)
+        print(f'rainrestore: {kind}: {_on_one_line(f"{path}: {text}")}', file=sys.stderr)
     did = 'marked' if args.preview else 'restored'
     print(f'{states["restored"]} {did}, {states["done"]} done before, {states["failed"]} failed')
     summary = {
@@ -221,6 +221,11 @@ def run(args: argparse.Namespace) -> int:
     }
     print(json.dumps(summary))
     return EXIT_SOME_FAILED if failed else 0
+
+
+def _on_one_line(text: str) -> str:
+    """A text without the line breaks and repeated spaces of a file name."""
+    return ' '.join(text.split())
 
 
 def _given(args: argparse.Namespace, *names: str) -> str | None:

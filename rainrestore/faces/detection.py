@@ -67,6 +67,9 @@ class LandmarkDetector:
         ConfigError: ``smallest_face`` or ``max_pixels`` below 1, or ``threshold`` outside of 0..1.
     """
 
+    #: Side in pixels to which the smallest crop is scaled.
+    needed: int
+
     def __init__(self, smallest_face: int, threshold: float, max_pixels: int) -> None:
         name = type(self).__name__
         if smallest_face < 1 or max_pixels < 1:
@@ -74,6 +77,15 @@ class LandmarkDetector:
         if not 0 <= threshold <= 1:
             raise ConfigError(f'{name}: threshold must be in 0..1, got {threshold}')
         self.smallest_face, self.threshold, self.max_pixels = smallest_face, threshold, max_pixels
+
+    def scale(self, photo: np.ndarray) -> float:
+        """The factor that scales an H x W x 3 photo for the search."""
+        height, width = photo.shape[:2]
+        return working_scale(width, height, self.smallest_face, self.needed, self.max_pixels)
+
+    def smallest_in(self, photo: np.ndarray) -> int:
+        """Side of the smallest crop that is detected in a photo: more than ``smallest_face`` in a large photo."""
+        return round(self.needed / self.scale(photo))
 
 
 def build_detector(detector: str | Path | Mapping[str, Any]) -> FaceDetector:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rainrestore.device import find_device
-from rainrestore.faces.detection import DetectedFace, LandmarkDetector, faces_of_landmarks, working_copy, working_scale
+from rainrestore.faces.detection import DetectedFace, LandmarkDetector, faces_of_landmarks, working_copy
 from rainrestore.optional import optional_import
 from rainrestore.registry import FACE_DETECTORS
 
@@ -15,9 +15,6 @@ INSTALL = 'pip install --no-deps facenet-pytorch'
 
 #: Side in pixels of the smallest detected face box.
 LEAST_BOX = 16
-#: Side in pixels to which the smallest crop is enlarged. A box of 16 pixels is a crop of 28. At 40 the landmark error
-#: is a fifth smaller; larger values are slower without more detections (tools/benchmarks/benchmark_detection.py).
-NEEDED = 40
 #: Bound of the box regression, as a fraction of the side of the box. The package fails for boxes outside of the photo,
 #: which this bound prevents. Regressions of true faces are below 0.35, because training samples overlap faces by 0.65.
 LARGEST_SHIFT = 0.25
@@ -54,6 +51,11 @@ class MTCNNDetector(LandmarkDetector):
         ConfigError: ``smallest_face`` or ``max_pixels`` below 1, or ``threshold`` outside of 0..1.
     """
 
+    #: Side in pixels to which the smallest crop is enlarged. A box of 16 pixels is a crop of 28. At 40 the landmark
+    #: error is a fifth smaller; larger values are slower without more detections
+    #: (tools/benchmarks/benchmark_detection.py).
+    needed = 40
+
     def __init__(
         self,
         smallest_face: int = 24,
@@ -70,9 +72,8 @@ class MTCNNDetector(LandmarkDetector):
 
     def __call__(self, photo: np.ndarray) -> list[DetectedFace]:
         """Detect the faces in an H x W x 3 uint8 RGB photo."""
-        height, width = photo.shape[:2]
-        scale = working_scale(width, height, self.smallest_face, NEEDED, self.max_pixels)
-        if min(height, width) * scale < LEAST_BOX:
+        scale = self.scale(photo)
+        if min(photo.shape[:2]) * scale < LEAST_BOX:
             return []
         large, back = working_copy(photo, scale)
         with torch.inference_mode():

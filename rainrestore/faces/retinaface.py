@@ -9,7 +9,7 @@ import torch
 
 from rainrestore.device import find_device
 from rainrestore.errors import ConfigError
-from rainrestore.faces.detection import DetectedFace, LandmarkDetector, faces_of_landmarks, working_copy, working_scale
+from rainrestore.faces.detection import DetectedFace, LandmarkDetector, faces_of_landmarks, working_copy
 from rainrestore.facexlib_weights import load_facexlib
 from rainrestore.optional import optional_import
 from rainrestore.registry import FACE_DETECTORS
@@ -17,9 +17,6 @@ from rainrestore.registry import FACE_DETECTORS
 #: Network -> file name of its published weights, in this release of facexlib.
 FILES = {'resnet50': 'detection_Resnet50_Final.pth', 'mobile0.25': 'detection_mobilenet0.25_Final.pth'}
 RELEASE = 'v0.1.0'
-
-#: Side of the smallest crop for the smallest anchors of 16 and 32 pixels.
-NEEDED = 64
 
 
 @FACE_DETECTORS.register_module()
@@ -40,6 +37,9 @@ class RetinaFaceDetector(LandmarkDetector):
         CheckpointError: The weights are missing, belong to another network, or cannot be downloaded.
         ConfigError: An unknown network, ``smallest_face`` or ``max_pixels`` below 1, or ``threshold`` outside of 0..1.
     """
+
+    #: Side of the smallest crop for the smallest anchors of 16 and 32 pixels.
+    needed = 64
 
     def __init__(
         self,
@@ -62,8 +62,7 @@ class RetinaFaceDetector(LandmarkDetector):
     @torch.inference_mode()
     def __call__(self, photo: np.ndarray) -> list[DetectedFace]:
         """Detect the faces in an H x W x 3 uint8 RGB photo."""
-        height, width = photo.shape[:2]
-        scale = working_scale(width, height, self.smallest_face, NEEDED, self.max_pixels)
+        scale = self.scale(photo)
         # The coarsest level of the network has stride 32.
         large, back = working_copy(photo, scale, least_side=32)
         rows = self.network.detect_faces(cv2.cvtColor(large, cv2.COLOR_RGB2BGR), self.threshold)

@@ -9,7 +9,7 @@ import numpy as np
 from torch.hub import download_url_to_file
 
 from rainrestore.errors import CheckpointError
-from rainrestore.faces.detection import DetectedFace, LandmarkDetector, faces_of_landmarks, working_copy, working_scale
+from rainrestore.faces.detection import DetectedFace, LandmarkDetector, faces_of_landmarks, working_copy
 from rainrestore.files import sha256_of
 from rainrestore.registry import FACE_DETECTORS
 
@@ -18,9 +18,6 @@ FILE = 'face_detection_yunet_2023mar.onnx'
 SOURCE = f'https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/{FILE}'
 SHA256 = '8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4'
 VARIABLE = 'RAINRESTORE_YUNET'
-
-#: Side of the crop for a face of 10 pixels, the smallest face in the training of YuNet.
-NEEDED = 20
 
 
 @FACE_DETECTORS.register_module()
@@ -40,6 +37,9 @@ class YuNetDetector(LandmarkDetector):
         ConfigError: ``smallest_face`` or ``max_pixels`` below 1, or ``threshold`` outside of 0..1.
     """
 
+    #: Side of the crop for a face of 10 pixels, the smallest face in the training of YuNet.
+    needed = 20
+
     def __init__(
         self,
         weights: str | Path | None = None,
@@ -58,8 +58,7 @@ class YuNetDetector(LandmarkDetector):
 
     def __call__(self, photo: np.ndarray) -> list[DetectedFace]:
         """Detect the faces in an H x W x 3 uint8 RGB photo."""
-        height, width = photo.shape[:2]
-        scale = working_scale(width, height, self.smallest_face, NEEDED, self.max_pixels)
+        scale = self.scale(photo)
         large, back = working_copy(photo, scale)
         self._network.setInputSize((large.shape[1], large.shape[0]))
         rows = self._network.detect(cv2.cvtColor(large, cv2.COLOR_RGB2BGR))[1]

@@ -130,10 +130,16 @@ def open_port(host: str, port: int) -> socket.socket:
     Raises:
         ConfigError: The machine has no such address, or the port is in use or not allowed.
     """
+    if not 0 <= port <= 65535:
+        raise ConfigError(f'--port {port}: expected 1 to 65535, or 0 for any free port')
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise ConfigError(f'--host {host!r}: {reason}; give an address of this machine') from error
+    try:
         return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         reason = getattr(error, 'strerror', None) or error
         raise ConfigError(f'--host {host} --port {port}: {reason}; choose another, 0 is any free port') from error
 
