@@ -61,6 +61,17 @@ def test_each_face_keeps_its_track() -> None:
     assert [face.crop.x for face in faces] == pytest.approx([59, 91, 52], abs=2)
 
 
+def test_face_that_was_found_twice_has_one_track() -> None:
+    """As around a lost face whose neighbour is found: no second track, and the lost track does not take its place."""
+    tracker = FaceTracker(hold=10)
+    tracker.update([DetectedFace(FaceCrop(50, 50, 60)), DetectedFace(FaceCrop(75, 50, 60))], FRAME)
+    assert tracker.numbers() == [0, 1]
+    for step in range(5):
+        tracker.update([DetectedFace(FaceCrop(75, 50, 60)), DetectedFace(FaceCrop(76 + step % 2, 51, 58))], FRAME)
+        assert tracker.numbers() == [0, 1]
+        assert [face.crop.x for face in tracker.faces()] == pytest.approx([50, 75], abs=1.5)
+
+
 def test_lost_face_is_held_and_then_given_up() -> None:
     tracker = FaceTracker(hold=0.1)
     tracker.update([DetectedFace(FaceCrop(50, 50, 40))], FRAME)

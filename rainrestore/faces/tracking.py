@@ -22,6 +22,9 @@ SPEED_CUTOFF = 1.0
 #: less than this factor.
 MAX_MOVE = 0.5
 MAX_SCALE = 1.6
+#: Below this distance, as a fraction of the side, two detections in one frame are one face that was found twice: the
+#: search around a lost face also finds its neighbour.
+DOUBLE = 0.25
 
 #: Side of the images for registration in pixels, and least correlation of registered images.
 REGISTERED = 64
@@ -47,8 +50,10 @@ class FaceTracker:
     def update(self, found: Sequence[DetectedFace], seconds: float) -> None:
         """Update the tracks with the faces of the next frame, ``seconds`` (above 0) after the previous frame.
 
-        Tracks and faces are matched greedily by distance. Unmatched faces start new tracks.
+        Tracks and faces are matched greedily by distance. Unmatched faces start new tracks. A face that was found twice
+        counts once.
         """
+        found = _without_doubles(found)
         pairs = sorted(
             (distance, place, number)
             for place, track in enumerate(self.tracks)
@@ -163,11 +168,8 @@ class _Track:
         return FaceCrop(x, y, math.exp(log_side), math.degrees(angle))
 
     def distance(self, crop: FaceCrop) -> float:
-        """Distance of the centres, divided by the side; infinite if the sides differ too much."""
-        own = self.crop
-        if not 1 / MAX_SCALE < crop.side / own.side < MAX_SCALE:
-            return math.inf
-        return math.hypot(crop.x - own.x, crop.y - own.y) / own.side
+        """See :func:`_distance`."""
+        return _distance(self.crop, crop)
 
     def take(self, face: DetectedFace, seconds: float) -> None:
         change = _values(face.crop) - self.values
@@ -179,6 +181,21 @@ class _Track:
         self.values += _weight(MIN_CUTOFF + CUTOFF_PER_SPEED * np.abs(self.speed), seconds) * change
         self.missed = 0.0
         self.score = face.score
+
+
+def _distance(own: FaceCrop, crop: FaceCrop) -> float:
+    """Distance of the centres, divided by the side; infinite if the sides differ too much."""
+    if not 1 / MAX_SCALE < crop.side / own.side < MAX_SCALE:
+        return math.inf
+    return math.hypot(crop.x - own.x, crop.y - own.y) / own.side
+
+
+def _without_doubles(found: Sequence[DetectedFace]) -> list[DetectedFace]:
+    kept: list[DetectedFace] = []
+    for face in found:
+        if all(_distance(other.crop, face.crop) >= DOUBLE for other in kept):
+            kept.append(face)
+    return kept
 
 
 def _values(crop: FaceCrop) -> np.ndarray:
