@@ -507,6 +507,29 @@ def test_small_strength_is_no_absence_of_rain(fcg_gan) -> None:
     assert (result.photo != rainy).any()
 
 
+def test_tracked_face_is_held_only_where_a_face_is(fcg_gan) -> None:
+    """After a face has left its place in a video, the background there is no face."""
+    rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
+    photos, crop = PhotoRestorer(fcg_gan, boxes={}), crop_of((20, 30, 64))
+    (parsed,) = photos.restore_crops([rainy], [[DetectedFace(crop)]], ['frame'])[0]
+    inside = soft_mask(32) > 0.5
+    parsings = {
+        'face': np.eye(19, dtype=np.float32)[np.where(inside, 1, 0)],
+        'background': np.eye(19, dtype=np.float32)[np.zeros((32, 32), int)],
+        'anything': np.full((32, 32, 19), 1 / 19, np.float32),
+        'colours': np.zeros((32, 32, 3), np.float32),
+        'no parser': None,
+    }
+    changed = {}
+    for name, parsing in parsings.items():
+        for held in (False, True):
+            found = [DetectedFace(crop, held=held)]
+            result = photos.restore_faces(rainy, found, restorations=[replace(parsed, parsing=parsing)])
+            changed[name, held] = len(result.faces), bool((result.photo != rainy).any())
+    assert changed.pop(('background', True)) == changed.pop(('anything', True)) == (0, False)
+    assert set(changed.values()) == {(1, True)}
+
+
 def test_strength_that_changes_no_pixel_restores_nothing(fcg_gan) -> None:
     rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
     with pytest.raises(ImageError, match=r'street: the strength 1e-05 is too small to change it; use a greater one'):

@@ -32,6 +32,7 @@ from rainrestore.faces.fusion import (
     face_mask,
     fuse,
     knows_clear_air,
+    shows_face,
     trust_in,
     with_scene,
     without_fine_streaks,
@@ -306,6 +307,8 @@ class PhotoRestorer:
                 rest = 'was changed only as the background'
         restored = []
         for face, image, (restoration, rain) in zip(kept, images, estimated, strict=True):
+            if face.held and shows_face(restoration.parsing) is False:
+                continue  # the face left its last position
             average = None if steady is None else partial(steady, face)
             scene = clear.rain_over(face.crop) if clear is not None and self.heavy is not None else None
             found, decision = rain, Decision(1.0, 1.0)

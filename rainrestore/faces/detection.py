@@ -30,10 +30,12 @@ class DetectedFace:
     Attributes:
         crop: The aligned crop of CelebA-HQ.
         score: Score of the detector, in its own unit, larger for a more certain face; 1 for a face from a box.
+        held: Whether a tracked face was not found in this frame of a video, and keeps its last position.
     """
 
     crop: FaceCrop
     score: float = 1.0
+    held: bool = False
 
 
 class FaceDetector(Protocol):

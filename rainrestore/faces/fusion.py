@@ -288,21 +288,27 @@ def fuse(
     return result.clip(0, 1)
 
 
+def shows_face(parsing: np.ndarray | None) -> bool | None:
+    """Whether probabilities of the 19 labels, n x n x 19, are those of a face; None without such probabilities."""
+    if parsing is None or parsing.shape[2] != NUM_LABELS:
+        return None
+    face = 1 - parsing[..., AROUND].sum(-1)
+    prior = soft_mask(face.shape[0])
+    overlap = np.minimum(face, prior).sum() / np.maximum(face, prior).sum()
+    return bool(parsing.max(-1).mean() >= SURE and overlap >= OVERLAP)
+
+
 def face_mask(parsing: np.ndarray | None, size: int) -> np.ndarray:
     """The weights of a restored face, size x size float32 in 0..1: its skin and hair, or a soft shape.
 
     Args:
-        parsing: Probabilities of the 19 labels, n x n x 19. With None or other channels, the soft shape is used.
+        parsing: Probabilities of the 19 labels, n x n x 19. With None, or without a face, the soft shape is used.
         size: Side of the crop in pixels.
     """
     shape = soft_mask(size)
-    if parsing is None or parsing.shape[2] != NUM_LABELS:
+    if parsing is None or not shows_face(parsing):
         return shape
     face = 1 - parsing[..., AROUND].sum(-1)
-    prior = soft_mask(face.shape[0])
-    overlap = np.minimum(face, prior).sum() / np.maximum(face, prior).sum()
-    if parsing.max(-1).mean() < SURE or overlap < OVERLAP:
-        return shape
     found = resize(face[..., None].astype(np.float32), size, size)[..., 0]
     # Dilated to include the edge of the face, and blurred.
     wide = cv2.dilate(found, np.ones((3, 3), np.uint8), iterations=max(round(size * COLOUR / 8), 1))

@@ -77,7 +77,7 @@ class FaceTracker:
 
     def faces(self) -> list[DetectedFace]:
         """The smoothed faces of the current frame, in the order of their first appearance."""
-        return [DetectedFace(track.crop, track.score) for track in self.tracks]
+        return [DetectedFace(track.crop, track.score, held=track.missed > 0) for track in self.tracks]
 
     def numbers(self) -> list[int]:
         """An identifier in the video for each of :meth:`faces`."""
