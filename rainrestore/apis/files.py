@@ -34,7 +34,7 @@ PHYSICS = ('J', 'S', 'T', 'A')
 PARTS = '.parts'
 MANIFEST = 'manifest.jsonl'
 #: End of a message about a video.
-WHAT_RESTORES_VIDEOS = 'only the tasks faces and renovate, without --aligned and --preview, restore videos'
+VIDEO_TASKS = 'only the tasks faces and renovate, without --aligned and --preview, restore videos'
 #: Greatest number of values in a batch of images, because photos may be large.
 MAX_VALUES = 64_000_000
 #: Errors after which no other file can be written.
@@ -366,7 +366,7 @@ def _write_line(
 
 
 def _is_video(path: Path) -> ConfigError:
-    return ConfigError(f'{path}: is a video; {WHAT_RESTORES_VIDEOS}')
+    return ConfigError(f'{path}: is a video; {VIDEO_TASKS}')
 
 
 def _expanded(inputs: Sequence[str | Path]) -> Iterator[Path]:

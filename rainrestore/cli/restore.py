@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         plan_files,
         restore_files,
     )
-    from rainrestore.apis.files import FACES, PHYSICS, PREVIEW, RESTORED, WHAT_RESTORES_VIDEOS
+    from rainrestore.apis.files import FACES, PHYSICS, PREVIEW, RESTORED, VIDEO_TASKS
     from rainrestore.apis.kinds import kind_of
     from rainrestore.device import described
     from rainrestore.engine.allocator import keep_freed_memory
@@ -196,7 +196,7 @@ def run(args: argparse.Namespace) -> int:
     clips = [path for path in plan.others if kind_of(path) == 'video']
     others = [path for path in plan.others if path not in clips]
     kind = 'neither an image nor a video' if videos else 'not an image'
-    for skipped, what, why in ((clips, 'a video', f'; {WHAT_RESTORES_VIDEOS}'), (others, kind, '')):
+    for skipped, what, why in ((clips, 'a video', f'; {VIDEO_TASKS}'), (others, kind, '')):
         if skipped:
             more = f' ({len(skipped)} files in total)' if len(skipped) > 1 else ''
             lines.append(('note', str(skipped[0]), f'is {what} and is skipped{more}{why}'))
