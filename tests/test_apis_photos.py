@@ -511,7 +511,7 @@ def test_tracked_face_is_held_only_where_a_face_is(fcg_gan) -> None:
     """After a face has left its place in a video, the background there is no face."""
     rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
     photos, crop = PhotoRestorer(fcg_gan, boxes={}), crop_of((20, 30, 64))
-    (parsed,) = photos.restore_crops([rainy], [[DetectedFace(crop)]], ['frame'])[0]
+    ((parsed, rain),) = photos.restore_crops([rainy], [[DetectedFace(crop)]], ['frame'])[0]
     inside = soft_mask(32) > 0.5
     parsings = {
         'face': np.eye(19, dtype=np.float32)[np.where(inside, 1, 0)],
@@ -524,7 +524,7 @@ def test_tracked_face_is_held_only_where_a_face_is(fcg_gan) -> None:
     for name, parsing in parsings.items():
         for held in (False, True):
             found = [DetectedFace(crop, held=held)]
-            result = photos.restore_faces(rainy, found, restorations=[replace(parsed, parsing=parsing)])
+            result = photos.restore_faces(rainy, found, estimated=[(replace(parsed, parsing=parsing), rain)])
             changed[name, held] = len(result.faces), bool((result.photo != rainy).any())
     assert changed.pop(('background', True)) == changed.pop(('anything', True)) == (0, False)
     assert set(changed.values()) == {(1, True)}
