@@ -1,11 +1,11 @@
-# make demo | test | test-all | lint | docs | clean.  The set-up runs once; PYTHON chooses the interpreter behind .venv.
+# make demo | test | test-all | lint | docs | clean.  The set-up runs once; PYTHON selects the interpreter of .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# A process for each core, with one thread each: on networks this small, threads that wait for each other take longer than
-# the work. The tests of one file share fixtures, and so a process.
+# One process for each core, with one thread each: with networks of this size, the synchronisation of threads takes
+# longer than the computation. The tests of one file share fixtures, so they run in one process.
 test test-all: export OMP_NUM_THREADS := 1
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --durations=10
 
@@ -25,14 +25,14 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Warnings are errors: a link that leads nowhere, a page that the navigation lacks, a docstring that cannot be read.
+# Warnings are errors: a link without a target, a page missing in the navigation, a docstring that cannot be parsed.
 docs: $(STAMP)
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
 	@echo 'the site: build/docs/index.html'
 
 setup: $(STAMP)
 
-# The stamp comes last, so that an interrupted set-up is taken up again.
+# The stamp is written last, so that make repeats an interrupted set-up.
 $(STAMP): setup.py tools/install.py $(wildcard requirements/*.txt)
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=..."'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

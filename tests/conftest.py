@@ -43,7 +43,7 @@ def write_face(folder: Path, name: str, image: np.ndarray, mask: np.ndarray) -> 
 
 
 def write_faces(root: Path) -> Path:
-    """Generated faces in {train,val,test}/{img,mask}, as many as FACES says."""
+    """Generated faces in {train,val,test}/{img,mask}; FACES has their numbers."""
     rng = np.random.default_rng(0)
     for split, count in FACES.items():
         for index in range(count):

@@ -32,7 +32,7 @@ from rainrestore.web.views import read_upload
 
 BICUBIC = Path(__file__).resolve().parents[1] / 'configs' / 'references' / 'bicubic_x4.py'
 SIDE = 48
-#: One file of so many goes through the search for faces as well, which takes most of the time.
+#: One file in this number is also searched for faces, which takes most of the time.
 SEARCHED = 30
 EXTREME_NUMBERS = (0, 1, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
@@ -48,7 +48,7 @@ def png(header: tuple[int, ...], data: bytes, *before: tuple[bytes, bytes]) -> b
 
 
 def whole_files() -> dict[str, list[bytes]]:
-    """Suffix -> files of that kind, none damaged."""
+    """Suffix -> undamaged files of this kind."""
     clean = np.asarray(Image.fromarray(portrait(0)).resize((SIDE, SIDE)))
     pixels = quantise(draw_scene(clean / np.float32(255), RainRanges(), seeded_rng(0, 'damage')).I)
     image = Image.fromarray(pixels)
@@ -83,7 +83,7 @@ def whole_files() -> dict[str, list[bytes]]:
 
 
 def mutated(count: int) -> Iterator[tuple[str, bytes]]:
-    """Name and content of damaged files: flipped bits, foreign numbers, cuts, heads of other files."""
+    """Name and content of damaged files: flipped bits, wrong numbers, truncation, headers of other files."""
     files = [(suffix, content) for suffix, kinds in whole_files().items() for content in kinds]
     for number in range(count):
         draw = random.Random(number)
@@ -128,7 +128,7 @@ SHAPES = [
     (1, 1), (1, 2), (2, 1), (2, 2), (7, 7), (8, 8), (7, 900), (900, 7), (300, 12), (12, 300), (9, 40), (40, 9),
     (1, 1000), (1000, 1), (1_000_001, 1), (1, 1_000_001),
 ]  # fmt: skip
-#: The same, too large to search all of them for faces in minutes.
+#: Larger shapes: a search of all of them for faces would take minutes.
 LARGE_SHAPES = [
     (200_000, 9), (9, 200_000), (32_767, 40), (65_536, 16), (16, 65_535), (1_000_000, 8), (8, 1_000_000),
     (9_000, 9_000), (16_384, 2_000), (2_000, 16_384),
@@ -167,7 +167,7 @@ def shaped() -> Iterator[tuple[str, bytes]]:
 
 
 class Defects(logging.Handler):
-    """Keeps the errors that nobody foresaw, which ``restore_files`` turns into a line and logs."""
+    """Collects the unexpected errors that ``restore_files`` reports as a line and logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -185,10 +185,10 @@ def memory(kind: str) -> int:
 
 
 def main(kind: str, count: int, limit: int, folder: Path) -> None:
-    """Put ``count`` files of one kind through everything; ``limit`` bounds the address space, in MiB over the start."""
+    """Restore ``count`` files of one kind; ``limit`` bounds the growth of the address space, in MiB."""
     restorer = Restorer('fcg_gan_x4', device='cpu')
     finding = PhotoRestorer(restorer)
-    # In rain of no kind that the network knows, the shapes are pasted by a method that restores whatever it is given.
+    # The shapes contain no rain that the network recognises, so a method that restores every input is used for them.
     boxed = PhotoRestorer(Restorer(BICUBIC, device='cpu') if kind == 'shaped' else restorer, boxes={})
     crop = FaceCrop(4, 4, 16) if kind == 'shaped' else FaceCrop(SIDE / 2, SIDE / 2, SIDE)
     face = portrait(0)
@@ -207,7 +207,7 @@ def main(kind: str, count: int, limit: int, folder: Path) -> None:
     for number, (name, content) in enumerate(files):
         path = folder / name
         path.write_bytes(content)
-        Path('/proc/self/clear_refs').write_text('5')  # forgets the peak
+        Path('/proc/self/clear_refs').write_text('5')  # resets the peak
         before, begun = memory('VmRSS'), time.process_time()
         for read in (read_image, read_upload):
             try:

@@ -36,15 +36,15 @@ from rainrestore.registry import DATA_SAMPLERS, HOOKS
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 WHOLE, CUT = 5, 3
-#: Of the toy's seed: seen by the second of two processes with two samples each, in the second iteration.
+#: With the seed of the toy: the second of two processes with two samples each draws it in the second iteration.
 BAD = [int(index) for index, _ in zip(ResumableSampler(range(SIZE), seed=5), range(6), strict=False)][5]
-#: Faces, more and fewer than processes, and whether the last share is filled up with some of them.
+#: Numbers of faces, more and fewer than processes, and whether the last share is filled up with repeated faces.
 SHARED_OUT = ((5, False), (5, True), (1, False), (1, True))
 
 
 @HOOKS.register_module(force=True)
 class FrozenStatistics(Hook):
-    """Batch normalisation by its running statistics: nothing in a network looks at the batch."""
+    """Batch norm with its running statistics: the networks do not depend on the batch."""
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         for part in runner.model.modules():
@@ -53,7 +53,7 @@ class FrozenStatistics(Hook):
 
 
 def logits() -> tuple[torch.Tensor, torch.Tensor]:
-    """Of four true and four restored faces."""
+    """Logits of four true and four restored faces."""
     real, fake = torch.randn(2, 4, generator=torch.Generator().manual_seed(1)).double()
     return real, fake
 
@@ -67,7 +67,7 @@ def adversarial(real: torch.Tensor, fake: torch.Tensor) -> dict[str, Any]:
 
 
 def gradients() -> dict[str, Any]:
-    """Used by both, by the first alone, by neither."""
+    """Gradients of parameters that both processes use, only the first one, or neither."""
     parameters = [nn.Parameter(torch.ones(2, 3)), nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(1))]
     factor = 1.0 + get_rank()
     (parameters[0].sum() * factor + (parameters[1].sum() * 4 if get_rank() == 0 else 0)).backward()
@@ -76,7 +76,7 @@ def gradients() -> dict[str, Any]:
 
 
 def buffers() -> dict[str, Any]:
-    """Running statistics after a step on different shares, before and after training is left."""
+    """Running statistics after a step on different shares, before and after the switch to evaluation mode."""
     network = RestorerDataParallel(nn.BatchNorm1d(2))
     network(torch.arange(4.0).view(2, 2) + get_rank())
     before = network.module.running_mean.clone()
@@ -85,7 +85,7 @@ def buffers() -> dict[str, Any]:
 
 
 def scored(indices: Sequence[int]) -> list[dict[str, Any]]:
-    """Predictions for these faces; every third has no parsing."""
+    """Predictions for these faces; every third face has no parsing."""
     samples = []
     for index in indices:
         random = torch.Generator().manual_seed(index)
@@ -112,7 +112,7 @@ def measure(folder: Path, images: int, round_up: bool) -> dict[str, float]:
 
 
 def shared(config: Config, batch: int) -> Config:
-    """For several processes, each with ``batch`` samples."""
+    """The config for several processes, each with ``batch`` samples."""
     config.launcher = 'pytorch' if 'RANK' in os.environ else 'none'
     config.model_wrapper_cfg = dict(type='rainrestore.RestorerDataParallel')
     config.train_dataloader.batch_size = batch
@@ -132,7 +132,7 @@ def toy(work_dir: Path, iterations: int, **changes: Any) -> Config:
 
 
 class KillSecond(Hook):
-    """Sends one of the processes SIGTERM in the middle of an iteration, and the other a little later."""
+    """Sends SIGTERM to one process in the middle of an iteration, and to the other a little later."""
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         if runner.iter == CUT - 1 and get_rank() == 1:
@@ -156,7 +156,7 @@ def interrupted(folder: Path) -> dict[str, Any]:
 
 
 def failure(act: Callable[[], Any]) -> str:
-    """Class and message of the error that it ends with."""
+    """Class and message of the raised error."""
     try:
         act()
     except RainRestoreError as error:
@@ -165,7 +165,7 @@ def failure(act: Callable[[], Any]) -> str:
 
 
 def non_finite(folder: Path) -> dict[str, Any]:
-    """A sample of the second process is NaN: a run that is to stop, and one that may skip a batch."""
+    """A sample of the second process is NaN: one run has to stop, another may skip a batch."""
     data = {'train_dataloader.dataset.bad': (BAD,)}
     skip = {'custom_hooks': [dict(type='FiniteLossHook', skip=1)]}
     stopped = failure(Runner.from_cfg(toy(folder / 'nan', WHOLE, **data)).train)
@@ -177,7 +177,7 @@ def non_finite(folder: Path) -> dict[str, Any]:
 
 
 def full_disk(folder: Path, best: bool) -> str:
-    """Only the first process writes, and cannot."""
+    """Only the first process writes, and its disk is full."""
 
     def refuse(path: Any, content: bytes) -> None:
         raise CheckpointError(f'{Path(path).name} could not be written')
@@ -195,7 +195,9 @@ def full_disk(folder: Path, best: bool) -> str:
 
 
 def faces(work_dir: Path, batch: int) -> Config:
-    """The paper's network, narrow, with a relativistic loss besides, under SGD: its momentum begins as the gradient."""
+    """The paper's network, narrow, with an additional relativistic loss, trained by SGD: its first momentum is the
+    gradient.
+    """
     plain = dict(
         optimizer=dict(type='SGD', lr=0.1, momentum=0.9, _delete_=True), enabled=False, clip_grad=dict(max_norm=0.1)
     )
@@ -236,7 +238,7 @@ def main(folder: Path) -> None:
             runner = Runner.from_cfg(faces(folder / 'faces', 2))
             runner.train()
         torch.save(results, folder / f'scenes_{get_rank()}.pt')
-        # A group that meets where another has just parted may find the other's store.
+        # A new group that starts right after the end of another may find the store of the other.
         meeting = from_first(free_port() if get_rank() == 0 else None)
     os.environ['MASTER_PORT'] = meeting
     try:
@@ -249,14 +251,14 @@ def main(folder: Path) -> None:
 
 
 def on_gpu(folder: Path) -> None:
-    """NCCL and SyncBN; mmengine sends nothing where there is one process, so a message goes without it."""
+    """NCCL and SyncBN. mmengine communicates only between several processes, so the message uses torch directly."""
     with joined('pytorch', {}):
         assert distributed.get_backend() == 'nccl'
         message = torch.arange(3.0, device='cuda')
         distributed.all_reduce(message)
         assert message.tolist() == [0, 1, 2]
         config = faces(folder / 'faces', 2)
-        config.custom_hooks.pop()  # what freezes the statistics
+        config.custom_hooks.pop()  # a hook with frozen statistics
         config.sync_bn = 'torch'
         runner = Runner.from_cfg(config)
         assert isinstance(runner.model, RestorerDataParallel)
@@ -265,7 +267,7 @@ def on_gpu(folder: Path) -> None:
 
 
 def configs(folder: Path) -> None:
-    """Every training of the repository, narrow: its replicas stay the same, whatever its slots and steps are."""
+    """Every training of the repository, narrow: its replicas stay equal for all slots and steps."""
     with joined('pytorch', {}):
         for path in sorted(packaged_files().values()):
             config = load_config(path)
@@ -273,7 +275,7 @@ def configs(folder: Path) -> None:
                 continue
             dataset = dict(limit=5)
             if 'size' in config.train_dataloader.dataset:
-                dataset['size'] = 128  # of the bundled faces
+                dataset['size'] = 128  # the size of the bundled faces
             small = dict(batch_size=2, num_workers=0, persistent_workers=False, dataset=dataset)
             config.merge_from_dict(dict(
                 model=narrow(config.model),

@@ -94,7 +94,7 @@ def _blocks(page: str, text: str) -> Iterator[Block]:
     for number, line in lines:
         fence = re.match(r'( *)(```+|~~~+)(.*)$', line)
         if fence is None:
-            # the paragraph goes on over the empty line between it and its code
+            # the paragraph continues over the empty line between it and its code
             if line.strip() and paragraph and not paragraph[-1].strip():
                 paragraph = []
             paragraph.append(line)
@@ -125,7 +125,7 @@ def code_blocks(page: str, language: str) -> list[str]:
 
 @cache
 def commands() -> list[Command]:
-    """Every command of every page; lines that end in a backslash are one, those joined by ``&&`` several."""
+    """Every command of every page. Lines that end in a backslash are one command; ``&&`` joins several commands."""
     found = []
     for block in blocks():
         if block.language not in SHELL:

@@ -9,15 +9,15 @@ import sys
 from multiprocessing import resource_tracker
 from typing import Any
 
-#: SIGKILL stays: multiprocessing ends a process by it here, and by another call there.
+#: SIGKILL is kept: multiprocessing ends a process by it here, and by another call on Windows.
 LACKING = ('pthread_sigmask', 'sigwait', 'SIGCHLD', 'SIGHUP', 'SIG_BLOCK', 'SIG_UNBLOCK')
 
 
 def take_away() -> None:
-    """Of this process."""
+    """Remove these functions from this process."""
     from torch.utils.data._utils import signal_handling
 
-    # torch asks for the platform before it uses SIGCHLD.
+    # torch checks the platform before it uses SIGCHLD.
     signal_handling._set_SIGCHLD_handler = lambda: None
     for name in LACKING:
         if hasattr(signal, name):
@@ -33,7 +33,7 @@ def take_away() -> None:
         return opened(path, flags, *rest, **more)
 
     os.open = refusing
-    # What these have looked for when they were imported.
+    # These modules looked for the functions at their import.
     shutil._use_fd_functions = False
     resource_tracker._HAVE_SIGMASK = False
     multiprocessing.set_start_method('spawn')

@@ -35,7 +35,7 @@ def narrow_trunk(trunk: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def narrow_part(part: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a tiny part of a slot; empty for an unknown part."""
+    """The options of a tiny component of a slot; empty for an unknown component."""
     if part.get('type') == 'HRRM':
         encoder = part['encoder']['type']
         if encoder == 'TorchvisionEncoder':
@@ -49,7 +49,7 @@ def narrow_part(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def narrow(model: Mapping[str, Any]) -> dict[str, Any]:
-    """``model`` of a config -> the changes to ``model`` for a training of seconds."""
+    """``model`` of a config -> its changes for a training of seconds."""
     parts = {slot: part for slot, part in model.items() if isinstance(part, Mapping)}
     changes = {slot: tiny for slot, part in parts.items() if (tiny := narrow_part(part))}
     if model.get('local_discriminators'):

@@ -13,21 +13,21 @@ TIMEOUT = 1200
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """Of a process that finds the tests' modules, computes on the CPU, and leaves cores to others."""
+    """The environment of a process that finds the modules of the tests, computes on the CPU, and uses few cores."""
     paths = [str(HERE.parent), str(HERE), os.environ.get('PYTHONPATH', '')]
     settings = dict(PYTHONPATH=os.pathsep.join(paths), CUDA_VISIBLE_DEVICES='', PYTHON=sys.executable)
     return {**os.environ, 'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1', **settings, **changes}
 
 
 def free_port() -> str:
-    """A port of this machine that nobody listens to."""
+    """A free port of this machine."""
     with socket.socket() as listener:
         listener.bind(('127.0.0.1', 0))
         return str(listener.getsockname()[1])
 
 
 def run_command(command: Sequence[str], folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in ``folder``, with all that it starts ended at the end."""
+    """Run a command in ``folder``; at the end, all processes that it started are ended."""
     process = subprocess.Popen(
         command, cwd=folder, env=environment(**changes), text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -41,7 +41,7 @@ def run_command(command: Sequence[str], folder: Path, **changes: str) -> subproc
 
 
 def run_together(arguments: Sequence[str], folder: Path, count: int = 2, **changes: str) -> list[tuple[int, str]]:
-    """Run ``python ARGUMENTS`` in ``count`` processes as torchrun would: exit code and output of each."""
+    """Run ``python ARGUMENTS`` in ``count`` processes like torchrun: exit code and output of each process."""
     meeting = {'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': free_port(), 'WORLD_SIZE': str(count), **changes}
     processes = [
         subprocess.Popen(

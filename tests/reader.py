@@ -48,9 +48,9 @@ def short(
     data_root: str | Path | None = None,
     more_data: Sequence[str] = (),
 ) -> Config:
-    """As ``load_config``, for a training of seconds."""
+    """Like ``load_config``, for a training of seconds."""
     config = _load_config(path, options, data_root, more_data)
-    zoo = str(config.get('load_from')).startswith('rainrestore:')  # whose networks are as wide as they are
+    zoo = str(config.get('load_from')).startswith('rainrestore:')  # networks that keep their width
     changes: dict[str, Any] = {} if zoo else {'model': narrow(config.model)}
     for name, batch, faces in (('train', 2, 2), ('val', 1, 1), ('test', 2, 2)):
         if config.get(f'{name}_dataloader'):
@@ -66,7 +66,7 @@ def short(
 
 
 def few(path: str | Path, options: Mapping[str, Any] | None = None, data_root: str | Path | None = None) -> Config:
-    """As ``load_config``, for a test of two faces with the network as it is."""
+    """Like ``load_config``, for a test of two faces with the full network."""
     config = _load_config(path, options, data_root)
     config.merge_from_dict(dict(test_dataloader=dict(batch_size=2, num_workers=0, dataset=dict(limit=2))))
     return config
@@ -76,7 +76,7 @@ def few(path: str | Path, options: Mapping[str, Any] | None = None, data_root: s
 FEW: dict[str, list[str]] = {'benchmark': ['--faces', '4', '--batch', '2'], 'install': ['--dry-run']}
 #: Subcommand -> how it reads configs.
 LOADERS = {'train': short, 'benchmark': short, 'test': few}
-#: Benchmark -> the method and the task that are run in place of all. Other benchmarks train nothing.
+#: Benchmark -> the method and the task that replace all others. Other benchmarks train nothing.
 METHOD = {
     'table1': ['--methods', 'srgan'],
     'renovation': ['--methods', 'hifacegan', '--tasks', 'noise'],
@@ -87,20 +87,20 @@ METHOD = {
 
 
 class Reader:
-    """Types commands in ``folder``, which becomes the working directory."""
+    """Runs commands in ``folder``, which becomes the working directory."""
 
     def __init__(self, folder: Path, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.monkeypatch = monkeypatch
         monkeypatch.chdir(folder)
-        # copies, as a page may let one write a config beside ours
+        # copies, because a page may have the reader write a config next to ours
         for name in ('configs', 'benchmarks', 'tools', 'requirements'):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns('__pycache__'))
         (folder / 'data').mkdir()
         (folder / 'data' / 'portraits128').symlink_to(ROOT / 'data' / 'portraits128')
         for name in ('still.png', 'a.png', 'b.png', 'stills/gate/7.jpg'):
             image(folder / name, [])
-        # Files from the code of other pages, such as your own network.
+        # Files from the code of other pages, such as a custom network.
         for block in sorted(blocks(), key=lambda block: block.page == page):
             if block.file and block.language == 'python':
                 self.save(block)
@@ -113,7 +113,7 @@ class Reader:
         return path
 
     def type(self, command: Command) -> int:
-        """Run a command of ``rainrestore`` or a script in tools/; its exit code."""
+        """Run a command of ``rainrestore`` or a script in tools/; returns its exit code."""
         words = [self._local(word) for word in command.words]
         name = command.subcommand()
         assert name is not None
@@ -127,8 +127,8 @@ class Reader:
         if name == 'benchmark':
             words += METHOD.get(words[2], [])
         if name.startswith('publish') and '--zoo' not in words:
-            words[3] = f'own_{words[3]}'  # a zoo of one's own has no name of the package's
-            words += ['--zoo', 'zoo']  # and not the zoo of this repository
+            words[3] = f'own_{words[3]}'  # a custom zoo does not use names of the package
+            words += ['--zoo', 'zoo']  # instead of the zoo of this repository
         if words[0] == 'rainrestore':
             return main(words[1:])
         self.monkeypatch.setattr(sys, 'argv', words[1:])
@@ -143,18 +143,18 @@ class Reader:
         for variable, value in command.environment.items():
             if variable == 'PYTHONPATH':
                 self.monkeypatch.syspath_prepend(self.folder / value)
-                # for the processes that the command starts, whose package need not be an installed one
+                # for the processes that the command starts, in which the package may not be installed
                 value = os.pathsep.join((value, str(ROOT)))
             self.monkeypatch.setenv(variable, value)
 
     def _local(self, word: str) -> str:
-        """Folders outside of the reader's become folders in it."""
+        """Folders outside the reader's folder become folders in it."""
         return re.sub(r'(^|=)/path/to/', rf'\1{self.folder}/path/to/', word)
 
     def stand_in(self, words: Sequence[str]) -> None:
         """Make substitutes for missing input files of the command."""
         after = dict(zip(words[1:], words, strict=False))
-        # configs first: weights are made for them
+        # configs first, because weights are made for them
         for word in sorted(words, key=lambda word: not word.endswith('.py')):
             value = word.rpartition('=')[2]
             if after.get(word) in OUTPUT_OPTIONS or value.startswith(('-', 'rainrestore:')) or os.path.exists(value):
@@ -168,7 +168,7 @@ class Reader:
 
 
 def bundled() -> dict[Path, tuple[int, int]]:
-    """The files of the repository that a command might write over, with their times and sizes."""
+    """The files of the repository that a command might overwrite, with their times and sizes."""
     names = ('rainrestore/assets', 'configs', 'benchmarks', 'data', 'docs/images')
     folders = [ROOT / name for name in names]
     files = [path for folder in folders for path in folder.rglob('*') if path.suffix != '.pyc' and path.is_file()]
@@ -177,7 +177,7 @@ def bundled() -> dict[Path, tuple[int, int]]:
 
 @cache
 def rainy_portrait() -> np.ndarray:
-    """A portrait in rain, 128 x 128 x 3 uint8 RGB: a dry face would be left as it is."""
+    """A portrait in rain, 128 x 128 x 3 uint8 RGB. A dry face would not be changed."""
     dry = np.asarray(Image.open(PORTRAIT).convert('RGB').resize((128, 128)), np.float32) / np.float32(255)
     return quantise(draw_scene(dry, RAIN_RANGES['rain_v1'], seeded_rng(0, 'video'), face_side=128).I)
 
@@ -189,7 +189,7 @@ def image(path: Path, words: Sequence[str]) -> None:
 
 
 def images(path: Path, words: Sequence[str]) -> None:
-    """A folder with a portrait in it."""
+    """A folder with one portrait."""
     image(path / 'portrait.png', words)
 
 
@@ -202,7 +202,7 @@ def video(path: Path, words: Sequence[str]) -> None:
 
 
 def faces(path: Path, words: Sequence[str]) -> None:
-    """A folder of drawn faces, {train,val,test}/{img,mask}; nothing where the converter is to make it."""
+    """A folder of drawn faces, {train,val,test}/{img,mask}; empty if the converter makes it."""
     if any(word.endswith('celebamask_hq.py') for word in words):
         return
     write_faces(path)
@@ -215,7 +215,7 @@ def large_faces(path: Path, words: Sequence[str]) -> None:
 
 
 def raindrops(path: Path, words: Sequence[str]) -> None:
-    """Two pairs in the layout of the Raindrop set; nothing where the converter is to make them."""
+    """Two pairs in the layout of the Raindrop set; empty if the converter makes them."""
     if path.name == 'raindrop256' and any(word.endswith('raindrop.py') for word in words):
         return
     for split in ('train', 'test_a'):
@@ -233,17 +233,17 @@ def unlabelled(path: Path, words: Sequence[str]) -> None:
 
 
 def release(path: Path, words: Sequence[str]) -> None:
-    """The official release, six faces of it."""
+    """Six faces in the layout of the official release."""
     write_release(path)
 
 
 def config(path: Path, words: Sequence[str]) -> None:
-    """A config of the reader's own."""
+    """A config of the reader."""
     path.write_text(f"_base_ = '{ROOT / 'configs/fcg_gan_x4.py'}'\n", encoding='utf-8')
 
 
 def weights(path: Path, words: Sequence[str]) -> None:
-    """A checkpoint: to resume from, of a run of two iterations; else untrained weights of the config's network."""
+    """A checkpoint of a run of two iterations for resuming; otherwise untrained weights of the config's network."""
     from rainrestore.registry import MODELS
 
     configs = [word for word in words if word.endswith('.py') and not word.startswith('tools/')]
@@ -259,7 +259,7 @@ def weights(path: Path, words: Sequence[str]) -> None:
 
 
 def log(path: Path, words: Sequence[str]) -> None:
-    """The work dir of a run, with the values that the command asks for."""
+    """The work dir of a run, with the values that the command needs."""
     keys = [word for word in words if re.fullmatch(r'(loss|psnr|accuracy)_\w+|PSNR\w*|SSIM\w*', word)]
     lines = [json.dumps({**dict.fromkeys(keys, 1.0 / step), 'iter': step, 'step': step}) for step in (10, 20)]
     (path / 'vis_data').mkdir(parents=True)
@@ -273,7 +273,7 @@ def table(path: Path, words: Sequence[str]) -> None:
 
 
 def marked_faces(path: Path, words: Sequence[str]) -> None:
-    """Where the face of a portrait is, for all images and videos that the words before name."""
+    """The position of the face of a portrait, for all images and videos of the preceding words."""
     sources = [Path(word) for word in words if not word.startswith('-') and Path(word).exists()]
     files = [file for source in sources for file in ([source] if source.is_file() else sorted(source.iterdir()))]
     rows = [f'{file},25,40,100,116' for file in files]

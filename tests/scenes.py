@@ -23,7 +23,7 @@ def scene(height: int, width: int, faces: Sequence[Place], first: int = 0) -> np
 
 
 class MarkerDetector:
-    """Finds faces drawn by :func:`draw_marker`, if they are upright: a stand-in that needs no package."""
+    """Finds upright faces drawn by :func:`draw_marker`; a substitute for a detector that needs no package."""
 
     smallest_face = 16
 
@@ -49,7 +49,7 @@ class MarkerDetector:
 
 
 MARKER_COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
-#: Eyes and mouth in fractions of a crop's side; from them CelebA-HQ's formula gives the crop back.
+#: Eyes and mouth in fractions of the side of a crop; CelebA-HQ's formula computes the crop from them.
 MARKER_POINTS = ((0.375, 0.475), (0.625, 0.475), (0.5, 0.725))
 
 

@@ -1,4 +1,4 @@
-"""The thread that computes ahead: order, bounded queue, errors at their place, and its end."""
+"""The thread that computes ahead: order, bounded queue, errors at the correct item, and the end of the thread."""
 
 import subprocess
 import sys
@@ -10,12 +10,12 @@ import pytest
 from rainrestore.apis.ahead import ahead
 
 
-def test_items_come_in_order() -> None:
+def test_items_are_returned_in_order() -> None:
     assert list(ahead(range(100), 3)) == list(range(100))
     assert list(ahead([], 1)) == []
 
 
-def test_it_is_ahead_by_no_more_than_its_size() -> None:
+def test_queue_size_bounds_the_items_ahead() -> None:
     made = []
 
     def numbers():
@@ -26,12 +26,12 @@ def test_it_is_ahead_by_no_more_than_its_size() -> None:
     taken = ahead(numbers(), 4)
     assert next(taken) == 0
     time.sleep(0.3)
-    assert 2 <= len(made) <= 6  # one is taken, four wait, one is in hand
+    assert 2 <= len(made) <= 6  # one item is taken, four wait, one is being computed
     assert list(taken) == list(range(1, 20))
 
 
 @pytest.mark.parametrize('kind', [ValueError, KeyboardInterrupt])
-def test_error_is_raised_after_what_came_before(kind) -> None:
+def test_error_is_raised_after_the_earlier_items(kind) -> None:
     def two():
         yield 1
         yield 2
@@ -44,7 +44,7 @@ def test_error_is_raised_after_what_came_before(kind) -> None:
 
 
 def test_stages_overlap() -> None:
-    """Three stages of 20 ms take little more than one."""
+    """Three stages of 20 ms take little more time than one."""
 
     def slow(items):
         for item in items:
@@ -72,7 +72,7 @@ def test_closing_ends_the_threads_and_closes_the_sources() -> None:
     assert closed == [True] and threading.active_count() == before
 
 
-def test_interpreter_ends_without_an_abort_while_a_thread_computes() -> None:
+def test_interpreter_exits_cleanly_while_a_thread_computes() -> None:
     script = (
         'import torch\nfrom rainrestore.apis.ahead import ahead\n'
         'def products():\n'

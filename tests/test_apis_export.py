@@ -24,7 +24,7 @@ from rainrestore.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 LICENCE = 'LicenseRef-CelebAMask-HQ-research-only'
-# None of them a size that export() checks by itself.
+# export() checks none of these sizes itself.
 SIZES = ((1, 32, 32), (2, 40, 24), (5, 17, 31), (1, 9, 64))
 
 
@@ -48,7 +48,7 @@ def expected(network: nn.Module, rainy: torch.Tensor) -> dict[str, np.ndarray]:
     return {NAMES[key]: value.clamp(0, 1).numpy() for key, value in outputs.items()}
 
 
-def test_onnx_runtime_gives_what_the_network_gives(tmp_path):
+def test_onnx_output_equals_the_network_output(tmp_path):
     onnxruntime = pytest.importorskip('onnxruntime')
     pytest.importorskip('onnxscript')
     config, weights, network = tiny('fcg_gan_x4', tmp_path)
@@ -72,7 +72,7 @@ def test_onnx_runtime_gives_what_the_network_gives(tmp_path):
     assert json.loads(facts['labels']) == list(LABELS)
 
 
-def test_torchscript_of_the_bundled_network_is_the_restorer(tmp_path, monkeypatch, capsys):
+def test_torchscript_of_the_bundled_network_equals_the_restorer(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(['export', 'fcg_gan_x4', '--format', 'torchscript']) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -92,7 +92,7 @@ def test_torchscript_of_the_bundled_network_is_the_restorer(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize('name, outputs', (('hrrm_x4', ['J', 'S', 'T', 'A']), ('fpm_x4', ['J', 'S', 'T', 'A', 'F'])))
-def test_modules_that_restore_no_face_are_exported_with_what_they_predict(tmp_path, name, outputs):
+def test_rain_removal_and_parsing_networks_are_exported_with_all_outputs(tmp_path, name, outputs):
     config, weights, network = tiny(name, tmp_path)
     exported = export(config, tmp_path / 'tiny.pt', 'torchscript', weights)
     assert exported.metadata['outputs'] == outputs and exported.metadata['scale'] == 1
@@ -113,8 +113,8 @@ def test_torchscript_computes_in_half_precision_under_autocast(tmp_path):
 
 
 @pytest.mark.parametrize('name', ['fcg_gan_x4', 'pix2pix_x4', 'face_sr_x4', 'heavy_rain_removal_x4', 'fpm_x4'])
-def test_torchscript_computes_wherever_its_input_is(tmp_path, name):
-    """The meta device stands for a GPU: an operation on tensors of two devices fails there as well."""
+def test_torchscript_computes_on_the_device_of_its_input(tmp_path, name):
+    """The meta device replaces a GPU: an operation on tensors of two devices also fails with it."""
     config, weights, _ = tiny(name, tmp_path)
     script = torch.jit.load(export(config, tmp_path / 'tiny.pt', 'torchscript', weights, physics=True).path)
     for part in script.modules():
@@ -123,7 +123,7 @@ def test_torchscript_computes_wherever_its_input_is(tmp_path, name):
     assert {output.device.type for output in script(torch.zeros(2, 3, 32, 40, device='meta'))} == {'meta'}
 
 
-def test_an_export_overwrites_no_input(tmp_path, capsys):
+def test_export_does_not_overwrite_its_inputs(tmp_path, capsys):
     config, weights, _ = tiny('hrrm_x4', tmp_path)
     before = {path: path.read_bytes() for path in (config, weights)}
     link = tmp_path / 'link.pt'
@@ -136,7 +136,7 @@ def test_an_export_overwrites_no_input(tmp_path, capsys):
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_a_file_that_does_something_else_is_not_written(tmp_path, monkeypatch, capsys):
+def test_exported_file_with_wrong_output_is_not_written(tmp_path, monkeypatch, capsys):
     config, weights, _ = tiny('hrrm_x4', tmp_path)
     words = ['export', str(config), '--checkpoint', str(weights), '--format', 'torchscript', '-o']
     folder = tmp_path / 'out'
@@ -160,7 +160,7 @@ def test_a_file_that_does_something_else_is_not_written(tmp_path, monkeypatch, c
 
 
 @pytest.mark.parametrize('cells', (4, 8, 16))
-def test_cells_average_as_the_adaptive_pooling_does(monkeypatch, cells):
+def test_cell_average_equals_adaptive_pooling(monkeypatch, cells):
     image = torch.rand(2, 3, 9, 40, dtype=torch.float64)
     pooled = average_cells(image, cells)
     monkeypatch.setattr('rainrestore.models.networks.layers.exporting', lambda: True)

@@ -1,4 +1,4 @@
-"""Images and videos are recognised by content; a file that fails is named and does not stop the others."""
+"""Images and videos are recognised by content. A failed file is named, and the other files are processed."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ FACE = FaceCrop(40, 40, 40)
 
 
 @pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM', 'AVIF'])
-def test_images_without_a_suffix(tmp_path, kind) -> None:
+def test_images_without_a_suffix_are_recognised(tmp_path, kind) -> None:
     path = tmp_path / f'shot_{kind}'
     Image.fromarray(background(40, 40)).save(path, kind)
     assert kind_of(path) == 'image'
@@ -34,7 +34,7 @@ def test_images_without_a_suffix(tmp_path, kind) -> None:
     [('mp4', '.mp4'), ('mov', '.mp4'), ('matroska', '.mkv'), ('avi', '.mkv'), ('flv', '.mkv'), ('asf', '.mkv'),
      ('mpegts', '.mkv'), ('mpeg', '.mkv'), ('h264', '.mkv'), ('hevc', '.mkv'), ('mxf', '.mkv'), ('m2ts', '.mkv')],
 )  # fmt: skip
-def test_clips_without_a_suffix(tmp_path, container, result) -> None:
+def test_videos_without_a_suffix_are_recognised(tmp_path, container, result) -> None:
     av = pytest.importorskip('av')
     path = tmp_path / 'recording'
     codec = {'hevc': 'libx265', 'mpeg': 'mpeg2video', 'mxf': 'mpeg2video', 'asf': 'wmv2'}.get(container, 'libx264')
@@ -51,7 +51,7 @@ def test_clips_without_a_suffix(tmp_path, container, result) -> None:
     assert list(plan_files([path], tmp_path / 'out', videos=True).sources) == [f'recording{result}']
 
 
-def test_what_is_neither(tmp_path) -> None:
+def test_other_files_are_neither_image_nor_video(tmp_path) -> None:
     for name, content in {
         'notes.txt': b'rain', 'empty': b'', 'boxes.csv': b'file,x,y', 'song.ogg': b'OggS', 'BMX': b'BM, said the note',
         'Pages': b'Pages of text',
@@ -59,12 +59,12 @@ def test_what_is_neither(tmp_path) -> None:
         (tmp_path / name).write_bytes(content)
         assert kind_of(tmp_path / name) is None
     assert kind_of(tmp_path / 'gone') is None and kind_of(tmp_path) is None
-    # A suffix is believed, so that what is damaged is named.
+    # An image suffix decides for an empty file, so that the error can name the damaged file.
     (tmp_path / 'empty.png').write_bytes(b'')
     assert kind_of(tmp_path / 'empty.png') == 'image' and kind_of(Path('x.MTS')) == 'video'
 
 
-def test_folder_names_what_it_passes_over(tmp_path, capsys) -> None:
+def test_skipped_files_of_a_folder_are_named(tmp_path, capsys) -> None:
     place = tmp_path / 'in'
     (place / 'Night').mkdir(parents=True)
     image = Image.fromarray(background(40, 40))
@@ -125,8 +125,8 @@ def test_video_in_place_of_an_image_in_python(tmp_path) -> None:
         restorer(tmp_path / 'gone.mp4')
 
 
-def test_error_that_nobody_foresaw_fails_one_file(tmp_path, monkeypatch) -> None:
-    """In the network, in reading and in writing; images, photos and clips."""
+def test_unexpected_error_fails_one_file_only(tmp_path, monkeypatch) -> None:
+    """Errors in the network, in reading and in writing, for images, photos and videos."""
     for name in ('a', 'b', 'c', 'd'):
         Image.fromarray(background(40, 40)).save(tmp_path / f'{name}.png')
     restorer = Restorer(BICUBIC, device='cpu')
@@ -154,7 +154,7 @@ def test_error_that_nobody_foresaw_fails_one_file(tmp_path, monkeypatch) -> None
     assert outcomes['c.png'].reason == 'MemoryError: 80 GB'
 
 
-def test_clip_that_raises_anything_leaves_the_others(tmp_path, monkeypatch) -> None:
+def test_failed_video_does_not_stop_the_other_videos(tmp_path, monkeypatch) -> None:
     clips = pytest.importorskip('clips')
     for name in ('a.mp4', 'b.mp4'):
         clips.write_clip(tmp_path / name, [background(64, 64, seed) for seed in range(3)])

@@ -1,4 +1,4 @@
-"""Photos of odd kinds: other colour spaces, transparency, no colour, extreme shapes, damage."""
+"""Unusual photos: other colour spaces, transparency, grey, extreme shapes, damage."""
 
 import io
 import random
@@ -39,7 +39,9 @@ def restored(bicubic: Restorer, folder: Path) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize('mode', ['RGB', 'RGBA'])
 def test_colour_profiles_are_converted(tmp_path, mode) -> None:
-    """A profile with red and blue exchanged shows the other colour; none, sRGB's, damaged and others change nothing."""
+    """A profile with red and blue exchanged exchanges the channels. No profile, sRGB, damaged and other profiles change
+    nothing.
+    """
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile('LAB')).tobytes()
     photo = background(20, 30)
     Image.fromarray(photo).convert(mode).save(tmp_path / 'plain.png')
@@ -67,7 +69,7 @@ def test_transparency_and_grey_are_kept(bicubic, tmp_path) -> None:
     np.testing.assert_array_equal(results['alpha'][..., :3], results['plain'])
 
 
-def test_sixteen_bits_go_through_the_pasting_as_eight_do(bicubic, tmp_path) -> None:
+def test_sixteen_bit_photo_is_pasted_like_an_eight_bit_photo(bicubic, tmp_path) -> None:
     pixels = marked()
     Image.fromarray(pixels[..., 0]).save(tmp_path / 'eight.png')
     for name in ('deep.png', 'deep.tif'):
@@ -83,7 +85,7 @@ def test_sixteen_bits_go_through_the_pasting_as_eight_do(bicubic, tmp_path) -> N
 
 def test_grey_photo_stays_grey(tmp_path) -> None:
     class Colours(Restorer):
-        """Returns colours whatever it is given."""
+        """Returns a coloured face for any input."""
 
         def restore(self, images, names=None):
             results = super().restore(images, names)
@@ -102,7 +104,7 @@ def test_grey_photo_stays_grey(tmp_path) -> None:
 
 
 @pytest.mark.parametrize('shape', [(8, 60_000), (60_000, 8), (40_000, 20)])
-def test_strips_take_no_more_than_their_pixels(bicubic, shape) -> None:
+def test_strip_is_searched_without_a_larger_copy(bicubic, shape) -> None:
     strip = np.zeros((*shape, 3), np.uint8)
     sizes = []
 
@@ -117,7 +119,7 @@ def test_strips_take_no_more_than_their_pixels(bicubic, shape) -> None:
 
 
 @pytest.mark.parametrize('side', [40_000, 400_000, 1e12])
-def test_box_far_larger_than_the_photo_is_left_alone(bicubic, side) -> None:
+def test_face_in_a_box_far_larger_than_the_photo_is_unchanged(bicubic, side) -> None:
     photo = marked()
     photos = PhotoRestorer(bicubic, boxes={})
     crops = [FaceCrop(60, 50, side), FaceCrop(60, 50, 60)]
@@ -129,7 +131,7 @@ def test_box_far_larger_than_the_photo_is_left_alone(bicubic, side) -> None:
     assert photos.restore_faces(photo, [DetectedFace(crops[0])]).faces == ()
 
 
-def test_page_takes_no_image_that_a_browser_cannot_draw(tmp_path) -> None:
+def test_page_refuses_an_image_beyond_the_size_limit_of_browsers(tmp_path) -> None:
     Image.fromarray(np.zeros((8, 17_000, 3), np.uint8)).save(tmp_path / 'strip.png')
     with pytest.raises(ImageFileError, match=r'strip\.png: 17000x8 pixels: the limit of a side is 16384'):
         read_upload(tmp_path / 'strip.png')

@@ -1,4 +1,4 @@
-"""Whole photos: faces have the network's output, other pixels do not change, and problems are noted."""
+"""Whole photos: faces have the output of the network, other pixels do not change, and problems are noted."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope='module')
 def bicubic() -> Restorer:
-    """The quickest method; it removes no rain."""
+    """The fastest method; it removes no rain."""
     return Restorer(ROOT / 'configs' / 'references' / 'bicubic_x4.py', device='cpu')
 
 
@@ -34,7 +34,7 @@ def fcg_gan() -> Restorer:
 
 
 def by_hand(bicubic: Restorer, **options) -> PhotoRestorer:
-    """With faces that the caller names."""
+    """A restorer of given crops."""
     return PhotoRestorer(bicubic, boxes={}, **options)
 
 
@@ -45,7 +45,7 @@ def marked(height: int, width: int, *crops: FaceCrop) -> np.ndarray:
     return photo
 
 
-def test_faces_are_the_networks_and_the_rest_is_the_photo(bicubic) -> None:
+def test_faces_are_the_output_of_the_network_and_the_rest_is_the_photo(bicubic) -> None:
     photo = scene(150, 220, [(10, 20, 32), (80, 30, 96)])
     crops = [crop_of((10, 20, 32)), crop_of((80, 30, 96))]
     result = by_hand(bicubic)(photo, crops)
@@ -58,12 +58,12 @@ def test_faces_are_the_networks_and_the_rest_is_the_photo(bicubic) -> None:
     x, y = np.meshgrid(np.arange(220) + 0.5, np.arange(150) + 0.5)
     outside = np.all([np.hypot(x - crop.x, y - crop.y) > crop.side / 2 + 1 for crop in crops], 0)
     np.testing.assert_array_equal(result.photo[outside], photo[outside])
-    # In the middle of the large one: that face brought to the photo's size.
+    # In the middle of the large face: the output, resized to the photo.
     large = np.rint(resize(result.faces[1].restoration.face, 96, 96) * 255)
     np.testing.assert_allclose(result.photo[30:126, 80:176][30:66, 30:66], large[30:66, 30:66], atol=1)
 
 
-def test_faces_are_found_whatever_they_look_like(bicubic) -> None:
+def test_unusual_faces_are_found(bicubic) -> None:
     """Many, rotated, tiny and huge faces, and faces at the border, each with its note."""
     restorer = PhotoRestorer(bicubic, MarkerDetector())
     result = restorer(marked(200, 320, FaceCrop(60, 100, 90), FaceCrop(220, 90, 60), FaceCrop(285, 150, 40)))
@@ -80,7 +80,7 @@ def test_faces_are_found_whatever_they_look_like(bicubic) -> None:
     )
 
 
-def test_face_shown_larger_than_it_was_restored_is_said(fcg_gan) -> None:
+def test_enlarged_face_is_noted(fcg_gan) -> None:
     photo = draw_scene(scene(240, 240, [(20, 20, 200)]) / np.float32(255), RainRanges(), seeded_rng(0, 'a'), 200).I
     result = PhotoRestorer(fcg_gan, boxes={})(photo, [crop_of((20, 20, 200))])
     assert result.notes[0] == (
@@ -98,7 +98,7 @@ def test_message_has_the_smallest_face_of_this_photo(bicubic, monkeypatch, heigh
         restorer(np.zeros((height, width, 3), np.uint8))
 
 
-def test_what_cannot_be_restored_is_said(bicubic) -> None:
+def test_unrestored_faces_are_noted(bicubic) -> None:
     photo = background(100, 100)
     restorer = PhotoRestorer(bicubic, MarkerDetector())
     with pytest.raises(ImageError, match=r'the image: no face found \(searched upright and rotated, from 16'):
@@ -122,7 +122,7 @@ def test_boxes_replace_the_search_and_need_no_detector(bicubic, tmp_path) -> Non
         restorer.restore([photo], [str(tmp_path / 'b.png')])
 
 
-def test_fingerprint_tells_what_makes_another_result(bicubic, fcg_gan) -> None:
+def test_fingerprint_depends_on_everything_that_changes_the_result(bicubic, fcg_gan) -> None:
     def fingerprint(restorer: Restorer = bicubic, detector: object = None, **options) -> str:
         return PhotoRestorer(restorer, detector or MarkerDetector(), **options).fingerprint
 
@@ -136,15 +136,15 @@ def test_fingerprint_tells_what_makes_another_result(bicubic, fcg_gan) -> None:
     assert fingerprint() == made[0] and fingerprint(boxes=dict(boxes)) == made[4]
 
 
-def test_unknown_background_and_networks_that_remove_no_rain(bicubic) -> None:
+def test_unknown_background_is_refused(bicubic) -> None:
     with pytest.raises(ConfigError, match="'keep' or 'derain', got 'blur'"):
         by_hand(bicubic, background='blur')
     assert derain(bicubic, background(40, 40)) is None
-    # The background has a network of its own.
+    # Another network derains the background.
     assert by_hand(bicubic, background='derain').derain(background(40, 40)).photo.shape == (40, 40, 3)
 
 
-def test_several_photos_in_any_form(bicubic, tmp_path) -> None:
+def test_several_photos_in_any_form_are_restored(bicubic, tmp_path) -> None:
     photo = marked(80, 90, FaceCrop(40, 40, 60))
     restorer = PhotoRestorer(bicubic, MarkerDetector())
     expected = restorer(photo).photo
@@ -154,7 +154,7 @@ def test_several_photos_in_any_form(bicubic, tmp_path) -> None:
 
 
 class KnownVeil:
-    """A network for which T and A are known: it inverts a veil exactly."""
+    """A network with known T and A, which inverts a veil exactly."""
 
     predicts = frozenset({'J', 'T'})
     size, known_transmission, estimates_rain = 32, 0.6, True
@@ -171,16 +171,16 @@ class KnownVeil:
 
 
 @pytest.mark.parametrize(('height', 'width'), [(100, 130), (32, 32), (33, 57), (9, 200)])
-def test_tiles_blend_to_the_whole(height, width) -> None:
+def test_blended_tiles_equal_the_whole_photo(height, width) -> None:
     clean = background(height, width)
     veiled = quantise(forward(clean / np.float32(255), np.float32(0), np.float32(0.4), np.float32(0.8)))
     network = KnownVeil()
-    assert np.abs(derain(network, veiled).astype(int) - clean).max() <= 2  # quantisation over T
+    assert np.abs(derain(network, veiled).astype(int) - clean).max() <= 2  # quantisation divided by T
     assert network.sizes == {(min(height, 32), min(width, 32))}
 
 
-def test_large_photo_keeps_its_detail(monkeypatch) -> None:
-    """Brought down for the network, the photo comes back as if it had been looked at in full."""
+def test_large_photo_keeps_its_details(monkeypatch) -> None:
+    """The network gets a reduced photo, but the result has the details of the full photo."""
     clean = np.random.default_rng(0).integers(0, 256, (90, 140, 3), np.uint8)
     veiled = quantise(forward(clean / np.float32(255), np.float32(0), np.float32(0.4), np.float32(0.8)))
     monkeypatch.setitem(derain.__globals__, 'MAX_PIXELS', 40 * 50)
@@ -188,8 +188,8 @@ def test_large_photo_keeps_its_detail(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(('trained', 'changed'), [((0.61, 1.0), False), ((1.0, 0.61), False), ((1.0, 1.0), True)])
-def test_face_in_a_thin_veil_is_restored_by_what_was_trained_on_such(fcg_gan, monkeypatch, trained, changed) -> None:
-    """Both the network that estimates the rain and the one that restores have to know T = 0.66."""
+def test_thin_veil_needs_two_networks_trained_with_its_transmission(fcg_gan, monkeypatch, trained, changed) -> None:
+    """Both the estimator of the rain and the restoring network must be trained with T = 0.66."""
     estimator = KnownWeather(0.01, 0.66)
     estimator.maps['J'] = (3, 0.5)
     monkeypatch.setattr(fcg_gan, 'known_transmission', trained[0])
@@ -215,7 +215,7 @@ def test_rain_of_faces_in_a_batch_is_that_of_each_face() -> None:
 
 
 class KnownWeather:
-    """A network for scenes whose S, T and A are given."""
+    """A network for scenes with given S, T and A."""
 
     predicts = frozenset({'J', 'S', 'T', 'A'})
     size, known_transmission, estimates_rain = 48, 1.0, True
@@ -238,22 +238,22 @@ def dark_scene(height: int, width: int) -> np.ndarray:
     return clean
 
 
-def test_clear_scene_is_left_as_it_is() -> None:
+def test_clear_scene_is_unchanged() -> None:
     clean = dark_scene(90, 120)
     np.testing.assert_array_equal(derain(KnownWeather(0.02, 0.6), clean), clean)
-    # A haze of which nothing in the image tells is none either: the network has to see it.
+    # Without dark pixels the dark channel cannot show haze; the network must also indicate it.
     pale = np.maximum(clean, 60)
     np.testing.assert_array_equal(derain(KnownWeather(0.02, 0.99), pale), pale)
 
 
 @pytest.mark.parametrize('transmission', [0.3, 0.5, 0.8])
-def test_veil_of_a_scene_is_told_by_its_dark_pixels(transmission) -> None:
-    """T of the network is wrong; T of the dark channel is correct except for the part of the veil that is kept."""
+def test_transmission_follows_from_the_dark_channel(transmission) -> None:
+    """T of the network is wrong. T of the dark channel is correct, except for the kept part of the veil."""
     clean = dark_scene(90, 120)
     T = np.float32(transmission)
     veiled = quantise(forward(clean / np.float32(255), np.float32(0), T, np.float32(0.8)))
     restored = derain(KnownWeather(0.02, 0.85), veiled).astype(int)
-    # T^ = 1 - 0.95 (1 - T), and J of it.
+    # T^ = 1 - 0.95 (1 - T), and the J that follows from T^.
     found = 1 - 0.95 * (1 - transmission)
     expected = (veiled - (1 - found) * 0.8 * 255) / found
     assert np.abs(restored - expected)[20:-20, 20:-20].max() <= 3
@@ -261,8 +261,8 @@ def test_veil_of_a_scene_is_told_by_its_dark_pixels(transmission) -> None:
 
 
 @pytest.mark.parametrize(('known', 'expected'), [(0.85, 0.55), (0.5, 0.718), (0.3, 0.544)])
-def test_airlight_of_a_dense_veil_is_also_that_of_the_dark_channel(known, expected) -> None:
-    """D = 0.5 * 0.8: for T = 0.5, A = 0.2 * 0.55 + 0.8 * 0.95 * 0.4 / 0.5; A is never below that of the network."""
+def test_airlight_of_a_dense_veil_also_follows_from_the_dark_channel(known, expected) -> None:
+    """D = 0.5 * 0.8: for T = 0.5, A = 0.2 * 0.55 + 0.8 * 0.95 * 0.4 / 0.5. The A of the network is the lower bound."""
     clean = dark_scene(90, 120)
     veiled = quantise(forward(clean / np.float32(255), np.float32(0), np.float32(0.5), np.float32(0.8)))
     network = KnownWeather(0.0, known, airlight=min(expected, 0.55))
@@ -288,14 +288,14 @@ def test_dark_scene_is_brightened_for_the_network() -> None:
 
 
 @pytest.mark.parametrize(('known', 'expected'), [(0.85, 0.85), (0.3, 0.43)])
-def test_veil_of_a_grey_scene_is_at_most_that_of_the_network(known, expected) -> None:
-    """Without black, the dark channel takes the brightness for a veil: T = 1 - 0.95 * 0.48 / 0.8."""
+def test_network_bounds_the_veil_of_a_grey_scene(known, expected) -> None:
+    """Without black, the dark channel interprets brightness as a veil: T = 1 - 0.95 * 0.48 / 0.8."""
     wall = np.full((60, 60, 3), round(0.48 * 255), np.uint8)
     assert derained(KnownWeather(0.0, known), wall).transmission == pytest.approx(expected, abs=0.02)
 
 
 class KnownLines(KnownWeather):
-    """S has vertical lines, of the given mean."""
+    """S has vertical lines with the given mean."""
 
     def remove_rain(self, tiles):
         maps = super().remove_rain(tiles)
@@ -303,11 +303,11 @@ class KnownLines(KnownWeather):
 
 
 def lines(width: int) -> np.ndarray:
-    """Lines with a mean of 1 and a period of 4 columns, which divides the distance of tiles."""
+    """Lines with a mean of 1 and a period of 4 columns, a divisor of the distance of tiles."""
     return np.resize(np.float32([0, 1, 2, 1]), width)[None, :, None]
 
 
-def test_streaks_of_a_scene_are_taken_away_where_they_surely_are() -> None:
+def test_streaks_of_a_scene_are_removed_according_to_their_strength() -> None:
     clean = dark_scene(60, 60) // 2
     rainy = clean + np.uint8(100)
     rainy[::8, ::8] = 0
@@ -319,8 +319,8 @@ def test_streaks_of_a_scene_are_taken_away_where_they_surely_are() -> None:
 
 
 @pytest.mark.parametrize('largest', [10**6, 45 * 60])
-def test_rain_over_a_crop_is_that_of_the_photo_there(monkeypatch, largest) -> None:
-    """T S over a crop, also if the maps belong to a smaller copy."""
+def test_rain_of_a_crop_equals_that_of_the_photo(monkeypatch, largest) -> None:
+    """T S over a crop, also for maps of a smaller copy."""
     clean = dark_scene(90, 120)
     rainy = clean + np.uint8(30)
     monkeypatch.setitem(derain.__globals__, 'MAX_PIXELS', largest)
@@ -336,8 +336,8 @@ def test_rain_over_a_crop_is_that_of_the_photo_there(monkeypatch, largest) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize('side', [64, 128])
-def test_streaks_over_a_large_face_disappear(side) -> None:
-    """Streaks without a veil, which a network for 32 pixels hardly sees."""
+def test_streaks_over_a_large_face_are_removed(side) -> None:
+    """Streaks without a veil are hardly visible in an input of 32 pixels."""
     face = (side // 2, side // 2, side)
     clean = scene(2 * side, 2 * side, [face])
     drawn = draw_scene(
@@ -353,8 +353,8 @@ def test_streaks_over_a_large_face_disappear(side) -> None:
     assert after < before / 2
 
 
-def test_bundled_network_takes_rain_from_a_scene(fcg_gan) -> None:
-    """The scene without rain is nearer to the truth, in the background as well, and only asked-for pixels change."""
+def test_bundled_network_removes_rain_from_a_scene(fcg_gan) -> None:
+    """The restored scene is nearer to the ground truth, also in the background, and only the given pixels change."""
     faces = [(20, 15, 32), (70, 20, 48)]
     clean = scene(96, 140, faces)
     drawn = draw_scene(clean / np.float32(255), RainRanges(), seeded_rng(0, 'scene'), face_side=32)
@@ -374,7 +374,7 @@ def test_bundled_network_takes_rain_from_a_scene(fcg_gan) -> None:
 
 
 def test_derained_background_and_face_are_not_corrected_twice(fcg_gan) -> None:
-    """At a face, the result is the restored face; where the background is without rain, the face must not darken."""
+    """The face region shows the restored face. In a background without rain, it must not become darker."""
     places = [(20, 30, 96), (170, 30, 64)]
     photo = scene(160, 260, places)
     crops = [crop_of(place) for place in places]
@@ -411,14 +411,14 @@ def test_overlapping_faces_are_not_corrected_twice(fcg_gan) -> None:
     assert np.abs(near - once).mean() < 1
 
 
-def test_model_by_its_name() -> None:
+def test_model_can_be_given_by_its_name() -> None:
     photos = PhotoRestorer('fcg_gan_x4', boxes={})
     assert photos.fingerprint == PhotoRestorer(Restorer('fcg_gan_x4'), boxes={}).fingerprint
     with pytest.raises(CheckpointError, match='did you mean'):
         PhotoRestorer('fcg_gam_x4')
 
 
-def test_path_as_model_is_read_like_in_restorer(tmp_path: Path) -> None:
+def test_path_as_model_is_read_like_in_the_restorer(tmp_path: Path) -> None:
     missing = tmp_path / 'none.py'
     with pytest.raises(ConfigError, match=r'none\.py'):
         PhotoRestorer(missing)
@@ -446,7 +446,7 @@ def test_rain_left_in_the_background_is_noted(fcg_gan) -> None:
     assert not any('background' in note for note in photos.restore_faces(rainy, faces, Derained(rainy, 1.0)).notes)
 
 
-def test_face_without_rain_on_a_derained_background_is_said(fcg_gan, monkeypatch) -> None:
+def test_face_without_rain_on_a_derained_background_is_noted(fcg_gan, monkeypatch) -> None:
     photo, crops = scene(120, 160, [(20, 30, 64)]), [crop_of((20, 30, 64))]
     monkeypatch.setattr('rainrestore.apis.photos.decide', lambda rain, known: Decision(0.0, 0.0))
     with pytest.raises(ImageError, match=r'was not changed$'):
@@ -459,7 +459,7 @@ def test_face_without_rain_on_a_derained_background_is_said(fcg_gan, monkeypatch
         PhotoRestorer(fcg_gan, boxes={}, background='derain')(photo, crops)
 
 
-def test_rain_that_a_model_does_not_remove_is_said() -> None:
+def test_rain_that_the_model_does_not_remove_is_noted() -> None:
     clean, crops = scene(80, 160, [(8, 8, 64), (88, 8, 64)]), [crop_of((8, 8, 64)), crop_of((88, 8, 64))]
     rainy = clean.copy()
     drawn = draw_scene(clean / np.float32(255), RainRanges(beta=(0.9, 0.9)), seeded_rng(0, 'x'), face_side=64)
@@ -477,7 +477,7 @@ def test_estimator_must_predict_the_rain(fcg_gan) -> None:
 
 
 @pytest.mark.parametrize('side', [10, 16])
-def test_small_faces_without_rain_are_left_as_they_are(side) -> None:
+def test_small_faces_without_rain_are_unchanged(side) -> None:
     places = [(4 + 24 * column, 4 + 24 * row, side) for row in range(3) for column in range(4)]
     photo = scene(76, 100, places)
     photos = PhotoRestorer(Restorer('fcg_gan_blind_x4', device='cpu'), boxes={})
@@ -486,7 +486,7 @@ def test_small_faces_without_rain_are_left_as_they_are(side) -> None:
     np.testing.assert_array_equal(result.photo, photo)
 
 
-def test_strength_is_the_share_of_all_changes(fcg_gan, monkeypatch) -> None:
+def test_strength_scales_all_changes(fcg_gan, monkeypatch) -> None:
     crops = [crop_of((20, 30, 64))]
     rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
     monkeypatch.setattr(
@@ -500,7 +500,7 @@ def test_strength_is_the_share_of_all_changes(fcg_gan, monkeypatch) -> None:
     assert quarter.faces[0].weight == 0.25 * full.faces[0].weight > 0
 
 
-def test_small_strength_is_no_absence_of_rain(fcg_gan) -> None:
+def test_small_strength_is_not_noted_as_absent_rain(fcg_gan) -> None:
     rainy = quantise(0.5 * scene(120, 160, [(20, 30, 64)]) / 255 + 0.4)
     result = PhotoRestorer(fcg_gan, boxes={}, strength=0.01)(rainy, [crop_of((20, 30, 64))])
     assert not any('face' in note for note in result.notes) and 0 < result.faces[0].weight <= 0.01
@@ -536,12 +536,12 @@ def test_strength_that_changes_no_pixel_restores_nothing(fcg_gan) -> None:
         PhotoRestorer(fcg_gan, boxes={}, strength=1e-5).restore_photo(rainy, 'street', [crop_of((20, 30, 64))])
 
 
-def test_a_config_names_the_model_that_estimates_the_rain() -> None:
+def test_config_names_the_rain_estimator() -> None:
     blind = PhotoRestorer(Restorer('fcg_gan_blind_x4', device='cpu'))
     assert blind.restorer.estimates_rain and blind.estimator.name == 'hrrm_photos_x4'
 
 
-def test_photos_need_a_model_for_faces_and_crops(bicubic) -> None:
+def test_unsuitable_models_and_crops_are_refused(bicubic) -> None:
     with pytest.raises(ConfigError, match=r'raindrop_plus restores whole images \(task raindrops\)'):
         PhotoRestorer(Restorer('raindrop_plus', device='cpu'), boxes={})
     with pytest.raises(TypeError, match=r'crops must be a list, each item a FaceCrop or None, got \[\(1, 2, 3, 4\)\]'):

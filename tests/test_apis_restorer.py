@@ -61,12 +61,12 @@ def expected(rainy: list[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def close(one: np.ndarray, other: np.ndarray) -> bool:
-    """The same but for the last grey level, which a sum in another order may move."""
+    """Equal, or one grey level apart: another order of summation may change the rounding."""
     assert one.dtype == other.dtype == np.uint8 and one.shape == other.shape
     return int(np.abs(one.astype(int) - other.astype(int)).max()) <= 1
 
 
-def test_faces_and_maps_are_the_networks(restorer, rainy, expected):
+def test_faces_and_maps_are_the_outputs_of_the_network(restorer, rainy, expected):
     results = restorer(rainy, maps=True)
     assert len(results) == 5
     for place, result in enumerate(results):
@@ -78,7 +78,7 @@ def test_faces_and_maps_are_the_networks(restorer, rainy, expected):
         np.testing.assert_allclose(result.A, np.broadcast_to(expected['airlight'][place], (32, 32, 3)), atol=1e-5)
 
 
-def test_every_kind_of_input_is_the_same_image(restorer, rainy, tmp_path):
+def test_every_kind_of_input_has_the_same_result(restorer, rainy, tmp_path):
     face = restorer(rainy[0])
     assert face.shape == (128, 128, 3) and face.dtype == np.uint8 and face.flags.writeable
     Image.fromarray(rainy[0]).save(tmp_path / 'a.png')
@@ -93,7 +93,7 @@ def test_every_kind_of_input_is_the_same_image(restorer, rainy, tmp_path):
     np.testing.assert_array_equal(rainy[0], before)
 
 
-def test_one_gives_one_and_several_give_a_list_in_order(bicubic, rainy, tmp_path):
+def test_one_image_returns_one_and_several_return_an_ordered_list(bicubic, rainy, tmp_path):
     singles = [bicubic(image) for image in rainy]
     batch = torch.tensor(np.stack(rainy)).permute(0, 3, 1, 2)
     for number, image in enumerate(rainy):
@@ -110,30 +110,30 @@ def test_one_gives_one_and_several_give_a_list_in_order(bicubic, rainy, tmp_path
     assert len(bicubic(batch[:1])) == 1
 
 
-def test_sizes_may_be_mixed_and_keep_their_order(bicubic, rainy):
+def test_mixed_sizes_keep_their_order(bicubic, rainy):
     tall, wide = rainy[0][:, :20], rainy[1][:24]
     shapes = [result.shape for result in bicubic([tall, rainy[2], wide, tall])]
     assert shapes == [(128, 80, 3), (128, 128, 3), (96, 128, 3), (128, 80, 3)]
 
 
 @pytest.mark.parametrize(('size', 'small'), [((128, 128), (32, 32)), ((178, 218), (32, 39)), ((65, 64), (32, 32))])
-def test_larger_images_are_brought_down_as_pillow_does(bicubic, size, small):
+def test_larger_images_are_reduced_like_in_pillow(bicubic, size, small):
     rng = np.random.default_rng(0)
     image = Image.fromarray(rng.integers(60, 196, (size[1], size[0], 3), dtype=np.uint8))
     result = bicubic(image, maps=True)
     assert result.I.shape == (small[1], small[0], 3) and result.face.shape == (4 * small[1], 4 * small[0], 3)
     pillow = np.asarray(image.resize(small, Image.Resampling.BICUBIC))
-    # Pillow rounds between its two passes as well.
+    # Pillow also rounds between its two passes.
     assert np.abs(result.I * 255 - pillow).max() < 1.6
 
 
-def test_size_is_kept_on_request_and_where_one_side_is_small(bicubic):
+def test_size_is_kept_on_request_and_if_one_side_is_small(bicubic):
     image = np.zeros((50, 70, 3), np.uint8)
     assert Restorer(BICUBIC, device='cpu', resize=False)(image).shape == (200, 280, 3)
     assert bicubic(image[:20]).shape == (80, 280, 3)
 
 
-def test_threads_get_what_a_single_one_gets(restorer, rainy):
+def test_threads_get_the_results_of_a_single_thread(restorer, rainy):
     tasks = [rainy[:1], rainy[1:3], rainy[3:4], rainy[4:], rainy[:2]]
     serial = [restorer(task, maps=True) for task in tasks]
     with ThreadPoolExecutor(4) as pool:
@@ -144,13 +144,13 @@ def test_threads_get_what_a_single_one_gets(restorer, rainy):
                 np.testing.assert_array_equal(value, getattr(theirs, field))
 
 
-def test_nothing_of_training_is_kept_and_no_gradient(restorer):
+def test_losses_discriminators_and_gradients_are_not_kept(restorer):
     names = {name.partition('.')[0] for name, _ in restorer.model.named_parameters()}
     assert names == {'rain_removal', 'face_parser', 'generator'}
     assert not any(value.requires_grad for value in restorer.model.parameters())
 
 
-def test_what_is_no_image_is_refused_by_its_place(bicubic):
+def test_invalid_image_is_refused_with_its_position(bicubic):
     good = np.zeros((32, 32, 3), np.uint8)
     for bad, message in (
         (np.zeros((32, 32), np.uint8), r'H x W x 3'),
@@ -174,7 +174,7 @@ def test_what_is_no_image_is_refused_by_its_place(bicubic):
     assert (again.name, again.reason) == (caught.value.name, caught.value.reason)
 
 
-def test_files_are_refused_by_name(bicubic, tmp_path):
+def test_invalid_file_is_refused_with_its_name(bicubic, tmp_path):
     with pytest.raises(DatasetError, match='contains no images'):
         bicubic(tmp_path)
     (tmp_path / 'empty.png').touch()
@@ -188,15 +188,15 @@ def test_files_are_refused_by_name(bicubic, tmp_path):
         bicubic(Image.new('F', (32, 32)))
 
 
-def test_values_that_are_no_numbers_are_never_a_face(monkeypatch):
+def test_nan_output_is_an_error(monkeypatch):
     broken = Restorer(BICUBIC, device='cpu')
-    # 0 / 0 where the image is black
+    # 0 / 0 for a black image
     monkeypatch.setattr(broken.model, 'restore', lambda inputs: {'pred_img': inputs / inputs})
     with pytest.raises(ImageError, match=r'item 1: the output of the network .* infinite or NaN values'):
         broken([np.full((32, 32, 3), 9, np.uint8), np.zeros((32, 32, 3), np.uint8)])
 
 
-def test_names_configs_and_weights_that_do_not_fit(tmp_path):
+def test_unknown_names_and_unsuitable_weights_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="did you mean 'fcg_gan_x4'"):
         Restorer('fcg_gan_x44')
     with pytest.raises(ConfigError, match='no such config'):
@@ -215,7 +215,7 @@ def test_names_configs_and_weights_that_do_not_fit(tmp_path):
         Restorer(precision='float8')
 
 
-def test_zoo_names_hold_in_any_folder_and_the_packages_own_configs_come_first(tmp_path, monkeypatch):
+def test_zoo_names_work_in_any_folder_and_bundled_configs_come_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert bundled_config('configs/fcg_gan_x4.py') == ROOT / 'configs' / 'fcg_gan_x4.py'
     package = tmp_path / 'site-packages' / 'rainrestore'
@@ -228,7 +228,7 @@ def test_zoo_names_hold_in_any_folder_and_the_packages_own_configs_come_first(tm
         bundled_config('configs/b.py')
 
 
-def test_fingerprint_tells_models_apart(restorer, bicubic):
+def test_fingerprint_differs_between_models(restorer, bicubic):
     same = Restorer(load_config(ROOT / 'configs' / 'fcg_gan_x4.py'), 'rainrestore://fcg_gan_x4', device='cpu')
     assert same.fingerprint == restorer.fingerprint
     stretch = Restorer(ROOT / 'configs' / 'references' / 'stretch_x4.py', device='cpu')
@@ -239,14 +239,14 @@ def test_fingerprint_tells_models_apart(restorer, bicubic):
     assert len(set(others)) == 5
 
 
-def test_batches_hold_to_the_limits(monkeypatch, bicubic):
+def test_batches_keep_the_limits(monkeypatch, bicubic):
     monkeypatch.setattr(module, 'MAX_PIXELS', 3 * 32 * 32)
     images = [np.zeros((32, 32, 3), np.float32)] * 7 + [np.zeros((8, 8, 3), np.float32)] * 17
     sizes = [len(places) for places in bicubic._batches(images)]
     assert sizes == [3, 3, 1, 16, 1]
 
 
-def test_another_packages_default_scope_changes_nothing(bicubic, rainy):
+def test_default_scope_of_another_package_has_no_effect(bicubic, rainy):
     with DefaultScope.overwrite_default_scope('mmengine'):
         assert close(Restorer(BICUBIC, device='cpu')(rainy[0]), bicubic(rainy[0]))
 
@@ -258,13 +258,13 @@ def test_bfloat16_is_close(rainy, expected):
     assert 0.05 < difference.mean() < 1.5
 
 
-def test_bfloat16_on_a_processor_that_is_slow_at_it_is_warned_of(monkeypatch):
+def test_slow_bfloat16_is_warned_of(monkeypatch):
     monkeypatch.setattr('rainrestore.apis.restorer.has_bfloat16', lambda device: False)
     with pytest.warns(UserWarning, match='bfloat16 is slow on this processor; float32 is faster'):
         Restorer(BICUBIC, device='cpu', precision='bfloat16')
 
 
-def test_import_is_lazy_and_the_names_are_there():
+def test_import_is_lazy_and_has_all_names():
     program = 'import sys, rainrestore; rainrestore.__version__; print("torch" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', program], capture_output=True, text=True).stdout.strip() == 'False'
     assert rainrestore.Restorer is Restorer
@@ -273,7 +273,7 @@ def test_import_is_lazy_and_the_names_are_there():
         rainrestore.Restore  # noqa: B018
 
 
-def test_inferencer_gives_what_the_restorer_gives(restorer, bicubic, rainy, tmp_path):
+def test_inferencer_equals_the_restorer(restorer, bicubic, rainy, tmp_path):
     for number, image in enumerate(rainy):
         Image.fromarray(image).save(tmp_path / f'{number}.png')
     (tmp_path / 'notes.txt').write_text('no image')
@@ -311,8 +311,8 @@ assert torch.get_num_threads() == 2
 """
 
 
-def test_it_works_in_a_forked_child_and_pickled(tmp_path, rainy):
-    """The threads of the parent are not forked with it: an operation that waits for them never ends."""
+def test_restorer_works_in_a_forked_child_and_pickled(tmp_path, rainy):
+    """A fork does not copy the threads of the parent, so an operation that waits for them would never end."""
     np.save(tmp_path / 'rainy.npy', rainy[0])
     command = [sys.executable, '-W', 'ignore', '-c', FORKED, str(tmp_path / 'rainy.npy')]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600)
@@ -320,8 +320,8 @@ def test_it_works_in_a_forked_child_and_pickled(tmp_path, rainy):
 
 
 @pytest.mark.slow
-def test_installed_without_its_checkout_it_finds_its_models(tmp_path, rainy, restorer):
-    """Built from a copy, so that building writes nothing into the repository, which is then gone."""
+def test_installed_package_finds_its_models_without_the_checkout(tmp_path, rainy, restorer):
+    """The package is built from a copy, because a build writes into its source folder. The copy is then removed."""
     source = tmp_path / 'source'
     ignore = shutil.ignore_patterns('__pycache__', '*.pyc')
     for folder in ('rainrestore', 'configs', 'benchmarks'):

@@ -31,7 +31,7 @@ def identity(task: str = 'raindrops', size: int = 128) -> Restorer:
 
 
 @pytest.mark.parametrize('name', ENTRIES)
-def test_declared_size_is_that_of_the_test_data(name) -> None:
+def test_declared_size_equals_that_of_the_test_data(name) -> None:
     config = load_config(Zoo.bundled().config(ENTRIES[name]))
     purpose = Purpose.of(config, name)
     sample = DATASETS.build(config.test_dataloader.dataset)[0]
@@ -39,7 +39,7 @@ def test_declared_size_is_that_of_the_test_data(name) -> None:
 
 
 @pytest.mark.parametrize('task', TASKS)
-def test_default_model_of_each_task_is_for_it(task) -> None:
+def test_default_model_of_each_task_has_that_task(task) -> None:
     config = load_config(Zoo.bundled().config(ENTRIES[TASKS[task].model]))
     assert Purpose.of(config, TASKS[task].model).task == task
 
@@ -56,7 +56,7 @@ def test_default_model_of_each_task_is_for_it(task) -> None:
         (dict(transmission=2), 'restoration.transmission must be above 0 and at most 1, got 2'),
     ],
 )
-def test_declarations_that_are_none(declared, message) -> None:
+def test_invalid_declarations_are_refused(declared, message) -> None:
     with pytest.raises(ConfigError, match=message):
         Purpose.of(Config(dict(restoration=declared)), 'mine')
     purpose = Purpose.of(Config(), 'mine')
@@ -65,7 +65,7 @@ def test_declarations_that_are_none(declared, message) -> None:
 
 @pytest.mark.parametrize(('height', 'width'), [(100, 130), (64, 64), (65, 40), (9, 200), (300, 64)])
 @pytest.mark.parametrize('scale', [1, 4])
-def test_tiles_of_a_local_function_blend_to_the_whole(height, width, scale) -> None:
+def test_blended_tiles_of_a_local_function_equal_the_whole(height, width, scale) -> None:
     image = np.random.default_rng(0).random((height, width, 3), np.float32)
 
     def predict(tiles):
@@ -83,19 +83,19 @@ def test_whole_images_keep_their_size(shape) -> None:
     np.testing.assert_array_equal(identity()(image), image)
 
 
-def test_faces_are_brought_to_the_size_of_the_network() -> None:
+def test_faces_are_resized_to_the_size_of_the_network() -> None:
     renovate = identity('renovate')
     for height, width in ((8, 8), (40, 50), (128, 128), (256, 300)):
         seen = renovate(background(height, width), maps=True).I
         assert min(seen.shape[:2]) == 128
-    # Networks that enlarge restore a small face as it is.
+    # Networks that enlarge do not resize a small face.
     enlarging = Restorer(ROOT / 'configs' / 'references' / 'bicubic_x4.py', device='cpu')
     assert (enlarging.size, enlarging.scale) == (32, 4)
     assert enlarging(background(20, 20), maps=True).I.shape[:2] == (20, 20)
     assert enlarging(background(90, 64), maps=True).I.shape[:2] == (45, 32)
 
 
-def test_tasks_that_a_model_is_not_for() -> None:
+def test_unsuitable_task_is_refused() -> None:
     assert Restorer('fcg_gan_x4', device='cpu', task='rain').task == 'rain'
     with pytest.raises(ConfigError, match=r'is for the task faces, not for raindrops; .* raindrop_'):
         Restorer('fcg_gan_x4', device='cpu', task='raindrops')
@@ -113,18 +113,18 @@ def test_rain_is_removed_from_whole_images() -> None:
     assert (alone.task, alone.scale) == ('rain', 1) and alone(image).shape == image.shape
 
 
-def test_command_takes_any_task(tmp_path, capsys) -> None:
+def test_command_accepts_every_task(tmp_path, capsys) -> None:
     (tmp_path / 'in').mkdir()
     image = np.kron(portrait(0), np.ones((2, 2, 1), np.uint8))
     Image.fromarray(image).save(tmp_path / 'in' / 'window.png')
     command = ['restore', str(tmp_path / 'in'), '--device', 'cpu', '-o', str(tmp_path / 'out')]
     assert main([*command, '--task', 'raindrops']) == 0
     output = capsys.readouterr().out
-    # A whole image is no face.
+    # A whole image is not a face.
     assert '"model": "raindrop_' in output and '"restored": 1' in output and '"faces": 0' in output
     restored = np.asarray(Image.open(tmp_path / 'out' / 'restored' / 'window.png'))
     np.testing.assert_array_equal(restored, Restorer(TASKS['raindrops'].model, device='cpu')(image))
-    # Another task is another result, the same one is done.
+    # Another task replaces the result; the same task skips it.
     assert main([*command, '--task', 'raindrops']) == 0
     assert '"done_before": 1' in capsys.readouterr().out
     assert main([*command, '--model', 'hrrm_x4']) == 0
@@ -141,7 +141,7 @@ def test_unchanged_scene_and_thin_veil_are_noted(tmp_path, capsys) -> None:
     restorer = Restorer('hrrm_scenes', device='cpu')
     notes = {name: restorer(image, maps=True).notes for name, image in (('clear', clear), ('veiled', veiled))}
     assert notes == {'clear': ('shows no detectable veil or streaks, and was not changed',), 'veiled': ()}
-    # Smooth colours without black look like a thin veil.
+    # Smooth colours without black resemble a thin veil.
     assert re.fullmatch(r'a thin veil was removed \(mean T = 0\.8\d\); if the air was clear, use the input instead',
                         *restorer(pale, maps=True).notes)  # fmt: skip
     (tmp_path / 'in').mkdir()

@@ -1,4 +1,6 @@
-"""Videos: frames and audio are kept, faces are restored and tracked; bounded memory; interruptions have no effect."""
+"""Videos: frames and audio are kept, faces are restored and tracked, memory is bounded, interruptions have no
+effect.
+"""
 
 import json
 import re
@@ -53,7 +55,7 @@ def stored(colour: tuple[int, int, int], matrix: str, full: bool) -> np.ndarray:
     ('matrix', 'full', 'tags'),
     [('709', False, (1, 1)), ('601', False, (6, 1)), ('601', True, (5, 2)), ('601', False, (2, 0))],
 )
-def test_colours_are_read_and_written_by_their_tags(tmp_path, matrix, full, tags) -> None:
+def test_colours_are_read_and_written_according_to_their_tags(tmp_path, matrix, full, tags) -> None:
     colours = [(200, 60, 30), (20, 180, 90)]
     source, target = tmp_path / 'in.mp4', tmp_path / 'out.mp4'
     write_clip(source, [stored(colour, matrix, full) for colour in colours], colours=tags)
@@ -73,7 +75,7 @@ def test_colours_are_read_and_written_by_their_tags(tmp_path, matrix, full, tags
 
 @pytest.mark.parametrize('full', [False, True])
 def test_reading_and_writing_keep_the_mean_of_a_frame(tmp_path, full) -> None:
-    """All luma values without chroma, by the definition; three generations do not drift."""
+    """All luma values without chroma, by the definition. The mean does not drift over three generations."""
     first, last = (0, 255) if full else (16, 235)
     luma = np.tile(np.linspace(first, last, 64).round().astype(np.uint8), (64, 1))
     raw = np.concatenate([luma, np.full((32, 64), 128, np.uint8)])
@@ -90,7 +92,7 @@ def test_reading_and_writing_keep_the_mean_of_a_frame(tmp_path, full) -> None:
 
 @pytest.mark.parametrize('suffix', ['.mp4', '.mov', '.mkv'])
 def test_frames_times_and_sound_are_kept(tmp_path, suffix) -> None:
-    """Frames at uneven times, in two parts; the audio is the same bytes at the same times."""
+    """Frames at uneven times, in two parts. The audio has the same bytes at the same times."""
     source, target = tmp_path / 'in.mp4', tmp_path / f'out{suffix}'
     frames = [background(64, 80, seed) for seed in range(7)]
     times = write_clip(source, frames, [0, 512, 1000, 1700, 2048, 4000, 4400], sound=True)
@@ -102,7 +104,7 @@ def test_frames_times_and_sound_are_kept(tmp_path, suffix) -> None:
         parts = [(tmp_path / '0.mp4', times[:4]), (tmp_path / '1.mp4', times[4:])]
         join_parts(parts, source, target, reader.format)
     again, when = read_clip(target)
-    # Matroska counts milliseconds, and begins at 0 with what is first: the audio, which begins before the first frame.
+    # Matroska counts milliseconds from the first packet. Here this is audio, which begins before the first frame.
     exact = Fraction(1, 500) if suffix == '.mkv' else 0
     shift = audio(target)[0][0] - audio(source)[0][0]
     assert suffix == '.mkv' or not shift
@@ -115,7 +117,7 @@ def test_frames_times_and_sound_are_kept(tmp_path, suffix) -> None:
         assert found[1] == expected[1] and abs(found[0] - expected[0] - shift) <= exact
 
 
-def test_odd_sides_and_skipping(tmp_path) -> None:
+def test_odd_sides_and_skipped_frames_are_read(tmp_path) -> None:
     frames = [background(33, 47, seed) for seed in range(4)]
     write_clip(tmp_path / 'in.mp4', frames, pixel_format='yuv444p')
     with VideoReader(tmp_path / 'in.mp4') as reader:
@@ -126,7 +128,7 @@ def test_odd_sides_and_skipping(tmp_path) -> None:
 
 
 @pytest.mark.parametrize('turn', [90, 180, -90])
-def test_phone_that_lies_on_its_side(tmp_path, turn) -> None:
+def test_rotated_video_of_a_phone_is_restored_upright(tmp_path, turn) -> None:
     pixels = background(32, 48)
     write_clip(tmp_path / 'in.mp4', [pixels] * 2, turn=turn)
     with VideoReader(tmp_path / 'in.mp4') as reader:
@@ -136,12 +138,12 @@ def test_phone_that_lies_on_its_side(tmp_path, turn) -> None:
         write_part(tmp_path / 'part.mp4', frames, reader.format)
         parts = [(tmp_path / 'part.mp4', [frame.pts for frame in frames])]
         join_parts(parts, tmp_path / 'in.mp4', tmp_path / 'out.mp4', reader.format)
-    # The result is upright itself, and no player turns it again.
+    # The frames of the result are upright, and players do not rotate it again.
     with VideoReader(tmp_path / 'out.mp4') as reader:
         assert all(frame.pixels.shape == frames[0].pixels.shape for frame in reader.read())
 
 
-def test_files_without_times(tmp_path) -> None:
+def test_files_without_times_are_read(tmp_path) -> None:
     write_clip(tmp_path / 'in.mp4', [background(32, 48)] * 3)
     with VideoReader(tmp_path / 'in.mp4') as reader:
         frames = list(reader._decode())
@@ -151,7 +153,7 @@ def test_files_without_times(tmp_path) -> None:
         assert [frame.pts for frame in reader.read()] == [0, 512, 1024]
 
 
-def test_faces_are_restored_and_the_rest_is_the_clip(photos, tmp_path) -> None:
+def test_faces_are_restored_and_other_pixels_are_kept(photos, tmp_path) -> None:
     crops = [None, *[FaceCrop(60 + step, 48, 56) for step in range(7)]]
     frames = marked_frames(crops)
     write_clip(tmp_path / 'in.mp4', frames, sound=True)
@@ -175,7 +177,7 @@ def test_faces_are_restored_and_the_rest_is_the_clip(photos, tmp_path) -> None:
         near = np.hypot(x - 63, y - 48) < 30
         error = np.abs(after.astype(int) - alone).mean(-1)
         assert error[~near].mean() < 3 and error[near].mean() < 8
-        if crop is not None:  # it is the restored face that is shown
+        if crop is not None:  # the frame shows the restored face
             assert error[near].mean() < np.abs(after.astype(int) - before).mean(-1)[near].mean()
 
 
@@ -187,7 +189,7 @@ def stop_after(frames: int):
     return progress
 
 
-def test_stopped_run_goes_on_and_gives_the_same(bicubic, tmp_path) -> None:
+def test_stopped_run_resumes_with_the_same_result(bicubic, tmp_path) -> None:
     rng = np.random.default_rng(0)
     frames = marked_frames([FaceCrop(60 + dx, 48 + dy, 56) for dx, dy in rng.normal(0, 1, (14, 2))])
     write_clip(tmp_path / 'in.mp4', frames)
@@ -205,13 +207,13 @@ def test_stopped_run_goes_on_and_gives_the_same(bicubic, tmp_path) -> None:
     assert (
         kept == ['000000.json', '000000.mp4', '000001.json', '000001.mp4'] and not (tmp_path / 'stopped.mp4').exists()
     )
-    # A part that nobody vouches for is made again.
+    # A part with a damaged record is made again.
     (tmp_path / 'stopped.mp4.parts' / '000001.json').write_text('{')
     rest = run('stopped.mp4')
     assert rest.calls == whole.calls - 4
     for found, expected in zip(read_clip(tmp_path / 'stopped.mp4'), read_clip(tmp_path / 'whole.mp4'), strict=True):
         np.testing.assert_array_equal(np.array(found), np.array(expected))
-    # Other settings are another result: nothing of the old one is used.
+    # Other settings give another result, which uses no old parts.
     with pytest.raises(KeyboardInterrupt):
         run('other.mp4', progress=stop_after(10))
     restorer = PhotoRestorer(bicubic, MarkerDetector(), turns=())
@@ -219,8 +221,8 @@ def test_stopped_run_goes_on_and_gives_the_same(bicubic, tmp_path) -> None:
     assert restorer.detector.calls == whole.calls
 
 
-def test_memory_does_not_grow_with_the_clip(photos, tmp_path, monkeypatch) -> None:
-    """Frames wait between the stages, as many as their queues and batches hold, however long the clip is."""
+def test_memory_does_not_grow_with_the_length(photos, tmp_path, monkeypatch) -> None:
+    """The queues and batches bound the number of frames between the stages, for any length."""
     monkeypatch.setattr(video_room, 'BATCH', 3)
     frames: list[weakref.ref] = []
     alive: list[int] = []
@@ -246,7 +248,7 @@ def test_memory_does_not_grow_with_the_clip(photos, tmp_path, monkeypatch) -> No
     assert max(sizes) - min(sizes) < 100
 
 
-def test_batches_give_what_single_frames_give(photos) -> None:
+def test_batches_equal_single_frames(photos) -> None:
     images = marked_frames([FaceCrop(60 + step, 48, 56) for step in range(6)])
     frames = [VideoFrame(number, number / 25, number, pixels) for number, pixels in enumerate(images)]
     single, together = FrameRestorer(photos), FrameRestorer(photos)
@@ -257,8 +259,8 @@ def test_batches_give_what_single_frames_give(photos) -> None:
 
 
 @pytest.mark.parametrize('aspect', [Fraction(2), Fraction(1, 2)])
-def test_face_of_oblong_pixels_is_restored_in_its_shape(photos, aspect) -> None:
-    """A face is found and restored in a copy with square pixels; pixels around it do not change."""
+def test_face_with_non_square_pixels_keeps_its_shape(photos, aspect) -> None:
+    """A face is detected and restored in a copy with square pixels. The surrounding pixels do not change."""
     (square,) = marked_frames([FACE])
     stored = np.ascontiguousarray(square[:, ::2] if aspect > 1 else square[::2])
     (restored, (crop,)) = FrameRestorer(photos)(VideoFrame(0, 0, 0, stored, aspect))
@@ -273,7 +275,7 @@ def test_face_of_oblong_pixels_is_restored_in_its_shape(photos, aspect) -> None:
     assert error < change
 
 
-def test_rain_is_not_removed_where_the_detector_sees_through_it(bicubic) -> None:
+def test_rain_is_not_removed_if_the_detector_finds_the_face(bicubic) -> None:
     class Counting(PhotoRestorer):
         cleared = 0
 
@@ -287,21 +289,21 @@ def test_rain_is_not_removed_where_the_detector_sees_through_it(bicubic) -> None
     restorer = FrameRestorer(photos, VideoSettings(search_every=2, hold=0))
     for number in range(7):
         restorer(VideoFrame(number, number / 25, number, frame))
-    assert photos.cleared == 1  # of the first frame, in which nothing is known yet
+    assert photos.cleared == 1  # only for the first frame, before any face is known
     for number in range(7, 9):
         restorer(VideoFrame(number, number / 25, number, empty))
     assert photos.cleared > 1
 
 
-def test_clip_without_a_face_is_not_handed_out(photos, tmp_path) -> None:
+def test_video_without_a_face_has_no_result(photos, tmp_path) -> None:
     write_clip(tmp_path / 'in.mp4', marked_frames([None] * 5))
     with pytest.raises(ImageError, match=r'in\.mp4: no face found in any of its 5 frames'):
         restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'out.mp4')
     assert [path.name for path in tmp_path.iterdir()] == ['in.mp4']
 
 
-def test_clip_without_a_face_names_its_damage(photos, tmp_path) -> None:
-    """A face may have been in the frames that are missing."""
+def test_video_without_a_face_names_its_damage(photos, tmp_path) -> None:
+    """The lost frames may have shown a face."""
     source = tmp_path / 'in.mp4'
     rng = np.random.default_rng(0)
     noise = (frame + rng.normal(0, 8, frame.shape) for frame in marked_frames([None] * 20))
@@ -318,8 +320,8 @@ def test_clip_without_a_face_names_its_damage(photos, tmp_path) -> None:
         restore_video(photos, source, tmp_path / 'out.mp4')
 
 
-def test_clip_whose_faces_are_left_as_they_are_is_not_handed_out(photos, tmp_path, monkeypatch) -> None:
-    """Photos without rain: the restorer leaves their faces alone, in some frames or in all."""
+def test_video_with_unchanged_faces_has_no_result(photos, tmp_path, monkeypatch) -> None:
+    """Photos without rain: the restorer does not change their faces, in some frames or in all."""
     original = PhotoRestorer.restore_faces
     left = {1, 3}
 
@@ -342,7 +344,7 @@ def test_clip_whose_faces_are_left_as_they_are_is_not_handed_out(photos, tmp_pat
     assert not (tmp_path / 'none.mp4').exists()
 
 
-def test_faces_go_at_a_cut_and_come_back(photos) -> None:
+def test_tracks_end_and_begin_at_a_cut(photos) -> None:
     night = np.full((96, 128, 3), 9, np.uint8)
     (day,) = marked_frames([FACE])
     restorer = FrameRestorer(photos, VideoSettings(search_every=100))
@@ -352,14 +354,14 @@ def test_faces_go_at_a_cut_and_come_back(photos) -> None:
     assert video_room.CUT > 0
 
 
-def test_tilted_face_is_followed_between_searches(photos) -> None:
+def test_tilted_face_is_tracked_between_searches(photos) -> None:
     restorer = FrameRestorer(photos, VideoSettings(search_every=4))
     for number, pixels in enumerate(marked_frames([FaceCrop(60, 48, 56, 90)] * 9)):
         (crop,) = restorer(VideoFrame(number, number / 25, number, pixels))[1]
         assert crop.angle % 360 == pytest.approx(90, abs=4)
 
 
-def test_marked_faces_hold_for_every_frame(bicubic, tmp_path) -> None:
+def test_marked_faces_apply_to_every_frame(bicubic, tmp_path) -> None:
     source = tmp_path / 'in.mp4'
     write_clip(source, marked_frames([None] * 3))
     photos = PhotoRestorer(bicubic, boxes={source.resolve(): [FACE]})
@@ -368,7 +370,7 @@ def test_marked_faces_hold_for_every_frame(bicubic, tmp_path) -> None:
         restore_video(PhotoRestorer(bicubic, boxes={}), source, tmp_path / 'none.mp4')
 
 
-def test_marked_faces_that_cannot_be_restored_are_said(bicubic, tmp_path) -> None:
+def test_unrestored_marked_faces_are_noted(bicubic, tmp_path) -> None:
     source = tmp_path / 'in.mp4'
     write_clip(source, marked_frames([None] * 5))
     small, outside = FaceCrop(30, 30, 6), FaceCrop(300, 30, 40)
@@ -387,7 +389,7 @@ def test_marked_faces_that_cannot_be_restored_are_said(bicubic, tmp_path) -> Non
 
 
 @pytest.mark.parametrize('changed', [False, True])
-def test_clip_without_rain_is_not_handed_out_as_derained(bicubic, tmp_path, monkeypatch, changed) -> None:
+def test_derained_video_without_rain_has_no_result(bicubic, tmp_path, monkeypatch, changed) -> None:
     monkeypatch.setattr(
         'rainrestore.apis.photos.derained', lambda remover, photo: Derained(photo // (2 if changed else 1), 1.0)
     )
@@ -401,7 +403,7 @@ def test_clip_without_rain_is_not_handed_out_as_derained(bicubic, tmp_path, monk
             restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'out.mp4')
 
 
-def test_what_is_no_video(photos, tmp_path) -> None:
+def test_other_files_are_refused_as_a_video(photos, tmp_path) -> None:
     for name, content in (('words.mp4', b'these are words'), ('empty.mp4', b'')):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ImageFileError, match=rf'{name}: cannot be decoded as a video'):
@@ -419,7 +421,7 @@ def test_what_is_no_video(photos, tmp_path) -> None:
     assert not (tmp_path / 'out.mp4').exists()
 
 
-def test_result_does_not_replace_its_clip(photos, tmp_path) -> None:
+def test_result_does_not_replace_its_input(photos, tmp_path) -> None:
     source = tmp_path / 'in.mp4'
     write_clip(source, marked_frames([FACE] * 3))
     before = source.read_bytes()

@@ -39,7 +39,7 @@ PIPELINE = [
 
 @pytest.fixture(autouse=True)
 def no_lpips(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where its weights cannot be had."""
+    """Behave as if the weights of LPIPS cannot be downloaded."""
     monkeypatch.setenv('RAINRESTORE_LPIPS_BACKBONE', 'missing.pth')
 
 
@@ -66,7 +66,7 @@ class Reader(nn.Module):
 
 @MODELS.register_module(force=True)
 class Painter(nn.Module):
-    """Enlarges its input by repetition, and ignores the parsed face."""
+    """Enlarges its input by repetition and ignores the parsed face."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Painter(nn.Module):
 
 @MODELS.register_module(force=True)
 class OwnRestorer(BaseModel):
-    """A restorer of somebody else, with slots of other names and no base class of this package."""
+    """A restorer of another package: its slots have other names, and it has no base class of this package."""
 
     def __init__(self) -> None:
         super().__init__(MODELS.build(dict(type='RestorationPreprocessor')))
@@ -105,7 +105,7 @@ class MapsOfNothing(BaseModel):
     def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor') -> Any:
         scores = torch.zeros(len(inputs), 19, *inputs.shape[-2:])
         scores[:, 1] = 1
-        # Reads the input, so that the slot is called.
+        # Uses the input, so that the slot is called.
         outputs = {'parsing': scores + 0 * self.parser(inputs)[:, :1], 'streak': inputs, 'transmission': scores[:, :1]}
         outputs['lr_img'] = inputs
         return FCGGAN.pack(outputs, data_samples, len(inputs))
@@ -145,7 +145,7 @@ def psnr(pred: np.ndarray, truth: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / np.mean((pred - truth) ** 2)))
 
 
-def test_slots_of_other_names_earn_what_numpy_says(own: tuple[Config, Path], face_folder: Path) -> None:
+def test_gains_of_slots_with_other_names_equal_numpy(own: tuple[Config, Path], face_folder: Path) -> None:
     found = audit(*own)
     slots = {slot.slot: slot for slot in found.slots}
     assert list(slots) == ['cleaner', 'experts.one', 'painter', 'painter.trunk']
@@ -165,7 +165,7 @@ def test_slots_of_other_names_earn_what_numpy_says(own: tuple[Config, Path], fac
         assert mean.min() - 1e-3 <= gain.low <= gain.mean <= gain.high <= mean.max() + 1e-3
 
 
-def test_a_slot_that_the_generator_ignores_has_no_gain(own: tuple[Config, Path]) -> None:
+def test_ignored_slot_has_no_gain(own: tuple[Config, Path]) -> None:
     found = audit(*own)
     ignored = next(slot for slot in found.slots if slot.slot == 'experts.one')
     assert all(gain == Gain(0, 0, 0) for gains in ignored.gains.values() for gain in gains.values())
@@ -175,20 +175,20 @@ def test_a_slot_that_the_generator_ignores_has_no_gain(own: tuple[Config, Path])
     assert 'the same for all faces: fixed.0' in format_audit(found)
 
 
-def test_a_trunk_that_repeats_its_first_layer_has_no_gain(own: tuple[Config, Path]) -> None:
+def test_trunk_equal_to_its_first_layer_has_no_gain(own: tuple[Config, Path]) -> None:
     trunk = next(slot for slot in audit(*own).slots if slot.slot == 'painter.trunk')
     assert list(trunk.gains) == ['mean', 'other face', 'first layer']
     assert trunk.gains['first layer']['PSNR'].mean == pytest.approx(0, abs=1e-6)
     assert trunk.finding == 'no gain: 0.00 dB (0.00 to 0.00) over the output of its first layer'
 
 
-def test_without_lpips_the_audit_says_so(own: tuple[Config, Path]) -> None:
+def test_missing_lpips_is_reported(own: tuple[Config, Path]) -> None:
     found = audit(*own)
     assert list(found.scores) == ['PSNR', 'SSIM']
     assert 'LPIPS is not measured' in format_audit(found)
 
 
-def test_cheap_audit_restores_nothing_twice(own: tuple[Config, Path]) -> None:
+def test_cheap_audit_measures_no_gains(own: tuple[Config, Path]) -> None:
     found = cheap_audit(*own)
     assert all(not slot.gains for slot in found.slots)
     assert [slot.constant for slot in found.slots if slot.constant] == [['fixed.0']]
@@ -200,7 +200,7 @@ def joint_config(faces: Path) -> Config:
     return experiment(dict(type='FCGGAN', generator=generator, pixel_loss=dict(type='MSELoss')), faces)
 
 
-def test_zeroed_trunk_is_dead_and_has_no_gain(face_folder: Path, tmp_path: Path) -> None:
+def test_trunk_with_zero_weights_is_dead_and_has_no_gain(face_folder: Path, tmp_path: Path) -> None:
     config = joint_config(face_folder)
     model: Any = MODELS.build(config.model)
     blocks = [name for name, part in model.generator.trunk.blocks.named_modules() if isinstance(part, nn.Conv2d)]
@@ -223,7 +223,7 @@ def test_zeroed_trunk_is_dead_and_has_no_gain(face_folder: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(('factor', 'small'), [(0.0099, True), (0.0101, False)])
-def test_small_is_below_a_hundredth_of_the_initial_size(
+def test_small_layer_is_below_a_hundredth_of_its_initial_size(
     face_folder: Path, tmp_path: Path, factor: float, small: bool
 ) -> None:
     config = joint_config(face_folder)
@@ -237,7 +237,7 @@ def test_small_is_below_a_hundredth_of_the_initial_size(
 
 
 def test_small_layer_before_a_batch_norm_is_alive(face_folder: Path, tmp_path: Path) -> None:
-    """A batch norm with a small variance restores its scale; and the audit leaves the weights as they are."""
+    """A batch norm with a small variance restores the scale. The audit does not change the weights."""
     config = joint_config(face_folder)
     model: Any = fresh_model(config.model)
     block = model.generator.trunk.blocks[0]
@@ -263,7 +263,7 @@ def test_small_layer_with_a_spectral_norm_is_dead(face_folder: Path) -> None:
     spectral_norm(first[0])
     with torch.no_grad():
         first[0].parametrizations.weight.original.mul_(1e-3)
-        # The batch norm behind it removes its output.
+        # The following batch norm removes its output.
         first[1].weight.zero_()
     batch = next(TestFaces(DATASETS.build(config.test_dataloader.dataset)).batches())
     found = audit_layers(model.eval(), config.model, batch)
@@ -280,7 +280,7 @@ def test_small_layer_with_a_spectral_norm_is_dead(face_folder: Path) -> None:
         (partial(nn.ConvTranspose2d, kernel_size=2, stride=2), (2, 3, 5, 5)),
     ],
 )
-def test_bias_alone_is_the_output_with_zero_weights(layer: Any, shape: tuple[int, ...], bias: bool) -> None:
+def test_layer_with_zero_weights_outputs_its_bias(layer: Any, shape: tuple[int, ...], bias: bool) -> None:
     part = layer(3, 4, bias=bias)
     x = torch.rand(shape)
     with part.register_forward_hook(_bias_alone):
@@ -289,7 +289,7 @@ def test_bias_alone_is_the_output_with_zero_weights(layer: Any, shape: tuple[int
     assert torch.equal(found, part(x))
 
 
-def test_a_small_layer_that_is_read_but_not_called_is_alive(face_folder: Path) -> None:
+def test_small_layer_read_without_a_call_is_alive(face_folder: Path) -> None:
     config = experiment(dict(type='OwnRestorer'), face_folder)
     model: Any = OwnRestorer()
     with torch.no_grad():
@@ -310,7 +310,7 @@ def pooled_iou(predictions: list[np.ndarray], truths: list[np.ndarray], label: i
     return both / either
 
 
-def test_parsing_beside_the_mean_map_and_the_upper_bound(face_folder: Path, tmp_path: Path) -> None:
+def test_parsing_is_compared_with_the_mean_map_and_the_upper_bound(face_folder: Path, tmp_path: Path) -> None:
     config = experiment(dict(type='MapsOfNothing'), face_folder)
     found = audit(config, weights_of(MapsOfNothing(), tmp_path))
     train, masks = images(face_folder, 'mask', 'train'), images(face_folder, 'mask', 'test')
@@ -327,15 +327,15 @@ def test_parsing_beside_the_mean_map_and_the_upper_bound(face_folder: Path, tmp_
         assert part.iou_full == pytest.approx(pooled_iou([np.ones_like(mask) for mask in masks], masks, label))
         assert not part.above_mean
     assert 'l_eye' in parts
-    assert 'glasses' not in parts  # in no mask, and predicted nowhere
+    assert 'glasses' not in parts  # no mask has it, and the network never predicts it
     assert f'0 of {len(parts)} components are above the mean map' in format_audit(found)
-    # A network of parsing is judged by it, although it removes rain before.
+    # A parsing network is evaluated by its parsing, although it also removes rain.
     assert list(found.scores) == ['IoU']
     own = [np.mean([pooled_iou([skin[0]], [truth], label) for label in {1, *np.unique(truth)}]) for truth in truths]
     assert found.scores['IoU'] == pytest.approx(np.mean(own))
 
 
-def test_rain_maps_beside_training_means(face_folder: Path, tmp_path: Path) -> None:
+def test_rain_maps_are_compared_with_training_means(face_folder: Path, tmp_path: Path) -> None:
 
     config = experiment(dict(type='MapsOfNothing'), face_folder)
     found = audit(config, weights_of(MapsOfNothing(), tmp_path)).maps
@@ -354,13 +354,13 @@ def test_rain_maps_beside_training_means(face_folder: Path, tmp_path: Path) -> N
     assert found.correlations['S^,S'] == pytest.approx(expected, abs=1e-4)
 
 
-def test_correlation_of_known_series() -> None:
+def test_correlation_of_known_series_is_exact() -> None:
     x = torch.tensor([1.0, 2.0, 4.0])
     assert correlation(x, 3 - 2 * x) == pytest.approx(-1)
     assert np.isnan(correlation(x, torch.ones(3)))
 
 
-def test_finding_names_the_closest_replacement_and_the_score_that_finds_something() -> None:
+def test_finding_names_the_closest_replacement_and_the_significant_metric() -> None:
     gains = {
         'mean': {'PSNR': Gain(0.5, 0.4, 0.6), 'LPIPS': Gain(0.2, 0.1, 0.3)},
         'other face': {'PSNR': Gain(0.0, -0.1, 0.1), 'LPIPS': Gain(0.02, 0.01, 0.03)},
@@ -372,12 +372,12 @@ def test_finding_names_the_closest_replacement_and_the_score_that_finds_somethin
     assert slot.finding == 'gain 0.50 dB (0.40 to 0.60) over its mean output'
 
 
-def test_an_interval_above_zero_can_still_be_nothing() -> None:
+def test_tiny_gain_counts_as_no_gain() -> None:
     slot = SlotAudit('parser', {'mean': {'PSNR': Gain(0.006, 0.004, 0.008)}})
     assert slot.finding.startswith('no gain')
 
 
-def test_replacing_leaves_no_trace() -> None:
+def test_replacement_of_a_slot_is_undone() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True))
     x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     before = model(x)
@@ -385,13 +385,13 @@ def test_replacing_leaves_no_trace() -> None:
         assert torch.equal(model(x), torch.ones(2, 2))
     with recorded({'first': model[0]}) as calls:
         assert torch.equal(model(x), before)
-    # The in-place layer behind has not changed what was recorded.
+    # The following in-place layer has not changed the recorded output.
     assert torch.equal(calls['first'][0], nn.functional.linear(x, model[0].weight, model[0].bias))
     assert torch.equal(model(x), before)
     assert not any(part._forward_hooks for part in model.modules())
 
 
-def test_first_layer_looks_into_a_wrapper_and_minds_the_shape() -> None:
+def test_first_layer_is_found_in_a_wrapper_if_its_shape_fits() -> None:
     class Wrapper(nn.Module):
         def __init__(self, body: nn.Module) -> None:
             super().__init__()
@@ -407,7 +407,7 @@ def test_first_layer_looks_into_a_wrapper_and_minds_the_shape() -> None:
     assert first_layer(other, lambda: other(x)) is None
 
 
-def test_discriminators_are_no_slots(face_folder: Path) -> None:
+def test_discriminators_are_not_audited_as_slots(face_folder: Path) -> None:
     config = joint_config(face_folder)
     config.model.update(
         discriminator=dict(type='SRGANDiscriminator', base_channels=4),
@@ -418,7 +418,7 @@ def test_discriminators_are_no_slots(face_folder: Path) -> None:
     assert list(slots) == ['generator', 'generator.trunk']
 
 
-def test_parts_that_a_slot_names_are_audited() -> None:
+def test_named_parts_of_a_slot_are_audited() -> None:
     encoder = dict(type='DenseNetEncoder', growth=4, blocks=(1, 1, 1), stem_channels=8)
     removal = dict(type='HRRM', encoder=encoder, decoder_growth=(4, 4, 4, 4), inverse=True)
     model = MODELS.build(
@@ -430,7 +430,7 @@ def test_parts_that_a_slot_names_are_audited() -> None:
     assert slots['rain_removal.lr_decoder'] is model.rain_removal.lr_decoder
 
 
-def test_the_random_state_is_untouched(own: tuple[Config, Path]) -> None:
+def test_audit_does_not_change_the_random_state(own: tuple[Config, Path]) -> None:
     torch.manual_seed(1)
     expected = torch.rand(1)
     torch.manual_seed(1)
@@ -438,7 +438,7 @@ def test_the_random_state_is_untouched(own: tuple[Config, Path]) -> None:
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_errors_say_what_to_do(own: tuple[Config, Path], face_folder: Path) -> None:
+def test_errors_name_the_remedy(own: tuple[Config, Path], face_folder: Path) -> None:
     with pytest.raises(ConfigError, match='at least two'):
         audit(*own, faces=1)
     with pytest.raises(CheckpointError, match='pass its checkpoint'):
@@ -447,7 +447,9 @@ def test_errors_say_what_to_do(own: tuple[Config, Path], face_folder: Path) -> N
         audit(Config(dict(model=own[0].model)), own[1])
 
 
-def test_command(tmp_path: Path, face_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_prints_and_plots_the_audit(
+    tmp_path: Path, face_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = tmp_path / 'mine.py'
     config.write_text(f"""
 _base_ = {str(ROOT / 'configs' / 'srgan' / 'srgan_x4.py')!r}
@@ -483,7 +485,7 @@ def test_names_of_many_slots_do_not_overlap_in_the_plot() -> None:
     for label in labels:
         label.set_rotation(0)
     boxes = [label.get_window_extent() for label in labels]
-    # Parallel lines of text at an angle: between two of them, the distance of their places times its sine.
+    # Parallel lines of text at an angle: their distance is the distance of their positions times the sine.
     room = (places[1] - places[0]) * np.sin(np.radians(min(angles)))
     assert room > max(box.height for box in boxes) or places[1] - places[0] > max(box.width for box in boxes)
 
@@ -498,10 +500,10 @@ def gan_config(faces: Path, **changes: Any) -> Config:
     return config
 
 
-def test_discriminators_of_a_checkpoint(face_folder: Path, tmp_path: Path) -> None:
+def test_discriminators_of_a_checkpoint_are_audited(face_folder: Path, tmp_path: Path) -> None:
     config = gan_config(face_folder)
     model: Any = MODELS.build(config.model)
-    # A logit of 1 for everything: every true face is told, no restored one.
+    # A logit of 1 for every input: all true faces are recognised, no restored face.
     nn.init.zeros_(model.discriminator.head[2].weight)
     nn.init.ones_(model.discriminator.head[2].bias)
     path = tmp_path / 'all.pth'
@@ -517,7 +519,7 @@ def test_discriminators_of_a_checkpoint(face_folder: Path, tmp_path: Path) -> No
         )
     }  # fmt: skip
     norms = found.discriminators.gradient_norms
-    # A discriminator that says the same of everything gives no gradient.
+    # A discriminator with a constant output gives no gradient.
     assert norms['loss_adv_global'] == {'image': 0, 'generator': 0, 'all': 0}
     batch = next(TestFaces(DATASETS.build(config.test_dataloader.dataset)).batches())
     with torch.no_grad():
@@ -534,7 +536,7 @@ def test_discriminators_of_a_checkpoint(face_folder: Path, tmp_path: Path) -> No
     json.dumps(found.to_dict())
 
 
-def test_shares_follow_the_weights_of_the_losses(face_folder: Path, tmp_path: Path) -> None:
+def test_gradient_shares_follow_the_loss_weights(face_folder: Path, tmp_path: Path) -> None:
     ratios = []
     for weight in (1e-3, 2e-3):
         config = gan_config(face_folder)
@@ -549,7 +551,7 @@ def test_shares_follow_the_weights_of_the_losses(face_folder: Path, tmp_path: Pa
     assert ratios[1] == pytest.approx(2 * ratios[0], rel=1e-3)
 
 
-def test_a_checkpoint_without_discriminators_is_said_to_have_none(face_folder: Path, tmp_path: Path) -> None:
+def test_missing_discriminators_of_a_checkpoint_are_reported(face_folder: Path, tmp_path: Path) -> None:
     config = gan_config(face_folder)
     model = MODELS.build(config.model)
     weights = {name: value for name, value in model.state_dict().items() if not name.startswith('discriminator')}

@@ -1,4 +1,4 @@
-"""The benchmark: plans, errors, kept and repeated runs, and a table compared with runs made by hand."""
+"""The benchmark: plans, errors, kept and repeated runs, and a table compared with separate runs."""
 
 import json
 import math
@@ -47,7 +47,7 @@ def written(folder: Path, methods: str, rest: str = '') -> str:
     return str(path)
 
 
-def test_table1_has_every_config_it_names_and_the_claims_of_the_paper() -> None:
+def test_table1_has_all_configs_and_the_claims_of_the_paper() -> None:
     table1 = load_benchmark('table1')
     assert {'bicubic', 'stretch', 'srgan', 'fcg_srgan', 'fcg_gan'} <= table1.methods.keys()
     gap = {(better, worse): value for better, worse, value in table1.claims}
@@ -129,7 +129,7 @@ def test_unknown_benchmark_and_method_are_named() -> None:
     assert [task.name for task in load_benchmark('renovation').choose_tasks(['jpeg', 'mosaic'])] == ['mosaic', 'jpeg']
 
 
-def test_renovation_measures_each_method_on_each_subtasks_own_images(tmp_path: Path) -> None:
+def test_renovation_tests_each_method_on_the_images_of_each_subtask(tmp_path: Path) -> None:
     renovation = load_benchmark('renovation')
     budget = Budget(faces=32, batch=4, warm_up=0.5, data=str(tmp_path), options={'val_dataloader.num_workers': 0})
     seen = {}
@@ -151,7 +151,7 @@ def test_renovation_measures_each_method_on_each_subtasks_own_images(tmp_path: P
     assert {'MSSSIM_4scales', 'LPIPS', 'FID', 'NIQE_block64', 'identity_distance', 'LLE'} < renovation.columns.keys()
 
 
-def test_renovation_warms_up_under_mse_alone() -> None:
+def test_renovation_warms_up_with_mse_only() -> None:
     pytest.importorskip('mmagic')
     (method,) = (method for method in load_benchmark('renovation').methods.values() if method.trained)
     stage = plan(method, Budget(faces=32, batch=4, warm_up=0.5))[0]
@@ -163,13 +163,13 @@ def test_renovation_warms_up_under_mse_alone() -> None:
     assert set(losses) == {'loss_pixel'}
 
 
-def test_degraded_row_is_the_input_as_it_is() -> None:
+def test_degraded_row_is_the_unchanged_input() -> None:
     model = MODELS.build(load_config(CONFIGS / 'references' / 'degraded_128.py').model)
     faces = torch.rand(2, 3, 128, 128)
     torch.testing.assert_close(model(faces, mode='tensor')['pred_img'], faces)
 
 
-def test_oracle_brings_the_method_whose_weights_it_uses() -> None:
+def test_oracle_adds_the_method_of_its_weights() -> None:
     names = [method.name for method in load_benchmark('table1').choose(['oracle_derained', 'bicubic'])]
     assert names == ['bicubic', 'fcg_gan', 'oracle_derained']
 
@@ -185,13 +185,13 @@ def test_oracle_brings_the_method_whose_weights_it_uses() -> None:
 )
 def test_stages_share_the_budget(method: Method, warm_up: float, expected: list[tuple[str, int]]) -> None:
     stages = plan(method, Budget(faces=47, batch=4, warm_up=warm_up))
-    # 47 faces are 11 whole batches of 4; the first stage takes its share, rounded.
+    # 47 faces are 11 whole batches of 4. The share of the first stage is rounded.
     assert sum(stage.iterations for stage in stages) == 11
     assert [stage.name for stage in stages] == [name for name, _ in expected]
     assert all(abs(stage.iterations - count) <= 1 for stage, (_, count) in zip(stages, expected, strict=True))
 
 
-def test_stage_has_the_budget_and_keeps_the_recipe(tmp_path: Path) -> None:
+def test_stage_has_the_budget_and_the_recipe(tmp_path: Path) -> None:
     budget = Budget(faces=80, batch=8, data=str(tmp_path), options={'val_dataloader.num_workers': 0})
     method = Method('m', CONFIGS / 'fcg_gan_x4.py', 'M', warm_up={'perceptual_loss': None})
     stages = plan(method, Budget(faces=80, batch=8, warm_up=0.5))
@@ -205,7 +205,7 @@ def test_stage_has_the_budget_and_keeps_the_recipe(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('final_rate', [0.05, 1.0])
-def test_learning_rate_of_each_stage_falls_along_a_cosine_or_is_held(final_rate: float) -> None:
+def test_learning_rate_of_each_stage_follows_a_cosine_or_is_constant(final_rate: float) -> None:
     method = Method('m', SRGAN, 'M', warm_up={}, final_rate=final_rate)
     for stage in plan(method, Budget(faces=800, batch=8, warm_up=0.9)):
         (scheduler,) = stage_config(stage, Budget(faces=800, batch=8), 7, None).param_scheduler
@@ -219,7 +219,7 @@ def test_learning_rate_of_each_stage_falls_along_a_cosine_or_is_held(final_rate:
 
 
 @pytest.mark.parametrize('method', load_benchmark('table1').methods.values(), ids=lambda method: method.name)
-def test_options_reach_the_parts_that_a_config_has(method: Method) -> None:
+def test_options_change_the_existing_parts_of_a_config(method: Method) -> None:
     """A row without training ignores the options of the training."""
     options = {'train_dataloader.num_workers': 0, 'test_dataloader.batch_size': 3}
     fitting = Budget(faces=16, batch=16, warm_up=0.0, options=options).options_for(method.config)
@@ -230,7 +230,7 @@ def test_options_reach_the_parts_that_a_config_has(method: Method) -> None:
         assert fitting == options
 
 
-def test_another_budget_does_not_mix_with_what_is_there(tmp_path: Path) -> None:
+def test_results_of_another_budget_are_refused(tmp_path: Path) -> None:
     check_budget(tmp_path, Budget(faces=64), 'table1')
     check_budget(tmp_path, Budget(faces=64), 'table1')
     with pytest.raises(BudgetError, match='faces = 64, not 128'):
@@ -277,7 +277,7 @@ def test_modules_are_trained_once_and_counted_in_the_budget(tmp_path: Path, monk
 
 
 def row(folder: Path, method: Method, values: dict[int, list[float]]) -> report.Row:
-    """A method whose faces were given these PSNRs, seed by seed."""
+    """A method whose faces have these PSNRs, seed by seed."""
     summaries, folders = {}, {}
     for seed, psnr in values.items():
         folders[seed] = folder / method.name / str(seed)
@@ -300,7 +300,7 @@ def test_table_averages_seeds_and_pairs_faces(tmp_path: Path) -> None:
     benchmark = Benchmark('mine', 'Mine', {'a': one, 'bb': two}, (('bb', 'a', 0.72),), reference='bb')
     lines = report.table(benchmark, rows, 'faces')
     alpha, beta = next(line for line in lines if 'Alpha |' in line), next(line for line in lines if '| Beta |' in line)
-    # Every face differs by 22 - 20.5 = 1.5: the interval has no width.
+    # Every face differs by 22 - 20.5 = 1.5, so the interval has the width 0.
     assert '| 22.50 (22.00..23.00) | 0.2250 (0.2200..0.2300) | -1.50 [-1.50, -1.50] | 22.49 / 0.6852 |' in alpha
     assert '| 24.00 | 0.2400 |  |  | 64 | - | 1.23 M | 500.00 M | 12.3 |' in beta
     assert '| Beta over Alpha | +0.72 dB | +1.50 [+1.50, +1.50] dB | +0.0150 [+0.0150, +0.0150] |' in lines
@@ -308,7 +308,7 @@ def test_table_averages_seeds_and_pairs_faces(tmp_path: Path) -> None:
     assert 'LPIPS' not in lines[2]
 
 
-def test_pair_of_which_nothing_is_published_is_no_claim_of_a_paper(tmp_path: Path) -> None:
+def test_unpublished_comparison_is_not_called_a_claim(tmp_path: Path) -> None:
     methods = [Method('a', SRGAN, 'Alpha'), Method('bb', SRGAN, 'Beta')]
     rows = [row(tmp_path, method, {1: [20, 22 + number]}) for number, method in enumerate(methods)]
     file = tmp_path / 'mine.py'
@@ -320,7 +320,7 @@ def test_pair_of_which_nothing_is_published_is_no_claim_of_a_paper(tmp_path: Pat
     assert not any('paper' in line or 'publish' in line or 'claim' in line for line in lines)
 
 
-def test_axis_that_does_not_begin_at_zero_has_no_bars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_axis_without_zero_has_no_bars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib import pyplot
 
     monkeypatch.setattr(pyplot, 'close', lambda figure: None)
@@ -331,18 +331,18 @@ def test_axis_that_does_not_begin_at_zero_has_no_bars(tmp_path: Path, monkeypatc
         assert not axis.patches and dots.get_xdata() == pytest.approx([mean] * 2)
 
 
-def test_table_has_the_columns_that_the_benchmark_names(tmp_path: Path) -> None:
+def test_table_has_the_columns_of_the_benchmark(tmp_path: Path) -> None:
     method = Method('a', SRGAN, 'Alpha')
     columns = {'SSIM': ('SSIM ↑', 1), 'LLE': ('LLE ↓', 2)}
     lines = report.table(
         Benchmark('mine', 'Mine', {'a': method}, columns=columns), [row(tmp_path, method, {1: [20, 22]})], 'Snow'
     )
-    # nobody has published anything, and no row has LLE
+    # no values are published, and no row has LLE
     assert lines[:3] == ['### Snow', '', '| method | SSIM ↑ | faces | before | parameters | MACs | ms a face |']
     assert lines[4] == '| Alpha | 0.2 | 64 | - | 1.23 M | 500.00 M | 12.3 |'
 
 
-def test_chart_of_oracles_alone_shows_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chart_shows_oracles_if_there_are_no_other_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib import pyplot
 
     monkeypatch.setattr(pyplot, 'close', lambda figure: None)
@@ -373,7 +373,7 @@ def test_chart_and_sheet_show_each_method(tmp_path: Path) -> None:
     Image.new('RGB', (128, 128), (200, 0, 0)).save(truth)
     path = report.figure(rows, {'f0': truth}, (32, 32, 96, 96), tmp_path / 'sheet.png')
     sheet = np.asarray(Image.open(path)).astype(int)
-    # Two rows of three images: the face framed, and its region enlarged to the size of a face.
+    # Two rows of three images: the marked face, and its region enlarged to the size of a face.
     for grey in (40, 80):
         assert ((sheet == grey).all(2)).sum() > 1.9 * 128 * 128
     assert ((sheet == (200, 0, 0)).all(2)).sum() == 2 * 128 * 128
@@ -381,10 +381,10 @@ def test_chart_and_sheet_show_each_method(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_benchmark_trains_tests_and_goes_on(face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_benchmark_trains_tests_and_resumes(face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     pytest.importorskip('mmagic')
     narrow = tmp_path / 'narrow.py'
-    # The training and the test in other processes need it, too.
+    # The training and the test in other processes also need the variable.
     (tmp_path / 'beside_narrow.py').touch()
     narrow.write_text(f"""
 _base_ = {str(SRGAN)!r}
@@ -440,10 +440,10 @@ def test_given_weights_need_no_budget(face_folder: Path, tmp_path: Path, capsys:
     assert results['tables']['faces_small'][0]['faces'] == 0 and results['seeds'] == []
 
 
-def test_options_of_a_benchmark_reach_every_row(
+def test_options_of_a_benchmark_apply_to_every_row(
     face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Told to stretch, the bicubic row is the row that stretches."""
+    """With the option stretch, the bicubic row equals the row that stretches."""
     rows = ', '.join(
         f"{name}=dict(label='L', config='{name}_x4', checkpoint='none')" for name in ('bicubic', 'stretch')
     )
@@ -456,7 +456,7 @@ def test_options_of_a_benchmark_reach_every_row(
 
 
 @pytest.mark.parametrize('faces', [[], ['--faces', '0']])
-def test_what_is_trained_needs_a_budget(faces: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_trained_method_needs_a_budget(faces: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['benchmark', 'table1', *faces, '--out', str(tmp_path / 'out')]) == 2
     assert '--faces is missing: the number of training faces of hrrm_bicubic' in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
@@ -469,25 +469,25 @@ def test_row_of_a_module_needs_a_budget(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_weights_of_a_module_need_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Also where the row itself names no modules."""
+    """The same holds if the row itself names no modules."""
     row = "a=dict(label='A', config='hrrm_bicubic_x4', checkpoint_of='m')"
     spec = written(tmp_path, row, "modules = dict(m=dict(config='hrrm_x4', slot='rain_removal', share=0.5))")
     assert main(['benchmark', spec, '--out', str(tmp_path / 'out')]) == 2
     assert '--faces is missing: the number of training faces of a' in capsys.readouterr().err
 
 
-def test_given_weights_join_a_folder_of_trained_rows(
+def test_row_with_given_weights_is_added_to_trained_rows(
     face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / 'out'
     check_budget(out, Budget(faces=64, batch=4, data=str(face_folder)), 'table1')
     options = ['--faces', '64', '--batch', '4', '--data', str(face_folder), '--out', str(out)]
     assert main(['benchmark', 'table1', '--methods', 'bicubic', *options]) == 0
-    # Nothing is trained for this row, so the budget of the others is not stated.
+    # This row is not trained, so the output does not state the budget of the other rows.
     assert 'trained method' not in capsys.readouterr().out
 
 
-def test_zoo_takes_the_place_of_trainings() -> None:
+def test_zoo_weights_replace_trainings() -> None:
     table1, missing = load_benchmark('table1').from_zoo({'srgan_x4', 'fcg_gan_x4', 'hrrm_x4'})
     assert {name: method.checkpoint for name, method in table1.methods.items()} == {
         'bicubic': 'none', 'stretch': 'none', 'real_esrgan': 'none',
@@ -500,7 +500,7 @@ def test_zoo_takes_the_place_of_trainings() -> None:
 
 
 @pytest.mark.parametrize('spec', sorted(file.stem for file in (ROOT / 'benchmarks').glob('*.py')))
-def test_zoo_gives_no_row_the_weights_of_another_recipe(spec: str) -> None:
+def test_zoo_weights_of_a_row_have_its_recipe(spec: str) -> None:
     benchmark, zoo = load_benchmark(spec), Zoo.bundled()
     published, missing = benchmark.from_zoo(models(zoo))
     assert published.methods.keys() | missing.keys() == benchmark.methods.keys()
@@ -510,7 +510,7 @@ def test_zoo_gives_no_row_the_weights_of_another_recipe(spec: str) -> None:
         if method.checkpoint is not None:
             assert row.checkpoint == method.checkpoint
             continue
-        # The weights are the method's own, those of the method that it names, or those trained with its module.
+        # The weights are those of the method, of the method that it names, or those trained with its module.
         sources = [
             other.config
             for other in benchmark.methods.values()
@@ -518,7 +518,7 @@ def test_zoo_gives_no_row_the_weights_of_another_recipe(spec: str) -> None:
                                   or method.checkpoint_of in other.modules)
         ]  # fmt: skip
         assert zoo.config(zoo_entry(str(row.checkpoint), zoo)).resolve() in sources, name
-    # Rows that differ in something else than the config, such as the learning rate, would be equal.
+    # Rows with other differences than the config, such as the learning rate, would be equal.
     rows = [(row.config, row.checkpoint) for row in published.methods.values()]
     assert len(set(rows)) == len(rows)
 
@@ -548,7 +548,7 @@ def test_zoo_trains_no_modules_for_given_weights(tmp_path: Path) -> None:
     ],
     ids=['zoo', 'needs'],
 )
-def test_no_row_left_is_one_line(
+def test_empty_selection_is_an_error_of_one_line(
     rows: str, words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / 'out'
@@ -558,7 +558,7 @@ def test_no_row_left_is_one_line(
     assert not out.exists()
 
 
-def test_weights_published_anew_are_tested_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_newly_published_weights_are_tested_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digests = iter(['old', 'new', 'new'])
     tested = []
 
@@ -574,7 +574,7 @@ def test_weights_published_anew_are_tested_again(tmp_path: Path, monkeypatch: py
     assert len(tested) == 2 and kept['published'] == {'srgan_x4': 'new'}
 
 
-def test_published_weights_are_those_of_the_parts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_published_weights_include_those_of_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     part = add_model(tmp_path, 'part', {'rain_removal.weight': torch.ones(2)})
     whole = add_model(tmp_path, 'whole', {'generator.weight': torch.zeros(2)}, Parts={'rain_removal': 'part'})
     zoo = write_zoo(tmp_path, whole, part)
@@ -616,8 +616,8 @@ def _blind_rain(config: Path, split: str) -> BlindHeavyRain:
 
 
 @pytest.mark.parametrize('task', [task for task in load_benchmark('blind').tasks.values() if 'Unseen' in task.label])
-def test_unseen_faces_are_beyond_what_the_blind_network_is_trained_on(task: Task) -> None:
-    """Everything that differs from the defaults begins where the training ends."""
+def test_unseen_degradations_exceed_the_training_ranges(task: Task) -> None:
+    """Each range that differs from the defaults is outside the training range."""
     tested, trained = (_blind_rain(task.config, split) for split in ('test', 'train'))
     assert tested.ranges == trained.ranges
     default = _reach(BlindHeavyRain())
@@ -628,7 +628,7 @@ def test_unseen_faces_are_beyond_what_the_blind_network_is_trained_on(task: Task
             assert unseen[0] > seen[1] or unseen[1] < seen[0]
 
 
-def test_clean_faces_are_shrunk_and_nothing_else() -> None:
+def test_clean_faces_are_only_reduced() -> None:
     face = FaceDataset(split='test', pipeline=[_blind_rain(CONFIGS / 'unseen' / 'clean_x4.py', 'test')], limit=1)[0]
     small = Image.fromarray(face['gt']).resize((32, 32), Image.Resampling.BICUBIC)
     np.testing.assert_array_equal(face['img'], np.asarray(small))
@@ -643,7 +643,7 @@ def _is_range(value: object) -> bool:
 def test_renovation_has_a_table_for_each_task(
     face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The benchmark as it is, but of two tasks and with a narrow network."""
+    """The benchmark with two tasks and a narrow network."""
     pytest.importorskip('mmagic')
     monkeypatch.delenv('RAINRESTORE_INCEPTION', raising=False)
     monkeypatch.setenv('RAINRESTORE_LPIPS_BACKBONE', '/no/such.pth')

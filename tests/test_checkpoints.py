@@ -35,7 +35,7 @@ def zoo(tmp_path, weights, monkeypatch):
     return folder
 
 
-def test_full_precision_and_metadata_come_back_exactly(tmp_path, weights):
+def test_full_precision_and_metadata_are_read_back_exactly(tmp_path, weights):
     path = save_safetensors(weights, tmp_path / 'new' / 'w.safetensors', {'faces': 12, 'rain': 'rain_v1'})
     back, metadata = load_safetensors(path)
     assert metadata == {'faces': 12, 'rain': 'rain_v1'}
@@ -44,26 +44,26 @@ def test_full_precision_and_metadata_come_back_exactly(tmp_path, weights):
     assert [file.name for file in path.parent.iterdir()] == ['w.safetensors']
 
 
-def test_half_precision_comes_back_as_float32_and_counters_stay(tmp_path, weights):
+def test_half_precision_is_read_as_float32_and_counters_are_kept(tmp_path, weights):
     back, _ = load_safetensors(save_safetensors(weights, tmp_path / 'w.safetensors', half=True))
     assert back['a.weight'].dtype == torch.float32
     assert torch.equal(back['a.weight'], weights['a.weight'].half().float())
     assert back['bn.num_batches_tracked'].dtype == torch.int64
 
 
-def test_overflow_in_half_precision_is_refused_and_leaves_no_file(tmp_path):
+def test_overflow_in_half_precision_is_refused_without_a_file(tmp_path):
     with pytest.raises(CheckpointError, match=r"'big'.*half precision"):
         save_safetensors({'big': torch.tensor([1e6])}, tmp_path / 'w.safetensors', half=True)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_mmengine_loads_a_zoo_name_and_a_file(zoo, weights):
+def test_mmengine_loads_zoo_names_and_files(zoo, weights):
     for source in ('rainrestore://tiny_x4', str(zoo / 'tiny_x4.safetensors')):
         loaded = CheckpointLoader.load_checkpoint(source, map_location='cpu', logger='silent')
         assert torch.equal(loaded['state_dict']['a.weight'], weights['a.weight'].half().float())
 
 
-def test_pretrained_init_takes_a_prefix_of_a_zoo_model(zoo, weights):
+def test_pretrained_init_accepts_a_prefix_of_a_zoo_model(zoo, weights):
     from mmengine.model import BaseModule
 
     class Tiny(BaseModule):
@@ -94,7 +94,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
         pass
 
 
-def test_address_with_its_digest_is_fetched_once(served, weights):
+def test_address_with_a_digest_is_downloaded_once(served, weights):
     site, path, digest = served
     loaded = load_checkpoint(f'{site}w.safetensors#sha256={digest}')
     assert torch.equal(loaded['state_dict']['a.weight'], weights['a.weight'])
@@ -104,7 +104,7 @@ def test_address_with_its_digest_is_fetched_once(served, weights):
     )
 
 
-def test_digest_in_the_name_counts(served, weights):
+def test_digest_in_the_file_name_is_accepted(served, weights):
     site, path, digest = served
     path.rename(path.with_name(f'w-{digest[:8]}.safetensors'))
     assert load_checkpoint(f'{site}w-{digest[:8]}.safetensors')['state_dict'].keys() == weights.keys()
@@ -119,13 +119,13 @@ def test_digest_in_the_name_counts(served, weights):
         ('gone.safetensors#sha256=' + 64 * '0', 'cannot be downloaded .*404'),
     ],
 )
-def test_address_without_the_right_digest_is_refused(served, tmp_path, behind, match):
+def test_address_with_a_wrong_digest_is_refused(served, tmp_path, behind, match):
     with pytest.raises(CheckpointError, match=match):
         load_checkpoint(served[0] + behind)
     assert not [path for path in (tmp_path / 'cache').rglob('*') if path.is_file()]
 
 
-def test_names_of_other_packages_end_in_the_same_loader(monkeypatch):
+def test_names_of_other_packages_use_the_digest_in_their_address(monkeypatch):
     """torchvision:// and open-mmlab:// are addresses with a digest in their name."""
     from mmengine.runner import checkpoint
 
@@ -136,7 +136,7 @@ def test_names_of_other_packages_end_in_the_same_loader(monkeypatch):
     assert asked == [('https://download.pytorch.org/models/resnet18-f37072fd.pth', 'f37072fd')]
 
 
-def test_unknown_name_suggests_and_lists(zoo):
+def test_error_for_an_unknown_name_suggests_and_lists_names(zoo):
     with pytest.raises(CheckpointError, match=r"did you mean 'tiny_x4'\?\)\. Models: tiny_x4"):
         load_checkpoint('rainrestore://tinyx4')
 
@@ -155,7 +155,7 @@ def test_changed_zoo_file_is_refused(zoo):
 
 @pytest.mark.parametrize('suffix', ['.safetensors', '.pth'])
 @pytest.mark.parametrize('keep', [0, 20, -10])
-def test_file_cut_short_is_named(tmp_path, weights, suffix, keep):
+def test_truncated_file_is_named(tmp_path, weights, suffix, keep):
     path = tmp_path / f'w{suffix}'
     if suffix == '.pth':
         torch.save(weights, path)
@@ -170,7 +170,7 @@ def test_file_cut_short_is_named(tmp_path, weights, suffix, keep):
 @pytest.mark.parametrize(
     ('source', 'reason'), [('torchvision://resnet500', 'resnet500'), ('s3://faces/a.pth', 'petrel_client')]
 )
-def test_an_address_without_weights_is_one_line(source: str, reason: str) -> None:
+def test_error_for_an_address_without_weights_is_one_line(source: str, reason: str) -> None:
     with pytest.raises(CheckpointError, match=f'^{source}: no such weights, or a package is missing: .*{reason}'):
         load_checkpoint(source)
 
@@ -181,7 +181,7 @@ def test_missing_file_is_named(tmp_path, name):
         load_checkpoint(tmp_path / name)
 
 
-def test_bare_state_dict_and_mmengine_checkpoint_look_alike(tmp_path, weights):
+def test_bare_state_dict_and_mmengine_checkpoint_are_read_alike(tmp_path, weights):
     torch.save(weights, tmp_path / 'bare.pth')
     torch.save({'state_dict': weights, 'meta': {'epoch': 3}}, tmp_path / 'full.pth')
     torch.save({'state_dict': {f'module.{name}': value for name, value in weights.items()}}, tmp_path / 'wrapped.pth')
@@ -198,7 +198,7 @@ def test_prefixes_of_several_wrappers_are_removed(tmp_path, weights, prefix):
 
 
 @pytest.mark.parametrize('name', ['W.SAFETENSORS', 'w.pth', 'w'])
-def test_a_safetensors_file_is_recognised_under_any_name(tmp_path, weights, name):
+def test_safetensors_file_is_recognised_under_any_name(tmp_path, weights, name):
     save_safetensors(weights, tmp_path / name, {'note': 'x'})
     held = load_checkpoint(tmp_path / name)
     assert held['state_dict'].keys() == weights.keys() and held['meta']['note'] == 'x'
@@ -211,7 +211,7 @@ def test_checkpoint_without_weights_is_refused(tmp_path):
 
 
 class Runs:
-    """A pickle that runs a program of its maker's when it is read."""
+    """A pickle that runs a program when it is read."""
 
     def __init__(self, proof):
         self.proof = proof
@@ -220,7 +220,7 @@ class Runs:
         return open, (str(self.proof), 'w')
 
 
-def test_strangers_file_runs_nothing(tmp_path, weights):
+def test_malicious_file_runs_no_code(tmp_path, weights):
     torch.save({'state_dict': weights, 'meta': Runs(tmp_path / 'proof')}, tmp_path / 'w.pth')
     with pytest.raises(
         CheckpointError, match=r'w\.pth is damaged, or contains objects that could run code.*Unsupported global'
@@ -241,7 +241,7 @@ def test_training_checkpoint_of_mmengine_is_read(tmp_path, weights):
 
 
 @pytest.mark.parametrize('held', [{'state_dict': [1, 2]}, {'a': 'words'}, {1: torch.zeros(1)}])
-def test_something_else_than_weights_is_refused(tmp_path, held):
+def test_other_content_than_weights_is_refused(tmp_path, held):
     torch.save(held, tmp_path / 'w.pth')
     with pytest.raises(CheckpointError, match=r'w\.pth contains other values than named weights'):
         load_checkpoint(tmp_path / 'w.pth')
@@ -249,8 +249,8 @@ def test_something_else_than_weights_is_refused(tmp_path, held):
 
 @pytest.mark.filterwarnings('ignore:Detected pickle protocol')
 @pytest.mark.parametrize('suffix', ['.safetensors', '.pth'])
-def test_changed_bytes_are_refused_or_read_never_another_error(tmp_path, weights, suffix):
-    """Half of the changes hit the first bytes, where lengths and types are; 200 take about a second."""
+def test_file_with_changed_bytes_is_read_or_raises_a_checkpoint_error(tmp_path, weights, suffix):
+    """Half of the changes are in the first bytes, which contain lengths and types. 200 changes take about a second."""
     path = tmp_path / f'w{suffix}'
     if suffix == '.pth':
         torch.save({'state_dict': weights, 'meta': {'psnr': np.float64(21.5)}}, path)
@@ -267,7 +267,7 @@ def test_changed_bytes_are_refused_or_read_never_another_error(tmp_path, weights
             load_checkpoint(path)
 
 
-def test_metadata_that_are_no_json_are_refused(tmp_path, weights):
+def test_metadata_without_valid_json_are_refused(tmp_path, weights):
     for packed in ('{"cut', '[' * 100_000, '3'):
         save_file({'a': torch.zeros(2)}, tmp_path / 'w.safetensors', metadata={'rainrestore': packed})
         with pytest.raises(CheckpointError, match='its metadata is'):

@@ -38,13 +38,13 @@ def test_printed_config_is_the_merged_one(tmp_path, capsys):
     assert '_base_' not in (tmp_path / 'printed.py').read_text()
 
 
-def test_printing_what_is_none(tmp_path, capsys):
+def test_config_refuses_unknown_files_and_options(tmp_path, capsys):
     assert 'no_such.py: no such config' in fails(capsys, 'config', 'no_such.py')
     words = ('config', CONFIGS / 'hrrm_x4.py', '--cfg-options', 'model.rain_removal.type.name=3')
     assert '--cfg-options' in fails(capsys, *words)
 
 
-def test_fed_rows_hold_what_the_sample_holds():
+def test_sheet_row_shows_the_content_of_the_sample():
     truth = torch.full((3, 16, 16), 90, dtype=torch.uint8)
     parsing = torch.zeros(19, 4, 4)
     parsing[1] = 1
@@ -82,16 +82,16 @@ def test_browse_shows_the_faces_of_the_split(tmp_path, face_folder, capsys):
     train = browse(tmp_path, face_folder, '--images', '2')
     assert f'sheet: {tmp_path / "sheet.png"}' in capsys.readouterr().out
     assert train.shape[0] < 3 * 128 and train.shape[1] > 7 * 128
-    # as many as there are
+    # all faces of the split
     test = browse(tmp_path, face_folder, '--split', 'test')
     assert 3 * 128 < test.shape[0] < 4 * 128
-    # the boxes are on the truth alone, and only where there are local discriminators
+    # only the ground truth shows boxes, and only if there are local discriminators
     plain = browse(tmp_path, face_folder, '--split', 'test', '--cfg-options', 'model.local_discriminators=None')
     columns = np.nonzero((test != plain).any((0, 2)))[0]
     assert len(columns) and columns.max() - columns.min() < 128
 
 
-def test_browse_window(tmp_path, face_folder, capsys, monkeypatch):
+def test_browse_shows_a_window(tmp_path, face_folder, capsys, monkeypatch):
     pytest.importorskip('mmagic')
     pyplot = pytest.importorskip('matplotlib.pyplot')
     opened = []
@@ -107,7 +107,7 @@ def test_browse_window(tmp_path, face_folder, capsys, monkeypatch):
     assert out.is_file()
 
 
-def test_browsing_what_is_none(tmp_path, face_folder, capsys):
+def test_browse_refuses_invalid_input(tmp_path, face_folder, capsys):
     pytest.importorskip('mmagic')
     config = CONFIGS / 'fcg_gan_x4.py'
     assert 'no such config' in fails(capsys, 'browse', 'none.py')
@@ -137,11 +137,11 @@ def runs(tmp_path) -> tuple[Path, Path]:
         first / '20260101_000000',
         {'loss': 3.0, 'time': 0.1, 'iter': 10, 'step': 10},
         {'loss': 2.0, 'time': 0.1, 'iter': 20, 'step': 20},
-        # mmengine's default counts validations in epochs, of which there are none
+        # mmengine counts validations in epochs by default; here are no epochs
         {'PSNR': 18.0, 'time': 9.0, 'step': 0},
         {'loss': 9.0, 'time': 0.1, 'iter': 30, 'step': 30},
     )
-    # resumed at 20
+    # a run that was resumed at iteration 20
     write_log(
         first / '20260101_111111',
         {'loss': 1.0, 'time': 0.2, 'iter': 30, 'step': 30},
@@ -153,7 +153,7 @@ def runs(tmp_path) -> tuple[Path, Path]:
     return first, second
 
 
-def test_a_resumed_run_is_one_curve(runs):
+def test_resumed_run_has_one_curve(runs):
     curves = read_run(runs[0])
     assert curves['loss'] == {10: 3.0, 20: 2.0, 30: 1.0, 40: 1.5}
     assert curves['PSNR'] == {20: 18.0, 30: 20.5}
@@ -178,13 +178,13 @@ def test_table_and_plot_of_two_runs(runs, tmp_path, capsys):
     }
     assert f'plot: {out}' in printed
     image = np.asarray(Image.open(out).convert('RGB')).astype(int)
-    # a panel a key, one under the other, with a line in each run's colour in the first
+    # one panel for each key, from top to bottom; the first panel has a line in the colour of each run
     blue, orange = ((np.abs(image - colour) < 40).all(2) for colour in ((31, 119, 180), (255, 127, 14)))
     half = len(image) // 2
     assert blue[:half].any() and blue[half:].any() and orange[:half].any() and not orange[half:].any()
 
 
-def test_logs_that_are_none_are_named(runs, tmp_path, capsys, monkeypatch):
+def test_invalid_logs_are_named(runs, tmp_path, capsys, monkeypatch):
     first, second = map(str, runs)
     assert '/no/such/run: no such run' in fails(capsys, 'analyze_logs', '/no/such/run')
     (tmp_path / 'empty').mkdir()
@@ -217,7 +217,7 @@ def test_logs_that_are_none_are_named(runs, tmp_path, capsys, monkeypatch):
         ('model_converters/publish_model', 'publish'),
     ],
 )
-def test_tools_are_the_commands(tool, command):
+def test_scripts_in_tools_run_the_commands(tool, command):
     words = [sys.executable, ROOT / 'tools' / f'{tool}.py', '--help']
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
     assert f'usage: rainrestore {command}' in done.stdout

@@ -47,13 +47,13 @@ def without(*names: str, **more: str) -> dict[str, str]:
     (doctor.check_torchvision, without('torchvision'), 'missing', 'not installed'),
     (doctor.check_torchvision, without('torchvision', torchvision='0.20.1'), 'warning', '0.28'),
 ])  # fmt: skip
-def test_what_a_check_makes_of_what_is_installed(check, installed, state, said):
+def test_check_of_an_installed_package_has_the_expected_state(check, installed, state, said):
     found = doctor.check_builds(check, installed) if isinstance(check, str) else check(installed)
     assert (found.state, bool(found.mend)) == (state, state != 'ok')
     assert said in found.detail
 
 
-def test_a_necessary_package_is_missing_and_an_optional_one_is_a_warning():
+def test_absent_package_is_an_error_and_absent_extra_is_a_warning():
     assert doctor.check_package('numpy', HEALTHY).state == 'ok'
     assert doctor.check_package('pillow', HEALTHY).state == 'missing'
     assert doctor.check_package('lpips', HEALTHY, 'the LPIPS metric').state == 'warning'
@@ -61,7 +61,7 @@ def test_a_necessary_package_is_missing_and_an_optional_one_is_a_warning():
 
 @pytest.mark.parametrize('states, code', [(['ok', 'warning'], 0), (['ok', 'missing'], 1)])
 @pytest.mark.parametrize('as_json', [False, True])
-def test_the_exit_code_and_the_report(monkeypatch, capsys, states, code, as_json):
+def test_report_and_exit_code_agree(monkeypatch, capsys, states, code, as_json):
     mends = {'ok': '', 'warning': 'do this', 'missing': 'do this'}
     checks = [Check(f'part{n}', state, 'so it is', mends[state]) for n, state in enumerate(states)]
     monkeypatch.setattr(doctor, 'examine', lambda: checks)
@@ -75,14 +75,14 @@ def test_the_exit_code_and_the_report(monkeypatch, capsys, states, code, as_json
         assert lines == [[state, f'part{n}'] for n, state in enumerate(states)]
 
 
-def test_a_torch_that_does_not_import_is_missing(monkeypatch):
+def test_failed_import_of_torch_counts_as_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, 'torch', None)
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: object())
     found = doctor.check_torch()
     assert (found.state, 'does not import' in found.detail) == ('missing', True)
 
 
-def test_an_mmagic_that_does_not_import_is_missing_and_says_why(monkeypatch, tmp_path):
+def test_failed_import_of_mmagic_counts_as_missing_with_its_reason(monkeypatch, tmp_path):
     (tmp_path / 'mmagic').mkdir()
     (tmp_path / 'mmagic' / '__init__.py').write_text('raise ImportError("mmcv is too new")')
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
@@ -90,14 +90,14 @@ def test_an_mmagic_that_does_not_import_is_missing_and_says_why(monkeypatch, tmp
     assert (found.state, found.detail) == ('missing', '1.2.0 does not import: ImportError: mmcv is too new')
 
 
-def test_an_mmagic_that_imports_too_slowly_is_doubtful_not_missing(monkeypatch):
+def test_slow_import_of_mmagic_is_a_warning(monkeypatch):
     monkeypatch.setattr(doctor, 'IMPORT_TIMEOUT', 0.01)
     found = doctor.check_mmagic(HEALTHY)
     assert (found.state, found.detail) == ('warning', '1.2.0: not imported after 0.01 s')
     assert 'again when the machine is less busy' in found.mend
 
 
-def test_checkpoints_are_compared_with_their_sums_and_absent_ones_named(tmp_path, monkeypatch):
+def test_changed_and_absent_checkpoints_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv('RAINRESTORE_CACHE', str(tmp_path / 'cache'))
     monkeypatch.delenv('RAINRESTORE_ZOO_URL', raising=False)
     entries = [
@@ -117,13 +117,13 @@ def test_checkpoints_are_compared_with_their_sums_and_absent_ones_named(tmp_path
     assert {check.name: check.state for check in doctor.check_zoo(tmp_path)}['zoo'] == 'ok'
 
 
-def test_a_zoo_without_an_index_or_with_a_damaged_one_is_a_warning(tmp_path):
+def test_zoo_with_a_missing_or_damaged_index_is_a_warning(tmp_path):
     assert [check.state for check in doctor.check_zoo(tmp_path)] == ['warning']
     (tmp_path / 'model-index.yml').write_text('Models: [3')
     assert [check.state for check in doctor.check_zoo(tmp_path)] == ['warning']
 
 
-def test_the_chosen_data_folder_is_counted(face_folder, tmp_path):
+def test_faces_of_the_chosen_data_folder_are_counted(face_folder, tmp_path):
     found = doctor.check_data(str(face_folder))
     assert (found.state, '(train 6, val 3, test 3)' in found.detail) == ('ok', True)
     assert doctor.check_data(str(tmp_path / 'nowhere')).state == 'warning'
@@ -132,13 +132,13 @@ def test_the_chosen_data_folder_is_counted(face_folder, tmp_path):
     assert 'no images' in doctor.check_data(str(face_folder)).detail
 
 
-def test_without_a_choice_the_bundled_faces_are_found():
+def test_default_data_are_the_bundled_faces():
     found = doctor.check_data(None)
     assert (found.state, found.detail.startswith('bundled')) == ('ok', True)
 
 
 @pytest.mark.slow
-def test_the_environment_of_the_tests_is_healthy_but_for_what_a_core_installation_lacks(capsys):
+def test_test_environment_has_no_problem_except_absent_extras(capsys):
     code = doctor.run(argparse.Namespace(json=True))
     printed = json.loads(capsys.readouterr().out)
     missing = {check['name'] for check in printed['checks'] if check['state'] == 'missing'}

@@ -16,7 +16,7 @@ def listed(capsys, *words: str) -> dict[str, str]:
     return {line[1]: line[2] for line in lines if line}
 
 
-def test_every_component_is_listed_once_with_a_sentence(capsys):
+def test_every_component_is_listed_once_with_a_description(capsys):
     found = listed(capsys)
     for part in vars(registry).values():
         if isinstance(part, Registry) and part.scope == registry.SCOPE:
@@ -27,7 +27,7 @@ def test_every_component_is_listed_once_with_a_sentence(capsys):
     assert sorted(found) == sorted(name for kind in KINDS for name in listed(capsys, kind))
 
 
-def test_a_kind_and_the_page_of_a_component(capsys):
+def test_list_filters_by_kind_and_shows_the_page_of_a_component(capsys):
     losses = listed(capsys, 'losses')
     networks = listed(capsys, 'networks')
     assert networks['MultiScalePatchDiscriminator'].startswith(
@@ -41,7 +41,7 @@ def test_a_kind_and_the_page_of_a_component(capsys):
 
 
 @pytest.mark.parametrize(('given', 'meant'), [('loses', 'losses'), ('fcggenerater', 'FCGGenerator')])
-def test_a_misspelt_name_is_one_line_with_a_suggestion(capsys, given, meant):
+def test_error_for_a_misspelt_name_is_one_line_with_a_suggestion(capsys, given, meant):
     assert main(['list', given]) == 2
     error = capsys.readouterr().err
     assert f'{given!r} (did you mean {meant!r}?)' in error and error.count('\n') == 1

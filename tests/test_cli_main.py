@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def doctor(monkeypatch):
-    """A stand-in for the doctor; ``doctor.outcome`` is what its run returns or raises."""
+    """Replaces the doctor; ``doctor.outcome`` is the value that its run returns or raises."""
     module = types.ModuleType('rainrestore.cli.doctor')
     module.outcome = 0
 
@@ -36,14 +36,14 @@ def doctor(monkeypatch):
     return module
 
 
-def test_version(capsys):
+def test_version_is_printed(capsys):
     with pytest.raises(SystemExit, match='0'):
         cli.main(['--version'])
     assert capsys.readouterr().out.strip() == f'rainrestore {rainrestore.__version__}'
 
 
 @pytest.mark.parametrize('argv', [['--version'], ['restore', '--help'], ['tset']])
-def test_the_package_run_as_a_module_is_the_command(argv):
+def test_package_run_as_a_module_equals_the_command(argv):
     modules = ('rainrestore', 'rainrestore.cli.main')
     package, command = (
         subprocess.run([sys.executable, '-m', module, *argv], cwd=ROOT, capture_output=True, text=True)
@@ -55,20 +55,20 @@ def test_the_package_run_as_a_module_is_the_command(argv):
 
 
 @pytest.mark.parametrize('code', [0, 1, 5])
-def test_the_subcommand_gets_its_options_and_gives_the_exit_code(doctor, code):
+def test_subcommand_gets_its_options_and_returns_the_exit_code(doctor, code):
     doctor.outcome = code
     assert cli.main(['doctor', '--json']) == code
     assert doctor.args.json is True
 
 
 @pytest.mark.parametrize('kind', [RainRestoreError, ConfigError, CheckpointError])
-def test_a_users_error_becomes_one_line(doctor, capsys, kind):
+def test_user_error_is_one_line(doctor, capsys, kind):
     doctor.outcome = kind('no checkpoint at x.pth;\n  give a file')
     assert cli.main(['doctor']) == 2
     assert capsys.readouterr() == ('', 'rainrestore: error: no checkpoint at x.pth; give a file\n')
 
 
-def test_an_error_in_a_loading_process_becomes_one_line(doctor, capsys):
+def test_error_in_a_data_worker_is_one_line(doctor, capsys):
     doctor.outcome = RuntimeError(
         'Caught ImageFileError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n'
         '  File "fetch.py", line 3, in fetch\nrainrestore.errors.ImageFileError: a.png: cut short\n'
@@ -95,15 +95,15 @@ def test_an_error_in_a_loading_process_becomes_one_line(doctor, capsys):
         ('DataLoader worker (pid(s) 7, 8) exited unexpectedly', 'exited unexpectedly: if the memory is full'),
     ],
 )
-def test_a_limit_of_the_machine_becomes_one_line(doctor, capsys, error, said):
+def test_out_of_memory_error_is_one_line(doctor, capsys, error, said):
     doctor.outcome = RuntimeError(error)
     assert cli.main(['doctor']) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
 
 
-def test_memory_that_is_really_full_becomes_one_line(doctor, capsys):
-    """The errors of torch and numpy for 2 EiB on this machine."""
+def test_real_out_of_memory_error_is_one_line(doctor, capsys):
+    """The errors of torch and numpy for a request of 2 EiB on this machine."""
     for allocate in (lambda: torch.empty(2**61, dtype=torch.uint8), lambda: np.empty(2**61, np.uint8)):
         with pytest.raises((RuntimeError, MemoryError)) as caught:
             allocate()
@@ -114,7 +114,7 @@ def test_memory_that_is_really_full_becomes_one_line(doctor, capsys):
 
 
 @pytest.mark.parametrize('defect', [KeyError('x'), RuntimeError('shapes differ'), OSError('disk full')])
-def test_a_defect_keeps_its_traceback(doctor, defect):
+def test_programming_error_keeps_its_traceback(doctor, defect):
     doctor.outcome = defect
     with pytest.raises(type(defect)):
         cli.main(['doctor'])
@@ -123,20 +123,20 @@ def test_a_defect_keeps_its_traceback(doctor, defect):
 @pytest.mark.parametrize(
     'argv, said', [([], 'COMMAND'), (['tset'], "invalid choice: 'tset'"), (['doctor', '-x'], '-x')]
 )
-def test_a_wrong_command_line_says_what_is_wrong(capsys, argv, said):
+def test_wrong_command_line_names_the_mistake(capsys, argv, said):
     with pytest.raises(SystemExit, match='2'):
         cli.main(argv)
     assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('name', cli.SUBCOMMANDS)
-def test_every_subcommand_keeps_the_contract(name, capsys):
+def test_every_subcommand_prints_its_help(name, capsys):
     with pytest.raises(SystemExit, match='0'):
         cli.main([name, '--help'])
     assert f'usage: rainrestore {name}' in capsys.readouterr().out
 
 
-def test_the_help_lists_every_subcommand_and_imports_nothing_heavy():
+def test_help_lists_every_subcommand_without_slow_imports():
     program = """
 import sys
 from rainrestore.cli.main import main
@@ -154,7 +154,7 @@ print('loaded:', loaded)
 
 
 def test_interruption_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Also during the imports, before a command handles it."""
+    """The same holds during the imports, before a command handles the signal."""
 
     def interrupted(argv: object) -> None:
         raise KeyboardInterrupt
@@ -164,8 +164,8 @@ def test_interruption_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert capsys.readouterr().err == 'rainrestore: interrupted\n'
 
 
-def test_a_reader_that_ends_first_ends_the_command_without_a_traceback(doctor, monkeypatch):
-    """As in ``rainrestore config NAME | head``: with little output and with more than a buffer."""
+def test_closed_output_pipe_ends_the_command_without_a_traceback(doctor, monkeypatch):
+    """As in ``rainrestore config NAME | head``, with less and with more output than a buffer."""
     for text in ('a line', 'a line\n' * 100_000):
         doctor.run = lambda args, text=text: print(text)
         read, write = os.pipe()
@@ -175,7 +175,7 @@ def test_a_reader_that_ends_first_ends_the_command_without_a_traceback(doctor, m
             assert cli.main(['doctor']) == 141
 
 
-def test_a_broken_pipe_to_another_process_is_a_defect(doctor):
+def test_broken_pipe_to_another_process_is_a_programming_error(doctor):
     doctor.outcome = BrokenPipeError(32, 'Broken pipe')
     with pytest.raises(BrokenPipeError):
         cli.main(['doctor'])

@@ -63,7 +63,7 @@ def assert_shown(columns: list[np.ndarray], restored: list[torch.Tensor]) -> Non
         assert np.abs(column - 255 * face[0].clamp(0, 1).permute(1, 2, 0).numpy()).max() <= 0.51
 
 
-def test_columns_go_from_one_image_to_the_other(network, tmp_path, capsys):
+def test_columns_change_from_one_image_to_the_other(network, tmp_path, capsys):
     first, rest = sorted(PORTRAITS.iterdir())[:2]
     columns = draw(network, tmp_path / 'two' / 'sheet.png', first, rest)
     assert f'sheet: {tmp_path / "two" / "sheet.png"}' in capsys.readouterr().out
@@ -72,12 +72,12 @@ def test_columns_go_from_one_image_to_the_other(network, tmp_path, capsys):
     model = model_of(network)
     assert_shown(columns[2:], [model.mixed_guidance(tensor(first), tensor(rest), count) for count in range(6)])
     with torch.no_grad():
-        # all levels guided by the first is the restoration of the first
+        # the first image guides all levels, so the result is the restoration of the first image
         assert_shown(columns[-1:], [model(tensor(first), mode='tensor')['pred_img']])
     assert all(not np.array_equal(a, b) for a, b in pairwise(columns[2:]))
 
 
-def test_one_image_is_shown_against_grey(network, tmp_path):
+def test_single_image_is_mixed_with_grey(network, tmp_path):
     first = sorted(PORTRAITS.iterdir())[0]
     columns = draw(network, tmp_path / 'alone.png', first)
     assert (columns[1] == 128).all()
@@ -93,7 +93,7 @@ def fails(capsys, *words: object) -> str:
     return error
 
 
-def test_what_does_not_fit_is_named(network, tmp_path, capsys):
+def test_unsuitable_input_is_named(network, tmp_path, capsys):
     face = sorted(PORTRAITS.iterdir())[0]
     for side in (16, 64):
         Image.open(face).resize((side, side)).save(tmp_path / f'{side}.png')

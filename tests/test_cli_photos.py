@@ -23,7 +23,7 @@ CROPS = (FaceCrop(50, 60, 70), FaceCrop(140, 50, 48))
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a photo of two faces, one of one, one of none; the detector that finds them is registered."""
+    """A folder of photos with two faces, one face and no face; the detector that finds them is registered."""
     monkeypatch.setitem(FACE_DETECTORS.module_dict, 'MarkerDetector', MarkerDetector)
     for name, crops in (('two.png', CROPS), ('sub/one.png', CROPS[:1]), ('none.png', ())):
         photo = background(120, 200)
@@ -55,7 +55,7 @@ def read(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path))
 
 
-def test_folder_of_photos(photos, tmp_path, command) -> None:
+def test_photos_of_a_folder_are_restored(photos, tmp_path, command) -> None:
     out = tmp_path / 'out'
     code, summary, errors = command(photos, '-o', out, '--sheet')
     assert code == 3
@@ -86,10 +86,10 @@ def test_preview_marks_the_faces_and_restores_nothing(photos, tmp_path, command)
     for crop in CROPS:
         corners = np.rint(crop.corners()).astype(int)
         assert all(changed[y - 2 : y + 2, x - 2 : x + 2].any() for x, y in corners)
-        # Away from the lines and the number, in the middle, all is as it was.
+        # Pixels away from the lines and the number do not change.
         assert not changed[int(crop.y) - 5 : int(crop.y) + 5, int(crop.x) - 5 : int(crop.x) + 5].any()
     assert command(photos, '-o', out, '--preview')[1]['done_before'] == 2
-    # A preview is no result, and the results replace no preview.
+    # A preview is not a result, and results do not replace previews.
     assert command(photos, '-o', out)[1]['restored'] == 2
     assert command(photos, '-o', out)[1]['done_before'] == 2
     assert command(photos, '-o', out, '--preview')[1]['done_before'] == 2
@@ -141,12 +141,12 @@ def test_only_changed_faces_count_as_restored(photos, tmp_path, command, monkeyp
     assert [face['weight'] for face in line['faces']] == [1, 0]
 
 
-def test_second_run_does_what_is_not_done(photos, tmp_path, command) -> None:
+def test_second_run_restores_only_what_is_missing(photos, tmp_path, command) -> None:
     out = tmp_path / 'out'
     command(photos, '-o', out)
     code, summary, _ = command(photos, '-o', out)
     assert (code, summary['restored'], summary['done_before']) == (3, 0, 2)
-    # A face that is gone is a result that is gone; another setting is another result.
+    # A missing face is a missing result, and other settings give another result.
     (out / 'faces' / 'two' / '1.png').unlink()
     assert command(photos, '-o', out)[1]['restored'] == 1
     boxes = tmp_path / 'boxes.csv'
@@ -157,7 +157,7 @@ def test_second_run_does_what_is_not_done(photos, tmp_path, command) -> None:
     assert command(photos / 'two.png', '-o', out, '--boxes', boxes, detector=None)[1]['done_before'] == 1
 
 
-def test_boxes(photos, tmp_path, command) -> None:
+def test_faces_of_the_boxes_file_are_restored(photos, tmp_path, command) -> None:
     boxes = tmp_path / 'in' / 'boxes.csv'
     boxes.write_text('\ufefffile, left, top, right, bottom\nnone.png, 20, 20, 60, 60\nnone.png, 80,30,85,33\n')
     code, summary, errors = command(photos, '-o', tmp_path / 'out', '--boxes', boxes, detector=None)
@@ -169,7 +169,7 @@ def test_boxes(photos, tmp_path, command) -> None:
     ]
 
 
-def test_physics_of_each_face(photos, tmp_path, command) -> None:
+def test_physics_of_each_face_are_saved(photos, tmp_path, command) -> None:
     out = tmp_path / 'out'
     boxes = tmp_path / 'boxes.csv'
     boxes.write_text('file,x,y,side,angle\nin/none.png,60,60,80,10\n')
@@ -196,7 +196,7 @@ def test_physics_of_each_face(photos, tmp_path, command) -> None:
         (['--save-physics'], 'bicubic_x4.py does not predict J, S, T and A; omit it'),
     ],
 )
-def test_options_that_do_not_fit(photos, tmp_path, command, options, message) -> None:
+def test_unsuitable_options_are_refused(photos, tmp_path, command, options, message) -> None:
     code, _, errors = command(photos, '-o', tmp_path / 'out', *options, detector=None)
     assert code == 2 and len(errors) == 1 and message in errors[0]
     assert not (tmp_path / 'out').exists()
@@ -208,7 +208,7 @@ def test_maps_are_those_of_faces(photos, tmp_path, command) -> None:
     assert (code, errors) == (2, ['rainrestore: error: --save-physics: the task rain writes no maps; omit it'])
 
 
-def test_options_that_exclude_each_other(photos, tmp_path) -> None:
+def test_exclusive_options_are_refused(photos, tmp_path) -> None:
     for options in (
         ['--aligned', '--boxes', 'b.csv'],
         ['--aligned', '--detector', 'x'],
@@ -218,8 +218,8 @@ def test_options_that_exclude_each_other(photos, tmp_path) -> None:
             main(['restore', str(photos), '-o', str(tmp_path / 'out'), *options])
 
 
-def test_input_among_the_faces_is_not_written_over(photos, tmp_path, command) -> None:
-    """The results whose number is not known beforehand; nothing else is written for that photo either."""
+def test_face_files_do_not_overwrite_an_input(photos, tmp_path, command) -> None:
+    """The number of face files is not known in advance. A photo with a conflict has no results at all."""
     victim = tmp_path / 'out' / 'faces' / 'in' / 'two' / '1.png'
     victim.parent.mkdir(parents=True)
     Image.fromarray(background(50, 50)).save(victim)
@@ -254,7 +254,7 @@ def test_input_among_the_faces_is_not_written_over(photos, tmp_path, command) ->
         (b'\xff\xfe\x00', 'is not UTF-8 text; save it as CSV in UTF-8'),
     ],
 )
-def test_boxes_that_are_none(tmp_path, text, message) -> None:
+def test_invalid_boxes_are_named(tmp_path, text, message) -> None:
     file = tmp_path / 'boxes.csv'
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError, match=r'--boxes .*boxes\.csv') as caught:
@@ -262,7 +262,7 @@ def test_boxes_that_are_none(tmp_path, text, message) -> None:
     assert message in str(caught.value)
 
 
-def test_kinds_of_boxes(tmp_path) -> None:
+def test_every_kind_of_boxes_is_read(tmp_path) -> None:
     file = tmp_path / 'boxes.csv'
     file.write_text('file,left_eye_x,left_eye_y,right_eye_x,right_eye_y,mouth_x,mouth_y\n../a b.png,1,2,5,2,3,6\n')
     assert read_boxes(file) == {
@@ -308,14 +308,14 @@ def test_options_of_faces_are_refused_for_whole_images(photos, tmp_path, command
 
 
 @pytest.mark.parametrize('strength', ['0', '1.5', 'x'])
-def test_strength_outside_its_range_is_refused(photos, tmp_path, strength, capsys) -> None:
+def test_strength_out_of_range_is_refused(photos, tmp_path, strength, capsys) -> None:
     with pytest.raises(SystemExit, match='2'):
         main(['restore', str(photos), '-o', str(tmp_path / 'out'), '--strength', strength])
     assert f'expected a number above 0, at most 1, got {strength!r}' in capsys.readouterr().err
 
 
 def test_result_of_another_image_is_not_replaced(tmp_path, capsys) -> None:
-    """Two folders with an image of one name, restored into one folder."""
+    """Two folders with an image of the same name, restored into one folder."""
     for number, folder in enumerate(('gate', 'yard')):
         (tmp_path / folder).mkdir()
         Image.fromarray(background(32, 32, number)).save(tmp_path / folder / '7.png')
@@ -332,7 +332,7 @@ def test_result_of_another_image_is_not_replaced(tmp_path, capsys) -> None:
     assert (tmp_path / 'out' / 'restored' / '7.png').read_bytes() != before
 
 
-def test_boxes_of_other_files_are_named(photos, tmp_path, command) -> None:
+def test_boxes_without_an_input_are_named(photos, tmp_path, command) -> None:
     boxes = tmp_path / 'boxes.csv'
     boxes.write_text('file,left,top,right,bottom\nin/none.png,30,30,90,90\nin/nome.png,30,30,90,90\n')
     code, _, errors = command(photos / 'none.png', '-o', tmp_path / 'out', '--boxes', boxes, detector=None)
@@ -341,7 +341,7 @@ def test_boxes_of_other_files_are_named(photos, tmp_path, command) -> None:
 
 
 @pytest.mark.parametrize('options', [['--aligned'], ['--preview'], ['--task', 'rain']])
-def test_named_video_is_no_damaged_image(tmp_path, command, options) -> None:
+def test_error_for_a_video_does_not_call_it_a_damaged_image(tmp_path, command, options) -> None:
     clip = tmp_path / 'gate.mp4'
     clip.write_bytes(b'\0\0\0\x18ftypmp42')
     model = 'hrrm_scenes' if 'rain' in options else BICUBIC

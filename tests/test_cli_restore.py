@@ -1,4 +1,4 @@
-"""``rainrestore restore``: complete results of the model; failed images are named and have no result."""
+"""``rainrestore restore``: complete results of the model. Failed images are named and have no result."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
 
 
 class Negative:
-    """A stand-in for a restorer: any class of this shape takes its place."""
+    """Replaces the restorer; any class with this interface can."""
 
     fingerprint = 'negative'
 
@@ -89,7 +89,7 @@ def outcomes(source: Path, out: Path, restorer: object = None, **options: object
     return [(outcome.source.name, outcome.state) for outcome in done]
 
 
-def test_results_are_the_networks(tmp_path, command, portraits):
+def test_results_equal_the_output_of_the_network(tmp_path, command, portraits):
     source = tmp_path / 'still.jpg'
     shutil.copy(portraits / 'test' / 'img' / 'test_0000.jpg', source)
     out = tmp_path / 'out'
@@ -111,7 +111,7 @@ def test_results_are_the_networks(tmp_path, command, portraits):
     assert command.counts == (0, 1, 0)
 
 
-def test_folder_keeps_its_shape(faces, tmp_path, command):
+def test_sub_folders_are_kept(faces, tmp_path, command):
     save(faces / 'sub' / 'deep' / '0.jpg')
     save(faces / '.hidden' / 'h.png')
     save(faces / '.hidden.png')
@@ -126,7 +126,7 @@ def test_folder_keeps_its_shape(faces, tmp_path, command):
     assert tree(tmp_path / 'three' / 'restored') == ['[12].png']
 
 
-def test_equal_names_never_share_a_result(tmp_path, command):
+def test_equal_names_have_separate_results(tmp_path, command):
     names = ('a.jpg', 'a.png', 'A.bmp', 'a.jpg.png', 'b.tar.png', 'x/a.png', 'x/c', 'y/a.png')
     for number, name in enumerate(names):
         save(tmp_path / 'in' / name, number, format='PNG')
@@ -140,12 +140,12 @@ def test_equal_names_never_share_a_result(tmp_path, command):
     for line in lines:
         restored = np.asarray(Image.open(out / 'restored' / line['name']))
         np.testing.assert_array_equal(restored, restorer(line['source']))
-    # from two folders, and one of them twice
+    # from two folders, one of them given twice
     assert command(tmp_path / 'in' / 'y', tmp_path / 'in' / 'x' / 'a.png', tmp_path / 'in' / 'x', '-o', out / '2') == 0
     assert tree(out / '2' / 'restored') == ['x/a.png', 'x/c.png', 'y/a.png']
 
 
-def test_second_run_does_what_is_not_done(faces, tmp_path):
+def test_second_run_restores_only_what_is_missing(faces, tmp_path):
     out = tmp_path / 'out'
     restorer = Negative()
     assert outcomes(faces, out, restorer) == [('0.png', 'restored'), ('1.png', 'restored'), ('2.png', 'restored')]
@@ -159,7 +159,7 @@ def test_second_run_does_what_is_not_done(faces, tmp_path):
     assert {state for _, state in outcomes(faces, out, restorer)} == {'done'}
     np.testing.assert_array_equal(np.asarray(Image.open(out / 'restored' / '2.png')), 255 - face(22))
     assert restorer.seen == 7
-    # a map that the model does not predict is not waited for
+    # a map that the model does not predict does not count as missing
     assert {state for _, state in outcomes(faces, out, restorer, physics=True)} == {'restored'}
     assert {state for _, state in outcomes(faces, out, restorer, physics=True)} == {'done'}
     other = Negative()
@@ -167,7 +167,7 @@ def test_second_run_does_what_is_not_done(faces, tmp_path):
     assert {state for _, state in outcomes(faces, out, other)} == {'restored'}
 
 
-def test_damaged_manifest_proves_nothing_and_is_continued(faces, tmp_path):
+def test_damaged_entries_of_the_manifest_are_ignored(faces, tmp_path):
     out = tmp_path / 'out'
     outcomes(faces, out)
     first, *rest = (out / 'manifest.jsonl').read_text().splitlines()
@@ -175,12 +175,12 @@ def test_damaged_manifest_proves_nothing_and_is_continued(faces, tmp_path):
     (out / 'manifest.jsonl').write_text('\n'.join([*lies, *rest]) + '\n' + first[:40])
     assert sorted(outcomes(faces, out)) == [('0.png', 'restored'), ('1.png', 'done'), ('2.png', 'done')]
     assert {state for _, state in outcomes(faces, out)} == {'done'}
-    # A result that nobody vouches for is made again.
+    # A result without an entry is made again.
     (out / 'manifest.jsonl').unlink()
     assert {state for _, state in outcomes(faces, out)} == {'restored'}
 
 
-def test_unreadable_ones_are_named_and_the_rest_goes_on(faces, tmp_path, command):
+def test_unreadable_images_are_named_and_the_rest_is_restored(faces, tmp_path, command):
     (faces / '0a.png').touch()
     (faces / '1a.jpg').write_bytes(b'these are words')
     whole = (faces / '1.png').read_bytes()
@@ -197,7 +197,7 @@ def test_unreadable_ones_are_named_and_the_rest_goes_on(faces, tmp_path, command
     assert command(faces / '0a.png', '-o', tmp_path / 'out') == 3
 
 
-def test_one_that_cannot_be_restored_takes_no_other_with_it(faces, tmp_path):
+def test_failed_image_does_not_stop_the_others(faces, tmp_path):
     image = face(8)
     image[0, 0, 0] = 66
     Image.fromarray(image).save(faces / '1b.png')
@@ -209,7 +209,7 @@ def test_one_that_cannot_be_restored_takes_no_other_with_it(faces, tmp_path):
 @pytest.mark.parametrize(
     'name', ['a b.png', 'naïve größe 日本 🙂.png', 'it\'s "quoted".png', '-dash.png', 'new\nline.png']
 )
-def test_names(tmp_path, command, name):
+def test_unusual_names_are_accepted(tmp_path, command, name):
     save(tmp_path / 'in' / name)
     assert command(tmp_path / 'in', '-o', tmp_path / 'out dir ü') == 0
     assert tree(tmp_path / 'out dir ü' / 'restored') == [name]
@@ -218,19 +218,19 @@ def test_names(tmp_path, command, name):
     assert len(command.errors) == 1
 
 
-def test_name_that_is_no_text_and_one_as_long_as_can_be(tmp_path, command):
+def test_undecodable_name_is_restored_and_too_long_name_is_named(tmp_path, command):
     folder = tmp_path / 'in'
     save(folder / ('x' * 251 + '.png'))
     save(folder / 'a.png').rename(os.fsdecode(os.fsencode(folder) + b'/\xff\xfe.png'))
     save(folder / ('y' * 251 + '.bmp'))
     save(folder / ('y' * 251 + '.png'))
     assert command(folder, '-o', tmp_path / 'out') == 3
-    # Told apart by their suffixes, the names of the last two would be too long.
+    # With suffixes against equal names, the last two names would be too long.
     assert command.counts == (2, 0, 2)
     assert 'cannot be written (File name too long)' in command.errors[0]
 
 
-def test_folders_without_an_image_and_inputs_that_are_not_there(tmp_path, command):
+def test_empty_folders_and_missing_inputs_are_named(tmp_path, command):
     (tmp_path / 'empty').mkdir()
     for source, message in (
         (tmp_path / 'empty', 'contains no images'),
@@ -244,7 +244,7 @@ def test_folders_without_an_image_and_inputs_that_are_not_there(tmp_path, comman
     assert "did you mean 'fcg_gan_x4'" in command.errors[0]
 
 
-def test_links(faces, tmp_path, command):
+def test_linked_files_are_restored_and_linked_folders_skipped(faces, tmp_path, command):
     elsewhere = save(tmp_path / 'elsewhere' / 'target.png', 5)
     (faces / 'linked.png').symlink_to(elsewhere)
     (faces / 'loop.png').symlink_to(faces / 'loop.png')
@@ -255,12 +255,12 @@ def test_links(faces, tmp_path, command):
     assert tree(tmp_path / 'out' / 'restored') == ['0.png', '1.png', '2.png', 'linked.png']
     assert [Path(path).name for path in command.summary['failed']] == ['loop.png', 'nowhere.png']
     assert 'Too many levels of symbolic links' in command.errors[0] and 'no such file' in command.errors[1]
-    # A folder that is named is entered, linked or not.
+    # A named folder is entered, even if it is a link.
     assert command(faces / 'away', '-o', tmp_path / 'named') == 0
     assert tree(tmp_path / 'named' / 'restored') == ['target.png']
 
 
-def test_pipes_sockets_and_folders_do_not_hold_it_up(faces, tmp_path, command, monkeypatch):
+def test_pipes_sockets_and_folders_are_skipped(faces, tmp_path, command, monkeypatch):
     os.mkfifo(faces / 'pipe.png')
     monkeypatch.chdir(faces)
     with socket.socket(socket.AF_UNIX) as end:
@@ -271,7 +271,7 @@ def test_pipes_sockets_and_folders_do_not_hold_it_up(faces, tmp_path, command, m
 
 
 def bomb(path: Path, side: int) -> Path:
-    """A PNG of a few hundred bytes that states to be ``side`` pixels wide and high."""
+    """A PNG of a few hundred bytes whose header states ``side`` x ``side`` pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
@@ -283,21 +283,21 @@ def bomb(path: Path, side: int) -> Path:
 
 
 @pytest.mark.parametrize('side', [11_000, 60_000, 2**31 - 1])
-def test_decompression_bombs(faces, tmp_path, command, side):
+def test_decompression_bombs_are_refused(faces, tmp_path, command, side):
     bomb(faces / 'bomb.png', side)
     assert command(faces, '-o', tmp_path / 'out') == 3
     assert command.counts == (3, 0, 1)
     assert len(command.errors) == 1 and 'bomb.png' in command.errors[0] and 'pixels' in command.errors[0]
 
 
-def test_other_kinds_of_images(tmp_path, command):
+def test_other_image_formats_are_restored(tmp_path, command):
     folder = tmp_path / 'in'
     folder.mkdir()
     pixels = face(1)
     Image.fromarray(pixels[:, :, 0].astype(np.uint16) * 257).save(folder / 'sixteen.png')
     Image.fromarray(pixels).convert('CMYK').save(folder / 'cmyk.tif')
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
+    exif[0x0112] = 6  # the tag rotates the image by 90 degrees clockwise
     Image.fromarray(pixels[:24]).save(folder / 'turned.png', exif=exif)
     second = [Image.fromarray(255 - pixels)]
     Image.fromarray(pixels).save(folder / 'moves.webp', save_all=True, append_images=second, lossless=True)
@@ -316,11 +316,11 @@ def test_other_kinds_of_images(tmp_path, command):
     }
     for name, image in expected.items():
         restored = np.asarray(Image.open(tmp_path / 'out' / 'restored' / f'{name}.png'))
-        # The first frame of an animation; CMYK rounds.
+        # The first frame of an animation; the conversion from CMYK rounds.
         assert np.abs(restored.astype(int) - restorer(np.ascontiguousarray(image))).max() <= 2, name
 
 
-def test_kinds_without_a_white_are_named(tmp_path, command):
+def test_images_without_a_defined_white_are_named(tmp_path, command):
     folder = tmp_path / 'in'
     folder.mkdir()
     Image.fromarray(np.ones((32, 32), np.float32)).save(folder / 'float.tif')
@@ -331,11 +331,11 @@ def test_kinds_without_a_white_are_named(tmp_path, command):
     assert tree(tmp_path / 'out') == ['manifest.jsonl']
 
 
-def test_results_stay_in_their_folder_and_inputs_are_never_written_over(faces, tmp_path, command):
+def test_results_stay_in_the_output_folder_and_never_replace_inputs(faces, tmp_path, command):
     before = {path: (faces / path).read_bytes() for path in tree(faces)}
     assert command(faces, '-o', faces) == 2
     assert 'is an input; choose' in command.errors[0]
-    # An own sub-folder is not taken for input when the command is run again.
+    # On a second run, the sub-folder of the results is not input.
     for counts in ((3, 0, 0), (0, 3, 0)):
         assert command(faces, '-o', faces / 'out') == 0
         assert command.counts == counts
@@ -351,7 +351,7 @@ def test_results_stay_in_their_folder_and_inputs_are_never_written_over(faces, t
     (tmp_path / 'away' / 'restored').mkdir(parents=True)
     (tmp_path / 'away' / 'restored' / '0.png').symlink_to(faces / '0.png')
     assert command(faces, '-o', tmp_path / 'away') == 2
-    # A link in OUT leads outside.
+    # A link in OUT has a target outside OUT.
     (tmp_path / 'out3').mkdir()
     (tmp_path / 'other').mkdir()
     (tmp_path / 'out3' / 'restored').symlink_to(tmp_path / 'other')
@@ -364,7 +364,7 @@ def test_results_stay_in_their_folder_and_inputs_are_never_written_over(faces, t
     assert before == {path: (faces / path).read_bytes() for path in tree(faces)}
 
 
-def test_out_that_is_no_folder_or_cannot_be_made(faces, tmp_path, command):
+def test_unusable_output_folder_is_named(faces, tmp_path, command):
     assert command(faces, '-o', tmp_path / 'face.png') == 2
     assert 'the output must be a folder' in command.errors[0]
     (tmp_path / 'file').write_text('here')
@@ -374,8 +374,8 @@ def test_out_that_is_no_folder_or_cannot_be_made(faces, tmp_path, command):
     assert (tmp_path / 'file').read_text() == 'here'
 
 
-def test_read_only_folder(faces, tmp_path, command, monkeypatch):
-    # As root nothing is read-only by its mode, so the system's answer is played.
+def test_read_only_folder_is_named(faces, tmp_path, command, monkeypatch):
+    # Root may write into read-only folders, so the test raises the error of the system itself.
     real = os.open
 
     def refuse(path, *args, **options):
@@ -388,7 +388,7 @@ def test_read_only_folder(faces, tmp_path, command, monkeypatch):
     assert len(command.errors) == 1 and 'out: cannot be written (Read-only file system)' in command.errors[0]
 
 
-def test_full_disk_stops_it_and_leaves_no_part_of_a_file(faces, tmp_path, command, monkeypatch):
+def test_full_disk_stops_the_run_without_partial_files(faces, tmp_path, command, monkeypatch):
     real = Path.write_bytes
     written = []
 
@@ -409,7 +409,7 @@ def test_full_disk_stops_it_and_leaves_no_part_of_a_file(faces, tmp_path, comman
     assert command.counts == (2, 1, 0)
 
 
-def test_killed_between_writing_and_renaming(faces, tmp_path, monkeypatch):
+def test_interruption_before_renaming_leaves_no_result(faces, tmp_path, monkeypatch):
     def interrupt(*_args):
         raise KeyboardInterrupt
 
@@ -440,27 +440,27 @@ def test_folder_that_cannot_be_listed_is_named(faces, tmp_path, monkeypatch):
     assert sorted(states) == ['failed', 'restored', 'restored', 'restored']
 
 
-def test_inputs_may_be_given_as_paths(faces, tmp_path):
+def test_inputs_can_be_paths(faces, tmp_path):
     with pytest.raises(ConfigError, match='no such file'):
         plan_files([faces, tmp_path / 'none'], tmp_path / 'out')
     assert sorted(plan_files([str(faces), faces / '0.png'], tmp_path / 'out').sources) == ['0.png', '1.png', '2.png']
 
 
-def test_results_in_an_input_folder_are_no_inputs(faces, tmp_path, command):
+def test_results_in_an_input_folder_are_not_inputs(faces, tmp_path, command):
     first, second = faces / 'first', faces / 'deep' / 'second'
     assert command(faces, '-o', first) == 0 and command.counts == (3, 0, 0)
     assert command(faces, '-o', second) == 0 and command.counts == (3, 0, 0)
     assert sum('has results of an earlier run, which are skipped' in line for line in command.errors) == 1
-    # The results themselves are inputs if their folder is named.
+    # Results are inputs if their folder is named.
     assert command(first / 'restored', '-o', tmp_path / 'third') == 0 and command.counts == (3, 0, 0)
     assert command(first, '-o', tmp_path / 'fourth') == 2
     assert 'contains only results of an earlier run' in command.errors[-1]
-    # Another folder with a manifest.jsonl is no folder of results.
+    # A file manifest.jsonl alone does not make a folder of results.
     save(tmp_path / 'other' / 'mine.png').with_name('manifest.jsonl').write_text('{}')
     assert command(tmp_path / 'other', '-o', tmp_path / 'fifth') == 0 and command.counts == (1, 0, 0)
 
 
-def test_file_and_folder_of_one_name(tmp_path, command):
+def test_file_and_folder_of_one_name_are_restored(tmp_path, command):
     save(tmp_path / 'in' / 'a.jpg')
     save(tmp_path / 'in' / 'A.png' / 'b.png', 1)
     assert command(tmp_path / 'in', '-o', tmp_path / 'out') == 0

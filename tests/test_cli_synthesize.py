@@ -59,7 +59,7 @@ def test_files_satisfy_equation_2(faces, tmp_path):
         assert np.abs(255 * observed - maps['I']).max() <= 0.5 + 0.5 * T.max() + 0.02
 
 
-def test_files_are_what_the_pipeline_sees(faces, tmp_path):
+def test_files_equal_the_images_of_the_pipeline(faces, tmp_path):
     command(faces, '-o', tmp_path / 'out', '--seed', 3)
     sample = ScaleAwareHeavyRain(seed=3)({'gt': face(1), 'name': 'face_1'})
     maps = read_all(tmp_path / 'out', 'face_1')
@@ -70,7 +70,7 @@ def test_files_are_what_the_pipeline_sees(faces, tmp_path):
     assert record['faces']['face_1']['rain'] == sample['rain']
 
 
-def test_record_says_how_it_was_made_and_its_hashes_hold(faces, tmp_path):
+def test_record_has_all_settings_and_correct_hashes(faces, tmp_path):
     out = tmp_path / 'out'
     command(faces, '-o', out)
     record = json.loads((out / 'rain.json').read_text())
@@ -87,7 +87,7 @@ def test_record_says_how_it_was_made_and_its_hashes_hold(faces, tmp_path):
         assert hashlib.sha256(raw).hexdigest() == entry['sha256'][kind]
 
 
-def test_again_is_the_same_and_another_seed_is_not(faces, tmp_path):
+def test_same_seed_repeats_the_images_and_another_seed_changes_them(faces, tmp_path):
     records = []
     for number, seed in enumerate((0, 0, 1)):
         command(faces, '-o', tmp_path / str(number), '--seed', seed)
@@ -96,14 +96,14 @@ def test_again_is_the_same_and_another_seed_is_not(faces, tmp_path):
     assert records[0]['faces']['wide']['sha256']['I'] != records[2]['faces']['wide']['sha256']['I']
 
 
-def test_limit_takes_the_first_by_name_and_leaves_their_rain(faces, tmp_path):
+def test_limit_selects_the_first_names_without_a_change_of_their_rain(faces, tmp_path):
     command(faces, '-o', tmp_path / 'all')
     command(faces, '-o', tmp_path / 'two', '--limit', 2)
     everything, two = (json.loads((tmp_path / run / 'rain.json').read_text())['faces'] for run in ('all', 'two'))
     assert two == {name: everything[name] for name in ('face_0', 'face_1')}
 
 
-def test_one_image_and_another_scale(faces, tmp_path):
+def test_single_image_and_another_scale_are_accepted(faces, tmp_path):
     assert command(faces / 'wide.png', '-o', tmp_path / 'new' / 'out', '--scale', 8) == 0
     assert read_all(tmp_path / 'new' / 'out', 'wide')['I'].shape == (6, 10, 3)
 
@@ -131,7 +131,7 @@ def test_red_stays_red(tmp_path):
     assert maps['S'][..., 1].max() > 0
 
 
-def test_sheet_has_a_row_a_face_and_seven_columns(faces, tmp_path, monkeypatch):
+def test_sheet_has_a_row_for_each_face_and_seven_columns(faces, tmp_path, monkeypatch):
     seen = {}
 
     def record_sheet(rows, titles, path, **_):
@@ -154,7 +154,7 @@ def test_sheet_has_a_row_a_face_and_seven_columns(faces, tmp_path, monkeypatch):
     assert np.abs(transmission - maps['T'] / 257).max() <= 0.51
 
 
-def test_progress_and_result_are_told(faces, tmp_path, capsys):
+def test_progress_and_result_are_printed(faces, tmp_path, capsys):
     command(faces, '-o', tmp_path / 'out')
     told = capsys.readouterr()
     assert '4/4' in told.err
@@ -163,7 +163,7 @@ def test_progress_and_result_are_told(faces, tmp_path, capsys):
 
 
 def fails(capsys, *words):
-    """Run a command that must fail with one line (beside the progress bar), and return that line."""
+    """Run a command that must fail with one line (besides the progress bar), and return that line."""
     assert command(*words) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line and 'face/s' not in line]
     assert len(lines) == 1
@@ -182,13 +182,13 @@ def test_input_errors_name_the_file(faces, tmp_path, capsys):
     (faces / 'odd.png').unlink()
     Image.fromarray(face()).save(faces / 'wide.jpg')
     assert 'wide.png: differs from wide.jpg only in the suffix' in fails(capsys, faces, '-o', out)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ['empty', 'faces']  # nothing half-written
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['empty', 'faces']  # no partial files
 
 
-def test_output_is_never_mixed_with_older_files(faces, tmp_path, capsys):
+def test_output_folder_with_other_files_is_refused(faces, tmp_path, capsys):
     out = tmp_path / 'out'
     out.mkdir()
-    assert command(faces, '-o', out, '--limit', 1) == 0  # an empty folder is fine
+    assert command(faces, '-o', out, '--limit', 1) == 0  # an empty folder is accepted
     before = (out / 'rain.json').read_bytes()
     capsys.readouterr()
     assert 'not an empty folder' in fails(capsys, faces, '-o', out)
@@ -196,8 +196,8 @@ def test_output_is_never_mixed_with_older_files(faces, tmp_path, capsys):
     assert 'not an empty folder' in fails(capsys, faces, '-o', faces / 'wide.png')
 
 
-def test_a_place_that_cannot_be_written_is_told(faces, tmp_path, capsys):
-    # A file where a folder is needed: refused whoever runs the tests.
+def test_unwritable_output_is_named(faces, tmp_path, capsys):
+    # A file in place of a folder: the command fails for every user, root included.
     assert 'wide.png/out: cannot be written' in fails(capsys, faces, '-o', faces / 'wide.png' / 'out')
 
 
@@ -211,7 +211,7 @@ def test_a_place_that_cannot_be_written_is_told(faces, tmp_path, capsys):
         ('airlight=nan', "--set: rain range 'airlight'"),
     ],
 )
-def test_bad_settings_are_told(faces, tmp_path, capsys, setting, message):
+def test_invalid_settings_are_named(faces, tmp_path, capsys, setting, message):
     assert message in fails(capsys, faces, '-o', tmp_path / 'out', '--set', setting)
 
 
@@ -227,7 +227,7 @@ def test_bad_settings_are_told(faces, tmp_path, capsys, setting, message):
         (['--seed', '1.5'], '--seed'),
     ],
 )
-def test_bad_options_are_told(faces, tmp_path, capsys, options, message):
+def test_invalid_options_are_named(faces, tmp_path, capsys, options, message):
     with pytest.raises(SystemExit) as stop:
         command(faces, '-o', tmp_path / 'out', *options)
     assert stop.value.code == 2

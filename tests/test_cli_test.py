@@ -48,7 +48,7 @@ test_evaluator = [dict(type='PSNR'), dict(type='mmagic.MAE')]
     return path, save_safetensors(model.state_dict(), tmp_path / 'tiny.safetensors')
 
 
-def test_bicubic_is_measured_as_by_hand(face_folder, tmp_path, capsys):
+def test_bicubic_scores_equal_a_separate_computation(face_folder, tmp_path, capsys):
     out = tmp_path / 'out'
     words = ('bicubic_x4', 'none', '--data', face_folder, '--out', out, '--save-restored', *SMALL)
     code, printed, _ = run(capsys, *words)
@@ -78,7 +78,7 @@ def test_bicubic_is_measured_as_by_hand(face_folder, tmp_path, capsys):
     assert Image.open(out / 'sheet.png').size[1] > 3 * 128
 
 
-def test_joint_network_from_a_safetensors_file(face_folder, tiny_joint, tmp_path, capsys):
+def test_joint_network_is_tested_from_a_safetensors_file(face_folder, tiny_joint, tmp_path, capsys):
     pytest.importorskip('mmagic')
     config, checkpoint = tiny_joint
     out = tmp_path / 'out'
@@ -93,7 +93,7 @@ def test_joint_network_from_a_safetensors_file(face_folder, tiny_joint, tmp_path
     assert Image.open(out / 'sheet.png').size[0] > 8 * 128
 
 
-def test_same_test_twice_gives_the_same_numbers_whatever_the_batches(face_folder, tmp_path, capsys):
+def test_scores_do_not_depend_on_run_and_batch_size(face_folder, tmp_path, capsys):
     tables = []
     for batch, workers in ((1, 0), (3, 1)):
         out = tmp_path / f'{batch}'
@@ -116,7 +116,7 @@ def test_same_test_twice_gives_the_same_numbers_whatever_the_batches(face_folder
         ((CONFIGS / '_base_' / 'runtime.py', 'none'), 'no test_dataloader'),
     ],
 )
-def test_wrong_input_is_one_line_that_names_it(words, message, tmp_path, capsys):
+def test_error_for_wrong_input_is_one_line_with_its_name(words, message, tmp_path, capsys):
     code, _, error = run(capsys, *words, '--out', tmp_path)
     assert code == 2
     assert error.count('\n') == 1
@@ -124,7 +124,7 @@ def test_wrong_input_is_one_line_that_names_it(words, message, tmp_path, capsys)
 
 
 @pytest.mark.parametrize('folder', ['test/img', 'test', 'test/mask/deeper'])
-def test_results_are_not_written_among_the_faces(folder, face_folder, capsys):
+def test_output_in_the_data_folder_is_refused(folder, face_folder, capsys):
     before = {path: path.read_bytes() for path in Path(face_folder).rglob('*') if path.is_file()}
     out = Path(face_folder, folder)
     code, _, error = run(capsys, 'bicubic_x4', 'none', '--data', face_folder, '--out', out)
@@ -141,7 +141,7 @@ def test_checkpoint_of_another_network_is_refused(tiny_joint, tmp_path, capsys):
     assert 'belongs to another network' in error
 
 
-def test_metrics_of_the_config_join_the_standard_ones_once():
+def test_metrics_of_the_config_are_added_to_the_standard_metrics_once():
     standard = with_standard_metrics(None)
     assert all(metric['optional'] for metric in standard)
     own = [{'type': 'PSNR'}, {'type': 'PSNR', 'crop_border': 8}]
@@ -171,7 +171,7 @@ def test_compare_pairs_by_name(tmp_path, capsys):
     ('names', 'metric', 'message'),
     [('abd', 'PSNR', 'have different faces: c, d are in only one of them'), ('abc', 'LPIPS', "no column 'LPIPS'")],
 )
-def test_compare_says_what_does_not_pair(tmp_path, capsys, names, metric, message):
+def test_compare_names_unpaired_faces_and_metrics(tmp_path, capsys, names, metric, message):
     first = write_table(tmp_path / 'a.csv', 'abc', (21, 22, 26))
     second = write_table(tmp_path / 'b.csv', names, (25, 21, 20))
     assert main(['compare', first, second, '--metrics', metric]) == 2

@@ -50,7 +50,7 @@ def tree(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*'))
 
 
-def test_folder_with_videos(folder, tmp_path, command) -> None:
+def test_videos_and_images_of_a_folder_are_restored(folder, tmp_path, command) -> None:
     out = tmp_path / 'out'
     code, summary, errors = command(folder, '-o', out)
     assert code == 3 and summary['restored'] == 2
@@ -68,13 +68,13 @@ def test_folder_with_videos(folder, tmp_path, command) -> None:
     ]
     line = next(line for line in map(json.loads, (out / 'manifest.jsonl').open()) if line['name'].endswith('.mp4'))
     assert line['frames'] == 12 and line['faces'] == summary['faces'] - 1 == 12 - line['without']
-    # Nothing is done twice, unless it is damaged.
+    # A second run skips finished results, except damaged ones.
     assert command(folder, '-o', out)[1]['done_before'] == 2
     (out / 'restored' / 'night' / 'gate.mp4').write_bytes(b'')
     assert command(folder, '-o', out)[1]['restored'] == 1
 
 
-def test_interrupted_clip_goes_on(folder, tmp_path, command, monkeypatch) -> None:
+def test_interrupted_video_is_resumed(folder, tmp_path, command, monkeypatch) -> None:
     out = tmp_path / 'out'
     with monkeypatch.context() as patch:
         patch.setattr('rainrestore.apis.video.VideoSettings', partial(VideoSettings, search_every=1, part_frames=5))
@@ -94,7 +94,7 @@ def test_interrupted_clip_goes_on(folder, tmp_path, command, monkeypatch) -> Non
     assert tree(out) == ['manifest.jsonl', 'restored', 'restored/gate.mp4']
 
 
-def test_clips_and_images_are_planned_apart(folder, tmp_path) -> None:
+def test_videos_and_images_are_planned_separately(folder, tmp_path) -> None:
     for name in ('a.mp4', 'a.MOV', 'a.webm', 'a.mkv', 'a.png'):
         (folder / name).touch()
     names = {name: path.name for name, path in plan_files([folder], tmp_path / 'out', videos=True).sources.items()}
@@ -102,23 +102,23 @@ def test_clips_and_images_are_planned_apart(folder, tmp_path) -> None:
         'a.mp4': 'a.mp4', 'a.mov': 'a.MOV', 'a.webm.mkv': 'a.webm', 'a.mkv.mkv': 'a.mkv', 'a.png': 'a.png',
         'gate.png': 'gate.png', 'night/gate.mp4': 'gate.mp4', 'words.mkv': 'words.avi',
     }  # fmt: skip
-    # Images that are faces: no clip is looked for.
+    # If the images are aligned faces, videos are not searched for.
     assert sorted(plan_files([folder], tmp_path / 'out').sources) == ['a.png', 'gate.png']
 
 
-def test_clip_named_as_an_aligned_face(folder, tmp_path, command) -> None:
+def test_video_given_as_an_aligned_face_is_refused(folder, tmp_path, command) -> None:
     code, _, errors = command(folder / 'night' / 'gate.mp4', '--aligned', '-o', tmp_path / 'out')
     assert code == 2 and 'gate.mp4: is a video' in errors[-1]
     assert not list((tmp_path / 'out').rglob('*.mp4'))
 
 
-def test_unreadable_moment_fails_the_clip_alone(folder, tmp_path, command) -> None:
+def test_unreadable_part_fails_only_its_video(folder, tmp_path, command) -> None:
     data = bytearray((folder / 'night' / 'gate.mp4').read_bytes())
     start = data.find(b'mdat') + 600
     data[start : start + 400] = np.random.default_rng(0).bytes(400)
     (folder / 'night' / 'hit.mp4').write_bytes(data)
     code, summary, _ = command(folder, '-o', tmp_path / 'out')
-    # FFmpeg bridges some damage; what it cannot is named. Never a shorter clip without a word.
+    # FFmpeg skips some damage and reports the rest. A shorter video without a note is not allowed.
     assert code == 3 and summary['restored'] in (2, 3)
     hit = tmp_path / 'out' / 'restored' / 'night' / 'hit.mp4'
     assert not hit.exists() or len(read_clip(hit)[0]) == 12 or 'could be decoded' in str(summary['notes'])

@@ -51,7 +51,7 @@ def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, dict[str, float]]:
-    """Given results, in place of slow tests of a model."""
+    """Prepared results replace slow tests of a model."""
     given = {'portraits128': {'PSNR': 21.503, 'SSIM': 0.60012}, 'celeba': {'PSNR': 22.5, 'SSIM': 0.7}}
 
     def measure(entry, data, faces, out, metrics=()):
@@ -65,13 +65,13 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, dict[
 
 
 def measure_audit(entry, data, cheap=False):
-    """In place of an audit: a parser that earns something where it is ablated, and a small layer of two."""
+    """Replaces an audit: a parser with a gain over its ablation, and one small layer of two."""
     gains = {} if cheap else {'mean': {'PSNR': Gain(0.5, 0.4, 0.6)}}
     layers = LayersAudit(2, {'generator.tail': 0.0}, {'generator': (1, 2)}, ('generator.tail',))
     return Audit(entry['Name'], str(data), 4, {'PSNR': 20.0}, [SlotAudit('parser', gains)], layers)
 
 
-def test_list_and_show(zoo, capsys):
+def test_list_and_show_print_the_models(zoo, capsys):
     assert main(['zoo', 'list']) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].split() == ['name', 'task', 'CelebA', 'portraits', 'size', 'file']
@@ -90,7 +90,7 @@ def test_list_and_show(zoo, capsys):
     assert 'no download address: set RAINRESTORE_ZOO_URL' in capsys.readouterr().out
 
 
-def test_download_brings_the_parts_as_well(zoo, tmp_path, monkeypatch, capsys):
+def test_download_includes_the_parts(zoo, tmp_path, monkeypatch, capsys):
     away = tmp_path / 'away'
     away.mkdir()
     for name in ('whole', 'hrrm'):
@@ -125,19 +125,19 @@ def test_verify_accepts_rounding_and_rejects_another_value(zoo, measured, capsys
     assert json.loads(capsys.readouterr().out.splitlines()[-1])['not_measured'] == ['whole portraits SSIM']
 
 
-def test_verify_of_all_goes_on_behind_a_damaged_file_and_says_so(zoo, measured, capsys):
+def test_verify_all_continues_after_a_damaged_file_and_reports_it(zoo, measured, capsys):
     path = zoo.files / 'hrrm.safetensors'
     path.write_bytes(path.read_bytes()[:-1] + b'x')
     measured['portraits128'] = {'PSNR': 13.88}
     assert main(['zoo', 'verify', '--all']) == 1
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
-    # The whole is put together from the damaged part.
+    # The complete model is composed from the damaged part.
     assert summary['differing'] == ['whole sha256', 'hrrm sha256']
     assert summary['models']['bicubic']['portraits']['PSNR'] == [13.88, 13.88]
     assert 'away' not in summary['models']
 
 
-def test_evaluate_writes_what_it_measures_and_nothing_else(zoo, measured, capsys):
+def test_evaluate_writes_only_the_measured_results(zoo, measured, capsys):
     before = read_index(zoo)
     measured['portraits128'] |= {'LPIPS': 0.123456, 'PSNR_crop4': 20.987, 'mIoU': 0.23456}
     assert main(['zoo', 'evaluate', 'whole', 'bicubic']) == 0
@@ -155,7 +155,7 @@ def test_evaluate_writes_what_it_measures_and_nothing_else(zoo, measured, capsys
     assert [result['Dataset'] for result in models(zoo)['hrrm']['Results']] == ['CelebA', 'portraits']
 
 
-def test_audit_is_written_stated_and_verified(zoo, measured, capsys, monkeypatch):
+def test_audit_is_stored_shown_and_verified(zoo, measured, capsys, monkeypatch):
     before = read_index(zoo)
     assert main(['zoo', 'audit', 'whole', '--data', 'faces/celeba']) == 0
     findings = {
@@ -180,14 +180,14 @@ def test_audit_is_written_stated_and_verified(zoo, measured, capsys, monkeypatch
     assert json.loads(capsys.readouterr().out.splitlines()[-1])['differing'] == ['whole audit']
 
 
-def test_faces_that_are_not_those_of_the_index_are_refused(zoo, face_folder, tmp_path):
+def test_other_faces_than_those_of_the_index_are_refused(zoo, face_folder, tmp_path):
     entry = read_index(zoo)['References'][0]
     with pytest.raises(RunError, match='has 3 test faces, expected 50'):
         measurements.measure(entry, face_folder, 50, tmp_path / 'out')
     assert (tmp_path / 'out' / 'per_image.csv').is_file()
 
 
-def test_test_that_fails_is_named_with_its_error(zoo, tmp_path):
+def test_failed_test_is_named_with_its_error(zoo, tmp_path):
     with pytest.raises(RunError, match=r'the test of .*config\.py failed: .*empty'):
         measurements.measure(read_index(zoo)['References'][0], tmp_path / 'empty', 50, tmp_path / 'out')
 
@@ -201,6 +201,6 @@ def test_test_that_fails_is_named_with_its_error(zoo, tmp_path):
         (['show', 'hole'], "no zoo model is named 'hole' (did you mean 'whole'?)"),
     ],
 )
-def test_mistakes_are_named(zoo, words, message, capsys):
+def test_wrong_arguments_are_named(zoo, words, message, capsys):
     assert main(['zoo', *words]) == 2
     assert message in capsys.readouterr().err

@@ -12,7 +12,7 @@ from rainrestore.datasets import FaceDataset
 
 pytest.importorskip('mmagic')
 ROOT = Path(__file__).parents[1]
-# rain without rain: T = 1 and no streaks, so that I is J
+# rain without effect: T = 1 and no streaks, so that I is J
 CLEAR = dict(
     type='ScaleAwareHeavyRain', seed=0, ranges=dict(beta=(0, 0), gain_base=0, gain_per_length=0, gain_jitter=0)
 )
@@ -28,7 +28,7 @@ def red_folder(tmp_path: Path) -> Path:
     return tmp_path / 'red'
 
 
-def test_training_pipeline(red_folder: Path) -> None:
+def test_training_pipeline_keeps_red(red_folder: Path) -> None:
     pipeline = [dict(type='FlipFace'), CLEAR, dict(type='ParsingTarget'), dict(type='PackFaceInputs')]
     sample = FaceDataset(red_folder, 'train', pipeline)[0]
     for image in (sample['inputs'], sample['data_samples'].gt_img):
@@ -36,7 +36,7 @@ def test_training_pipeline(red_folder: Path) -> None:
     assert (sample['data_samples'].lr_img.mean((1, 2)).numpy() == (1, 0, 0)).all()
 
 
-def test_test_command_and_sheet(red_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_test_command_and_sheet_keep_red(red_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     config = tmp_path / 'clear.py'
     config.write_text(
         f'_base_ = {str(ROOT / "configs/references/bicubic_x4.py")!r}\n'

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def run_python(program: str, *arguments: str) -> str:
-    """The output of a program in a fresh interpreter, since imports and operators cannot be taken back."""
+    """The output of a program in a new interpreter, because imports and operators cannot be undone."""
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', program, *arguments],
         cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
@@ -37,11 +37,11 @@ def last_line_with(package: str, program: str) -> str:
 
 
 def if_installed(package: str, wanted: str) -> str:
-    """In a core installation nothing is patched, and Python reports the missing package."""
+    """In a core installation, no package is patched, and Python reports the missing package."""
     return package if importlib.util.find_spec(package) is None else wanted
 
 
-def test_importing_the_package_applies_the_hooks_once_and_imports_nothing():
+def test_import_of_the_package_adds_the_hooks_once_without_slow_imports():
     program = """
 import sys
 import rainrestore
@@ -63,7 +63,7 @@ print(torchvision.ops.nms(boxes, torch.tensor([0.5, 0.9, 0.1]), 0.5).tolist())
     assert last_line_with('torchvision', program) == if_installed('torchvision', '[1, 2]')
 
 
-def test_a_torchvision_imported_before_apply_is_left_alone():
+def test_torchvision_imported_before_apply_is_not_changed():
     program = """
 import sys, types
 from rainrestore import compat
@@ -77,7 +77,7 @@ print(compat._kept_libraries)
     assert run_python(program).strip() == '[]'
 
 
-def test_mmagic_imports_and_mmcv_operators_say_what_they_need():
+def test_mmagic_imports_and_absent_mmcv_operators_name_the_remedy():
     program = """
 import rainrestore
 import mmagic.models, mmagic.evaluation, mmagic.datasets.transforms
@@ -87,7 +87,7 @@ print(numpy.bool8 is numpy.bool_)
     assert last_line_with('mmagic', program) == if_installed('mmagic', 'True')
 
 
-def test_a_network_of_mmagic_is_initialised_inside_another_model() -> None:
+def test_mmagic_network_inside_another_model_is_initialised() -> None:
     pytest.importorskip('mmagic')
     from mmagic.models.archs import PatchDiscriminator
 
@@ -106,7 +106,7 @@ def test_a_network_of_mmagic_is_initialised_inside_another_model() -> None:
     assert model.discriminator.is_init and not hasattr(weight, '_params_init_info')
 
 
-def test_a_compiled_mmcv_extension_is_found_before_the_stand_in(tmp_path):
+def test_compiled_mmcv_extension_is_found_before_the_substitute(tmp_path):
     program = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -120,7 +120,7 @@ print(mmcv._ext.compiled)
     assert run_python(program, str(tmp_path)).strip() == 'yes'
 
 
-def test_the_stand_in_for_mmcv_answers_for_no_other_module():
+def test_substitute_for_mmcv_ops_replaces_no_other_module():
     finder = compat._MMCVOpsFinder()
     assert finder.find_spec('mmcv', None) is None
     assert finder.find_spec('mmcv.ops', None) is None
@@ -132,7 +132,7 @@ def test_the_stand_in_for_mmcv_answers_for_no_other_module():
 
 
 def greedy_nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> list[int]:
-    """Suppression by its definition, a pair at a time."""
+    """Non-maximum suppression by its definition, one pair at a time."""
 
     def iou(a, b):
         width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
@@ -163,7 +163,7 @@ def test_nms_of_no_boxes_is_empty():
 
 @pytest.fixture
 def safe_globals():
-    """No further types that torch.load admits, whatever ran before; put back afterwards."""
+    """Removes all further types that torch.load admits, and restores them after the test."""
     before = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()
     yield
@@ -183,7 +183,7 @@ def message_hub_state() -> dict:
     return {'loss': buffer, 'lr': np.float64(1e-4), 'iter': np.int64(7), 'seen': np.arange(3, dtype=np.float32)}
 
 
-def test_what_mmengine_stores_is_read_with_weights_only(tmp_path, safe_globals, upstream_mmengine):
+def test_checkpoint_of_mmengine_is_read_with_weights_only(tmp_path, safe_globals, upstream_mmengine):
     torch.save(message_hub_state(), tmp_path / 'hub.pth')
     with pytest.raises(pickle.UnpicklingError, match='Unsupported'):
         torch.load(tmp_path / 'hub.pth', weights_only=True)
@@ -194,7 +194,7 @@ def test_what_mmengine_stores_is_read_with_weights_only(tmp_path, safe_globals, 
 
 
 class LooksUp:
-    """Pickles as a call of getattr, the way an attack on the loader would begin."""
+    """Pickles as a call of getattr, the usual beginning of an attack on the loader."""
 
     def __init__(self, owner: object, name: str) -> None:
         self.call = (owner, name)
@@ -204,14 +204,14 @@ class LooksUp:
 
 
 @pytest.mark.parametrize('owner, name', [(np.ndarray, 'tofile'), (np.dtype, 'newbyteorder')])
-def test_a_file_cannot_look_up_other_attributes(tmp_path, safe_globals, upstream_mmengine, owner, name):
+def test_checkpoint_cannot_access_other_attributes(tmp_path, safe_globals, upstream_mmengine, owner, name):
     torch.save(LooksUp(owner, name), tmp_path / 'attack.pth')
     compat.mmengine_checkpoint_types()
     with pytest.raises(pickle.UnpicklingError, match='refused to look up'):
         torch.load(tmp_path / 'attack.pth', weights_only=True)
 
 
-def test_the_fork_of_mmengine_needs_no_further_types(monkeypatch, safe_globals):
+def test_fork_of_mmengine_needs_no_further_types(monkeypatch, safe_globals):
     def version(name):
         raise importlib.metadata.PackageNotFoundError(name)
 
@@ -221,7 +221,7 @@ def test_the_fork_of_mmengine_needs_no_further_types(monkeypatch, safe_globals):
 
 
 @pytest.mark.slow
-def test_a_runner_resumes_what_it_saved(tmp_path):
+def test_runner_resumes_from_its_checkpoint(tmp_path):
     program = """
 import sys
 import rainrestore

@@ -50,12 +50,12 @@ def test_no_two_configs_have_the_same_name() -> None:
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
-def test_a_config_is_read_in_at_most_four_files(path: Path) -> None:
+def test_config_has_at_most_four_files(path: Path) -> None:
     assert depth(path) <= 4
 
 
-def test_a_family_has_a_page_that_names_each_of_its_configs() -> None:
-    """Only the three configs that users start with are outside of the method folders."""
+def test_page_of_a_method_names_each_of_its_configs() -> None:
+    """Only the three configs that users start with are outside the method folders."""
     assert {path.stem for path in CONFIGS.glob('*.py')} == {'fcg_gan_x4', 'hrrm_x4', 'fpm_x4'}
     for folder in [path for path in CONFIGS.iterdir() if path.is_dir() and path.name not in ('_base_', '__pycache__')]:
         text = (folder / 'README.md').read_text(encoding='utf-8')
@@ -63,7 +63,7 @@ def test_a_family_has_a_page_that_names_each_of_its_configs() -> None:
         assert len(text.splitlines()) <= 50
 
 
-def test_models_agree_on_the_modules_that_they_share() -> None:
+def test_shared_modules_are_equal_in_all_models() -> None:
     """Each file in ``_base_/models`` has a whole network, so several files contain the same modules."""
     fcg_gan, hrrm, fpm, srgan, stage_1, stage_2 = (
         load_config(name).model
@@ -78,14 +78,14 @@ def test_models_agree_on_the_modules_that_they_share() -> None:
 
 
 @pytest.mark.parametrize('name', [name for name in packaged_files() if load_config(name).get('param_scheduler')])
-def test_a_schedule_ends_with_the_training(name: str) -> None:
+def test_schedule_ends_with_the_training(name: str) -> None:
     """Every schedule ends at the last iteration of train_cfg."""
     config = load_config(name)
     schedules = config.param_scheduler if isinstance(config.param_scheduler, list) else [config.param_scheduler]
     assert {schedule.get('end', config.train_cfg.max_iters) for schedule in schedules} == {config.train_cfg.max_iters}
 
 
-def test_a_cosine_falls_to_its_part_at_the_last_iteration() -> None:
+def test_cosine_reaches_its_minimum_at_the_last_iteration() -> None:
     from mmengine.optim.scheduler import CosineAnnealingLR
 
     schedule = load_config('hrrm_x4_short').param_scheduler
@@ -102,18 +102,18 @@ def test_a_cosine_falls_to_its_part_at_the_last_iteration() -> None:
 
 
 @pytest.mark.parametrize('kind', ['configs', 'benchmarks'])
-def test_a_name_is_found_from_any_folder(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_name_is_found_from_any_folder(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name, path in packaged_files(kind).items():
         below = path.relative_to(ROOT).as_posix()
         assert find_file(name, kind) == find_file(below, kind) == path
-        # a file that is here comes first
+        # a file in the working directory comes first
         Path(name).touch()
         assert find_file(name, kind) == Path(name)
 
 
 @pytest.mark.parametrize('name', ['srgan_x4', 'hifacegan_noise_128', 'paper/fcg_gan_x4'])
-def test_a_config_in_another_folder_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_in_another_folder_is_suggested(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     place = packaged_files()[Path(name).stem].relative_to(ROOT).as_posix()
     for path in (f'configs/{name}.py', f'/some/clone/configs/{name}.py'):
@@ -123,7 +123,7 @@ def test_a_config_in_another_folder_is_named(name: str, tmp_path: Path, monkeypa
     assert find_file(place).is_file()
 
 
-def test_a_base_that_moved_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_moved_base_is_suggested(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / 'mine.py').write_text("_base_ = 'configs/srgan_x4.py'\n")
     assert main(['train', str(tmp_path / 'mine.py')]) == 2
     error = capsys.readouterr().err
@@ -156,7 +156,7 @@ def test_a_base_that_moved_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
         ('rate = 1 / 0', 'division by zero'),
     ],
 )
-def test_a_config_that_cannot_be_read_gets_one_line(
+def test_error_for_an_unreadable_config_is_one_line(
     text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / 'mine.py').write_text(text + '\n')
@@ -166,7 +166,7 @@ def test_a_config_that_cannot_be_read_gets_one_line(
     assert 'mine.py' in error and message.format(folder=tmp_path) in error
 
 
-def test_a_base_that_the_message_proposes_is_found(tmp_path: Path) -> None:
+def test_suggested_base_can_be_loaded(tmp_path: Path) -> None:
     (tmp_path / 'mine.py').write_text("_base_ = 'configs/zoo/srgan_x4.py'\n")
     with pytest.raises(ConfigError) as error:
         load_config(tmp_path / 'mine.py')
@@ -175,7 +175,7 @@ def test_a_base_that_the_message_proposes_is_found(tmp_path: Path) -> None:
     assert load_config(tmp_path / 'mine.py').to_dict() == load_config('srgan_x4').to_dict()
 
 
-def test_a_benchmark_is_inherited_and_printed_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_benchmark_is_inherited_and_printed_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mine = tmp_path / 'mine.py'
     mine.write_text(
         "_base_ = 'rainrestore::benchmarks/table1'\nmethods = dict(mine=dict(label='M', config='hrrm_x4'))\n"
@@ -189,8 +189,8 @@ def test_a_benchmark_is_inherited_and_printed_by_name(tmp_path: Path, capsys: py
     assert 'table1 is a benchmark' in capsys.readouterr().err
 
 
-def test_a_merged_config_works_without_the_folder_of_its_source(tmp_path: Path) -> None:
-    """In another process, whose Python path does not have the folder."""
+def test_merged_config_works_without_its_source_folder(tmp_path: Path) -> None:
+    """Runs in another process, whose Python path does not have the folder."""
     source = tmp_path / 'source'
     (source / 'merged_package').mkdir(parents=True)
     (source / 'merged_package' / '__init__.py').write_text('')
@@ -212,12 +212,12 @@ def test_a_merged_config_works_without_the_folder_of_its_source(tmp_path: Path) 
     ('words', 'kind'),
     [(['benchmark', 'srgan_x4'], 'a config'), (['train', 'table1'], 'a benchmark'), (['train', ''], 'neither')],
 )
-def test_a_config_is_not_a_benchmark(words: list[str], kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_config_and_benchmark_are_not_confused(words: list[str], kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
     assert f'{words[1]}: no such' in (error := capsys.readouterr().err) and f'it is {kind}' in error
 
 
-def test_an_empty_name_of_a_checkpoint_starts_no_new_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_checkpoint_name_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A script may pass an empty variable."""
     assert main(['train', 'srgan_x4', '--work-dir', str(tmp_path / 'run'), '--resume', '']) == 2
     assert '--resume: the name of the checkpoint is empty' in capsys.readouterr().err
@@ -225,7 +225,7 @@ def test_an_empty_name_of_a_checkpoint_starts_no_new_run(tmp_path: Path, capsys:
 
 
 @pytest.mark.parametrize('name', ['srgan_x4', 'srgan/srgan_x4.py', 'srgan/srgan_x4', 'srgan_x4.py', 'fcg_gan_x4.py'])
-def test_a_config_of_the_package_is_inherited_by_name(name: str, tmp_path: Path) -> None:
+def test_bundled_config_is_inherited_by_name(name: str, tmp_path: Path) -> None:
     (tmp_path / 'mine.py').write_text(f"_base_ = 'rainrestore::{name}'\nmodel = dict(perceptual_loss=None)\n")
     expected = load_config(CONFIGS / 'fcg_gan_x4.py' if name.startswith('fcg') else 'srgan_x4')
     expected.model.perceptual_loss = None
@@ -241,13 +241,13 @@ def test_a_config_of_the_package_is_inherited_by_name(name: str, tmp_path: Path)
         ('quite_another', 'neither a file nor one of the configs of this package'),
     ],
 )
-def test_an_unknown_name_gets_one_line(name: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_for_an_unknown_name_is_one_line(name: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['train', name]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count('\n') == 1
 
 
-def test_the_default_work_dir_follows_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_work_dir_follows_the_config_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     expected = {
         CONFIGS / 'fcg_gan_x4.py': 'fcg_gan_x4',
@@ -263,18 +263,20 @@ def test_the_default_work_dir_follows_the_path(tmp_path: Path, monkeypatch: pyte
     assert len(set(folders)) == len(folders)
 
 
-def test_a_run_of_another_config_is_not_resumed() -> None:
+def test_run_of_another_config_is_not_resumed() -> None:
     start, later = '20260101_120000', '20260102_120000'
     for stored, current in (('a_x4', 'a_x4'), ('srgan_x4', 'srgan_x4')):
         check_same_config(f'{stored}_{start}', f'{current}_{later}')
-    # runs without a config file
+    # this run has no config file
     check_same_config(start, f'a_x4_{later}')
     check_same_config(f'a_x4_{start}', later)
     with pytest.raises(CheckpointError, match="'srgan_x4', not 'srgan_x4_stage1_mse'"):
         check_same_config(f'srgan_x4_{start}', f'srgan_x4_stage1_mse_{later}')
 
 
-def test_resume_in_the_work_dir_of_another_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_resume_in_the_work_dir_of_another_config_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip('mmagic')
     for name in ('first', 'second'):
         (tmp_path / f'{name}.py').write_text(

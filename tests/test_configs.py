@@ -35,7 +35,7 @@ GLOBAL = {'loss_adv_global', 'loss_disc_global'}
 LOCAL = {f'loss_{kind}_{name}' for kind in ('adv', 'disc') for name in COMPONENTS}
 EVERY = {'loss', 'loss_pixel', 'loss_vgg', 'loss_parsing', 'loss_lr', 'loss_rainy'} | GLOBAL | LOCAL
 RAIN = {'loss_lr', 'loss_rainy'}
-# slots with parameters to train; losses in the log; the trunk's type and input channels
+# slots with trainable parameters; losses in the log; type and input channels of the trunk
 METHODS: dict[str, tuple[set[str], set[str], str, int]] = {
     'fcg_gan_x4': (JOINT, EVERY, 'SRResNetTrunk', 6),
     'fcg_esrgan_x4': (JOINT, EVERY, 'RRDBNet', 6),
@@ -87,7 +87,7 @@ ABLATIONS = {
     'fcg_gan_no_vgg_x4': Ablation('fcg_gan_x4', 'model.perceptual_loss', gone=('perceptual_loss.',), lost={'loss_vgg'}),
     **{f'fcg_gan_{name}_x4': one_component(name) for name in COMPONENTS},
 }
-#: Ablations that change how the network learns or what it is, not which slots it has -> the options.
+#: Ablations that change the training or the network but not its slots -> the options.
 CHANGES: dict[str, str | tuple[str, ...]] = {
     'fcg_gan_attention_x4': 'model.generator.attention',
     'fcg_gan_subpixel_head_x4': ('model.generator.subpixel_head', 'model.generator.trunk.num_blocks'),
@@ -117,7 +117,7 @@ CHANGES: dict[str, str | tuple[str, ...]] = {
     'hrrm_inverse_x4': 'model.rain_removal.inverse',
     'hrrm_literal_decay_x4': 'optim_wrapper.optimizer.weight_decay',
 }
-#: Family of such an ablation -> its base.
+#: Method of such an ablation -> its base.
 CHANGED = {'fcg': 'fcg_gan_x4', 'hrrm': 'hrrm_x4', 'fpm': 'fpm_x4_short'}
 ENCODERS = {'hrrm_vgg_x4': 'VGGEncoder', 'hrrm_resnet_x4': 'ResNetEncoder'}
 
@@ -155,7 +155,7 @@ def weights_of(base: str) -> dict[str, Tensor]:
 
 
 def losses_and_log(name: str, base: str) -> tuple[nn.Module, dict[str, float], set[str]]:
-    """The model with the base's weights, its losses on two faces, and what a training step logs."""
+    """The model with the weights of the base, its losses on two faces, and the log of a training step."""
     model = model_of(name)
     model.load_state_dict(weights_of(base), strict=False)
     losses = model(**model.data_preprocessor(faces(), training=True), mode='loss')
@@ -172,7 +172,7 @@ def base_of(name: str) -> tuple[dict[str, torch.Size], dict[str, float], set[str
 
 
 @pytest.mark.parametrize('name', METHODS)
-def test_method_is_made_of_its_slots(name: str) -> None:
+def test_method_has_the_expected_slots_and_losses(name: str) -> None:
     slots, losses, trunk_type, channels = METHODS[name]
     model, _, log = losses_and_log(name, name)
     assert {key.split('.')[0] for key, value in model.named_parameters() if value.requires_grad} == slots
@@ -183,18 +183,18 @@ def test_method_is_made_of_its_slots(name: str) -> None:
     assert first.in_channels == channels
 
 
-def test_methods_share_data_schedule_and_what_they_are_measured_by() -> None:
-    """Two rows of a table differ in the model alone."""
+def test_methods_share_data_schedule_and_metrics() -> None:
+    """Two rows of a table differ only in the model."""
     rest = [{key: value for key, value in config_of(name).items() if key != 'model'} for name in METHODS]
     assert all(other == rest[0] for other in rest)
 
 
-def test_every_ablation_is_held_to_its_word() -> None:
+def test_every_ablation_config_is_tested() -> None:
     assert {path.stem for path in (CONFIGS / 'ablations').glob('*.py')} == {*ABLATIONS, *ENCODERS, *CHANGES}
 
 
 @pytest.mark.parametrize('name', [*ABLATIONS, *ENCODERS, *CHANGES])
-def test_config_differs_in_its_option_alone(name: str) -> None:
+def test_ablation_differs_only_in_its_option(name: str) -> None:
     if name in ABLATIONS:
         base, options = ABLATIONS[name][:2]
     elif name in CHANGES:
@@ -211,7 +211,7 @@ def test_config_differs_in_its_option_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize('name', ABLATIONS)
-def test_slot_is_gone_and_the_rest_is_the_bases(name: str) -> None:
+def test_ablation_lacks_its_slot_and_keeps_the_rest(name: str) -> None:
     ablation = ABLATIONS[name]
     shapes, losses, log = base_of(ablation.base)
     model, own_losses, own_log = losses_and_log(name, ablation.base)
@@ -221,14 +221,14 @@ def test_slot_is_gone_and_the_rest_is_the_bases(name: str) -> None:
     assert own_shapes == {key: shape for key, shape in shapes.items() if not key.startswith(ablation.gone)}
     assert log - own_log == ablation.lost
     assert own_log - log == ablation.gained
-    # with the same weights, what is left has the same value
+    # with equal weights, the remaining losses are equal
     shared = losses.keys() & own_losses.keys()
     assert shared
     assert {key: own_losses[key] for key in shared} == pytest.approx({key: losses[key] for key in shared}, rel=1e-5)
 
 
 @pytest.mark.parametrize('name', ENCODERS)
-def test_encoder_is_the_named_one(name: str) -> None:
+def test_encoder_has_the_named_type(name: str) -> None:
     model, _, log = losses_and_log(name, name)
     encoder = model.rain_removal.encoder
     assert type(encoder).__name__ == ENCODERS[name]
@@ -243,7 +243,7 @@ def test_encoder_is_the_named_one(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('path', sorted((CONFIGS / 'paper').glob('*.py')), ids=lambda path: path.stem)
-def test_published_size_is_built_and_stepped(path: Path) -> None:
+def test_network_of_published_size_trains_a_step(path: Path) -> None:
     config = load_config(path)
     torch.manual_seed(0)
     model = MODELS.build(config.model).train()

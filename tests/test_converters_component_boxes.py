@@ -31,7 +31,7 @@ def masks(tmp_path: Path) -> Path:
          nose=(2, 54, 59, 74, 86), lips=(11, 51, 91, 77, 95), lower=(12, 55, 95, 70, 102))  # fmt: skip
     save(folder, 'b', right=(5, 37, 55, 50, 60), left=(4, 80, 55, 93, 64), brow=(7, 30, 42, 50, 46),
          nose=(2, 56, 61, 72, 88), lips=(10, 49, 89, 79, 104))  # fmt: skip
-    save(folder, 'c', right=(5, 2, 2, 9, 9), nose=(2, 58, 60, 73, 87))  # one eye only, no lips
+    save(folder, 'c', right=(5, 2, 2, 9, 9), nose=(2, 58, 60, 73, 87))  # only one eye, no lips
     return folder
 
 
@@ -43,7 +43,7 @@ def test_tight_box_is_half_open():
     assert tight_box(mask, [[2], [4]]) is None
 
 
-def test_boxes_against_hand_computed_ones(masks):
+def test_boxes_equal_those_computed_by_hand(masks):
     # eyes: a 43 50 91 63, b 30 42 93 64 (c shows one eye and does not count): mean 36.5 46 92 63.5 -> 37 46 92 64,
     #   18 high -> 14 more, 7 above: 39..71
     # nose: a 54 59 74 86, b 56 61 72 88, c 58 60 73 87: mean 56 60 73 87, 17 wide -> 23 more, 11 left: 45..85;
@@ -61,7 +61,7 @@ def test_boxes_are_moved_inside_the_image():
         fit_box((0, 0, 10, 10), 32, 32)
 
 
-def test_bad_folders(masks, tmp_path):
+def test_invalid_folders_are_refused(masks, tmp_path):
     with pytest.raises(DatasetError, match='no such folder'):
         component_boxes(tmp_path / 'nowhere')
     (tmp_path / 'empty').mkdir()
@@ -75,7 +75,7 @@ def test_bad_folders(masks, tmp_path):
         component_boxes(masks)
 
 
-def test_the_tool_prints_json_last(masks, capsys, monkeypatch):
+def test_script_prints_json_last(masks, capsys, monkeypatch):
     tool = Path(__file__).resolve().parents[1] / 'tools/dataset_converters/component_boxes.py'
     monkeypatch.setattr(sys, 'argv', [str(tool), str(masks.parents[1])])
     with pytest.raises(SystemExit) as stop:
@@ -85,7 +85,7 @@ def test_the_tool_prints_json_last(masks, capsys, monkeypatch):
     assert boxes == dict(eyes=[37, 39, 92, 71], nose=[45, 58, 85, 90], lips=[44, 81, 84, 113])
 
 
-def test_the_portraits_boxes_hold_the_parts(portraits):
+def test_boxes_of_the_portraits_contain_the_parts(portraits):
     boxes = component_boxes(portraits / 'train' / 'mask')
     for x0, y0, x1, y1 in boxes.values():
         assert 0 <= x0 <= x1 - 40

@@ -27,7 +27,7 @@ def test_shares_count_pixels(tmp_path: Path) -> None:
     np.testing.assert_allclose(label_shares(tmp_path), expected)
 
 
-def test_the_tool_prints_them(capsys: pytest.CaptureFixture) -> None:
+def test_script_prints_the_shares(capsys: pytest.CaptureFixture) -> None:
     main = runpy.run_path(str(TOOL))['main']
     assert main([str(BUNDLED_DATA), '--split', 'val']) == 0
     shares = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -35,7 +35,7 @@ def test_the_tool_prints_them(capsys: pytest.CaptureFixture) -> None:
     assert {label for label, share in enumerate(shares) if share} == set(PORTRAIT_LABELS)
 
 
-def test_a_folder_without_masks_is_named(tmp_path: Path) -> None:
+def test_folder_without_masks_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match='contains no mask'):
         label_shares(tmp_path)
     with pytest.raises(SystemExit, match='2'):

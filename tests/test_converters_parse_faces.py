@@ -20,7 +20,7 @@ pytest.importorskip('facexlib')
 
 
 def published_file(folder: Path, network: str, label: str) -> Path:
-    """Weights under which the network answers ``label`` everywhere: all zero but one bias or batch norm."""
+    """Weights with the constant output ``label``: all values are zero except one bias or batch norm."""
     from facexlib.parsing import bisenet, parsenet
 
     parser = PARSERS[network]
@@ -38,7 +38,7 @@ def published_file(folder: Path, network: str, label: str) -> Path:
     return path
 
 
-def test_orders_name_every_label_once():
+def test_label_orders_have_every_label_once():
     for parser in PARSERS.values():
         assert sorted(parser.labels) == sorted(LABELS)
 
@@ -47,14 +47,14 @@ def test_orders_name_every_label_once():
     ('network', 'label'),
     [('bisenet', 'nose'), ('bisenet', 'hat'), pytest.param('parsenet', 'l_lip', marks=pytest.mark.slow)],
 )
-def test_label_of_the_network_becomes_that_of_celebamask(network: str, label: str, tmp_path: Path):
+def test_network_labels_are_converted_to_celebamask_labels(network: str, label: str, tmp_path: Path):
     labeller = FaceLabeller(network, published_file(tmp_path, network, label), 'cpu')
     masks = labeller([np.full((32, 48, 3), 128, np.uint8)])
     assert masks.shape == (1, 32, 48) and masks.dtype == np.uint8
     assert (masks == LABELS.index(label)).all()
 
 
-def test_network_sees_the_face_enlarged_and_normalised(tmp_path: Path):
+def test_network_input_is_enlarged_and_normalised(tmp_path: Path):
     labeller = FaceLabeller('bisenet', published_file(tmp_path, 'bisenet', 'skin'), 'cpu')
     seen = []
     labeller.network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
@@ -65,7 +65,7 @@ def test_network_sees_the_face_enlarged_and_normalised(tmp_path: Path):
     )
 
 
-def test_masks_that_are_there_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+def test_existing_masks_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     weights = published_file(tmp_path, 'bisenet', 'hair')
     folder = tmp_path / 'data' / 'train'
     for name in ('img', 'mask'):
@@ -94,7 +94,7 @@ def test_masks_that_are_there_are_kept(tmp_path: Path, monkeypatch: pytest.Monke
     assert np.asarray(Image.open(folder / 'mask' / 'a.png')).min() == LABELS.index('hair')
 
 
-def test_bad_input_is_one_line(tmp_path: Path):
+def test_error_for_invalid_input_is_one_line(tmp_path: Path):
     with pytest.raises(ConfigError, match='network must be one of bisenet, parsenet'):
         FaceLabeller('unet')
     with pytest.raises(CheckpointError, match=r'gone\.pth: no such file; the weights of BiSeNet are at http'):

@@ -15,7 +15,7 @@ from raindrop import convert, corners, overlap, shift_between
 
 from rainrestore.datasets import DatasetError, ImageFileError, PairedDataset
 
-#: Split and name -> how far the wet image lies right of and below the dry one.
+#: Split and name -> shift of the wet image to the right and down against the dry one.
 SHIFTS = {('train', '0'): (0, 0), ('train', '1'): (3, -2), ('test_a', '0'): (-4, 1)}
 DROP = (slice(60, 72), slice(80, 92))
 
@@ -23,7 +23,7 @@ SCRIPT = Path(__file__).parents[1] / 'tools' / 'dataset_converters' / 'raindrop.
 
 
 def scene(seed: int) -> np.ndarray:
-    """200 x 240 x 3 uint8 with structure at every scale, of which images are cut."""
+    """200 x 240 x 3 uint8 with structure at every scale; images are cropped from it."""
     rng = np.random.Generator(np.random.PCG64(seed))
     layers = [cv2.resize(rng.random((n, n, 3), dtype=np.float32), (240, 200)) for n in (4, 12, 40, 120)]
     return np.clip(255 * sum(layers) / 4, 0, 255).astype(np.uint8)  # type: ignore[operator]
@@ -48,37 +48,37 @@ def release(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize('shift', [(0, 0), (3, -2), (-4, 1), (8, 8)])
-def test_finds_and_undoes_a_shift(shift: tuple[int, int]) -> None:
+def test_shift_is_found_and_removed(shift: tuple[int, int]) -> None:
     wet, dry = pair(5, shift)
     assert shift_between(wet, dry) == shift
     image, truth = overlap(wet, dry, shift)
     assert image.shape == truth.shape == (180 - abs(shift[1]), 220 - abs(shift[0]), 3)
-    # all but the drop is the same to the last bit
+    # all pixels outside the drop are equal
     assert (image != truth).any(2).sum() <= 12 * 12
     image[...] = truth
 
 
 @pytest.mark.parametrize(('length', 'size'), [(64, 64), (65, 64), (480, 256), (720, 256), (512, 256)])
-def test_crops_cover_everything_and_stay_inside(length: int, size: int) -> None:
+def test_crops_cover_the_image_and_stay_inside(length: int, size: int) -> None:
     starts = corners(length, size)
     covered = set().union(*(range(start, start + size) for start in starts))
     assert covered == set(range(length)) and len(starts) == -(-length // size)
 
 
-def test_crops_of_a_pair_show_the_same(release: Path, tmp_path: Path) -> None:
+def test_crops_of_a_pair_are_aligned(release: Path, tmp_path: Path) -> None:
     outcome = convert(release, tmp_path / 'out', size=64, progress=False)
-    # 180 x 220 less the shifts: 3 rows of 4 crops each
+    # 180 x 220 minus the shifts: 3 rows of 4 crops each
     assert outcome == dict(train=24, test_a=12, shifted=2, skipped={})
     for split in ('train', 'test_a'):
         crops = PairedDataset(tmp_path / 'out', split, given_suffix='_rain', truth_suffix='_clean')
         assert len(crops) == outcome[split]
         wrong = [int((crop['img'] != crop['gt']).any(2).sum()) for crop in map(crops.get_data_info, range(len(crops)))]
-        # nothing but the drop differs, which no more than four of a photo's twelve crops show
+        # only the drop differs, and at most four of the twelve crops of a photo contain it
         assert 0 < max(wrong) <= 144
         assert sum(count == 0 for count in wrong) >= len(crops) * 8 // 12
 
 
-def test_no_pair_is_named_or_left_out(release: Path, tmp_path: Path) -> None:
+def test_pair_with_a_large_shift_is_named_or_skipped(release: Path, tmp_path: Path) -> None:
     Image.fromarray(pair(9, (10, 0))[0]).save(release / 'train' / 'data' / '7_rain.png')
     Image.fromarray(pair(9, (0, 0))[1]).save(release / 'train' / 'gt' / '7_clean.png')
     with pytest.raises(
@@ -90,7 +90,7 @@ def test_no_pair_is_named_or_left_out(release: Path, tmp_path: Path) -> None:
     assert list(outcome['skipped']) == [str(release / 'train' / 'data' / '7_rain.png')]
 
 
-def test_what_is_wrong_is_said(release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_input_is_named(release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(DatasetError, match='contains none of train, test_a, test_b'):
         convert(tmp_path, tmp_path / 'out')
     with pytest.raises(ImageFileError, match='choose crops below 256'):
@@ -104,7 +104,7 @@ def test_what_is_wrong_is_said(release: Path, tmp_path: Path, capsys: pytest.Cap
     assert stopped.value.code == 2 and 'counterpart is missing' in capsys.readouterr().err
 
 
-def test_as_a_script(
+def test_script_converts_the_set(
     release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, 'argv', [SCRIPT.name, str(release), str(tmp_path / 'out'), '--size', '90'])

@@ -11,13 +11,15 @@ from processes import HERE, run_command
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ('kind', 'count', 'files', 'mebibytes', 'seconds'),
-    # The largest sound shape has 88 million pixels: 19 bytes each.
+    # The largest valid shape has 88 million pixels, with 19 bytes each.
     [('mutated', 3000, 3000, 400, 20), ('shaped', 0, 50, 1600, 120)],
 )
-def test_damaged_files_and_extreme_shapes(
+def test_damaged_files_and_extreme_shapes_stay_within_the_limits(
     tmp_path: Path, kind: str, count: int, files: int, mebibytes: int, seconds: float
 ) -> None:
-    """Each is restored or refused in one line; the address space is limited as well, so that a request fails."""
+    """Each file is restored or refused with one line. The address space is also limited, so that larger requests
+    fail.
+    """
     command = [sys.executable, str(HERE / 'damaged_images.py'), kind, str(count), '4096', str(tmp_path)]
     done = run_command(command, tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -69,7 +69,7 @@ def samples_with_a_field_more() -> list[dict]:
         pytest.param([{'inputs': [1, 2], 'name': 'no tensors'}], id='no tensors'),
     ],
 )
-def test_what_arrives_is_what_mmengine_collates(samples: list[dict]) -> None:
+def test_received_batch_equals_the_collation_of_mmengine(samples: list[dict]) -> None:
     wanted = pseudo_collate(samples)
     here = collate_in_one_piece(samples)
     arrived = sent(here)
@@ -77,12 +77,12 @@ def test_what_arrives_is_what_mmengine_collates(samples: list[dict]) -> None:
         assert same(list(here[key]), list(value))
         assert same(arrived[key], list(value))
         assert type(arrived[key]) is list
-    # sending took nothing from the samples that were sent
+    # the original samples are unchanged
     assert all(same(list(here[key]), list(value)) for key, value in wanted.items())
 
 
-def test_sixteen_samples_travel_as_three_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counts the storages that torch hands over, against mmengine's own collation."""
+def test_sixteen_samples_are_sent_as_three_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts the storages that torch transfers, compared with mmengine's own collation."""
     handed: list[object] = []
     share = torch.UntypedStorage._share_filename_cpu_
     monkeypatch.setattr(torch.multiprocessing.reductions, 'get_sharing_strategy', lambda: 'file_system', raising=False)
@@ -101,7 +101,7 @@ def test_sixteen_samples_travel_as_three_tensors(monkeypatch: pytest.MonkeyPatch
     assert len(handed) == 48
 
 
-def test_through_a_worker() -> None:
+def test_batch_passes_through_a_worker() -> None:
     samples = [sample(index) for index in range(6)]
     loaded = list(DataLoader(samples, batch_size=3, num_workers=1, collate_fn=collate_in_one_piece))  # type: ignore[arg-type]
     assert len(loaded) == 2

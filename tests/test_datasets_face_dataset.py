@@ -1,4 +1,4 @@
-"""FaceDataset: samples, sources, and one clear error for each kind of bad data."""
+"""FaceDataset: samples, sources, and one clear error for each kind of invalid data."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def leave_notes(path: Path) -> None:
     words(path.with_suffix('.txt'))
 
 
-# (file, what happens to it, file that the error names, what it says)
+# (file, change to it, file in the error message, text of the message)
 BAD_FILES = [
     ('img/train_1.png', cut, 'img/train_1.png', 'truncated'),
     ('mask/train_1.png', cut, 'mask/train_1.png', 'truncated'),
     ('img/train_1.png', words, 'img/train_1.png', 'not a readable image'),
     ('mask/train_1.png', words, 'mask/train_1.png', 'not a readable image'),
-    # Any visible file in img must be an image: one with a wrong suffix is not left out silently.
+    # Every visible file in img must be an image; a file with a wrong suffix is not skipped silently.
     ('img/train_1.png', leave_notes, 'img/train_1.txt', 'not a readable image'),
     ('img/train_1.png', resize, 'img/train_1.png', 'is 96x128, expected 128x128'),
     ('mask/train_1.png', resize, 'mask/train_1.png', 'is 96x128, expected 128x128'),
@@ -64,7 +64,7 @@ BAD_FILES = [
 BAD_IDS = [f'{action.__name__}-{name.split("/")[0]}' for name, action, _, _ in BAD_FILES]
 
 
-def test_a_sample_is_the_files(face_folder):
+def test_sample_equals_its_files(face_folder):
     dataset = FaceDataset(face_folder, split='val')
     assert len(dataset) == 3
     sample = dataset[1]
@@ -88,20 +88,20 @@ def test_samples_are_copies(face_folder):
         assert before[key].any()
 
 
-def test_names_are_in_order_and_limit_takes_the_first(face_folder):
+def test_names_are_sorted_and_limit_selects_the_first(face_folder):
     names = [f'train_{index}' for index in range(6)]
     assert [sample['name'] for sample in FaceDataset(face_folder)] == names
     assert [sample['name'] for sample in FaceDataset(face_folder, limit=2)] == names[:2]
 
 
-def test_any_size(tmp_path):
+def test_faces_of_any_size_are_read(tmp_path):
     for kind, shape in (('img', (64, 64, 3)), ('mask', (64, 64))):
         (tmp_path / 'train' / kind).mkdir(parents=True)
         Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / 'train' / kind / 'a.png')
     assert FaceDataset(tmp_path, size=64)[0]['gt'].shape == (64, 64, 3)
 
 
-def test_decoding_at_access_gives_the_same(face_folder, monkeypatch):
+def test_decoding_at_access_gives_equal_samples(face_folder, monkeypatch):
     kept = FaceDataset(face_folder)
     monkeypatch.setattr(face_dataset, 'MEMORY_LIMIT', 0)
     lazy = FaceDataset(face_folder)
@@ -115,7 +115,7 @@ def test_decoding_at_access_gives_the_same(face_folder, monkeypatch):
 
 
 @pytest.mark.parametrize(('file', 'action', 'named', 'says'), BAD_FILES, ids=BAD_IDS)
-def test_a_bad_file_is_one_error_that_names_it(face_folder, file, action, named, says):
+def test_error_for_an_invalid_file_names_it(face_folder, file, action, named, says):
     action(face_folder / 'train' / file)
     with pytest.raises(DatasetError) as caught:
         FaceDataset(face_folder)
@@ -124,7 +124,7 @@ def test_a_bad_file_is_one_error_that_names_it(face_folder, file, action, named,
 
 
 @pytest.mark.parametrize(('file', 'action', 'named', 'says'), BAD_FILES, ids=BAD_IDS)
-def test_bad_files_are_skipped_counted_and_reported_once(face_folder, monkeypatch, file, action, named, says):
+def test_invalid_files_are_skipped_counted_and_reported_once(face_folder, monkeypatch, file, action, named, says):
     action(face_folder / 'train' / file)
     warnings: list[str] = []
 
@@ -141,21 +141,21 @@ def test_bad_files_are_skipped_counted_and_reported_once(face_folder, monkeypatc
     assert 'skipped 1 bad files, kept 5 faces' in warnings[0] and named in warnings[0]
 
 
-def test_the_rows_after_a_skipped_file_are_right(face_folder):
+def test_samples_after_a_skipped_file_are_correct(face_folder):
     cut(face_folder / 'train/img/train_0.png')
     sample = FaceDataset(face_folder, on_bad_file='skip')[3]
     np.testing.assert_array_equal(sample['gt'], np.array(Image.open(sample['gt_path'])))
     np.testing.assert_array_equal(sample['mask'], np.array(Image.open(sample['mask_path'])))
 
 
-def test_nothing_left_is_an_error_even_when_skipping(face_folder):
+def test_empty_data_set_is_an_error_even_with_skipping(face_folder):
     for path in (face_folder / 'val/img').iterdir():
         words(path)
     with pytest.raises(DatasetError, match='no usable face'):
         FaceDataset(face_folder, split='val', on_bad_file='skip')
 
 
-def test_missing_and_empty_folders(face_folder):
+def test_missing_and_empty_folders_are_named(face_folder):
     with pytest.raises(DatasetError, match=r'nowhere: no such data set.*RAINRESTORE_DATA'):
         FaceDataset(face_folder / 'nowhere')
     with pytest.raises(DatasetError, match=r'dev.img: no such folder.*\{train,val,test\}/\{img,mask\}'):
@@ -170,7 +170,7 @@ def test_missing_and_empty_folders(face_folder):
         FaceDataset(face_folder, split='val')
 
 
-def test_masks_may_be_absent_when_not_required(face_folder):
+def test_optional_masks_may_be_absent(face_folder):
     shutil.rmtree(face_folder / 'test/mask')
     with pytest.raises(DatasetError, match=r'test.mask: no such folder.*require_masks=False'):
         FaceDataset(face_folder, split='test')
@@ -192,14 +192,14 @@ def test_nested_folders_are_refused(face_folder):
         FaceDataset(face_folder)
 
 
-def test_suffixes_in_capitals(face_folder):
+def test_suffixes_in_capitals_are_accepted(face_folder):
     before = [item['name'] for item in FaceDataset(face_folder)]
     for number, path in enumerate(sorted((face_folder / 'train').rglob('*.*'))):
         path.rename(path.with_suffix(path.suffix.upper() if number % 3 else path.suffix.title()))
     assert [item['name'] for item in FaceDataset(face_folder)] == before
 
 
-def test_two_files_of_one_name(face_folder):
+def test_two_files_with_one_name_are_refused(face_folder):
     shutil.copy(face_folder / 'train/img/train_0.png', face_folder / 'train/img/train_0.bmp')
     with pytest.raises(DatasetError, match=r'train_0\.png: same name as train_0\.bmp'):
         FaceDataset(face_folder)
@@ -210,27 +210,27 @@ def test_two_files_of_one_name(face_folder):
     ['{', '[]', '{"label": [1]}', '{"labels": []}', '{"labels": [19]}', '{"labels": ["skin"]}', '{"labels": 3}',
      '{"labels": [true]}'],
 )  # fmt: skip
-def test_a_bad_labels_file_is_named(face_folder, content):
+def test_invalid_labels_file_is_named(face_folder, content):
     (face_folder / 'labels.json').write_text(content)
     with pytest.raises(DatasetError, match=r'labels\.json'):
         FaceDataset(face_folder)
 
 
-def test_labels_come_from_the_argument_the_file_or_are_all(face_folder):
+def test_labels_come_from_the_argument_the_file_or_the_default(face_folder):
     assert FaceDataset(face_folder).label_valid.all()
     (face_folder / 'labels.json').write_text(json.dumps(dict(labels=[0, 2])))
     assert np.flatnonzero(FaceDataset(face_folder)[0]['label_valid']).tolist() == [0, 2]
     assert np.flatnonzero(FaceDataset(face_folder, labels=(1, 18)).label_valid).tolist() == [1, 18]
 
 
-def test_bad_options():
+def test_invalid_options_are_refused():
     with pytest.raises(ValueError, match="on_bad_file must be 'raise' or 'skip'"):
         FaceDataset(on_bad_file='ignore')
     with pytest.raises(ValueError, match='limit must be at least 1'):
         FaceDataset(limit=0)
 
 
-def test_the_data_root_is_the_argument_the_variable_or_the_bundled(face_folder, portraits, monkeypatch):
+def test_data_root_is_the_argument_the_variable_or_the_bundled_data(face_folder, portraits, monkeypatch):
     monkeypatch.delenv('RAINRESTORE_DATA', raising=False)
     assert FaceDataset(split='val', limit=1).data_root == str(portraits)
     monkeypatch.setenv('RAINRESTORE_DATA', str(face_folder))
@@ -238,7 +238,7 @@ def test_the_data_root_is_the_argument_the_variable_or_the_bundled(face_folder, 
     assert FaceDataset(portraits, split='val', limit=1).data_root == str(portraits)
 
 
-def test_it_pickles_and_feeds_worker_processes(face_folder):
+def test_data_set_can_be_pickled_and_used_in_workers(face_folder):
     pipeline = [dict(type='ParsingTarget')]
     dataset = DATASETS.build(dict(type='FaceDataset', data_root=str(face_folder), pipeline=pipeline))
     again = pickle.loads(pickle.dumps(dataset))
@@ -248,7 +248,7 @@ def test_it_pickles_and_feeds_worker_processes(face_folder):
     assert names == [f'train_{index}' for index in range(6)]
 
 
-def test_it_works_in_mmengines_wrappers_and_subsets(face_folder):
+def test_data_set_works_in_wrappers_and_subsets_of_mmengine(face_folder):
     dataset = FaceDataset(face_folder)
     assert RepeatDataset(dataset, times=3)[13]['name'] == 'train_1'
     part = dataset.get_subset([4, 2])
@@ -256,14 +256,14 @@ def test_it_works_in_mmengines_wrappers_and_subsets(face_folder):
         np.testing.assert_array_equal(part[index]['gt'], np.array(Image.open(face_folder / f'train/img/{name}.png')))
 
 
-def test_a_transform_of_mmagic_in_the_pipeline(face_folder):
+def test_mmagic_transform_works_in_the_pipeline(face_folder):
     pytest.importorskip('mmagic')
     flip = dict(type='mmagic.Flip', keys=['gt', 'mask'], flip_ratio=1.0, direction='horizontal')
     plain, flipped = FaceDataset(face_folder)[0], FaceDataset(face_folder, pipeline=[flip])[0]
     np.testing.assert_array_equal(flipped['gt'], plain['gt'][:, ::-1])
 
 
-def test_the_bundled_portraits(portraits):
+def test_bundled_portraits_are_complete(portraits):
     counts = {}
     for split in ('train', 'val', 'test'):
         dataset = FaceDataset(portraits, split=split)
@@ -274,7 +274,7 @@ def test_the_bundled_portraits(portraits):
     assert counts == dict(train=368, val=50, test=50)
 
 
-def test_no_person_of_the_portraits_is_in_two_splits(portraits):
+def test_no_person_is_in_two_splits_of_the_portraits(portraits):
     rows = [line.split(',') for line in (portraits / 'portraits128.csv').read_text().splitlines()[1:]]
     persons = {split: {row[3] for row in rows if row[1] == split} for split in ('train', 'val', 'test')}
     assert not persons['train'] & persons['val'] and not persons['train'] & persons['test']
@@ -298,7 +298,7 @@ class Ownership(Dataset):
         images = self.faces._images
         page = os.sysconf('SC_PAGE_SIZE')
         first, last = -(-images.ctypes.data // page), (images.ctypes.data + images.nbytes) // page
-        # a 64-bit word a page; bit 63: it is in memory, bit 56: no other process has it (man proc_pid_pagemap)
+        # one 64-bit word for each page; bit 63: in memory, bit 56: mapped by this process only (man proc_pid_pagemap)
         with open('/proc/self/pagemap', 'rb', buffering=0) as map_of_pages:
             map_of_pages.seek(8 * first)
             words = np.frombuffer(map_of_pages.read(8 * (last - first)), np.uint64)
@@ -308,7 +308,7 @@ class Ownership(Dataset):
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='pages are counted in /proc/self/pagemap, which only Linux has')
 def test_workers_share_the_decoded_images(face_folder):
-    """They read all faces, several times, and still none has a copy."""
+    """The workers read all faces several times, and no worker has a copy."""
     faces = FaceDataset(face_folder)
     pages = faces._images.nbytes // os.sysconf('SC_PAGE_SIZE')
     loader = DataLoader(Ownership(faces), batch_size=None, num_workers=2, multiprocessing_context='fork')

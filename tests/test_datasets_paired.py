@@ -28,7 +28,7 @@ def root(tmp_path):
     return tmp_path
 
 
-def test_pairs_belong_together(root):
+def test_pairs_have_matching_names(root):
     data = DATASETS.build(dict(RAINDROP, data_root=str(root)))
     assert sorted(data[index]['name'] for index in range(len(data))) == ['0', '11', '7']
     for index in range(3):
@@ -38,7 +38,7 @@ def test_pairs_belong_together(root):
     assert len(DATASETS.build(dict(RAINDROP, data_root=str(root), limit=2))) == 2
 
 
-def test_suffixes_in_capitals_pair(root):
+def test_suffixes_in_capitals_are_paired(root):
     for folder, suffixes in (('data', ('.PNG', '.png', '.Png')), ('gt', ('.png', '.PNG', '.png'))):
         for path, suffix in zip(sorted((root / 'train' / folder).iterdir()), suffixes, strict=True):
             path.rename(path.with_suffix(suffix))
@@ -46,13 +46,13 @@ def test_suffixes_in_capitals_pair(root):
     assert sorted(data[index]['name'] for index in range(len(data))) == ['0', '11', '7']
 
 
-def test_truth_alone_is_any_folder_of_images(root):
+def test_ground_truth_without_inputs_is_any_folder_of_images(root):
     data = PairedDataset(root / 'train' / 'gt', split='', given=None, truth='')
     assert [data[index]['name'] for index in range(3)] == ['0_clean', '11_clean', '7_clean']
     assert 'img' not in data[0]
 
 
-def test_what_does_not_pair_is_named(root):
+def test_unpaired_file_is_named(root):
     (root / 'train' / 'data' / '7_rain.png').unlink()
     with pytest.raises(DatasetError, match=r'7_clean\.png: its counterpart is missing'):
         DATASETS.build(dict(RAINDROP, data_root=str(root)))
@@ -68,7 +68,7 @@ def test_what_does_not_pair_is_named(root):
 
 
 @pytest.mark.parametrize('random', [True, False])
-def test_crops_and_mirrors_stay_aligned(root, random):
+def test_crops_and_flips_stay_aligned(root, random):
     steps = [dict(type='CropPair', size=16, random=random), dict(type='FlipPair', prob=0.5 if random else 0)]
     data = DATASETS.build(dict(RAINDROP, data_root=str(root), pipeline=steps))
     corners = set()
@@ -76,14 +76,14 @@ def test_crops_and_mirrors_stay_aligned(root, random):
         sample = data[0]
         assert sample['gt'].shape == (16, 16, 3)
         np.testing.assert_array_equal(sample['img'], sample['gt'] + 1)
-        # columns ascend, or descend where the image was mirrored
+        # columns ascend, or descend in a flipped image
         steps_right = np.diff(sample['gt'][0, :, 1].astype(int))
         assert (steps_right == (-1 if sample['flip'] else 1)).all()
         corners.add((*sample['gt'][0, 0, :2].tolist(), sample['flip']))
     assert (len(corners) > 4) if random else corners == {(12, 22, False)}
 
 
-def test_an_image_smaller_than_the_crop_is_named(root):
+def test_image_smaller_than_the_crop_is_named(root):
     data = DATASETS.build(dict(RAINDROP, data_root=str(root), pipeline=[dict(type='CropPair', size=64)]))
     with pytest.raises(DatasetError, match=r'_clean\.png: 60x40 is smaller than the crop of 64'):
         data[0]
@@ -92,7 +92,7 @@ def test_an_image_smaller_than_the_crop_is_named(root):
 
 
 @pytest.mark.parametrize('method', ['cgan', 'pix2pix', 'plus'])
-def test_raindrop_set_trains(tmp_path, method):
+def test_training_on_the_raindrop_set_works(tmp_path, method):
     pytest.importorskip('mmagic')
     for split in ('train', 'test_a'):
         for folder, end in (('data', 'rain'), ('gt', 'clean')):
@@ -118,7 +118,7 @@ def test_raindrop_set_trains(tmp_path, method):
     assert ('loss_pixel' in log) == (config.model.pixel_loss is not None)
 
 
-def test_pairs_of_two_sizes(root):
+def test_pairs_must_have_the_configured_scale(root):
     for file in (root / 'train' / 'data').iterdir():
         image = Image.open(file)
         image.resize((image.width // 4, image.height // 4)).save(file)

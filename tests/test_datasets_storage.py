@@ -1,4 +1,4 @@
-"""Data sets in other storages than the local disk: http and lmdb give the samples that the folder gives."""
+"""Data sets in other storages than the local disk: http and lmdb return the same samples as the folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ lmdb = pytest.importorskip('lmdb')
 
 class Silent(SimpleHTTPRequestHandler):
     def log_message(self, *args: Any) -> None:
-        """Nothing: pytest's output is not the server's log."""
+        """Print nothing, to keep pytest's output readable."""
 
 
 @pytest.fixture(scope='module')
@@ -53,7 +53,7 @@ def storage(request: pytest.FixtureRequest) -> dict[str, Any]:
     return dict(data_root='', backend_args=dict(backend='lmdb', db_path=path))
 
 
-def test_faces_are_those_of_the_folder(storage: dict[str, Any]) -> None:
+def test_faces_equal_those_of_the_folder(storage: dict[str, Any]) -> None:
     here = FaceDataset(data_root=str(BUNDLED_DATA), split='val', labels=range(19), names=NAMES)
     there = FaceDataset(split='val', names=NAMES, **storage)
     assert len(there) == len(here) == 3
@@ -63,8 +63,8 @@ def test_faces_are_those_of_the_folder(storage: dict[str, Any]) -> None:
             np.testing.assert_array_equal(mine[key], theirs[key])
 
 
-def test_pairs_are_those_of_the_folder(storage: dict[str, Any]) -> None:
-    # an image is its own ground truth here: what counts is which file is read
+def test_pairs_equal_those_of_the_folder(storage: dict[str, Any]) -> None:
+    # each image is its own ground truth here, because the test only checks which file is read
     options: dict[str, Any] = dict(split='val', given='img', truth='img', names=NAMES)
     here, there = PairedDataset(str(BUNDLED_DATA), **options), PairedDataset(**options, **storage)
     assert len(there) == 3
@@ -73,12 +73,12 @@ def test_pairs_are_those_of_the_folder(storage: dict[str, Any]) -> None:
         np.testing.assert_array_equal(theirs['img'], theirs['gt'])
 
 
-def test_a_storage_that_lists_its_files_needs_no_names() -> None:
+def test_storage_with_a_listing_needs_no_names() -> None:
     storage = dict(data_root=str(BUNDLED_DATA), backend_args=dict(backend='local'))
     assert len(FaceDataset(split='val', **storage)) == len(list((BUNDLED_DATA / 'val' / 'img').iterdir()))
 
 
-def test_names_may_stand_in_a_file(url: str, tmp_path: Path) -> None:
+def test_names_are_read_from_a_file(url: str, tmp_path: Path) -> None:
     (tmp_path / 'val.txt').write_text('\n'.join(NAMES[:2]) + '\n', encoding='utf-8')
     options: dict[str, Any] = dict(split='val', data_root=url, backend_args=dict(backend='http'))
     assert [sample['name'] for sample in FaceDataset(names=tmp_path / 'val.txt', **options)] == [
@@ -91,7 +91,7 @@ def test_names_may_stand_in_a_file(url: str, tmp_path: Path) -> None:
         FaceDataset(names=tmp_path / 'none.txt', **options)
 
 
-def test_what_is_missing_is_named(storage: dict[str, Any]) -> None:
+def test_missing_file_is_named(storage: dict[str, Any]) -> None:
     with pytest.raises(ImageFileError, match=r'val/img/nobody\.jpg: (cannot be read from|is not in) the storage'):
         FaceDataset(split='val', names=['nobody.jpg'], **storage)
     if storage['backend_args']['backend'] != 'local':

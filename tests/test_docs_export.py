@@ -31,7 +31,7 @@ def follow(command: str, code: str) -> np.ndarray:
     return found['face']
 
 
-def test_torchscript(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_torchscript_code_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     follow(COMMANDS[0], code_blocks('export', 'python')[0])
     assert 'LicenseRef-CelebAMask-HQ-research-only' in capsys.readouterr().out.splitlines()
     assert main(shlex.split(COMMANDS[2])) == 0
@@ -39,7 +39,7 @@ def test_torchscript(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-def test_onnx_gives_the_same_face(folder: Path) -> None:
+def test_onnx_code_gives_the_same_face(folder: Path) -> None:
     pytest.importorskip('onnxruntime')
     pytest.importorskip('onnxscript')
     faces = [follow(COMMANDS[place], code_blocks('export', 'python')[place]).astype(int) for place in (0, 1)]

@@ -19,7 +19,7 @@ REGISTERED, PART, CONFIG, _ = code_blocks('extending', 'python')
 
 @pytest.fixture
 def own_trunk_is_forgotten() -> Iterator[None]:
-    """The page's file registers a class, which must not stay for other tests."""
+    """The file of the page registers a class, which other tests must not find."""
     yield
     MODELS.module_dict.pop('MyTrunk', None)
     sys.modules.pop('my_net', None)
@@ -32,7 +32,7 @@ def trunk_of(config: str, folder: Path) -> nn.Module:
 
 
 @pytest.mark.usefixtures('own_trunk_is_forgotten')
-def test_own_trunk_has_the_width_of_the_config_and_no_tail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_custom_trunk_has_the_configured_width_and_no_tail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / 'my_net.py').write_text(PART, encoding='utf-8')
     monkeypatch.syspath_prepend(tmp_path)
     weights = trunk_of(CONFIG, tmp_path).state_dict()
@@ -43,13 +43,13 @@ def test_own_trunk_has_the_width_of_the_config_and_no_tail(tmp_path: Path, monke
 
 def test_registered_network_has_its_published_size(tmp_path: Path) -> None:
     pytest.importorskip('mmagic')
-    # 23 blocks of 3 dense blocks of 5 convolutions, and one at each end
+    # 23 blocks of 3 dense blocks of 5 convolutions, and one convolution at each end
     dense = sum((64 + 32 * i) * (32 if i < 4 else 64) * 9 + (32 if i < 4 else 64) for i in range(5))
     ends = 6 * 64 * 9 + 64 + 64 * 64 * 9 + 64
     assert sum(p.numel() for p in trunk_of(REGISTERED, tmp_path).parameters()) == 23 * 3 * dense + ends
 
 
-def test_table_lists_the_options() -> None:
+def test_table_lists_the_options_of_network_trunk() -> None:
     text = pages()['extending'].read_text(encoding='utf-8')
     rows = dict(re.findall(r'^\| `(\w+)` \| `?([\w\[\]]+)`? \|', text, re.MULTILINE))
     options = inspect.signature(NetworkTrunk).parameters

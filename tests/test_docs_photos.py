@@ -14,7 +14,7 @@ from rainrestore.faces import build_detector, read_boxes
 from rainrestore.registry import FACE_DETECTORS
 
 
-def test_detectors(tmp_path: Path) -> None:
+def test_detector_code_runs(tmp_path: Path) -> None:
     config, own, _ = code_blocks('photos', 'python')
     (tmp_path / 'detector.py').write_text(config)
     assert build_detector(tmp_path / 'detector.py').smallest_face == 16
@@ -27,13 +27,13 @@ def test_detectors(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('table', code_blocks('photos', 'text'))
-def test_table(tmp_path: Path, table: str) -> None:
+def test_table_is_read_as_boxes(tmp_path: Path, table: str) -> None:
     (tmp_path / 'boxes.csv').write_text(table)
     ((path, faces),) = read_boxes(tmp_path / 'boxes.csv').items()
     assert path == tmp_path.resolve() / 'photos' / 'gate.jpg' and len(faces) == table.count('gate.jpg')
 
 
-def test_benchmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recall_benchmark_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The command of the table of recall, on fewer faces."""
     text = pages()['photos'].read_text(encoding='utf-8')
     assert re.search(r'(?m)^python tools/benchmarks/benchmark_detection.py --faces 40 --sides 24 32 64$', text)

@@ -27,7 +27,7 @@ def test_images_are_drawn_by_the_script(tmp_path: Path, monkeypatch: pytest.Monk
     shown = set(re.findall(r'images/rain/(\w+\.png)', pages()['rain'].read_text(encoding='utf-8')))
     assert drawn == shown == {path.name for path in IMAGES.iterdir()}
     for name in drawn:
-        # the letters of the titles may differ between versions of Pillow, the faces may not
+        # fonts may differ between versions of Pillow, faces may not
         assert np.abs(pixels(tmp_path / name) - pixels(IMAGES / name)).mean() < 1
 
 

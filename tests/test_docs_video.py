@@ -12,7 +12,7 @@ pytest.importorskip('av')
 
 
 @pytest.mark.slow
-def test_benchmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_video_benchmark_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The command of the table, on fewer frames."""
     text = pages()['video'].read_text(encoding='utf-8')
     assert re.search(r'(?m)^python tools/benchmarks/benchmark_video.py --frames \d+$', text)

@@ -25,7 +25,7 @@ from rainrestore.cli.main import SUBCOMMANDS, build_parser, main
 from rainrestore.engine.config import load_config
 from rainrestore.registry import DATASETS, FACE_DETECTORS, HOOKS, METRICS, MODELS, TRANSFORMS
 
-#: Commands that are not run -> why. A pattern of the whole command.
+#: Commands that are not run -> the reason. The pattern matches the whole command.
 NOT_RUN = {
     r'make \w+': 'takes minutes and writes into the repository; that make knows the target is tested',
     r'python -m venv \.venv': 'the tests already run in an environment',
@@ -40,7 +40,7 @@ NOT_RUN = {
     r'rainrestore zoo verify .*': 'measures 50 faces or 150; tests/test_zoo_bundled.py runs it on the default model',
     r'(\.venv/bin/)?pip install .*': 'needs the network; that the extra it names exists is tested',
 }
-#: Subcommands that take more than a few seconds; the fast suite parses their commands and loads their configs.
+#: Subcommands that take more than a few seconds. The fast suite parses their commands and loads their configs.
 SLOW = {'train', 'test', 'audit', 'benchmark', 'benchmark_photos', 'doctor', 'export'}
 #: Languages of blocks without code: output of a program, a drawing, a folder tree.
 PLAIN = ('', 'text')
@@ -90,7 +90,7 @@ def reader(
 
 
 @pytest.mark.parametrize('item', blocks(), ids=identity)
-def test_code_is_of_a_kind_that_is_run(item: Block) -> None:
+def test_code_block_has_a_language_that_is_run(item: Block) -> None:
     if item.language == 'json':
         json.loads(item.text)
         return
@@ -99,14 +99,14 @@ def test_code_is_of_a_kind_that_is_run(item: Block) -> None:
 
 
 @pytest.mark.parametrize('page', pages())
-def test_commands_are_fenced(page: str) -> None:
+def test_commands_are_in_fenced_blocks(page: str) -> None:
     """Commands in indented code would not be tested."""
     text = re.sub(r'(?ms)^( *)```.*?^ *```', '', pages()[page].read_text(encoding='utf-8'))
     assert not re.findall(r'(?m)^(?:    |\t)\s*(?:\$ |(?:rainrestore|python|pip|make|import|from) .*)', text)
 
 
 @pytest.mark.parametrize('item', those_to_run(whole=False))
-def test_command_is_one_that_the_program_takes(item: Command, reader: Reader) -> None:
+def test_command_is_parsed_by_the_program(item: Command, reader: Reader) -> None:
     name = item.subcommand()
     assert name is not None and not SHELL_SYNTAX.search(item.text), (
         f'{item.page}:{item.line}: no test runs {item.text!r}: write it as one rainrestore or tools/ command a line, '
@@ -126,7 +126,7 @@ def test_command_is_one_that_the_program_takes(item: Command, reader: Reader) ->
 
 
 @pytest.mark.parametrize('item', those_to_run(whole=True))
-def test_command(item: Command, reader: Reader) -> None:
+def test_command_runs(item: Command, reader: Reader) -> None:
     pytest.importorskip('mmagic')
     assert reader.type(item) == 0
     for option, value in zip(item.words, item.words[1:], strict=False):
@@ -134,7 +134,7 @@ def test_command(item: Command, reader: Reader) -> None:
             assert Path(value).exists(), f'{value} is not written'
 
 
-def test_what_is_not_run_is_there_and_has_what_it_needs() -> None:
+def test_excluded_command_exists_and_has_its_inputs() -> None:
     texts = [command.plain for command in commands()]
     for pattern in NOT_RUN:
         assert any(re.fullmatch(pattern, text) for text in texts), f'{pattern}: no page has it any more'
@@ -148,7 +148,7 @@ def test_what_is_not_run_is_there_and_has_what_it_needs() -> None:
 
 
 def is_data(code: str) -> bool:
-    """Whether all that the code does is to name values: a config, not a script."""
+    """Whether the code only assigns values, as a config does; other code is a script."""
     return all(isinstance(statement, ast.Assign) for statement in ast.parse(code).body)
 
 
@@ -158,8 +158,8 @@ def snippets(data: bool) -> list:
 
 
 @pytest.mark.parametrize('item', [*snippets(data=False), *snippets(data=True)])
-def test_code_imports_what_the_set_up_installs(item: Block) -> None:
-    """Packages that happen to be installed on one machine are missing on another."""
+def test_code_imports_only_installed_packages(item: Block) -> None:
+    """Other packages may be installed on one machine and missing on another."""
     nodes = list(ast.walk(ast.parse(item.text)))
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
@@ -174,7 +174,7 @@ def test_code_imports_what_the_set_up_installs(item: Block) -> None:
 
 
 @pytest.mark.parametrize('item', snippets(data=False))
-def test_script(item: Block, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_script_runs(item: Block, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip('mmagic')
     for folder in {(reader.folder / str(block.file)).parent for block in blocks() if block.file} | {reader.folder}:
         monkeypatch.syspath_prepend(folder)
@@ -195,8 +195,8 @@ def saved_config(item: Block, reader: Reader) -> Path:
 
 
 @pytest.mark.parametrize('item', snippets(data=True))
-def test_config(item: Block, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It loads, its network restores, and its other parts take the options that it gives them."""
+def test_config_loads_and_builds(item: Block, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The config loads, its network restores, and its other parts accept their options."""
     pytest.importorskip('mmagic')
     if 'methods' in item.text:
         assert load_benchmark(str(reader.save(item))).methods
@@ -229,8 +229,8 @@ def test_config_trains(item: Block, reader: Reader, monkeypatch: pytest.MonkeyPa
     assert Path('run/iter_2.pth').is_file()
 
 
-def test_every_base_is_found_in_any_folder() -> None:
-    """A reader has no clone, or saves the config elsewhere."""
+def test_every_base_is_found_from_any_folder() -> None:
+    """The reader has no clone, or saves the config in another folder."""
     bases = [base for block in blocks() for base in re.findall(r"_base_ = '(.+?)'", block.text)]
     assert bases and not [base for base in bases if not base.startswith('rainrestore::')]
 
@@ -245,7 +245,7 @@ def test_named_files_exist() -> None:
 
 
 @pytest.mark.parametrize('page', pages())
-def test_links_lead_somewhere(page: str) -> None:
+def test_links_have_a_target(page: str) -> None:
     path = pages()[page]
     for target in re.findall(r'\]\(([^)\s]+)\)', path.read_text(encoding='utf-8')):
         if not re.match(r'\w+:', target):

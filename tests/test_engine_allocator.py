@@ -13,7 +13,8 @@ from rainrestore.engine.allocator import keep_freed_memory
 
 ROOT = Path(__file__).parents[1]
 
-#: Page faults of taking and giving back 64 MiB eight times, as the C library starts and with freed memory kept.
+#: Page faults while 64 MiB are allocated and freed eight times: with the defaults of the C library, and with freed
+#: memory kept.
 MEASURE = """
 import resource
 from rainrestore.engine.allocator import keep_freed_memory
@@ -42,9 +43,7 @@ def test_kept_memory_is_not_mapped_again() -> None:
 @pytest.mark.parametrize(
     'command', [['train', 'hrrm_x4'], ['test', 'bicubic_x4', 'none'], ['restore', 'video.mp4', '-o', 'restored']]
 )
-def test_commands_that_compute_for_long_keep_it(
-    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_long_commands_keep_freed_memory(command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class AskedError(Exception):
         pass
 
@@ -59,6 +58,6 @@ def test_commands_that_compute_for_long_keep_it(
         main(command)
 
 
-def test_elsewhere_it_says_that_nothing_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_c_libraries_are_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('ctypes.CDLL', lambda _: object())
     assert not keep_freed_memory()

@@ -1,4 +1,4 @@
-"""The configs of the repository: each builds, and each trains a few steps on the bundled faces."""
+"""The configs of the repository: each config builds, and trains a few steps on the bundled faces."""
 
 import json
 import sys
@@ -34,7 +34,7 @@ def relative(path: Path) -> str:
 
 
 def side(path: Path) -> int:
-    """Of the faces that a config is for."""
+    """The side of the faces of a config."""
     return load_config(path).train_dataloader.dataset.get('size', BUNDLED)
 
 
@@ -68,7 +68,7 @@ def narrowed(path: Path, folder: Path, **changes: object) -> Path:
 
 
 def is_slow(path: Path) -> bool:
-    """Whether a config only repeats a network that another one trains, or has large faces."""
+    """Whether another config trains the same network, or the config has large faces."""
     is_repeat = '_stage' in path.stem and not path.stem.endswith('_x4')
     return path in ABLATIONS or is_repeat or side(path) > BUNDLED
 
@@ -78,7 +78,7 @@ def is_slow(path: Path) -> bool:
     [pytest.param(path, marks=pytest.mark.slow if is_slow(path) else ()) for path in TRAINED + ABLATIONS],
     ids=relative,
 )
-def test_config_trains_logs_validates_and_keeps_the_best(path: Path, tmp_path: Path) -> None:
+def test_config_trains_logs_validates_and_saves_the_best(path: Path, tmp_path: Path) -> None:
     assert main(['train', str(narrowed(path, tmp_path)), '--work-dir', str(tmp_path / 'run')]) == 0
     run = tmp_path / 'run'
     assert (run / 'iter_2.pth').is_file()
@@ -97,7 +97,9 @@ FAST = ('fcg_gan_x4.py', 'pix2pix_x4.py', 'heavy_rain_removal_x4.py')
     [pytest.param(path, marks=() if relative(path) in FAST else pytest.mark.slow) for path in TRAINED + ABLATIONS],
     ids=relative,
 )
-def test_resumes_exports_and_tests_what_it_exported(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_config_resumes_exports_and_tests_the_exported_model(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     config = narrowed(path, tmp_path, default_hooks=dict(logger=dict(interval=1)))
     run = ['train', str(config), '--work-dir', str(tmp_path / 'run')]
     assert main(run) == 0
@@ -122,7 +124,7 @@ def test_resumes_exports_and_tests_what_it_exported(path: Path, tmp_path: Path, 
     assert scores[0] == scores[1]
 
 
-def test_amp_switch(tmp_path: Path) -> None:
+def test_amp_option_selects_the_precision(tmp_path: Path) -> None:
     from mmengine.runner import Runner
 
     seen = {}
@@ -140,7 +142,7 @@ def test_amp_switch(tmp_path: Path) -> None:
     assert not seen['discriminator']['enabled']
 
 
-def test_hifacegan_at_512_is_the_published_one() -> None:
+def test_hifacegan_at_512_has_the_published_size() -> None:
     config = load_config(ROOT / 'configs' / 'hifacegan' / 'hifacegan_512.py')
     with torch.device('meta'):
         network = MODELS.build({**config.model.generator.network, 'in_channels': 3})
@@ -155,7 +157,7 @@ def test_hifacegan_at_512_is_the_published_one() -> None:
     assert config.train_dataloader.dataset.pipeline == mixed.train_dataloader.dataset.pipeline
 
 
-def test_data_root_reaches_every_data_set(tmp_path: Path) -> None:
+def test_data_root_applies_to_every_data_set(tmp_path: Path) -> None:
     for config in (
         load_config(ROOT / 'configs/hrrm_x4.py', data_root=tmp_path),
         load_config(ROOT / 'configs/hrrm_x4.py', {'data_root': str(tmp_path)}),
@@ -164,8 +166,8 @@ def test_data_root_reaches_every_data_set(tmp_path: Path) -> None:
             assert config[f'{name}_dataloader'].dataset.data_root == str(tmp_path)
 
 
-def test_data_root_leaves_a_data_set_that_has_none(tmp_path: Path) -> None:
-    """As a data set of one's own that draws its images."""
+def test_data_root_does_not_change_a_data_set_without_the_option(tmp_path: Path) -> None:
+    """An example is a custom data set that generates its images."""
     own = dict(_delete_=True, type=ToyNoise.__name__)
     drawn = {'train_dataloader.dataset': own}
     config = load_config('hrrm_x4', drawn, data_root=tmp_path)
@@ -178,7 +180,7 @@ def test_data_root_leaves_a_data_set_that_has_none(tmp_path: Path) -> None:
         load_config('hrrm_x4', every, data_root=tmp_path)
 
 
-def test_data_root_of_one_data_set(tmp_path: Path) -> None:
+def test_data_root_can_be_set_for_one_data_set(tmp_path: Path) -> None:
     config = load_config('hrrm_x4', {'data_root': 'all', 'val_dataloader.dataset.data_root': 'own'})
     roots = [config[f'{name}_dataloader'].dataset.data_root for name in ('train', 'val', 'test')]
     assert roots == ['all', 'own', 'all']
@@ -187,7 +189,7 @@ def test_data_root_of_one_data_set(tmp_path: Path) -> None:
             load_config('hrrm_x4', {option: 'own'}, data_root=tmp_path)
 
 
-def test_every_method_sees_the_same_rain_in_val_and_test() -> None:
+def test_every_method_has_the_same_rain_in_val_and_test() -> None:
     pipelines = [
         load_config(path)[f'{split}_dataloader'].dataset.pipeline
         for path in TRAINED + ABLATIONS
@@ -205,13 +207,13 @@ def test_missing_config_and_bad_option_are_named(tmp_path: Path) -> None:
         load_config(ROOT / 'configs/hrrm_x4.py', {'model.rain_removal.type.name': 3})
 
 
-def test_defaults_are_the_papers() -> None:
+def test_defaults_are_those_of_the_paper() -> None:
     modules, joint = (load_config(name) for name in ('hrrm_x4', 'fcg_gan_x4'))
     assert modules.train_cfg.max_iters == 200 * 18_000 // 64
     assert joint.train_cfg.max_iters == 80 * 18_000 // 16
     assert (modules.train_dataloader.batch_size, joint.train_dataloader.batch_size) == (64, 16)
     for group in (modules.optim_wrapper, joint.optim_wrapper.generator, joint.optim_wrapper.discriminator):
-        # but for the decay, which outweighs losses that are means: docs/results/weight_decay.md
+        # except the weight decay, which outweighs losses that are means: docs/results/weight_decay.md
         assert group.optimizer == dict(type='Adam', lr=1e-3, fused=True)
     weights = [
         joint.model[key].loss_weight for key in ('perceptual_loss', 'adversarial_loss', 'local_adversarial_loss')
@@ -221,7 +223,7 @@ def test_defaults_are_the_papers() -> None:
 
 
 def test_auto_resume_without_a_checkpoint_starts_from_load_from(tmp_path: Path) -> None:
-    """--resume on a fresh work dir must not throw the config's load_from away."""
+    """--resume in a new work dir must keep the load_from of the config."""
     config = narrowed(ROOT / 'configs' / 'srgan' / 'srgan_x4.py', tmp_path)
     first = tmp_path / 'first'
     assert main(['train', str(config), '--work-dir', str(first)]) == 0
@@ -235,7 +237,7 @@ def test_auto_resume_without_a_checkpoint_starts_from_load_from(tmp_path: Path) 
     assert torch.equal(before['generator.tail.weight'], after['generator.tail.weight'])
 
 
-def test_face_sr_starts_from_a_parsing_module_of_ones_own(tmp_path: Path) -> None:
+def test_face_sr_starts_from_a_custom_parsing_module(tmp_path: Path) -> None:
     """face_sr_x4.py with and without the checkpoint of fpm_rainy_x4.py as load_from."""
     stages = {}
     for name in ('fpm_rainy_x4', 'face_sr_x4'):
@@ -277,7 +279,7 @@ def test_more_data_adds_training_faces_without_masks(tmp_path: Path, capsys: pyt
     assert 'does not train on a FaceDataset' in capsys.readouterr().err
 
 
-def test_custom_imports_find_the_file_beside_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_custom_imports_find_a_file_in_the_config_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, 'path', list(sys.path))
     monkeypatch.delitem(sys.modules, 'trunk_beside_its_config', raising=False)
     (tmp_path / 'trunk_beside_its_config.py').write_text('WIDTH = 7\n', encoding='utf-8')
@@ -293,8 +295,8 @@ def test_custom_imports_find_the_file_beside_the_config(tmp_path: Path, monkeypa
         load_config(path)
 
 
-def test_no_workers_with_the_bundled_configs():
-    """torch refuses persistent workers, and a number of batches to prefetch, where there are no workers."""
+def test_bundled_configs_run_without_workers():
+    """Without workers, torch refuses persistent workers and a number of batches to prefetch."""
     loaders = ('train_dataloader', 'val_dataloader', 'test_dataloader')
     config = load_config('fcg_gan_x4', {f'{name}.num_workers': 0 for name in loaders})
     for name in loaders:

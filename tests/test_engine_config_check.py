@@ -18,9 +18,9 @@ from rainrestore.registry import DATASETS, MODELS
 
 pytest.importorskip('mmagic')
 
-#: Config, option -> what the line says beside the place.
+#: Config, option -> text of the error besides the place.
 WRONG = [
-    # nobody reads the key
+    # unused key
     ('fcg_gan_x4', 'optimizer.lr=1', "optimizer.lr: no key 'optimizer' in a config (did you mean 'optim_wrapper'?)"),
     ('fcg_gan_x4', 'default_hook.logger.interval=1', "(did you mean 'default_hooks'?)"),
     ('fcg_gan_x4', 'eval_seed=1', "no key 'eval_seed'"),
@@ -31,7 +31,7 @@ WRONG = [
     ('fcg_gan_x4', 'modle.generator.scale=4', "(did you mean 'model'?)"),
     ('fcg_gan_x4', 'val_evalutor=None', "(did you mean 'val_evaluator'?)"),
     ('fcg_gan_x4', 'randomnes.seed=1', "(did you mean 'randomness'?)"),
-    # a component does not take the option
+    # a component does not accept the option
     ('fcg_gan_x4', 'model.generater.scale=4', "FCGGAN has no option 'generater' (did you mean 'generator'?)"),
     ('fcg_gan_x4', 'model.generator.scales=4', "(did you mean 'scale'?); its options are"),
     ('fcg_gan_x4', 'model.generator.trunk.num_block=3', "SRResNetTrunk has no option 'num_block'"),
@@ -80,7 +80,7 @@ WRONG = [
     ('fcg_gan_x4', 'val_evaluator.0.type=PSRN', "(did you mean 'PSNR'?)"),
     ('fcg_gan_x4', 'custom_hooks.0.type=RestorationSheet', "(did you mean 'RestorationSheetHook'?)"),
     ('fcg_gan_x4', 'visualizer.type=Visualiser', "(did you mean 'Visualizer'?)"),
-    # a part of the wrong kind, or none where one is required
+    # a component of the wrong kind, or no component where one is required
     ('hrrm_x4', 'model=None', 'model: must be a component, dict(type=...), got None'),
     ('hrrm_x4', 'model=abc', "model: must be a dict, got 'abc'"),
     ('hrrm_x4', 'optim_wrapper=None', 'optim_wrapper: must be a dict, got None; train_cfg and train_dataloader'),
@@ -104,7 +104,7 @@ WRONG = [
     ('hrrm_x4', 'custom_hooks.0=None', "custom_hooks.0: an entry of a list cannot be replaced: give the whole list"),
     ('hrrm_x4', 'test_evaluator.0=None', "give the whole list, test_evaluator='[...]'"),
     ('hrrm_x4', 'train_dataloader.dataset.pipeline.0=None', "give the whole list, train_dataloader.dataset.pipeline="),
-    # a number
+    # a number of the wrong kind
     ('hrrm_x4', 'train_cfg.max_iters=1.5', 'train_cfg.max_iters: must be a positive integer, got 1.5'),
     ('hrrm_x4', 'train_cfg.max_iters=ten', "train_cfg.max_iters: must be a positive integer, got 'ten'"),
     ('hrrm_x4', 'train_cfg.max_iters=-1', 'train_cfg.max_iters: must be a positive integer, got -1'),
@@ -160,13 +160,13 @@ WRONG = [
     ('hrrm_x4', 'randomness=None', 'randomness: must be a dict, got None'),
     ('hrrm_x4', 'randomness.deterministic=x', "randomness.deterministic: must be True or False, got 'x'"),
     ('hrrm_x4', 'env_cfg=None', 'env_cfg: must be a dict, got None'),
-    # an entry that does not exist
+    # a missing entry
     ('fcg_gan_x4', 'model.local_discriminators.eye=None', "has no effect: no such entry (did you mean 'eyes'?)"),
     ('hrrm_x4', 'default_hooks.chekpoint=None', "has no effect: no such entry (did you mean 'checkpoint'?)"),
     # a module that cannot be imported
     ('hrrm_x4', 'custom_imports.imports=not_there', "--cfg-options: custom_imports: ImportError"),
     ('hrrm_x4', 'custom_imports=not_there', "custom_imports = dict(imports=['not_there'])"),
-    # no option at all
+    # no option name
     ('fcg_gan_x4', 'train_cfg.max_iters', 'expected KEY=VALUE, such as train_cfg.max_iters=20'),
     ('fcg_gan_x4', 'train_cfg.max_iters=[1,2', '--cfg-options'),
     ('fcg_gan_x4', 'param_scheduler=dict(type=1,by_epoch=False)', 'set each key of a dict separately'),
@@ -176,7 +176,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(('config', 'option', 'message'), WRONG, ids=[option for _, option, _ in WRONG])
-def test_wrong_option_is_one_line(
+def test_error_for_a_wrong_option_is_one_line(
     config: str, option: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(['train', config, '--work-dir', str(tmp_path / 'run'), '--cfg-options', option]) == 2
@@ -187,7 +187,7 @@ def test_wrong_option_is_one_line(
 
 
 @pytest.mark.parametrize('source', ['torchvision://nope', 'modelzoo://nope', 'open-mmlab://nope', 'mmcls://nope'])
-def test_unknown_weights_are_one_line(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_for_unknown_weights_is_one_line(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['train', 'hrrm_x4', '--work-dir', str(tmp_path), '--cfg-options', f'load_from={source}']) == 2
     error = capsys.readouterr().err
     assert f"error: {source}: no such weights, or a package is missing: 'nope'\n" in error and 'Traceback' not in error
@@ -204,8 +204,10 @@ STEPS = dict(type='StepLR', step_size=1)
         ([dict(STEPS, by_epoch=False)], None),
     ],
 )
-def test_a_schedule_by_epochs_would_never_act(schedules: Any, path: str | None) -> None:
-    """All iterations are one epoch, and mmengine's default is by_epoch=True."""
+def test_schedule_by_epochs_is_refused(schedules: Any, path: str | None) -> None:
+    """The training counts its iterations as one epoch, so this schedule would have no effect. by_epoch=True is
+    mmengine's default.
+    """
     config = load_config('hrrm_x4')
     config.param_scheduler = schedules
     with pytest.raises(ConfigError, match=f'^{path}.by_epoch: must be False') if path else nullcontext():
@@ -220,14 +222,16 @@ def test_a_schedule_by_epochs_would_never_act(schedules: Any, path: str | None) 
         ('default_hooks=abc', "default_hooks: must be a dict, got 'abc'"),
     ],
 )
-def test_wrong_option_of_a_test_is_one_line(option: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_for_a_wrong_option_of_a_test_is_one_line(
+    option: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(['test', 'hrrm_x4', 'none', '--cfg-options', option]) == 2
     error = capsys.readouterr().err
     assert error.count('\n') == 1 and message in error
 
 
 @pytest.mark.parametrize('name', packaged_files())
-def test_every_config_of_the_package_passes(name: str) -> None:
+def test_every_bundled_config_is_accepted(name: str) -> None:
     check_config(load_config(name))
 
 
@@ -238,14 +242,14 @@ def test_every_config_of_the_package_passes(name: str) -> None:
         ("custom_hook = [dict(type='EMAHook')]", "(did you mean 'custom_hooks'?)"),
     ],
 )  # fmt: skip
-def test_misspelt_key_of_a_file(text: str, message: str, tmp_path: Path) -> None:
+def test_misspelt_key_of_a_file_is_named(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / 'mine.py').write_text(f"_base_ = 'rainrestore::srgan_x4'\n{text}\n")
     with pytest.raises(ConfigError) as error:
         load_config(tmp_path / 'mine.py')
     assert message in str(error.value)
 
 
-def test_entries_of_a_file_that_are_none(tmp_path: Path) -> None:
+def test_invalid_entries_of_a_file_are_named(tmp_path: Path) -> None:
     path = tmp_path / 'mine.py'
     base = "_base_ = 'rainrestore::srgan_x4'\n"
     path.write_text(f"{base}custom_hooks = [None, dict(type='EMAHook')]\nval_evaluator = [dict(type='PSNR'), None]\n")
@@ -257,7 +261,7 @@ def test_entries_of_a_file_that_are_none(tmp_path: Path) -> None:
         load_config(path)
 
 
-def test_a_variable_of_a_file_is_no_option(tmp_path: Path) -> None:
+def test_auxiliary_variable_of_a_file_is_not_an_option(tmp_path: Path) -> None:
     (tmp_path / 'mine.py').write_text(
         "_base_ = 'rainrestore::srgan_x4'\nblocks = 3\nmodel = dict(generator=dict(trunk=dict(num_blocks=blocks)))\n"
     )
@@ -266,8 +270,8 @@ def test_a_variable_of_a_file_is_no_option(tmp_path: Path) -> None:
         load_config(tmp_path / 'mine.py', {'blocks': 4})
 
 
-def test_what_another_package_holds_is_its_own() -> None:
-    """An option that a class passes on, an adapter's network, a class of one's own."""
+def test_components_of_other_packages_are_not_checked_inside() -> None:
+    """An option that a class passes on, the network of an adapter, a custom class."""
 
     class Own:
         def __init__(self, block: dict, **others: Any) -> None: ...
@@ -278,7 +282,7 @@ def test_what_another_package_holds_is_its_own() -> None:
         check_component(dict(type=type('Closed', (), {'__init__': lambda self, block: None}), blok=1), 'model', MODELS)
 
 
-def test_scales_that_differ(face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_different_scales_are_refused(face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = ['train_dataloader.batch_size=2', 'train_dataloader.num_workers=0',
              'train_dataloader.persistent_workers=False', 'val_dataloader.num_workers=0',
              'val_dataloader.persistent_workers=False', 'model.generator.scale=2']  # fmt: skip
@@ -294,7 +298,7 @@ SLOTS = ('rain_removal', 'face_parser', 'discriminator', 'local_discriminators',
 
 
 @pytest.mark.parametrize('slot', SLOTS)
-def test_every_slot_and_every_entry_can_be_none(slot: str) -> None:
+def test_every_optional_slot_and_entry_can_be_none(slot: str) -> None:
     config = load_config('fcg_gan_x4', {f'model.{slot}': None})
     check_config(config)
     model = MODELS.build(config.model)
@@ -309,24 +313,26 @@ def test_every_slot_and_every_entry_can_be_none(slot: str) -> None:
         ('dataset', DATASETS, {'train_dataloader.dataset.limit': -3}, '^FaceDataset: limit must be at least 1 or None'),
     ],
 )
-def test_value_that_a_component_refuses(part: str, registry: Registry, options: dict, message: str) -> None:
+def test_error_for_a_refused_value_names_the_component(
+    part: str, registry: Registry, options: dict, message: str
+) -> None:
     config = load_config('fcg_gan_x4', options)
     with pytest.raises(ConfigError, match=message):
         registry.build(config.model if part == 'generator' else config.train_dataloader.dataset)
 
 
-def test_box_outside_of_the_face() -> None:
+def test_box_outside_the_face_is_refused() -> None:
     config = load_config('fcg_gan_x4', {'model.local_discriminators.eyes.box': [0, 0, 500, 500]})
     eyes = MODELS.build(config.model).local_discriminators['eyes']
     with pytest.raises(ConfigError, match='exceeds the face of 128x128 pixels'):
         eyes(torch.zeros(1, 3, 128, 128))
 
 
-def test_hooks_of_mmengine_can_be_none() -> None:
+def test_default_hooks_can_be_none() -> None:
     assert load_config('hrrm_x4', {'default_hooks.timer': None}).default_hooks.timer is None
 
 
-def test_no_local_discriminator_at_all() -> None:
+def test_all_local_discriminators_can_be_removed() -> None:
     entries = {f'model.local_discriminators.{name}': None for name in ('eyes', 'nose', 'lips')}
     config = load_config('fcg_gan_x4', {**entries, 'model.local_adversarial_loss': None})
     assert not list(MODELS.build(config.model).local_discriminators)
@@ -347,14 +353,16 @@ def test_no_local_discriminator_at_all() -> None:
         ('srgan_x4', {'test_dataloader.dataset.require_masks': True}, True, True),
     ],
 )
-def test_masks_are_asked_for_where_something_uses_them(name: str, options: dict, testing: bool, asked: bool) -> None:
+def test_masks_are_required_only_if_a_component_uses_them(name: str, options: dict, testing: bool, asked: bool) -> None:
     config = load_config(name, options)
     accept_faces_without_masks(config, testing)
     part = 'test' if testing else 'train'
     assert config[f'{part}_dataloader'].dataset.get('require_masks', True) == asked
 
 
-def test_faces_without_masks(face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_faces_without_masks_are_accepted(
+    face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import shutil
 
     for masks in face_folder.glob('*/mask'):
@@ -370,11 +378,11 @@ def test_faces_without_masks(face_folder: Path, tmp_path: Path, capsys: pytest.C
     assert 'PSNR' in printed and 'mIoU' not in printed
 
 
-def test_backend_whose_package_is_missing_is_one_line(
+def test_error_for_a_missing_backend_package_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(config_check, 'find_spec', lambda package: None if package == 'wandb' else True)
-    # as docs/howto.md has it
+    # the example of docs/howto.md
     backend = "dict(type='WandbVisBackend', init_kwargs=dict(project='rain'))"
     visualizer = f"dict(vis_backends=[dict(type='LocalVisBackend'), {backend}])"
     (tmp_path / 'tracked.py').write_text(
@@ -385,7 +393,7 @@ def test_backend_whose_package_is_missing_is_one_line(
     assert line.endswith('WandbVisBackend needs wandb, which is not installed: pip install wandb')
 
 
-def test_options_of_mmengine_may_be_dicts_without_a_type(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_of_mmengine_can_be_dicts_without_a_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config_check, 'find_spec', lambda package: True)
     options = {
         'optim_wrapper.generator.type': 'OptimWrapper',

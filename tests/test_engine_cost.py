@@ -15,7 +15,7 @@ CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 
 
 class Restorer(nn.Module):
-    """Slots of every kind of layer that counts, on 3 x 6 x 8 images."""
+    """Slots with every kind of counted layer, on 3 x 6 x 8 images."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Restorer(nn.Module):
         return F.scaled_dot_product_attention(self.encoder(tokens), tokens, tokens)
 
 
-def test_every_layer_as_by_hand():
+def test_count_of_every_layer_equals_a_count_by_hand():
     model = Restorer().train()
     found = measure_cost(model, 6, 8)
     tokens, width = 6 * 8, 6
@@ -51,7 +51,7 @@ def test_every_layer_as_by_hand():
         'encoder': attention + 2 * tokens * width * 10,
     }
     assert {name: cost.macs for name, cost in found.slots.items()} == {**expected, 'discriminator': None}
-    # the last attention is outside every slot
+    # no slot contains the last attention
     assert found.macs == sum(expected.values()) + 2 * tokens * tokens * width
     assert found.slots['convolutions'].parameters == (3 * 9 + 1) * 4 + 8 + (2 * 9 + 1) * 8 + 8 * 4 * 4 + 4
     assert found.slots['discriminator'].parameters == 30
@@ -59,12 +59,12 @@ def test_every_layer_as_by_hand():
     assert model.training and torch.backends.mha.get_fastpath_enabled()
 
 
-def test_an_image_without_pixels_is_refused():
+def test_image_without_pixels_is_refused():
     with pytest.raises(ValueError, match='no pixels'):
         measure_cost(Restorer(), 0, 8)
 
 
-def test_command_line_counts_the_generator_as_by_hand(capsys):
+def test_command_counts_the_generator_as_by_hand(capsys):
     pytest.importorskip('mmagic')
     options = ['--cfg-options', 'model.generator.trunk.channels=8', 'model.generator.trunk.num_blocks=2',
                'model.generator.channels=4', 'model.perceptual_loss=None']  # fmt: skip
@@ -92,7 +92,7 @@ def test_command_line_counts_the_generator_as_by_hand(capsys):
         ([CONFIGS / 'srgan' / 'srgan_x4.py', '--shape', '1', '2', '3'], 'got 1 2 3'),
     ],
 )
-def test_wrong_input_is_one_line(words, message, capsys):
+def test_error_for_wrong_input_is_one_line(words, message, capsys):
     assert main(['get_flops', *map(str, words)]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count('\n') == 1

@@ -14,11 +14,11 @@ from rainrestore.engine.guard import FiniteLossHook, batch_files, non_finite
 from rainrestore.errors import NonFiniteError
 
 ORDER = [int(index) for index, _ in zip(ResumableSampler(range(SIZE), seed=5), range(10), strict=False)]
-#: Seen in the third iteration first, of batches of two.
+#: Batches of two contain this sample in the third iteration for the first time.
 BAD = ORDER[5]
 
 
-def test_stops_with_iteration_loss_and_files(tmp_path: Path) -> None:
+def test_error_names_iteration_loss_and_files(tmp_path: Path) -> None:
     with pytest.raises(NonFiniteError) as caught:
         Runner.from_cfg(toy_config(tmp_path, 5, **{'train_dataloader.dataset.bad': (BAD,)})).train()
     message = str(caught.value)
@@ -30,7 +30,7 @@ def test_stops_with_iteration_loss_and_files(tmp_path: Path) -> None:
     assert all(torch.isfinite(value).all() for value in weights.values())
 
 
-def test_a_skipped_batch_leaves_no_trace_and_skips_are_counted(tmp_path: Path) -> None:
+def test_skipped_batch_has_no_effect_and_is_counted(tmp_path: Path) -> None:
     options = {'train_dataloader.dataset.bad': (BAD,), 'custom_hooks': [dict(type='FiniteLossHook', skip=1)]}
     with pytest.raises(NonFiniteError, match='iteration 6: .* after 1 skipped batches' if BAD in ORDER[7:10] else 'it'):
         Runner.from_cfg(toy_config(tmp_path, 9, **options)).train()
@@ -50,7 +50,7 @@ def test_infinite_weights_are_not_saved() -> None:
         hook.before_save_checkpoint(None, {'state_dict': {'w': torch.tensor([1.0, float('inf')])}})
 
 
-def test_only_losses_are_looked_at() -> None:
+def test_only_losses_are_checked() -> None:
     values = {'loss': float('inf'), 'loss_vgg': torch.tensor(1.0), 'PSNR': float('inf'), 'grad_norm': float('nan')}
     assert non_finite(values) == {'loss': float('inf')}
     assert batch_files({'inputs': []}) == []

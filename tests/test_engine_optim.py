@@ -33,8 +33,8 @@ def test_each_group_gets_its_own_slots() -> None:
     assert found == {'a': {id(p) for p in model.first.parameters()}, 'b': {id(p) for p in model.second.parameters()}}
 
 
-def test_slots_of_a_group_may_learn_at_different_rates() -> None:
-    """A step of SGD is scaled by the factor, and a schedule that ends at a ratio keeps the factors."""
+def test_slots_of_a_group_can_have_different_learning_rates() -> None:
+    """The factor scales a step of SGD. A schedule that ends at a ratio keeps the factors."""
     model = Pair()
     before = {key: value.detach().clone() for key, value in model.named_parameters()}
     group = dict(slots=dict(third=2.0, first=1.0, second=0.1), optimizer=dict(type='SGD', lr=0.5))
@@ -50,18 +50,18 @@ def test_slots_of_a_group_may_learn_at_different_rates() -> None:
     assert wrapper.get_lr()['lr'] == pytest.approx([0.5 * 0.05, 0.05 * 0.05])
 
 
-def test_factors_need_a_rate() -> None:
+def test_factors_need_a_learning_rate() -> None:
     group = dict(slots=dict(first=1.0, second=0.1), optimizer=dict(type='Adam'))
     with pytest.raises(ValueError, match='a: slots with factors need an lr'):
         SlotOptimWrapperConstructor(dict(a=group))(Pair())
 
 
-def test_group_without_parameters_is_left_out() -> None:
+def test_group_without_parameters_is_skipped() -> None:
     groups = dict(a=dict(ADAM, slots=['first', 'second']), b=dict(ADAM, slots=['third']))
     assert set(SlotOptimWrapperConstructor(groups)(Pair()).keys()) == {'a'}
 
 
-def test_forgotten_and_doubled_parameters_are_refused() -> None:
+def test_missing_and_repeated_parameters_are_refused() -> None:
     with pytest.raises(ConfigError, match=r'2 parameters \(first: second\.weight\) are in no group'):
         SlotOptimWrapperConstructor(dict(a=dict(ADAM, slots=['first'])))(Pair())
     with pytest.raises(ValueError, match='is in two groups'):
@@ -81,7 +81,7 @@ def test_forgotten_and_doubled_parameters_are_refused() -> None:
         (None, False, torch.float32),
     ],
 )
-def test_autocast_on_a_cpu(
+def test_autocast_on_a_cpu_selects_the_precision(
     enabled: bool | None, supported: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optim, 'has_bfloat16', lambda device: supported)
@@ -108,10 +108,10 @@ def test_autocast_on_a_cpu(
         ('arm64', set(), '', False),
     ],
 )
-def test_processors_with_fast_bfloat16(
+def test_processors_with_fast_bfloat16_are_recognised(
     machine: str, instructions: set[str], vendor: str, expected: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The processors of docs/results/performance.md and their neighbours, on Linux and elsewhere."""
+    """The processors of docs/results/performance.md and similar processors, on Linux and other systems."""
     monkeypatch.setattr(torch.ops.mkldnn, '_is_mkldnn_bf16_supported', lambda: 'mkldnn' in instructions)
     monkeypatch.setattr(torch.cpu, '_is_amx_tile_supported', lambda: 'amx' in instructions)
     monkeypatch.setattr(torch.cpu, '_is_avx512_bf16_supported', lambda: 'avx512_bf16' in instructions)
@@ -125,8 +125,8 @@ def test_processors_with_fast_bfloat16(
     assert has_bfloat16(torch.device('cuda'))
 
 
-def test_bfloat16_is_not_chosen_where_a_convolution_takes_long_in_it() -> None:
-    """The choice for this processor against a measurement: without oneDNN, bfloat16 takes 200 times as long."""
+def test_bfloat16_is_chosen_only_if_a_convolution_is_fast_in_it() -> None:
+    """Compares the choice for this processor with a measurement. Without oneDNN, bfloat16 takes 200 times as long."""
     layer, image = nn.Conv2d(32, 32, 3, padding=1), torch.rand(2, 32, 64, 64)
 
     def seconds(enabled: bool) -> float:

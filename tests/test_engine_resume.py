@@ -20,7 +20,7 @@ FINITE = dict(type='DefaultSampler', shuffle=True, _delete_=True)
 
 
 def assert_same(left: Any, right: Any, where: str = '') -> None:
-    """Equal in every bit, at any depth."""
+    """Check that two nested structures are equal in every bit."""
     assert type(left) is type(right), where
     if isinstance(left, torch.Tensor):
         assert torch.equal(left, right), where
@@ -43,7 +43,7 @@ def assert_same_end(first: Path, second: Path, last: int) -> None:
 
 
 @pytest.mark.parametrize('workers', [0, 2])
-def test_toy_run_goes_on_exactly_from_every_iteration(tmp_path: Path, workers: int) -> None:
+def test_toy_run_resumes_exactly_from_every_iteration(tmp_path: Path, workers: int) -> None:
     last = 6
     Runner.from_cfg(toy_config(tmp_path / 'whole', last, 0)).train()
     stops = range(1, last) if workers == 0 else (3,)
@@ -55,14 +55,14 @@ def test_toy_run_goes_on_exactly_from_every_iteration(tmp_path: Path, workers: i
 
 
 def test_random_draws_differ_between_iterations_and_seeds(tmp_path: Path) -> None:
-    """The runs have random numbers; otherwise the test could not fail."""
+    """Without random numbers in the runs, the comparison of runs could not fail."""
     Runner.from_cfg(toy_config(tmp_path / 'one', 3)).train()
     Runner.from_cfg(toy_config(tmp_path / 'two', 3, randomness=dict(seed=6))).train()
     one, two = (load_checkpoint(tmp_path / name / 'iter_3.pth')['state_dict'] for name in ('one', 'two'))
     assert not torch.equal(one['body.2.weight'], two['body.2.weight'])
 
 
-def test_validation_changes_nothing(tmp_path: Path) -> None:
+def test_validation_does_not_change_the_training(tmp_path: Path) -> None:
     Runner.from_cfg(toy_config(tmp_path / 'never', 4)).train()
     loader = dict(
         batch_size=2, num_workers=0, dataset=dict(type='ToyNoise'), sampler=dict(type='DefaultSampler', shuffle=True)
@@ -72,17 +72,17 @@ def test_validation_changes_nothing(tmp_path: Path) -> None:
     assert_same_end(tmp_path / 'never', tmp_path / 'often', 4)
 
 
-def test_nothing_is_read_for_the_past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resuming_reads_no_earlier_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Runner.from_cfg(toy_config(tmp_path / 'whole', 5)).train()
     read = []
     original = SeededSamples.__getitem__
     monkeypatch.setattr(SeededSamples, '__getitem__', lambda self, index: read.append(index) or original(self, index))
     config = toy_config(tmp_path / 'more', 5, resume=True, load_from=str(tmp_path / 'whole' / 'iter_4.pth'))
     Runner.from_cfg(config).train()
-    assert len(read) == 2  # one batch
+    assert len(read) == 2  # one batch of two samples
 
 
-def test_position_travels_although_the_batch_changes(tmp_path: Path) -> None:
+def test_data_position_is_resumed_with_another_batch_size(tmp_path: Path) -> None:
     Runner.from_cfg(toy_config(tmp_path / 'whole', 3)).train()
     config = toy_config(tmp_path / 'more', 4, resume=True, load_from=str(tmp_path / 'whole' / 'iter_3.pth'))
     config.train_dataloader.batch_size = 3
@@ -91,8 +91,8 @@ def test_position_travels_although_the_batch_changes(tmp_path: Path) -> None:
     assert hub['data_stream'] == {'seed': 5, 'drawn': 3 * 2 + 3}
 
 
-def test_batch_far_above_the_data_set_is_refused(tmp_path: Path) -> None:
-    """A batch of 64 may repeat the seven samples."""
+def test_batch_far_larger_than_the_data_set_is_refused(tmp_path: Path) -> None:
+    """A batch of up to 64 may repeat the seven samples."""
     config = toy_config(tmp_path, 1)
     config.train_dataloader.batch_size = 65
     with pytest.raises(ConfigError, match=r'batch_size: 65 is more than the 7 faces .* use at most 64'):
@@ -105,7 +105,7 @@ def test_batch_far_above_the_data_set_is_refused(tmp_path: Path) -> None:
 
 
 def test_data_set_without_a_whole_batch_is_refused(tmp_path: Path) -> None:
-    """With a finite sampler; the loop would wait for a batch without end."""
+    """With a finite sampler, the loop would wait for a batch without end."""
     loader = dict(batch_size=8, num_workers=0, drop_last=True, dataset=dict(type='ToyNoise'), sampler=FINITE)
     config = toy_config(tmp_path, 1, train_dataloader=loader)
     with pytest.raises(ConfigError, match=r'drop_last: the 7 faces .* less than a batch of 8'):
@@ -114,8 +114,8 @@ def test_data_set_without_a_whole_batch_is_refused(tmp_path: Path) -> None:
     Runner.from_cfg(config).train()
 
 
-def test_a_random_seed_travels(tmp_path: Path) -> None:
-    """Without a seed in the config, the one that was drawn for the first run holds for the resumed one."""
+def test_random_seed_is_resumed(tmp_path: Path) -> None:
+    """Without a seed in the config, the resumed run takes the random seed of the first run."""
     Runner.from_cfg(toy_config(tmp_path / 'whole', 4, randomness=dict(seed=None))).train()
     config = toy_config(tmp_path / 'more', 4, randomness=dict(seed=None), resume=True)
     config.load_from = str(tmp_path / 'whole' / 'iter_2.pth')
@@ -123,14 +123,14 @@ def test_a_random_seed_travels(tmp_path: Path) -> None:
     assert_same_end(tmp_path / 'whole', tmp_path / 'more', 4)
 
 
-def test_sampler_shows_every_sample_once_a_pass_in_changing_order() -> None:
+def test_sampler_draws_each_sample_once_per_epoch_in_changing_order() -> None:
     stream = iter(ResumableSampler(range(SIZE), seed=3))
     passes = [[int(next(stream)) for _ in range(SIZE)] for _ in range(4)]
     assert all(sorted(order) == list(range(SIZE)) for order in passes)
     assert len({tuple(order) for order in passes}) == 4
 
 
-def test_sampler_starts_anywhere() -> None:
+def test_sampler_starts_at_any_position() -> None:
     stream = iter(ResumableSampler(range(SIZE), seed=3))
     expected = [(int(index), index.seed) for index in (next(stream) for _ in range(30))]
     later = ResumableSampler(range(SIZE), seed=3)
@@ -140,7 +140,7 @@ def test_sampler_starts_anywhere() -> None:
     assert len({seed for _, seed in expected}) == 30
 
 
-def test_processes_share_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_share_the_sample_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = iter(ResumableSampler(range(SIZE), seed=3))
     expected = [int(next(whole)) for _ in range(20)]
     shares = []
@@ -151,7 +151,7 @@ def test_processes_share_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [index for pair in zip(*shares, strict=True) for index in pair] == expected
 
 
-def test_a_sample_leaves_the_generators_alone() -> None:
+def test_reading_a_sample_does_not_change_the_generators() -> None:
     class Drawing:
         def __getitem__(self, index: int) -> float:
             return float(np.random.random() + torch.rand(1))
@@ -171,7 +171,7 @@ def test_a_sample_leaves_the_generators_alone() -> None:
 
 
 @pytest.mark.parametrize(('name', 'workers'), [('fcg_gan_x4', 2), ('srgan_x4', 0)])
-def test_network_goes_on_exactly(tmp_path: Path, name: str, workers: int) -> None:
+def test_network_training_resumes_exactly(tmp_path: Path, name: str, workers: int) -> None:
     """The paper's networks, with random rain, flips, several optimisers, EMA, a schedule, bfloat16 and validations."""
     pytest.importorskip('mmagic')
     last = 3

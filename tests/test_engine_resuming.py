@@ -1,4 +1,4 @@
-"""A checkpoint is compared with the run before anything is loaded, and can only delete files of its run."""
+"""A checkpoint is compared with the run before it is loaded, and can only delete files of its run."""
 
 import copy
 import logging
@@ -48,7 +48,7 @@ class Messages(logging.Handler):
 
 
 def run(folder: Path, source: Path, iterations: int = 6, resume: bool = True, **changes: Any) -> tuple[Runner, str]:
-    """Train from a file; the runner and its log."""
+    """Train from a file; returns the runner and its log."""
     config = toy_config(folder, iterations, resume=resume, load_from=str(source))
     config.merge_from_dict(changes)
     runner = Runner.from_cfg(config)
@@ -67,7 +67,7 @@ def run(folder: Path, source: Path, iterations: int = 6, resume: bool = True, **
 def test_crafted_checkpoint_deletes_no_file(
     tmp_path: Path, checkpoint: dict[str, Any], hook: str, inside: bool
 ) -> None:
-    """Whatever it names as last, best or kept, from the work dir or from elsewhere."""
+    """The checkpoint names the file as last, best or kept, in the work dir or elsewhere."""
     work = tmp_path / 'work'
     work.mkdir()
     precious = [tmp_path / 'precious.pth', tmp_path / 'iter_9.pth', work / 'notes.txt', work / 'iter_1.pth']
@@ -91,7 +91,7 @@ def test_crafted_checkpoint_deletes_no_file(
     assert [path.name for path in work.glob('best_*')], 'the best one is saved all the same'
 
 
-def test_a_run_still_removes_its_own(tmp_path: Path) -> None:
+def test_run_removes_its_own_checkpoints(tmp_path: Path) -> None:
     """Checkpoints of the run are counted and removed after a resume, also in a moved work dir."""
     loader = dict(batch_size=2, num_workers=0, dataset=dict(type='ToyNoise'), sampler=dict(type='DefaultSampler'))
     changes: dict[str, Any] = dict(
@@ -102,7 +102,7 @@ def test_a_run_still_removes_its_own(tmp_path: Path) -> None:
     Runner.from_cfg(config).train()
     moved = (tmp_path / 'first').rename(tmp_path / 'moved')
     (best,) = (path.name for path in moved.glob('best_*.pth'))
-    # a score that the next validation beats
+    # the next validation has a better score
     held = read_torch_file(moved / 'iter_4.pth')
     held['message_hub']['runtime_info'].update(best_score=-1e9, validated_iter=4)
     torch.save(held, moved / 'iter_4.pth')
@@ -192,7 +192,9 @@ NO_RUNS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize('name', NO_RUNS)
-def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, checkpoint: dict[str, Any], name: str) -> None:
+def test_error_for_a_checkpoint_without_a_run_is_one_line(
+    tmp_path: Path, checkpoint: dict[str, Any], name: str
+) -> None:
     change, why = NO_RUNS[name]
     torch.save(change(checkpoint), tmp_path / 'x.pth')
     with pytest.raises(CheckpointError, match=why) as caught:
@@ -201,7 +203,7 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, checkpoint: dict[
     assert f'load_from={tmp_path / "x.pth"}' in str(caught.value)
 
 
-def test_auto_resume_passes_over_what_is_no_run(tmp_path: Path, checkpoint: dict[str, Any]) -> None:
+def test_auto_resume_skips_checkpoints_without_a_run(tmp_path: Path, checkpoint: dict[str, Any]) -> None:
     torch.save(checkpoint, tmp_path / 'iter_4.pth')
     torch.save(checkpoint['state_dict'], tmp_path / 'iter_5.pth')
     assert newest_checkpoint(tmp_path) == str(tmp_path / 'iter_4.pth')
@@ -216,7 +218,7 @@ NO_MOMENTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize('name', NO_MOMENTS)
-def test_a_run_without_moments_resumes(tmp_path: Path, name: str) -> None:
+def test_run_without_moments_resumes(tmp_path: Path, name: str) -> None:
     config = toy_config(tmp_path / 'first', 2)
     config.merge_from_dict(NO_MOMENTS[name])
     Runner.from_cfg(config).train()
@@ -326,7 +328,7 @@ OTHERS: dict[str, tuple[Any, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize('name', OTHERS)
-def test_another_run_is_refused_before_anything_is_loaded(
+def test_checkpoint_of_another_run_is_refused_before_loading(
     tmp_path: Path, checkpoint: dict[str, Any], name: str
 ) -> None:
     change, options, why = OTHERS[name]
@@ -358,8 +360,8 @@ TORCH: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize('name', TORCH)
-def test_moments_of_every_optimiser_of_torch(name: str) -> None:
-    """Its own state fits. A moment that all parameters lack, or have as a number, does not."""
+def test_moments_of_every_torch_optimiser_are_checked(name: str) -> None:
+    """The optimiser accepts its own state. It refuses a moment that is missing for all parameters or is a number."""
 
     def stepped(steps: int) -> torch.optim.Optimizer:
         shapes = [(2, 3), (4,), (1, 5), (3, 2, 1, 1), ()]
@@ -421,7 +423,7 @@ def test_infinite_moments_are_not_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(('iterations', 'finished'), [(4, True), (5, False)])
-def test_a_finished_run_says_so(tmp_path: Path, trained: Path, iterations: int, finished: bool) -> None:
+def test_resumed_finished_run_is_reported(tmp_path: Path, trained: Path, iterations: int, finished: bool) -> None:
     _, said = run(tmp_path / 'work', trained / 'iter_4.pth', iterations)
     assert ('the run has already 4 iterations; raise train_cfg.max_iters' in said) is finished
 
@@ -434,7 +436,7 @@ def rates(iterations: int, lr: float, horizon: int) -> list[float]:
     return [0.5 * lr * (1 + math.cos(math.pi * step / horizon)) for step in range(iterations)]
 
 
-def test_nothing_is_said_and_nothing_changes_without_a_change(tmp_path: Path, trained: Path) -> None:
+def test_unchanged_settings_have_no_message_and_no_effect(tmp_path: Path, trained: Path) -> None:
     runner, said = run(tmp_path / 'work', trained / 'iter_4.pth')
     assert 'settings of the config' not in said
     assert runner.optim_wrapper.param_groups[0]['lr'] == pytest.approx(rates(7, 0.1, 20)[6], rel=1e-12)
@@ -457,7 +459,7 @@ CHANGED: dict[str, tuple[dict[str, Any], float, str]] = {
 
 
 @pytest.mark.parametrize('name', CHANGED)
-def test_changed_schedule_holds_as_if_it_had_from_the_start(tmp_path: Path, trained: Path, name: str) -> None:
+def test_changed_schedule_applies_as_from_the_start(tmp_path: Path, trained: Path, name: str) -> None:
     changes, expected, said = CHANGED[name]
     config = toy_config(tmp_path / 'work', 6, resume=True, load_from=str(trained / 'iter_4.pth'))
     for key, value in changes.items():
@@ -475,7 +477,7 @@ def test_changed_schedule_holds_as_if_it_had_from_the_start(tmp_path: Path, trai
     assert re.search(said, line)
 
 
-def test_changed_decay_and_betas_hold(tmp_path: Path, trained: Path) -> None:
+def test_changed_weight_decay_and_betas_apply(tmp_path: Path, trained: Path) -> None:
     changes = {'optim_wrapper.optimizer.weight_decay': 0.25, 'optim_wrapper.optimizer.betas': (0.5, 0.9)}
     runner, said = run(tmp_path / 'work', trained / 'iter_4.pth', **changes)
     group = runner.optim_wrapper.param_groups[0]
@@ -484,7 +486,7 @@ def test_changed_decay_and_betas_hold(tmp_path: Path, trained: Path) -> None:
     assert 'betas [0.9, 0.999] -> [0.5, 0.9]' in said
 
 
-def test_moments_are_kept_when_settings_change(tmp_path: Path, trained: Path, checkpoint: dict[str, Any]) -> None:
+def test_moments_are_kept_if_settings_change(tmp_path: Path, trained: Path, checkpoint: dict[str, Any]) -> None:
     config = toy_config(tmp_path / 'work', 5, resume=True, load_from=str(trained / 'iter_4.pth'))
     config.merge_from_dict({'optim_wrapper.optimizer.lr': 0.0})
     runner = Runner.from_cfg(config)
@@ -512,7 +514,7 @@ FORMS: dict[str, Any] = {
 
 @pytest.mark.parametrize('legacy', [False, True])
 @pytest.mark.parametrize('form', FORMS)
-def test_load_from_takes_the_forms_of_others(
+def test_load_from_accepts_the_formats_of_other_packages(
     tmp_path: Path, checkpoint: dict[str, Any], form: str, legacy: bool
 ) -> None:
     torch.save(FORMS[form](checkpoint['state_dict']), tmp_path / 'x.pth', _use_new_zipfile_serialization=not legacy)
@@ -526,7 +528,7 @@ def test_load_from_takes_the_forms_of_others(
     assert torch.equal(runner.model.body[2].weight, checkpoint['state_dict']['body.2.weight'])
     assert any('load_from: 7 of the 7 tensors of the model loaded, of 7 in' in line for line in messages.lines)
     assert not any('do not match exactly' in line for line in messages.lines)
-    # test and restore take the same
+    # test and restore accept the same formats
     model = ToyModel()
     fit_weights(model, load_checkpoint(tmp_path / 'x.pth')['state_dict'], 'x.pth')
     assert torch.equal(model.body[2].weight, checkpoint['state_dict']['body.2.weight'])
@@ -559,7 +561,7 @@ MISFITS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize('name', MISFITS)
-def test_load_from_that_loads_nothing_stops(tmp_path: Path, checkpoint: dict[str, Any], name: str) -> None:
+def test_load_from_without_a_match_is_an_error(tmp_path: Path, checkpoint: dict[str, Any], name: str) -> None:
     change, why = MISFITS[name]
     torch.save(change(checkpoint['state_dict']), tmp_path / 'x.pth')
     with pytest.raises(CheckpointError, match=why) as caught:
@@ -568,14 +570,14 @@ def test_load_from_that_loads_nothing_stops(tmp_path: Path, checkpoint: dict[str
     assert not list((tmp_path / 'work').glob('*.pth'))
 
 
-def test_few_are_loaded_if_asked_for(tmp_path: Path, checkpoint: dict[str, Any]) -> None:
+def test_min_loaded_zero_accepts_few_tensors(tmp_path: Path, checkpoint: dict[str, Any]) -> None:
     torch.save(MISFITS['few'][0](checkpoint['state_dict']), tmp_path / 'x.pth')
     _, said = run(tmp_path / 'work', tmp_path / 'x.pth', 1, resume=False, **{'train_cfg.min_loaded': 0})
     assert '1 of the 7 tensors of the model loaded, of 4 in' in said
     assert 'not loaded, initialised by the config: body (6)' in said
 
 
-def test_a_file_that_fits_two_slots_alike_is_refused() -> None:
+def test_file_that_fits_two_slots_equally_is_refused() -> None:
     own = {'eyes.w': torch.zeros(2), 'nose.w': torch.zeros(2), 'lips.w': torch.zeros(3)}
     with pytest.raises(CheckpointError, match='x fits eyes and nose equally well'):
         placed({'w': torch.zeros(2)}, own, 'x')
@@ -583,7 +585,7 @@ def test_a_file_that_fits_two_slots_alike_is_refused() -> None:
     assert placed({'other': torch.zeros(3)}, own, 'x').keys() == {'other'}
 
 
-def test_the_moving_average_of_others_comes_first() -> None:
+def test_moving_average_of_other_packages_is_preferred() -> None:
     held = unwrapped({'params': {'a': torch.zeros(1)}, 'params_ema': {'a': torch.ones(1)}, 'iter': 3}, 'x')
     assert held == {'meta': {}, 'iter': 3, 'state_dict': {'a': torch.ones(1)}}
 
@@ -592,7 +594,7 @@ def test_the_moving_average_of_others_comes_first() -> None:
 
 
 class Slot(BaseModule):
-    """A layer that a file initialises."""
+    """A layer with weights from a file."""
 
     def __init__(self, **init: Any) -> None:
         super().__init__({'type': 'Pretrained', **init})
@@ -607,7 +609,7 @@ def weights_file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize('prefix', ['generator', 'generator.'])
-def test_prefix_of_an_init_cfg(weights_file: Path, prefix: str) -> None:
+def test_prefix_of_an_init_cfg_is_applied(weights_file: Path, prefix: str) -> None:
     slot = Slot()
     Pretrained(str(weights_file), prefix)(slot)
     assert torch.equal(slot.layer.weight, torch.ones(2, 3))
@@ -621,7 +623,7 @@ def test_prefix_of_an_init_cfg(weights_file: Path, prefix: str) -> None:
         (None, r"init_cfg of Slot: .*0 of its 3 tensors fit.*; prefix='generator' fits"),
     ],
 )
-def test_init_cfg_that_loads_nothing_stops(weights_file: Path, prefix: str | None, why: str) -> None:
+def test_init_cfg_without_a_match_is_an_error(weights_file: Path, prefix: str | None, why: str) -> None:
     slot = Slot()
     before = slot.layer.weight.clone()
     with pytest.raises(CheckpointError, match=why):
@@ -629,7 +631,7 @@ def test_init_cfg_that_loads_nothing_stops(weights_file: Path, prefix: str | Non
     assert torch.equal(slot.layer.weight, before)
 
 
-def test_a_run_uses_this_initialiser(tmp_path: Path, weights_file: Path) -> None:
+def test_run_uses_this_initialiser(tmp_path: Path, weights_file: Path) -> None:
     config = toy_config(tmp_path / 'work', 1)
     config.model.init_cfg = dict(type='Pretrained', checkpoint=str(weights_file), prefix='generatr.')
     with pytest.raises(CheckpointError, match="did you mean 'generator'"):

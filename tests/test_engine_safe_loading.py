@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class Payload:
-    """Makes a folder when it is unpickled by a reader that trusts it."""
+    """Makes a folder when it is unpickled without checks."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = str(marker)
@@ -73,7 +73,7 @@ def test_malicious_pickle_is_refused_and_not_run(tmp_path: Path, way: str) -> No
         WAYS[way](str(tmp_path / 'evil.pth'))
     assert not marker.exists()
     torch.load(tmp_path / 'evil.pth', weights_only=False)
-    assert marker.exists()  # the attack itself works
+    assert marker.exists()  # the attack works without the protection
 
 
 def test_bare_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
@@ -83,8 +83,10 @@ def test_bare_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / 'marker').exists()
 
 
-def test_the_forks_unchecked_fallback_is_gone(tmp_path: Path) -> None:
-    """A fork of mmengine reads refused files again without ``weights_only``; upstream gets this function here."""
+def test_unchecked_fallback_of_the_fork_is_replaced(tmp_path: Path) -> None:
+    """A fork of mmengine reads refused files again without ``weights_only``. The test adds this function to upstream
+    mmengine.
+    """
     torch.save(Payload(tmp_path / 'marker'), tmp_path / 'evil.pth')
     program = """
 import sys
@@ -106,7 +108,7 @@ except CheckpointError:
 
 
 @pytest.mark.parametrize('name', ['__init__', '__class__', '_set_default_statistics'])
-def test_no_attribute_is_reached_through_mmengines_types(tmp_path: Path, name: str) -> None:
+def test_types_of_mmengine_give_no_access_to_attributes(tmp_path: Path, name: str) -> None:
     """getattr(HistoryBuffer, '__init__').__globals__ would lead to any code."""
     torch.save({'state_dict': {'a': Call(getattr, HistoryBuffer, name)}}, tmp_path / 'evil.pth')
     with pytest.raises(CheckpointError, match='refused'):
@@ -114,7 +116,7 @@ def test_no_attribute_is_reached_through_mmengines_types(tmp_path: Path, name: s
 
 
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
-def test_config_text_of_a_checkpoint_is_not_run(tmp_path: Path, suffix: str) -> None:
+def test_config_text_of_a_checkpoint_is_not_executed(tmp_path: Path, suffix: str) -> None:
     marker, path = tmp_path / 'marker', tmp_path / f'evil{suffix}'
     text = f'import os\nos.mkdir({str(marker)!r})\ngpu_ids = []\n'
     Runner.from_cfg(toy_config(tmp_path / 'run', 1)).train()
@@ -130,7 +132,7 @@ def test_config_text_of_a_checkpoint_is_not_run(tmp_path: Path, suffix: str) -> 
     assert not marker.exists()
 
 
-def test_command_line_refuses_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_refuses_the_file_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({'state_dict': {}, 'x': Payload(tmp_path / 'marker')}, tmp_path / 'evil.pth')
     pytest.importorskip('mmagic')
     command = ['test', str(ROOT / 'configs' / 'hrrm_x4.py'), str(tmp_path / 'evil.pth'), '--out', str(tmp_path / 'out')]
@@ -140,7 +142,7 @@ def test_command_line_refuses_in_one_line(tmp_path: Path, capsys: pytest.Capture
 
 
 @pytest.mark.parametrize('name', ['../out.png', '/out.png', 'a/../../out.png', 'a\\b.png', '..', '', 'a\0.png'])
-def test_names_that_leave_the_folder_are_refused(tmp_path: Path, name: str) -> None:
+def test_names_outside_the_folder_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match='is not a file name'):
         file_inside(tmp_path, name)
 

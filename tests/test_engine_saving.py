@@ -1,4 +1,4 @@
-"""At every moment of a save a complete checkpoint exists, and the newest complete checkpoint is found."""
+"""At every moment of a save there is a complete checkpoint, and the newest complete checkpoint is found."""
 
 import contextlib
 import errno
@@ -90,7 +90,7 @@ def is_whole(path: Path | str) -> bool:
     return True
 
 
-def test_killed_at_each_phase_of_a_save(tmp_path: Path) -> None:
+def test_process_killed_at_any_phase_of_a_save_leaves_a_checkpoint(tmp_path: Path) -> None:
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(HERE), os.environ.get('PYTHONPATH', '')])}
     done = subprocess.run(
         [sys.executable, '-c', KILLED, str(tmp_path), str(PHASES)],
@@ -102,7 +102,7 @@ def test_killed_at_each_phase_of_a_save(tmp_path: Path) -> None:
         folder = tmp_path / str(phase)
         newest = newest_checkpoint(folder)
         assert newest is not None
-        # Killed before its renaming the save has not happened; from then on it has.
+        # Before the renaming, the save has not happened; after it, the save has happened.
         expected = 1 if phase <= 2 else 2
         assert load_checkpoint(newest)['meta']['iter'] == expected
         assert (folder / 'iter_1.pth').exists() == (phase < PHASES)
@@ -117,7 +117,7 @@ def test_killed_at_each_phase_of_a_save(tmp_path: Path) -> None:
 
 
 class FullDisk:
-    """A file on a disk that takes so many bytes more."""
+    """A file on a disk with a given number of free bytes."""
 
     def __init__(self, file, room):
         self.file, self.room = file, room
@@ -137,7 +137,7 @@ class FullDisk:
         return getattr(self.file, name)
 
 
-def test_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_keeps_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = toy_config(tmp_path / 'run', 2)
     config.default_hooks.checkpoint.max_keep_ckpts = 1
 
@@ -156,8 +156,8 @@ def test_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest
     assert sorted(path.name for path in (tmp_path / 'run').glob('*.pth*')) == ['iter_1.pth']
 
 
-def test_file_that_the_kernel_cuts_off_leaves_the_old_one(tmp_path: Path) -> None:
-    """A process that may write no file beyond 64 KiB, as anyone can have it, unlike a disk that is full."""
+def test_file_size_limit_keeps_the_old_checkpoint(tmp_path: Path) -> None:
+    """The process may write at most 64 KiB to a file. Unlike a full disk, every user can set this limit."""
     program = """
 import resource
 import sys
@@ -179,7 +179,9 @@ except CheckpointError as error:
     assert [path.name for path in tmp_path.iterdir()] == ['a.pth']
 
 
-def test_old_best_goes_only_after_the_new_one_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_best_checkpoint_is_removed_after_the_new_one_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hook = saving.WholeCheckpointHook(interval=1, by_epoch=False, save_best='PSNR', rule='greater')
     config = toy_config(tmp_path / 'run', 1)
     runner = Runner.from_cfg(config)
@@ -205,14 +207,14 @@ def test_old_best_goes_only_after_the_new_one_is_whole(tmp_path: Path, monkeypat
     assert is_whole(Path(hook.best_ckpt_path))
 
 
-def test_metric_that_does_not_exist_is_named() -> None:
+def test_unknown_metric_is_named() -> None:
     hook = saving.WholeCheckpointHook(interval=1, by_epoch=False, save_best='PSRN', rule='greater')
     with pytest.raises(ConfigError, match=r"save_best: no metric 'PSRN' \(did you mean 'PSNR'\?\); .* PSNR, SSIM$"):
         hook._save_best_checkpoint(None, {'PSNR': 1.0, 'SSIM': 0.5})
 
 
 def save(path: Path, step: int) -> None:
-    """The least that a training goes on from, as the hook writes it."""
+    """The minimal content for resuming, in the format of the hook."""
     file = io.BytesIO()
     hub = {'log_scalars': {}, 'runtime_info': {}, 'resumed_keys': {}}
     weights = {'a': torch.arange(5000.0)}
@@ -222,7 +224,7 @@ def save(path: Path, step: int) -> None:
 
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
-    """A work dir with checkpoints of iterations 900 and 1000, the pointer on the latter."""
+    """A work dir with checkpoints of iterations 900 and 1000; the pointer names the latter."""
     for step in (900, 1000):
         save(tmp_path / f'iter_{step}.pth', step)
     write_whole(tmp_path / 'last_checkpoint', str(tmp_path / 'iter_1000.pth').encode())
@@ -248,7 +250,7 @@ def empty(path: Path) -> None:
 
 
 @pytest.mark.parametrize('damage', [cut, flip, garbage, empty])
-def test_damaged_checkpoint_is_passed_over_with_a_warning(run_dir: Path, damage, monkeypatch) -> None:
+def test_damaged_checkpoint_is_skipped_with_a_warning(run_dir: Path, damage, monkeypatch) -> None:
     warned = []
     monkeypatch.setattr(saving, '_warn', lambda message, *values: warned.append(message % values))
     damage(run_dir / 'iter_1000.pth')
@@ -260,26 +262,26 @@ def test_damaged_checkpoint_is_passed_over_with_a_warning(run_dir: Path, damage,
 
 
 @pytest.mark.parametrize('damage', [cut, garbage, empty])
-def test_damaged_checkpoint_that_is_named_is_refused(tmp_path: Path, damage) -> None:
+def test_explicitly_named_damaged_checkpoint_is_refused(tmp_path: Path, damage) -> None:
     Runner.from_cfg(toy_config(tmp_path, 1)).train()
     damage(tmp_path / 'iter_1.pth')
     with pytest.raises(CheckpointError, match=r'iter_1\.pth is (truncated|damaged)'):
         Runner.from_cfg(toy_config(tmp_path / 'more', 2, resume=True, load_from=str(tmp_path / 'iter_1.pth'))).train()
 
 
-def test_newest_is_the_pointers_unless_a_later_one_was_finished(run_dir: Path) -> None:
-    # the files of a longer run before: higher numbers, older than the pointer
+def test_newest_checkpoint_is_the_pointer_or_a_later_file(run_dir: Path) -> None:
+    # files of an earlier, longer run: higher numbers, older than the pointer
     save(run_dir / 'iter_9000.pth', 9000)
     os.utime(run_dir / 'iter_9000.pth', (1, 1))
     assert newest_checkpoint(run_dir) == str(run_dir / 'iter_1000.pth')
-    # killed between the checkpoint and the pointer
+    # the process was killed between the checkpoint and the pointer
     save(run_dir / 'iter_1100.pth', 1100)
     later = (run_dir / 'last_checkpoint').stat().st_mtime + 5
     os.utime(run_dir / 'iter_1100.pth', (later, later))
     assert newest_checkpoint(run_dir) == str(run_dir / 'iter_1100.pth')
 
 
-def test_pointer_to_nowhere_and_none_at_all(run_dir: Path) -> None:
+def test_invalid_and_missing_pointers_are_handled(run_dir: Path) -> None:
     copied = run_dir.rename(run_dir.with_name('copied'))
     assert newest_checkpoint(copied) == str(copied / 'iter_1000.pth')
     (copied / 'iter_1000.pth').unlink()
@@ -304,7 +306,7 @@ def mutations(content: bytes, count: int, seed: int) -> Iterator[bytes]:
             content[:at] + drawn + content[at:],
             content[:at] + content[at + length :],
             content[:at] + content[at : at + length] + content[at:],
-            # where the directory, the end record and the digest are
+            # these bytes contain the directory, the end record and the digest
             content[: -length - 1] + bytes([content[-length - 1] ^ 0xFF]) + content[len(content) - length :],
         ][count % 8]
         if changed != content:
@@ -312,8 +314,8 @@ def mutations(content: bytes, count: int, seed: int) -> Iterator[bytes]:
             yield changed
 
 
-def test_every_damage_of_the_end_is_found(tmp_path: Path) -> None:
-    """Each of the last 600 bytes, where the zip directory and the digest are, changed to 0xff."""
+def test_every_damage_at_the_end_is_found(tmp_path: Path) -> None:
+    """Each of the last 600 bytes, which contain the zip directory and the digest, is changed to 0xff."""
     save(tmp_path / 'iter_1.pth', 1)
     content = (tmp_path / 'iter_1.pth').read_bytes()
     assert is_whole(tmp_path / 'iter_1.pth')
@@ -323,7 +325,7 @@ def test_every_damage_of_the_end_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_thousand_damaged_checkpoints_are_passed_over(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_thousand_damaged_checkpoints_are_skipped(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saving, '_warn', lambda message, *values: None)
     newest = run_dir / 'iter_1000.pth'
     for changed in mutations(newest.read_bytes(), 2000, seed=2022):
@@ -332,8 +334,10 @@ def test_two_thousand_damaged_checkpoints_are_passed_over(run_dir: Path, monkeyp
 
 
 @pytest.mark.slow
-def test_damage_without_a_digest_raises_nothing_else(tmp_path: Path) -> None:
-    """A file of plain torch.save has the checksums of its members alone: none that is taken has other weights."""
+def test_damage_without_a_digest_raises_only_checkpoint_errors(tmp_path: Path) -> None:
+    """A file of plain torch.save has only the checksums of its members. A file that is accepted must have unchanged
+    weights.
+    """
     weights = {'a': torch.arange(5000.0)}
     torch.save(weights, tmp_path / 'w.pth')
     for changed in mutations((tmp_path / 'w.pth').read_bytes(), 500, seed=7):
@@ -342,7 +346,7 @@ def test_damage_without_a_digest_raises_nothing_else(tmp_path: Path) -> None:
             assert torch.equal(read_torch_file(tmp_path / 'w.pth')['a'], weights['a'])
 
 
-def test_digest_leaves_the_file_readable(tmp_path: Path) -> None:
+def test_file_with_a_digest_is_readable_by_torch(tmp_path: Path) -> None:
     save(tmp_path / 'iter_1.pth', 1)
     for options in ({}, {'mmap': True}):
         held = torch.load(tmp_path / 'iter_1.pth', weights_only=True, **options)
@@ -351,7 +355,7 @@ def test_digest_leaves_the_file_readable(tmp_path: Path) -> None:
         assert archive.testzip() is None
 
 
-def test_legacy_format_is_read_and_its_damage_refused(tmp_path: Path) -> None:
+def test_legacy_format_is_read_and_its_damage_is_refused(tmp_path: Path) -> None:
     path = tmp_path / 'legacy.pth'
     torch.save({'a': torch.arange(5000.0)}, path, _use_new_zipfile_serialization=False)
     assert torch.equal(load_checkpoint(path)['state_dict']['a'], torch.arange(5000.0))
@@ -361,7 +365,7 @@ def test_legacy_format_is_read_and_its_damage_refused(tmp_path: Path) -> None:
 
 
 def test_compressed_archive_is_refused(tmp_path: Path) -> None:
-    """torch would unpack it, whatever it unpacks to."""
+    """torch would unpack it to any size."""
     save(tmp_path / 'plain.pth', 1)
     with (
         zipfile.ZipFile(tmp_path / 'plain.pth') as plain,

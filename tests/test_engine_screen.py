@@ -1,4 +1,4 @@
-"""The screen output of a training and of a test: a summary, then the progress; the log file has the rest."""
+"""The screen output of a training and of a test: a summary, then the progress. The log file has the rest."""
 
 import io
 import logging
@@ -35,7 +35,7 @@ def log_text(runner: RestorationRunner) -> str:
     return Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
 
 
-def test_the_first_lines_say_what_runs_and_the_rest_is_in_the_log_file(tmp_path, capsys):
+def test_screen_starts_with_a_summary_and_the_log_file_has_the_rest(tmp_path, capsys):
     runner = trained(tmp_path / 'run')
     printed = capsys.readouterr().out.splitlines()
     assert [line.split(maxsplit=1)[0] for line in printed[:7]] == [
@@ -52,7 +52,7 @@ def test_the_first_lines_say_what_runs_and_the_rest_is_in_the_log_file(tmp_path,
     assert len(printed) < 30 < len(log.splitlines())
 
 
-def test_a_resumed_run_prints_no_more(tmp_path, capsys):
+def test_resumed_run_prints_the_same_summary(tmp_path, capsys):
     (tmp_path / 'run').mkdir()
     RestorationRunner.from_cfg(toy_config(tmp_path / 'run', 2, param_scheduler=None)).train()
     capsys.readouterr()
@@ -72,7 +72,7 @@ def test_a_resumed_run_prints_no_more(tmp_path, capsys):
         (True, False, 'bfloat16, slow on this processor; --no-amp is faster'),
     ],
 )
-def test_the_screen_names_the_precision(tmp_path, monkeypatch, capsys, enabled, supported, expected):
+def test_screen_names_the_precision(tmp_path, monkeypatch, capsys, enabled, supported, expected):
     for module in (optim, screen):
         monkeypatch.setattr(module, 'has_bfloat16', lambda device: supported)
     wrapper = dict(type='AutocastOptimWrapper', enabled=enabled, optimizer=dict(type='Adam', lr=0.1))
@@ -80,7 +80,7 @@ def test_the_screen_names_the_precision(tmp_path, monkeypatch, capsys, enabled, 
     assert f'precision   {expected}\n' in capsys.readouterr().out
 
 
-def test_on_a_terminal_a_bar_takes_the_place_of_the_losses(tmp_path, monkeypatch, capsys):
+def test_terminal_shows_a_progress_bar_instead_of_losses(tmp_path, monkeypatch, capsys):
     terminal = Terminal()
     monkeypatch.setattr(sys, 'stderr', terminal)
     runner = trained(tmp_path / 'run')
@@ -90,7 +90,7 @@ def test_on_a_terminal_a_bar_takes_the_place_of_the_losses(tmp_path, monkeypatch
     assert 'Iter(train) [4/4]' in log_text(runner)
 
 
-def test_test_shows_a_bar_and_the_number_of_threads(tmp_path, monkeypatch, capsys):
+def test_test_shows_a_progress_bar_and_the_number_of_threads(tmp_path, monkeypatch, capsys):
     terminal = Terminal()
     monkeypatch.setattr(sys, 'stderr', terminal)
     testing = {'test_dataloader': dict(batch_size=2, num_workers=0, dataset=dict(type='ToyNoise'),
@@ -103,12 +103,12 @@ def test_test_shows_a_bar_and_the_number_of_threads(tmp_path, monkeypatch, capsy
     assert f'cpu, threads: {torch.get_num_threads()}' in capsys.readouterr().out
 
 
-def test_parameters_of_each_slot():
+def test_parameters_of_each_slot_are_printed():
     model = torch.nn.ModuleDict({'generator': torch.nn.Linear(1000, 1000), 'pixel_loss': torch.nn.MSELoss()})
     assert slot_parameters(model) == 'generator 1.00 M'
 
 
-def test_warnings_of_other_packages_go_to_the_log_file_and_ours_to_the_screen(tmp_path, capsys):
+def test_screen_shows_own_warnings_and_the_log_file_has_the_others(tmp_path, capsys):
     log = tmp_path / 'a.log'
     logger = MMLogger.get_instance('screen_test', log_file=str(log))
     handler = next(handler for handler in logger.handlers if not isinstance(handler, logging.FileHandler))
@@ -122,7 +122,7 @@ def test_warnings_of_other_packages_go_to_the_log_file_and_ours_to_the_screen(tm
 
 
 @pytest.mark.slow
-def test_a_test_names_its_weights_and_builds_no_discriminator(tmp_path, capsys):
+def test_test_names_its_weights_and_builds_no_discriminator(tmp_path, capsys):
     pytest.importorskip('mmagic')
     words = ['test', 'configs/fcg_gan_x4.py', 'rainrestore://fcg_gan_x4', '--out', str(tmp_path)]
     assert main([*words, '--cfg-options', 'test_dataloader.num_workers=0']) == 0

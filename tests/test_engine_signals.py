@@ -32,12 +32,12 @@ class Kill(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter == self.iteration:
             for _ in range(self.times):
-                # to this thread: another one may be slow to take it, and two that are pending are one
+                # to this thread: another thread may handle it late, and two pending signals count as one
                 signal.raise_signal(self.number)
 
 
 @pytest.mark.parametrize(('number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_saves_and_the_run_goes_on_exactly(tmp_path: Path, number: int, code: int) -> None:
+def test_signal_saves_a_checkpoint_and_the_run_resumes_exactly(tmp_path: Path, number: int, code: int) -> None:
     handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     whole = toy_config(tmp_path / 'whole', 5)
     whole.default_hooks.checkpoint.interval = 100
@@ -63,7 +63,7 @@ def test_signal_saves_and_the_run_goes_on_exactly(tmp_path: Path, number: int, c
 
 @pytest.fixture
 def default_ctrl_c() -> Iterator[Any]:
-    """Python's own handler, which a process that a shell started in the background does not have."""
+    """Python's own handler. A process that a shell started in the background does not have it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield signal.default_int_handler
     signal.signal(signal.SIGINT, before)
@@ -78,8 +78,8 @@ def test_second_ctrl_c_ends_at_once(tmp_path: Path, default_ctrl_c: Any) -> None
     assert not (tmp_path / 'iter_3.pth').exists()
 
 
-def test_missed_validation_is_made_up_for(tmp_path: Path) -> None:
-    """Stopped where a validation was due: the resumed run holds it first, and only if it was not held."""
+def test_missed_validation_is_held_after_resuming(tmp_path: Path) -> None:
+    """The signal comes when a validation is due. The resumed run validates first, unless the validation took place."""
     loader = dict(batch_size=2, num_workers=0, dataset=dict(type='ToyNoise'), sampler=dict(type='DefaultSampler'))
     validating = dict(val_dataloader=loader, val_cfg=dict(type='ValLoop'), val_evaluator=dict(type='ToyMean'))
     held: list[int] = []
@@ -100,8 +100,8 @@ def test_missed_validation_is_made_up_for(tmp_path: Path) -> None:
         assert held == ([2, 4, 5] if resume else [])
 
 
-def test_signal_to_all_processes_of_a_run(tmp_path: Path) -> None:
-    """As a cluster or a terminal sends it: the workers live on until the checkpoint is saved."""
+def test_signal_to_all_processes_keeps_the_workers_until_the_save(tmp_path: Path) -> None:
+    """Clusters and terminals send it to all processes. The workers live until the checkpoint is saved."""
     config = toy_config(tmp_path / 'run', 10**6, workers=2, custom_imports=dict(imports=['toy']))
     config.default_hooks.checkpoint.update(interval=2, max_keep_ckpts=1)
     config.dump(tmp_path / 'config.py')
@@ -129,8 +129,8 @@ def test_signal_to_all_processes_of_a_run(tmp_path: Path) -> None:
     assert_same_end(tmp_path / 'whole', tmp_path / 'again', last)
 
 
-def test_an_error_with_workers_ends_at_once(tmp_path: Path) -> None:
-    """The workers do not see SIGTERM, by which Python would end them: the training has to, also after an error."""
+def test_error_with_workers_ends_the_run_at_once(tmp_path: Path) -> None:
+    """Python ends workers by SIGTERM, which they ignore here. The training has to end them, also after an error."""
     loader = dict(batch_size=2, num_workers=1, dataset=dict(type='ToyNoise'), sampler=dict(type='DefaultSampler'))
     validating = dict(val_dataloader=loader, val_cfg=dict(type='ValLoop'), val_evaluator=dict(type='ToyMean'))
 
@@ -142,6 +142,6 @@ def test_an_error_with_workers_ends_at_once(tmp_path: Path) -> None:
     runner.register_hook(Fail())
     with pytest.raises(RuntimeError, match='in the validation') as caught:
         runner.train()
-    # While the traceback holds the iterators:
+    # While the traceback references the iterators:
     assert caught.tb is not None
     assert not multiprocessing.active_children()

@@ -13,10 +13,10 @@ from rainrestore.engine.config import load_config
 
 
 @pytest.mark.parametrize('average', [False, True])
-def test_validation_is_the_test_of_the_same_checkpoint(
+def test_validation_equals_the_test_of_the_same_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], average: bool
 ) -> None:
-    """With a moving average of the weights as well: it is validated, and saved as the best."""
+    """With a moving average of the weights, the average is validated and saved as the best checkpoint."""
     pytest.importorskip('mmagic')
     loader = dict(batch_size=2, num_workers=0, dataset=dict(limit=3))
     options = dict(

@@ -44,7 +44,7 @@ class WatchedToy(BaseModel):
     def forward(self, inputs: Any, data_samples: Any = None, mode: str = 'tensor') -> Any:
         x = torch.stack(list(inputs))
         first, second = self.first(x), self.second(x)
-        # The gradient of a bias leaves a weight of 0 as it is.
+        # A weight of 0 does not change, because only the bias has a gradient.
         target = second if not self.constant else second - self.second(torch.zeros(3)) + self.second.bias
         return {
             'loss_first': first.square().mean()
@@ -89,13 +89,13 @@ def watch(folder: Path, iterations: int, model: dict[str, Any], lr: float = 1e-3
     return collected.messages
 
 
-def test_a_healthy_run_warns_of_nothing(tmp_path: Path) -> None:
+def test_normal_run_has_no_warnings(tmp_path: Path) -> None:
     assert watch(tmp_path, 8, {}, hook=dict(wins=2)) == []
 
 
-def test_weights_that_fall_to_zero(tmp_path: Path) -> None:
+def test_weights_that_fall_to_zero_are_warned_of(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    # 1 - lr * decay = 0.4 a step: below 0.01 after the sixth.
+    # 1 - lr * decay = 0.4 in each step: below 0.01 after the sixth step.
     messages = watch(
         tmp_path, 8, dict(dying=True), 0.1, optimizer=dict(weight_decay=6.0), hook=dict(gradient_interval=99)
     )
@@ -106,7 +106,7 @@ def test_weights_that_fall_to_zero(tmp_path: Path) -> None:
     assert size / initial == pytest.approx(0.4**6, rel=0.05)
 
 
-def test_an_output_that_is_constant(tmp_path: Path) -> None:
+def test_constant_output_is_warned_of(tmp_path: Path) -> None:
     messages = watch(tmp_path, 4, dict(constant=True))
     assert messages == [
         'iteration 1: the output of second is the same for all samples of the batch (relative spread 0.0e+00)'
@@ -117,13 +117,13 @@ def test_an_output_that_is_constant(tmp_path: Path) -> None:
     ('accuracies', 'warned'),
     [((1.0,), ['iteration 3']), ((1.0, 1.0, 0.97, 1.0, 1.0, 0.97), []), ((0.5, 1.0), ['iteration 4'])],
 )
-def test_a_discriminator_that_always_wins(tmp_path: Path, accuracies: tuple[float, ...], warned: list[str]) -> None:
+def test_winning_discriminator_is_warned_of(tmp_path: Path, accuracies: tuple[float, ...], warned: list[str]) -> None:
     messages = watch(tmp_path, 6, dict(wins=accuracies), hook=dict(wins=3))
     assert [message.partition(':')[0] for message in messages] == warned
     assert all('discriminator eyes has an accuracy of 1.0 for 3 consecutive steps' in message for message in messages)
 
 
-def test_a_saturated_discriminator(tmp_path: Path) -> None:
+def test_saturated_discriminator_is_warned_of(tmp_path: Path) -> None:
     messages = watch(tmp_path, 4, dict(wins=(0.5,), slope=5e-5))
     assert messages == [
         'iteration 1: the discriminator eyes is saturated (slope 5.0e-05): the generator gets no gradient from it'
@@ -131,12 +131,12 @@ def test_a_saturated_discriminator(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(('weight', 'expected'), [(1e-4, True), (1e-2, False)])
-def test_a_loss_term_without_gradient(tmp_path: Path, weight: float, expected: bool) -> None:
+def test_loss_term_without_gradient_is_warned_of(tmp_path: Path, weight: float, expected: bool) -> None:
     messages = watch(tmp_path, 3, dict(second_weight=weight))
     assert [message.partition(' has')[0] for message in messages] == ['iteration 1: loss_second'] * expected
 
 
-def test_a_resumed_run_remembers_sizes_and_warnings(tmp_path: Path) -> None:
+def test_resumed_run_keeps_sizes_and_warnings(tmp_path: Path) -> None:
     decay = dict(lr=0.1, optimizer=dict(weight_decay=6.0), hook=dict(gradient_interval=99))
     whole = watch(tmp_path / 'whole', 8, dict(dying=True), **decay)
     for stop in (3, 7):
@@ -146,7 +146,7 @@ def test_a_resumed_run_remembers_sizes_and_warnings(tmp_path: Path) -> None:
         assert of_layer == [message for message in whole if 'weights of first ' in message and stop < 6]
 
 
-def test_the_toy_training_is_the_same_with_the_hook(tmp_path: Path) -> None:
+def test_hook_does_not_change_the_toy_training(tmp_path: Path) -> None:
     Runner.from_cfg(toy_config(tmp_path / 'without', 4)).train()
     config = toy_config(tmp_path / 'with', 4)
     config.custom_hooks.append(dict(type='TrainingWatchHook', interval=1, gradient_interval=1))
@@ -155,7 +155,7 @@ def test_the_toy_training_is_the_same_with_the_hook(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('name', ['fcg_gan_x4', 'fpm_x4'])
-def test_the_training_of_a_restorer_is_the_same_with_the_hook(tmp_path: Path, name: str) -> None:
+def test_hook_does_not_change_the_training_of_a_restorer(tmp_path: Path, name: str) -> None:
     pytest.importorskip('mmagic')
 
     def run(folder: Path, hooks: list[dict[str, Any]]) -> Runner:
@@ -179,22 +179,22 @@ def test_the_training_of_a_restorer_is_the_same_with_the_hook(tmp_path: Path, na
     run(tmp_path / 'without', [])
     runner = run(tmp_path / 'with', [dict(type='TrainingWatchHook', interval=1, gradient_interval=1, wins=1)])
     assert_same_end(tmp_path / 'without', tmp_path / 'with', 3)
-    # The model is left as it was.
+    # The hook does not change the model.
     assert 'parse_losses' not in vars(runner.model)
     assert not any(part._forward_hooks for part in runner.model.modules())
 
 
-def test_every_training_is_watched() -> None:
+def test_every_training_has_the_hook() -> None:
     config = load_config(ROOT / 'configs' / 'fcg_gan_x4.py')
     assert dict(type='TrainingWatchHook') in config.custom_hooks
 
 
-def test_bad_options_are_refused() -> None:
+def test_invalid_options_are_refused() -> None:
     with pytest.raises(ValueError, match='gradient_interval must be at least 1, got 0'):
         TrainingWatchHook(gradient_interval=0)
 
 
-def test_gradient_norms_of_known_losses() -> None:
+def test_gradient_norms_of_known_losses_are_exact() -> None:
     x, y = torch.ones(4, requires_grad=True), torch.ones(2, requires_grad=True)
     losses = {'a': 3 * x.sum(), 'b': (x**2).sum() + y.sum(), 'c': torch.tensor(1.0)}
     found = gradient_norms(losses, {'x': [x], 'y': [y], 'all': [x, y]})
@@ -202,12 +202,12 @@ def test_gradient_norms_of_known_losses() -> None:
     assert found['b'] == pytest.approx({'x': 4.0, 'y': 2**0.5, 'all': 18**0.5})
     assert found['c'] == {'x': 0.0, 'y': 0.0, 'all': 0.0}
     assert x.grad is None
-    (losses['a'] + losses['b']).backward()  # the graph is still there
+    (losses['a'] + losses['b']).backward()  # the graph is not freed
     assert gradient_shares({'a': 3.0, 'b': 1.0}) == {'a': 0.75, 'b': 0.25}
     assert gradient_shares({'a': 0.0}) == {'a': 0.0}
 
 
-def test_sizes_leave_a_spectral_norm_as_it_is() -> None:
+def test_weight_size_does_not_change_a_spectral_norm() -> None:
     layer = nn.utils.parametrizations.spectral_norm(nn.Linear(3, 2))
     before = {name: value.clone() for name, value in layer.state_dict().items()}
     size = mean_weights({'layer': layer})['layer']
@@ -215,6 +215,6 @@ def test_sizes_leave_a_spectral_norm_as_it_is() -> None:
     assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
 
 
-def test_relative_spread() -> None:
+def test_relative_spread_equals_its_definition() -> None:
     assert relative_spread(torch.tensor([[2.0, -4.0], [2.0, -3.0]])) == pytest.approx(0.25)
     assert relative_spread(torch.zeros(2, 3)) == 0

@@ -1,4 +1,4 @@
-"""Only one run per work dir, and an error of one line if it cannot be written."""
+"""Only one run uses a work dir, and the error for an unwritable work dir is one line."""
 
 import errno
 import json
@@ -30,7 +30,7 @@ with held_folder(sys.argv[1]):
 
 @pytest.fixture
 def holder(tmp_path: Path):
-    """Another process that holds the folder ``work``."""
+    """Another process that locks the folder ``work``."""
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(HERE.parent), os.environ.get('PYTHONPATH', '')])}
     words = [sys.executable, '-c', HOLDING, str(tmp_path / 'work')]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment)
@@ -54,7 +54,7 @@ def train(config: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tu
     return code, capsys.readouterr().err
 
 
-def test_second_run_is_refused_and_told_who_holds_the_folder(
+def test_second_run_is_refused_and_the_running_process_is_named(
     tmp_path: Path, holder: subprocess.Popen[str], config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(path.name for path in (tmp_path / 'work').iterdir())
@@ -65,7 +65,7 @@ def test_second_run_is_refused_and_told_who_holds_the_folder(
     assert sorted(path.name for path in (tmp_path / 'work').iterdir()) == before == [LOCK, HOLDER]
 
 
-def test_lock_of_a_killed_run_goes_with_it(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+def test_lock_of_a_killed_run_is_released(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     assert (tmp_path / 'work' / HOLDER).is_file()
@@ -74,20 +74,20 @@ def test_lock_of_a_killed_run_goes_with_it(tmp_path: Path, holder: subprocess.Po
     assert not (tmp_path / 'work' / HOLDER).exists()
 
 
-def test_lock_is_free_again_after_an_error(tmp_path: Path) -> None:
+def test_lock_is_released_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), held_folder(tmp_path):
         _ = 1 / 0
     with held_folder(tmp_path):
         pass
 
 
-def test_damaged_note_of_the_holder(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+def test_damaged_lock_information_is_ignored(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     (tmp_path / 'work' / HOLDER).write_text('{"pid": "x"')
     with pytest.raises(ConfigError, match='is in use by another run: wait'), held_folder(tmp_path / 'work'):
         pass
 
 
-def test_disk_without_locks_goes_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_system_without_locks_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: object) -> None:
         raise OSError(errno.ENOLCK, 'No locks available')
 
@@ -96,7 +96,7 @@ def test_disk_without_locks_goes_without(tmp_path: Path, monkeypatch: pytest.Mon
         assert list(tmp_path.iterdir()) == []
 
 
-def test_work_dir_that_is_a_file(tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_work_dir_that_is_a_file_is_refused(tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / 'work').write_text('a file')
     code, said = train(config, capsys)
     assert (code, said.count('\n')) == (2, 1)
@@ -107,7 +107,7 @@ def test_work_dir_that_is_a_file(tmp_path: Path, config: Path, capsys: pytest.Ca
     assert (tmp_path / 'work').read_text() == 'a file'
 
 
-def test_disk_that_fills_while_the_config_is_written(
+def test_full_disk_during_the_write_of_the_config_is_named(
     tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: Config, file: str) -> None:
@@ -126,7 +126,7 @@ def lose(folder: Path) -> None:
     (folder / 'log').write_text('a line')
 
 
-def test_folder_that_disappears(tmp_path: Path) -> None:
+def test_removed_work_dir_is_named(tmp_path: Path) -> None:
     with (
         pytest.raises(ConfigError, match='run cannot be written: No such file or directory'),
         writable(tmp_path / 'run'),
@@ -134,25 +134,25 @@ def test_folder_that_disappears(tmp_path: Path) -> None:
         lose(tmp_path / 'run')
 
 
-def test_read_only_folder(tmp_path: Path) -> None:
+def test_read_only_work_dir_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match='run cannot be written: Permission denied'), writable(tmp_path / 'run'):
         raise PermissionError(errno.EACCES, 'Permission denied', str(tmp_path / 'run' / 'a.log'))
 
 
-def test_errors_of_other_files_pass(tmp_path: Path) -> None:
+def test_errors_of_other_files_are_raised_unchanged(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), writable(tmp_path / 'run'):
         open(tmp_path / 'elsewhere' / 'faces.png')  # noqa: SIM115
     assert logging.raiseExceptions
 
 
-def test_output_folder_of_a_test_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_folder_of_a_test_that_is_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip('mmagic')
     (tmp_path / 'out').write_text('a file')
     assert main(['test', 'bicubic_x4', 'none', '--out', str(tmp_path / 'out')]) == 2
     assert 'out cannot be written: File exists' in capsys.readouterr().err
 
 
-def test_full_disk_in_any_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_in_any_command_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def full(args: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), 'o/face.png')
 

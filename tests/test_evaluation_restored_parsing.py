@@ -34,7 +34,7 @@ def red_parser():
 
 
 def face(labels) -> torch.Tensor:
-    """An image, 4 times as large as the label map, whose red value is the label for :func:`red_parser`."""
+    """An image, 4 times as large as the label map, whose red value encodes the label for :func:`red_parser`."""
     red = torch.tensor(labels).double().repeat_interleave(4, 0).repeat_interleave(4, 1) / 18 * 255
     return torch.stack([red, torch.zeros_like(red), torch.zeros_like(red)]).float()
 
@@ -48,13 +48,13 @@ def sample(restored, truth, true_face=None, valid=NONE_LEFT_OUT, name='face'):
 
 
 def blocks(*rows):
-    """Label maps of cells wide enough (8 pixels) that the blur of shrinking stays within each."""
+    """Label maps with cells of 8 pixels, so wide that the blur of the reduction stays inside each cell."""
     return [[label for label in row for _ in range(8)] for row in rows for _ in range(8)]
 
 
-def test_scores_by_hand(red_parser):
+def test_scores_equal_a_computation_by_hand(red_parser):
     evaluator = RestorationEvaluator([red_parser])
-    # First face: label 0 in 1 of 2 cells, label 1 in 2 of 3. Second face: all right.
+    # First face: label 0 in 1 of 2 cells, label 1 in 2 of 3. Second face: all cells are correct.
     evaluator.process([
         sample(blocks([0, 1], [1, 1]), blocks([0, 0], [1, 1]), name='half'),
         sample(blocks([0, 1], [1, 0]), blocks([0, 1], [1, 0]), name='right'),
@@ -65,7 +65,7 @@ def test_scores_by_hand(red_parser):
     assert values == {'mIoU_restored': pytest.approx(19 / 24), 'mIoU_ceiling': 1}
 
 
-def test_chosen_labels_alone_count(red_parser, tmp_path):
+def test_only_chosen_labels_count(red_parser, tmp_path):
     chosen = (['background'], ['skin'], ['skin', 'hair'])
     metrics = [red_parser, *({**red_parser, 'labels': labels} for labels in chosen)]
     evaluator = RestorationEvaluator(metrics, str(tmp_path / 'per_image.csv'))
@@ -86,7 +86,7 @@ def test_chosen_labels_alone_count(red_parser, tmp_path):
     ('labels', 'message'),
     [(['l_eys'], r"no label 'l_eys' \(did you mean 'l_eye'\?\)"), ([], 'labels is empty'), ((), 'labels is empty')],
 )
-def test_labels_that_do_not_exist_are_named(labels, message):
+def test_unknown_labels_are_named(labels, message):
     with pytest.raises(ConfigError, match=message):
         RestoredParsingMIoU(labels=labels)
 
@@ -96,22 +96,22 @@ def test_uniform_faces_are_exact(red_parser):
     evaluator.process([
         sample(blocks([3]), blocks([3])),
         sample(blocks([3]), blocks([4]), true_face=blocks([4])),
-        # the parser is wrong on this true face
+        # the parser is wrong for this ground truth
         sample(blocks([5]), blocks([5]), true_face=blocks([6])),
     ])  # fmt: skip
     assert evaluator.evaluate(3) == pytest.approx({'mIoU_restored': 2 / 3, 'mIoU_ceiling': 2 / 3})
 
 
-def test_labels_nobody_annotated_are_ignored(red_parser):
+def test_unannotated_labels_are_ignored(red_parser):
     evaluator = RestorationEvaluator([red_parser])
-    # 7 is read where 6 is true and 7 is not annotated: the best annotated score counts, which is 6.
+    # The parser predicts 7, which is not annotated, instead of 6. The best annotated score counts, which is 6.
     evaluator.process([sample(blocks([7]), blocks([6]), valid=(0, 6))])
     assert evaluator.evaluate(1)['mIoU_restored'] == 1
     evaluator.process([sample(blocks([6]), blocks([7]), valid=(0, 6))])
-    assert evaluator.evaluate(1) == {}  # no pixel has a known truth
+    assert evaluator.evaluate(1) == {}  # no pixel has a known ground truth
 
 
-def test_optional_leaves_out_and_required_says_what_is_missing(red_parser):
+def test_missing_data_are_skipped_if_optional_and_named_if_required(red_parser):
     here = sample(blocks([3]), blocks([3]), name='here')
     bare = sample(blocks([3]), blocks([3]), name='bare')
     unknown = sample(blocks([3]), blocks([3]), name='unknown')
@@ -127,7 +127,7 @@ def test_optional_leaves_out_and_required_says_what_is_missing(red_parser):
     assert [name for name, value in evaluator.metrics[0].per_image if value == value] == ['here']
 
 
-def test_the_bundled_parser_sees_the_face_shrunk_as_j_is_twice(portraits):
+def test_bundled_parser_gets_the_reduced_face_twice(portraits):
     metric = RestoredParsingMIoU()
     image = read_image(list_images(portraits / 'test' / 'img')[0])
     small = torch.from_numpy(shrink(image, 4)).permute(2, 0, 1)[None]

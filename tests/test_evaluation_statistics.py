@@ -16,7 +16,7 @@ def test_interval_agrees_with_scipy():
     assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.01)
 
 
-def test_pairing_cancels_the_spread_between_faces():
+def test_paired_interval_excludes_the_spread_between_faces():
     second = np.linspace(10, 30, 40)
     result = paired_bootstrap(second + 0.1, second)
     assert result.low == pytest.approx(0.1)
@@ -24,7 +24,7 @@ def test_pairing_cancels_the_spread_between_faces():
     assert result.significant
 
 
-def test_same_seed_same_interval_and_swapping_mirrors_it():
+def test_same_seed_repeats_the_interval_and_a_swap_mirrors_it():
     rng = np.random.default_rng(2)
     first, second = rng.normal(size=(2, 30))
     assert paired_bootstrap(first, second, seed=3) == paired_bootstrap(first, second, seed=3)
@@ -42,6 +42,6 @@ def test_no_difference_is_not_significant():
     ('first', 'second', 'message'),
     [([1, 2], [1], 'equal lengths'), ([1], [1], 'two images'), ([1, np.inf], [1, 2], 'not finite')],
 )
-def test_bad_values_are_refused(first, second, message):
+def test_invalid_values_are_refused(first, second, message):
     with pytest.raises(ValueError, match=message):
         paired_bootstrap(first, second)

@@ -10,8 +10,8 @@ from rainrestore.faces import FaceCrop, cut, paste, soft_mask
 from rainrestore.image_io import read_mask
 
 
-def test_formula_is_celeba_hqs() -> None:
-    """Against the formula with a half side and quarter turns by swapping components, as FFHQ's tool has it."""
+def test_formula_equals_that_of_celeba_hq() -> None:
+    """Compared with the formula in FFHQ's tool, which uses half a side and quarter turns by swapped components."""
     rng = np.random.default_rng(0)
     for _ in range(200):
         left, right, mouth = rng.uniform(0, 500, (3, 2))
@@ -25,8 +25,8 @@ def test_formula_is_celeba_hqs() -> None:
         np.testing.assert_allclose(FaceCrop.from_landmarks(left, right, mouth).corners(), expected, atol=1e-9)
 
 
-def test_aligned_portraits_are_their_own_crops(portraits) -> None:
-    """Eyes and mouth of the bundled faces, by their label maps: the formula gives back the frame they were cut to."""
+def test_crop_of_an_aligned_portrait_is_the_whole_portrait(portraits) -> None:
+    """Eyes and mouth of the bundled faces come from their label maps. The formula gives the original crop."""
     corners = []
     for file in sorted((portraits / 'val' / 'mask').glob('*.png')):
         mask = read_mask(file)
@@ -43,7 +43,7 @@ def test_aligned_portraits_are_their_own_crops(portraits) -> None:
 
 
 @pytest.mark.parametrize('points', [((5, 5), (5, 5), (5, 5)), ((0, 0), (float('nan'), 0), (0, 9))])
-def test_points_that_are_no_face_are_refused(points) -> None:
+def test_impossible_landmarks_are_refused(points) -> None:
     with pytest.raises(ValueError, match='side above 0'):
         FaceCrop.from_landmarks(*points)
 
@@ -53,7 +53,7 @@ def test_point_without_two_coordinates_is_refused() -> None:
         FaceCrop.from_landmarks((1, 1), (2,), (3, 3))
 
 
-def test_box() -> None:
+def test_crop_of_a_box_has_its_centre_and_size() -> None:
     crop = FaceCrop.from_box((19.5, 31.5, 78.1, 90.1))  # dlib's mean box in a crop of side 100
     np.testing.assert_allclose((crop.x, crop.y, crop.side), (48.8, 49.8, 100), atol=0.05)
     for box in ((5, 5, 5, 9), (9, 0, 5, 9), (0, 0, float('nan'), 9), (5, 5, 5), (5, 5, 9, 9, 9)):
@@ -61,7 +61,7 @@ def test_box() -> None:
             FaceCrop.from_box(box)
 
 
-def test_upright_crop_on_whole_pixels_is_a_copy() -> None:
+def test_upright_crop_at_whole_pixels_is_a_copy() -> None:
     photo = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     np.testing.assert_array_equal(cut(photo, crop_of((30, 20, 41))), photo[20:61, 30:71])
     for quarter in range(-2, 7):
@@ -69,7 +69,7 @@ def test_upright_crop_on_whole_pixels_is_a_copy() -> None:
         np.testing.assert_array_equal(cut(photo, turned), np.rot90(photo[20:61, 30:71], quarter))
 
 
-def test_outside_is_the_photo_mirrored() -> None:
+def test_crop_beyond_the_border_mirrors_the_photo() -> None:
     photo = np.random.default_rng(1).integers(0, 256, (60, 60, 3), np.uint8)
     mirrored = np.pad(photo, ((12, 12), (12, 12), (0, 0)), 'reflect')
     np.testing.assert_array_equal(cut(photo, crop_of((-10, -8, 40))), mirrored[4:44, 2:42])
@@ -79,8 +79,8 @@ def test_outside_is_the_photo_mirrored() -> None:
 
 
 @pytest.mark.parametrize('angle', [0, 17.5, -60, 90, 200])
-def test_each_pixel_comes_from_where_it_should(angle) -> None:
-    """A photo whose values are its coordinates; OpenCV takes them from steps of 1/32 pixel."""
+def test_each_pixel_has_the_correct_origin(angle) -> None:
+    """The values of the photo are its coordinates; OpenCV rounds them to 1/32 pixel."""
     x, y = np.meshgrid(np.arange(300) + 0.5, np.arange(200) + 0.5)
     photo = np.stack([x, y, np.zeros_like(x)], -1).astype(np.float32)
     crop = FaceCrop(140.3, 96.8, 60.4, angle)
@@ -96,7 +96,7 @@ def test_each_pixel_comes_from_where_it_should(angle) -> None:
 
 @pytest.mark.parametrize('angle', [0, 30, -90, 135])
 @pytest.mark.parametrize('side', [20.4, 57.0, 150.7])
-def test_pasting_what_was_cut_changes_nothing_but_rounding(angle, side) -> None:
+def test_pasting_a_crop_restores_the_photo_up_to_rounding(angle, side) -> None:
     photo = background(220, 260)
     crop = FaceCrop(120.2, 101.7, side, angle)
     again = photo.copy()
@@ -113,13 +113,13 @@ def test_only_the_circle_changes(portraits) -> None:
     rows, columns = np.nonzero(changed)
     radius = np.hypot(columns + 0.5 - crop.x, rows + 0.5 - crop.y)
     assert radius.max() <= 40 + 1
-    # Inside, it is the face at the photo's resolution, by Pillow's own resampling.
+    # Inside, it is the face at the resolution of the photo, resized by Pillow.
     small = np.asarray(Image.fromarray(portrait(3)).resize((80, 80), Image.Resampling.BICUBIC)).astype(int)
     inner = np.hypot(*(np.mgrid[:80, :80] + 0.5 - 40)) < 29
     assert np.abs(pasted[60:140, 100:180].astype(int) - small)[inner].max() <= 1
 
 
-def test_pasting_beyond_the_border() -> None:
+def test_pasting_beyond_the_border_is_clipped() -> None:
     photo = background(60, 60)
     before = photo.copy()
     paste(photo, portrait(0), crop_of((40, -20, 50)))
@@ -129,7 +129,7 @@ def test_pasting_beyond_the_border() -> None:
     np.testing.assert_array_equal(photo, before)
 
 
-def test_mask() -> None:
+def test_mask_falls_smoothly_from_the_middle_to_the_border() -> None:
     mask = soft_mask(64)
     assert mask[32, 32] == 1 and mask[0].max() < 0.02 and mask[:, -1].max() < 0.02
     np.testing.assert_array_equal(mask, mask[::-1])
@@ -137,7 +137,7 @@ def test_mask() -> None:
     assert (np.diff(mask[32, :32]) >= 0).all() and np.diff(mask[32]).max() < 0.2
 
 
-def test_part_inside() -> None:
+def test_part_inside_the_photo_is_measured() -> None:
     assert crop_of((10, 10, 50)).inside(100, 100) == 1
     assert crop_of((-25, 10, 50)).inside(100, 100) == 0.5
     assert crop_of((75, 75, 50)).inside(100, 100) == 0.25

@@ -28,7 +28,7 @@ def marker():
 
 
 @pytest.mark.parametrize('angle', [0, 90, -90, 45, -45, 180, 78])
-def test_turned_face_is_found_where_it_is(angle) -> None:
+def test_rotated_face_is_found_at_its_position(angle) -> None:
     photo = background(150, 210)
     truth = FaceCrop(120, 70, 60, angle)
     draw_marker(photo, truth)
@@ -36,7 +36,7 @@ def test_turned_face_is_found_where_it_is(angle) -> None:
     assert corner_error(found.crop, truth) < 0.02
 
 
-def test_all_versions_upright_come_before_any_turn() -> None:
+def test_upright_versions_are_searched_before_rotations() -> None:
     empty, photo = background(100, 100), background(100, 100)
     draw_marker(photo, FaceCrop(50, 50, 60))
     detector = MarkerDetector()
@@ -46,9 +46,9 @@ def test_all_versions_upright_come_before_any_turn() -> None:
     assert detector.calls == 5
 
 
-def test_face_seen_at_several_turns_counts_where_it_is_surest() -> None:
+def test_face_found_at_several_rotations_keeps_the_highest_score() -> None:
     def detector(photo):
-        """Sees one face at each turn by a right angle, and is surest of the second."""
+        """Finds one face at each rotation by a right angle, with the highest score at the second."""
         seen.append(photo.shape)
         return [] if len(seen) == 1 else [DetectedFace(FaceCrop(50, 50, 20), (0.2, 0.8, 0.3)[len(seen) - 2])]
 
@@ -58,7 +58,7 @@ def test_face_seen_at_several_turns_counts_where_it_is_surest() -> None:
 
 
 class _Scored:
-    """Finds prepared faces: a list for each call."""
+    """Returns prepared faces, one list for each call."""
 
     smallest_face = 24
     certain_score = 0.95
@@ -75,13 +75,13 @@ class _Scored:
     [
         ([[(20, 0.99), (80, 0.91)]], [0.99, 0.91]),  # a certain upright face ends the search; all faces count
         ([[(20, 0.92)], [(81, 0.97)]], [0.97, 0.92]),  # uncertain ones of the first version are kept
-        ([[(20, 0.92)], [], [(50, 0.99), (80, 0.93)]], [0.99, 0.92]),  # a turned face beside an uncertain upright one
-        ([[], [], [(50, 0.93)], [(50, 0.94)]], []),  # an uncertain turned face does not count
-        ([[(50, 0.93)], [], [(52, 0.96)]], [0.96]),  # the same face, upright and turned
+        ([[(20, 0.92)], [], [(50, 0.99), (80, 0.93)]], [0.99, 0.92]),  # a rotated face beside an uncertain upright face
+        ([[], [], [(50, 0.93)], [(50, 0.94)]], []),  # an uncertain rotated face does not count
+        ([[(50, 0.93)], [], [(52, 0.96)]], [0.96]),  # the same face, upright and rotated
         ([[(50, 0.93)], [], [], []], [0.93]),  # an uncertain face alone
     ],
 )
-def test_uncertain_faces(calls, scores) -> None:
+def test_uncertain_faces_count_only_as_documented(calls, scores) -> None:
     detector = _Scored(*calls)
     empty = np.zeros((100, 100, 3), np.uint8)
     found = find_faces(detector, [empty, empty], turns=(180,))
@@ -89,7 +89,7 @@ def test_uncertain_faces(calls, scores) -> None:
     assert not detector.found
 
 
-def test_largest_first() -> None:
+def test_largest_face_is_first() -> None:
     photo = background(200, 300)
     truths = [FaceCrop(60, 90, 50), FaceCrop(200, 100, 120)]
     for truth in truths:
@@ -97,7 +97,7 @@ def test_largest_first() -> None:
     assert [round(face.crop.side, -1) for face in find_faces(MarkerDetector(), [photo])] == [120, 50]
 
 
-def test_slot_takes_a_name_a_config_and_a_file(marker, tmp_path) -> None:
+def test_detector_is_built_from_a_name_a_config_or_a_file(marker, tmp_path) -> None:
     assert isinstance(build_detector('MarkerDetector'), MarkerDetector)
     assert isinstance(build_detector({'type': 'MarkerDetector'}), MarkerDetector)
     file = tmp_path / 'detector.py'
@@ -118,7 +118,7 @@ def test_slot_takes_a_name_a_config_and_a_file(marker, tmp_path) -> None:
         build_detector(file)
 
 
-def test_small_photos_are_enlarged_and_large_ones_bounded() -> None:
+def test_small_photos_are_enlarged_and_large_ones_reduced() -> None:
     assert working_scale(640, 480, 32, 128, 10**9) == 4
     assert working_scale(640, 480, 32, 128, 640 * 480) == 1
     assert working_scale(6000, 4000, 256, 128, 10**9) == 0.5
@@ -128,7 +128,7 @@ FACES = [(20, 30, 32), (90, 40, 64), (180, 20, 128), (40, 150, 40)]
 
 
 class TestMTCNN:
-    def test_finds_the_portraits_where_they_are(self) -> None:
+    def test_portraits_are_found_at_their_position(self) -> None:
         found = find_faces(build_detector('MTCNNDetector'), [scene(220, 330, [*FACES, (250, 170, 24)])])
         truths = sorted((crop_of(face) for face in [*FACES, (250, 170, 24)]), key=lambda crop: -crop.side)
         assert len(found) == len(truths)
@@ -137,21 +137,21 @@ class TestMTCNN:
         assert all(0.9 <= face.score <= 1 for face in found)
 
     @pytest.mark.parametrize('pose', [Pose(tilt=20), Pose(tilt=-20), Pose(yaw=30), Pose(yaw=-30)])
-    def test_tilted_and_turned(self, pose) -> None:
+    def test_tilted_and_rotated_faces_are_found(self, pose) -> None:
         place = (40, 30, 80)
         photo = make_scene(140, 160, [(portrait(0), place)], pose=pose)
         (found,) = find_faces(build_detector('MTCNNDetector'), [photo], turns=())
         assert corner_error(found.crop, crop_in_pose(place, pose)) < 0.15
 
-    def test_lying_and_empty(self) -> None:
+    def test_lying_face_is_found_and_an_empty_photo_has_none(self) -> None:
         detector = build_detector('MTCNNDetector')
         upright = scene(120, 160, [(40, 20, 80)])
         (found,) = find_faces(detector, [np.ascontiguousarray(np.rot90(upright))])
-        # Turned counter-clockwise: what was at x, y is at y, width - x.
+        # Rotated counter-clockwise: the pixel at x, y is now at y, width - x.
         assert corner_error(found.crop, FaceCrop(60, 160 - 80, 80, -90)) < 0.1
         assert detector(background(120, 160)) == []
 
-    def test_huge_and_tiny(self) -> None:
+    def test_huge_and_tiny_faces_are_found(self) -> None:
         detector = build_detector({'type': 'MTCNNDetector', 'max_pixels': 300_000})
         large = np.asarray(portrait(1)).repeat(8, 0).repeat(8, 1)
         (found,) = detector(np.pad(large, ((100, 100), (100, 100), (0, 0)), 'edge'))
@@ -159,8 +159,10 @@ class TestMTCNN:
         for shape in ((1, 1), (3, 400), (400, 3), (9, 9), (17, 2000)):
             assert detector(np.full((*shape, 3), 9, np.uint8)) == []
 
-    def test_boxes_stay_in_the_photo(self) -> None:
-        """Beyond that the package fails on tensors of two lengths. Regressions as large as can be, of any sign."""
+    def test_boxes_stay_inside_the_photo(self) -> None:
+        """Outside the photo, the package fails with tensors of two lengths. Regressions have the largest values of
+        any sign.
+        """
         detector = build_detector('MTCNNDetector')
 
         class Wild(torch.nn.Module):
@@ -179,7 +181,7 @@ class TestMTCNN:
         for seed in range(3):
             detector(background(40 + seed, 50, seed))
 
-    def test_impossible_options(self) -> None:
+    def test_invalid_options_are_refused(self) -> None:
         with pytest.raises(ConfigError, match='at least 1'):
             build_detector({'type': 'MTCNNDetector', 'smallest_face': 0})
         for name in ('MTCNNDetector', 'YuNetDetector', 'RetinaFaceDetector'):
@@ -198,7 +200,7 @@ def test_missing_package_names_the_command(monkeypatch) -> None:
 
 
 class TestYuNet:
-    """With a stand-in network of YuNet's outputs that sees one face: the published weights are in no package."""
+    """The published weights are in no package, so a substitute with YuNet's outputs finds one face."""
 
     @pytest.fixture(scope='class')
     def weights(self, tmp_path_factory) -> Path:
@@ -231,12 +233,12 @@ class TestYuNet:
         path.write_bytes(model.SerializeToString())
         return path
 
-    def test_its_landmarks_are_read_in_the_photos_pixels(self, weights) -> None:
+    def test_landmarks_of_yunet_are_in_pixels_of_the_photo(self, weights) -> None:
         detector = build_detector({
             'type': 'YuNetDetector', 'weights': weights, 'sha256': sha256_of(weights), 'smallest_face': 40,
         })  # fmt: skip
-        (face,) = detector(background(128, 128))  # seen at half its size
-        # At cell (4, 3) of 8 pixels, in pixels that are two of the photo.
+        (face,) = detector(background(128, 128))  # the input has half the size
+        # At cell (4, 3) of 8 pixels; each pixel is two pixels of the photo.
         expected = FaceCrop.from_landmarks((48, 32), (80, 32), (64, 64))
         assert corner_error(face.crop, expected) < 1e-4 and face.score == pytest.approx(0.9, abs=0.01)
 
@@ -256,7 +258,7 @@ class TestYuNet:
         with pytest.raises(CheckpointError, match='OpenCV cannot read it as YuNet'):
             build_detector({'type': 'YuNetDetector', 'weights': other, 'sha256': sha256_of(other)})
 
-    def test_it_is_downloaded_only_where_that_is_asked_for(self, weights, tmp_path, monkeypatch) -> None:
+    def test_yunet_is_downloaded_only_on_request(self, weights, tmp_path, monkeypatch) -> None:
         asked = []
 
         def answer(request, *_args, **_options):
@@ -289,7 +291,7 @@ class TestYuNet:
 
 
 class TestRetinaFace:
-    """With stand-in weights of the right names and shapes: the real ones are not in any package."""
+    """The published weights are in no package, so substitutes have their names and shapes."""
 
     @pytest.fixture
     def weights(self, tmp_path):
@@ -297,7 +299,7 @@ class TestRetinaFace:
         torch.manual_seed(0)
         network = facexlib.RetinaFace('mobile0.25', device=torch.device('cpu'))
         path = tmp_path / 'detection_mobilenet0.25_Final.pth'
-        # Names and format as in the published files, which are older than torch's present format.
+        # Names and format of the published files, which are older than torch's present format.
         state = {f'module.{name}': value for name, value in network.state_dict().items()}
         torch.save(state, path, _use_new_zipfile_serialization=False)
         return path
@@ -306,18 +308,18 @@ class TestRetinaFace:
         options = {'weights': weights, 'network': 'mobile0.25', 'device': 'cpu', **options}
         return build_detector({'type': 'RetinaFaceDetector', **options})
 
-    def test_weights_are_loaded_and_the_network_runs(self, weights) -> None:
+    def test_weights_are_loaded_and_retinaface_runs(self, weights) -> None:
         detector = self.build(weights, threshold=0.45, max_pixels=10_000)
         stored = torch.load(weights)
         for name, value in detector.network.state_dict().items():
             assert torch.equal(value, stored[f'module.{name}'])
         found = detector(scene(60, 80, [(10, 5, 50)]))
-        # What such weights take for faces means nothing, but it is near the photo and in its pixels.
+        # With random weights, the boxes mean nothing, but they are near the photo and in its pixels.
         assert found and all(np.isfinite(face.crop.corners()).all() and 0.45 < face.score <= 1 for face in found)
         assert self.build(weights, threshold=1.0)(scene(60, 80, [])) == []
 
-    def test_its_boxes_and_landmarks_are_read_in_the_photos_pixels(self, weights, monkeypatch) -> None:
-        detector = self.build(weights, smallest_face=128)  # the photo at half its size
+    def test_boxes_of_retinaface_are_in_pixels_of_the_photo(self, weights, monkeypatch) -> None:
+        detector = self.build(weights, smallest_face=128)  # the detector gets the photo at half its size
         seen = {}
 
         def detect_faces(image, threshold):
@@ -343,7 +345,7 @@ class TestRetinaFace:
         with pytest.raises(ConfigError, match='network must be one of resnet50'):
             build_detector({'type': 'RetinaFaceDetector', 'network': 'resnet'})
 
-    def test_no_connection_names_where_to_get_them(self, monkeypatch) -> None:
+    def test_error_without_a_connection_names_the_download_address(self, monkeypatch) -> None:
         utils = pytest.importorskip('facexlib.utils')
 
         def refuse(*_args, **_options):
@@ -354,7 +356,7 @@ class TestRetinaFace:
             build_detector({'type': 'RetinaFaceDetector', 'network': 'mobile0.25', 'device': 'cpu'})
 
     @pytest.mark.slow
-    def test_the_larger_network(self, tmp_path) -> None:
+    def test_larger_retinaface_is_built(self, tmp_path) -> None:
         facexlib = pytest.importorskip('facexlib.detection')
         path = tmp_path / 'detection_Resnet50_Final.pth'
         torch.save(facexlib.RetinaFace('resnet50', device=torch.device('cpu')).state_dict(), path)

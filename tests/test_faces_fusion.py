@@ -36,18 +36,18 @@ def estimate(T: float, A: float = 0.8, S: float = 0.0, J: np.ndarray | None = No
     return RainEstimate(J, *maps)
 
 
-def test_known_haze_is_taken_off_the_whole_face_with_its_detail() -> None:
+def test_known_haze_is_removed_and_the_details_are_kept() -> None:
     truth = portrait(0) / np.float32(255)
     veiled = forward(truth, np.float32(0), np.float32(0.5), np.float32(0.8))
     seen = resize(veiled, SMALL, SMALL)
     rain = estimate(0.5, J=resize(truth, SMALL, SMALL))
     for trust in (0, 0.5, 1):
         fused = fuse(veiled, truth, seen, rain, trust, keep_colour=False)
-        # Resampling is linear, so the detail over T is the truth's but for rounding.
+        # Resizing is linear, so the detail divided by T is that of the ground truth up to rounding.
         np.testing.assert_allclose(fused, truth, atol=1e-3)
 
 
-def test_detail_far_stronger_than_a_faces_is_replaced() -> None:
+def test_implausibly_strong_detail_is_replaced() -> None:
     truth = portrait(0) / np.float32(255)
     noise = np.random.default_rng(0).normal(0, 0.3, truth.shape).astype(np.float32)
     dirty = truth + noise
@@ -56,7 +56,7 @@ def test_detail_far_stronger_than_a_faces_is_replaced() -> None:
     assert np.square(fused - truth).mean() < np.square(dirty - truth).mean() / 10
 
 
-def test_faces_without_an_estimate_keep_detail_above_the_networks_size() -> None:
+def test_faces_without_an_estimate_keep_details_above_the_network_size() -> None:
     photo = np.random.default_rng(0).random((96, 96, 3), np.float32)
     restored = np.full((64, 64, 3), 0.5, np.float32)
     seen = resize(photo, 64, 64)
@@ -67,7 +67,7 @@ def test_faces_without_an_estimate_keep_detail_above_the_networks_size() -> None
     np.testing.assert_allclose(small, np.full((40, 40, 3), 0.5), atol=1e-5)
 
 
-def test_colour_is_kept() -> None:
+def test_colour_of_the_photo_is_kept() -> None:
     photo = portrait(1) / np.float32(255)
     orange = (photo * np.float32([1.0, 0.6, 0.3])).clip(0, 1)
     seen = resize(photo, SMALL, SMALL)
@@ -82,7 +82,7 @@ def test_colour_is_kept() -> None:
     assert shift(keep_colour=True) < 0.03
 
 
-def test_veil_is_no_brighter_than_the_darkest_pixels() -> None:
+def test_darkest_pixels_bound_the_veil() -> None:
     truth = resize(portrait(0), SMALL, SMALL).clip(0, 1)
     wrong = estimate(0.7, A=0.8, J=truth).bounded(truth)
     darkest = np.quantile(truth, 0.02, axis=(0, 1)).min()
@@ -90,21 +90,21 @@ def test_veil_is_no_brighter_than_the_darkest_pixels() -> None:
     solved = wrong.T.astype(np.float64) * (wrong.J + wrong.S) + (1 - wrong.T) * wrong.A
     inside = (wrong.J > 0) & (wrong.J < 1)
     np.testing.assert_allclose(solved[inside], truth[inside], atol=1e-5)
-    # An estimate that can be true stays.
+    # A possible estimate does not change.
     veiled = forward(truth, np.float32(0), np.float32(0.5), np.float32(0.8))
     right = estimate(0.5, A=0.8, J=truth)
     assert right.bounded(veiled) is right
 
 
 @pytest.mark.parametrize('kept', [0, 0.3, 1])
-def test_veil_that_is_kept_belongs_to_the_scene(kept) -> None:
+def test_kept_veil_is_part_of_the_scene(kept) -> None:
     truth = (0.1 + 0.6 * resize(portrait(0), SMALL, SMALL)).astype(np.float64)
     S, T, A = 0.1, np.full((SMALL, SMALL, 1), 0.5), np.full((SMALL, SMALL, 3), 0.8)
     rainy = forward(truth, S, T, A)
     rain = RainEstimate(truth, np.full_like(truth, S), T, A).keeping_veil(rainy, kept)
     np.testing.assert_allclose(forward(rain.J, rain.S, rain.T, rain.A), rainy, atol=1e-6)
     assert rain.T.mean() == pytest.approx({0: 0.5, 0.3: 0.5 / 0.85, 1: 1}[kept])
-    # The whole veil stays: only the streaks, weakened by T, are gone.
+    # The whole veil is kept; only the streaks, weakened by T, are removed.
     np.testing.assert_allclose(rain.J, {0: truth, 1: rainy - T * S}.get(kept, rain.J), atol=1e-6)
     assert np.abs(truth - rain.J).mean() == pytest.approx(kept * np.abs(truth - (rainy - T * S)).mean(), rel=1e-5)
 
@@ -114,12 +114,12 @@ def test_correction_fades_out_towards_clear_faces(known) -> None:
     weights = [decide(estimate(T), known).weight for T in np.linspace(0.3, 1, 50)]
     assert weights[0] == 1 and weights[-1] == 0 and (np.diff(weights) <= 0).all()
     assert decide(estimate(0.55, S=0.08), known).weight == 1
-    # Streaks without a veil: only for a network that was trained on such, and the photo keeps its colours.
+    # Streaks without a veil are removed only by a network trained with clear air. The photo keeps its colours.
     alone = decide(estimate(1.0, S=0.1), known)
     assert (alone.weight, alone.veil, alone.keep_colour) == (known == 1, 0, True)
 
 
-def test_mask_follows_a_parsed_face_that_can_be_one() -> None:
+def test_mask_follows_a_plausible_parsing() -> None:
     np.testing.assert_array_equal(face_mask(None, 64), soft_mask(64))
     parsing = np.zeros((SMALL, SMALL, 19), np.float32)
     y, x = np.mgrid[:SMALL, :SMALL] + 0.5
@@ -129,13 +129,13 @@ def test_mask_follows_a_parsed_face_that_can_be_one() -> None:
     mask = face_mask(parsing, 64)
     assert mask[32, 32] == pytest.approx(1, abs=0.01) and mask[32, 4] < 0.05 < soft_mask(64)[32, 4]
     assert (mask <= soft_mask(64) + 1e-6).all() and np.abs(np.diff(mask, axis=1)).max() < 0.4
-    # Unsure everywhere, or a face where none can be.
+    # Uncertain everywhere, or a face at an implausible position.
     np.testing.assert_array_equal(face_mask(np.full_like(parsing, 1 / 19), 64), soft_mask(64))
     np.testing.assert_array_equal(face_mask(np.roll(parsing, 16, 1), 64), soft_mask(64))
 
 
 @pytest.mark.parametrize('angle', [0, 33, 90])
-def test_no_change_leaves_every_pixel(angle) -> None:
+def test_weight_zero_keeps_every_pixel(angle) -> None:
     photo = background(80, 90)
     before = photo.copy()
     add_change(photo, np.zeros((50, 50, 3), np.float32), soft_mask(50), FaceCrop(40.3, 41.7, 50, angle))
@@ -162,7 +162,7 @@ def plus() -> Restorer:
         ('blind', 0.5, 0.1, None),
     ],
 )  # fmt: skip
-def test_note_names_the_veil_and_the_streaks_that_are_kept(plus, monkeypatch, model, T, S, note) -> None:
+def test_note_names_kept_veil_and_kept_streaks(plus, monkeypatch, model, T, S, note) -> None:
     restorer = plus if model == 'plus' else Restorer('fcg_gan_blind_x4', device='cpu')
     monkeypatch.setattr(PhotoRestorer, '_rains', lambda self, restorations: [estimate(T, S=S)] * len(restorations))
     place = (8, 8, 64)
@@ -170,7 +170,7 @@ def test_note_names_the_veil_and_the_streaks_that_are_kept(plus, monkeypatch, mo
     assert result.notes == (() if note is None else (f'the face at (40, 40) {note}',))
 
 
-def test_clear_face_is_left_as_it_is_and_a_rainy_one_restored(plus) -> None:
+def test_clear_face_is_unchanged_and_a_rainy_face_is_restored(plus) -> None:
     places = [(10, 10, 64), (90, 10, 64)]
     clean = scene(84, 164, places)
     crops = [crop_of(place) for place in places]
@@ -193,7 +193,7 @@ def test_clear_face_is_left_as_it_is_and_a_rainy_one_restored(plus) -> None:
     np.testing.assert_allclose(half.photo, middle, atol=1.01)
 
 
-def test_what_makes_another_result_makes_another_fingerprint(plus) -> None:
+def test_fingerprint_depends_on_the_options(plus) -> None:
     options = ({}, dict(strength=0.5), dict(keep_colour=True), dict(estimator=None))
     assert len({PhotoRestorer(plus, boxes={}, **option).fingerprint for option in options}) == len(options)
     for strength in (0, -1, 1.5):
@@ -201,7 +201,7 @@ def test_what_makes_another_result_makes_another_fingerprint(plus) -> None:
             PhotoRestorer(plus, boxes={}, strength=strength)
 
 
-def test_rain_is_estimated_by_a_network_that_was_supervised_to(plus) -> None:
+def test_rain_estimator_is_a_network_trained_with_rain_maps(plus) -> None:
     assert PhotoRestorer(plus, boxes={}).estimator is plus
     assert PhotoRestorer(Restorer('fcg_gan_x4', device='cpu'), boxes={}).estimator.name == 'hrrm_photos_x4'
     assert PhotoRestorer(Restorer(ROOT / 'configs/references/bicubic_x4.py', device='cpu'), boxes={}).estimator is None
@@ -217,14 +217,14 @@ def test_rain_is_estimated_by_a_network_that_was_supervised_to(plus) -> None:
         (dict(type='FlipFace'), np.exp(-0.5)),
     ],
 )
-def test_largest_transmission_of_the_training(step, expected) -> None:
+def test_largest_transmission_of_the_training_is_read(step, expected) -> None:
     config = Config(dict(train_dataloader=dict(dataset=dict(pipeline=[step]))))
     assert Purpose.of(config, 'mine').transmission == pytest.approx(expected)
     config.restoration = dict(transmission=0.8)
     assert Purpose.of(config, 'mine').transmission == 0.8
 
 
-def test_benchmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fusion_benchmark_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The command of the published table, on fewer faces."""
     script = ROOT / 'tools' / 'benchmarks' / 'benchmark_photos.py'
     options = ['--faces', '4', '--sides', '32', '--transmissions', '0.5', '1', '--measures', '--device', 'cpu']
@@ -237,7 +237,7 @@ def test_benchmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     assert gains['rain', 0.5] > 3 and gains['haze', 0.5] > 3 and gains['haze', 1] == 0
 
 
-def test_noise_level_of_known_noise() -> None:
+def test_noise_level_of_known_noise_is_estimated() -> None:
     rng = np.random.default_rng(0)
     ramp = np.linspace(0.2, 0.8, 64, dtype=np.float32)[:, None, None] * np.ones((64, 64, 3), np.float32)
     ramp[:, ::7] += 0.1  # falling streaks
@@ -250,18 +250,18 @@ def test_noise_level_of_known_noise() -> None:
 @pytest.mark.parametrize(
     ('sigma', 'T', 'expected'), [(0.1, 1.0, 1.0), (0.025, 0.3, 1.0), (0.02, 1.0, 0.0), (0, 1, 0.5)]
 )
-def test_restored_face_is_trusted_in_noise_and_compression(sigma, T, expected) -> None:
+def test_restored_face_has_more_weight_in_noise_and_compression(sigma, T, expected) -> None:
     """White noise of a known sigma, amplified by 1 / T; a face without detail counts as strong JPEG."""
     noise = np.random.default_rng(0).normal(0, sigma, (SMALL, SMALL, 3)).astype(np.float32)
     assert trust_in(estimate(T), 0.5 + noise) == pytest.approx(expected, abs=0.01)
 
 
-def test_heavy_rain_is_estimated_by_its_network_where_it_is_reliable() -> None:
+def test_heavy_rain_network_is_used_only_where_it_is_reliable() -> None:
     face = resize(portrait(0), SMALL, SMALL).clip(0, 1)
     seen = forward(face, np.float32(0), np.float32(0.5), np.float32(0.8))
     general, heavy = estimate(0.5), estimate(0.55)
     assert combine(general, heavy, seen) is heavy
-    # They do not agree, or on no heavy rain.
+    # They disagree, or agree on no heavy rain.
     assert combine(general, estimate(0.35), seen) is general
     assert combine(estimate(0.7), estimate(0.61), seen) is not heavy
     # Noise, and an image without fine detail.
@@ -270,7 +270,7 @@ def test_heavy_rain_is_estimated_by_its_network_where_it_is_reliable() -> None:
     assert combine(general, heavy, cv2.GaussianBlur(seen, (0, 0), 2)) is general
 
 
-def test_kept_colour_is_that_of_the_photo_without_its_streaks() -> None:
+def test_kept_colour_excludes_the_streaks() -> None:
     truth = 0.1 + 0.5 * portrait(0) / np.float32(255)
     rainy = truth + np.float32(0.2)
     rain = estimate(1.0, S=0.2, J=resize(truth, SMALL, SMALL))
@@ -286,7 +286,7 @@ def around(T: float, A: float = 0.8, streaks: float = 0.0, certain: float = 0.0)
 
 @pytest.mark.parametrize(('own', 'scene'), [(0.8, 0.74), (0.75, 0.8)])
 def test_thin_veil_is_removed_with_the_larger_transmission(own, scene) -> None:
-    """The larger T and the mean of the two A are correct, because the errors of A are opposite."""
+    """The larger T and the mean of the two A are correct, because the errors of A have opposite signs."""
     truth = resize(portrait(0) / np.float32(255), SMALL, SMALL)
     veiled = forward(truth, np.float32(0), np.float32(0.8), np.float32(0.7))
     rain, decision = with_scene(estimate(own, A=0.8), decide(estimate(own), 1.0), around(scene, A=0.6), veiled)
@@ -315,8 +315,8 @@ def test_heavy_veil_needs_no_scene() -> None:
     assert with_scene(rain, decide(rain, 1.0), around(0.45, certain=1.0), rainy) == (rain, Decision(1.0, 1.0))
 
 
-def test_faint_streaks_over_a_large_face_are_those_of_the_scene() -> None:
-    """In the small input of the network, fine streaks are one grey level, and only the scene shows them."""
+def test_faint_streaks_over_a_large_face_come_from_the_scene() -> None:
+    """In the small input of the network, fine streaks are one grey level; only the scene shows them."""
     truth = portrait(0) / np.float32(255) * np.float32(0.8)
     streaks = np.zeros((SIDE, SIDE, 3), np.float32)
     streaks[:, ::4] = 0.2
@@ -331,6 +331,6 @@ def test_faint_streaks_over_a_large_face_are_those_of_the_scene() -> None:
     np.testing.assert_allclose(fused, truth, atol=0.01)
 
 
-def test_no_streaks_of_the_scene_change_nothing() -> None:
+def test_scene_without_streaks_has_no_effect() -> None:
     photo = portrait(0) / np.float32(255)
     np.testing.assert_array_equal(without_fine_streaks(photo, np.zeros_like(photo), SMALL), photo)

@@ -1,4 +1,4 @@
-"""Tracks: identity, jitter, lag, and exact continuation from a saved state."""
+"""Tracks: identity, jitter, lag, and exact resumption from a saved state."""
 
 import json
 
@@ -13,7 +13,7 @@ FRAME = 1 / 25
 
 
 def follow(tracker: FaceTracker, crops: list) -> list[FaceCrop]:
-    """One face, frame by frame."""
+    """The track of one face, frame by frame."""
     found = []
     for crop in crops:
         tracker.update([DetectedFace(crop)], FRAME)
@@ -22,7 +22,7 @@ def follow(tracker: FaceTracker, crops: list) -> list[FaceCrop]:
     return found
 
 
-def test_jitter_of_a_resting_face_is_smoothed() -> None:
+def test_jitter_of_a_static_face_is_smoothed() -> None:
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 0.01, (200, 4)) * (60, 60, 60, 100)
     found = follow(FaceTracker(), [FaceCrop(100 + x, 80 + y, 60 + s, a) for x, y, s, a in noise])
@@ -35,15 +35,15 @@ def test_jitter_of_a_resting_face_is_smoothed() -> None:
     np.testing.assert_allclose(smooth[50:].mean(0), (100, 80, 60, 0), atol=0.3)
 
 
-def test_moving_face_is_not_left_behind() -> None:
-    """A walk of one side a second, and turning: the lag stays below a tenth of the side."""
+def test_track_follows_a_moving_face() -> None:
+    """The face moves one side a second and rotates. The lag stays below a tenth of the side."""
     walk = [FaceCrop(100 + 60 * FRAME * step, 80, 60, 40 * FRAME * step) for step in range(50)]
     found = follow(FaceTracker(), walk)
     assert max(abs(crop.x - truth.x) for crop, truth in zip(found[10:], walk[10:], strict=True)) < 6
     assert max(abs(crop.angle - truth.angle) for crop, truth in zip(found[10:], walk[10:], strict=True)) < 5
 
 
-def test_half_a_turn_is_crossed_the_short_way() -> None:
+def test_angle_changes_along_the_shorter_direction() -> None:
     found = follow(FaceTracker(), [FaceCrop(50, 50, 40, 178), FaceCrop(50, 50, 40, -178), FaceCrop(50, 50, 40, -178)])
     assert [round(crop.angle) % 360 for crop in found] == pytest.approx([178, 180, 181], abs=1)
 
@@ -53,7 +53,7 @@ def test_each_face_keeps_its_track() -> None:
     left, right, large = FaceCrop(50, 50, 40), FaceCrop(100, 50, 40), FaceCrop(52, 50, 120)
     tracker.update([DetectedFace(left, 1), DetectedFace(right, 2)], FRAME)
     for step in range(10):
-        # In the other order, and with a face of another size over the first one from the fifth frame on.
+        # The detections have the other order. From the fifth frame on, a face of another size covers the first one.
         moved = [DetectedFace(FaceCrop(100 - step, 50, 40), 2), DetectedFace(FaceCrop(50 + step, 50, 40), 1)]
         tracker.update([*moved, *([DetectedFace(large, 3)] if step >= 5 else [])], FRAME)
     faces = tracker.faces()
@@ -72,7 +72,7 @@ def test_face_that_was_found_twice_has_one_track() -> None:
         assert [face.crop.x for face in tracker.faces()] == pytest.approx([50, 75], abs=1.5)
 
 
-def test_lost_face_is_held_and_then_given_up() -> None:
+def test_lost_face_is_kept_for_a_while() -> None:
     tracker = FaceTracker(hold=0.1)
     tracker.update([DetectedFace(FaceCrop(50, 50, 40))], FRAME)
     for frames in range(5):
@@ -89,7 +89,7 @@ def shown(average: FaceAverage, images: list[np.ndarray]) -> np.ndarray:
 
 
 def test_noise_of_restored_faces_is_averaged_over_time() -> None:
-    """It falls by the factor of the exponential average."""
+    """The noise falls by the factor of the exponential average."""
     rng = np.random.default_rng(0)
     face = portrait(0)
     noisy = [np.clip(face + rng.normal(0, 12, face.shape), 0, 255).astype(np.uint8) for _ in range(40)]
@@ -101,8 +101,8 @@ def test_noise_of_restored_faces_is_averaged_over_time() -> None:
     np.testing.assert_array_equal(shown(FaceAverage(blend=0), noisy), noisy)
 
 
-def test_average_follows_a_face_that_drifts_in_its_crop() -> None:
-    """As the landmarks' errors make it; an average that stays put blurs it."""
+def test_average_follows_a_drifting_face() -> None:
+    """Errors of the landmarks cause drift. An average without motion compensation would blur the face."""
     face = portrait(1)
     moves = [FaceCrop(64 + 2.5 * np.sin(step / 2), 64 + 1.5 * np.cos(step), 128, 2 * np.sin(step / 3))
              for step in range(25)]  # fmt: skip
@@ -116,12 +116,12 @@ def test_average_follows_a_face_that_drifts_in_its_crop() -> None:
     assert error < 2 and error < np.abs(np.array(still) - drifting)[inner][5:].mean() / 3
 
 
-def test_what_is_another_face_begins_anew() -> None:
+def test_another_face_starts_a_new_average() -> None:
     images = [portrait(0), 255 - portrait(0), np.full((128, 128, 3), 255, np.uint8), portrait(2)[:96, :96]]
     average = FaceAverage(blend=0.12)
     for image in images:
         np.testing.assert_array_equal(shown(average, [image])[0], image)
-    # So does a face of another number, and one that was gone.
+    # The same holds for a face of another number, and for a face that was lost.
     average = FaceAverage(blend=5)
     average(0, portrait(0), FRAME)
     np.testing.assert_array_equal(average(1, portrait(1), FRAME), portrait(1))
@@ -129,7 +129,7 @@ def test_what_is_another_face_begins_anew() -> None:
     np.testing.assert_array_equal(average(0, portrait(2), FRAME), portrait(2))
 
 
-def test_state_goes_on_exactly() -> None:
+def test_track_state_resumes_exactly() -> None:
     rng = np.random.default_rng(1)
     crops = [FaceCrop(100 + x, 80 + y, 60 + s, a) for x, y, s, a in rng.normal(0, 2, (20, 4))]
     whole = FaceTracker()
@@ -148,7 +148,7 @@ def test_state_goes_on_exactly() -> None:
     assert follow(fresh, crops) == expected
 
 
-def test_averages_go_on_exactly() -> None:
+def test_averages_resume_exactly() -> None:
     first, second = FaceAverage(), FaceAverage()
     first(3, portrait(0), FRAME)
     second.restore_state(json.loads(json.dumps(first.state())))

@@ -5,7 +5,7 @@ import pytest
 from rainrestore.files import whole_file
 
 
-def test_file_appears_when_it_is_whole(tmp_path):
+def test_file_appears_when_it_is_complete(tmp_path):
     path = tmp_path / 'new' / 'a.txt'
     with whole_file(path) as temporary:
         temporary.write_text('one')
@@ -15,7 +15,7 @@ def test_file_appears_when_it_is_whole(tmp_path):
     assert os.listdir(path.parent) == ['a.txt']
 
 
-def test_error_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_error_keeps_only_the_old_file(tmp_path):
     path = tmp_path / 'a.txt'
     path.write_text('old')
 
@@ -30,7 +30,7 @@ def test_error_leaves_the_old_file_and_nothing_else(tmp_path):
     assert os.listdir(tmp_path) == ['a.txt']
 
 
-def test_link_is_replaced_and_what_it_leads_to_is_left(tmp_path):
+def test_link_is_replaced_and_its_target_is_kept(tmp_path):
     (tmp_path / 'target').write_text('kept')
     (tmp_path / 'link').symlink_to(tmp_path / 'target')
     with whole_file(tmp_path / 'link') as temporary:

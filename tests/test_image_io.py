@@ -1,4 +1,4 @@
-"""Every usual image format is read as the same RGB; the error for every bad file names the file."""
+"""Every usual image format is read as the same RGB. The error for an invalid file names the file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def rgb() -> np.ndarray:
 
 
 def png(path: Path, bit_depth: int, colour_type: int, rows: np.ndarray) -> Path:
-    """A PNG written by hand, for the kinds that Pillow does not write. ``rows``: big-endian samples, H x anything."""
+    """A PNG written byte by byte, for the kinds that Pillow does not write. ``rows``: big-endian samples, H x any."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
@@ -53,7 +53,7 @@ def test_red_stays_red(tmp_path, suffix):
     assert mean[0] > 250 and mean[1] < 5 and mean[2] < 5
 
 
-def test_grey_is_repeated(tmp_path, rgb):
+def test_grey_is_repeated_in_all_channels(tmp_path, rgb):
     Image.fromarray(rgb[:, :, 0]).save(tmp_path / 'g.png')
     np.testing.assert_array_equal(read_image(tmp_path / 'g.png'), np.repeat(rgb[:, :, :1], 3, axis=2))
 
@@ -80,7 +80,7 @@ def test_sixteen_bit_colour_keeps_black_white_and_all_8_bit_levels(tmp_path, rgb
     np.testing.assert_array_equal(read_image(path), rgb)
 
 
-def test_palette_with_and_without_transparency(tmp_path):
+def test_palette_is_read_with_and_without_transparency(tmp_path):
     image = Image.new('P', (4, 4))
     image.putpalette([10, 20, 30, 200, 100, 50] + [0] * 762)
     image.putpixel((1, 2), 1)
@@ -93,7 +93,7 @@ def test_palette_with_and_without_transparency(tmp_path):
 
 
 @pytest.mark.parametrize('suffix', ['png', 'webp'])
-def test_alpha_is_laid_over_black(tmp_path, rgb, suffix):
+def test_transparent_pixels_are_blended_with_black(tmp_path, rgb, suffix):
     rgba = np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
     rgba[:, :7, 3] = 128
     rgba[0, 0, 3] = 0
@@ -103,12 +103,12 @@ def test_alpha_is_laid_over_black(tmp_path, rgb, suffix):
     assert np.abs(read_image(tmp_path / f'a.{suffix}') - expected).max() <= 1
 
 
-def test_grey_with_alpha(tmp_path):
+def test_grey_with_alpha_is_read(tmp_path):
     Image.new('LA', (3, 3), (77, 255)).save(tmp_path / 'la.png')
     assert (read_image(tmp_path / 'la.png') == 77).all()
 
 
-def test_cmyk_is_not_negative(tmp_path):
+def test_cmyk_is_not_inverted(tmp_path):
     for suffix in ('jpg', 'tif'):
         Image.new('RGB', (16, 16), (220, 40, 30)).convert('CMYK').save(tmp_path / f'c.{suffix}')
         assert np.abs(read_image(tmp_path / f'c.{suffix}').mean(axis=(0, 1)) - (220, 40, 30)).max() < 6
@@ -118,14 +118,14 @@ def test_exif_orientation_is_applied(tmp_path):
     image = Image.new('RGB', (24, 16), (255, 0, 0))
     image.paste((0, 0, 255), (12, 0, 24, 16))
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise: the stored left becomes the top
+    exif[0x0112] = 6  # the tag rotates the image by 90 degrees clockwise: the stored left becomes the top
     image.save(tmp_path / 'turned.jpg', exif=exif, quality=95)
     got = read_image(tmp_path / 'turned.jpg')
     assert got.shape == (24, 16, 3)
     assert got[3, 8, 0] > 200 > 60 > got[3, 8, 2] and got[20, 8, 2] > 200 > 60 > got[20, 8, 0]
 
 
-def test_integers_and_floats_without_a_white_are_refused(tmp_path):
+def test_integers_and_floats_without_a_defined_white_are_refused(tmp_path):
     Image.fromarray(np.full((4, 4), 70000, np.int32)).save(tmp_path / 'i.tif')
     Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / 'f.tif')
     for name in ('i.tif', 'f.tif'):
@@ -146,10 +146,10 @@ def test_truncated_files_are_refused(tmp_path, suffix, share, reader):
         reader(path)
 
 
-@pytest.mark.filterwarnings('ignore::UserWarning')  # Pillow's, of damaged TIFF tags
+@pytest.mark.filterwarnings('ignore::UserWarning')  # Pillow's warning about damaged TIFF tags
 @pytest.mark.filterwarnings('ignore::PIL.Image.DecompressionBombWarning')
-def test_damaged_bytes_are_refused_or_read_never_another_error(tmp_path, rgb):
-    """Half of the changes hit the header; one in ten files is cut as well."""
+def test_file_with_damaged_bytes_is_read_or_raises_an_image_error(tmp_path, rgb):
+    """Half of the changes are in the header; one file in ten is also truncated."""
     rng = np.random.default_rng(2)
     image = Image.fromarray(rgb)
     exif = Image.Exif()
@@ -172,18 +172,18 @@ def test_damaged_bytes_are_refused_or_read_never_another_error(tmp_path, rgb):
             damaged[rng.integers(0, min(reach, len(whole)), 4)] = rng.integers(0, 256, 4)
             cut = rng.integers(0, len(whole)) if rng.random() < 0.1 else None
             path.write_bytes(damaged[:cut].tobytes())
-            # Any other error than this one fails the test.
+            # Any other error fails the test.
             with contextlib.suppress(ImageFileError):
                 read_image(path)
 
 
-def test_formats_that_start_other_programs_are_not_tried(tmp_path):
+def test_formats_that_start_other_programs_are_refused(tmp_path):
     (tmp_path / 'script.png').write_bytes(b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\nshowpage\n')
     with pytest.raises(ImageFileError, match=r'script\.png: not a readable image'):
         read_image(tmp_path / 'script.png')
 
 
-def test_pipes_and_loops_of_links_are_refused_at_once(tmp_path):
+def test_pipes_and_link_loops_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / 'pipe.png')
     (tmp_path / 'loop.png').symlink_to(tmp_path / 'loop.png')
     for name, reason in (('pipe.png', 'is not a file'), ('loop.png', 'cannot be opened'), ('nul\0.png', 'null')):
@@ -192,7 +192,7 @@ def test_pipes_and_loops_of_links_are_refused_at_once(tmp_path):
 
 
 @pytest.mark.parametrize(('mode', 'size'), [(np.uint8, 3), (np.uint8, 1), (np.uint16, 3), (np.uint16, 1)])
-def test_encoded_png_comes_back_exactly(tmp_path, mode, size):
+def test_encoded_png_is_decoded_exactly(tmp_path, mode, size):
     pixels = np.random.default_rng(0).integers(0, np.iinfo(mode).max, (5, 7, size), dtype=mode)
     (tmp_path / 'a.png').write_bytes(encode_png(pixels))
     back = cv2.imread(str(tmp_path / 'a.png'), cv2.IMREAD_UNCHANGED)
@@ -200,20 +200,20 @@ def test_encoded_png_comes_back_exactly(tmp_path, mode, size):
     assert back.dtype == mode
 
 
-def test_sixteen_bits_round_to_the_nearest():
+def test_sixteen_bits_are_rounded_to_the_nearest_level():
     values = np.array([0, 1, 0.5, 1 / 65535, 1.4 / 65535], np.float32)
     assert sixteen_bit(values).tolist() == [0, 65535, 32768, 1, 1]
 
 
 @pytest.mark.parametrize('content', [b'', b'these are words, not pixels', b'\x89PNG\r\n\x1a\n', b'<html></html>' * 90])
-def test_what_is_no_image_is_refused(tmp_path, content):
+def test_other_files_are_refused(tmp_path, content):
     path = tmp_path / 'words.png'
     path.write_bytes(content)
     with pytest.raises(ImageFileError, match=r'words\.png: not a readable image'):
         read_image(path)
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+def test_missing_file_and_folder_are_refused(tmp_path):
     with pytest.raises(ImageFileError, match=r'none\.png: no such file'):
         read_image(tmp_path / 'none.png')
     (tmp_path / 'folder.png').mkdir()
@@ -224,20 +224,20 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 @pytest.mark.filterwarnings('ignore::PIL.Image.DecompressionBombWarning')
 @pytest.mark.parametrize('limit', [100, 60])
 def test_decompression_bombs_are_refused(tmp_path, rgb, monkeypatch, limit):
-    Image.fromarray(rgb).save(tmp_path / 'bomb.png')  # 126 pixels: over the limit once, and more than twice
+    Image.fromarray(rgb).save(tmp_path / 'bomb.png')  # 126 pixels: above the limit, and more than twice the limit
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', limit)
     with pytest.raises(ImageFileError, match=r'bomb\.png.*pixels'):
         read_image(tmp_path / 'bomb.png')
 
 
-def test_a_caller_may_allow_fewer_pixels(tmp_path, rgb):
+def test_caller_can_lower_the_pixel_limit(tmp_path, rgb):
     Image.fromarray(rgb).save(tmp_path / 'a.png')  # 126 pixels
     np.testing.assert_array_equal(read_image(tmp_path / 'a.png', max_pixels=126), rgb)
     with pytest.raises(ImageFileError, match=r'a\.png: 14x9 pixels exceed the limit of 125'):
         read_image(tmp_path / 'a.png', max_pixels=125)
 
 
-def test_masks_of_grey_palette_and_equal_channels(tmp_path):
+def test_masks_are_read_from_grey_palette_and_equal_channels(tmp_path):
     labels = np.random.default_rng(0).integers(0, 19, (5, 7), dtype=np.uint8)
     Image.fromarray(labels).save(tmp_path / 'grey.png')
     palette = Image.fromarray(labels).convert('P')
@@ -261,7 +261,7 @@ def test_labels_above_18_are_refused(tmp_path, label):
         read_mask(tmp_path / 'm.png')
 
 
-def test_labels_that_would_wrap_into_range_are_refused(tmp_path):
+def test_labels_beyond_eight_bits_are_refused(tmp_path):
     Image.fromarray(np.full((5, 5), 256 + 3, np.uint16)).save(tmp_path / 'w.png')
     with pytest.raises(ImageFileError, match='has label 259'):
         read_mask(tmp_path / 'w.png')
@@ -276,7 +276,7 @@ def test_colour_masks_are_refused(tmp_path):
         read_mask(tmp_path / 'c.png')
 
 
-def test_list_images_is_sorted_and_leaves_the_rest(tmp_path):
+def test_list_images_is_sorted_and_skips_other_files(tmp_path):
     for name in ('b.png', 'a.JPG', '.hidden.png', 'notes.txt', 'Thumbs.db'):
         (tmp_path / name).touch()
     (tmp_path / 'c.png').mkdir()
@@ -285,12 +285,12 @@ def test_list_images_is_sorted_and_leaves_the_rest(tmp_path):
         list_images(tmp_path / 'nowhere')
 
 
-def test_errors_survive_the_way_between_processes():
+def test_errors_can_be_pickled():
     error = pickle.loads(pickle.dumps(ImageFileError('a/b.png', 'is broken')))
     assert (error.name, error.reason, str(error)) == ('a/b.png', 'is broken', 'a/b.png: is broken')
 
 
-def test_find_images_enters_folders_but_no_links_to_them(tmp_path):
+def test_find_images_enters_folders_but_not_linked_folders(tmp_path):
     for name in ('b.png', 'sub/a.JPG', 'sub/deep/c.webp', '.hidden/d.png', 'sub/.e.png', 'out/f.png', 'sub/notes.txt'):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -303,7 +303,7 @@ def test_find_images_enters_folders_but_no_links_to_them(tmp_path):
         find_images(tmp_path / 'nowhere')
 
 
-def test_side_that_no_png_can_have_is_refused(tmp_path):
+def test_side_above_the_png_limit_is_refused(tmp_path):
     """A result of this size could not be written."""
     for shape in ((1, 1_000_001), (1_000_001, 1)):
         Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / 'long.tif')
@@ -312,7 +312,7 @@ def test_side_that_no_png_can_have_is_refused(tmp_path):
     assert encode_png(np.zeros((1_000_000, 1, 1), np.uint8))
 
 
-def test_upright_image_is_not_copied_and_a_turned_one_of_a_caller_not_changed(rgb):
+def test_upright_image_is_not_copied_and_a_rotated_input_is_not_changed(rgb):
     exif = Image.Exif()
     exif[0x0112] = 6
     image = Image.fromarray(rgb)

@@ -21,8 +21,9 @@ def run_python(program: str) -> str:
 
 
 def seconds_to_import(*modules: str, rounds: int = 2) -> list[float]:
-    """The least over fresh interpreters, without their start, module by module in turn: what else a machine does only
-    adds, to processor time as well, and not to all of them at once."""
+    """The minimum over new interpreters, without their start, module by module in turn. Other work of the machine
+    only increases the processor time, and not that of all runs.
+    """
     program = 'import time; start = time.process_time(); import {}; print(time.process_time() - start)'
     times = [[float(run_python(program.format(module))) for module in modules] for _ in range(rounds)]
     return [min(column) for column in zip(*times, strict=True)]
@@ -32,21 +33,21 @@ def seconds_to_import(*modules: str, rounds: int = 2) -> list[float]:
     'rainrestore', 'rainrestore.physics', 'rainrestore.registry', 'rainrestore.models', 'rainrestore.apis',
     'rainrestore.web.views',
 ])  # fmt: skip
-def test_importing_brings_nothing_heavy(module):
+def test_import_loads_no_slow_packages(module):
     loaded = run_python(f'import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])')
     assert loaded.strip() == '[]'
 
 
-def test_the_package_itself_keeps_to_a_budget_relative_to_torch():
-    run_python('import torch, rainrestore.apis')  # once beforehand, so that no time is for compiling or a cold disk
-    # apis is what `rainrestore restore` imports; more in tools/benchmarks/benchmark_startup.py.
+def test_import_time_is_small_relative_to_torch():
+    run_python('import torch, rainrestore.apis')  # one run in advance, so that compilation and a cold disk do not count
+    # `rainrestore restore` imports apis; more in tools/benchmarks/benchmark_startup.py.
     torch, package, physics, apis = seconds_to_import('torch', 'rainrestore', 'rainrestore.physics', 'rainrestore.apis')
     assert package < torch / 20
     assert physics < 1.5 * torch
     assert apis < 1.5 * torch
 
 
-def test_reading_weights_needs_no_floor_above():
+def test_checkpoints_module_imports_no_higher_package():
     imported = 'print([name for name in sys.modules if name.startswith("rainrestore.")])'
     rooms = {'startup', 'checkpoints', 'compat', 'errors', 'files', 'registry', 'suggest', 'torch_files'}
     assert set(ast.literal_eval(run_python(f'import sys, rainrestore.checkpoints; {imported}'))) == {
@@ -57,8 +58,8 @@ def test_reading_weights_needs_no_floor_above():
     assert 'rainrestore.engine' not in run_python(f'import sys; {program}; {imported}')
 
 
-def test_restoring_imports_mmagic_only_for_a_network_of_mmagic():
-    """Losses and discriminators of mmagic, as in fcg_gan_plus_x4 and pix2pix, are not built for restoring."""
+def test_restoring_imports_mmagic_only_for_mmagic_networks():
+    """Restoring does not build the mmagic losses and discriminators of fcg_gan_plus_x4 and pix2pix."""
     program = """
 import sys
 from rainrestore.apis.restorer import build_restorer, find_model

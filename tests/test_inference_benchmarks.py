@@ -20,21 +20,21 @@ def run(script: str, *words: str) -> tuple[str, dict]:
     return output, json.loads(output.splitlines()[-1])
 
 
-def test_inference():
+def test_inference_benchmark_reports_time_and_memory():
     pytest.importorskip('mmagic')
     words = ('--batch', '2', '--batches', '1', '--sides', '32', '--paths', 'restorer', 'mmagic_batched')
     output, result = run('benchmark_inference', *words)
     assert list(result['faces_per_s']) == ['eager', 'mmagic', 'mmagic_batched', 'restorer']
     assert result['times']['eager']['eager'] == result['times']['mmagic']['mmagic'] == 1
-    # over what the process held before its first forward
+    # in addition to the memory of the process before its first forward pass
     assert all(0 < peak < 1000 for peak in result['peak_mib'].values())
     assert list(result['ms_a_face']) == ['batch 1', 'side 32']
     assert output.count('| `restorer` |') == 2
 
 
-def test_the_srgan_of_mmagic_has_the_size_of_the_bundled_network(monkeypatch: pytest.MonkeyPatch):
+def test_mmagic_srgan_has_the_size_of_the_bundled_network(monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip('mmagic')
-    # mmagic's inferencer makes its scope that of the process, for all tests after this one
+    # mmagic's inferencer sets the default scope of the process, also for all later tests
     monkeypatch.setattr(DefaultScope, '_instance_dict', DefaultScope._instance_dict.copy())
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -48,11 +48,11 @@ def test_the_srgan_of_mmagic_has_the_size_of_the_bundled_network(monkeypatch: py
     assert counter.get_total_flops() / 2 == pytest.approx(macs, rel=0.05)
 
 
-def test_startup():
+def test_startup_benchmark_reports_every_part():
     output, result = run('benchmark_startup')
     assert 0 < result['imports_times_torch'] < 3
     assert all(seconds > 0 for seconds in result['parts'].values())
-    # All the parts of the clocked command, which is the command but for the clock.
+    # The parts of the timed command are those of the command, except the clock.
     assert 'forward' in result['parts'] and '| write |' in output
 
 

@@ -46,7 +46,7 @@ EDSRNET = dict(type='EDSRNet', in_channels=3, out_channels=3, mid_channels=8, nu
 ADVERSARIAL = dict(
     pixel_loss=dict(type='L1Loss', loss_weight=1.0), gan_loss=dict(type='GANLoss', gan_type='vanilla', loss_weight=5e-3)
 )
-#: Table of the page -> component -> what it changes in a small SRGAN of this package.
+#: Table of the page -> component -> its changes to a small SRGAN of this package.
 ROWS: dict[str, dict[str, dict[str, Any]]] = {
     'networks': {
         'MSRResNet': network_trunk(
@@ -209,7 +209,7 @@ def config_of(folder: Path, data: Path, changes: dict[str, Any]) -> Config:
 
 
 def run(folder: Path, data: Path, changes: dict[str, Any]) -> tuple[dict[str, float], dict[str, float], Config]:
-    """Train an iteration, validate, test; the metrics of the validation and of the test."""
+    """Train an iteration, validate, test; returns the metrics of the validation and of the test."""
     config = config_of(folder, data, changes)
     runner = RestorationRunner.from_cfg(config.copy())
     runner.train()
@@ -231,7 +231,7 @@ def run(folder: Path, data: Path, changes: dict[str, Any]) -> tuple[dict[str, fl
         for number, name in enumerate(rows)
     ],
 )
-def test_a_part_of_mmagic_trains_validates_and_tests(kind, name, face_folder, tmp_path):
+def test_mmagic_component_trains_validates_and_is_tested(kind, name, face_folder, tmp_path):
     validated, tested, config = run(tmp_path, face_folder, ROWS[kind][name])
     assert 5 < validated['PSNR'] < 40 and 5 < tested['PSNR'] < 40
     if kind == 'metrics':
@@ -257,7 +257,7 @@ def test_a_part_of_mmagic_trains_validates_and_tests(kind, name, face_folder, tm
         assert np.abs(restored.transpose(2, 0, 1) - own.detach().clamp(0, 255).round().numpy()).max() <= 1
 
 
-def test_the_page_names_exactly_the_parts_that_are_tested():
+def test_page_lists_exactly_the_tested_components():
     text = (ROOT / 'docs' / 'mmagic.md').read_text(encoding='utf-8')
     for kind, rows in ROWS.items():
         section = re.search(rf'(?ms)^## {kind.capitalize()}\n(.*?)(?=^## |\Z)', text)[1]

@@ -11,14 +11,14 @@ def faces():
     return torch.rand(2, 3, 12, 8, generator=torch.Generator().manual_seed(0)) * 0.5 + 0.2
 
 
-def test_bicubic_is_the_enlargement_of_the_rain_model(faces):
+def test_bicubic_equals_the_enlargement_of_the_rain_model(faces):
     restored = ClassicRestorer('bicubic').restore(faces)['pred_img']
     for face, large in zip(faces, restored, strict=True):
         expected = np.clip(enlarge(face.permute(1, 2, 0).numpy().copy(), 4), 0, 1)
         np.testing.assert_allclose(large.permute(1, 2, 0).numpy(), expected, atol=1e-4)
 
 
-def test_stretch_matches_numpy_image_by_image(faces):
+def test_stretch_equals_numpy_for_each_image(faces):
     restored = ClassicRestorer('stretch', percentiles=(2, 90)).restore(faces)['pred_img']
     for face, large in zip(faces, restored, strict=True):
         low, high = np.percentile(face.numpy(), [2, 90])
@@ -35,7 +35,7 @@ def test_stretch_undoes_a_uniform_haze(faces):
     assert torch.allclose(restorer.restore(hazy)['pred_img'], clean, atol=1e-4)
 
 
-def test_image_of_one_colour_and_red_survive():
+def test_uniform_image_and_red_channel_are_kept():
     grey = torch.full((1, 3, 8, 8), 0.5)
     assert torch.isfinite(ClassicRestorer('stretch').restore(grey)['pred_img']).all()
     red = torch.zeros(1, 3, 8, 8)
@@ -46,7 +46,7 @@ def test_image_of_one_colour_and_red_survive():
         assert restored[:, 1:].max() < 0.01
 
 
-def test_bad_options_and_training_are_refused(faces):
+def test_invalid_options_and_training_are_refused(faces):
     with pytest.raises(ValueError, match='bicubic, stretch'):
         ClassicRestorer('lanczos')
     with pytest.raises(ValueError, match='percentiles'):

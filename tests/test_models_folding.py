@@ -25,7 +25,7 @@ CONFIGS = ('fcg_gan_x4', 'srgan_x4', 'hrrm_x4', 'fpm_x4', 'face_sr_x4', 'hrrm_re
 
 
 def settle(network: nn.Module) -> nn.Module:
-    """Weights and statistics as a training leaves them, nothing at its neutral value; for evaluation."""
+    """Weights and statistics as after a training, none at its neutral value; in evaluation mode."""
     generator = torch.Generator().manual_seed(0)
     for part in network.modules():
         if isinstance(part, nn.BatchNorm2d):
@@ -40,7 +40,7 @@ def settle(network: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_folded_networks_are_the_same_functions(name):
+def test_folded_networks_compute_the_same_function(name):
     config = load_config(name)
     config.merge_from_dict({'model': narrow(config.model)})
     network = settle(MODELS.build(config.model))
@@ -53,11 +53,11 @@ def test_folded_networks_are_the_same_functions(name):
         torch.testing.assert_close(after[key], value, rtol=1e-4, atol=1e-5)
 
 
-def test_the_bundled_network_is_folded_and_gives_the_same_faces():
+def test_folded_bundled_network_gives_the_same_faces():
     plain = MODELS.build(load_config(ROOT / 'configs' / 'fcg_gan_x4.py').model).eval()
     load_weights(plain, 'rainrestore://fcg_gan_x4')
     folded = Restorer('fcg_gan_x4', device='cpu').model
-    # 104, of which 43 come before an activation that comes before a convolution
+    # 104 batch norms; 43 of them precede an activation that precedes a convolution
     kinds = [Counter(type(part) for part in network.modules()) for network in (plain, folded)]
     dense = sum(kinds[0][kind] for kind in kinds[0] if kind.__name__ in ('DenseLayer', 'Transition'))
     assert kinds[1][nn.BatchNorm2d] == dense == 43
@@ -68,7 +68,7 @@ def test_the_bundled_network_is_folded_and_gives_the_same_faces():
         assert (after[key] - value).abs().max() < 1e-5, key
 
 
-def test_what_may_be_used_elsewhere_is_left_alone():
+def test_layers_with_other_uses_are_not_folded():
     shared = nn.Conv2d(3, 3, 3)
     watched = nn.Conv2d(3, 3, 3)
     watched.register_forward_hook(lambda *_: None)
@@ -90,8 +90,8 @@ def test_what_may_be_used_elsewhere_is_left_alone():
         fold(network.train())
 
 
-def test_folding_costs_nothing_and_bfloat16_less_than_a_fiftieth_of_a_decibel(portraits):
-    """On the 50 bundled test faces; the float32 side is the network as it was trained, unfolded."""
+def test_folding_keeps_the_psnr_and_bfloat16_loses_under_002_db(portraits):
+    """On the 50 bundled test faces. The float32 reference is the trained network without folding."""
     rain = ScaleAwareHeavyRain(scale=4, seed=0)
     paths = list_images(portraits / 'test' / 'img')
     assert len(paths) == 50
@@ -111,7 +111,7 @@ def test_folding_costs_nothing_and_bfloat16_less_than_a_fiftieth_of_a_decibel(po
         name: float(psnr(np.stack(faces), truths).mean()) for name, faces in {'reference': reference, **found}.items()
     }
     assert abs(decibels['float32'] - decibels['reference']) < 1e-3
-    # Rounded weights shift the mean brightness a little, which here happens to gain 0.03 dB.
+    # Rounded weights shift the mean brightness a little. On these faces, the shift gains 0.03 dB.
     assert -0.02 < decibels['bfloat16'] - decibels['reference'] < 0.05
-    # Computed in another precision at all.
+    # The output differs, so the precision was really another one.
     assert (np.stack(found['bfloat16']) != reference).any()

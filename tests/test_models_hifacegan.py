@@ -83,7 +83,7 @@ def test_decoder_has_the_published_widths() -> None:
 
 
 @pytest.mark.parametrize(('norm', 'axes'), [('instance', (2, 3)), ('batch', (0, 2, 3))])
-def test_modulation_is_spades(norm: str, axes: tuple[int, ...]) -> None:
+def test_modulation_equals_that_of_spade(norm: str, axes: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     spade, x, guide = SpatialModulation(3, 2, 4, norm), torch.randn(2, 3, 6, 6), torch.randn(2, 2, 6, 6)
     with torch.no_grad():
@@ -96,7 +96,7 @@ def test_modulation_is_spades(norm: str, axes: tuple[int, ...]) -> None:
     np.testing.assert_allclose(got, normal * (1 + gamma) + beta, atol=1e-5)
 
 
-def test_the_published_norm_is_that_of_the_batch() -> None:
+def test_published_norm_is_batch_norm() -> None:
     norms = {type(module) for module in HiFaceNet(base_channels=1, levels=2, hidden=2).blocks.modules()}
     assert nn.BatchNorm2d in norms and nn.InstanceNorm2d not in norms
     with pytest.raises(ValueError, match="norm must be one of batch, instance, got 'layer'"):
@@ -104,7 +104,7 @@ def test_the_published_norm_is_that_of_the_batch() -> None:
 
 
 @pytest.mark.parametrize(('side', 'levels'), [(64, 5), (64, 3), (128, 5), (256, 5)])
-def test_any_power_of_two(side: int, levels: int) -> None:
+def test_image_size_can_be_any_power_of_two(side: int, levels: int) -> None:
     network = HiFaceNet(base_channels=1, levels=levels, hidden=2).eval()
     with torch.no_grad():
         restored = network(torch.rand(1, 3, side, side) * 2 - 1)
@@ -112,7 +112,7 @@ def test_any_power_of_two(side: int, levels: int) -> None:
     assert restored.abs().max() <= 1
 
 
-def test_guidance_is_split_where_it_is_said() -> None:
+def test_guidance_changes_at_the_given_level() -> None:
     torch.manual_seed(0)
     network = HiFaceNet(base_channels=2, levels=3, hidden=2).eval()
     first, rest = (torch.rand(1, 3, 32, 32) * 2 - 1 for _ in range(2))
@@ -120,13 +120,13 @@ def test_guidance_is_split_where_it_is_said() -> None:
         restored = [network.mixed_guidance(first, rest, levels) for levels in range(5)]
         assert torch.equal(restored[4], network(first))
         assert all(not torch.equal(a, b) for a, b in pairwise(restored))
-        # guided by itself throughout, whatever the split
+        # guided by itself at all levels, for any split
         assert torch.equal(network.mixed_guidance(first, first, 2), network(first))
     with pytest.raises(ValueError, match='levels must be 0 to 4, got 5'):
         network.mixed_guidance(first, rest, 5)
 
 
-def test_losses_are_hifacegans(faces: dict) -> None:
+def test_losses_equal_those_of_hifacegan(faces: dict) -> None:
     model = tiny()
     data = model.data_preprocessor(faces, training=True)
     losses, face, _ = model.generator_losses(**data)
@@ -143,7 +143,7 @@ def test_losses_are_hifacegans(faces: dict) -> None:
         assert sum(p.grad.abs().sum() for p in model.generator.parameters() if p.grad is not None) > 0, name
 
 
-def test_each_step_moves_every_weight(faces: dict) -> None:
+def test_each_step_changes_every_weight(faces: dict) -> None:
     model = tiny()
     config = load_config(CONFIG).optim_wrapper
     groups = {key: value for key, value in config.items() if key != 'constructor'}
@@ -152,7 +152,7 @@ def test_each_step_moves_every_weight(faces: dict) -> None:
     assert {'loss_disc_global', 'prob_real_global', 'prob_fake_global'} <= set(log)
     after = {key: value for key, value in model.named_parameters() if value.requires_grad}
     still = {key for key, value in after.items() if torch.equal(before[key], value)}
-    # while no logit is beyond the hinge, the two means cancel in the last bias
+    # if no logit is beyond the hinge, the two means cancel in the last bias
     assert still <= {f'discriminator.scales.{scale}.stages.4.bias' for scale in range(2)}
 
 

@@ -11,7 +11,7 @@ from rainrestore.models.networks.layers import unshuffled_kernel
 
 
 @pytest.mark.parametrize(('side', 'factor'), [(9, 2), (3, 2), (5, 3), (1, 2), (7, 4)])
-def test_convolution_and_pixel_shuffle_change_places(side: int, factor: int) -> None:
+def test_exchanged_convolution_and_pixel_shuffle_are_equal(side: int, factor: int) -> None:
     torch.manual_seed(0)
     weight = torch.randn(2, 3, side, side, dtype=torch.float64)
     x = torch.randn(2, 3 * factor**2, 5, 4, dtype=torch.float64)
@@ -21,8 +21,8 @@ def test_convolution_and_pixel_shuffle_change_places(side: int, factor: int) -> 
 
 
 @pytest.mark.parametrize('scale', [2, 4])
-def test_generator_trains_what_it_restores_with(scale: int) -> None:
-    """In training, pixel shuffle and last convolution change places: the same image, and the same gradients."""
+def test_generator_computes_the_same_in_training_and_evaluation(scale: int) -> None:
+    """In training, pixel shuffle and last convolution are exchanged. The image and the gradients are equal."""
     torch.manual_seed(0)
     trunk = dict(type='SRResNetTrunk', channels=6, num_blocks=1)
     trained = FCGGenerator(trunk, scale, channels=5, derained=False, parsing_channels=2).double().train()

@@ -41,12 +41,12 @@ def array(tensor: Tensor) -> np.ndarray:
     return tensor.detach().numpy().astype(np.float64)
 
 
-def test_mse() -> None:
+def test_mse_equals_numpy() -> None:
     a, b = rand(2, 3, 8, 8), rand(2, 3, 8, 8)
     assert MSELoss(0.5)(a, b).item() == pytest.approx(0.5 * np.mean((array(a) - array(b)) ** 2), rel=1e-6)
 
 
-def test_rain_reconstruction() -> None:
+def test_rain_reconstruction_equals_equation_19() -> None:
     guess, lr, rainy = estimate(), rand(2, 3, 8, 8), rand(2, 3, 8, 8)
     losses = RainReconstructionLoss(reconstruction_weight=2, loss_weight=3)(guess, lr, rainy)
     J, S, T, A = array(lr), array(guess.streak), array(guess.transmission), array(guess.airlight)
@@ -55,28 +55,28 @@ def test_rain_reconstruction() -> None:
     assert losses['loss_rainy'].item() == pytest.approx(6 * np.mean((again - array(rainy)) ** 2), rel=1e-5)
 
 
-def test_rain_reconstruction_speaks_to_the_physics_alone() -> None:
-    """J in eq. 19 is the true one: the derained image gets no gradient from it, S, T and A do."""
+def test_rain_reconstruction_has_gradients_for_s_t_and_a_only() -> None:
+    """Eq. 19 contains the true J, so S, T and A get a gradient and the derained image gets none."""
     guess = RainEstimate(*(value.requires_grad_() for value in estimate()))
     RainReconstructionLoss()(guess, rand(2, 3, 8, 8), rand(2, 3, 8, 8))['loss_rainy'].backward()
     assert guess.lr.grad is None
     assert all(value.grad.abs().sum() > 0 for value in guess[1:])
 
 
-def test_rain_reconstruction_has_the_trivial_solution_the_heads_must_prevent() -> None:
-    """T = 0, A = I makes the second term exactly zero, whatever S is."""
+def test_rain_reconstruction_has_a_trivial_solution() -> None:
+    """T = 0, A = I makes the second term exactly zero for any S. The output heads of the network have to exclude it."""
     rainy = rand(2, 3, 8, 8)
     trivial = RainEstimate(rand(2, 3, 8, 8), rand(2, 3, 8, 8), torch.zeros(2, 1, 8, 8), rainy)
     assert RainReconstructionLoss()(trivial, rand(2, 3, 8, 8), rainy)['loss_rainy'] == 0
 
 
-def test_ablation_of_the_reconstruction_term() -> None:
+def test_reconstruction_term_can_be_switched_off() -> None:
     assert set(RainReconstructionLoss(reconstruction_weight=0)(estimate(), rand(2, 3, 8, 8), rand(2, 3, 8, 8))) == {
         'loss_lr'
     }
 
 
-def test_rain_parameters() -> None:
+def test_rain_parameter_loss_equals_numpy() -> None:
     guess = estimate()
     truth = {'streak': rand(2, 3, 8, 8), 'transmission': rand(2, 1, 8, 8), 'airlight': rand(2, 3, 1, 1)}
     losses = RainParameterLoss(streak=2, transmission=0, airlight=1)(guess, **truth)
@@ -85,7 +85,7 @@ def test_rain_parameters() -> None:
     assert losses['loss_streak'].item() == pytest.approx(wanted, rel=1e-6)
 
 
-def test_transmission_gradient_is_that_of_the_error() -> None:
+def test_transmission_gradient_loss_depends_on_the_error() -> None:
     guess = estimate()
     truth = {'streak': guess.streak, 'transmission': rand(2, 1, 8, 8), 'airlight': guess.airlight}
     losses = RainParameterLoss(transmission=0, transmission_gradient=0.5)(guess, **truth)
@@ -95,7 +95,7 @@ def test_transmission_gradient_is_that_of_the_error() -> None:
     assert 'loss_transmission_gradient' not in RainParameterLoss()(guess, **truth)
 
 
-def test_parsing_counts_annotated_channels_only() -> None:
+def test_parsing_loss_counts_only_annotated_channels() -> None:
     prediction, target = rand(2, 5, 4, 4), rand(2, 5, 4, 4)
     annotated = torch.tensor([[True, True, False, False, True], [True, False, False, False, False]])
     squares = [
@@ -105,7 +105,7 @@ def test_parsing_counts_annotated_channels_only() -> None:
     assert ParsingLoss()(prediction, target, torch.zeros_like(annotated)).item() == 0
 
 
-def test_parsing_by_cross_entropy_is_numpys_over_annotated_channels() -> None:
+def test_parsing_cross_entropy_equals_numpy_over_annotated_channels() -> None:
     prediction, target = rand(2, 5, 4, 4).softmax(1), rand(2, 5, 4, 4)
     annotated = torch.tensor([[True, True, False, False, True], [True, False, False, True, False]])
     losses = []
@@ -117,7 +117,7 @@ def test_parsing_by_cross_entropy_is_numpys_over_annotated_channels() -> None:
     assert loss(prediction, target, annotated).item() == pytest.approx(0.5 * np.mean(losses), rel=1e-5)
 
 
-def test_parsing_by_cross_entropy_is_least_at_the_truth_and_finite_where_it_is_ruled_out() -> None:
+def test_parsing_cross_entropy_is_minimal_at_the_truth_and_always_finite() -> None:
     target = rand(1, 4, 3, 3).softmax(1)
     annotated = torch.ones(1, 4, dtype=torch.bool)
     loss = ParsingCrossEntropyLoss()
@@ -129,7 +129,7 @@ def test_parsing_by_cross_entropy_is_least_at_the_truth_and_finite_where_it_is_r
     assert loss(wrong.requires_grad_(), target, annotated).isfinite()
 
 
-def test_parsing_weights_follow_the_shares_of_the_labels() -> None:
+def test_parsing_weights_follow_the_label_shares() -> None:
     shares = [0.6, 0.3, 0.1, 0.0]
     weights = 1 / np.sqrt(np.array(shares) + 1e-3)
     weights /= (weights * shares).sum()
@@ -143,7 +143,7 @@ def test_parsing_weights_follow_the_shares_of_the_labels() -> None:
     assert not loss.state_dict()
 
 
-def test_weighted_parsing_is_least_at_the_truth() -> None:
+def test_weighted_parsing_loss_is_minimal_at_the_ground_truth() -> None:
     shares = [0.7, 0.2, 0.1]
     target = torch.tensor([0.5, 0.3, 0.2]).view(1, 3, 1, 1)
     annotated = torch.ones(1, 3, dtype=torch.bool)
@@ -161,7 +161,7 @@ def test_weighted_parsing_is_least_at_the_truth() -> None:
     torch.testing.assert_close(logits.softmax(1), target, atol=1e-3, rtol=0)
 
 
-def test_parsing_by_cross_entropy_leaves_faces_without_masks_out() -> None:
+def test_parsing_cross_entropy_ignores_faces_without_masks() -> None:
     prediction, target = rand(2, 4, 4, 4).softmax(1), rand(2, 4, 4, 4).softmax(1)
     loss = ParsingCrossEntropyLoss()
     annotated = torch.ones(2, 4, dtype=torch.bool)
@@ -172,23 +172,23 @@ def test_parsing_by_cross_entropy_leaves_faces_without_masks_out() -> None:
 
 
 @pytest.mark.parametrize('shares', [[0.5, -0.1], [1.5, 0.1], [0.0, 0.0]])
-def test_shares_that_are_none_are_refused(shares: list[float]) -> None:
+def test_invalid_label_shares_are_refused(shares: list[float]) -> None:
     with pytest.raises(ValueError, match='label_shares'):
         ParsingCrossEntropyLoss(label_shares=shares)
 
 
-def test_shares_of_a_known_data_set_have_a_name() -> None:
+def test_label_shares_of_a_known_data_set_have_a_name() -> None:
     shares = LABEL_SHARES['celebamask_hq']
     assert len(shares) == NUM_LABELS and sum(shares) == pytest.approx(1, abs=1e-5)
     named, given = (ParsingCrossEntropyLoss(label_shares=each).weights for each in ('celebamask_hq', shares))
     assert torch.equal(named, given)
-    # the eyes, 0.4 % of the pixels, weigh ten times as much as the background
+    # the eyes, 0.4 % of the pixels, have ten times the weight of the background
     assert named[4] / named[0] == pytest.approx(((shares[0] + 1e-3) / (shares[4] + 1e-3)) ** 0.5, rel=1e-5)
     with pytest.raises(ValueError, match=r"one of .'celebamask_hq'., got 'ffhq'"):
         ParsingCrossEntropyLoss(label_shares='ffhq')
 
 
-def test_linear_adversarial_losses() -> None:
+def test_linear_adversarial_losses_equal_numpy() -> None:
     real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, 3.0])
     loss = LinearAdversarialLoss(1e-3)
 
@@ -202,8 +202,8 @@ def test_linear_adversarial_losses() -> None:
 
 
 @pytest.mark.parametrize('shape', [(4,), (2, 1, 3, 5)])
-def test_cross_entropy_adversarial_losses(shape: tuple[int, ...]) -> None:
-    """Of one logit an image and of one a patch, in the words of the 2014 paper."""
+def test_cross_entropy_adversarial_losses_equal_the_2014_paper(shape: tuple[int, ...]) -> None:
+    """For one logit for each image and for one logit for each patch."""
     real, fake = (6 * rand(*shape) - 3 for _ in range(2))
     on_true, on_restored = (1 / (1 + np.exp(-array(logits))) for logits in (real, fake))
     loss = CrossEntropyAdversarialLoss(0.01)
@@ -213,37 +213,37 @@ def test_cross_entropy_adversarial_losses(shape: tuple[int, ...]) -> None:
     assert loss.slope(fake).item() == pytest.approx(np.mean(1 - on_restored), rel=1e-5)
 
 
-def test_smoothed_labels_punish_a_sure_discriminator() -> None:
+def test_smoothed_labels_penalise_a_certain_discriminator() -> None:
     loss = CrossEntropyAdversarialLoss(real_label=0.9, fake_label=0.1)
     real, fake = 6 * rand(4, 1, 3, 3) - 3, 6 * rand(4, 1, 3, 3) - 3
     on_true, on_restored = (1 / (1 + np.exp(-array(logits))) for logits in (real, fake))
     wanted = -np.mean(0.9 * np.log(on_true) + 0.1 * np.log(1 - on_true))
     wanted -= np.mean(0.1 * np.log(on_restored) + 0.9 * np.log(1 - on_restored))
     assert loss.discriminator_loss(real, fake).item() == pytest.approx(wanted / 2, rel=1e-5)
-    # least where D is the label, not where it is certain
+    # minimal if D equals the label, not if D is certain
     at_label, certain = torch.full((1,), float(np.log(9))), torch.full((1,), 30.0)
     assert loss.discriminator_loss(at_label, -at_label) < loss.discriminator_loss(certain, -certain)
-    # what the generator minimises knows no labels
+    # the loss of the generator does not use the labels
     assert loss.generator_loss(fake) == CrossEntropyAdversarialLoss().generator_loss(fake)
 
 
-def test_flipped_labels_are_of_whole_images_and_as_frequent_as_asked() -> None:
+def test_labels_flip_for_whole_images_with_the_given_probability() -> None:
     torch.manual_seed(0)
     sure = torch.full((20_000, 1, 2, 2), 10.0)
     loss = CrossEntropyAdversarialLoss(flip=0.1)
-    # a wrong label costs 10, a right one nothing; true and restored images have half each
+    # a wrong label costs 10, a correct one 0; true and restored images have half of the loss each
     assert loss.discriminator_loss(sure, -sure).item() == pytest.approx(0.1 * 10, rel=0.05)
     errors = [loss.discriminator_loss(sure[:1], -sure[:1]).item() for _ in range(200)]
     assert {round(error) for error in errors} == {0, 5, 10}
 
 
 @pytest.mark.parametrize('options', [dict(real_label=1.1), dict(fake_label=-0.1), dict(flip=0.5), dict(real_label=0)])
-def test_labels_that_are_none_are_refused(options: dict) -> None:
+def test_invalid_labels_are_refused(options: dict) -> None:
     with pytest.raises(ValueError, match=r'label|flip'):
         CrossEntropyAdversarialLoss(**options)
 
 
-def test_cross_entropy_slope_is_the_gradient_left_to_the_generator() -> None:
+def test_cross_entropy_slope_equals_the_gradient_of_the_generator() -> None:
     loss = CrossEntropyAdversarialLoss(1.0)
     for value in (-60.0, 0.0, 3.0):
         logits = torch.full((5,), value, requires_grad=True)
@@ -256,7 +256,7 @@ def test_cross_entropy_slope_is_the_gradient_left_to_the_generator() -> None:
 
 
 @pytest.mark.parametrize('shape', [(4,), (2, 1, 3, 5)])
-def test_hinge_and_least_squares_losses(shape: tuple[int, ...]) -> None:
+def test_hinge_and_least_squares_losses_equal_numpy(shape: tuple[int, ...]) -> None:
     real, fake = (6 * rand(*shape) - 3 for _ in range(2))
     on_true, on_restored = array(real), array(fake)
     hinge, squares = HingeAdversarialLoss(0.5), LeastSquaresAdversarialLoss(0.5)
@@ -269,14 +269,14 @@ def test_hinge_and_least_squares_losses(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize('loss', [HingeAdversarialLoss(1.0), LeastSquaresAdversarialLoss(1.0)])
-def test_slope_is_the_gradient_left_to_the_generator(loss: HingeAdversarialLoss) -> None:
+def test_slope_equals_the_gradient_of_the_generator(loss: HingeAdversarialLoss) -> None:
     for value in (-2.0, 0.5, 1.0, 30.0):
         logits = torch.full((5,), value, requires_grad=True)
         loss.generator_loss(logits).backward()
         assert logits.grad.abs().sum().item() == pytest.approx(loss.slope(logits).item(), abs=1e-6)
 
 
-def test_feature_matching_leaves_the_logits_out_and_the_truth_alone() -> None:
+def test_feature_matching_ignores_logits_and_has_no_truth_gradient() -> None:
     fake, real = ([[rand(2, 4, 6, 6), rand(2, 8, 3, 3), rand(2, 1, 3, 3)], [rand(2, 4, 3, 3), rand(2, 1, 2, 2)]]
                   for _ in range(2))  # fmt: skip
     for image in (layer for scale in (*fake, *real) for layer in scale):
@@ -292,7 +292,7 @@ def test_feature_matching_leaves_the_logits_out_and_the_truth_alone() -> None:
 
 
 def test_contrastive_loss_is_a_ratio_of_distances() -> None:
-    """Recomputed for an image between the two; 0 at the truth, large at the degraded image."""
+    """Recomputed for the mean of the two images; 0 at the ground truth, large at the degraded image."""
     truth, degraded = rand(2, 3, 16, 16), rand(2, 3, 16, 16)
     loss = ContrastiveLoss(layers=('relu1_1', 'relu2_1'), weights=(0.5, 1.0), loss_weight=2.0)
     features = [loss.vgg(image) for image in (truth, degraded, (truth + degraded) / 2)]
@@ -317,7 +317,7 @@ def test_contrastive_loss_is_a_ratio_of_distances() -> None:
 
 
 def test_linear_adversarial_gradients_survive_bfloat16() -> None:
-    """sigmoid(7) is exactly 1 in bfloat16, where its gradient would be lost."""
+    """sigmoid(7) is exactly 1 in bfloat16, so its gradient would be 0."""
     assert torch.tensor(7.0).bfloat16().sigmoid() == 1
     logits = torch.tensor([7.0], requires_grad=True)
     with torch.autocast('cpu', torch.bfloat16):
@@ -326,7 +326,7 @@ def test_linear_adversarial_gradients_survive_bfloat16() -> None:
 
 
 def relativistic_by_hand(real: np.ndarray, fake: np.ndarray) -> tuple[float, float, np.ndarray]:
-    """ESRGAN's generator and discriminator losses, and the gradient of the first by the fake logits, in float64."""
+    """ESRGAN's generator and discriminator losses in float64, and the gradient of the former for the fake logits."""
 
     def sigmoid(x: np.ndarray) -> np.ndarray:
         return 1 / (1 + np.exp(-x))
@@ -334,12 +334,12 @@ def relativistic_by_hand(real: np.ndarray, fake: np.ndarray) -> tuple[float, flo
     real_over_fake, fake_over_real = sigmoid(real - fake.mean()), sigmoid(fake - real.mean())
     generator = -np.log(fake_over_real).mean() - np.log(1 - real_over_fake).mean()
     discriminator = -np.log(real_over_fake).mean() - np.log(1 - fake_over_real).mean()
-    # each fake logit is in its own comparison, and a share of the mean that every real one is compared with
+    # each fake logit is in its own comparison and in the mean that every real logit is compared with
     gradient = -(1 - fake_over_real) / len(fake) - real_over_fake.mean() / len(fake)
     return generator, discriminator, gradient
 
 
-def test_relativistic_adversarial_losses() -> None:
+def test_relativistic_adversarial_losses_equal_numpy() -> None:
     real, fake = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([0.5, 3.0, -2.0], requires_grad=True)
     generator, discriminator, gradient = relativistic_by_hand(array(real), array(fake))
     loss = RelativisticAdversarialLoss(1e-3)
@@ -350,19 +350,19 @@ def test_relativistic_adversarial_losses() -> None:
     assert loss.discriminator_loss(real, fake).item() == pytest.approx(discriminator, rel=1e-6)
 
 
-def test_relativistic_losses_know_no_common_offset() -> None:
+def test_relativistic_losses_do_not_depend_on_a_common_offset() -> None:
     real, fake = rand(4), rand(4)
     loss = RelativisticAdversarialLoss()
     shifted = loss.discriminator_loss(real + 3, fake + 3)
     torch.testing.assert_close(shifted, loss.discriminator_loss(real, fake))
 
 
-def test_relativistic_losses_do_not_saturate_where_the_discriminator_is_sure() -> None:
+def test_relativistic_losses_do_not_saturate_for_a_certain_discriminator() -> None:
     real, fake = torch.full((2,), 200.0), torch.full((2,), -200.0).requires_grad_()
     loss = RelativisticAdversarialLoss(1.0)
     with torch.autocast('cpu', torch.bfloat16):
         loss.generator_loss(fake.bfloat16(), real.bfloat16()).backward()
-    np.testing.assert_allclose(array(fake.grad), -1)  # 2 comparisons, each shared by 2 faces
+    np.testing.assert_allclose(array(fake.grad), -1)  # 2 comparisons, each with 2 faces
     assert loss.slope(fake - real.mean()) == 1
     assert loss.slope(real - fake.mean()) == 0
     relative = torch.tensor([0.5, 3.0])
@@ -396,15 +396,15 @@ def vgg_by_hand(image: np.ndarray) -> dict[str, np.ndarray]:
     return features
 
 
-def test_perceptual_against_vgg_by_hand() -> None:
+def test_perceptual_loss_equals_vgg_computed_by_hand() -> None:
     a, b = rand(1, 3, 16, 16), rand(1, 3, 16, 16)
     ours, theirs = (vgg_by_hand(array(x[0])) for x in (a, b))
     wanted = sum(np.mean((ours[tap] - theirs[tap]) ** 2) for tap in ('relu1_1', 'relu2_2', 'relu3_3'))
     assert PerceptualLoss(loss_weight=1e-3)(a, b).item() == pytest.approx(1e-3 * wanted, rel=1e-4)
 
 
-def test_bundled_vgg_sees_what_vgg_sees() -> None:
-    """The first layer of a network trained on ImageNet responds to edges, not to a flat grey."""
+def test_bundled_vgg_has_imagenet_weights() -> None:
+    """The first layer of a network trained on ImageNet responds to edges and not to flat grey."""
     features = VGG16Features(('relu1_1',))
     flat, edge = torch.full((1, 3, 32, 32), 0.5), torch.full((1, 3, 32, 32), 0.2)
     edge[..., 16:] = 0.8
@@ -414,7 +414,7 @@ def test_bundled_vgg_sees_what_vgg_sees() -> None:
     assert spread[1] > 1
 
 
-def test_mean_square_is_that_of_single_precision() -> None:
+def test_mean_square_in_bfloat16_is_computed_in_single_precision() -> None:
     x, y = rand(3, 4, 16, 16).double().requires_grad_(), rand(3, 4, 16, 16).double()
     assert torch.autograd.gradcheck(perceptual.MeanSquare.apply, (x, y))
     half, other = rand(3, 4, 16, 16).bfloat16().requires_grad_(), rand(3, 4, 16, 16).bfloat16()
@@ -422,7 +422,7 @@ def test_mean_square_is_that_of_single_precision() -> None:
     loss.backward()
     exact = half.detach().double() - other.double()
     assert loss.item() == pytest.approx(exact.square().mean().item(), rel=1e-3)
-    # bfloat16 has 8 bits: the difference and the gradient are rounded once each
+    # bfloat16 has 8 significant bits: the difference and the gradient are rounded once each
     torch.testing.assert_close(half.grad.double(), 2 * exact / exact.numel(), rtol=2**-7, atol=0)
 
 
@@ -435,7 +435,7 @@ def test_perceptual_gradient_reaches_the_prediction_only() -> None:
     assert all(p.grad is None and not p.requires_grad for p in loss.parameters())
 
 
-def test_vgg_is_no_part_of_checkpoints() -> None:
+def test_checkpoints_do_not_contain_vgg() -> None:
     loss = PerceptualLoss()
     assert not loss.state_dict()
     loss.load_state_dict({})

@@ -41,9 +41,9 @@ TINY_SWINIR = dict(
     tail=['conv_last'],
     multiple=8,
 )
-# What a network needs beyond its defaults to be tiny, and the channels of its inputs; several variants of one network
-# are NAME-VARIANT. A network that is not listed is built from its defaults and fed one RGB image, so that a new one
-# is tested without an entry.
+# Options for tiny networks, where the defaults are larger, and the channels of the inputs; several variants of one
+# network are NAME-VARIANT. A network without an entry is built from its defaults and gets one RGB image, so that a new
+# network is tested without an entry.
 ARGUMENTS: dict[str, dict] = {
     'DenseNetEncoder': dict(growth=4, blocks=(1, 2), stem_channels=8),
     'ResNetEncoder': dict(blocks=(1, 1), stem_channels=8),
@@ -91,7 +91,7 @@ CHANNELS = {
     'FCGGenerator-attention': (3, 3, 19),
     'RefinementUNet': (3, 3),
 }
-# Inputs that are one vector an image: network -> their places.
+# Inputs that are one vector for each image: network -> their positions.
 VECTORS = {'RefinementUNet': (1,)}
 VARIANTS = {
     name: [case for case in ARGUMENTS if case.partition('-')[0] == name] or [name] for name in NETWORKS
@@ -130,12 +130,12 @@ def test_forward_is_finite_and_every_parameter_learns(name: str) -> None:
     sum((output * weight).sum() for output, weight in zip(outputs, weights, strict=True)).backward()
     assert all(image.grad.abs().sum() > 0 for image in given)
     without = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
-    # a bias before batch normalisation would be such a parameter
+    # a bias before batch norm would be such a parameter
     assert not without
 
 
 @pytest.mark.parametrize('name', CASES)
-def test_evaluation_treats_each_image_alone(name: str) -> None:
+def test_evaluation_treats_each_image_separately(name: str) -> None:
     network = build(name).eval()
     batch = inputs(name, count=3)
     with torch.no_grad():
@@ -146,7 +146,7 @@ def test_evaluation_treats_each_image_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize('name', CASES)
-def test_runs_in_bfloat16(name: str) -> None:
+def test_network_runs_in_bfloat16(name: str) -> None:
     network = build(name).eval()
     with torch.no_grad():
         exact = tensors(network(*inputs(name)))
@@ -157,14 +157,14 @@ def test_runs_in_bfloat16(name: str) -> None:
 
 
 @pytest.mark.parametrize('name', NETWORKS)
-def test_documented(name: str) -> None:
+def test_network_is_documented(name: str) -> None:
     assert inspect.getdoc(NETWORKS[name])
     assert inspect.getdoc(NETWORKS[name].forward)
 
 
 @pytest.mark.parametrize('encoder', ['DenseNetEncoder', 'ResNetEncoder', 'VGGEncoder'])
 @pytest.mark.parametrize('stem_stride', [1, 4])
-def test_encoder_slot(encoder: str, stem_stride: int) -> None:
+def test_encoder_slot_accepts_every_encoder(encoder: str, stem_stride: int) -> None:
     network = MODELS.build(dict(type=encoder, stem_stride=stem_stride, **ARGUMENTS[encoder]))
     features = network(torch.rand(1, 3, 32, 64))
     for feature, channels, stride in zip(features, network.out_channels, network.strides, strict=True):
@@ -174,13 +174,13 @@ def test_encoder_slot(encoder: str, stem_stride: int) -> None:
     assert estimate.lr.shape == estimate.streak.shape == (2, 3, 32, 32)
 
 
-def test_encoder_rejects_another_stem() -> None:
+def test_encoder_refuses_another_stem() -> None:
     with pytest.raises(ValueError, match='stem_stride must be 1 or 4, got 2'):
         MODELS.build(dict(type='DenseNetEncoder', stem_stride=2))
 
 
-def test_densenet_121_to_its_third_transition_has_its_published_size() -> None:
-    """torchvision's DenseNet-121 holds 4,797,632 parameters up to and including transition 3."""
+def test_densenet_121_has_its_published_size() -> None:
+    """torchvision's DenseNet-121 has 4,797,632 parameters up to and including transition 3."""
     # conv 7x7x3x64 + BN 128; each layer i: BN(c) 2c, 1x1 c*128, BN 256, 3x3 128*32*9; transition BN 2c + c*c/2
     expected, width = 7 * 7 * 3 * 64 + 128, 64
     for depth in (6, 12, 24):
@@ -195,7 +195,7 @@ def test_densenet_121_to_its_third_transition_has_its_published_size() -> None:
 
 
 @pytest.mark.parametrize('side', [(32, 32), (17, 45), (8, 8), (1, 1)])
-def test_any_sides(side: tuple[int, int]) -> None:
+def test_networks_accept_any_image_size(side: tuple[int, int]) -> None:
     hrrm, fpm, generator = (build(name).eval() for name in ('HRRM', 'FaceParsingUNet', 'FCGGenerator'))
     image = torch.rand(1, 3, *side)
     estimate: RainEstimate = hrrm(image)
@@ -209,7 +209,7 @@ def test_any_sides(side: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize('side', [(32, 32), (17, 45), (8, 8), (1, 1)])
 @pytest.mark.parametrize('name', TRUNKS)
-def test_trunk_slot(name: str, side: tuple[int, int]) -> None:
+def test_trunk_accepts_any_image_size(name: str, side: tuple[int, int]) -> None:
     trunk = build(name, in_channels=5).eval()
     with torch.no_grad():
         assert trunk(torch.rand(2, 5, *side)).shape == (2, trunk.out_channels, *side)
@@ -228,7 +228,7 @@ def trunk_and_network(name: str) -> tuple[nn.Module, nn.Module]:
 
 @pytest.mark.parametrize('side', [(16, 16), (11, 13)])
 @pytest.mark.parametrize('name', ['NetworkTrunk-rrdb', 'NetworkTrunk-swinir'])
-def test_network_trunk_is_what_the_network_gives_to_its_tail(name: str, side: tuple[int, int]) -> None:
+def test_network_trunk_output_equals_the_input_of_the_tail(name: str, side: tuple[int, int]) -> None:
     trunk, network = trunk_and_network(name)
     tail = ARGUMENTS[name]['tail'][0]
     seen: list[Tensor] = []
@@ -238,7 +238,7 @@ def test_network_trunk_is_what_the_network_gives_to_its_tail(name: str, side: tu
         features = trunk(image)
         network(image)
     if name.endswith('rrdb'):
-        seen[0] = seen[0][..., ::2, ::2]  # enlarged by repetition before the first layer of its tail
+        seen[0] = seen[0][..., ::2, ::2]  # enlarged by repetition before the first layer of the tail
     torch.testing.assert_close(features, seen[0][..., : side[0], : side[1]])
 
 
@@ -251,17 +251,17 @@ def test_network_trunk_has_no_tail(name: str) -> None:
     assert {f'network.{key}' for key in whole.keys() - tail} == set(dict(trunk.named_parameters()))
 
 
-def test_edsr_trunk_is_that_of_mmagic() -> None:
+def test_edsr_trunk_equals_that_of_mmagic() -> None:
     network = dict(type='mmagic.EDSRNet', out_channels=3, mid_channels=8, num_blocks=2, res_scale=0.1)
     theirs = NetworkTrunk(in_channels=6, network=network, tail=['upsample', 'conv_last'])
     ours = EDSRTrunk(in_channels=6, channels=8, num_blocks=2)
-    # both list stem, blocks, last layer in the order of their computation
+    # both have the order stem, blocks, last layer
     ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True)))
     image = torch.rand(2, 6, 11, 13)
     torch.testing.assert_close(ours(image), theirs(image))
 
 
-def test_network_trunk_starts_from_the_networks_own_file(tmp_path: Path) -> None:
+def test_network_trunk_loads_the_checkpoint_of_its_network(tmp_path: Path) -> None:
     _, network = trunk_and_network('NetworkTrunk-rrdb')
     torch.save({'state_dict': {f'net.{key}': value for key, value in network.state_dict().items()}}, tmp_path / 'a.pth')
     pretrained = dict(type='Pretrained', checkpoint=str(tmp_path / 'a.pth'), prefix='net')
@@ -279,12 +279,12 @@ def test_network_trunk_starts_from_the_networks_own_file(tmp_path: Path) -> None
         (dict(network=dict(TINY_RRDB['network'], upscale_factor=2)), 'has 24 input channels instead of 6'),
     ],
 )
-def test_network_trunk_names_what_does_not_fit(changes: dict, message: str) -> None:
+def test_network_trunk_names_unsuitable_options(changes: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build('NetworkTrunk-rrdb', in_channels=6, **changes)
 
 
-def test_network_trunk_notices_channels_under_another_name() -> None:
+def test_network_trunk_checks_the_name_of_the_channels_option() -> None:
     with pytest.raises(ConfigError, match=r"SwinIRNet has no option 'in_channels' \(did you mean 'in_chans'\?\)"):
         build('NetworkTrunk-swinir', in_channels=6, in_option='in_channels')
 
@@ -311,7 +311,7 @@ def test_ranges_hold_for_any_weights(name: str) -> None:
     torch.testing.assert_close(parsing.sum(1), torch.ones(2, 32, 32))
 
 
-def test_grey_streaks_are_the_same_in_all_channels() -> None:
+def test_grey_streaks_are_equal_in_all_channels() -> None:
     image = torch.rand(1, 3, 32, 32)
     grey, colour = (build(name).eval()(image).streak for name in ('HRRM-grey', 'HRRM'))
     assert grey.shape == colour.shape == image.shape
@@ -322,7 +322,7 @@ def test_grey_streaks_are_the_same_in_all_channels() -> None:
 
 
 def test_hrrm_corrects_the_solved_rain_model() -> None:
-    """J is the rain model solved for it with S, T and A, plus the output of the decoder, which starts near 0."""
+    """J is the solution of the rain model with S, T and A, plus the output of the decoder, which is near 0 at first."""
     hrrm = build('HRRM-inverse').eval()
     image = torch.rand(2, 3, 32, 32)
     with torch.no_grad():
@@ -338,15 +338,15 @@ def test_hrrm_corrects_the_solved_rain_model() -> None:
 
 
 @pytest.mark.parametrize(('name', 'reached'), [('HRRM', False), ('HRRM-inverse', True)])
-def test_error_of_j_reaches_s_t_and_a_through_the_rain_model(name: str, reached: bool) -> None:
+def test_gradient_of_j_reaches_s_t_and_a_through_the_rain_model(name: str, reached: bool) -> None:
     hrrm = build(name)
     (hrrm(torch.rand(2, 3, 32, 32)).lr - 0.5).square().mean().backward()
     for decoder in (hrrm.streak_decoder, hrrm.transmission_decoder, hrrm.airlight_decoder):
         assert (decoder.head.weight.grad is not None) == reached
 
 
-def test_transmission_cannot_hold_streaks() -> None:
-    """T is decoded coarsely: over a 4x4 window it changes little, whatever the weights."""
+def test_transmission_cannot_contain_streaks() -> None:
+    """T is decoded coarsely, so it changes little within a 4x4 window for any weights."""
     torch.manual_seed(4)
     hrrm = build('HRRM').eval()
     nn.init.normal_(hrrm.transmission_decoder.head.weight, std=5)
@@ -367,7 +367,7 @@ def test_generator_uses_each_of_its_inputs(name: str) -> None:
         assert not torch.allclose(generator(*changed), face)
 
 
-def test_parsing_enters_before_the_first_pixel_shuffle() -> None:
+def test_parsing_is_input_before_the_first_pixel_shuffle() -> None:
     plain = FCGGenerator(TINY_TRUNK, channels=8, parsing_channels=0)
     guided = FCGGenerator(TINY_TRUNK, channels=8, parsing_channels=19)
     assert guided.upsampler[0].in_channels - plain.upsampler[0].in_channels == 19
@@ -375,7 +375,7 @@ def test_parsing_enters_before_the_first_pixel_shuffle() -> None:
     assert FCGGenerator(TINY_TRUNK, derained=False).trunk.stem[0].in_channels == 3
 
 
-def test_parsing_enters_at_the_input_in_face_sr() -> None:
+def test_parsing_is_input_at_the_first_layer_in_face_sr() -> None:
     generator = FCGGenerator(TINY_TRUNK, channels=8, derained=False, parsing_at='input')
     assert generator.trunk.stem[0].in_channels == 3 + 19
     assert generator.upsampler[0].in_channels == generator.trunk.out_channels
@@ -385,7 +385,7 @@ def test_parsing_enters_at_the_input_in_face_sr() -> None:
 
 @pytest.mark.parametrize('derained', [True, False])
 def test_residual_generator_adds_to_the_enlarged_face(derained: bool) -> None:
-    """Without its last convolution it enlarges as Pillow does; a fresh one begins near that."""
+    """Without its last convolution, the generator enlarges like Pillow; a new generator is near that."""
     generator = build('FCGGenerator-residual', derained=derained)
     rainy, clean, parsing = inputs('FCGGenerator', count=1)
     smooth = [F.avg_pool2d(image, 7, 1, 3) for image in (rainy, clean)]
@@ -398,12 +398,12 @@ def test_residual_generator_adds_to_the_enlarged_face(derained: bool) -> None:
     assert (generator.eval()(*given) - wanted).abs().mean() < 0.1
     nn.init.zeros_(generator.tail.weight)
     nn.init.zeros_(generator.tail.bias)
-    # torch's kernel has another sharpness (a = -0.75) than Pillow's (-0.5)
+    # torch's bicubic kernel has a = -0.75, Pillow's a = -0.5
     assert (generator(*given) - wanted).abs().max() < 0.02
 
 
-def test_direct_generator_draws_each_block_from_one_place() -> None:
-    """With a last convolution that copies feature 4 y + x to pixel (y, x) of a block, in all three colours."""
+def test_subpixel_head_computes_each_block_from_one_position() -> None:
+    """The last convolution copies feature 4 y + x to pixel (y, x) of a block, in all three colours."""
     generator = FCGGenerator(TINY_TRUNK, derained=False, parsing_channels=16, subpixel_head=True).eval()
     last = generator.tail[0]
     nn.init.zeros_(last.weight)
@@ -419,7 +419,7 @@ def test_direct_generator_draws_each_block_from_one_place() -> None:
             assert all(torch.allclose(face[:, colour, y::4, x::4], wanted) for colour in range(3))
 
 
-def test_attention_of_a_fresh_generator_changes_nothing_and_learns() -> None:
+def test_attention_of_a_new_generator_is_neutral_and_trainable() -> None:
     fresh = build('FCGGenerator-attention').eval()
     plain = build('FCGGenerator').eval()
     plain.load_state_dict(fresh.state_dict(), strict=False)
@@ -427,7 +427,7 @@ def test_attention_of_a_fresh_generator_changes_nothing_and_learns() -> None:
     assert torch.equal(fresh(*given), plain(*given))
     fresh(*given).mean().backward()
     assert fresh.gates.weight.grad.abs().min() > 0
-    # a gate that is shut leaves nothing of its feature
+    # a closed gate removes its feature completely
     nn.init.constant_(fresh.gates.bias, -1e3)
     other = build('FCGGenerator-attention').eval()
     other.load_state_dict(fresh.state_dict())
@@ -438,18 +438,18 @@ def test_attention_of_a_fresh_generator_changes_nothing_and_learns() -> None:
 
 
 @pytest.mark.parametrize('scale', [0, 1, 3, 6])
-def test_generator_rejects_other_scales(scale: int) -> None:
+def test_generator_refuses_other_scales(scale: int) -> None:
     with pytest.raises(ValueError, match='power of 2'):
         FCGGenerator(TINY_TRUNK, scale=scale)
 
 
 @pytest.mark.parametrize('scale', [2, 8])
-def test_generator_takes_other_powers(scale: int) -> None:
+def test_generator_accepts_other_powers_of_two(scale: int) -> None:
     generator = FCGGenerator(TINY_TRUNK, scale=scale, channels=8, derained=False, parsing_channels=0)
     assert generator(torch.rand(1, 3, 8, 8)).shape == (1, 3, 8 * scale, 8 * scale)
 
 
-def test_discriminator_serves_crops_and_stays_in_single_precision() -> None:
+def test_discriminator_accepts_crops_and_computes_in_single_precision() -> None:
     network = SRGANDiscriminator(base_channels=4)
     for side in ((128, 128), (32, 54), (16, 16)):
         assert network(torch.rand(2, 3, *side)).shape == (2,)
@@ -458,14 +458,14 @@ def test_discriminator_serves_crops_and_stays_in_single_precision() -> None:
 
 
 def test_discriminator_has_the_published_size() -> None:
-    """SRGAN's discriminator of base 64 with a 512-1024-1 head, counted by hand."""
+    """SRGAN's discriminator with base 64 and a 512-1024-1 head, counted by hand."""
     widths = [64, 64, 128, 128, 256, 256, 512, 512]
     expected = 3 * 64 * 9 + 64 + sum(a * b * 9 + 2 * b for a, b in pairwise(widths))
     expected += 512 * 1024 + 1024 + 1024 + 1
     assert sum(p.numel() for p in SRGANDiscriminator().parameters()) == expected
 
 
-def test_parsing_palette_is_the_alternative() -> None:
+def test_parsing_network_can_predict_a_palette() -> None:
     network = FaceParsingUNet(out_channels=3, base_channels=4, activation='sigmoid')
     assert network(torch.rand(1, 6, 16, 16)).shape == (1, 3, 16, 16)
     with pytest.raises(ValueError, match="'softmax' or 'sigmoid'"):

@@ -62,7 +62,7 @@ def faces() -> dict:
 
 @pytest.fixture(scope='module')
 def small_faces() -> dict:
-    """The top left quarters, for tests of many steps."""
+    """The top left quarters of the faces, for tests of many steps."""
     faces = batch()
     for sample in faces['data_samples']:
         sample.gt_img = sample.gt_img[:, :64, :64]
@@ -79,8 +79,9 @@ def gradients(module: nn.Module) -> float:
 
 
 def test_pix2pix_has_its_published_size() -> None:
-    """54.414 M parameters for 256 x 256 (8 halvings, width 64), 2.769 M in the 70 x 70 discriminator: the values that
-    the authors' code prints."""
+    """54.414 M parameters for 256 x 256 (8 halvings, width 64), and 2.769 M in the 70 x 70 discriminator. The
+    authors' code prints these values.
+    """
     from rainrestore.models.networks import ImageToImageGenerator
 
     config = load_config('pix2pix_x4').model
@@ -92,7 +93,7 @@ def test_pix2pix_has_its_published_size() -> None:
     assert round(sum(p.numel() for p in discriminator.parameters()) / 1e6, 3) == 2.769
 
 
-def test_patch_sees_70_pixels() -> None:
+def test_patch_discriminator_has_a_receptive_field_of_70_pixels() -> None:
     discriminator = MODELS.build(dict(load_config('pix2pix_x4').model.discriminator, base_channels=4)).eval()
     image = torch.rand(1, 6, 256, 256, requires_grad=True)
     discriminator(image)[0, 0, 15, 15].backward()
@@ -101,7 +102,7 @@ def test_patch_sees_70_pixels() -> None:
 
 
 @pytest.mark.parametrize('sides', [(32, 32), (20, 37)])
-def test_pix2pix_restores_any_sides_within_the_range(sides: tuple[int, int]) -> None:
+def test_pix2pix_restores_any_size_within_the_range(sides: tuple[int, int]) -> None:
     model: ConditionalGAN = tiny('pix2pix_x4').eval()
     face = model(torch.rand(2, 3, *sides))['pred_img']
     assert face.shape == (2, 3, 4 * sides[0], 4 * sides[1])
@@ -109,8 +110,8 @@ def test_pix2pix_restores_any_sides_within_the_range(sides: tuple[int, int]) -> 
     assert face.max() <= 1
 
 
-def test_pix2pix_generator_takes_the_modules_of_the_paper() -> None:
-    """Its slots are FCGGAN's: J and F enter where they are filled."""
+def test_pix2pix_generator_accepts_the_modules_of_the_paper() -> None:
+    """Its slots are those of FCGGAN: J and F are inputs if their slots are filled."""
     generator = MODELS.build(
         dict(
             type='ImageToImageGenerator',
@@ -125,7 +126,7 @@ def test_pix2pix_generator_takes_the_modules_of_the_paper() -> None:
     assert generator(*images).shape == (1, 3, 32, 32)
 
 
-def test_pix2pix_losses_are_isolas(faces: dict) -> None:
+def test_pix2pix_losses_equal_those_of_the_paper(faces: dict) -> None:
     model: ConditionalGAN = tiny('pix2pix_x4').train()
     data = model.data_preprocessor(faces, training=True)
     torch.manual_seed(1)
@@ -145,7 +146,7 @@ def test_pix2pix_losses_are_isolas(faces: dict) -> None:
         assert (options['lr'], options['betas'], options['weight_decay']) == (2e-4, (0.5, 0.999), 0)
 
 
-def test_contrastive_loss_is_of_the_restored_the_true_and_the_enlarged_face(faces: dict) -> None:
+def test_contrastive_loss_compares_restored_true_and_enlarged_face(faces: dict) -> None:
     config = load_config('pix2pix_x4').model
     config.generator.network.base_channels = config.discriminator.base_channels = 4
     torch.manual_seed(0)
@@ -170,14 +171,16 @@ def test_discriminator_is_conditional() -> None:
 # Heavy-Rain Removal
 
 
-def test_estimator_inverts_the_enlarged_rain_where_its_maps_are_true() -> None:
-    """U(I) = T (U(J) + U(S)) + (1 - T) A for a uniform T: enlarged maps are the truth of the enlarged image."""
+def test_estimator_with_true_maps_inverts_the_enlarged_rain() -> None:
+    """U(I) = T (U(J) + U(S)) + (1 - T) A for a uniform T, so enlarged true maps are the true maps of the enlarged
+    image.
+    """
     (sample, *_) = batch()['data_samples']
     maps = {key: getattr(sample, key)[None] for key in ('lr_img', 'streak', 'transmission', 'airlight')}
     rainy = rain_forward(*(maps[key] for key in ('lr_img', 'streak', 'transmission', 'airlight')))
     large = {key: enlarge(maps[key], (128, 128)) for key in ('lr_img', 'streak', 'transmission')}
     again = rain_forward(large['lr_img'], large['streak'], large['transmission'], maps['airlight'])
-    # apart from the clip of what bicubic enlargement overshoots
+    # except where the overshoot of the bicubic enlargement is clipped
     assert (again - enlarge(rainy, (128, 128))).abs().mean() < 1e-3
 
     class Known(nn.Module):
@@ -200,7 +203,7 @@ def test_estimator_inverts_the_enlarged_rain_where_its_maps_are_true() -> None:
 
 
 @pytest.mark.parametrize('name', ['heavy_rain_removal_stage1_x4', 'heavy_rain_removal_x4'])
-def test_heavy_rain_predicts_like_the_other_restorers(faces: dict, name: str) -> None:
+def test_heavy_rain_removal_predicts_like_the_other_restorers(faces: dict, name: str) -> None:
     model = tiny(name).eval()
     for sample in model.test_step({key: list(value) for key, value in faces.items()}):
         for key in ('lr_img', 'streak', 'transmission', 'airlight'):
@@ -222,13 +225,13 @@ def test_stage_1_supervises_the_enlarged_maps(faces: dict) -> None:
     assert estimate.streak.shape == (2, 3, 128, 128)
     streak = torch.stack([sample.streak for sample in data['data_samples']])
     torch.testing.assert_close(losses['loss_streak'], (estimate.streak - enlarge(streak, (128, 128))).square().mean())
-    T = estimate.transmission  # the true one is uniform: all of its slope is error
+    T = estimate.transmission  # the ground truth is uniform, so the whole slope is error
     slope = T.diff(dim=2).abs().mean() + T.diff(dim=3).abs().mean()
     torch.testing.assert_close(losses['loss_transmission_gradient'], 0.5 * slope, rtol=1e-3, atol=1e-6)
 
 
-def test_the_adversarial_term_alone_teaches_generator_and_physics(small_faces: dict) -> None:
-    """The trap of the public code: the discriminator's input is detached in the generator's step."""
+def test_adversarial_term_has_gradients_for_generator_and_physics(small_faces: dict) -> None:
+    """A known mistake of public code: the input of the discriminator is detached in the generator's step."""
     model: HeavyRainGAN = tiny('heavy_rain_removal_x4').train()
     losses, _, _ = model.generator_losses(**model.data_preprocessor(small_faces, training=True))
     assert set(losses) == {
@@ -243,8 +246,8 @@ def test_the_adversarial_term_alone_teaches_generator_and_physics(small_faces: d
     assert not without
 
 
-def test_adversarial_steps_raise_what_the_discriminator_gives(small_faces: dict) -> None:
-    """Not only is there a gradient, it points the right way: a few steps on that term alone convince a fixed D."""
+def test_adversarial_steps_raise_the_discriminator_output(small_faces: dict) -> None:
+    """The gradient has the correct sign: a few steps on this term alone reduce the loss for a fixed discriminator."""
     model: HeavyRainGAN = tiny('heavy_rain_removal_x4').train()
     data = model.data_preprocessor(small_faces, training=True)
     optimiser = torch.optim.Adam(model.generator.parameters(), lr=1e-3)
@@ -258,7 +261,7 @@ def test_adversarial_steps_raise_what_the_discriminator_gives(small_faces: dict)
     assert history[-1] < history[0]
 
 
-def test_map_of_depth_learns_the_veil(faces: dict) -> None:
+def test_depth_map_is_trained_with_the_veil(faces: dict) -> None:
     model: HeavyRainGAN = tiny('heavy_rain_removal_x4').eval()
     data = model.data_preprocessor(faces, training=True)
     face, truth = torch.rand(2, 3, 128, 128), torch.rand(2, 3, 128, 128)
@@ -276,15 +279,15 @@ def test_map_of_depth_learns_the_veil(faces: dict) -> None:
     assert gradients(model.rain_removal) == gradients(model.generator) == 0
 
 
-def test_map_of_depth_weighs_the_features() -> None:
+def test_depth_map_weights_the_features() -> None:
     discriminator = DepthGuidedDiscriminator(base_channels=4).eval()
-    nn.init.constant_(discriminator.depth.bias, -100)  # nothing is far away
+    nn.init.constant_(discriminator.depth.bias, -100)  # depth 0 everywhere
     logits, depth = discriminator(torch.rand(2, 6, 64, 64))
     assert depth.max() < 1e-20
     assert torch.equal(logits[0], logits[1])
 
 
-def test_airlight_enters_the_refinement() -> None:
+def test_airlight_is_an_input_of_the_refinement() -> None:
     network = RefinementUNet(base_channels=4, levels=3).eval()
     image, airlight = torch.rand(1, 3, 21, 34), torch.rand(1, 3, 1, 1)
     restored = network(image, airlight)
@@ -293,19 +296,19 @@ def test_airlight_enters_the_refinement() -> None:
 
 
 @pytest.mark.parametrize('name', ['pix2pix_x4', 'heavy_rain_removal_x4'])
-def test_train_step_moves_every_weight_once(faces: dict, name: str) -> None:
+def test_train_step_updates_every_weight_once(faces: dict, name: str) -> None:
     model = tiny(name).train()
     groups = wrappers(model, name)
     before = {key: p.detach().clone() for key, p in model.named_parameters() if p.requires_grad}
     log = model.train_step(faces, groups)
     same = [key for key, p in model.named_parameters() if key in before and torch.equal(p, before[key])]
-    # at the start true and restored patches pull the last bias with equal force
+    # at the start, true and restored patches pull the last bias with equal force
     assert set(same) <= {'discriminator.model.4.bias'}
     assert {'loss', 'loss_disc_global', 'prob_real_global', 'slope_global'} <= set(log)
 
 
-def test_stage_2_takes_all_of_stage_1() -> None:
-    """load_from of stage 1 fills the estimator, and names nothing that stage 2 has not."""
+def test_stage_2_loads_all_weights_of_stage_1() -> None:
+    """load_from of stage 1 fills the estimator, and has no weights that stage 2 lacks."""
     first, second = tiny('heavy_rain_removal_stage1_x4'), tiny('heavy_rain_removal_x4')
     report = second.load_state_dict(first.state_dict(), strict=False)
     assert not report.unexpected_keys
@@ -335,8 +338,10 @@ def test_overfits_two_faces(small_faces: dict, name: str) -> None:
     assert psnr() > first + 1
 
 
-def test_the_parsing_network_kept_its_parameters() -> None:
-    """It became a case of the shared U-Net; the bundled checkpoint must still fill it, name by name."""
+def test_parsing_network_kept_its_parameter_names() -> None:
+    """The parsing network is now a case of the shared U-Net. The bundled checkpoint must still fill it, name by
+    name.
+    """
     model: FaceParser = MODELS.build(load_config(CONFIGS / 'fpm_x4.py').model)
     state = load_checkpoint('rainrestore://fpm_x4')['state_dict']
     own = {key: value.shape for key, value in model.face_parser.state_dict().items()}

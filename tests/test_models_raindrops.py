@@ -36,7 +36,7 @@ def batch(count=4, **options):
 
 
 @pytest.mark.parametrize('size', [(128, 128), (37, 50), (8, 9)])
-def test_untrained_network_returns_about_its_input_at_any_size(size):
+def test_untrained_network_nearly_returns_its_input_at_any_size(size):
     image = torch.rand(2, 3, *size)
     outputs = remover().eval().restore(image)
     torch.testing.assert_close(outputs['pred_img'], image, atol=0.02, rtol=0)
@@ -46,7 +46,7 @@ def test_untrained_network_returns_about_its_input_at_any_size(size):
 def test_image_changes_by_the_difference_times_the_mask():
     torch.manual_seed(0)
     network = RaindropUNet(base_channels=4, levels=2).eval()
-    # the last layer alone, so that mask and difference are known: logit 1, difference 0.1, 0.2, 0.3
+    # only the last layer has an effect, so mask and difference are known: logit 1, difference 0.1, 0.2, 0.3
     network.unet.head.weight.data.zero_()
     wanted = torch.tensor([0.1, 0.2, 0.3, 1.0])
     network.unet.head.bias.data = wanted.repeat_interleave(network.shuffle**2)
@@ -57,7 +57,7 @@ def test_image_changes_by_the_difference_times_the_mask():
     torch.testing.assert_close(estimate.mask_logits, torch.ones(1, 1, 12, 10))
 
 
-def test_larger_image_is_changed_as_at_the_reference_side():
+def test_large_image_is_changed_like_one_of_the_reference_size():
     """For a large smooth image, the change is the enlarged change of the small image."""
     torch.manual_seed(0)
     network = RaindropUNet(base_channels=4, levels=2, reference_side=32).eval()
@@ -75,7 +75,7 @@ def test_larger_image_is_changed_as_at_the_reference_side():
     assert error < 0.5 * (native.image - large - change).abs().mean()
 
 
-def test_losses_are_those_of_the_equation():
+def test_losses_equal_the_equation():
     data = batch(2)
     model = output_zero(remover(mask_weight=0.5))
     prepared = model.data_preprocessor(data, training=True)
@@ -96,7 +96,7 @@ def test_losses_are_those_of_the_equation():
     assert set(remover(mask_weight=0).losses(**prepared)) == {'loss_pixel', 'loss_vgg'}
 
 
-def test_difference_is_judged_behind_the_true_mask():
+def test_difference_loss_uses_the_true_mask():
     data = batch(1)
     model = output_zero(remover(perceptual_loss=None))
     prepared = model.data_preprocessor(data, training=True)
@@ -110,7 +110,7 @@ def test_difference_is_judged_behind_the_true_mask():
     assert losses['loss_drops'].item() == pytest.approx(wanted, rel=1e-4)
 
 
-def test_pairs_without_mask_are_told_how_to_train():
+def test_error_for_pairs_without_masks_names_the_remedy():
     data = batch(2)
     for sample in data['data_samples']:
         del sample.drop_mask
@@ -119,7 +119,7 @@ def test_pairs_without_mask_are_told_how_to_train():
         model.losses(**model.data_preprocessor(data, training=True))
 
 
-def test_it_learns_to_remove_the_drops_of_a_batch():
+def test_network_learns_to_remove_the_drops_of_a_batch():
     model = remover(perceptual_loss=None)
     assert isinstance(model, RaindropRemover)
     data = model.data_preprocessor(batch(coverage=(0.2, 0.2)), training=True)

@@ -1,4 +1,4 @@
-"""The methods without training, against the same networks called by hand."""
+"""The methods without training, compared with separate calls of the same networks."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
 
 
 @pytest.mark.parametrize('name', ['derained', 'parsing'])
-def test_oracle_is_the_trained_network_with_the_truth_in_one_place(name: str) -> None:
+def test_oracle_equals_the_trained_network_with_one_true_slot(name: str) -> None:
     joint, oracle = tiny('fcg_gan_x4').eval(), tiny(f'oracle_{name}_x4').eval()
     oracle.load_state_dict(joint.state_dict())
     data = batch()
@@ -38,8 +38,8 @@ def test_oracle_is_the_trained_network_with_the_truth_in_one_place(name: str) ->
         assert not torch.allclose(sample.output.pred_img, plain[index].output.pred_img)
 
 
-def test_mirror_image_of_a_face_is_restored_to_the_mirror_image() -> None:
-    """Which the trained network alone does not do; its weights are the ones that are used."""
+def test_flipped_face_is_restored_to_the_flipped_output() -> None:
+    """Both models have the same weights. Only the mean over the face and its flipped copy has this property."""
     joint, mirrored = tiny('fcg_gan_x4').eval(), tiny('fcg_gan_mirrored_x4').eval()
     mirrored.load_state_dict(joint.state_dict())
     inputs = joint.data_preprocessor(batch())['inputs']
@@ -52,7 +52,7 @@ def test_mirror_image_of_a_face_is_restored_to_the_mirror_image() -> None:
 
 
 @pytest.mark.parametrize('name', ['oracle_derained_x4', 'fcg_gan_mirrored_x4'])
-def test_what_is_asked_otherwise_is_not_trained(name: str) -> None:
+def test_reference_method_refuses_the_loss_mode(name: str) -> None:
     oracle = tiny(name)
     with pytest.raises(TypeError, match='cannot be trained'):
         oracle(torch.rand(1, 3, 32, 32), [], mode='loss')
@@ -66,7 +66,7 @@ def test_oracle_needs_the_slot_that_it_replaces() -> None:
         MODELS.build(dict(type='OracleFCGGAN', oracle='rain', **slots))
 
 
-def test_rain_removal_then_bicubic_enlarges_j_as_the_rain_model_does() -> None:
+def test_rain_removal_with_bicubic_enlarges_j_like_the_rain_model() -> None:
     model = tiny('hrrm_bicubic_x4').eval()
     inputs = model.data_preprocessor(batch())['inputs']
     with torch.no_grad():
@@ -80,7 +80,7 @@ def test_rain_removal_then_bicubic_enlarges_j_as_the_rain_model_does() -> None:
     ('name', 'weights'),
     [('hrrm_bicubic_x4', 'rainrestore://hrrm_x4'), ('oracle_parsing_x4', 'rainrestore://fcg_gan_x4')],
 )
-def test_row_is_tested_on_any_faces(
+def test_reference_method_is_tested_on_any_faces(
     name: str, weights: str, face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [name, weights, '--data', str(face_folder), '--out', str(tmp_path / 'out')]
@@ -88,7 +88,7 @@ def test_row_is_tested_on_any_faces(
     assert json.loads(capsys.readouterr().out.splitlines()[-1])['PSNR'] > 5
 
 
-def test_what_is_only_tested_cannot_be_trained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_reference_method_cannot_be_trained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for name in ('oracle_derained_x4', 'fcg_gan_mirrored_x4', 'bicubic_x4'):
         assert main(['train', name, '--work-dir', str(tmp_path)]) == 2
         assert 'has no train_cfg' in capsys.readouterr().err

@@ -37,7 +37,7 @@ GROUPS = dict(
 
 
 def tiny(config: str, **changes: object) -> nn.Module:
-    """A model of ``configs/`` at tiny widths, its slots as the config has them."""
+    """A model of ``configs/`` at tiny widths, with the slots of the config."""
     torch.manual_seed(0)
     model = load_config(config).model
     model.update(changes)
@@ -75,7 +75,7 @@ def moved(module: nn.Module, before: list[Tensor]) -> bool:
     return any(not torch.equal(a, b) for a, b in zip(module.parameters(), before, strict=True))
 
 
-def test_preprocessor_scales_and_keeps_the_colour_order() -> None:
+def test_preprocessor_scales_pixels_and_keeps_the_colour_order() -> None:
     red = torch.zeros(3, 4, 4, dtype=torch.uint8)
     red[0] = 255
     data = MODELS.build(dict(type='RestorationPreprocessor'))({'inputs': [red, red]})
@@ -113,7 +113,7 @@ def test_rain_parameters_can_be_supervised(faces: dict) -> None:
     assert set(losses) == {'loss_lr', 'loss_rainy', 'loss_streak', 'loss_transmission', 'loss_airlight'}
 
 
-def test_face_parser_leaves_rain_removal_untouched(faces: dict) -> None:
+def test_face_parser_training_does_not_change_rain_removal(faces: dict) -> None:
     model: FaceParser = tiny('fpm_x4')
     model.train()
     statistics = [b.clone() for b in model.rain_removal.buffers()]
@@ -124,7 +124,7 @@ def test_face_parser_leaves_rain_removal_untouched(faces: dict) -> None:
     assert all(torch.equal(a, b) for a, b in zip(statistics, model.rain_removal.buffers(), strict=True))
 
 
-def test_generator_step_reaches_all_but_the_discriminators(faces: dict) -> None:
+def test_generator_step_updates_all_networks_except_discriminators(faces: dict) -> None:
     model: FCGGAN = tiny('fcg_gan_x4')
     data = model.data_preprocessor(faces, training=True)
     for _, discriminator, _ in model.discriminators():
@@ -143,7 +143,7 @@ def test_generator_step_reaches_all_but_the_discriminators(faces: dict) -> None:
 
 
 def test_each_adversarial_term_reaches_the_generator(faces: dict) -> None:
-    """A known trap of public code: the discriminator's input is detached in the generator's step."""
+    """A known mistake of public code: the input of the discriminator is detached in the generator's step."""
     model: FCGGAN = tiny('fcg_gan_x4')
     losses, _, _ = model.generator_losses(**model.data_preprocessor(faces, training=True))
     for name in ('global', 'eyes', 'nose', 'lips'):
@@ -152,7 +152,7 @@ def test_each_adversarial_term_reaches_the_generator(faces: dict) -> None:
         assert gradients(model.generator) > 0
 
 
-def test_discriminator_step_moves_the_discriminators_alone(faces: dict) -> None:
+def test_discriminator_step_updates_only_the_discriminators(faces: dict) -> None:
     model: FCGGAN = tiny('fcg_gan_x4')
     wrappers = SlotOptimWrapperConstructor(GROUPS)(model)
     slots = ('generator', 'rain_removal', 'face_parser')
@@ -182,17 +182,17 @@ def test_train_step_updates_generator_first_then_each_discriminator(
     assert {'loss', 'loss_disc_global', 'prob_real_eyes', 'prob_fake_lips', 'slope_nose'} <= set(log)
 
 
-def test_true_and_restored_faces_never_share_a_batch(faces: dict) -> None:
+def test_true_and_restored_faces_are_separate_batches(faces: dict) -> None:
     model: FCGGAN = tiny('fcg_gan_x4').train()
     wrappers = SlotOptimWrapperConstructor(GROUPS)(model)
     sizes: list[int] = []
     model.discriminator.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     model.train_step(faces, wrappers)
-    assert sizes == [2, 2, 2]  # the generator's step, the true and the restored faces
+    assert sizes == [2, 2, 2]  # the generator's step, then the true and the restored faces
 
 
-def test_generator_may_step_more_often_than_the_discriminators(faces: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the runner's counter: a resumed run keeps the beat."""
+def test_generator_can_step_more_often_than_the_discriminators(faces: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runner's counter decides, so a resumed run continues the pattern."""
     from mmengine.logging import MessageHub
 
     torch.manual_seed(0)
@@ -213,7 +213,7 @@ def test_generator_may_step_more_often_than_the_discriminators(faces: dict, monk
         FCGGAN(generator=dict(config.model.generator), pixel_loss=None, generator_steps=0)
 
 
-def test_freeze_bn_keep_the_statistics_of_the_pre_training(faces: dict) -> None:
+def test_freeze_bn_keeps_the_statistics_of_the_pretraining(faces: dict) -> None:
     """In training, a slot with frozen batch norm predicts as in evaluation, and its weights are trained."""
     model = tiny('fcg_gan_x4', freeze_bn=('rain_removal',))
     inputs = model.data_preprocessor(faces, training=True)['inputs']
@@ -230,7 +230,7 @@ def test_freeze_bn_keep_the_statistics_of_the_pre_training(faces: dict) -> None:
     assert moved(model.rain_removal, weights)
 
 
-def test_rain_removal_trains_as_it_is_used_where_its_norms_are_fixed(faces: dict) -> None:
+def test_rain_removal_with_freeze_bn_computes_the_same_in_training(faces: dict) -> None:
     model = tiny('hrrm_x4', freeze_bn=('rain_removal',))
     inputs = model.data_preprocessor(faces, training=True)['inputs']
     in_use = model.eval().rain_removal(inputs).lr
@@ -238,7 +238,7 @@ def test_rain_removal_trains_as_it_is_used_where_its_norms_are_fixed(faces: dict
     assert model.rain_removal.training
 
 
-def test_freeze_bn_of_an_empty_slot_are_refused() -> None:
+def test_freeze_bn_of_an_empty_slot_is_refused() -> None:
     with pytest.raises(ValueError, match="freeze_bn: the slot 'rain_removal' does not exist or is empty"):
         tiny('srgan_x4', freeze_bn=('rain_removal',))
 
@@ -246,10 +246,10 @@ def test_freeze_bn_of_an_empty_slot_are_refused() -> None:
 def test_log_has_psnr_and_the_discriminators_accuracy(faces: dict) -> None:
     model: FCGGAN = tiny('srgan_x4').train()
     wrappers = SlotOptimWrapperConstructor(GROUPS)(model)
-    nn.init.constant_(model.discriminator.head[-1].bias, 50)  # takes everything for true
+    nn.init.constant_(model.discriminator.head[-1].bias, 50)  # classifies everything as true
     log = model.train_step(faces, wrappers)
     assert log['accuracy_global'] == 0.5
-    # Sure of everything, it gives no gradient: TrainingWatchHook warns of this.
+    # A certain discriminator gives no gradient; TrainingWatchHook warns of this.
     assert log['slope_global'] < 1e-4
     assert log['psnr_train'].item() == pytest.approx(-10 * np.log10(log['loss_pixel'].item()), abs=1e-3)
 
@@ -257,14 +257,16 @@ def test_log_has_psnr_and_the_discriminators_accuracy(faces: dict) -> None:
 def test_output_of_a_least_squares_discriminator_is_its_probability(faces: dict) -> None:
     model: FCGGAN = tiny('srgan_x4', adversarial_loss=dict(type='LeastSquaresAdversarialLoss')).train()
     nn.init.zeros_(model.discriminator.head[-1].weight)
-    nn.init.constant_(model.discriminator.head[-1].bias, 0.3)  # takes everything for restored
+    nn.init.constant_(model.discriminator.head[-1].bias, 0.3)  # classifies everything as restored
     log = model.train_step(faces, SlotOptimWrapperConstructor(GROUPS)(model))
     assert log['prob_real_global'].item() == pytest.approx(0.3) == log['prob_fake_global'].item()
     assert log['accuracy_global'] == 0.5
 
 
-def test_relativistic_discriminator_is_read_by_differences(faces: dict) -> None:
-    """The generator's loss needs the true faces' logits; the log's probabilities know no offset common to all."""
+def test_log_of_a_relativistic_discriminator_uses_differences(faces: dict) -> None:
+    """The generator's loss needs the logits of the true faces. A common offset has no effect on the logged
+    probabilities.
+    """
     model: FCGGAN = tiny('esrgan_x4').train()
     data = model.data_preprocessor(faces, training=True)
     losses, face, truth = model.generator_losses(**data)
@@ -293,7 +295,9 @@ def test_relativistic_discriminator_is_read_by_differences(faces: dict) -> None:
         ('srgan_x4', {'generator', 'discriminator'}, {'loss_lr', 'loss_rainy', 'loss_parsing', 'loss_adv_nose'}),
     ],
 )
-def test_an_ablation_is_an_empty_slot(faces: dict, config: str, slots: set[str], absent: set[str]) -> None:
+def test_empty_slot_removes_its_parameters_and_losses(
+    faces: dict, config: str, slots: set[str], absent: set[str]
+) -> None:
     model: FCGGAN = tiny(config).train()
     owners = {name.split('.')[0] for name, p in model.named_parameters() if p.requires_grad}
     assert owners == slots
@@ -303,7 +307,7 @@ def test_an_ablation_is_an_empty_slot(faces: dict, config: str, slots: set[str],
     assert set(outputs) == ({'pred_img'} if config == 'srgan_x4' else set(outputs) | {'parsing'})
 
 
-def test_prediction_contract(faces: dict) -> None:
+def test_prediction_has_the_documented_shapes_and_ranges(faces: dict) -> None:
     model = tiny('fcg_gan_x4').eval()
     samples = model.test_step({key: list(value) for key, value in faces.items()})
     for sample in samples:
@@ -317,7 +321,7 @@ def test_prediction_contract(faces: dict) -> None:
 
 
 def test_images_and_truth_are_channels_last(faces: dict) -> None:
-    """The layout in which convolutions are fastest; one that is not costs a conversion at each layer."""
+    """Convolutions are fastest in this layout. Another layout costs a conversion at each layer."""
     model = tiny('fcg_gan_x4')
     data = model.data_preprocessor(faces, training=True)
     truth = model.truth(data['data_samples'], 'gt_img')
@@ -327,7 +331,7 @@ def test_images_and_truth_are_channels_last(faces: dict) -> None:
     assert model.truth(data['data_samples'], 'parsing_labels').shape == (2, 19)
 
 
-def test_missing_truth_is_named(faces: dict) -> None:
+def test_missing_ground_truth_is_named(faces: dict) -> None:
     model = tiny('hrrm_x4')
     samples = [sample.clone() for sample in faces['data_samples']]
     for sample in samples:
@@ -336,7 +340,7 @@ def test_missing_truth_is_named(faces: dict) -> None:
         model(torch.rand(2, 3, 32, 32), samples, mode='loss')
 
 
-def test_box_must_lie_in_the_face() -> None:
+def test_box_must_be_inside_the_face() -> None:
     discriminator = LocalDiscriminator(TINY['discriminator'], (37, 41, 91, 73))
     with pytest.raises(ValueError, match='exceeds the face of 64x64'):
         discriminator(torch.rand(1, 3, 64, 64))
@@ -344,7 +348,7 @@ def test_box_must_lie_in_the_face() -> None:
         LocalDiscriminator(TINY['discriminator'], (5, 5, 5, 9))
 
 
-def test_local_discriminator_sees_its_box_alone() -> None:
+def test_local_discriminator_gets_only_its_box() -> None:
     discriminator = LocalDiscriminator(TINY['discriminator'], (40, 40, 80, 72)).eval()
     face = torch.rand(1, 3, 128, 128)
     outside, inside = face.clone(), face.clone()

@@ -31,7 +31,9 @@ def resnet(tmp_path: Path) -> tuple[nn.Module, Path]:
         ('vgg19_bn', (64, 128, 256, 512, 512), (1, 2, 4, 8, 16)),
     ],
 )
-def test_pyramid(name: str, channels: tuple[int, ...], strides: tuple[int, ...]) -> None:
+def test_feature_pyramid_has_the_expected_shapes(
+    name: str, channels: tuple[int, ...], strides: tuple[int, ...]
+) -> None:
     encoder = TorchvisionEncoder(name)
     assert (encoder.out_channels, encoder.strides) == (channels, strides)
     features = encoder(torch.rand(2, 3, 32, 64))
@@ -40,7 +42,7 @@ def test_pyramid(name: str, channels: tuple[int, ...], strides: tuple[int, ...])
 
 
 @pytest.mark.parametrize('name', ['densenet121', 'resnet18', 'vgg16_bn'])
-def test_features_are_torchvisions(name: str, tmp_path: Path) -> None:
+def test_features_equal_those_of_torchvision(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = models.get_model(name).eval()
     torch.save(network.state_dict(), tmp_path / 'weights.pth')
@@ -54,7 +56,7 @@ def test_features_are_torchvisions(name: str, tmp_path: Path) -> None:
         torch.testing.assert_close(encoder(image), seen)
 
 
-def test_rain_removal_with_it_learns(resnet: tuple[nn.Module, Path]) -> None:
+def test_rain_removal_with_a_torchvision_encoder_trains(resnet: tuple[nn.Module, Path]) -> None:
     encoder = dict(type='TorchvisionEncoder', name='resnet18', weights=str(resnet[1]))
     hrrm = HRRM(encoder, decoder_growth=(8, 8, 8, 8, 4, 4))
     estimate = hrrm(torch.rand(2, 3, 32, 32))

@@ -41,7 +41,7 @@ def scene_of(J=None, name='a', **ranges):
 
 @pytest.mark.parametrize('layers', [0, 1, 3])
 @pytest.mark.parametrize('shape', [(32, 32), (24, 40), (64, 64), (1, 1), (3, 7)])
-def test_observation_recomputed_in_float64_from_its_parts(shape, layers):
+def test_observation_equals_equation_2_in_float64(shape, layers):
     scene = scene_of(random_image(*shape), layers=layers)
     J, S, T, A = (getattr(scene, name).astype(np.float64) for name in 'JSTA')
     assert S.shape == (*shape, 3)
@@ -64,19 +64,19 @@ def test_everything_stays_in_range():
         assert 0 < scene.T.min() <= scene.T.max() <= 1
 
 
-def test_clear_air_without_rain_gives_back_the_face():
+def test_clear_air_without_rain_shows_the_unchanged_face():
     J = random_image()
     one, nothing = np.ones((32, 32, 1), np.float32), np.zeros_like(J)
     np.testing.assert_array_equal(forward(J, nothing, one, np.full(3, 0.7, np.float32)), J)
     np.testing.assert_array_equal(scene_of(J, layers=0, beta=(0, 0)).I, J)
 
 
-def test_opaque_air_shows_the_airlight_alone():
+def test_opaque_air_shows_only_the_airlight():
     scene = scene_of(beta=(1000, 1000), airlight=(0.75, 0.75))
     assert (scene.I == 0.75).all()
 
 
-def test_rain_is_one_map_for_all_channels_before_the_clip():
+def test_rain_is_equal_in_all_channels_before_the_clip():
     dark = scene_of(np.zeros((32, 32, 3), np.float32), layers=2)
     assert dark.S.max() > 0.2
     np.testing.assert_array_equal(dark.S[..., 0], dark.S[..., 1])
@@ -86,29 +86,29 @@ def test_rain_is_one_map_for_all_channels_before_the_clip():
     np.testing.assert_allclose(scene_of(J, layers=2).S, expected, atol=1e-6)
 
 
-def test_white_cannot_get_brighter():
+def test_white_pixels_stay_white():
     assert (scene_of(np.ones((32, 32, 3), np.float32)).S == 0).all()
 
 
-def test_forward_is_the_same_on_tensors_as_on_arrays():
+def test_forward_is_equal_for_tensors_and_arrays():
     scene = scene_of()
     planes = [torch.from_numpy(getattr(scene, name).transpose(2, 0, 1)[None].copy()) for name in 'JST']
     observed = forward(*planes, torch.from_numpy(scene.A).reshape(1, 3, 1, 1))
     np.testing.assert_allclose(observed[0].permute(1, 2, 0).numpy(), scene.I, atol=1e-7)
 
 
-def test_forward_carries_gradients():
+def test_forward_is_differentiable():
     leaves = [torch.rand(1, channels, 4, 4, dtype=torch.float64, requires_grad=True) for channels in (3, 3, 1, 3)]
     assert torch.autograd.gradcheck(forward, leaves)
 
 
-def test_invert_undoes_forward():
+def test_invert_is_the_inverse_of_forward():
     for number in range(20):
         scene = scene_of(name=str(number), layers=2)
         np.testing.assert_allclose(invert(scene.I, scene.S, scene.T, scene.A), scene.J, atol=2e-6)
 
 
-def test_invert_of_a_camera_image_errs_by_the_quantisation_over_t():
+def test_inverse_error_of_a_camera_image_is_the_quantisation_over_t():
     scene = scene_of()
     restored = invert(quantise(scene.I) / np.float32(255), scene.S, scene.T, scene.A)
     error = np.abs(restored - scene.J)
@@ -128,7 +128,7 @@ def test_invert_floors_the_transmission_and_clips():
 
 
 @pytest.mark.parametrize('floor', [0, -1, math.nan])
-def test_invert_refuses_a_floor_that_protects_from_nothing(floor):
+def test_invert_refuses_a_floor_without_effect(floor):
     zero = np.zeros((1, 1, 3))
     with pytest.raises(ValueError, match='floor must be positive'):
         invert(zero, zero, zero, zero, floor=floor)
@@ -141,7 +141,7 @@ def test_quantise_rounds_to_nearest_and_clips():
     np.testing.assert_array_equal(quantise(np.float32([-0.5, 1.5])), [0, 255])
 
 
-def test_quantise_leaves_its_input():
+def test_quantise_does_not_change_its_input():
     image = random_image()
     before = image.copy()
     quantise(image)
@@ -155,7 +155,7 @@ ANGLES = [0, 10, 45, 70, 83.3, 90, 97, 110, 135, 179]
 
 
 def moments(kernel):
-    """Covariance of the kernel as a mass, x to the right and y up."""
+    """Covariance of the kernel as a distribution, with x to the right and y up."""
     y, x = np.indices(kernel.shape)
     y, x = (kernel.shape[0] - 1) / 2 - y, x - (kernel.shape[1] - 1) / 2
     points = np.stack([x.ravel(), y.ravel()])
@@ -164,10 +164,10 @@ def moments(kernel):
 
 @pytest.mark.parametrize('angle', ANGLES)
 @pytest.mark.parametrize('length', LENGTHS)
-def test_kernel_has_the_asked_length_and_angle(length, angle):
+def test_kernel_has_the_given_length_and_angle(length, angle):
     kernel = motion_kernel(length, angle)
     values, vectors = np.linalg.eigh(moments(kernel))
-    # A uniform segment of length L has the variance L^2 / 12 along itself; a pixel is 1/12 wide itself.
+    # A uniform segment of length L has the variance L^2 / 12 along itself; the width of a pixel adds 1/12.
     assert math.sqrt(12 * values[1]) == pytest.approx(length, abs=0.5)
     assert values[0] < 0.4
     measured = math.degrees(math.atan2(vectors[1, 1], vectors[0, 1]))
@@ -177,7 +177,7 @@ def test_kernel_has_the_asked_length_and_angle(length, angle):
 
 @pytest.mark.parametrize('angle', ANGLES)
 @pytest.mark.parametrize('length', [1, 1.5, *LENGTHS])
-def test_kernel_is_a_mean_around_its_centre(length, angle):
+def test_kernel_is_a_centred_mean(length, angle):
     kernel = motion_kernel(length, angle)
     assert kernel.sum() == 1
     assert (kernel >= 0).all()
@@ -187,29 +187,29 @@ def test_kernel_is_a_mean_around_its_centre(length, angle):
     assert kernel[:, 0].any()
 
 
-def test_kernel_of_whole_length_along_an_axis_is_a_row_or_column_of_pixels():
+def test_kernel_along_an_axis_is_a_row_or_column_of_pixels():
     np.testing.assert_allclose(motion_kernel(5, 90), np.full((5, 1), 0.2), atol=1e-6)
     np.testing.assert_allclose(motion_kernel(7, 0), np.full((1, 7), 1 / 7), atol=1e-6)
     np.testing.assert_array_equal(motion_kernel(1, 90), [[1]])
 
 
-def test_angle_turns_counter_clockwise_as_one_sees_it():
+def test_angle_is_counter_clockwise_in_the_image():
     kernel = motion_kernel(9, 60)
     assert kernel[0, kernel.shape[1] // 2 :].sum() > kernel[0, : kernel.shape[1] // 2].sum()
 
 
 @pytest.mark.parametrize(('length', 'angle'), [(0.5, 90), (math.nan, 90), (math.inf, 90), (5, math.nan)])
-def test_kernel_refuses_what_is_no_streak(length, angle):
+def test_kernel_refuses_invalid_lengths_and_angles(length, angle):
     with pytest.raises(ValueError, match='at least 1'):
         motion_kernel(length, angle)
 
 
 @pytest.mark.parametrize(('length', 'angle'), [(1, 90), (5, 90), (11.9, 70), (24, 100), (70, 45), (60, 3)])
-def test_filter_is_the_plain_sum_over_taps(length, angle):
+def test_filter_equals_the_plain_sum_over_taps(length, angle):
     kernel = motion_kernel(length, angle)
     height, width = 10, 14
     shape = height + kernel.shape[0] - 1, width + kernel.shape[1] - 1
-    # Multiples of 2^-24, as the model's noise: then the sums are exact, whatever their order.
+    # Multiples of 2^-24, like the noise of the model. Sums are then exact in any order.
     noise = np.random.default_rng(1).integers(0, 2**24, shape).astype(np.float32) / np.float32(2**24)
     expected = np.zeros((height, width))
     for row, column in zip(*np.nonzero(kernel), strict=True):
@@ -220,8 +220,8 @@ def test_filter_is_the_plain_sum_over_taps(length, angle):
 # --- the draws -----------------------------------------------------------------------------------------------------
 
 
-def test_streaks_point_where_the_parameters_say():
-    """The strongest direction of the rain's autocorrelation, against the drawn angle."""
+def test_streaks_have_the_drawn_angle():
+    """The main direction of the autocorrelation of the rain, compared with the drawn angle."""
     dark = np.zeros((96, 96, 3), np.float32)
     for number in range(6):
         scene = scene_of(dark, name=str(number))
@@ -234,14 +234,14 @@ def test_streaks_point_where_the_parameters_say():
         assert measured == pytest.approx(scene.params['layers'][0]['angle'], abs=4)
 
 
-def test_edges_are_as_wet_as_the_middle():
+def test_rain_at_the_border_equals_rain_in_the_middle():
     dark = np.zeros((32, 32, 3), np.float32)
     mean = np.mean([scene_of(dark, name=str(number)).S[..., 0] for number in range(400)], axis=0)
     border = np.concatenate([mean[0], mean[-1], mean[:, 0], mean[:, -1]]).mean()
     assert border == pytest.approx(mean[8:24, 8:24].mean(), rel=0.08)
 
 
-def test_lengths_grow_with_the_shorter_side_and_gains_do_not():
+def test_lengths_scale_with_the_shorter_side_and_gains_do_not():
     small, large = (scene_of(np.zeros((side, side + 8, 3), np.float32)).params['layers'][0] for side in (32, 96))
     assert large['length'] == pytest.approx(3 * small['length'])
     assert large['gain'] == small['gain']
@@ -249,7 +249,7 @@ def test_lengths_grow_with_the_shorter_side_and_gains_do_not():
     assert tiny['length'] >= 1
 
 
-def test_parameters_fill_their_ranges_and_keep_to_them():
+def test_parameters_fill_their_ranges():
     drawn = [scene_of(name=str(number)).params for number in range(600)]
     layers = [params['layers'][0] for params in drawn]
     for values, (low, high) in (
@@ -267,8 +267,8 @@ def test_parameters_fill_their_ranges_and_keep_to_them():
         assert np.mean(values) == pytest.approx((low + high) / 2, abs=0.05 * span)
 
 
-def test_noise_has_the_moments_that_are_drawn():
-    """Mean of clipped Gaussian noise times gain, by numerical integration, against the mean rain."""
+def test_noise_has_the_drawn_mean():
+    """Mean of clipped Gaussian noise times gain, by numerical integration, compared with the mean rain."""
     z = np.linspace(-8, 8, 100001)
     density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
     ratios = []
@@ -280,7 +280,7 @@ def test_noise_has_the_moments_that_are_drawn():
     assert np.mean(ratios) == pytest.approx(1, abs=0.02)
 
 
-def test_each_layer_has_its_own_draw_and_adds_up():
+def test_layers_are_drawn_independently_and_added():
     dark = np.zeros((32, 32, 3), np.float32)
     one, three = scene_of(dark, layers=1), scene_of(dark, layers=3)
     assert len(three.params['layers']) == 3
@@ -291,18 +291,18 @@ def test_each_layer_has_its_own_draw_and_adds_up():
     assert three.S.mean() > 2 * one.S.mean()
 
 
-def test_transmission_and_airlight_are_what_the_parameters_say():
+def test_transmission_and_airlight_equal_the_parameters():
     scene = scene_of()
     np.testing.assert_array_equal(scene.T, np.float32(math.exp(-scene.params['beta'])))
     np.testing.assert_array_equal(scene.A, np.float32(scene.params['airlight']))
 
 
-def test_parameters_are_json():
+def test_parameters_can_be_stored_as_json():
     params = scene_of(layers=2).params
     assert json.loads(json.dumps(params, allow_nan=False)) == params
 
 
-def test_same_name_and_seed_same_rain_others_differ():
+def test_rain_depends_only_on_name_and_seed():
     J = random_image()
     first = draw_scene(J, RAIN_V1, seeded_rng(3, 'face_7'))
     np.testing.assert_array_equal(first.I, draw_scene(J, RAIN_V1, seeded_rng(3, 'face_7')).I)
@@ -323,7 +323,7 @@ def test_seeded_rng_takes_any_name():
         (np.zeros((8, 8, 1), np.float32), ValueError, 'h x w x 3'),
     ],
 )
-def test_draw_scene_says_what_is_wrong(J, error, message):
+def test_draw_scene_names_invalid_input(J, error, message):
     with pytest.raises(error, match=message):
         draw_scene(J, RAIN_V1, seeded_rng(0, 'a'))
 
@@ -331,7 +331,7 @@ def test_draw_scene_says_what_is_wrong(J, error, message):
 # --- ranges --------------------------------------------------------------------------------------------------------
 
 
-def test_ranges_from_config():
+def test_ranges_are_read_from_a_config():
     assert RainRanges.from_config('rain_v1') == RainRanges.from_config() == RainRanges.from_config({}) == RAIN_V1
     other = RainRanges.from_config({'beta': [0.5, 0.8], 'layers': 2})
     assert other.beta == (0.5, 0.8)
@@ -350,7 +350,7 @@ def test_ranges_from_config():
         ({'xyz': 1}, "'xyz'; known: noise_mean"),
     ],
 )
-def test_unknown_names_are_told_with_the_nearest_known_one(config, message):
+def test_error_for_an_unknown_name_suggests_the_most_similar_one(config, message):
     with pytest.raises(RainRangesError, match=message):
         RainRanges.from_config(config)
 
@@ -362,7 +362,7 @@ def test_unknown_names_are_told_with_the_nearest_known_one(config, message):
      {'noise_variance': (-1, 1)}, {'gain_base': -1}, {'gain_base': math.nan}, {'gain_jitter': 'x'},
      {'gain_per_length': True}, {'layers': -1}, {'layers': 1.5}, {'layers': True}],
 )  # fmt: skip
-def test_bad_ranges_are_named(bad):
+def test_invalid_ranges_are_named(bad):
     with pytest.raises(RainRangesError, match=f'rain range {next(iter(bad))!r}'):
         RainRanges.from_config(bad)
 
@@ -372,7 +372,7 @@ def test_ranges_cannot_be_changed_in_place():
         RAIN_V1.layers = 2
 
 
-def test_the_rain_model_can_be_imported_without_mmengine():
+def test_rain_model_can_be_imported_without_mmengine():
     code = (
         'import sys; sys.modules["mmengine"] = None; import rainrestore.physics; '
         'print([name for name in sys.modules if name.startswith(("mmengine.", "mmagic", "mmcv"))])'
@@ -432,8 +432,8 @@ GOLDEN = {
 
 
 @pytest.mark.parametrize('name', ['a', 'b'])
-def test_rain_v1_golden(name):
-    """Parameters and pixels as first published: a change here makes all results on rain_v1 incomparable."""
+def test_rain_v1_equals_its_published_values(name):
+    """Parameters and pixels as first published. Other values would make all results on rain_v1 incomparable."""
     face = np.random.Generator(np.random.PCG64(7)).integers(0, 256, (128, 128, 3), dtype=np.uint8)
     scene = draw_scene(shrink(face, 4), RAIN_V1, seeded_rng(0, name))
     layer = scene.params['layers'][0]

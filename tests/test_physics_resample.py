@@ -27,7 +27,7 @@ def pillow_float(image, height, width):
     [(128, 128, 4), (96, 160, 4), (20, 12, 4), (64, 64, 1), (51, 66, 3), (4, 4, 4), (16, 16, 8)],
 )
 @pytest.mark.parametrize('make', [noise, smooth])
-def test_shrink_is_pillows_bicubic_in_floating_point(make, height, width, scale):
+def test_shrink_equals_pillow_bicubic_in_floating_point(make, height, width, scale):
     image = make(height, width)
     expected = pillow_float(image.astype(np.float32) / 255, height // scale, width // scale)
     for given in (image, image.astype(np.float32) / 255, image / 255):
@@ -37,30 +37,31 @@ def test_shrink_is_pillows_bicubic_in_floating_point(make, height, width, scale)
         np.testing.assert_allclose(small, expected, atol=5e-6)
 
 
-def test_shrink_is_pillows_bicubic_on_8_bits_within_rounding():
+def test_shrink_equals_pillow_bicubic_on_8_bits_within_rounding():
     image = smooth(128, 96, seed=3)
     expected = np.asarray(Image.fromarray(image).resize((24, 32), Image.Resampling.BICUBIC))
     difference = quantise(shrink(image, 4)).astype(int) - expected
-    assert np.abs(difference).max() <= 1  # Pillow rounds between the axes as well, so some pixels fall the other way,
-    assert abs(difference.mean()) < 0.03  # but no way is favoured
+    # Pillow also rounds between the axes, so some pixels are rounded differently, up and down equally often.
+    assert np.abs(difference).max() <= 1
+    assert abs(difference.mean()) < 0.03
 
 
 def test_shrink_antialiases():
-    """A one-pixel checkerboard, which sampling every fourth pixel would turn black or white, becomes grey."""
+    """A one-pixel checkerboard becomes grey. Sampling every fourth pixel would turn it black or white."""
     board = np.repeat((np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)[:, :, None], 3, axis=2)
     inner = shrink(board, 4)[2:-2, 2:-2]
     np.testing.assert_allclose(inner, 0.5, atol=0.01)
 
 
 @pytest.mark.parametrize('value', [0, 1, 77, 254, 255])
-def test_flat_images_stay_exactly_flat(value):
+def test_uniform_images_stay_exactly_uniform(value):
     flat = np.full((32, 40, 3), value, dtype=np.uint8)
     assert (shrink(flat, 4) == np.float32(value / 255)).all()
     assert (enlarge(flat, 2) == np.float32(value / 255)).all()
 
 
 def test_shrink_of_8_bits_does_not_depend_on_the_order_of_sums():
-    """Mirrored input takes the sums in another order; exact sums give the same bits."""
+    """Mirrored input sums in another order; exact sums give the same bits."""
     image = noise(128, 128, seed=5)
     np.testing.assert_array_equal(shrink(image[::-1, ::-1], 4)[::-1, ::-1], shrink(image, 4))
     np.testing.assert_array_equal(shrink(image.swapaxes(0, 1), 4).swapaxes(0, 1), shrink(image, 4))
@@ -75,13 +76,13 @@ def test_channels_do_not_mix():
 
 
 @pytest.mark.parametrize(('height', 'width', 'scale'), [(32, 32, 4), (7, 5, 3), (1, 1, 4), (16, 16, 1)])
-def test_enlarge_is_pillows_bicubic(height, width, scale):
+def test_enlarge_equals_pillow_bicubic(height, width, scale):
     image = noise(height, width)
     expected = pillow_float(image.astype(np.float32) / 255, height * scale, width * scale)
     np.testing.assert_allclose(enlarge(image, scale), expected, atol=5e-6)
 
 
-def test_input_is_not_changed_and_results_do_not_share_memory():
+def test_input_is_unchanged_and_shares_no_memory_with_the_result():
     image = noise(16, 16)
     before = image.copy()
     first = shrink(image, 4)
@@ -101,7 +102,7 @@ def test_input_is_not_changed_and_results_do_not_share_memory():
         ((32, 32, 3), 2.5, 'integer'),
     ],
 )
-def test_shrink_says_what_is_wrong(shape, scale, message):
+def test_shrink_names_invalid_input(shape, scale, message):
     with pytest.raises(ValueError, match=message):
         shrink(np.zeros(shape, np.uint8), scale)
 
@@ -120,7 +121,7 @@ def test_pixels_without_a_defined_white_are_refused(dtype):
 @pytest.mark.parametrize(
     ('size', 'wanted'), [((33, 50), (32, 48)), ((70, 1500), (9, 200)), ((20, 30), (37, 31)), ((8, 8), (8, 8))]
 )
-def test_resize_is_pillows_bicubic_at_any_size(size, wanted):
+def test_resize_equals_pillow_bicubic_at_any_size(size, wanted):
     image = smooth(*size)
     expected = pillow_float(image.astype(np.float32) / 255, *wanted)
     np.testing.assert_allclose(resize(image, *wanted), expected, atol=5e-6)
@@ -132,8 +133,8 @@ def test_resize_refuses_sides_without_pixels():
             resize(noise(8, 8), height, width)
 
 
-def test_strip_takes_no_square_of_its_side() -> None:
-    """The matrix of an axis is banded: as a whole it would be 100,000 x 50,000 values, 40 GB."""
+def test_memory_for_a_strip_does_not_grow_with_the_square_of_its_side() -> None:
+    """The matrix of an axis is banded. A dense matrix would have 100,000 x 50,000 values, 40 GB."""
     strip = np.zeros((1, 100_000, 3), np.uint8)
     strip[:, ::2] = 255
     shrunk = resize(strip, 1, 50_000)

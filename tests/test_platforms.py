@@ -23,7 +23,7 @@ ENVIRONMENT = {
 
 
 def written(folder: Path, iterations: int, workers: int, start: str = 'fork') -> Path:
-    """The toy training as a file; its worker processes are started in this way."""
+    """The toy training as a file, with this start method for its workers."""
     config = toy_config(folder / 'run', iterations, workers, custom_imports=dict(imports=['toy']))
     config.env_cfg = dict(mp_cfg=dict(mp_start_method=start))
     config.default_hooks.checkpoint.update(interval=2)
@@ -33,7 +33,7 @@ def written(folder: Path, iterations: int, workers: int, start: str = 'fork') ->
 
 
 @pytest.mark.parametrize('workers', [0, 1])
-def test_training_without_what_windows_lacks(tmp_path: Path, workers: int) -> None:
+def test_training_runs_without_the_functions_that_windows_lacks(tmp_path: Path, workers: int) -> None:
     words = [sys.executable, str(HERE / 'like_windows.py'), 'train', str(written(tmp_path, 2, workers, 'spawn'))]
     done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
@@ -42,8 +42,8 @@ def test_training_without_what_windows_lacks(tmp_path: Path, workers: int) -> No
 
 
 @pytest.mark.slow
-def test_ctrl_c_without_a_signal_mask_reaches_no_worker(tmp_path: Path) -> None:
-    """A terminal sends it to all: the workers ignore it, the run saves, and goes on exactly."""
+def test_ctrl_c_without_a_signal_mask_does_not_end_workers(tmp_path: Path) -> None:
+    """A terminal sends Ctrl-C to all processes. The workers ignore it; the run saves and resumes exactly."""
     words = [sys.executable, str(HERE / 'like_windows.py'), 'train', str(written(tmp_path, 10**6, 2, 'spawn'))]
     process = subprocess.Popen(
         words, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
@@ -65,8 +65,8 @@ def test_ctrl_c_without_a_signal_mask_reaches_no_worker(tmp_path: Path) -> None:
     assert_same_end(tmp_path / 'whole', tmp_path / 'run', last)
 
 
-def test_spawned_workers_give_the_same_weights(tmp_path: Path) -> None:
-    """macOS and Windows spawn their workers, Linux forks them."""
+def test_spawned_and_forked_workers_give_equal_weights(tmp_path: Path) -> None:
+    """macOS and Windows spawn their workers; Linux forks them."""
     words = [sys.executable, '-m', 'rainrestore.cli.main', 'train', str(written(tmp_path, 4, 2, 'spawn'))]
     done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
@@ -74,8 +74,8 @@ def test_spawned_workers_give_the_same_weights(tmp_path: Path) -> None:
     assert_same_end(tmp_path / 'whole', tmp_path / 'run', 4)
 
 
-def test_terminal_that_lacks_a_character(tmp_path: Path) -> None:
-    """Code page 1252 has no Cyrillic letters; a path with them is shown, and ends nothing."""
+def test_path_beyond_the_character_set_of_the_terminal_is_escaped(tmp_path: Path) -> None:
+    """Code page 1252 has no Cyrillic letters. A path with such letters is printed with escapes and raises no error."""
     (tmp_path / 'лицо.py').write_text("name = 'лицо'\n", encoding='utf-8')
     words = [sys.executable, '-m', 'rainrestore.cli.main', 'config', str(tmp_path / 'лицо.py')]
     environment = {**ENVIRONMENT, 'PYTHONIOENCODING': 'cp1252', 'PYTHONUTF8': '0'}

@@ -9,7 +9,7 @@ from browser import browser, needs_browser
 from processes import environment
 
 ROOT = Path(__file__).resolve().parents[1]
-#: What leaves the window at the right, unless it can be scrolled to.
+#: Elements beyond the right edge of the window, except in a scrollable parent.
 CUT = """
 const width = document.documentElement.clientWidth;
 const scrolls = e => e && e !== document.body && (
@@ -22,7 +22,7 @@ return [document.documentElement.scrollWidth - width, ...cut.slice(0, 5).map(e =
 
 @pytest.mark.slow
 @needs_browser
-def test_no_page_is_cut_at_the_right(tmp_path: Path) -> None:
+def test_page_fits_the_width_of_the_window(tmp_path: Path) -> None:
     command = [sys.executable, '-m', 'sphinx', '--quiet', str(ROOT / 'docs'), str(tmp_path / 'site')]
     subprocess.run(command, check=True, env=environment(), timeout=1500)
     pages = [path for path in sorted((tmp_path / 'site').rglob('*.html')) if '_modules' not in path.parts]

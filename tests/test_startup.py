@@ -1,4 +1,4 @@
-"""The classes that the import of mmengine leaves out are available when used, and are the originals."""
+"""The classes that the import of mmengine skips are available at first use, and are the originals."""
 
 import subprocess
 import sys
@@ -9,12 +9,12 @@ SLOW = ('transformers', 'sympy', 'torch.distributed.fsdp', 'torch.distributed.op
 
 
 def run_python(program: str) -> str:
-    """In a new interpreter, because an imported module cannot be deferred."""
+    """Run in a new interpreter, because an imported module cannot be deferred."""
     command = [sys.executable, '-W', 'ignore', '-c', program]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stdout
 
 
-def test_nothing_slow_is_imported_until_it_is_used():
+def test_slow_packages_are_imported_at_first_use():
     program = f"""
 import sys
 import rainrestore.apis
@@ -56,8 +56,8 @@ print('done')
     assert run_python(program).endswith('done\n')
 
 
-def test_adafactor_is_that_of_transformers():
-    """And is not on offer in a core installation, which is without transformers."""
+def test_adafactor_is_the_class_of_transformers():
+    """It is missing in a core installation, which has no transformers."""
     program = """
 import importlib.util
 import sys
@@ -77,7 +77,7 @@ print('done')
     assert run_python(program).endswith('done\n')
 
 
-def test_what_is_imported_already_stays():
+def test_imported_modules_are_not_replaced():
     program = """
 import mmengine.optim
 real = mmengine.optim.ZeroRedundancyOptimizer

@@ -13,7 +13,7 @@ from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """A machine of eight cores, of which nobody uses any, without a limit."""
+    """An idle machine of eight cores without a limit."""
     before = torch.get_num_threads()
     monkeypatch.setattr(threads, 'CGROUP', tmp_path)
     monkeypatch.setattr(threads, 'STAT', tmp_path / 'stat')
@@ -37,7 +37,7 @@ def machine(tmp_path, monkeypatch):
         ({}, 5),
     ],
 )
-def test_threads_are_the_share_of_the_container(machine, files, expected):
+def test_threads_equal_the_cpu_share_of_the_container(machine, files, expected):
     for name, text in files.items():
         (machine / name).parent.mkdir(exist_ok=True)
         (machine / name).write_text(text)
@@ -49,8 +49,8 @@ def test_threads_are_the_share_of_the_container(machine, files, expected):
     ('busy', 'expected'),
     [([0] * 8, 5), ([100] * 8, 1), ([100] * 5 + [0] * 3, 3), ([60] * 8, 3), ([100] * 7 + [10], 1)],
 )
-def test_threads_are_the_cores_that_are_free(machine, monkeypatch, busy, expected):
-    """Of each core the percentage in use between two looks; a ninth core is not this process's."""
+def test_threads_equal_the_free_cores(machine, monkeypatch, busy, expected):
+    """The percentage of use of each core between two readings; this process may not use the ninth core."""
 
     def write(ticks):
         lines = [f'cpu{core} {used // 2} {used - used // 2} 0 {idle} 0 0 0 0 7 7' for core, (used, idle) in ticks]
@@ -63,25 +63,25 @@ def test_threads_are_the_cores_that_are_free(machine, monkeypatch, busy, expecte
 
 
 @pytest.mark.parametrize(('load', 'expected'), [(0.0, 5), (5.2, 3), (30.0, 1)])
-def test_where_nothing_counts_ticks_the_mean_load_counts(machine, monkeypatch, load, expected):
+def test_mean_load_is_used_without_cpu_statistics(machine, monkeypatch, load, expected):
     monkeypatch.setattr(os, 'getloadavg', lambda: (load, 0.0, 0.0), raising=False)
     assert threads.limit_threads() == expected
 
 
-def test_who_sets_the_threads_keeps_them(machine, monkeypatch):
+def test_explicit_number_of_threads_is_kept(machine, monkeypatch):
     (machine / 'cpu.max').write_text('100000 100000\n')
     monkeypatch.setenv('OMP_NUM_THREADS', '5')
     assert threads.limit_threads() == 5
 
 
 def process_threads() -> int:
-    """Threads of this process; 0 on systems without /proc, where the test checks those of torch alone."""
+    """Threads of this process; 0 on systems without /proc, where the test checks only the threads of torch."""
     tasks = Path('/proc/self/task')
     return len(list(tasks.iterdir())) if tasks.is_dir() else 0
 
 
 class Worker(torch.utils.data.Dataset):
-    """The threads of one worker: those of torch, and those that drawing rain starts."""
+    """The threads of one worker: those of torch and those for drawing rain."""
 
     def __len__(self) -> int:
         return 1

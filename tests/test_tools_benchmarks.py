@@ -30,19 +30,19 @@ def training() -> Any:
 
 
 def hungry(mib: int) -> Callable[[], Any]:
-    """A job that needs so much memory while it runs."""
+    """A job that needs this amount of memory while it runs."""
     return lambda: np.ones((mib, 2**20), np.uint8).sum()
 
 
-def test_jobs_take_turns() -> None:
+def test_jobs_alternate() -> None:
     order: list[str] = []
     seconds = alternate({name: lambda name=name: order.append(name) for name in 'ab'}, 3, CPU)
-    assert order == ['a', 'a', 'b', 'b'] * 4  # the second of each is measured; one round before is not
+    assert order == ['a', 'a', 'b', 'b'] * 4  # the second run of each job is measured, after one round of warm-up
     assert [len(times) for times in seconds.values()] == [3, 3]
 
 
 def counters(path: Path) -> dict[str, Callable[[], Any]]:
-    """Two jobs of one process: one notes who ran it, the other fails."""
+    """Two jobs of one process: one records its process id, the other fails."""
 
     def fail() -> None:
         raise ValueError('the second job')
@@ -50,7 +50,7 @@ def counters(path: Path) -> dict[str, Callable[[], Any]]:
     return {'note': lambda: path.write_text(f'{os.getpid()}'), 'fail': fail}
 
 
-def test_jobs_live_in_a_process_of_their_own(tmp_path: Path) -> None:
+def test_jobs_run_in_a_separate_process(tmp_path: Path) -> None:
     with apart(counters, tmp_path / 'a') as first, apart(counters, tmp_path / 'b') as second:
         for jobs in (first, second, first):
             jobs['note']()
@@ -60,8 +60,8 @@ def test_jobs_live_in_a_process_of_their_own(tmp_path: Path) -> None:
     assert len(processes) == 2 and str(os.getpid()) not in processes
 
 
-def test_peak_is_that_of_the_job() -> None:
-    """On Linux the peak of the job is measured; on other systems this is an error."""
+def test_peak_memory_is_that_of_the_job() -> None:
+    """Linux measures the peak of the job; on other systems this is an error."""
     if not Path('/proc/self/clear_refs').exists():
         with pytest.raises(OSError, match='clear_refs'):
             cost_apart(hungry, 200, rounds=1, device=CPU)
@@ -75,8 +75,8 @@ def vector(network: torch.nn.Module) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten().clone() for parameter in network.parameters()])
 
 
-def test_both_loops_learn_the_same(training: Any) -> None:
-    """In single precision and by plain descent, the same networks end in the same weights."""
+def test_both_training_loops_give_the_same_weights(training: Any) -> None:
+    """In single precision and with plain gradient descent, equal networks end with equal weights."""
     models = {}
     for build in (training.build_reference, training.build_ours):
         models[build.__name__] = build('msrresnet', 8, 1)[0]
@@ -104,12 +104,12 @@ def test_both_loops_learn_the_same(training: Any) -> None:
         model.train_step({key: list(value) for key, value in data.items()}, OptimWrapperDict(**wrappers))
     for (theirs, mine), start in zip(pairs[:2], before, strict=True):
         step, same = vector(theirs) - start, vector(mine) - start
-        # the losses are of absolute differences: where one is near zero, rounding turns its gradient round
+        # the losses are absolute differences, so rounding near zero changes the sign of the gradient
         assert (step - same).norm() <= 1e-2 * step.norm() > 0
 
 
 @pytest.mark.parametrize('pair', ['srgan_x4', 'fcg_gan_x4'])
-def test_mmagics_loop_has_the_networks_of_the_config(training: Any, pair: str) -> None:
+def test_mmagic_loop_has_the_networks_of_the_config(training: Any, pair: str) -> None:
     reference, ours = (build(pair)[0] for build in (training.build_reference, training.build_ours))
 
     def parameters(*modules: Any) -> int:
@@ -120,7 +120,7 @@ def test_mmagics_loop_has_the_networks_of_the_config(training: Any, pair: str) -
     assert parameters(reference.perceptual_loss.vgg) == parameters(ours.perceptual_loss.vgg)
 
 
-def test_scaling_makes_faces_of_any_size_and_a_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scaling_benchmark_writes_faces_of_any_size_and_a_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip('mmagic')
     monkeypatch.syspath_prepend(str(TOOLS))
     import benchmark_scaling
@@ -135,7 +135,7 @@ def test_scaling_makes_faces_of_any_size_and_a_plot(tmp_path: Path, monkeypatch:
     assert Image.open(tmp_path / 'plots' / 'scaling.png').size == (1100, 600)
 
 
-def test_numbers_of_threads_take_turns_beside_a_busy_core(
+def test_thread_counts_are_measured_in_turn_beside_a_busy_core(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import benchmark_threads

@@ -24,7 +24,7 @@ from rainrestore.registry import MODELS
 TOOLS = ROOT / 'tools'
 FACES = 5
 RECORDER = '#!/bin/sh\necho "$0 $*" OMP_NUM_THREADS=$OMP_NUM_THREADS\n'
-#: Starts what srun was asked to, as Slurm does on one machine.
+#: Starts the command of srun on one machine, as Slurm does.
 SRUN = """#!/bin/sh
 export SLURM_NTASKS=2 SLURM_NODELIST=here
 while [ "${1#--kill}" = "$1" ]; do shift; done
@@ -37,7 +37,7 @@ wait $first && wait $second
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A folder of programs that come first on the PATH."""
+    """A folder of programs that come first in PATH."""
     folder = tmp_path / 'bin'
     folder.mkdir()
     for name, script in dict(python=RECORDER, srun=RECORDER, scontrol='#!/bin/sh\necho 127.0.0.1\n').items():
@@ -47,7 +47,7 @@ def programs(tmp_path: Path) -> Path:
 
 
 def launched(programs: Path, script: str, *words: str, **settings: str) -> str:
-    """The command line that a launch script ends in, without the folders."""
+    """The command line of a launch script, without the folders."""
     path = f'{programs}{os.pathsep}{os.environ["PATH"]}'
     settings = {'PATH': path, 'PYTHON': 'python', 'OMP_NUM_THREADS': '', 'NNODES': '', 'PORT': '', **settings}
     done = run_command([str(TOOLS / script), *words], programs, **settings)
@@ -55,7 +55,7 @@ def launched(programs: Path, script: str, *words: str, **settings: str) -> str:
     return done.stdout.replace(f'{TOOLS}/', '').replace(f'{programs}/', '')
 
 
-def test_command_lines(programs: Path) -> None:
+def test_launch_scripts_have_the_expected_command_lines(programs: Path) -> None:
     share = f'OMP_NUM_THREADS={max(1, len(os.sched_getaffinity(0)) // 2)}'
     assert launched(programs, 'dist_train.sh', 'C.py', '2', '--resume', '--cfg-options', 'a=b c') == (
         'python -m torch.distributed.run --standalone --nproc-per-node 2 train.py C.py --resume --cfg-options a=b c '
@@ -79,27 +79,27 @@ def test_command_lines(programs: Path) -> None:
 
 
 @pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'])
-def test_usage(tmp_path: Path, script: str) -> None:
+def test_usage_is_printed_without_arguments(tmp_path: Path, script: str) -> None:
     done = run_command([str(TOOLS / script), 'C.py'], tmp_path)
     assert done.returncode == 2
     assert f'usage: tools/{script} ' in done.stderr
 
 
-def test_number_of_processes(tmp_path: Path) -> None:
+def test_invalid_number_of_processes_is_refused(tmp_path: Path) -> None:
     for number in ('two', '0', '-1'):
         done = run_command([str(TOOLS / 'dist_train.sh'), 'C.py', number], tmp_path)
         assert done.returncode == 2
         assert f"not '{number}'" in done.stderr
 
 
-def test_device_is_for_one_process(capsys: pytest.CaptureFixture[str]) -> None:
+def test_device_option_is_refused_with_a_launcher(capsys: pytest.CaptureFixture[str]) -> None:
     words = ['test', 'bicubic_x4', 'none', '--device', 'cpu', '--launcher', 'pytorch']
     assert main(words) == 2
     assert '--device is for one process' in capsys.readouterr().err
 
 
-def test_another_runner_of_mmengine(tmp_path: Path) -> None:
-    """The one that FSDP needs; the runner of default goes on from its checkpoint."""
+def test_flexible_runner_trains_and_its_checkpoint_is_resumed(tmp_path: Path) -> None:
+    """FSDP needs this runner; the default runner resumes from its checkpoint."""
     config = toy_config(tmp_path / 'run', 2, custom_imports=dict(imports=['toy']))
     config.merge_from_dict(dict(runner_type='FlexibleRunner', env_cfg=dict()))
     config.dump(tmp_path / 'flexible.py')
@@ -126,7 +126,7 @@ def narrow_joint(tmp_path: Path) -> tuple[Path, Path, Path]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('launcher', ['torchrun', 'slurm'])
-def test_two_processes_give_the_scores_of_one(
+def test_two_processes_have_the_scores_of_one(
     tmp_path: Path, narrow_joint: tuple[Path, Path, Path], programs: Path, launcher: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -150,7 +150,7 @@ def test_two_processes_give_the_scores_of_one(
     for summary, name in zip(summaries, ('one', 'two'), strict=True):
         assert summary.pop('out') == str(tmp_path / name)
         assert summary['images'] == FACES
-    # to the rounding of convolutions, whose order of sums is that of the threads and the batch
+    # up to the rounding of convolutions, whose summation order depends on threads and batch
     scores = [{key: value for key, value in summary.items() if isinstance(value, float)} for summary in summaries]
     assert scores[0] == pytest.approx(scores[1], rel=1e-6)
     assert summaries[0].keys() == summaries[1].keys()
@@ -169,8 +169,8 @@ def test_two_processes_give_the_scores_of_one(
 
 
 @pytest.mark.slow
-def test_training_is_stopped_saved_and_goes_on(tmp_path: Path) -> None:
-    """SIGTERM to torchrun, which passes it on to both processes."""
+def test_stopped_training_is_saved_and_resumes(tmp_path: Path) -> None:
+    """torchrun gets SIGTERM and sends it to both processes."""
     config = toy_config(tmp_path / 'run', 10**6, workers=1, custom_imports=dict(imports=['toy']))
     config.model_wrapper_cfg = dict(type='rainrestore.RestorerDataParallel')
     config.default_hooks.checkpoint.interval = 10**6
@@ -200,7 +200,7 @@ def test_training_is_stopped_saved_and_goes_on(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     names = sorted(path.name for path in (tmp_path / 'run').glob('iter_*.pth'))
     assert names == sorted(f'iter_{reached + more}.pth' for more in range(3))
-    # One process goes on where two have stopped in the data: they drew four samples an iteration, it draws two.
+    # One process resumes at the data position of two processes: they drew four samples an iteration, it draws two.
     alone = [sys.executable, '-m', 'rainrestore.cli.main', 'train', str(tmp_path / 'config.py'), '--resume']
     more = ['--cfg-options', f'train_cfg.max_iters={reached + 3}']
     done = run_command([*alone, *more], HERE)
@@ -211,7 +211,7 @@ def test_training_is_stopped_saved_and_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_error_in_one_process_ends_all(tmp_path: Path) -> None:
+def test_error_in_one_process_ends_all_processes(tmp_path: Path) -> None:
     config = toy_config(tmp_path / 'run', 10**6, custom_imports=dict(imports=['toy']))
     config.model_wrapper_cfg = dict(type='rainrestore.RestorerDataParallel')
     config.train_dataloader.dataset.bad = (0, 1)

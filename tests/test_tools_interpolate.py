@@ -22,7 +22,9 @@ def saved(path: Path, **state: torch.Tensor) -> Path:
     return path
 
 
-def test_weights_lie_between_and_the_rest_is_the_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_interpolated_and_the_rest_is_of_the_second_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = saved(tmp_path / 'a.pth', weight=torch.tensor([0.0, 4.0]), count=torch.tensor(3))
     second = saved(tmp_path / 'b.pth', weight=torch.tensor([1.0, 0.0]), count=torch.tensor(5), judge=torch.ones(1))
     assert run(monkeypatch, first, second, tmp_path / 'c.pth', '--weight', 0.25) == 0

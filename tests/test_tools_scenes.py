@@ -22,7 +22,7 @@ def run(script: str, *options: str) -> int:
     return int(ended.value.code or 0)
 
 
-def test_crops_show_the_whole_and_its_details(tmp_path, capsys) -> None:
+def test_crops_have_several_scales(tmp_path, capsys) -> None:
     (tmp_path / 'photos').mkdir()
     photo = background(90, 120)
     (tmp_path / 'photos' / 'street.png').write_bytes(encode_png(photo))
@@ -30,12 +30,12 @@ def test_crops_show_the_whole_and_its_details(tmp_path, capsys) -> None:
     script = 'dataset_converters/scene_crops.py'
     options = (str(tmp_path / 'photos'), str(tmp_path / 'out'), '--side', '32', '--crops', '3', '--generated', '2')
     assert run(script, *options) == 0
-    # The photo has 90 pixels: 32, 48 and 72 fit, 109 do not.
+    # The photo has 90 pixels: 32, 48 and 72 fit, 109 does not.
     assert json.loads(capsys.readouterr().out) == {'crops': 9, 'generated': 2}
     made = {path.name: read_image(path) for path in list_images(tmp_path / 'out')}
     assert len(made) == 11 and {image.shape for image in made.values()} == {(32, 32, 3)}
     np.testing.assert_array_equal(made['leaves_00001.png'], dead_leaves(32, 1))
-    # A crop of the smallest copy has the photo's mean colour, as a part of it nearly as wide as it is.
+    # A crop of the smallest copy is nearly as wide as the copy, so it has the mean colour of the photo.
     assert np.abs(made['street_000.png'].mean((0, 1)) - photo.mean((0, 1))).max() < 30
     assert run(script, *options) == 0
     assert all((read_image(tmp_path / 'out' / name) == image).all() for name, image in made.items())
@@ -43,8 +43,8 @@ def test_crops_show_the_whole_and_its_details(tmp_path, capsys) -> None:
     assert 'no photo has a side of 512 pixels' in capsys.readouterr().err
 
 
-def test_edges_of_generated_images_are_those_of_photos() -> None:
-    """The spectrum of photos falls as 1 / frequency: from octave to octave the energy stays about the same."""
+def test_generated_images_have_the_spectrum_of_photos() -> None:
+    """The spectrum of photos falls as 1 / frequency: the energy of each octave is about the same."""
     octaves = np.zeros(3)
     for seed in range(6):
         grey = dead_leaves(128, seed).mean(-1)
@@ -55,7 +55,7 @@ def test_edges_of_generated_images_are_those_of_photos() -> None:
 
 
 @pytest.mark.slow
-def test_benchmark_of_scenes(capsys) -> None:
+def test_benchmark_of_scenes_improves_every_cell(capsys) -> None:
     """No cell of generated scenes is worse than its input."""
     assert run('benchmarks/benchmark_scenes.py', '--generated', '--transmissions', '0.5', '1', '--device', 'cpu') == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -63,8 +63,8 @@ def test_benchmark_of_scenes(capsys) -> None:
     assert gains['rain', 0.5] > 1 and gains['haze', 1] == 0
 
 
-def test_weather_has_the_given_airlight_and_night_dims_it() -> None:
-    """Of a black scene behind haze of T = 0.5, (1 - T) A is left."""
+def test_weather_has_the_given_airlight_and_night_reduces_it() -> None:
+    """A black scene behind haze of T = 0.5 shows (1 - T) A."""
     tool = runpy.run_path(str(ROOT / 'tools' / 'benchmarks' / 'benchmark_scenes.py'), run_name='tool')
     black = np.zeros((40, 40, 3), np.uint8)
     assert np.abs(tool['in_weather'](black, 'haze', 0.5, 'black', airlight=0.8) - 102.0).max() <= 1

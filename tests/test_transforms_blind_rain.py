@@ -10,7 +10,7 @@ from rainrestore.errors import ConfigError, DatasetError
 from rainrestore.physics import forward, quantise, shrink
 from rainrestore.registry import TRANSFORMS
 
-#: No rain, no lens, no camera: what is left is shrinking and resizing.
+#: No rain, no lens, no camera: only reduction and resizing.
 BARE: dict[str, Any] = dict(
     layers=(0, 0), lens=(), camera=(), kernels=('bicubic',), ranges=dict(beta=(0, 0), airlight=(1, 1))
 )
@@ -27,7 +27,7 @@ def degrade(gt: np.ndarray | None = None, name: str = 'a', seed: int | None = 0,
 
 
 @pytest.mark.parametrize(('height', 'width', 'scale'), [(128, 128, 4), (96, 160, 4), (64, 64, 2)])
-def test_writes_what_the_rain_of_known_size_writes(height: int, width: int, scale: int) -> None:
+def test_fields_equal_those_of_scale_aware_heavy_rain(height: int, width: int, scale: int) -> None:
     gt = face(height, width)
     sample = degrade(gt, scale=scale)
     known = TRANSFORMS.build(dict(type='ScaleAwareHeavyRain', scale=scale, seed=0))({'gt': gt, 'name': 'a'})
@@ -38,21 +38,21 @@ def test_writes_what_the_rain_of_known_size_writes(height: int, width: int, scal
     assert sample['rain']['ranges'] == 'rain_wide'
 
 
-def test_bare_and_at_the_networks_size_it_only_shrinks() -> None:
+def test_without_degradations_the_face_is_only_reduced() -> None:
     sample = degrade(sides=(32, 32), **BARE)
-    # Pillow's bicubic and ours are the same kernel, in 8 bits and in float
+    # Pillow's bicubic filter and the own one have the same kernel, in 8 bits and in float.
     assert np.abs(sample['img'].astype(int) - quantise(sample['lr'])).max() <= 1
     assert not sample['streak'].any() and (sample['transmission'] == 1).all()
 
 
-def test_rain_at_the_networks_size_is_the_model() -> None:
+def test_rain_at_the_network_size_equals_the_rain_model() -> None:
     sample = degrade(sides=(32, 32), **{**BARE, 'ranges': 'rain_wide', 'layers': (2, 2)})
     maps = (sample[key].astype(np.float64) for key in ('lr', 'streak', 'transmission', 'airlight'))
     assert np.abs(sample['img'] - 255 * forward(*maps)).max() <= 2
     assert len(sample['rain']['layers']) == 2 and sample['streak'].mean() > 0.01
 
 
-def test_a_smaller_face_keeps_less() -> None:
+def test_smaller_face_has_a_larger_error() -> None:
     gt = face()
 
     def error(side: int) -> float:
@@ -79,7 +79,7 @@ def test_every_option_changes_the_image() -> None:
         assert np.abs(degrade(**{'sides': (32, 32), **BARE, **change})['img'] - plain).mean() > 0.2, change
 
 
-def test_draws_reach_their_whole_ranges_and_belong_to_the_name() -> None:
+def test_draws_fill_their_ranges_and_depend_on_the_name() -> None:
     samples = [degrade(name=str(number)) for number in range(200)]
     shrunk = [next(d for d in s['degradations'] if d['degradation'] == 'shrink') for s in samples]
     assert {entry['side'] for entry in shrunk} == set(range(24, 49))
@@ -90,7 +90,7 @@ def test_draws_reach_their_whole_ranges_and_belong_to_the_name() -> None:
     assert len({sample['img'].tobytes() for sample in samples}) == 200
 
 
-def test_dry_and_untouched_faces_come_as_often_as_asked() -> None:
+def test_dry_and_untouched_faces_have_the_given_frequency() -> None:
     samples = [degrade(name=str(number), dry=0.3, untouched=0.2) for number in range(300)]
     dry = [s for s in samples if not s['rain']['layers'] and (s['transmission'] == 1).all()]
     untouched = [s for s in samples if [d['degradation'] for d in s['degradations']] == ['shrink']]
@@ -100,12 +100,12 @@ def test_dry_and_untouched_faces_come_as_often_as_asked() -> None:
     assert {id(s) for s in untouched} < {id(s) for s in dry}
 
 
-def test_an_untouched_face_at_the_networks_size_is_shrunk_only() -> None:
+def test_untouched_face_at_the_network_size_is_only_reduced() -> None:
     sample = degrade(sides=(32, 32), kernels=('bicubic',), untouched=1)
     assert np.abs(sample['img'].astype(int) - quantise(sample['lr'])).max() <= 1
 
 
-def test_varying_haze_is_the_model_with_its_map() -> None:
+def test_varying_haze_equals_the_rain_model_with_its_map() -> None:
     options = {**BARE, 'ranges': dict(beta=(0.8, 0.8), airlight=(0.9, 0.9)), 'layers': (1, 1)}
     sample = degrade(sides=(32, 32), haze_variation=(0.5, 0.5), **options)
     attenuation = -np.log(sample['transmission'].astype(np.float64)) / 0.8
@@ -131,17 +131,17 @@ def test_varying_haze_is_the_model_with_its_map() -> None:
         ({'lens': [dict(type='FlipFace')]}, r"lens must be degradations, got \['FlipFace'\]"),
     ],
 )
-def test_impossible_options_are_named(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         degrade(**options)
 
 
-def test_a_face_that_does_not_divide_is_named() -> None:
+def test_indivisible_face_is_named() -> None:
     with pytest.raises(DatasetError, match='a: 130x128 is not divisible by scale 4'):
         degrade(face(128, 130))
 
 
-def test_grey_camera_has_the_luma_of_everything() -> None:
+def test_grey_camera_gives_the_luma_of_all_fields() -> None:
     options: dict[str, Any] = {**BARE, 'ranges': 'rain_wide', 'layers': (1, 1), 'cast': (0.5, 0.5)}
     colour, grey = (degrade(sides=(32, 32), **options, grey=p) for p in (0, 1))
     for key in ('gt', 'img', 'lr', 'streak', 'airlight'):
@@ -156,7 +156,7 @@ def test_grey_camera_has_the_luma_of_everything() -> None:
     assert {'degradation': 'grey'} in grey['degradations']
 
 
-def test_cast_darkens_the_channels_of_the_airlight() -> None:
+def test_colour_cast_darkens_channels_of_the_airlight() -> None:
     ranges = dict(beta=(1, 1), airlight=(0.8, 0.8))
     drawn = [degrade(**{**BARE, 'ranges': ranges}, cast=(0.5, 0.5), seed=seed)['airlight'][0, 0] for seed in range(40)]
     ratio = np.array(drawn) / 0.8
@@ -175,6 +175,6 @@ def test_raw_images_have_no_noise() -> None:
 
 
 @pytest.mark.parametrize('options', [dict(cast=(0, 1.5)), dict(cast=(0.5, 0.1)), dict(grey=-0.1), dict(raw=2)])
-def test_impossible_cameras_are_refused(options: dict[str, Any]) -> None:
+def test_invalid_cameras_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):
         degrade(**options)

@@ -17,7 +17,7 @@ DEGRADATIONS = sorted(
 
 
 def image(height=64, width=64, seed=0):
-    """Smooth colours, so that a blur hardly changes it and noise does."""
+    """Smooth colours, which noise changes and a blur hardly changes."""
     rng = np.random.Generator(np.random.PCG64(seed))
     small = rng.integers(40, 216, (4, 4, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
@@ -33,7 +33,7 @@ def degrade(kind, gt=None, name='a', **options):
 
 @pytest.mark.parametrize('name', DEGRADATIONS)
 @pytest.mark.parametrize(('height', 'width'), [(64, 64), (37, 90), (3, 5)])
-def test_keeps_the_size_and_the_truth(name, height, width):
+def test_degradation_keeps_the_size_and_the_ground_truth(name, height, width):
     gt = image(height, width)
     before = gt.copy()
     sample = degrade(name, gt, seed=1)
@@ -44,7 +44,7 @@ def test_keeps_the_size_and_the_truth(name, height, width):
 
 
 @pytest.mark.parametrize('name', DEGRADATIONS)
-def test_seeded_draws_belong_to_the_name(name):
+def test_seeded_draws_depend_on_the_name(name):
     first, again, other = (degrade(name, seed=3, name=face) for face in ('a', 'a', 'b'))
     np.testing.assert_array_equal(first['img'], again['img'])
     assert first['degradations'] == again['degradations']
@@ -79,14 +79,14 @@ def test_missing_fields_are_named(name):
         ('MixedDegradation', dict(steps=[]), 'at least one'),
     ],
 )
-def test_impossible_options_are_named(name, options, message):
+def test_invalid_options_are_named(name, options, message):
     with pytest.raises(ConfigError, match=message):
         build(name, **options)
 
 
-def test_mosaic_is_the_mean_of_each_block():
+def test_mosaic_equals_the_mean_of_each_block():
     gt = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (70, 64, 3), dtype=np.uint8)
-    # 64 of 512 pixels: a block of 16 is 2 wide, the last row of blocks whole
+    # 64 of 512 pixels: a block of 16 becomes a block of 2; the last row of blocks is complete
     mosaic = degrade('Mosaic', gt)['img']
     wanted = gt.reshape(35, 2, 32, 2, 3).astype(float).mean((1, 3))
     np.testing.assert_allclose(mosaic[::2, ::2], wanted, atol=0.5)
@@ -98,7 +98,7 @@ def test_mosaic_is_the_mean_of_each_block():
 @pytest.mark.parametrize(('kind', 'strength', 'deviation'), [
     ('gaussian', 20.0, 20.0), ('laplace', 20.0, 20.0 * 2**0.5), ('poisson', 16.0, (16.0**2 + 16.0) ** 0.5)
 ])  # fmt: skip
-def test_noise_has_the_deviation_it_names(kind, strength, deviation):
+def test_noise_has_the_recorded_deviation(kind, strength, deviation):
     grey = np.full((256, 256, 3), 128, dtype=np.uint8)
     ranges = dict(sigma=(strength, strength), lam=(strength, strength))
     noise = degrade('AdditiveNoise', grey, kinds=[kind], seed=0, **ranges)['img'].astype(float) - 128
@@ -107,8 +107,8 @@ def test_noise_has_the_deviation_it_names(kind, strength, deviation):
     assert abs(np.corrcoef(noise[..., 0].ravel(), noise[..., 1].ravel())[0, 1]) < 0.02
 
 
-def test_blur_spreads_a_square_by_what_it_names_at_any_size():
-    """Second moments add: a motion of length l has l^2 / 12, a Gaussian 2 sigma^2; both grow with the side."""
+def test_blur_has_the_recorded_variance_at_any_size():
+    """Second moments add: a motion of length l has l^2 / 12, a Gaussian 2 sigma^2. Both scale with the side."""
     for side in (256, 512):
         square = np.zeros((side, side, 3), dtype=np.uint8)
         middle = slice(side // 2 - 10, side // 2 + 11)
@@ -125,7 +125,7 @@ def test_blur_spreads_a_square_by_what_it_names_at_any_size():
             assert moment == pytest.approx(wanted, rel=0.06)
 
 
-def test_downsampling_keeps_no_detail_beyond_its_ratio():
+def test_downsampling_removes_detail_beyond_its_ratio():
     stripes = np.zeros((128, 128, 3), dtype=np.uint8)
     stripes[:, ::2] = 255
     flat = degrade('DownsampleAndBack', stripes, ratio=(0.25, 0.25))['img'][16:-16, 16:-16]
@@ -134,7 +134,7 @@ def test_downsampling_keeps_no_detail_beyond_its_ratio():
     np.testing.assert_allclose(degrade('DownsampleAndBack', gt, ratio=(1, 1))['img'], gt, atol=1)
 
 
-def test_jpeg_is_pillows_at_that_quality(tmp_path):
+def test_jpeg_equals_pillow_at_the_recorded_quality(tmp_path):
     gt = image()
     sample = degrade('JPEGArtefacts', gt, compression=(70, 70))
     assert sample['degradations'] == [{'degradation': 'jpeg', 'quality': 30}]
@@ -143,7 +143,7 @@ def test_jpeg_is_pillows_at_that_quality(tmp_path):
         np.testing.assert_array_equal(sample['img'], np.asarray(stored))
 
 
-def test_mixture_does_each_step_once_in_changing_order():
+def test_mixture_applies_each_step_once_in_changing_order():
     orders = set()
     for name in 'abcdefgh':
         drawn = [step['degradation'] for step in degrade('MixedDegradation', name=name, seed=0)['degradations']]
@@ -152,19 +152,19 @@ def test_mixture_does_each_step_once_in_changing_order():
     assert len(orders) > 3
 
 
-def test_a_second_degradation_takes_the_first_ones_image():
+def test_second_degradation_uses_the_image_of_the_first():
     sample = degrade('Mosaic', image(512, 512))
     again = build('AdditiveNoise', seed=0)(dict(sample))
     assert [step['degradation'] for step in again['degradations']] == ['mosaic', 'noise']
     assert np.abs(again['img'].astype(int) - sample['img']).mean() > 5
 
 
-def test_sharpening_overshoots_an_edge_by_its_amount_and_leaves_flat_parts():
+def test_sharpening_overshoots_at_edges_and_keeps_uniform_areas():
     edge = np.full((512, 512, 3), 100, dtype=np.uint8)
     edge[:, 256:] = 150
     assert (degrade('Sharpening', edge, amount=(0, 0), seed=0)['img'] == edge).all()
     sharp = degrade('Sharpening', edge, amount=(0.5, 0.5), sigma=(8, 8), seed=0)['img'].astype(float)
-    # at the edge the Gaussian is the mean of both sides, 25 away from either
+    # at the edge the Gaussian is the mean of both sides, 25 from each
     assert sharp[256, 256, 0] == pytest.approx(150 + 0.5 * 25, abs=1.5)
     assert sharp[256, 255, 0] == pytest.approx(100 - 0.5 * 25, abs=1.5)
     assert (sharp[:, :128] == 100).all() and (sharp[:, -128:] == 150).all()

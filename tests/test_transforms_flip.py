@@ -11,12 +11,12 @@ from rainrestore.datasets.transforms import FlipFace
 def sample() -> dict:
     gt = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
     mask = np.zeros((4, 6), dtype=np.uint8)
-    mask[1] = [5, 5, 0, 1, 4, 4]  # right eye on the left of the image, left eye on its right
+    mask[1] = [5, 5, 0, 1, 4, 4]  # right eye at the left of the image, left eye at its right
     mask[2] = [9, 7, 2, 13, 6, 8]
     return dict(gt=gt, mask=mask)
 
 
-def test_flip_mirrors_the_image_and_swaps_sided_labels():
+def test_flip_mirrors_the_image_and_swaps_left_and_right_labels():
     before, after = sample(), FlipFace(prob=1)(sample())
     for column in range(6):
         np.testing.assert_array_equal(after['gt'][:, column], before['gt'][:, 5 - column])
@@ -33,7 +33,7 @@ def test_prob_zero_changes_nothing():
     assert after['flip'] is False
 
 
-def test_prob_is_the_share_and_the_seed_decides():
+def test_prob_is_the_share_of_flips_and_the_seed_selects_them():
     def draws() -> list[bool]:
         np.random.seed(3)
         flip = FlipFace(prob=0.25)
@@ -44,16 +44,16 @@ def test_prob_is_the_share_and_the_seed_decides():
     assert abs(np.mean(first) - 0.25) < 0.04
 
 
-def test_a_face_without_mask():
+def test_face_without_mask_is_flipped():
     assert 'mask' not in FlipFace(prob=1)(dict(gt=sample()['gt']))
 
 
-def test_after_the_rain_is_too_late():
+def test_flip_after_the_rain_is_refused():
     with pytest.raises(ValueError, match='put FlipFace before'):
         FlipFace()(dict(sample(), img=np.zeros((2, 2, 3), np.uint8)))
 
 
 @pytest.mark.parametrize('prob', [-0.1, 1.1])
-def test_bad_probability(prob):
+def test_invalid_probability_is_refused(prob):
     with pytest.raises(ValueError, match=r'prob must be in \[0, 1\]'):
         FlipFace(prob=prob)

@@ -19,7 +19,7 @@ def apply(*steps: dict[str, Any]) -> dict[str, Any]:
     return FaceDataset(split='val', limit=1, pipeline=list(steps))[0]
 
 
-def test_every_transform_is_mmcvs() -> None:
+def test_every_transform_is_an_mmcv_transform() -> None:
     TRANSFORMS.import_from_location()
     own = [part for part in TRANSFORMS.module_dict.values() if part.__module__.startswith('rainrestore.')]
     assert own
@@ -49,7 +49,7 @@ def test_mmcv_resizes_the_ground_truth_before_own_rain() -> None:
     assert sample['img'].shape == (16, 16, 3)
 
 
-def test_three_of_mmagic_between_own() -> None:
+def test_mmagic_transforms_work_between_own_transforms() -> None:
     rainy = apply(dict(type='ScaleAwareHeavyRain', seed=1))
     sample = apply(
         dict(type='mmagic.CopyValues', src_keys=['gt'], dst_keys=['original']),
@@ -60,5 +60,5 @@ def test_three_of_mmagic_between_own() -> None:
     )
     np.testing.assert_array_equal(sample['data_samples'].gt_img.numpy(), PLAIN['gt'][::-1].transpose(2, 0, 1))
     upright = sample['inputs'].numpy().transpose(1, 2, 0)[::-1].astype(int)
-    # JPEG at quality 20 changes the image, but little
+    # JPEG at quality 20 changes the image a little
     assert 1 < np.abs(upright - rainy['img']).mean() < 20

@@ -33,7 +33,7 @@ def results() -> dict:
     )
 
 
-def test_every_field(results):
+def test_every_field_is_packed(results):
     packed = PackFaceInputs()(results)
     sample = packed['data_samples']
     assert packed['inputs'].shape == (3, 4, 6) and packed['inputs'].dtype == torch.uint8
@@ -52,12 +52,12 @@ def test_every_field(results):
     assert sample.metainfo == dict(name='a', gt_path='x/a.png', rain=dict(beta=0.7))
 
 
-def test_without_the_truth(results):
+def test_sample_without_ground_truth_is_packed(results):
     packed = PackFaceInputs()(dict(name='a', img=results['img']))
     assert packed['data_samples'].keys() == [] and packed['data_samples'].metainfo == dict(name='a')
 
 
-def test_the_palette_has_all_its_channels_valid(results):
+def test_palette_has_only_annotated_channels(results):
     results['parsing'] = results['parsing'][:, :, :3]
     assert PackFaceInputs()(results)['data_samples'].parsing_labels.tolist() == [True] * 3
 
@@ -71,7 +71,7 @@ def test_tensors_do_not_share_memory_with_the_sample(results):
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
 
-def test_bad_samples_are_refused(results):
+def test_invalid_samples_are_refused(results):
     with pytest.raises(KeyError, match="no 'img'"):
         PackFaceInputs()(dict(gt=results['gt']))
     with pytest.raises(TypeError, match="'gt' must be uint8"):

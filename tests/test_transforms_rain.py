@@ -24,7 +24,7 @@ def degrade(name='a', gt=None, **options):
 
 
 @pytest.mark.parametrize(('height', 'width', 'scale'), [(128, 128, 4), (48, 80, 4), (64, 64, 2), (64, 64, 8)])
-def test_writes_the_observation_and_its_ground_truth(height, width, scale):
+def test_sample_has_the_observation_and_its_ground_truth(height, width, scale):
     gt = face(height=height, width=width)
     before = gt.copy()
     sample = degrade(gt=gt, scale=scale, seed=0)
@@ -37,11 +37,11 @@ def test_writes_the_observation_and_its_ground_truth(height, width, scale):
     np.testing.assert_array_equal(sample['gt'], before)
     np.testing.assert_array_equal(sample['lr'], shrink(gt, scale))
     observed = forward(*(sample[key].astype(np.float64) for key in ('lr', 'streak', 'transmission', 'airlight')))
-    # What a camera adds is at most half a step.
+    # The quantisation of the camera adds at most half a grey level.
     assert np.abs(sample['img'] - 255 * observed).max() <= 0.5 + 1e-4
 
 
-def test_is_the_rain_model_of_physics():
+def test_transform_equals_the_rain_model_of_physics():
     gt = face()
     scene = draw_scene(shrink(gt, 4), RainRanges(), seeded_rng(5, 'x'))
     sample = degrade('x', gt, seed=5)
@@ -50,7 +50,7 @@ def test_is_the_rain_model_of_physics():
     assert sample['rain']['ranges'] == 'rain_v1'
 
 
-def test_seeded_rain_belongs_to_the_name_not_to_the_order():
+def test_seeded_rain_depends_on_the_name_and_not_on_the_order():
     transform, reverse = build(seed=1), build(seed=1)
     forth = {name: transform({'gt': face(), 'name': name})['img'] for name in NAMES}
     np.random.seed(99)
@@ -62,7 +62,7 @@ def test_seeded_rain_belongs_to_the_name_not_to_the_order():
 
 
 class Faces:
-    """A data set of one image under many names."""
+    """A data set of one image with many names."""
 
     def __init__(self, seed):
         self.transform = build(seed=seed)
@@ -81,8 +81,8 @@ def test_seeded_rain_does_not_depend_on_workers(workers):
         np.testing.assert_array_equal(loaded[name], degrade(name, seed=0)['img'])
 
 
-def test_unseeded_rain_is_new_each_time_and_repeats_with_numpys_seed():
-    """mmengine seeds numpy's global generator in each worker, so workers differ and a seeded run repeats."""
+def test_unseeded_rain_follows_the_seed_of_numpy():
+    """mmengine seeds numpy's global generator in each worker. Workers therefore differ, and a seeded run repeats."""
     transform = build()
     runs = []
     for seed in (0, 0, 1):
@@ -101,7 +101,7 @@ def test_ranges_come_from_the_config():
     assert sample['rain']['ranges'] == 'custom'
 
 
-def test_without_rain_and_veil_the_small_face_is_left():
+def test_without_rain_and_veil_the_output_is_the_small_face():
     gt = face()
     np.testing.assert_array_equal(degrade(gt=gt, ranges={'layers': 0, 'beta': (0, 0)})['img'], quantise(shrink(gt, 4)))
 
@@ -116,13 +116,13 @@ def test_pure_colours_keep_their_channel(channel):
     others = [other for other in range(3) if other != channel]
     assert (sample['lr'][..., channel] == 1).all()
     assert (sample['lr'][..., others] == 0).all()
-    # Where the face is white already rain adds nothing.
+    # Rain adds nothing to white pixels.
     assert (sample['streak'][..., channel] == 0).all()
     assert sample['streak'][..., others].max() > 0.1
 
 
 @pytest.mark.parametrize('missing', ['gt', 'name'])
-def test_a_missing_key_is_named(missing):
+def test_missing_key_is_named(missing):
     sample = {'gt': face(), 'name': 'a'}
     del sample[missing]
     with pytest.raises(KeyError, match=f'no {missing!r}|no .{missing}.'):
@@ -134,7 +134,7 @@ def test_float_faces_are_refused():
         degrade(gt=face() / np.float32(255))
 
 
-def test_indivisible_sides_are_told():
+def test_indivisible_sides_are_named():
     odd = {'gt': face(height=64, width=66), 'name': 'a'}
     with pytest.raises(DatasetError, match=r'^a: 66x64 is not divisible by scale 4'):
         build()(dict(odd))
@@ -145,16 +145,16 @@ def test_indivisible_sides_are_told():
 @pytest.mark.parametrize(
     'options', [{'scale': 0}, {'scale': 2.0}, {'scale': True}, {'seed': 'a'}, {'seed': 1.5}, {'seed': True}]
 )
-def test_bad_options_are_named(options):
+def test_invalid_options_are_named(options):
     with pytest.raises(ValueError, match=f'{next(iter(options))} must be an integer'):
         build(**options)
 
 
-def test_a_misspelt_range_is_told_at_building():
+def test_misspelt_range_is_named_at_construction():
     with pytest.raises(RainRangesError, match="did you mean 'airlight'"):
         build(ranges={'airlihgt': (0, 1)})
 
 
-def test_repr_says_which_rain():
+def test_repr_names_the_rain():
     assert "ranges='rain_v1', seed=3" in repr(build(seed=3))
     assert "'beta': (0.5, 0.8)" in repr(build(ranges={'beta': (0.5, 0.8)}))

@@ -32,7 +32,7 @@ def round_drop(side=512, radius=60.0, contact=50.0, distance=6.0, brightness=0.0
 
 
 @pytest.mark.parametrize('distance', [1.0, 6.0])
-def test_drop_shows_what_the_prism_of_its_surface_turns_to(distance):
+def test_drop_refracts_the_scene_like_a_thin_prism(distance):
     """Snell's law for thin prisms, recomputed for pixels of the horizontal axis."""
     contact, image = 50.0, ramp()
     seen, _ = render_drops(image, round_drop(contact=contact, distance=distance), defocus=0)
@@ -42,13 +42,13 @@ def test_drop_shows_what_the_prism_of_its_surface_turns_to(distance):
         tangent = rho * sine / np.sqrt(1 - (rho * sine) ** 2)
         source = 256 + offset - np.sign(offset) * distance * 60 * REFRACTIVITY * tangent
         assert seen[256, 256 + offset, 0] == pytest.approx(source * 255 / 511, abs=1.5)
-    # far enough away, the scene stands on its head and is mirrored
+    # at a large distance, the scene appears upside down and mirrored
     if distance > 3:
         assert seen[256, 230, 0] > seen[256, 282, 0]
         assert seen[230, 256, 1] > seen[282, 256, 1]
 
 
-def test_the_scene_beside_a_drop_in_focus_is_untouched():
+def test_scene_beside_a_focused_drop_is_unchanged():
     image = ramp()
     seen, mask = render_drops(image, round_drop(), defocus=0)
     rows, columns = np.mgrid[:512, :512]
@@ -58,7 +58,7 @@ def test_the_scene_beside_a_drop_in_focus_is_untouched():
 
 
 @pytest.mark.parametrize('radius', [4.0, 30.0])
-def test_out_of_focus_mask_is_that_in_focus_averaged_over_the_aperture(radius):
+def test_defocused_mask_equals_the_mean_over_the_aperture(radius):
     """The convolution with a disc, recomputed as the mean of the mask shifted to each point of the aperture."""
     aperture = 10
     image = np.full((128, 128, 3), 100, np.uint8)
@@ -68,12 +68,12 @@ def test_out_of_focus_mask_is_that_in_focus_averaged_over_the_aperture(radius):
     mean = np.mean([np.roll(sharp, shift, (0, 1)) for shift in shifts], 0)
     np.testing.assert_allclose(soft, mean, atol=0.04)
     assert soft.sum() == pytest.approx(sharp.sum(), rel=1e-4)
-    # smaller than the aperture, a drop is a faint disc of the share (r / c)^2; larger, it is opaque in the middle
+    # a drop smaller than the aperture is a faint disc with the share (r / c)^2; a larger drop is opaque in the middle
     assert soft[64, 64] == pytest.approx(min((radius / aperture) ** 2, 1), abs=0.03)
 
 
 @pytest.mark.parametrize('defocus', [0.0, 6.0])
-def test_scene_of_one_colour_changes_only_by_light(defocus):
+def test_uniform_scene_changes_only_in_brightness(defocus):
     """I = (1 - M) B + R. Without brightness R = M B; with brightness the bottom of a drop is brighter."""
     grey = np.full((128, 128, 3), 100, dtype=np.uint8)
     one = {'side': 128, 'radius': 25.0, 'sharp': False}
@@ -88,8 +88,8 @@ def test_scene_of_one_colour_changes_only_by_light(defocus):
 
 
 @pytest.mark.parametrize('part', [0.05, 0.3, 0.5])
-def test_drops_cover_the_part_that_is_asked_for_at_any_size(part):
-    """The mean over images, before defocus; lengths scale with the side, so that the number of drops does not."""
+def test_drops_cover_the_given_fraction_at_any_size(part):
+    """The mean over images, before defocus. Lengths scale with the side, so the number of drops does not change."""
     counts = {}
     for side in (128, 256):
         image = np.zeros((side, side, 3), np.uint8)
@@ -102,7 +102,7 @@ def test_drops_cover_the_part_that_is_asked_for_at_any_size(part):
     assert counts[128] == pytest.approx(counts[256], rel=0.15)
 
 
-def test_no_coverage_is_no_drop_and_more_drops_add_to_those_that_are_there():
+def test_zero_coverage_has_no_drop_and_more_coverage_adds_drops():
     image = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (256, 200, 3), dtype=np.uint8)
     none = drops(image, coverage=(0, 0))
     np.testing.assert_array_equal(none['img'], image)
@@ -117,7 +117,7 @@ def test_no_coverage_is_no_drop_and_more_drops_add_to_those_that_are_there():
     assert len(twice['degradations']) == 2
 
 
-def test_mask_is_packed_for_the_loss():
+def test_drop_mask_is_packed_for_the_loss():
     sample = drops(ramp(64))
     packed = PackFaceInputs().transform(sample)['data_samples']
     np.testing.assert_array_equal(packed.drop_mask.numpy(), sample['drop_mask'][None])
@@ -130,6 +130,6 @@ def test_mask_is_packed_for_the_loss():
         dict(sharp=(0, 2)), dict(brightness=(0, 1.5)), dict(defocus=(-1, 2)),
     ],
 )  # fmt: skip
-def test_impossible_options_are_named(options):
+def test_invalid_options_are_named(options):
     with pytest.raises(ConfigError, match=f'RaindropsOnGlass: {next(iter(options))}'):
         RaindropsOnGlass(**options)

@@ -23,7 +23,7 @@ RATE = 8000
 
 
 def passed_through(source: Path, target: Path) -> tuple[str, ...]:
-    """Read a clip, write its frames, put them together; the notes."""
+    """Read a clip, write its frames and combine them; returns the notes."""
     with VideoReader(source) as reader:
         times = []
 
@@ -56,7 +56,7 @@ def heard(path: Path, track: int = 0) -> tuple[np.ndarray, list[Fraction]]:
 
 
 def write_sounds(path: Path, codecs: dict[str, str], container: str, frames: int = 20) -> None:
-    """A clip with tracks of sound, language -> codec."""
+    """A clip with audio tracks, language -> codec."""
     with av.open(str(path), 'w', format=container) as file:
         stream = file.add_stream('libx264', rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
@@ -84,7 +84,7 @@ def write_sounds(path: Path, codecs: dict[str, str], container: str, frames: int
         ('pcm_s16le', 'avi', '.mkv', 'pcm_s16le'),
     ],
 )  # fmt: skip
-def test_sound_that_a_container_refuses_is_encoded_anew(tmp_path, codec, container, suffix, becomes) -> None:
+def test_audio_that_the_container_refuses_is_encoded_again(tmp_path, codec, container, suffix, becomes) -> None:
     source, target = tmp_path / 'in', tmp_path / f'out{suffix}'
     write_sounds(source, {'eng': codec}, container)
     notes = passed_through(source, target)
@@ -96,7 +96,7 @@ def test_sound_that_a_container_refuses_is_encoded_anew(tmp_path, codec, contain
         (note,) = notes
         assert codec in note and f'stored as {becomes}' in note and suffix in note
     (before, _), (after, times) = heard(source), heard(target)
-    # AAC begins with samples of its own before time 0.
+    # AAC begins with additional samples before time 0.
     after = after[max(round(-float(times[0]) * RATE), 0) :][: len(before)]
     assert len(after) > 0.95 * len(before)
     middle = slice(2000, 5000)
@@ -104,7 +104,7 @@ def test_sound_that_a_container_refuses_is_encoded_anew(tmp_path, codec, contain
     assert max(shifts) > 0.97
 
 
-def test_all_tracks_of_sound_are_kept_with_their_languages(tmp_path) -> None:
+def test_all_audio_tracks_are_kept_with_their_languages(tmp_path) -> None:
     write_sounds(tmp_path / 'in.mov', {'eng': 'aac', 'fra': 'pcm_alaw', 'spa': 'aac'}, 'mov')
     (note,) = passed_through(tmp_path / 'in.mov', tmp_path / 'out.mp4')
     assert 'audio stream 2 (pcm_alaw) is stored as aac' in note
@@ -113,7 +113,7 @@ def test_all_tracks_of_sound_are_kept_with_their_languages(tmp_path) -> None:
     assert all(len(heard(tmp_path / 'out.mp4', track)[0]) > 6000 for track in range(3))
 
 
-def test_sound_of_an_unknown_codec_is_left_out_by_name(tmp_path) -> None:
+def test_audio_of_an_unknown_codec_is_omitted_with_a_note(tmp_path) -> None:
     write_sounds(tmp_path / 'in.mkv', {'eng': 'aac', 'fra': 'aac'}, 'matroska')
     data = (tmp_path / 'in.mkv').read_bytes()
     (tmp_path / 'in.mkv').write_bytes(data.replace(b'A_AAC', b'A_QQQ', 1))
@@ -144,7 +144,7 @@ def write_with_subtitles(path: Path, film: bool = True) -> None:
                 file.mux(packet)
 
 
-def test_subtitles_are_kept_where_they_can_be_and_covers_are_no_film(tmp_path) -> None:
+def test_subtitles_are_kept_if_possible_and_a_cover_is_not_a_video(tmp_path) -> None:
     source = tmp_path / 'in.mkv'
     write_with_subtitles(source)
     assert [note.partition(' (')[0] for note in passed_through(source, tmp_path / 'out.mkv')] == [
@@ -187,8 +187,8 @@ def test_tags_and_chapters_are_copied(suffix, tmp_path) -> None:
         ]
 
 
-def test_packet_that_the_result_refuses_costs_that_packet(tmp_path) -> None:
-    """Times of sound that run backwards, as in damaged files."""
+def test_refused_audio_packet_is_omitted_with_a_note(tmp_path) -> None:
+    """Audio times run backwards, as in damaged files."""
     write_sounds(tmp_path / 'in.mkv', {'eng': 'aac'}, 'matroska')
     with av.open(str(tmp_path / 'in.mkv')) as source, av.open(str(tmp_path / 'out.mkv'), 'w') as target:
         others = OtherStreams(av, source, target, '.mkv')
@@ -201,8 +201,8 @@ def test_packet_that_the_result_refuses_costs_that_packet(tmp_path) -> None:
 
 
 @pytest.mark.parametrize('turned', [False, True])
-def test_shape_of_pixels_is_kept(tmp_path, turned) -> None:
-    """CIF of a recorder, 16:11; of a camera on its side the pixels are 11:16 once it is upright."""
+def test_aspect_ratio_of_pixels_is_kept(tmp_path, turned) -> None:
+    """CIF of a recorder, 16:11. The pixels of a camera on its side are 11:16 in the upright video."""
     with av.open(str(tmp_path / 'in.mp4'), 'w') as file:
         stream = file.add_stream('libx264', rate=25)
         stream.width, stream.height, stream.pix_fmt = 176, 144, 'yuv420p'
@@ -225,8 +225,8 @@ ONE = 1 << 16
 
 @pytest.mark.parametrize('entries', [(1, 0, 0, 1), (-1, 0, 0, 1), (1, 0, 0, -1), (-1, 0, 0, -1),
                                      (0, 1, 1, 0), (0, 1, -1, 0), (0, -1, 1, 0), (0, -1, -1, 0)])  # fmt: skip
-def test_turned_and_mirrored_as_players_show_it(tmp_path, entries) -> None:
-    """A display matrix a b c d: pixel (p, q) is shown at (a p + c q, b p + d q), moved to begin at 0."""
+def test_rotated_and_mirrored_video_is_read_like_in_players(tmp_path, entries) -> None:
+    """A display matrix a b c d shows pixel (p, q) at (a p + c q, b p + d q), shifted to begin at 0."""
     a, b, c, d = entries
     pixels = background(32, 48)
     with av.open(str(tmp_path / 'in.mp4'), 'w') as file:
@@ -245,7 +245,7 @@ def test_turned_and_mirrored_as_players_show_it(tmp_path, entries) -> None:
 
 
 def changing(path: Path, sizes: list[tuple[int, int]]) -> list[np.ndarray]:
-    """A transport stream, five frames of each size (height, width), one after the other; first frames."""
+    """A transport stream with five frames of each size (height, width) in turn; returns the first frames."""
     data, firsts = b'', []
     for place, (height, width) in enumerate(sizes):
         frames = [background(height, width)] * 5
@@ -256,7 +256,7 @@ def changing(path: Path, sizes: list[tuple[int, int]]) -> list[np.ndarray]:
     return firsts
 
 
-def test_size_that_changes_in_mid_stream(tmp_path) -> None:
+def test_frames_of_another_size_are_scaled_to_the_first_size(tmp_path) -> None:
     firsts = changing(tmp_path / 'in.ts', [(48, 64), (96, 128), (96, 64)])
     (larger, upright) = passed_through(tmp_path / 'in.ts', tmp_path / 'out.mkv')
     assert 'have 128x96 pixels and were fitted into 64x48' in larger and '64x96 pixels' in upright
@@ -267,7 +267,7 @@ def test_size_that_changes_in_mid_stream(tmp_path) -> None:
     half = np.asarray(Image.fromarray(firsts[1]).resize((64, 48), Image.Resampling.BOX))
     for frame in frames[5:10]:
         assert np.abs(frame.astype(int) - half).mean() < 6
-    # A higher frame keeps its shape, between black bars.
+    # A higher frame keeps its aspect ratio, between black bars.
     for frame in frames[10:]:
         assert frame[:, :14].max() < 40 and frame[:, 18:46].mean() > 40 and frame[:, 50:].max() < 40
     with VideoReader(tmp_path / 'in.ts') as reader:
@@ -285,8 +285,8 @@ def moving(frames: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize('lost', ['zeros', 'noise', 'cut'])
 @pytest.mark.parametrize('suffix', ['.mp4', '.mkv', '.ts'])
-def test_one_damaged_place(tmp_path, suffix, lost) -> None:
-    """Blocks of 4096 bytes that a disk lost."""
+def test_one_damaged_block_keeps_the_other_frames(tmp_path, suffix, lost) -> None:
+    """A disk lost blocks of 4096 bytes."""
     source = tmp_path / f'in{suffix}'
     frames = moving(30)
     write_clip(source, frames)
@@ -294,14 +294,14 @@ def test_one_damaged_place(tmp_path, suffix, lost) -> None:
     start, size = len(data) * 6 // 10, 4 * 4096
     data[start : start + size] = {'zeros': bytes(size), 'cut': b'', 'noise': np.random.default_rng(1).bytes(size)}[lost]
     source.write_bytes(data)
-    if suffix == '.mp4' and lost == 'cut':  # its index is no longer where the file says
+    if suffix == '.mp4' and lost == 'cut':  # the index is no longer at its stated offset
         with pytest.raises(ImageFileError, match=r'in\.mp4: cannot be decoded as a video'):
             passed_through(source, tmp_path / 'out.mkv')
         return
     notes = passed_through(source, tmp_path / 'out.mkv')
     again, times = read_clip(tmp_path / 'out.mkv')
     assert 18 <= len(again) <= 30 and notes
-    # Frames before the damage are what they were, and each has its time.
+    # Frames before the damage are unchanged, and each has its time.
     for number in range(15):
         assert np.abs(again[number].astype(int) - frames[number]).mean() < 9
     assert all(later > earlier for earlier, later in pairwise(times))
@@ -309,12 +309,12 @@ def test_one_damaged_place(tmp_path, suffix, lost) -> None:
         missing = 30 - len(again)
         assert f'{missing} of 30 frames could not be decoded' in notes[0] or f'{missing} frames seem' in notes[0]
         assert float(notes[0].split()[-2]) == pytest.approx(0.72, abs=0.2)
-    else:  # this clip is one cluster, of which the rest is lost
+    else:  # this clip is one cluster, whose rest is lost
         assert any(note.startswith('the duration is 1.20 s') for note in notes)
 
 
-def test_whole_clips_of_every_kind_have_no_note(tmp_path) -> None:
-    """Frames at uneven times, B-frames, and codecs with invisible frames are no damage."""
+def test_undamaged_clips_of_every_kind_have_no_note(tmp_path) -> None:
+    """Uneven times, B-frames and codecs with invisible frames are not damage."""
     write_clip(tmp_path / 'vfr.mp4', moving(12), [0, 512, 3000, 3512, 9000, *range(20000, 27000, 1000)])
     assert not passed_through(tmp_path / 'vfr.mp4', tmp_path / 'out.mkv')
     for codec, suffix in (('libvpx', '.webm'), ('mpeg4', '.avi'), ('mpeg2video', '.ts'), ('libx264', '.ts')):
@@ -330,8 +330,8 @@ def test_whole_clips_of_every_kind_have_no_note(tmp_path) -> None:
         assert len(read_clip(tmp_path / 'out.mkv')[0]) == 30
 
 
-def test_empty_packets_of_an_avi_are_no_missing_frames(tmp_path) -> None:
-    """AVI has no times: a recorder that drops frames writes an empty packet for each."""
+def test_empty_packets_of_an_avi_are_not_missing_frames(tmp_path) -> None:
+    """AVI has no times. For each dropped frame, a recorder writes an empty packet."""
     path = tmp_path / 'in.avi'
     with av.open(str(path), 'w') as file:
         stream = file.add_stream('mpeg4', rate=25)
@@ -358,7 +358,7 @@ def test_empty_packets_of_an_avi_are_no_missing_frames(tmp_path) -> None:
         ('qtrle', '.mov', 'rgb24', {}, None),
     ],
 )
-def test_what_a_result_does_not_keep_is_said(tmp_path, codec, suffix, pixel_format, options, note) -> None:
+def test_lost_properties_of_the_video_are_noted(tmp_path, codec, suffix, pixel_format, options, note) -> None:
     path = tmp_path / f'in{suffix}'
     with av.open(str(path), 'w') as file:
         stream = file.add_stream(codec, rate=25, options=options)
@@ -370,7 +370,7 @@ def test_what_a_result_does_not_keep_is_said(tmp_path, codec, suffix, pixel_form
     assert [entry.startswith(note) for entry in notes] == [True] if note else not notes
 
 
-def test_file_that_ends_too_early(tmp_path) -> None:
+def test_truncated_file_is_noted(tmp_path) -> None:
     write_clip(tmp_path / 'in.ts', moving(30))
     data = (tmp_path / 'in.ts').read_bytes()
     (tmp_path / 'in.ts').write_bytes(data[: len(data) // 2])
@@ -379,7 +379,7 @@ def test_file_that_ends_too_early(tmp_path) -> None:
 
 
 def raw(green: bool, kr: float, kb: float) -> np.ndarray:
-    """A raw 4:2:0 frame of 32x32, limited range, of one colour by a matrix's definition."""
+    """A raw 4:2:0 frame of 32x32 with limited range, of one colour by the definition of a matrix."""
     red, green_, blue = (0.2, 0.8, 0.3) if green else (0.9, 0.3, 0.2)
     y = kr * red + (1 - kr - kb) * green_ + kb * blue
     frame = np.empty((48, 32), np.uint8)
@@ -392,8 +392,8 @@ def raw(green: bool, kr: float, kb: float) -> np.ndarray:
 @pytest.mark.parametrize(
     ('tag', 'kr', 'kb'), [(1, 0.2126, 0.0722), (5, 0.299, 0.114), (7, 0.212, 0.087), (9, 0.2627, 0.0593)]
 )
-def test_matrix_of_colours_is_kept(tmp_path, tag, kr, kb) -> None:
-    """BT.709, BT.601, SMPTE 240M and BT.2020: read by the definition, stored as they were."""
+def test_colour_matrix_is_kept(tmp_path, tag, kr, kb) -> None:
+    """BT.709, BT.601, SMPTE 240M and BT.2020 are read by their definition and stored unchanged."""
     frames = [raw(green, kr, kb) for green in (True, False)]
     write_clip(tmp_path / 'in.mkv', frames, colours=(tag, 1))
     with VideoReader(tmp_path / 'in.mkv') as reader:
@@ -406,8 +406,8 @@ def test_matrix_of_colours_is_kept(tmp_path, tag, kr, kb) -> None:
             assert np.abs(frame.to_ndarray().astype(int) - stored).max() <= 2
 
 
-def test_colours_without_a_matrix_of_their_own_are_stored_as_bt709(tmp_path) -> None:
-    """A film of RGB itself."""
+def test_colours_without_a_matrix_are_stored_as_bt709(tmp_path) -> None:
+    """A video that stores RGB."""
     pixels = np.full((32, 32, 3), (40, 200, 90), np.uint8)
     with av.open(str(tmp_path / 'in.mkv'), 'w') as file:
         stream: Any = file.add_stream('libx264rgb', rate=25, options={'crf': '1'})
@@ -421,7 +421,7 @@ def test_colours_without_a_matrix_of_their_own_are_stored_as_bt709(tmp_path) -> 
         assert np.abs(frame.to_ndarray(format='rgb24').astype(int) - pixels).max() <= 4
 
 
-def test_bytes_that_are_no_utf8_in_a_title(tmp_path) -> None:
+def test_invalid_utf8_in_a_title_is_accepted(tmp_path) -> None:
     write_clip(tmp_path / 'in.mkv', moving(3))
     with av.open(str(tmp_path / 'in.mkv')) as old, av.open(str(tmp_path / 'title.mkv'), 'w') as new:
         new.metadata['title'] = 'TITLETITLE'
@@ -439,7 +439,7 @@ def test_bytes_that_are_no_utf8_in_a_title(tmp_path) -> None:
 @pytest.mark.parametrize('rate', [10, 30])
 @pytest.mark.parametrize('container', ['h264', 'hevc', 'mjpeg'])
 def test_raw_streams_play_at_their_own_rate(tmp_path, container, rate) -> None:
-    """A recorder's raw stream has no times; H.264 and HEVC state the rate, which FFmpeg takes as 25 on average."""
+    """A raw stream of a recorder has no times. H.264 and HEVC state the rate; FFmpeg assumes 25 on average."""
     codec = {'h264': 'libx264', 'hevc': 'libx265', 'mjpeg': 'mjpeg'}[container]
     source = tmp_path / f'in.{container}'
     with av.open(str(source), 'w', format=container) as file:

@@ -9,7 +9,7 @@ from rainrestore.visualization.curves import plot_curves
 
 
 @pytest.mark.parametrize(('second', 'scale'), [(5.0, 'linear'), (5000.0, 'log'), (0.0, 'linear'), (-5000.0, 'linear')])
-def test_what_spans_orders_of_magnitude_has_a_logarithmic_axis(
+def test_values_over_orders_of_magnitude_have_a_logarithmic_axis(
     second: float, scale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scales = []

@@ -36,14 +36,14 @@ def test_every_image_fills_its_own_cell_in_order():
     assert red_columns.max() < blue_columns.min()
 
 
-def test_empty_cells_short_rows_and_oblong_images():
+def test_empty_cells_short_rows_and_oblong_images_are_drawn():
     oblong = np.full((8, 16, 3), RED, dtype=np.uint8)
     grid = image_grid([[None, plain(BLUE)], [oblong]], ['a', 'b'], cell=32)
     assert contains(grid, BLUE) == 32 * 32
     assert contains(grid, RED) == 32 * 16
 
 
-def test_titles_are_drawn_and_long_ones_stay_in_their_column():
+def test_long_titles_stay_in_their_column():
     untitled = image_grid([[plain(RED, 64), plain(RED, 64)]], ['', ''], cell=64)
     titled = image_grid([[plain(RED, 64), plain(RED, 64)]], ['a title too long for it', ''], cell=64)
     assert (untitled < 50).all(-1).sum() == 0
@@ -62,11 +62,11 @@ def test_every_sheet_with_a_parsing_has_a_legend_below(cell):
     assert rows == sorted(rows) and all((legend == colour).all(-1).sum() == 121 for colour in PALETTE[1:])
 
 
-def test_labels_read_as_words():
+def test_labels_are_words():
     assert label_names([0, 4, 5, 12]) == ['background', 'left eye', 'right eye', 'lower lip']
 
 
-def test_sheet_is_a_whole_file_in_a_new_folder(tmp_path):
+def test_sheet_is_written_into_a_new_folder(tmp_path):
     path = image_sheet([[plain(RED)]], ['red'], tmp_path / 'new' / 'sheet.png', ['row'], cell=16)
     assert path == tmp_path / 'new' / 'sheet.png'
     assert contains(np.asarray(Image.open(path)), RED) == 16 * 16
@@ -83,7 +83,7 @@ def test_sheet_is_a_whole_file_in_a_new_folder(tmp_path):
         ([[np.zeros((4, 4), np.uint8)]], ['a'], None, r'H x W x 3'),
     ],
 )
-def test_what_is_no_sheet_is_refused(rows, titles, names, message):
+def test_invalid_sheet_is_refused(rows, titles, names, message):
     with pytest.raises(ValueError, match=message):
         image_grid(rows, titles, names)
 
@@ -96,7 +96,7 @@ def test_red_stays_red_and_one_channel_becomes_grey():
     assert (to_image(torch.full((1, 4, 4), 0.2)) == 51).all()
 
 
-def test_parsing_takes_the_colour_of_the_likeliest_label():
+def test_parsing_has_the_colour_of_the_likeliest_label():
     scores = torch.zeros(19, 1, 2)
     scores[4, 0, 0] = scores[13, 0, 1] = 0.6
     assert (parsing_image(scores)[0] == PALETTE[[4, 13]]).all()
@@ -109,7 +109,7 @@ def prediction(name='a', **output):
     return sample
 
 
-def test_row_has_what_was_predicted_at_the_size_of_the_truth():
+def test_row_shows_the_predictions_at_the_size_of_the_ground_truth():
     sample = prediction(
         pred_img=torch.full((3, 16, 16), 99.6),
         streak=torch.zeros(3, 4, 4),
@@ -127,7 +127,7 @@ def test_row_has_what_was_predicted_at_the_size_of_the_truth():
                       'airlight A': 204, 'parsing F': 0}  # fmt: skip
 
 
-def test_columns_nobody_fills_are_left_out():
+def test_empty_columns_are_omitted():
     samples = [prediction('a', lr_img=torch.zeros(3, 4, 4)).to_dict(), prediction('b').to_dict()]
     rows, titles, names = sheet_rows([None, None], samples)
     assert titles == ['truth', 'small face J']

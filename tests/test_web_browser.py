@@ -1,4 +1,4 @@
-"""The page in a real browser: photos, videos and faces are restored, rain is made, a bad file gives a message."""
+"""The page in a real browser: photos, videos and faces are restored, rain is drawn, an invalid file gives a message."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.slow, needs_browser]
 
 @pytest.fixture(scope='module')
 def url() -> Iterator[str]:
-    """The page as the command serves it."""
+    """The page, served by the command."""
     command = [sys.executable, '-m', 'rainrestore.cli.main', 'web', '--port', '0', '--device', 'cpu']
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -51,7 +51,7 @@ def window(url: str, tmp_path: Path) -> Iterator[Browser]:
 
 
 def drop(window: Browser, image: Path) -> None:
-    """Choose a file in the tab that is open, and wait until it is uploaded."""
+    """Choose a file in the open tab, and wait until it is uploaded."""
     window.script("""
         const inputs = [...document.querySelectorAll('.rr-picker input[type=file]')];
         inputs.find(each => each.closest('.rr-picker').offsetParent).id = 'drop';""")
@@ -61,7 +61,7 @@ def drop(window: Browser, image: Path) -> None:
 
 
 def open_tab(window: Browser, title: str, button: str) -> None:
-    """Tabs that find no room are in a menu."""
+    """Tabs without space are in a menu."""
     window.script(
         """[...document.querySelectorAll('button[role=tab], .overflow-dropdown button')]
             .find(tab => tab.innerText.startsWith(arguments[0])).click();""",
@@ -71,12 +71,12 @@ def open_tab(window: Browser, title: str, button: str) -> None:
 
 
 def psnr_of(window: Browser) -> float:
-    """PSNR RGB of the restored face as the page has it, 0 while it has none."""
+    """PSNR RGB of the restored face in the table of the page; 0 if there is none."""
     found = re.search(r'restored\s+(\d+\.\d+)', window.text())
     return float(found[1]) if found else 0.0
 
 
-def test_a_portrait_is_uploaded_restored_and_shown(window, url):
+def test_portrait_is_uploaded_restored_and_shown(window, url):
     open_tab(window, 'Cropped face', '#rr-restore')
     drop(window, PORTRAIT)
     window.click('#rr-restore')
@@ -88,13 +88,13 @@ def test_a_portrait_is_uploaded_restored_and_shown(window, url):
     assert window.script("return document.querySelectorAll('.rr-maps img').length") == 6
     link = window.script("return document.querySelector('.rr-download a').download")
     assert link == 'test_0031_restored.png'
-    # Whatever the page asks for comes from its own server.
+    # All requests of the page go to its own server.
     asked = {address for address in window.requested() if not address.startswith(('data:', 'blob:', 'chrome'))}
     assert asked
     assert {address for address in asked if not address.startswith(url)} == set()
 
 
-def test_rain_is_made_and_follows_the_sliders(window):
+def test_rain_is_drawn_and_follows_the_sliders(window):
     open_tab(window, 'Make rain', '#rr-rain')
     drop(window, PORTRAIT)
     window.click('#rr-rain')
@@ -113,7 +113,7 @@ def test_rain_is_made_and_follows_the_sliders(window):
     window.wait(lambda: window.script("return document.querySelector('#rr-beta input[type=range]').value") != '0.2')
 
 
-def test_an_example_runs_by_a_click_and_a_bad_file_after_it_is_refused(window, tmp_path):
+def test_example_runs_by_a_click_and_an_invalid_file_is_refused(window, tmp_path):
     open_tab(window, 'Cropped face', '#rr-restore')
     window.wait(lambda: window.script("""
         const example = [...document.querySelectorAll('.gallery-item')].find(each => each.offsetParent);
@@ -156,7 +156,7 @@ def faces_offered(window: Browser) -> list[str]:
 
 
 def downloads(window: Browser, box: str) -> dict[str, bytes]:
-    """Files that a box offers, by their names, fetched by the page itself."""
+    """The files that a box offers for download, by name; the page itself fetches them."""
     links = window.wait(lambda: window.script(
         "return [...document.querySelectorAll(arguments[0] + ' a[href]')].map(each => each.href)", box
     ))  # fmt: skip
@@ -178,7 +178,7 @@ def test_faces_of_a_photo_are_found_chosen_and_restored(window, street):
     assert len(offered) == 3
     sides = [int(re.search(r': (\d+) pixels', text)[1]) for text in offered]
     assert sides == sorted(sides, reverse=True) and np.abs(np.array(sides) - [128, 96, 72]).max() < 20
-    # The photo with the faces drawn is shown.
+    # The photo with the marked faces is shown.
     window.wait(lambda: window.script("return document.querySelector('#rr-found img')?.naturalWidth") == 480)
     window.script("document.querySelectorAll('#rr-faces input')[1].click()")
     window.click('#rr-photo')
@@ -200,9 +200,9 @@ def test_faces_of_a_photo_are_found_chosen_and_restored(window, street):
         write_screenshot(window, Path(screenshot))
 
 
-def test_the_page_fits_a_phone(url, street, tmp_path):
+def test_page_fits_the_screen_of_a_phone(url, street, tmp_path):
     with browser(tmp_path, 500, 900) as window:
-        # Chromium makes no window narrower than 500 pixels, but shows the page as on a phone of 390.
+        # Chromium windows are at least 500 pixels wide, but Chromium can emulate a phone of 390 pixels.
         window.call('goog/cdp/execute', {'cmd': 'Emulation.setDeviceMetricsOverride', 'params': {
             'width': 390, 'height': 844, 'deviceScaleFactor': 2, 'mobile': True}})  # fmt: skip
         window.call('url', {'url': url})
@@ -221,7 +221,7 @@ def test_the_page_fits_a_phone(url, street, tmp_path):
             assert right <= 391
 
 
-def test_a_clip_is_restored_and_played(window, tmp_path):
+def test_video_is_restored_and_played(window, tmp_path):
     clips = pytest.importorskip('clips')
     clips.write_clip(tmp_path / 'gate.mp4', [rainy_scene(seed) for seed in range(4)])
     open_tab(window, 'Video', '#rr-clip')
@@ -229,7 +229,7 @@ def test_a_clip_is_restored_and_played(window, tmp_path):
     window.wait(lambda: 'KB' in window.text())
     window.click('#rr-clip')
     window.wait(lambda: '4 frames, 12 faces restored' in window.text())
-    # The browser decodes it.
+    # The browser decodes the video.
     size = window.wait(lambda: window.script("return document.querySelector('#rr-video video')?.videoWidth"))
     assert size == 480
     (content,) = downloads(window, '#rr-clip-result').values()
@@ -238,11 +238,11 @@ def test_a_clip_is_restored_and_played(window, tmp_path):
 
 
 def write_screenshot(window: Browser, path: Path) -> None:
-    """The image in docs/web.md, small: RAINRESTORE_SCREENSHOT=docs/images/web.png."""
+    """The image in docs/web.md, reduced: RAINRESTORE_SCREENSHOT=docs/images/web.png."""
     window.script('document.activeElement.blur()')
     time.sleep(1)
     page = Image.open(io.BytesIO(window.screenshot())).convert('RGB')
-    # Without the empty foot.
+    # Without the empty bottom.
     rows = np.flatnonzero((np.asarray(page) != np.asarray(page)[-1, 0]).any((1, 2)))
     page = page.crop((0, 0, page.width, min(page.height, int(rows[-1]) + 24)))
     small = page.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.FLOYDSTEINBERG)

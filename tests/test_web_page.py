@@ -40,7 +40,7 @@ from rainrestore.web import page, server  # noqa: E402 (only with Gradio)
 
 
 class Served:
-    """The page in a thread, and every address that the process turned to meanwhile."""
+    """The page in a thread, and every address that the process contacted meanwhile."""
 
     def __init__(self, app: Any) -> None:
         self.listener = server.open_port('127.0.0.1', 0)
@@ -56,7 +56,7 @@ class Served:
 
 @pytest.fixture(scope='module')
 def served() -> Iterator[Served]:
-    """The quickest method behind the page."""
+    """The fastest method behind the page."""
     real = socket.getaddrinfo, socket.socket.connect
     with server.own_temporary_files():
         page = Served(server.create_app(Restorer(BICUBIC, device='cpu')))
@@ -86,7 +86,7 @@ def served() -> Iterator[Served]:
 def client(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp('downloads')
     with pytest.MonkeyPatch.context() as patch:
-        # The client asks for both before it keeps quiet.
+        # The client sends analytics unless both options are off.
         patch.setenv('GRADIO_ANALYTICS_ENABLED', 'False')
         return client_module.Client(served.url, verbose=False, analytics_enabled=False, download_files=folder)
 
@@ -97,13 +97,13 @@ def portrait(portraits: Path) -> Path:
 
 
 def rain(client: Any, path: Any, **changes: float) -> Any:
-    # In the order in which the page shows them.
+    # In the order of the page.
     sliders = [name for row in (*page.MAIN_SLIDERS, *page.OTHER_SLIDERS) for name in row]
     settings = {**MIDDLE, **changes}
     return client.predict(path, 3, *(settings[name] for name in sliders), api_name='/rain')
 
 
-def test_a_restored_image_comes_back_without_loss(client, portrait):
+def test_restored_image_is_returned_without_loss(client, portrait):
     (before, after), report = client.predict(client_module.handle_file(portrait), api_name='/restore')
     expected = Studio(Restorer(BICUBIC, device='cpu')).restore(portrait)
     np.testing.assert_array_equal(np.asarray(Image.open(after)), expected.after)
@@ -111,7 +111,7 @@ def test_a_restored_image_comes_back_without_loss(client, portrait):
     assert 'PSNR' not in report and '32x32 to 128x128 pixels' in report
 
 
-def test_rain_on_a_clean_face_comes_with_scores(client, portrait):
+def test_rain_on_a_clean_face_has_scores(client, portrait):
     _, report = rain(client, client_module.handle_file(portrait), beta=0.7, angle=80)
     expected = Studio(Restorer(BICUBIC, device='cpu')).rain(portrait, {**MIDDLE, 'beta': 0.7, 'angle': 80}, 3)
     for row in expected.scores:
@@ -123,30 +123,30 @@ def test_rain_on_a_clean_face_comes_with_scores(client, portrait):
     (b'plain text', 'not a readable image'), (b'', 'not a readable image'),
     (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n', 'not a readable image'),
 ])  # fmt: skip
-def test_a_hostile_upload_is_refused_with_a_message(client, tmp_path, content, reason):
+def test_malicious_upload_is_refused_with_a_message(client, tmp_path, content, reason):
     path = tmp_path / 'face.png'
     path.write_bytes(content)
     with pytest.raises(client_module.exceptions.AppError, match=f'^face.png: {reason}'):
         client.predict(client_module.handle_file(path), api_name='/restore')
 
 
-def test_no_image_is_a_message(client):
+def test_missing_image_gives_a_message(client):
     with pytest.raises(client_module.exceptions.AppError, match='Drop an image first'):
         client.predict(None, api_name='/restore')
 
 
 @pytest.mark.parametrize('path', ['/etc/passwd', str(ROOT / 'setup.py')])
-def test_what_was_not_uploaded_is_not_read(client, path):
+def test_other_files_than_uploads_are_not_read(client, path):
     given = {'path': path, 'meta': {'_type': 'gradio.FileData'}}
     with pytest.raises(client_module.exceptions.AppError):
         client.predict(given, api_name='/restore')
 
 
 @pytest.mark.parametrize('kind', ['application/json', 'application/x+json', None])
-def test_an_address_in_place_of_a_file_is_refused_however_it_is_sent(served, kind):
+def test_address_instead_of_a_file_is_refused(served, kind):
     given = {'path': 'https://example.com/face.png', 'meta': {'_type': 'gradio.FileData'}}
     body = json.dumps({'data': [given], 'session_hash': 'x', 'fn_index': 0}).encode()
-    # urllib names a type of its own where there is none.
+    # urllib makes up a media type if there is none.
     request = urllib.request.Request(f'{served.url}gradio_api/queue/join', body, {'Content-Type': kind or ''})
     with pytest.raises(urllib.error.HTTPError, match='400') as refused:
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60)
@@ -154,12 +154,12 @@ def test_an_address_in_place_of_a_file_is_refused_however_it_is_sent(served, kin
     assert 'example.com' not in served.hosts
 
 
-def test_a_slider_beyond_its_end_is_refused(client, portrait):
+def test_slider_value_out_of_range_is_refused(client, portrait):
     with pytest.raises(client_module.exceptions.AppError, match='greater than maximum value 24'):
         rain(client, client_module.handle_file(portrait), length=1e9)
 
 
-def test_too_large_an_upload_is_cut_off(served):
+def test_too_large_upload_is_stopped(served):
     boundary, size = 'x' * 20, MAX_CLIP_BYTES + 1
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'.encode()
     body = head + bytes(size) + f'\r\n--{boundary}--\r\n'.encode()
@@ -170,7 +170,7 @@ def test_too_large_an_upload_is_cut_off(served):
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=120)
 
 
-def test_the_browser_is_told_to_stay_here(served):
+def test_page_forbids_requests_to_other_servers(served):
     with served.ask() as answer:
         policy, text = answer.headers['Content-Security-Policy'], answer.read().decode()
     assert "default-src 'self'" in policy and 'http' not in policy
@@ -179,7 +179,7 @@ def test_the_browser_is_told_to_stay_here(served):
     assert not [address for address in loaded if re.match(r'(https?:)?//', address) and served.url not in address]
 
 
-def test_another_name_for_this_computer_is_refused(served):
+def test_other_host_names_are_refused(served):
     with pytest.raises(urllib.error.HTTPError, match='400'):
         served.ask(Host='evil.example')
     with served.ask(Host='localhost:7860') as answer:
@@ -188,18 +188,18 @@ def test_another_name_for_this_computer_is_refused(served):
 
 @pytest.mark.parametrize('path', ['gradio_api/file=/etc/passwd', 'gradio_api/file=../setup.py',
                                   f'gradio_api/file={ROOT}/setup.py'])  # fmt: skip
-def test_files_of_the_computer_are_not_served(served, path):
+def test_files_outside_the_page_are_not_served(served, path):
     with pytest.raises(urllib.error.HTTPError, match='40'):
         served.ask(path)
 
 
-def test_the_server_turned_to_nobody(served, client, portrait):
+def test_server_contacts_no_other_host(served, client, portrait):
     client.predict(client_module.handle_file(portrait), api_name='/restore')
     assert served.hosts <= {'127.0.0.1', 'localhost'}
 
 
 class Stripped:
-    """An application behind a proxy that takes /rain off the addresses."""
+    """An application behind a proxy that removes /rain from the addresses."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -212,7 +212,7 @@ class Stripped:
         await self.app(scope, receive, send)
 
 
-def test_behind_a_proxy_every_address_has_its_path(portrait, tmp_path, monkeypatch):
+def test_page_behind_a_proxy_has_the_path_in_every_address(portrait, tmp_path, monkeypatch):
     monkeypatch.setenv('GRADIO_ROOT_PATH', '/rain')
     monkeypatch.setenv('GRADIO_ANALYTICS_ENABLED', 'False')
     monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
@@ -233,18 +233,18 @@ def test_behind_a_proxy_every_address_has_its_path(portrait, tmp_path, monkeypat
         page.listener.close()
 
 
-def test_nothing_is_written_into_the_package():
+def test_page_writes_no_files_into_the_package():
     assert not list((ROOT / 'rainrestore').rglob('*.pyi'))
 
 
-def test_a_taken_port_is_an_error_that_says_so(capsys):
+def test_port_in_use_is_named(capsys):
     with socket.create_server(('127.0.0.1', 0)) as taken:
         assert main(['web', '--port', str(taken.getsockname()[1]), '--model', str(BICUBIC)]) == 2
     assert 'choose another' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('port', [-1, 70000])
-def test_a_port_that_does_not_exist_is_an_error(port):
+def test_invalid_port_is_an_error(port):
     with pytest.raises(ConfigError, match=f'--port {port}: expected 1 to 65535, or 0 for any free port'):
         server.open_port('127.0.0.1', port)
 
@@ -255,7 +255,7 @@ def test_a_host_that_does_not_exist_is_no_matter_of_the_port(host):
         server.open_port(host, 0)
 
 
-def test_names_are_no_markup():
+def test_names_and_notes_are_escaped_in_html():
     image = np.zeros((4, 4, 3), np.uint8)
     report = page.report_html(
         View('"><script>alert(1)</script>', image, image, notes=['<b>a</b>'], scores=[Score('x', 1, 2, 3, 4)])
@@ -263,7 +263,7 @@ def test_names_are_no_markup():
     assert '<script' not in report and '<b>' not in report
 
 
-def test_a_new_photo_clears_the_results_and_downloads_of_the_previous_one(monkeypatch, tmp_path):
+def test_new_photo_clears_earlier_results_and_downloads(monkeypatch, tmp_path):
     """An upload, the button that removes the file, and a click on an example, in every tab with a picker."""
     monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
     blocks = page.build_page(Studio(Restorer(BICUBIC, device='cpu')))
@@ -284,12 +284,12 @@ def test_a_new_photo_clears_the_results_and_downloads_of_the_previous_one(monkey
         assert shown.pop(slider) is None and shown.pop(report) == page.EMPTY
         for kind in kinds & cleared.keys():
             cleared[kind].append({number for number, value in shown.items() if value is None})
-    # The tabs for a photo, for a cropped face and for rain; only the first one has downloads.
+    # The tabs for a photo, a cropped face and rain; only the first one has downloads.
     assert cleared == {kind: [{files}, set(), set()] for kind in cleared}
 
 
 @pytest.mark.slow
-def test_the_command_serves_until_it_is_terminated_and_leaves_nothing(tmp_path):
+def test_terminated_command_leaves_no_files(tmp_path):
     command = [sys.executable, '-m', 'rainrestore.cli.main', 'web', '--port', '0', '--model', str(BICUBIC)]
     environment = {'PYTHONPATH': str(ROOT), 'TMPDIR': str(tmp_path), 'HOME': str(tmp_path), 'PATH': ''}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment) as process:

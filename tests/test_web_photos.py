@@ -45,18 +45,18 @@ def photo(tmp_path) -> Path:
     return path
 
 
-def test_faces_are_found_and_drawn(desk, photo, tmp_path) -> None:
+def test_faces_are_found_and_marked(desk, photo, tmp_path) -> None:
     marked, faces = desk.find(photo)
     assert [round(face.crop.side) for face in faces] == pytest.approx([80, 60], abs=4)
     changed = np.flatnonzero((marked != np.asarray(Image.open(photo))).any((0, 2)))
     assert changed.min() == pytest.approx(20, abs=6) and changed.max() == pytest.approx(200, abs=6)
     Image.fromarray(background(60, 60)).save(tmp_path / 'empty.png')
-    # Without the options of the command.
+    # The options of the command do not apply.
     with pytest.raises(ImageError, match=r'^empty\.png: no face found \(.*\); .* tab Cropped face$'):
         desk.find(tmp_path / 'empty.png')
 
 
-def test_chosen_faces_alone_are_restored_by_the_strength(desk, photo, restorer, tmp_path) -> None:
+def test_only_chosen_faces_are_restored_with_the_strength(desk, photo, restorer, tmp_path) -> None:
     pixels = np.asarray(Image.open(photo))
     expected = PhotoRestorer(restorer, MarkerDetector())(pixels, [CROPS[1]]).photo
     view = desk.restore(photo, CROPS, [1], restorer.name)
@@ -75,7 +75,7 @@ def test_chosen_faces_alone_are_restored_by_the_strength(desk, photo, restorer, 
     np.testing.assert_array_equal(stored, view.restored[0].restoration.face)
 
 
-def test_download_is_as_transparent_and_as_deep_as_the_photo(desk, photo, restorer, tmp_path) -> None:
+def test_download_keeps_transparency_and_bit_depth(desk, photo, restorer, tmp_path) -> None:
     pixels = np.asarray(Image.open(photo))
     alpha = np.tile(np.arange(220, dtype=np.uint8), (120, 1))
     Image.fromarray(np.dstack([pixels, alpha])).save(tmp_path / 'alpha.png')
@@ -85,12 +85,12 @@ def test_download_is_as_transparent_and_as_deep_as_the_photo(desk, photo, restor
         view = desk.restore(tmp_path / f'{name}.png', CROPS, [0], restorer.name)
         stored[name] = np.asarray(Image.open(view.write(tmp_path)[0]))
     np.testing.assert_array_equal(stored['alpha'], np.dstack([stored['street'], alpha]))
-    # not white, as pixels of 16 bits are that are cut off at 255
+    # not white, the result if 16-bit values are clipped at 255
     np.testing.assert_array_equal(stored['deep'][:, 200:], np.repeat(pixels[:, 200:, :1], 3, 2))
     assert (stored['deep'] == stored['deep'][..., :1]).all()
 
 
-def test_what_cannot_be_asked_for(desk, photo, restorer) -> None:
+def test_invalid_choices_are_refused(desk, photo, restorer) -> None:
     with pytest.raises(ConfigError, match='Choose at least one face'):
         desk.restore(photo, CROPS, [], restorer.name)
     with pytest.raises(ConfigError, match='not the faces of this photo'):
@@ -101,12 +101,12 @@ def test_what_cannot_be_asked_for(desk, photo, restorer) -> None:
         desk.restore(photo, CROPS, [0], restorer.name, strength=2)
 
 
-def test_models_are_in_the_zoo_and_the_own_one_comes_first(desk, restorer) -> None:
+def test_models_are_in_the_zoo_and_the_given_one_comes_first(desk, restorer) -> None:
     assert MODELS.keys() <= models().keys()
     assert list(desk.models()) == [restorer.name, *MODELS]
 
 
-def test_image_is_no_clip(desk, restorer, photo, tmp_path) -> None:
+def test_image_as_a_video_is_refused(desk, restorer, photo, tmp_path) -> None:
     with pytest.raises(ImageError, match=r'^street\.png: is an image; use the tab Photo'):
         desk.restore_clip(photo, tmp_path, restorer.name)
 
@@ -122,7 +122,7 @@ def test_rain_of_a_photo_is_estimated_once(monkeypatch, photo) -> None:
     assert len(calls) == 1
 
 
-def test_clip_in_clip_out(desk, restorer, tmp_path, monkeypatch) -> None:
+def test_video_is_restored(desk, restorer, tmp_path, monkeypatch) -> None:
     clips = pytest.importorskip('clips')
     frame = background(96, 128)
     draw_marker(frame, FaceCrop(60, 48, 56))

@@ -47,14 +47,14 @@ def save(path: Path, width: int, height: int) -> Path:
     return path
 
 
-def test_every_parameter_of_the_rain_has_a_slider_that_holds_its_range():
+def test_every_rain_parameter_has_a_slider_with_its_range():
     assert SLIDERS.keys() == {item.name for item in fields(RainRanges)}
     for name, slider in SLIDERS.items():
         low, high = np.broadcast_to(getattr(RAIN_RANGES['rain_v1'], name), 2)
         assert slider.low <= low <= middle_of(name) <= high <= slider.high
 
 
-def test_drawn_settings_fill_the_ranges_and_the_sliders_take_them():
+def test_random_settings_fill_the_ranges_of_the_sliders():
     rng = np.random.default_rng(0)
     drawn = [drawn_settings(rng) for _ in range(300)]
     for name in SLIDERS:
@@ -70,23 +70,23 @@ def test_drawn_settings_fill_the_ranges_and_the_sliders_take_them():
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), -0.01, 1e9, None, 'x', True])
 @pytest.mark.parametrize('name', ['length', 'layers', 'gain_base'])
-def test_a_setting_beyond_its_slider_is_named(name, value):
+def test_setting_out_of_range_is_named(name, value):
     with pytest.raises(ConfigError, match=SLIDERS[name].label):
         ranges_of({**MIDDLE, name: value})
 
 
-def test_a_missing_setting_is_named():
+def test_missing_setting_is_named():
     with pytest.raises(ConfigError, match='Airlight'):
         ranges_of({name: value for name, value in MIDDLE.items() if name != 'airlight'})
 
 
 @pytest.mark.parametrize('seed', [-1, 2**32, 1.5, None, True])
-def test_a_seed_out_of_range_is_named(quick, portrait, seed):
+def test_seed_out_of_range_is_named(quick, portrait, seed):
     with pytest.raises(ConfigError, match='Seed'):
         quick.rain(portrait, MIDDLE, seed)
 
 
-def test_the_rain_is_that_of_the_data_pipeline_and_the_face_the_restorers(studio, portrait):
+def test_view_equals_the_data_pipeline_and_the_restorer(studio, portrait):
     settings = {**MIDDLE, 'layers': 2, 'angle': 70}
     view = studio.rain(portrait, settings, seed=5)
     truth = read_image(portrait)
@@ -105,7 +105,7 @@ def test_the_rain_is_that_of_the_data_pipeline_and_the_face_the_restorers(studio
     np.testing.assert_array_equal(view.maps['true']['rain S'], shown)
 
 
-def test_the_scores_are_those_of_the_images_shown(studio, portrait):
+def test_scores_are_those_of_the_shown_images(studio, portrait):
     view = studio.rain(portrait, MIDDLE, seed=0)
     truth = read_image(portrait).astype(np.float64)
     for row, image in zip(view.scores, (view.before, view.after), strict=True):
@@ -115,19 +115,19 @@ def test_the_scores_are_those_of_the_images_shown(studio, portrait):
         assert row.psnr_y == pytest.approx(10 * np.log10(255**2 / np.mean(luma**2)), abs=1e-9)
         assert row.ssim == float(ssim(image, truth))
     rainy, restored = view.scores
-    assert restored.psnr > rainy.psnr + 3  # what the page is for
+    assert restored.psnr > rainy.psnr + 3  # the purpose of the page
 
 
-def test_without_veil_and_layers_the_rainy_face_is_the_small_face(quick, portrait):
+def test_without_veil_and_layers_the_input_is_the_small_face(quick, portrait):
     view = quick.rain(portrait, {**MIDDLE, 'beta': 0, 'layers': 0}, seed=0)
     small = Image.fromarray(read_image(portrait)).resize((32, 32), Image.Resampling.BICUBIC)
     enlarged = np.asarray(small.resize((128, 128), Image.Resampling.BICUBIC)).astype(int)
-    assert np.abs(view.before - enlarged).max() <= 2  # two roundings
+    assert np.abs(view.before - enlarged).max() <= 2  # the image is rounded twice
     assert view.means['true']['T'] == 1
     assert not view.maps['true']['rain S'].any()
 
 
-def test_an_image_is_restored_as_by_the_restorer_with_all_maps(studio, portrait):
+def test_view_equals_the_restorer_and_has_all_maps(studio, portrait):
     view = studio.restore(portrait)
     expected = studio.restorer(portrait, maps=True)
     np.testing.assert_array_equal(view.after, expected.face)
@@ -144,7 +144,7 @@ def test_an_image_is_restored_as_by_the_restorer_with_all_maps(studio, portrait)
     ((128, 128), (128, 128)), ((512, 384), (172, 128)), ((101, 67), (100, 68)), ((32, 32), (32, 32)),
     ((125, 400), (124, 400)),
 ])  # fmt: skip
-def test_a_clean_face_of_any_size_gets_rain(quick, tmp_path, size, truth):
+def test_clean_face_of_any_size_gets_rain(quick, tmp_path, size, truth):
     view = quick.rain(save(tmp_path / 'a.png', *size), MIDDLE, seed=0)
     assert view.after.shape[1::-1] == view.before.shape[1::-1] == truth
     assert view.maps['true']['truth'].shape[1::-1] == truth
@@ -152,18 +152,18 @@ def test_a_clean_face_of_any_size_gets_rain(quick, tmp_path, size, truth):
 
 
 @pytest.mark.parametrize('size', [(31, 200), (200, 31), (1, 1)])
-def test_too_small_a_face_is_named(quick, tmp_path, size):
+def test_too_small_face_is_named(quick, tmp_path, size):
     path = save(tmp_path / 'tiny face.png', *size)
     with pytest.raises(ImageError, match=r'^tiny face\.png: .*minimum side is 32'):
         quick.rain(path, MIDDLE, seed=0)
 
 
-def test_what_the_restorer_refuses_is_called_by_the_files_name(quick, tmp_path):
+def test_error_of_the_restorer_names_the_file(quick, tmp_path):
     with pytest.raises(ImageError, match=r'^strip\.png: 16000x32 pixels'):
         quick.restore(save(tmp_path / 'strip.png', 16000, 32))
 
 
-def test_of_two_results_none_is_the_others(studio, portrait):
+def test_results_of_two_calls_are_independent(studio, portrait):
     one, other = (studio.rain(portrait, MIDDLE, seed) for seed in (1, 2))
     again = studio.rain(portrait, MIDDLE, 1)
     assert not np.array_equal(one.before, other.before)
@@ -171,7 +171,7 @@ def test_of_two_results_none_is_the_others(studio, portrait):
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that states so many pixels."""
+    """A PNG of a few bytes whose header states this number of pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
@@ -188,7 +188,7 @@ EPS = b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpa
     (bomb(6000, 6000), 'the limit of 32000000'), (bomb(60000, 60000), 'too many pixels'), (b'', 'not a readable'),
     (b'plain text', 'not a readable'), (SVG, 'not a readable'), (EPS, 'not a readable'),
 ])  # fmt: skip
-def test_a_hostile_upload_is_refused_by_its_name_alone(quick, tmp_path, content, reason):
+def test_error_for_a_malicious_upload_has_only_its_file_name(quick, tmp_path, content, reason):
     path = tmp_path / 'upload.png'
     path.write_bytes(content)
     for compute in (read_upload, quick.restore, lambda path: quick.rain(path, MIDDLE, 0)):
@@ -197,7 +197,7 @@ def test_a_hostile_upload_is_refused_by_its_name_alone(quick, tmp_path, content,
         assert str(tmp_path) not in str(caught.value)
 
 
-def test_an_upload_of_too_many_bytes_is_not_opened(tmp_path):
+def test_too_large_upload_is_not_opened(tmp_path):
     path = tmp_path / 'large.png'
     with path.open('wb') as file:
         file.truncate(views.MAX_UPLOAD_BYTES + 1)
@@ -205,12 +205,12 @@ def test_an_upload_of_too_many_bytes_is_not_opened(tmp_path):
         read_upload(path)
 
 
-def test_an_upload_that_is_gone_is_named(tmp_path):
+def test_removed_upload_is_named(tmp_path):
     with pytest.raises(ImageFileError, match=r'^gone\.png: the upload was deleted'):
         read_upload(tmp_path / 'gone.png')
 
 
-def test_labels_have_names_that_one_reads():
+def test_labels_have_readable_names():
     names = label_names(range(len(LABELS)))
     assert len(set(names)) == 19
     assert [names[LABELS.index(label)] for label in ('l_eye', 'r_brow', 'u_lip', 'l_lip', 'hair')] == [

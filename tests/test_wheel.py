@@ -20,7 +20,7 @@ from rainrestore.engine.config import load_config
 from rainrestore.image_io import read_image
 
 ROOT = Path(__file__).resolve().parents[1]
-#: What the package is built from, as a source distribution has it.
+#: The inputs of the build, as in a source distribution.
 SOURCES = (
     'rainrestore',
     'configs',
@@ -42,7 +42,7 @@ train_cfg = dict(max_iters=2, val_interval=2)
 
 
 class Installation:
-    """An environment that has this package from a wheel and sees the packages below it, but nothing of the clone."""
+    """An environment with this package from a wheel, with the installed dependencies, and without the clone."""
 
     def __init__(self, root: Path) -> None:
         source, wheels, self.environment = root / 'source', root / 'wheels', root / 'venv'
@@ -57,7 +57,8 @@ class Installation:
         shutil.rmtree(source)
         subprocess.run([sys.executable, '-m', 'venv', '--without-pip', self.environment], check=True)
         self._pip('--python', self.environment / 'bin' / 'python', 'install', *offline, *wheels.iterdir())
-        # A folder that a .pth file names is searched last; .pth files in it, an editable install's, are not read.
+        # A folder named in a .pth file is searched last, and .pth files in it, such as that of an editable install, are
+        # ignored.
         (site_packages,) = self.environment.glob('lib/python*/site-packages')
         (site_packages / 'below.pth').write_text(sysconfig.get_path('purelib'), encoding='utf-8')
         self.package = site_packages / 'rainrestore'
@@ -98,7 +99,7 @@ def last_line(printed: str) -> dict:
 
 
 @pytest.mark.slow
-def test_wheel_has_every_config_and_no_more_weights_than_it_says(installed: Installation) -> None:
+def test_wheel_has_every_config_and_only_the_stated_weights(installed: Installation) -> None:
     for folder in ('configs', 'benchmarks'):
         found = {path.relative_to(installed.package) for path in (installed.package / folder).rglob('*.py')}
         assert found == {path.relative_to(ROOT) for path in (ROOT / folder).rglob('*.py')}
@@ -106,14 +107,14 @@ def test_wheel_has_every_config_and_no_more_weights_than_it_says(installed: Inst
 
 
 @pytest.mark.slow
-def test_every_command_helps_and_names_no_file_of_the_clone(installed: Installation) -> None:
+def test_help_of_every_command_names_no_file_of_the_clone(installed: Installation) -> None:
     for command in SUBCOMMANDS:
         text = installed.run(command, '--help')
         assert not re.search(r'\b(docs|tools|tests)/[\w./]+(?! in a clone)', text.replace('tools/install.py', '')), text
 
 
 @pytest.mark.slow
-def test_configs_by_name(installed: Installation, faces: Path) -> None:
+def test_configs_are_found_by_name(installed: Installation, faces: Path) -> None:
     assert 'srgan_x4_stage1_mse' in installed.run('config')
     printed = installed.run('config', 'srgan_x4')
     assert "type='SRResNetTrunk'" in printed
@@ -128,7 +129,7 @@ def test_configs_by_name(installed: Installation, faces: Path) -> None:
 
 
 @pytest.mark.slow
-def test_train_resume_test_publish_and_export(installed: Installation, faces: Path) -> None:
+def test_train_resume_test_publish_and_export_work(installed: Installation, faces: Path) -> None:
     mine = MINE.format(model=narrow(load_config('srgan_x4').model))
     (installed.folder / 'mine.py').write_text(mine, encoding='utf-8')
     words = ['train', 'mine.py', '--data', faces, '--cfg-options', *LOADERS]
@@ -150,7 +151,7 @@ def test_train_resume_test_publish_and_export(installed: Installation, faces: Pa
 
 
 @pytest.mark.slow
-def test_restored_face_is_that_of_the_clone(installed: Installation, faces: Path) -> None:
+def test_restored_face_equals_that_of_the_clone(installed: Installation, faces: Path) -> None:
     installed.run('synthesize', faces / 'test' / 'img', '-o', 'rainy')
     rainy = next((installed.folder / 'rainy').rglob('I/*.png'))
     installed.run('restore', rainy, '--aligned', '-o', 'restored', '--device', 'cpu')
@@ -160,7 +161,7 @@ def test_restored_face_is_that_of_the_clone(installed: Installation, faces: Path
 
 
 @pytest.mark.slow
-def test_benchmark_by_name(installed: Installation, faces: Path) -> None:
+def test_benchmark_is_found_by_name(installed: Installation, faces: Path) -> None:
     words = ['benchmark', 'table1', '--methods', 'bicubic', 'stretch', '--data', faces, '--out', 'table']
     assert Path(installed.folder, last_line(installed.run(*words))['table']).is_file()
     error = installed.run('benchmark', 'table2', code=2)
@@ -169,7 +170,7 @@ def test_benchmark_by_name(installed: Installation, faces: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_a_wheel_lacks_is_said_in_one_line(installed: Installation, faces: Path) -> None:
+def test_error_for_missing_data_of_a_wheel_is_one_line(installed: Installation, faces: Path) -> None:
     portrait = next((faces / 'test' / 'img').iterdir())
     lacking = 'rainrestore/assets/zoo: set RAINRESTORE_ZOO_URL'
     for words in (
@@ -183,7 +184,7 @@ def test_what_a_wheel_lacks_is_said_in_one_line(installed: Installation, faces: 
         assert lacking in error.splitlines()[-1]
     for words in (['train', 'fcg_gan_x4'], ['test', 'bicubic_x4', 'none'], ['browse', 'fcg_gan_x4']):
         assert 'the bundled faces' in installed.run(*words, code=2).splitlines()[-1]
-    # and is had from where the line says
+    # the variable of the message makes the download work
     installed.run('zoo', 'download', 'srgan_x4', RAINRESTORE_ZOO_URL=(ROOT / 'rainrestore/assets/zoo').as_uri())
     assert 'srgan_x4' in installed.run('zoo', 'list')
     installed.run('zoo', 'show', 'fcg_gan_x4')

@@ -21,13 +21,13 @@ from rainrestore.zoo.training_log import read_log
 pytest.importorskip('mmagic')
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT = 'fcg_gan_x4'
-#: What the weights in a wheel may take.
+#: The maximum size of the weights in a wheel.
 MAX_BYTES = 32_000_000
-#: What all weights in the repository may take.
+#: The maximum size of all weights in the repository.
 MOST_BYTES = 200_000_000
 
 
-def test_index_is_that_of_this_checkout_and_written_as_the_program_writes_it() -> None:
+def test_index_has_the_format_that_the_program_writes() -> None:
     assert Zoo.bundled().index == ROOT / INDEX_NAME
     text = (ROOT / INDEX_NAME).read_text(encoding='utf-8')
     without_comment = text[text.index('Collections:') :]
@@ -63,7 +63,7 @@ def test_entry_is_complete(name: str) -> None:
 
 
 @pytest.mark.parametrize('name', [name for name, entry in models().items() if file_state(entry) == 'bundled'])
-def test_bundled_weights_are_whole_and_fit_their_config(name: str) -> None:
+def test_bundled_weights_are_complete_and_fit_their_config(name: str) -> None:
     entry, file = models()[name], zoo_file(name)
     assert file.stat().st_size == entry['Bytes']
     assert sha256_of(file) == entry['SHA256']
@@ -71,18 +71,18 @@ def test_bundled_weights_are_whole_and_fit_their_config(name: str) -> None:
     load_weights(model, f'rainrestore://{name}')
 
 
-def test_what_a_wheel_carries_is_small_and_works_without_a_network() -> None:
+def test_models_in_a_wheel_are_small_and_need_no_download() -> None:
     carried = {name: entry for name, entry in models().items() if entry.get('In Wheel')}
     used = {ESTIMATOR, HEAVY_ESTIMATOR, SCENES, *(task.model for task in TASKS.values())}
     assert {DEFAULT, *used} <= carried.keys()
     assert all(file_state(entry) == 'bundled' for entry in carried.values())
     for name, entry in carried.items():
-        # The configs build them upon those that they were trained from.
+        # The configs start from these pretrained models.
         assert {*with_parts(name), *entry['Metadata'].get('Pretrained', [])} <= carried.keys()
     assert sum(entry['Bytes'] for entry in carried.values()) <= MAX_BYTES
 
 
-def test_all_together_is_small() -> None:
+def test_size_of_all_weights_is_bounded() -> None:
     files = list(Zoo.bundled().files.iterdir())
     assert sum(file.stat().st_size for file in files) <= MOST_BYTES
     named = {entry[key] for entry in models().values() for key in ('Weights', 'Log')}
@@ -90,7 +90,7 @@ def test_all_together_is_small() -> None:
 
 
 def test_bundled_network_reaches_the_stated_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # measurements.TOLERANCE says how near it has to be.
+    # measurements.TOLERANCE has the allowed difference.
     assert main(['zoo', 'verify', DEFAULT, '--out', str(tmp_path)]) == 0
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert summary['differing'] == []

@@ -29,7 +29,7 @@ HALF = 150_000
 
 
 class Server(ThreadingHTTPServer):
-    """Answers by the first folder of the address, and stores the requests."""
+    """The first folder of the address selects the behaviour; the server stores the requests."""
 
     daemon_threads = True
 
@@ -46,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def log_message(self, *args: object) -> None:
-        """Silent."""
+        """Print nothing."""
 
     def do_GET(self) -> None:
         manner = self.path.split('/')[1]
@@ -73,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
         elif manner == 'elsewhere' and wanted:
             self.send(content, 'bytes=7-')
         else:
-            # whole, and those that are cut once
+            # complete answers, and answers that are interrupted once
             most = HALF if first and manner in ('cut', 'no_range', 'elsewhere') else None
             self.send(content, None if manner == 'no_range' else wanted, most)
 
@@ -128,18 +128,18 @@ def left() -> list[str]:
         ('elsewhere', [None, f'bytes={HALF}-', None]),
     ],
 )
-def test_file_comes_whole(server, monkeypatch, capsys, manner, ranges):
+def test_file_is_downloaded_completely(server, monkeypatch, capsys, manner, ranges):
     path = get(server, monkeypatch, manner)
     assert path.read_bytes() == CONTENT
     assert [wanted for _, wanted in server.asked] == ranges
     assert left() == [path.name]
     assert '300k/300k' in capsys.readouterr().err
-    # The second time it is there.
+    # The second call uses the cache.
     assert get(server, monkeypatch, manner) == path
     assert len(server.asked) == len(ranges)
 
 
-def test_interrupted_download_is_gone_on_with_by_the_next_call(server, monkeypatch):
+def test_interrupted_download_is_continued_by_the_next_call(server, monkeypatch):
     monkeypatch.setattr(fetching, 'ATTEMPTS', 1)
     with pytest.raises(CheckpointError, match=r'ended after 150000 of 300000 bytes.*again to resume'):
         get(server, monkeypatch, 'cut')
@@ -148,7 +148,7 @@ def test_interrupted_download_is_gone_on_with_by_the_next_call(server, monkeypat
     assert server.asked[-1] == (f'/cut/{NAME}', f'bytes={HALF}-')
 
 
-def test_line_that_is_cut_again_and_again_ends_with_an_error_and_keeps_what_came(server, monkeypatch):
+def test_repeated_interruptions_are_an_error_and_keep_the_partial_file(server, monkeypatch):
     with pytest.raises(CheckpointError, match='ended after 180000 of 300000 bytes, 3 times'):
         get(server, monkeypatch, 'always_cut')
     monkeypatch.setattr(fetching, 'ATTEMPTS', 1)
@@ -168,16 +168,16 @@ def test_line_that_is_cut_again_and_again_ends_with_an_error_and_keeps_what_came
         ('to_file', 'the server answers 302'),
     ],
 )
-def test_what_is_not_the_file_is_refused_and_removed(server, monkeypatch, manner, message):
+def test_wrong_content_is_refused_and_removed(server, monkeypatch, manner, message):
     with pytest.raises(CheckpointError, match=message) as caught:
         get(server, monkeypatch, manner)
     assert server.url(manner) in str(caught.value)
     assert [name for name in left() if not (manner == 'shorter' and name.endswith('.part'))] == []
-    # And does not stand in the way of the right one.
+    # The correct file can be downloaded afterwards.
     assert get(server, monkeypatch, 'whole').read_bytes() == CONTENT
 
 
-def test_damaged_file_in_the_cache_is_fetched_again_and_another_version_is_another_file(server, monkeypatch):
+def test_damaged_file_in_the_cache_is_downloaded_again(server, monkeypatch):
     path = get(server, monkeypatch, 'whole')
     path.write_bytes(bytes(10))
     assert get(server, monkeypatch, 'whole').read_bytes() == CONTENT
@@ -186,14 +186,14 @@ def test_damaged_file_in_the_cache_is_fetched_again_and_another_version_is_anoth
     assert (other.read_bytes(), path.read_bytes()) == (server.content, CONTENT)
 
 
-def test_nobody_answers(monkeypatch, tmp_path, server):
+def test_unreachable_server_is_named(monkeypatch, tmp_path, server):
     server.shutdown()
     server.server_close()
     with pytest.raises(CheckpointError, match='no connection'):
         get(server, monkeypatch, 'whole')
 
 
-def test_two_processes_at_once_download_once(server, monkeypatch, tmp_path):
+def test_two_simultaneous_processes_download_once(server, monkeypatch, tmp_path):
     program = f'from rainrestore.zoo.fetch import fetch; print(fetch({NAME!r}, {SHA256!r}, {len(CONTENT)}))'
     environment = {**os.environ, 'RAINRESTORE_ZOO_URL': server.url('whole'), 'PYTHONPATH': str(ROOT)}
     processes = [
@@ -208,7 +208,7 @@ def test_two_processes_at_once_download_once(server, monkeypatch, tmp_path):
 
 
 def test_second_process_waits_for_the_first(server, monkeypatch):
-    """In one process, with the lock held by another hand: the file that appears meanwhile is taken as it is."""
+    """The test holds the lock in the same process. The file that appears meanwhile is used unchanged."""
     target = cached_file(NAME, SHA256)
     target.parent.mkdir(parents=True)
     found: list[Path] = []
@@ -223,7 +223,7 @@ def test_second_process_waits_for_the_first(server, monkeypatch):
     assert server.asked == []
 
 
-def test_folder_as_the_address(monkeypatch, tmp_path):
+def test_folder_can_be_the_address(monkeypatch, tmp_path):
     monkeypatch.setenv('RAINRESTORE_CACHE', str(tmp_path / 'cache'))
     folder = tmp_path / 'with a space'
     folder.mkdir()
@@ -234,7 +234,7 @@ def test_folder_as_the_address(monkeypatch, tmp_path):
     assert fetch(NAME, SHA256, len(CONTENT)).read_bytes() == CONTENT
 
 
-def test_address_that_is_missing_or_of_another_kind_is_named(monkeypatch, tmp_path):
+def test_missing_or_unsupported_address_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv('RAINRESTORE_CACHE', str(tmp_path / 'cache'))
     monkeypatch.delenv('RAINRESTORE_ZOO_URL', raising=False)
     with pytest.raises(CheckpointError, match=r'tiny\.safetensors is not part of this installation.*RAINRESTORE_ZOO'):
@@ -245,7 +245,7 @@ def test_address_that_is_missing_or_of_another_kind_is_named(monkeypatch, tmp_pa
             fetch(NAME, SHA256, len(CONTENT))
 
 
-def test_cache_that_cannot_be_written_is_named(monkeypatch, tmp_path):
+def test_unwritable_cache_is_named(monkeypatch, tmp_path):
     (tmp_path / 'cache').write_text('a file')
     monkeypatch.setenv('RAINRESTORE_CACHE', str(tmp_path / 'cache'))
     monkeypatch.setenv('RAINRESTORE_ZOO_URL', tmp_path.as_uri())
@@ -253,7 +253,7 @@ def test_cache_that_cannot_be_written_is_named(monkeypatch, tmp_path):
         fetch(NAME, SHA256, len(CONTENT))
 
 
-def test_cache_is_where_the_environment_says(monkeypatch, tmp_path):
+def test_cache_folder_is_set_by_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv('RAINRESTORE_CACHE', raising=False)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'xdg'))
     assert cache_folder() == tmp_path / 'xdg' / 'rainrestore' / 'zoo'
@@ -264,7 +264,7 @@ def test_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / 'elsewhere' / 'zoo'
 
 
-def test_name_leads_to_a_file_that_is_not_bundled(server, monkeypatch, tmp_path):
+def test_model_name_downloads_a_file_that_is_not_bundled(server, monkeypatch, tmp_path):
     weights = {'generator.weight': torch.arange(4.0)}
     entry = add_model(tmp_path / 'zoo', 'tiny', weights)
     zoo = write_zoo(tmp_path / 'zoo', entry)

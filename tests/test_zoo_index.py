@@ -28,7 +28,7 @@ def zoo_of(tmp_path, text: str) -> Zoo:
     return Zoo.at(tmp_path)
 
 
-def test_index_is_read_once_a_state_of_the_file(tmp_path):
+def test_index_is_read_once_until_the_file_changes(tmp_path):
     zoo = zoo_of(tmp_path, INDEX)
     assert models(zoo)['tiny_x4']['Bytes'] == 100
     assert read_index(zoo) is read_index(zoo)
@@ -68,14 +68,14 @@ def test_index_is_read_once_a_state_of_the_file(tmp_path):
         ('Datasets:', 'Data sets:', "unknown key 'Data sets' .did you mean 'Datasets'"),
     ],
 )  # fmt: skip
-def test_what_an_index_cannot_say_is_named(tmp_path, before, after, message):
+def test_invalid_entry_is_named(tmp_path, before, after, message):
     assert before in INDEX
     with pytest.raises(ZooIndexError, match=message) as caught:
         read_index(zoo_of(tmp_path, INDEX.replace(before, after)))
     assert str(tmp_path / 'model-index.yml') in str(caught.value)
 
 
-def test_comparison_of_what_is_not_there_is_named(tmp_path):
+def test_invalid_comparison_is_named(tmp_path):
     compared = 'Comparisons:\n- {Model: tiny_x4, Reference: none_x4, Dataset: drawn, PSNR: [1, 0, 2]}\n'
     with pytest.raises(ZooIndexError, match="Comparisons: Reference names the model or reference 'none_x4'"):
         read_index(zoo_of(tmp_path, INDEX + compared))
@@ -83,7 +83,7 @@ def test_comparison_of_what_is_not_there_is_named(tmp_path):
         read_index(zoo_of(tmp_path, INDEX + compared.replace('[1, 0, 2]', '[1]')))
 
 
-def test_writing_checks_first_and_comes_back_as_it_was(tmp_path):
+def test_written_index_is_checked_and_read_back_equal(tmp_path):
     zoo = zoo_of(tmp_path, INDEX)
     document = read_index(zoo)
     write_index(document, zoo)
@@ -95,7 +95,7 @@ def test_writing_checks_first_and_comes_back_as_it_was(tmp_path):
     assert zoo.index.read_text(encoding='utf-8') == text
 
 
-def test_unknown_name_suggests_and_parts_come_after_the_whole(tmp_path):
+def test_unknown_name_gets_a_suggestion_and_parts_are_listed_last(tmp_path):
     weights = {'generator.weight': torch.zeros(2)}
     entries = [add_model(tmp_path, name, weights) for name in ('hrrm', 'fpm')]
     middle = add_model(tmp_path, 'middle', weights, Parts={'rain_removal': 'hrrm'})

@@ -45,7 +45,7 @@ def test_page_follows_the_index(tmp_path: Path) -> None:
     assert re.match(r'\| `rainrestore://fcg_gan_x4` \| 60,000 \| 77\.71 / 0\.\d{4} \| 0\.1235 \|', row)
 
 
-def test_each_task_has_a_table_of_its_own(tmp_path: Path) -> None:
+def test_each_task_has_its_own_table(tmp_path: Path) -> None:
     zoo = copied(tmp_path)
     index = copy.deepcopy(read_index(zoo))
     restored = page_text(zoo, "{{ results('Face restoration') }}").splitlines()
@@ -59,7 +59,7 @@ def test_each_task_has_a_table_of_its_own(tmp_path: Path) -> None:
     assert left[0] == head
 
 
-def test_curve_is_small_and_drawn_anew_when_its_log_is_another(tmp_path: Path) -> None:
+def test_curve_is_small_and_drawn_again_for_another_log(tmp_path: Path) -> None:
     for name in models():
         assert (ROOT / CURVES / f'{name}.png').stat().st_size < 40_000
     zoo = copied(tmp_path)
@@ -71,7 +71,7 @@ def test_curve_is_small_and_drawn_anew_when_its_log_is_another(tmp_path: Path) -
         assert image.width == 560
 
 
-def test_template_that_asks_for_what_is_not_there_is_named(tmp_path: Path) -> None:
+def test_template_with_an_error_is_named(tmp_path: Path) -> None:
     zoo = copied(tmp_path)
     for mark, missing in {
         "{{ measured('fcg_gan_x4', 'CelebA', 'MAE') }}": "KeyError('MAE')",
@@ -94,12 +94,12 @@ def test_template_that_asks_for_what_is_not_there_is_named(tmp_path: Path) -> No
 
 
 def test_no_result_is_written_by_hand() -> None:
-    """PSNR has two places after the point, SSIM and LPIPS four; 0.72 dB is the paper's."""
+    """PSNR has two decimals, SSIM and LPIPS four; 0.72 dB is a value of the paper."""
     prose = (ROOT / TEMPLATE).read_text(encoding='utf-8')
     assert set(re.findall(r'\b\d+\.\d{2,4}\b', prose)) == {'0.72'}
 
 
-def test_front_page_states_no_other_results_than_the_index() -> None:
+def test_front_page_has_only_results_of_the_index() -> None:
     readme = (ROOT / 'README.md').read_text(encoding='utf-8')
     index = read_index()
     results = [result for entry in (*index['Models'], *index['References']) for result in entry.get('Results', [])]
@@ -107,7 +107,7 @@ def test_front_page_states_no_other_results_than_the_index() -> None:
     assert set(re.findall(r'\d+\.\d\d\b(?= dB)', readme)) <= stated
 
 
-def test_choices_are_the_models_with_a_use(tmp_path: Path) -> None:
+def test_recommended_models_have_a_use_in_the_index(tmp_path: Path) -> None:
     zoo = copied(tmp_path)
     index = copy.deepcopy(read_index(zoo))
     for entry in index['Models']:
@@ -123,6 +123,6 @@ def test_choices_are_the_models_with_a_use(tmp_path: Path) -> None:
     ]
 
 
-def test_images_of_the_choices_are_there() -> None:
+def test_images_of_the_recommended_models_exist() -> None:
     chosen = [entry for entry in read_index()['Models'] if 'Use' in entry]
     assert chosen and all((ROOT / entry['Picture']).is_file() for entry in chosen)

@@ -57,7 +57,7 @@ def zoo(tmp_path):
 
 @pytest.fixture
 def joint(tmp_path):
-    """A config of the network that is published."""
+    """A config of the published network."""
     return config(tmp_path, 'joint')
 
 
@@ -67,7 +67,7 @@ def config(folder, name, **options):
     return str(path)
 
 
-def test_published_model_holds_what_restores_and_nothing_else(training, zoo, joint):
+def test_published_model_contains_only_the_restoring_slots(training, zoo, joint):
     model, path = training
     facts = {'Faces': 1200, 'Training Data': 'drawn', 'Rain gauge': 'broken'}
     entry = publish(path, 'joint_x4', joint, metadata=facts, zoo=zoo)
@@ -88,7 +88,7 @@ def test_published_model_holds_what_restores_and_nothing_else(training, zoo, joi
     ]
 
 
-def test_chosen_slots_and_full_precision(tmp_path, training, zoo):
+def test_slots_and_full_precision_can_be_chosen(tmp_path, training, zoo):
     model, path = training
     alone = config(tmp_path, 'alone', slots=['rain_removal'])
     publish(path, 'rain_x4', alone, slots=['rain_removal'], half=False, zoo=zoo)
@@ -97,7 +97,7 @@ def test_chosen_slots_and_full_precision(tmp_path, training, zoo):
     assert torch.equal(weights['rain_removal.0.weight'], model.rain_removal[0].weight)
 
 
-def test_second_model_joins_the_index_and_a_new_version_replaces_the_old(training, zoo, joint):
+def test_second_model_is_added_and_a_new_version_replaces_the_old(training, zoo, joint):
     publish(training[1], 'a_x4', joint, zoo=zoo)
     publish(training[1], 'b_x4', joint, zoo=zoo)
     entry = publish(training[1], 'a_x4', joint, half=False, zoo=zoo)
@@ -106,7 +106,7 @@ def test_second_model_joins_the_index_and_a_new_version_replaces_the_old(trainin
     zoo_file('a_x4', zoo)
 
 
-def test_what_the_publisher_wrote_by_hand_stays_but_not_the_results_of_other_weights(training, zoo, joint):
+def test_new_version_keeps_manual_entries_but_not_old_results(training, zoo, joint):
     publish(training[1], 'a_x4', joint, licence='MIT', metadata={'Faces': 12}, zoo=zoo)
     publish(training[1], 'b_x4', joint, zoo=zoo)
     text = zoo.index.read_text()
@@ -151,7 +151,7 @@ def test_what_the_publisher_wrote_by_hand_stays_but_not_the_results_of_other_wei
     assert 'Results' not in read_index(zoo)['References'][0]
 
 
-def test_too_large_is_refused_and_leaves_nothing(training, zoo, joint, monkeypatch):
+def test_too_large_model_is_refused_without_a_file(training, zoo, joint, monkeypatch):
     monkeypatch.setattr(publishing, 'MAX_BYTES', 1000)
     with pytest.raises(CheckpointError, match=r'would be .* MB'):
         publish(training[1], 'joint_x4', joint, zoo=zoo)
@@ -160,7 +160,7 @@ def test_too_large_is_refused_and_leaves_nothing(training, zoo, joint, monkeypat
     assert list(models(zoo)) == ['joint_x4']
 
 
-def test_bad_names_facts_and_absent_slots_are_named(tmp_path, training, zoo, joint):
+def test_invalid_names_metadata_and_slots_are_named(tmp_path, training, zoo, joint):
     with pytest.raises(ConfigError, match=r"got 'Joint-x4'"):
         publish(training[1], 'Joint-x4', joint, zoo=zoo)
     with pytest.raises(ZooIndexError, match=r"joint, Metadata: Faces is 'many', it must be a non-negative integer"):
@@ -182,17 +182,17 @@ def test_bad_names_facts_and_absent_slots_are_named(tmp_path, training, zoo, joi
         ({}, ['generator'], r'\w+\.0\.weight is missing'),
     ],
 )
-def test_weights_that_are_not_the_configs_are_refused(tmp_path, training, zoo, options, slots, message):
+def test_weights_of_another_config_are_refused(tmp_path, training, zoo, options, slots, message):
     other = config(tmp_path, 'other', **options)
     with pytest.raises(CheckpointError, match=message):
         publish(training[1], 'joint', other, slots=slots, zoo=zoo)
     assert list(zoo.files.iterdir()) == []
 
 
-def test_config_that_is_not_there_is_named(tmp_path, training, zoo, monkeypatch):
+def test_missing_config_is_named(tmp_path, training, zoo, monkeypatch):
     with pytest.raises(ConfigError, match=r'configs/no\.py: no such config at this path'):
         publish(training[1], 'joint', 'configs/no.py', zoo=zoo)
-    # The package's own zoo is to find it wherever it is called from, so a file of the working directory will not do.
+    # The package's own zoo needs a config that is found from any folder, so a file of the working directory is refused.
     monkeypatch.chdir(tmp_path)
     config(tmp_path, 'here')
     monkeypatch.setattr(Zoo, 'bundled', lambda: zoo)
@@ -205,7 +205,7 @@ def test_config_that_is_not_there_is_named(tmp_path, training, zoo, monkeypatch)
         publish(training[1], 'joint', 'empty.py', zoo=zoo)
 
 
-def test_parts_of_other_models_are_left_out_of_the_file_and_put_in_at_loading(tmp_path, training, zoo, joint):
+def test_parts_of_other_models_are_not_stored_but_loaded(tmp_path, training, zoo, joint):
     model, path = training
     alone = config(tmp_path, 'alone', slots=['rain_removal'])
     publish(path, 'rain_x4', alone, licence='CC-BY-NC-4.0', slots=['rain_removal'], zoo=zoo)
@@ -221,11 +221,11 @@ def test_parts_of_other_models_are_left_out_of_the_file_and_put_in_at_loading(tm
         assert torch.equal(loaded[name], value.half().float() if value.is_floating_point() else value)
     parameters = sum(value.numel() for slot in SLOTS for value in getattr(model, slot).parameters())
     assert entry['Metadata']['Parameters'] == parameters
-    # A new version keeps to its parts.
+    # A new version keeps its parts.
     assert publish(path, 'joint_x4', joint, zoo=zoo)['Parts'] == {'rain_removal': 'rain_x4'}
 
 
-def test_part_that_the_training_has_changed_or_that_has_no_such_slot_is_refused(tmp_path, training, zoo, joint):
+def test_changed_part_and_unknown_slot_are_refused(tmp_path, training, zoo, joint):
     _, path = training
     publish(path, 'rain_x4', config(tmp_path, 'alone', slots=['rain_removal']), slots=['rain_removal'], zoo=zoo)
     with pytest.raises(CheckpointError, match=r'rain_x4 cannot fill generator: it has no generator'):
@@ -238,7 +238,7 @@ def test_part_that_the_training_has_changed_or_that_has_no_such_slot_is_refused(
     assert list(models(zoo)) == ['rain_x4']
 
 
-def test_log_of_a_training_goes_along(tmp_path, training, zoo, joint):
+def test_training_log_is_published(tmp_path, training, zoo, joint):
     for name, first in (('first', 0.8), ('second', 0.4)):
         folder = tmp_path / name / '20260101_000000'
         (folder / 'vis_data').mkdir(parents=True)
@@ -248,7 +248,7 @@ def test_log_of_a_training_goes_along(tmp_path, training, zoo, joint):
         (folder / 'vis_data' / 'config.py').write_text('train_dataloader = dict(batch_size=16)\n')
         (folder / '20260101_000000.log').write_text('Runtime environment:\n    seed: 7\n    GPU number: 2\n---\n')
     entry = publish(training[1], 'joint_x4', joint, logs=[tmp_path / 'first', tmp_path / 'second'], zoo=zoo)
-    # Two stages of 20 steps of 16 faces in 2 processes, each step 1.8 s.
+    # Two stages of 20 steps of 16 faces in 2 processes, each step takes 1.8 s.
     facts = {key: entry['Metadata'][key] for key in ('Seed', 'Faces', 'Hours')}
     assert facts == {'Seed': 7, 'Faces': 1280, 'Hours': 0.02}
     log = json.loads((zoo.files / entry['Log']).read_text())
@@ -262,7 +262,7 @@ def test_log_of_a_training_goes_along(tmp_path, training, zoo, joint):
     ]
     with pytest.raises(ConfigError, match='no such run'):
         publish(training[1], 'joint_x4', joint, logs=[tmp_path / 'third'], zoo=zoo)
-    # The curves stay with their weights, and go with them.
+    # The curves are replaced and removed together with their weights.
     assert publish(training[1], 'joint_x4', joint, zoo=zoo)['Log'] == entry['Log']
     assert (zoo.files / entry['Log']).is_file()
     torch.save({name: value + 1 for name, value in training[0].state_dict().items()}, training[1])
@@ -270,7 +270,7 @@ def test_log_of_a_training_goes_along(tmp_path, training, zoo, joint):
     assert not (zoo.files / entry['Log']).exists()
 
 
-def test_command_line(tmp_path, training, zoo, joint, capsys):
+def test_publish_command_writes_the_model(tmp_path, training, zoo, joint, capsys):
     command = ['publish', str(training[1]), 'joint_x4', '--config', joint, '--zoo', str(zoo.files)]
     assert main([*command, '--note', 'Faces=12', 'Hours=0.5', 'Hardware=an abacus']) == 0
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -293,7 +293,7 @@ def test_command_line(tmp_path, training, zoo, joint, capsys):
     assert models(zoo)['joint_x4']['Parts'] == {'face_parser': 'parser_x4'}
 
 
-def test_published_weights_load_into_the_network_and_into_a_part_of_it(training, zoo, joint):
+def test_published_weights_load_into_the_network_and_into_one_slot(training, zoo, joint):
     model, path = training
     publish(path, 'joint_x4', joint, zoo=zoo)
     file = zoo.files / 'joint_x4.safetensors'
@@ -302,7 +302,7 @@ def test_published_weights_load_into_the_network_and_into_a_part_of_it(training,
         assert torch.equal(other.rain_removal[0].weight, model.rain_removal[0].weight.half().float())
 
 
-def test_slot_that_the_file_lacks_comes_from_the_file_its_init_cfg_names(tmp_path, training, zoo, joint):
+def test_missing_slot_is_loaded_from_its_init_cfg(tmp_path, training, zoo, joint):
     model, path = training
     publish(path, 'joint_x4', joint, zoo=zoo)
     other = Joint(slots=('generator', 'rain_removal'), discriminator=False)
@@ -326,14 +326,14 @@ def test_slot_that_the_file_lacks_comes_from_the_file_its_init_cfg_names(tmp_pat
         (Joint(slots=('generator', 'tail')), 'tail.0.weight is missing'),
     ],
 )
-def test_weights_of_another_network_are_refused_and_change_nothing(training, other, message):
+def test_weights_of_another_network_are_refused_without_a_change(training, other, message):
     before = {name: value.clone() for name, value in other.state_dict().items()}
     with pytest.raises(CheckpointError, match=message):
         load_weights(other, training[1])
     assert all(torch.equal(before[name], value) for name, value in other.state_dict().items())
 
 
-def test_deeper_network_is_not_taken_for_a_shallow_one(training):
+def test_weights_of_a_deeper_network_are_refused(training):
     _, path = training
     shallow = Joint()
     shallow.generator = shallow.generator[:1]
@@ -341,7 +341,7 @@ def test_deeper_network_is_not_taken_for_a_shallow_one(training):
         load_weights(shallow, path)
 
 
-def test_parts_that_do_not_fit_together_are_refused_at_loading(tmp_path):
+def test_incompatible_parts_are_refused_at_loading(tmp_path):
     weights = {'rain_removal.weight': torch.ones(2)}
     part = add_model(tmp_path, 'hrrm', weights)
     twice = add_model(tmp_path, 'twice', weights, Parts={'rain_removal': 'hrrm'})
@@ -355,7 +355,7 @@ def test_parts_that_do_not_fit_together_are_refused_at_loading(tmp_path):
         load_by_name('empty', zoo=zoo)
 
 
-def test_a_model_of_ones_own_zoo_is_restored_by_its_name_from_any_folder(tmp_path, monkeypatch, capsys):
+def test_model_of_a_custom_zoo_is_used_by_name_in_any_folder(tmp_path, monkeypatch, capsys):
     folder, here = tmp_path / 'my zoo', tmp_path / 'empty'
     own_config = tmp_path / 'mine.py'
     own_config.write_text(Config.fromfile('configs/fcg_gan_x4.py').pretty_text)
@@ -376,7 +376,7 @@ def test_a_model_of_ones_own_zoo_is_restored_by_its_name_from_any_folder(tmp_pat
     assert (listed['mine_x4'], listed['fcg_gan_x4']) == ('own', 'bundled')
     assert main(['zoo', 'show', 'mine_x4']) == 0
     assert f'{folder / "mine_x4.safetensors"} (own, ' in capsys.readouterr().out
-    # RAINRESTORE_ZOO is also where publish writes, and where measured measurements go.
+    # RAINRESTORE_ZOO is also the folder that publish and the measurements write to.
     assert main([*words[:2], 'second_x4', '--config', 'fcg_gan_x4']) == 0
     assert models(Zoo.at(folder))['second_x4']['Config'] == 'configs/fcg_gan_x4.py'
     enter('second_x4', {'portraits': {'PSNR': 20.123}})
@@ -387,7 +387,7 @@ def test_a_model_of_ones_own_zoo_is_restored_by_its_name_from_any_folder(tmp_pat
         Restorer('second_x4')
 
 
-def test_a_name_of_the_package_is_refused_in_ones_own_zoo(tmp_path, training, joint, monkeypatch):
+def test_name_of_a_bundled_model_is_refused_in_a_custom_zoo(tmp_path, training, joint, monkeypatch):
     with pytest.raises(ConfigError, match='fcg_gan_x4 is a model of the package'):
         publish(training[1], 'fcg_gan_x4', joint, zoo=Zoo.at(tmp_path))
     write_zoo(tmp_path, add_model(tmp_path, 'fcg_gan_x4', {'generator.weight': torch.zeros(1)}))
@@ -400,7 +400,7 @@ def test_a_name_of_the_package_is_refused_in_ones_own_zoo(tmp_path, training, jo
 
 
 def test_modules_beside_a_config_are_published_with_it(tmp_path, zoo, monkeypatch):
-    """The published model is restored where the modules are not."""
+    """The published model works without the original modules."""
     source = tmp_path / 'source'
     (source / 'published_package').mkdir(parents=True)
     (source / 'published_package' / '__init__.py').write_text('WIDTH = 5\n')
@@ -427,7 +427,7 @@ class PublishedBeside(nn.Module):
     enter_results = {'Results': [{'Dataset': 'portraits', 'Metrics': {'PSNR': 20.0}}]}
     document = {'Models': [{**entry, **enter_results}]}
     write_index(document, zoo)
-    # The same again keeps the results, another network does not.
+    # A new version with equal modules keeps the results, one with another network does not.
     assert 'Results' in publish(source / 'a.pth', 'beside', str(mine), zoo=zoo)
     (source / 'published_network.py').write_text(f'{network}        self.scale = 2\n')
     assert 'Results' not in publish(source / 'a.pth', 'beside', str(mine), zoo=zoo)

@@ -10,7 +10,7 @@ from rainrestore.errors import ConfigError
 from rainrestore.zoo.training_log import POINTS, keep_log, read_log, thinned
 
 
-def test_long_curve_is_averaged_over_neighbours_and_a_short_one_is_kept():
+def test_long_curve_is_averaged_and_a_short_one_is_kept():
     values = np.random.default_rng(0).uniform(1, 2, 1000)
     kept = thinned({10 * (step + 1): value for step, value in enumerate(values)})
     assert len(kept) == POINTS
@@ -20,7 +20,7 @@ def test_long_curve_is_averaged_over_neighbours_and_a_short_one_is_kept():
     assert thinned({}) == []
 
 
-def test_stages_follow_each_other_and_rates_and_times_stay_behind(tmp_path):
+def test_stages_are_joined_without_learning_rates_and_times(tmp_path):
     for name, steps in (('first', 30), ('second', 20)):
         (tmp_path / name).mkdir()
         lines = [
@@ -29,7 +29,7 @@ def test_stages_follow_each_other_and_rates_and_times_stay_behind(tmp_path):
             for step in range(10, steps + 1, 10)
         ]  # fmt: skip
         (tmp_path / name / 'scalars.json').write_text('\n'.join(map(json.dumps, lines)))
-    # Without mmengine's own log, seed and processes are not known, and so neither are faces.
+    # mmengine's own log has the seed and the number of processes. Without it, the number of faces is unknown.
     assert keep_log([tmp_path / 'first', tmp_path / 'second'], tmp_path / 'log.json') == {}
     runs = read_log(tmp_path / 'log.json')
     assert [(name, curves.keys()) for name, curves in runs] == [('first', {'loss'}), ('second', {'loss'})]
@@ -37,7 +37,7 @@ def test_stages_follow_each_other_and_rates_and_times_stay_behind(tmp_path):
 
 
 @pytest.mark.parametrize('text', ['', '[]', '{"runs": 3}', '{"runs": [{"name": "a"}]}'])
-def test_log_that_is_none_is_named(tmp_path, text):
+def test_invalid_log_is_named(tmp_path, text):
     (tmp_path / 'x.log.json').write_text(text)
     with pytest.raises(ConfigError, match=r'x\.log\.json is not a training log'):
         read_log(tmp_path / 'x.log.json')

@@ -40,7 +40,7 @@ class ToySample:
 
 @MODELS.register_module(force=True)
 class ToyModel(BaseModel):
-    """A line behind batch normalisation and dropout."""
+    """A linear layer after batch norm and dropout."""
 
     def __init__(self, init_cfg: Any = None) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -55,7 +55,7 @@ class ToyModel(BaseModel):
 
 
 def toy_config(work_dir: Any, iterations: int, workers: int = 0, **changes: Any) -> Config:
-    """A config of its training with everything that has a state: EMA, schedules, autocast."""
+    """A config of the training with everything that has a state: EMA, schedules, autocast."""
     loader = dict(
         batch_size=2,
         num_workers=workers,
@@ -72,7 +72,7 @@ def toy_config(work_dir: Any, iterations: int, workers: int = 0, **changes: Any)
             optim_wrapper=dict(type='AutocastOptimWrapper', optimizer=dict(type='Adam', lr=0.1)),
             param_scheduler=[
                 dict(type='CosineAnnealingLR', by_epoch=False, T_max=20, end=1000)
-            ],  # its default end: max_iters
+            ],  # the default end: max_iters
             default_hooks=dict(
                 logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False),
                 checkpoint=dict(type='WholeCheckpointHook', by_epoch=False, interval=1),
@@ -82,7 +82,7 @@ def toy_config(work_dir: Any, iterations: int, workers: int = 0, **changes: Any)
             visualizer=dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]),
             randomness=dict(seed=5),
             work_dir=str(work_dir),
-            # mmengine keeps loggers and message hubs of a process by this name
+            # mmengine stores the loggers and message hubs of a process under this name
             experiment_name=str(work_dir).replace('/', '_'),
             log_level='ERROR',
         )

@@ -12,7 +12,7 @@ from rainrestore.zoo.index import Entry, Zoo, write_index
 
 
 def add_model(folder: Path, name: str, weights: Mapping[str, torch.Tensor], **more: Any) -> Entry:
-    """Write the weights of a model; its index entry."""
+    """Write the weights of a model; returns its index entry."""
     path = save_safetensors(weights, folder / f'{name}.safetensors', half=True)
     return {
         'Name': name,
@@ -27,7 +27,7 @@ def add_model(folder: Path, name: str, weights: Mapping[str, torch.Tensor], **mo
 
 
 def write_zoo(folder: Path, *entries: Entry, **sections: Any) -> Zoo:
-    """The zoo of these models."""
+    """A zoo with these models."""
     zoo = Zoo.at(folder)
     write_index({'Models': list(entries), **sections}, zoo)
     return zoo
