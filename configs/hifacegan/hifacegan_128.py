@@ -9,6 +9,8 @@ _base_ = [
 ]
 
 restoration = dict(task='renovate', size=128)
+# Not in the paper: the output is added to the input, so that details of the input stay.
+model = dict(generator=dict(network=dict(residual=True)))
 # Two time scales as in SPADE: half and twice 2e-4.
 _adam = dict(betas=(0.0, 0.9), weight_decay=0)
 optim_wrapper = dict(

@@ -15,3 +15,9 @@ _renovation_test = {
     task: [dict(type=degradation, seed=2022), dict(type='PackFaceInputs')]
     for task, degradation in _degradations.items()
 }
+# Half of the training faces with one degradation of the mixture alone: a lightly degraded face is part of the training.
+_renovation_train['mixed_or_single'] = [
+    dict(type='FlipFace'),
+    dict(type='MixedDegradation', single=0.5),
+    dict(type='PackFaceInputs'),
+]

@@ -277,6 +277,7 @@ class MixedDegradation(Degradation):
 
     Args:
         steps: Configs of the degradations; blur, noise, JPEG and downsampling as published.
+        single: Probability that only one of the steps is applied; 0 as published. Each step has the same probability.
         seed: See :class:`Degradation`; seeds of the steps are ignored.
     """
 
@@ -288,13 +289,19 @@ class MixedDegradation(Degradation):
             {'type': 'JPEGArtefacts'},
             {'type': 'DownsampleAndBack'},
         ),
+        single: float = 0.0,
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
+        if not 0 <= single <= 1:
+            raise ConfigError(f'MixedDegradation: single must be a probability, 0 to 1, got {single}')
+        self.single = single
         self.steps = build_degradations(steps, 'MixedDegradation: steps')
         if not self.steps:
             raise ConfigError('MixedDegradation: steps must contain at least one degradation')
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""
+        if self.single and rng.random() < self.single:
+            return self.steps[rng.integers(len(self.steps))].degrade(image, rng)
         return in_turn([self.steps[index] for index in rng.permutation(len(self.steps))], image, rng)

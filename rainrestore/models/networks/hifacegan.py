@@ -8,6 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from rainrestore.models.networks.generator import RESIDUAL_START
 from rainrestore.registry import MODELS
 
 #: The importance of a pixel is exp(LOGIT_SCALE * sigmoid(.)): from 1 to 160,000.
@@ -133,6 +134,10 @@ class HiFaceNet(BaseModule):
     antialiased bilinear filter instead of nearest neighbours, and the encoder's instance norms have affine parameters.
     The public code synchronises its batch norm over processes; set ``sync_bn='torch'`` in a distributed run for that.
 
+    With ``residual``, which is not in the paper, the output is the image plus 2 tanh, and the initial change is small:
+    details that the degradation left need not pass the network. In training the output may leave [-1, 1], because a
+    clamp would stop the gradient.
+
     ``mixed_guidance`` shows the effect of each level: one image modulates the coarse levels, another the fine levels.
 
     Args:
@@ -143,10 +148,11 @@ class HiFaceNet(BaseModule):
         hidden: Channels of the hidden layer of SPADE, 128 as published.
         norm: Normalisation of SPADE, ``'batch'`` as in the public code, or ``'instance'``.
         stem_norm: Whether instance norm and ReLU follow the encoder's first convolution, as in the public code.
+        residual: Whether the output is added to the image; needs ``in_channels=3``.
         init_cfg: Initialization config of mmengine.
 
     Raises:
-        ValueError: ``levels`` below 1, or an unknown ``norm``.
+        ValueError: ``levels`` below 1, an unknown ``norm``, or ``residual`` with ``in_channels`` other than 3.
     """
 
     def __init__(
@@ -157,14 +163,18 @@ class HiFaceNet(BaseModule):
         hidden: int = 128,
         norm: str = 'batch',
         stem_norm: bool = True,
+        residual: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if residual and in_channels != 3:
+            raise ValueError(f'HiFaceNet: residual=True needs in_channels=3, got {in_channels}')
         if levels < 1:
             raise ValueError(f'HiFaceNet: levels must be at least 1, got {levels}')
         if norm not in NORMS:
             raise ValueError(f'HiFaceNet: norm must be one of {", ".join(NORMS)}, got {norm!r}')
         self.levels = levels
+        self.residual = residual
         self.encoder = SuppressionEncoder(in_channels, base_channels, levels, stem_norm)
         widths = self.encoder.widths
         self.start = nn.Conv2d(in_channels, widths[-1], 3, padding=1, bias=False)
@@ -179,6 +189,9 @@ class HiFaceNet(BaseModule):
                 width = widths[level]
             self.blocks.append(blocks)
         self.to_rgb = nn.Conv2d(width, 3, 3, padding=1)
+        if residual:
+            with torch.no_grad():
+                self.to_rgb.weight.mul_(RESIDUAL_START)
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, in_channels, H, W) in [-1, 1] -> RGB (N, 3, H, W) in [-1, 1]."""
@@ -187,7 +200,7 @@ class HiFaceNet(BaseModule):
     def mixed_guidance(self, first: Tensor, rest: Tensor, levels: int) -> Tensor:
         """Restore with the ``levels`` coarsest levels modulated by ``first`` and the other levels by ``rest``.
 
-        The decoder always starts from the shrunken ``first``. With ``self.levels`` + 1 the result is the restored
+        The decoder always starts from the shrunken ``first``, and with ``residual`` its output is added to ``first``. With ``self.levels`` + 1 the result is the restored
         ``first``.
 
         Args:
@@ -217,4 +230,8 @@ class HiFaceNet(BaseModule):
                 x = F.interpolate(x, scale_factor=2)
             for block in blocks:
                 x = block(x, guide)
-        return torch.tanh(self.to_rgb(F.leaky_relu(x, 0.2)).float())
+        out = torch.tanh(self.to_rgb(F.leaky_relu(x, 0.2)).float())
+        if not self.residual:
+            return out
+        face = image.float() + 2 * out
+        return face if self.training else face.clamp(-1, 1)
