@@ -112,6 +112,25 @@ def test_image_size_can_be_any_power_of_two(side: int, levels: int) -> None:
     assert restored.abs().max() <= 1
 
 
+def test_residual_output_is_the_image_plus_a_change() -> None:
+    """With equal weights: image + 2 tanh, where tanh is the output without ``residual``; clipped after the training."""
+    torch.manual_seed(0)
+    plain = HiFaceNet(base_channels=2, levels=2, hidden=2)
+    residual = HiFaceNet(base_channels=2, levels=2, hidden=2, residual=True)
+    image = torch.rand(2, 3, 16, 16) * 2 - 1
+    with torch.no_grad():
+        first = residual(image)
+        residual.load_state_dict(plain.state_dict())
+        plain.eval()
+        residual.eval()
+        change = 2 * plain(image)
+        assert (residual(image) - (image + change).clamp(-1, 1)).abs().max() < 1e-6
+    # The initial change is small, and the gradient is not stopped at the border.
+    assert (first - image).abs().mean() < change.abs().mean() / 4
+    with pytest.raises(ValueError, match='residual=True needs in_channels=3, got 6'):
+        HiFaceNet(in_channels=6, residual=True)
+
+
 def test_guidance_changes_at_the_given_level() -> None:
     torch.manual_seed(0)
     network = HiFaceNet(base_channels=2, levels=3, hidden=2).eval()
@@ -167,7 +186,7 @@ def test_overfits_two_faces(faces: dict) -> None:
         return (model.generator(inputs) - truth).square().mean()
 
     first = error().item()
-    for _ in range(40):
+    for _ in range(80):
         loss = error()
         optimizer.zero_grad()
         loss.backward()

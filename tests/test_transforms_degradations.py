@@ -1,5 +1,7 @@
 """The degradations of face renovation: sizes, known answers, recorded strengths, independent random draws."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -77,6 +79,7 @@ def test_missing_fields_are_named(name):
         ('Sharpening', dict(sigma=(0, 1)), 'sigma must ascend'),
         ('MixedDegradation', dict(steps=[dict(type='FlipFace')]), 'steps must be degradations'),
         ('MixedDegradation', dict(steps=[]), 'at least one'),
+        ('MixedDegradation', dict(single=1.5), 'single must be a probability, 0 to 1, got 1.5'),
     ],
 )
 def test_invalid_options_are_named(name, options, message):
@@ -150,6 +153,17 @@ def test_mixture_applies_each_step_once_in_changing_order():
         orders.add(tuple('blur' if step in ('motion', 'defocus') else step for step in drawn))
     assert all(sorted(order) == ['blur', 'downsample', 'jpeg', 'noise'] for order in orders)
     assert len(orders) > 3
+
+
+def test_mixture_does_one_step_alone_with_the_given_probability():
+    counts = Counter()
+    for name in range(400):
+        drawn = degrade('MixedDegradation', single=0.5, name=str(name), seed=0)['degradations']
+        counts[drawn[0]['degradation'] if len(drawn) == 1 else len(drawn)] += 1
+    assert counts[4] == pytest.approx(200, abs=40)
+    # Motion and defocus are one step.
+    counts['blur'] = counts['motion'] + counts['defocus']
+    assert all(counts[kind] == pytest.approx(50, abs=25) for kind in ('blur', 'noise', 'jpeg', 'downsample'))
 
 
 def test_second_degradation_uses_the_image_of_the_first():

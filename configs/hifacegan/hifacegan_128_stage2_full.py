@@ -1,7 +1,8 @@
 # hifacegan_128, stage 2 of 2: its own losses, from stage 1's weights (load_from).
 _base_ = ['hifacegan_128.py', '../_base_/schedules/cosine.py']
 
-train_dataloader = dict(batch_size=4)
-train_cfg = dict(max_iters=300, val_interval=300)
-param_scheduler = dict(eta_min_ratio=None, eta_min=1e-5)
+optim_wrapper = dict(generator=dict(optimizer=dict(lr=1e-4)), discriminator=dict(optimizer=dict(lr=1e-4)))
+train_dataloader = dict(batch_size=4, dataset=dict(pipeline=_base_._renovation_train['mixed_or_single']))
+train_cfg = dict(max_iters=400, val_interval=400)
+param_scheduler = dict(eta_min_ratio=0.1)
 default_hooks = dict(checkpoint=dict(interval=50))

@@ -8,7 +8,9 @@ restoration = dict(size=512)
 _faces = dict(size=512, require_masks=False)
 
 model = dict(
-    generator=dict(network=dict(base_channels=64, levels=5, hidden=128, norm='batch', stem_norm=True), multiple=32),
+    generator=dict(
+        network=dict(base_channels=64, levels=5, hidden=128, norm='batch', stem_norm=True, residual=False), multiple=32
+    ),
     discriminator=dict(base_channels=64),
     adversarial_loss=dict(type='LeastSquaresAdversarialLoss'),
 )

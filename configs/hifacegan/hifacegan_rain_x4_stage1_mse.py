@@ -1,4 +1,4 @@
-# hifacegan_rain_x4, stage 1 of 2: MSE only; schedule and faces of hifacegan_128_stage1_mse.
+# hifacegan_rain_x4, stage 1 of 2: MSE only; learning rate, batch and faces as in docs/table1.md.
 _base_ = ['hifacegan_rain_x4.py', '../_base_/models/hifacegan_mse_alone.py', '../_base_/schedules/cosine.py']
 
 model = _base_._hifacegan_mse_alone

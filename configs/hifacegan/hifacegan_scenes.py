@@ -3,6 +3,7 @@
 _base_ = 'hifacegan_128.py'
 
 restoration = dict(task='rain')
+model = dict(generator=dict(network=dict(residual=False)))
 _weather = dict(type='RainAndHaze', ranges=dict(length=(1.5, 5.0), beta=(0.5, 2.5), layers=2))
 _seen = [dict(type='CropPair', size=128, random=False), dict(_weather, seed=2022), dict(type='PackFaceInputs')]
 

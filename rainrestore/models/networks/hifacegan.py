@@ -1,6 +1,6 @@
 """HiFaceGAN's generator: suppression and replenishment, nested over the levels of a pyramid (Yang et al. 2020)."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -192,6 +192,7 @@ class HiFaceNet(BaseModule):
         if residual:
             with torch.no_grad():
                 self.to_rgb.weight.mul_(RESIDUAL_START)
+            nn.init.zeros_(cast(Tensor, self.to_rgb.bias))
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, in_channels, H, W) in [-1, 1] -> RGB (N, 3, H, W) in [-1, 1]."""
@@ -200,8 +201,8 @@ class HiFaceNet(BaseModule):
     def mixed_guidance(self, first: Tensor, rest: Tensor, levels: int) -> Tensor:
         """Restore with the ``levels`` coarsest levels modulated by ``first`` and the other levels by ``rest``.
 
-        The decoder always starts from the shrunken ``first``, and with ``residual`` its output is added to ``first``. With ``self.levels`` + 1 the result is the restored
-        ``first``.
+        The decoder always starts from the shrunken ``first``; with ``residual``, its output is added to ``first``. With
+        ``self.levels`` + 1 the result is the restored ``first``.
 
         Args:
             first: (N, in_channels, H, W) in [-1, 1].
