@@ -19,7 +19,7 @@ REPLACES = {
     'fcg_gan_x4': ['fcg_gan_cross_entropy_x4', 'fcg_gan_no_decay_x4'],
     'fcg_gan_x4_stage1_mse': ['fcg_gan_mse', 'fcg_gan_mse_x4'],
     'fcg_srgan_x4': ['fcg_srgan_x4_stage2_full'],
-    'hifacegan_128_stage1_mse': ['hifacegan_mse_128'],
+    'hifacegan_128_stage1_psnr': ['hifacegan_mse_128', 'hifacegan_128_stage1_mse'],
     'hifacegan_rain_x4_stage1_mse': ['hifacegan_rain_mse_x4'],
     'hrrm_photos_x4': ['hrrm_blind_x4'],
     'hrrm_plus_x4_stage1_ema': ['hrrm_plus_first_x4'],
