@@ -2,7 +2,7 @@
 _base_ = ['hifacegan_128.py', '../_base_/schedules/cosine.py']
 
 optim_wrapper = dict(generator=dict(optimizer=dict(lr=1e-4)), discriminator=dict(optimizer=dict(lr=1e-4)))
-train_dataloader = dict(batch_size=4, dataset=dict(pipeline=_base_._renovation_train['mixed_or_single']))
+train_dataloader = dict(batch_size=4, dataset=dict(pipeline=_base_._mixed_or_single_train))
 train_cfg = dict(max_iters=200, val_interval=200)
 param_scheduler = dict(eta_min_ratio=0.1)
 default_hooks = dict(checkpoint=dict(interval=50))

@@ -16,7 +16,7 @@ _renovation_test = {
     for task, degradation in _degradations.items()
 }
 # Half of the training faces with one degradation of the mixture alone: a lightly degraded face is part of the training.
-_renovation_train['mixed_or_single'] = [
+_mixed_or_single_train = [
     dict(type='FlipFace'),
     dict(type='MixedDegradation', single=0.5),
     dict(type='PackFaceInputs'),
