@@ -125,8 +125,9 @@ def test_residual_output_is_the_image_plus_a_change() -> None:
         residual.eval()
         change = 2 * plain(image)
         assert (residual(image) - (image + change).clamp(-1, 1)).abs().max() < 1e-6
-    # The initial change is small, and the gradient is not stopped at the border.
+    # The initial change is small. In training, no clamp stops the gradient outside [-1, 1].
     assert (first - image).abs().mean() < change.abs().mean() / 4
+    assert residual.train()(torch.ones(2, 3, 16, 16)).abs().max() > 1 >= residual.eval()(image).abs().max()
     with pytest.raises(ValueError, match='residual=True needs in_channels=3, got 6'):
         HiFaceNet(in_channels=6, residual=True)
 

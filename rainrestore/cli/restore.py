@@ -18,6 +18,7 @@ import json
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 from rainrestore.cli.options import add_checkpoint, add_device, file_path, fraction, whole_number
 from rainrestore.errors import EXIT_INTERRUPTED
@@ -193,13 +194,14 @@ def run(args: argparse.Namespace) -> int:
     if unused:
         more = f' ({len(unused)} files in total)' if len(unused) > 1 else ''
         lines.append(('note', str(args.boxes), f'{unused[0]} is not among the inputs{more}'))
-    clips = [path for path in plan.others if kind_of(path) == 'video']
-    others = [path for path in plan.others if path not in clips]
-    kind = 'neither an image nor a video' if videos else 'not an image'
-    for skipped, what, why in ((clips, 'a video', f'; {VIDEO_TASKS}'), (others, kind, '')):
-        if skipped:
-            more = f' ({len(skipped)} files in total)' if len(skipped) > 1 else ''
-            lines.append(('note', str(skipped[0]), f'is {what} and is skipped{more}{why}'))
+    skipped: dict[bool, list[Path]] = {True: [], False: []}
+    for file in plan.others:
+        skipped[kind_of(file) == 'video'].append(file)
+    other = 'neither an image nor a video' if videos else 'not an image'
+    for paths, kind, reason in ((skipped[True], 'a video', f'; {VIDEO_TASKS}'), (skipped[False], other, '')):
+        if paths:
+            more = f' ({len(paths)} files in total)' if len(paths) > 1 else ''
+            lines.append(('note', str(paths[0]), f'is {kind} and is skipped{more}{reason}'))
     lines += [('note', str(folder), 'has results of an earlier run, which are skipped') for folder in plan.earlier]
     for kind, path, text in [*lines, *(('failed', path, reason) for path, reason in failed.items())]:
         print(f'rainrestore: {kind}: {_on_one_line(f"{path}: {text}")}', file=sys.stderr)
