@@ -455,11 +455,16 @@ def test_options_of_a_benchmark_apply_to_every_row(
     assert first == second
 
 
-@pytest.mark.parametrize('faces', [[], ['--faces', '0']])
-def test_trained_method_needs_a_budget(faces: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(['benchmark', 'table1', *faces, '--out', str(tmp_path / 'out')]) == 2
+def test_trained_method_needs_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['benchmark', 'table1', '--out', str(tmp_path / 'out')]) == 2
     assert '--faces is missing: the number of training faces of hrrm_bicubic' in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('roi', ['9 9 2 20', '9 9 20 9', '-1 2 5 6'])
+def test_region_without_pixels_is_named(roi: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['benchmark', 'table1', '--zoo', '--methods', 'bicubic', '--roi', *roi.split()]) == 2
+    assert capsys.readouterr().err.endswith(f'--roi: expected 0 <= X0 < X1 and 0 <= Y0 < Y1, got {roi}\n')
 
 
 def test_row_of_a_module_needs_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

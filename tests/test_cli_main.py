@@ -1,10 +1,13 @@
 """The console command imports and runs one subcommand, and prints a user error as one line."""
 
+import argparse
+import io
 import os
 import re
 import subprocess
 import sys
 import types
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ import torch
 
 import rainrestore
 from rainrestore.cli import main as cli
+from rainrestore.cli.options import fraction, whole_number
 from rainrestore.errors import CheckpointError, ConfigError, RainRestoreError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -121,12 +125,78 @@ def test_programming_error_keeps_its_traceback(doctor, defect):
 
 
 @pytest.mark.parametrize(
-    'argv, said', [([], 'COMMAND'), (['tset'], "invalid choice: 'tset'"), (['doctor', '-x'], '-x')]
+    'argv, said',
+    [
+        ([], 'rainrestore: error: .*COMMAND; see rainrestore --help'),
+        (['tset'], "rainrestore: error: .*invalid choice: 'tset'.*; see rainrestore --help"),
+        (['doctor', '-x'], 'rainrestore doctor: error: unrecognized arguments: -x; see rainrestore doctor --help'),
+        (
+            ['doctor', '--jsn', '--device\n'],
+            r"rainrestore doctor: error: unrecognized arguments: --jsn --device \(did you mean '--json'\?\); "
+            'see rainrestore doctor --help',
+        ),
+        (
+            ['zoo', 'verify', '--alles'],
+            r"rainrestore zoo verify: error: .*: --alles \(did you mean '--all'\?\); see rainrestore zoo verify --help",
+        ),
+    ],
 )
-def test_wrong_command_line_names_the_mistake(capsys, argv, said):
+def test_wrong_command_line_is_one_line_that_names_the_mistake(doctor, capsys, argv, said):
     with pytest.raises(SystemExit, match='2'):
         cli.main(argv)
-    assert said in capsys.readouterr().err
+    output = capsys.readouterr()
+    assert output.out == '' and re.fullmatch(said + '\n', output.err)
+
+
+def test_wrong_value_of_an_option_is_one_line_for_every_command():
+    """A word for each number and for each choice of each command, also of the commands of ``zoo``."""
+    checked = 0
+    for name in cli.SUBCOMMANDS:
+        for parser in _parsers(cli.build_parser([name]), name):
+            for action in parser._actions:
+                if not action.option_strings or not (
+                    action.choices or action.type in (int, float, whole_number, fraction)
+                ):
+                    continue
+                words = ['no,such'] * (action.nargs if isinstance(action.nargs, int) else 1)
+                with pytest.raises(SystemExit, match='2'), redirect_stderr(io.StringIO()) as said:
+                    parser.parse_args([action.option_strings[0], *words])
+                start = f'{parser.prog}: error: argument {"/".join(action.option_strings)}: '
+                line = said.getvalue()
+                assert line.startswith(start) and 'no,such' in line and line.endswith(f'see {parser.prog} --help\n')
+                assert line.count('\n') == 1
+                checked += 1
+    assert checked > 20
+
+
+@pytest.mark.parametrize(
+    ('words', 'said'),
+    [
+        *((f'restore x -o out --strength {value}', 'above 0, at most 1') for value in ('nan', 'inf', '0', '1.1')),
+        *((f'restore x -o out --batch {value}', 'an integer of at least 1') for value in ('0', 'nan', '1.5')),
+        *((f'compare a b --resamples {value}', 'an integer of at least 1') for value in ('0', 'inf')),
+        *((f'compare a b --seed {value}', 'an integer of at least 0') for value in ('-1', 'nan')),
+        *(
+            (f'benchmark table1 {name} {value}', 'at least 1')
+            for name in ('--faces', '--batch')
+            for value in ('0', 'nan')
+        ),
+        ('benchmark table1 --seeds 1 -1', 'an integer of at least 0'),
+    ],
+)
+def test_number_outside_of_its_range_is_named(words, said, capsys):
+    *_, option, value = words.replace('--seeds 1', '--seeds').split()
+    with pytest.raises(SystemExit, match='2'):
+        cli.main(words.split())
+    assert re.fullmatch(f'.*: error: argument {option}: .*{said}, got {value!r}; see .*\n', capsys.readouterr().err)
+
+
+def _parsers(parser, name):
+    """The parsers of a command: its own, or those of its sub-commands."""
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    chosen = commands.choices[name]
+    inner = [action for action in chosen._actions if isinstance(action, argparse._SubParsersAction)]
+    return list(inner[0].choices.values()) if inner else [chosen]
 
 
 @pytest.mark.parametrize('name', cli.SUBCOMMANDS)

@@ -45,3 +45,9 @@ def test_no_difference_is_not_significant():
 def test_invalid_values_are_refused(first, second, message):
     with pytest.raises(ValueError, match=message):
         paired_bootstrap(first, second)
+
+
+@pytest.mark.parametrize('option', [{'level': np.nan}, {'level': 1.0}, {'resamples': 0}])
+def test_invalid_options_are_refused(option):
+    with pytest.raises(ValueError, match=f'{next(iter(option))} must be'):
+        paired_bootstrap([1, 2], [1, 3], **option)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rainrestore.cli.options import add_cfg_options, add_data, file_path
+from rainrestore.cli.options import add_cfg_options, add_data, file_path, seed_number, whole_number
 
 #: Eyes and nose of an aligned face of 128 pixels.
 ROI = (37, 41, 91, 88)
@@ -28,11 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'spec', metavar='SPEC', help='table1, plus, beyond, rain_removal, blind, renovation, raindrops, or a file'
     )
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument('--faces', type=int, help='training faces of each method (required if a method is trained)')
+    budget.add_argument(
+        '--faces', type=whole_number, help='training faces of each method (required if a method is trained)'
+    )
     budget.add_argument('--zoo', action='store_true', help='test the published weights of the zoo; train nothing')
-    parser.add_argument('--batch', type=int, default=16, help='faces per step (default: 16, as in the paper)')
+    parser.add_argument('--batch', type=whole_number, default=16, help='faces per step (default: 16, as in the paper)')
     parser.add_argument(
-        '--seeds', type=int, nargs='+', default=[2022], metavar='N', help='training seeds (default: 2022)'
+        '--seeds', type=seed_number, nargs='+', default=[2022], metavar='N', help='training seeds (default: 2022)'
     )
     parser.add_argument(
         '--warm-up',
@@ -68,6 +70,9 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.errors import ConfigError
     from rainrestore.zoo.index import models, zoo_entry
 
+    left, top, right, bottom = args.roi
+    if not (0 <= left < right and 0 <= top < bottom):
+        raise ConfigError(f'--roi: expected 0 <= X0 < X1 and 0 <= Y0 < Y1, got {" ".join(map(str, args.roi))}')
     benchmark = load_benchmark(args.spec)
     chosen = benchmark.choose(args.methods)
     left_out = []

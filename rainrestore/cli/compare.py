@@ -8,7 +8,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-from rainrestore.cli.options import file_path
+from rainrestore.cli.options import file_path, seed_number, whole_number
 
 DEFAULT_METRICS = ('PSNR', 'SSIM')
 
@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('second', type=file_path, help='per_image.csv of the second method')
     parser.add_argument('--metrics', nargs='+', default=list(DEFAULT_METRICS), metavar='KEY', help='columns to compare')
     parser.add_argument('--level', type=float, default=0.95, help='confidence level of the interval (default: 0.95)')
-    parser.add_argument('--resamples', type=int, default=10_000, help='bootstrap resamples (default: 10000)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the bootstrap (default: 0)')
+    parser.add_argument('--resamples', type=whole_number, default=10_000, help='bootstrap resamples (default: 10000)')
+    parser.add_argument('--seed', type=seed_number, default=0, help='seed of the bootstrap (default: 0)')
 
 
 def run(args: argparse.Namespace) -> int:

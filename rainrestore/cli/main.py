@@ -11,10 +11,12 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import rainrestore
 from rainrestore.errors import EXIT_INTERRUPTED, RainRestoreError
 from rainrestore.files import DISK_ERRORS
+from rainrestore.suggest import did_you_mean
 
 #: Names of modules ``rainrestore.cli.NAME``. The first line of the module's docstring is the help text.
 SUBCOMMANDS = (
@@ -38,6 +40,24 @@ _LIMITS = {
     re.compile(r'DataLoader worker .* (is killed by signal: \w+|exited unexpectedly)'):
         'if the memory is full, lower batch_size and num_workers of the data loaders',
 }  # fmt: skip
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser with one-line errors: the mistake, and the command that prints the help, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and exit with code 2."""
+        self.exit(EXIT_USER_ERROR, f'{self.prog}: error: {" ".join(message.split())}; see {self.prog} --help\n')
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Refuse unknown arguments here: argparse leaves those of a subcommand to the parser of all commands."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            similar = did_you_mean(unknown[0].partition('=')[0], self._option_string_actions)
+            self.error(f'unrecognized arguments: {" ".join(unknown)}{similar}')
+        return found, unknown
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -110,7 +130,7 @@ def _known_message(error: RuntimeError | MemoryError) -> str | None:
 
 def build_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of the command line, with the help of all subcommands and the options of the one in ``argv``."""
-    parser = argparse.ArgumentParser(prog='rainrestore', description=rainrestore.__doc__)
+    parser = OneLineParser(prog='rainrestore', description=rainrestore.__doc__)
     parser.add_argument('--version', action='version', version=f'rainrestore {rainrestore.__version__}')
     subparsers = parser.add_subparsers(metavar='COMMAND', required=True)
     chosen = next((word for word in argv if not word.startswith('-')), None)

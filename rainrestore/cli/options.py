@@ -87,15 +87,20 @@ def file_path(text: str) -> Path:
     return Path(text)
 
 
-def whole_number(text: str) -> int:
-    """The type of an option: an integer of at least 1."""
+def whole_number(text: str, least: int = 1) -> int:
+    """The type of an option: an integer of at least 1, or of at least ``least``."""
     try:
         value = int(text)
     except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'expected an integer of at least 1, got {text!r}')
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f'expected an integer of at least {least}, got {text!r}')
     return value
+
+
+def seed_number(text: str) -> int:
+    """The type of an option: a seed, an integer of at least 0 as numpy needs it."""
+    return whole_number(text, 0)
 
 
 def fraction(text: str) -> float:

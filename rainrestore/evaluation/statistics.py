@@ -46,7 +46,8 @@ def paired_bootstrap(
         seed: Seed of the draws; equal seeds give equal intervals.
 
     Raises:
-        ValueError: Different lengths, fewer than two images, values that are not finite, or an invalid ``level``.
+        ValueError: Different lengths, fewer than two images, values that are not finite, an invalid ``level``, or
+            ``resamples`` below 1.
     """
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if first.shape != second.shape or first.ndim != 1:
@@ -58,6 +59,8 @@ def paired_bootstrap(
         raise ValueError('a value is not finite')
     if not 0 < level < 1:
         raise ValueError(f'level must be between 0 and 1, got {level}')
+    if resamples < 1:
+        raise ValueError(f'resamples must be at least 1, got {resamples}')
     rng = np.random.default_rng(seed)
     means = np.concatenate([
         differences[rng.integers(0, len(differences), (min(CHUNK, resamples - start), len(differences)))].mean(1)
