@@ -14,16 +14,17 @@ import pytest
 
 pytest.importorskip('av')
 from clips import BASE, audio, marked_frames, read_clip, write_clip
-from scenes import MarkerDetector
+from scenes import MarkerDetector, scene
 
 from rainrestore.apis import ImageError, PhotoRestorer, Restorer, VideoSettings, restore_video
 from rainrestore.apis import video as video_room
 from rainrestore.apis.derain import Derained
 from rainrestore.apis.video import FrameRestorer
 from rainrestore.apis.video_files import VideoFrame, VideoReader, join_parts, write_part
-from rainrestore.benchmark.scenes import background
+from rainrestore.benchmark.scenes import background, crop_of
 from rainrestore.errors import ImageFileError
 from rainrestore.faces import FaceCrop
+from rainrestore.physics import RainRanges, draw_scene, quantise, seeded_rng
 
 ROOT = Path(__file__).resolve().parents[1]
 FACE = FaceCrop(60, 48, 56)
@@ -428,3 +429,28 @@ def test_result_does_not_replace_its_input(photos, tmp_path) -> None:
     with pytest.raises(ValueError, match='the result would replace the source'):
         restore_video(photos, source, tmp_path / '.' / 'in.mp4')
     assert source.read_bytes() == before
+
+
+def test_rain_that_the_model_does_not_remove_is_noted_once(bicubic, tmp_path) -> None:
+    """Every second frame is examined. The note after an interruption is the same. hifacegan_128 has this observer."""
+    clean, crops = scene(80, 160, [(8, 8, 64), (88, 8, 64)]), [crop_of((8, 8, 64)), crop_of((88, 8, 64))]
+    rainy = clean.copy()
+    drawn = draw_scene(clean / np.float32(255), RainRanges(beta=(0.9, 0.9)), seeded_rng(0, 'x'), face_side=64)
+    rainy[:, 80:] = quantise(drawn.I)[:, 80:]
+    observer = Restorer('hrrm_photos_x4', device='cpu')
+
+    def notes(name: str, frames: list[np.ndarray], progress=None) -> tuple[str, ...]:
+        source = tmp_path / f'{name}.mp4'
+        if not source.exists():
+            write_clip(source, frames)
+        photos = PhotoRestorer(bicubic, boxes={source: crops})
+        photos.observer = observer
+        settings = VideoSettings(search_every=2, part_frames=2)
+        return restore_video(photos, source, tmp_path / f'{name}.mkv', settings, progress=progress).notes
+
+    assert notes('clean', [clean] * 2) == ()
+    with pytest.raises(KeyboardInterrupt):
+        notes('rainy', [rainy] * 4, stop_after(3))
+    (note,) = notes('rainy', [rainy] * 4)
+    assert note.startswith('2 of 4 examined faces show rain, which ')
+    assert note.endswith('bicubic_x4.py does not remove; use a model for the task faces')

@@ -243,7 +243,7 @@ class PhotoRestorer:
         photo = pixels if pixels.dtype == np.uint8 else quantise(pixels)
         faces, clear = self.found_in(photo, name, crops)
         result = self.restore_faces(photo, faces, clear, name)
-        result = replace(result, notes=(*result.notes, *self._rain_left(photo, result.faces)))
+        result = replace(result, notes=(*result.notes, *self.rain_left(photo, result.faces)))
         changed = result.faces and not np.array_equal(result.photo, photo)
         if not changed and not any(face.weight for face in result.faces):
             raise ImageError(name, f'none of its faces can be restored: {"; ".join(result.notes)}', result.found)
@@ -378,7 +378,7 @@ class PhotoRestorer:
             weak = f'unlike the training of {self.restorer.name} (T up to {self._known:.2f})'
         return f'{_seen(rain)}, {weak}' if _parts_seen(rain) else _seen(rain)
 
-    def _rain_left(self, photo: np.ndarray, faces: Sequence[RestoredFace]) -> list[str]:
+    def rain_left(self, photo: np.ndarray, faces: Sequence[RestoredFace]) -> list[str]:
         """Notes on the rain over the faces, if the restorer does not remove rain."""
         if self.observer is None:
             return []

@@ -141,6 +141,7 @@ class FrameRestorer:
         self.thumbnail: np.ndarray | None = None
         self.time = 0.0
         self.searched = 0
+        self.examined = self.rainy = 0
 
     def __call__(self, frame: VideoFrame) -> tuple[np.ndarray, list[FaceCrop]]:
         """Restore the next frame; returns it, H x W x 3 uint8, and the crops of its faces.
@@ -168,6 +169,9 @@ class FrameRestorer:
             return self.average(numbers[face.crop], restored, followed.seconds)
 
         result = self.photos.restore_faces(followed.photo, followed.faces, followed.clear, name, steady, estimated)
+        if self.photos.observer is not None and followed.frame.number % self.settings.search_every == 0:
+            self.examined += len(result.faces)
+            self.rainy += len(self.photos.rain_left(followed.photo, result.faces))
         pixels = result.photo
         if followed.photo is not followed.frame.pixels:
             pixels = _changed(followed.frame.pixels, followed.photo, pixels)
@@ -227,11 +231,20 @@ class FrameRestorer:
         moved.sort(key=lambda face: np.hypot(face.crop.x - crop.x, face.crop.y - crop.y))
         return moved[:1]
 
+    def rain_left(self) -> list[str]:
+        """A note on the rain over the faces, if the model does not remove rain. Some frames are examined."""
+        if not self.rainy:
+            return []
+        return [
+            f'{self.rainy} of {self.examined} examined faces show rain, which {self.photos.restorer.name} does not '
+            'remove; use a model for the task faces'
+        ]
+
     def state(self) -> dict[str, Any]:
         """The state between frames, JSON-serialisable."""
         return {
             'tracks': self.tracker.state(), 'averages': self.average.state(), 'time': self.time,
-            'searched': self.searched, 'notes': self.notes,
+            'searched': self.searched, 'notes': self.notes, 'examined': self.examined, 'rainy': self.rainy,
             'thumbnail': None if self.thumbnail is None else self.thumbnail.tobytes().hex(),
         }  # fmt: skip
 
@@ -240,6 +253,7 @@ class FrameRestorer:
         self.tracker.restore_state(state['tracks'])
         self.average.restore_state(state['averages'])
         self.time, self.searched, self.notes = state['time'], state['searched'], state['notes']
+        self.examined, self.rainy = state['examined'], state['rainy']
         if state['thumbnail'] is not None:
             pixels = np.frombuffer(bytes.fromhex(state['thumbnail']), np.uint8)
             self.thumbnail = pixels.reshape(THUMBNAIL, THUMBNAIL, 3)
@@ -290,8 +304,9 @@ def restore_video(
         if not fixed:
             raise ImageError(str(source), 'the file of boxes has no line for this video')
     with VideoReader(source) as reader:
-        identity = f'{photos.fingerprint} {settings} {sha256_of(source)}'
         restorer = FrameRestorer(photos, settings, fixed)
+        # With the keys of the state, because an older version of this package may have stored parts with others.
+        identity = f'{photos.fingerprint} {settings} {list(restorer.state())} {sha256_of(source)}'
         parts = _Parts(work, hashlib.sha256(identity.encode()).hexdigest())
         if parts.state is not None:
             restorer.restore_state(parts.state)
@@ -314,7 +329,8 @@ def restore_video(
                 reason = f'none of its faces can be restored: {"; ".join(restorer.notes)}'
             raise ImageError(str(source), '; '.join((reason, *reader.notes())))
         others = join_parts(parts.files_with_times(), source, target, reader.format)
-        result = replace(result, notes=(*result.notes, *restorer.notes, *reader.notes(), *others))
+        notes = (*result.notes, *restorer.notes, *restorer.rain_left(), *reader.notes(), *others)
+        result = replace(result, notes=notes)
     shutil.rmtree(work)
     return result
 
