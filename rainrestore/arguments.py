@@ -1,5 +1,6 @@
 """Check the arguments of public functions against their annotations; the error is one line."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from inspect import isclass, isfunction, signature
@@ -13,19 +14,20 @@ Checked = TypeVar('Checked', bound=Callable[..., Any])
 
 #: Type -> its name in a message, and the types of the values that have it. numpy's numbers are numbers.
 _PLAIN: dict[Any, tuple[str, type]] = {
-    bool: ('True or False', bool), int: ('an integer', Integral), float: ('a number', Real), str: ('a text', str),
-    NoneType: ('None', NoneType),
+    bool: ('True or False', bool), int: ('an integer', Integral), float: ('a finite number', Real),
+    str: ('a text', str), NoneType: ('None', NoneType),
 }  # fmt: skip
 
 
 def checked(function: Checked) -> Checked:
-    """A decorator: each argument must have one of the types of its annotation.
+    """A decorator: each argument must have one of the types of its annotation, and a number must be finite.
 
     It may decorate a function, a method, or a dataclass. An annotation that has no simple check, such as ``Any``,
     accepts every value.
 
     Raises:
-        ArgumentError: An argument has another type; the message has its name, what it takes, and the value.
+        ArgumentError: An argument has another type, or is NaN or infinite; the message has its name, what it takes, and
+            the value.
     """
     if isclass(function):
         function.__init__ = checked(function.__init__)  # type: ignore[method-assign]
@@ -59,7 +61,8 @@ def fits(value: Any, annotation: Any) -> bool:
     if origin is Literal:
         return any(type(value) is type(known) and value == known for known in inside)
     if origin in _PLAIN:
-        return isinstance(value, _PLAIN[origin][1]) and (origin is bool or not isinstance(value, bool))
+        plain = isinstance(value, _PLAIN[origin][1]) and (origin is bool or not isinstance(value, bool))
+        return plain and (origin is not float or abs(value) < math.inf)  # False for NaN
     if origin is Callable:
         return callable(value)
     if origin is Sequence:

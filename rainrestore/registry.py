@@ -6,7 +6,9 @@ A registry imports the modules of its components (``locations``) at the first bu
 """
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -18,6 +20,8 @@ from rainrestore.suggest import did_you_mean
 SCOPE = 'rainrestore'
 #: Types in annotations whose values a config can hold; values of other types are not checked.
 PLAIN_TYPES = {bool, int, float, str, NoneType, dict, Mapping, list, tuple, Sequence}
+#: Packages whose annotations are right. The other OpenMMLab packages have no type hints, or wrong ones.
+ANNOTATED = ('rainrestore.', 'mmengine.', 'torch.')
 
 
 def check_component(config: Mapping[str, Any], registry: _root.Registry) -> None:
@@ -45,7 +49,7 @@ def check_component(config: Mapping[str, Any], registry: _root.Registry) -> None
 
 
 def check_values(config: Mapping[str, Any], path: str, options: Mapping[str, inspect.Parameter]) -> None:
-    """Check that the value of each option has one of the types of its annotation.
+    """Check that the value of each option has one of the types of its annotation, and that numbers are finite.
 
     Args:
         config: Option -> value.
@@ -53,12 +57,14 @@ def check_values(config: Mapping[str, Any], path: str, options: Mapping[str, ins
         options: The result of :func:`options_of`.
 
     Raises:
-        ConfigError: A value of another type.
+        OptionError: A value of another type, NaN or infinity.
     """
     for key, value in config.items():
         if key in options and not _fits(value, options[key]):
+            if isinstance(value, Real) and not math.isfinite(value):
+                raise OptionError(f'{path}.{key}: must be finite, got {value!r}')
             annotation = inspect.formatannotation(options[key].annotation)
-            raise ConfigError(f'{path}.{key}: must be of type {annotation}, got {value!r}')
+            raise OptionError(f'{path}.{key}: must be of type {annotation}, got {value!r}')
 
 
 def _fits(value: Any, option: inspect.Parameter) -> bool:
@@ -70,8 +76,10 @@ def _fits(value: Any, option: inspect.Parameter) -> bool:
         return True
     if isinstance(value, list | tuple):
         return bool(kinds & {list, tuple, Sequence})
-    if isinstance(value, int) and float in kinds:
-        return True
+    if isinstance(value, bool):
+        return bool in kinds
+    if isinstance(value, Real):  # also a number of numpy
+        return (float in kinds and math.isfinite(value)) or (int in kinds and isinstance(value, Integral))
     return isinstance(value, tuple(kinds - {Sequence}))
 
 
@@ -107,12 +115,21 @@ def options_of(component: Any) -> dict[str, inspect.Parameter] | None:
     return None
 
 
+def _check_values(config: Mapping[str, Any], registry: _root.Registry) -> None:
+    """Check the values of a component that is built in Python, as the check of a config file does."""
+    name = config.get('type')
+    component = registry.get(name) if isinstance(name, str) else name
+    if getattr(component, '__module__', '').startswith(ANNOTATED):
+        check_values(config, getattr(component, '__name__', str(name)), options_of(component) or {})
+
+
 def _child(parent: _root.Registry, *packages: str) -> _root.Registry:
     locations = [f'rainrestore.{package}' for package in packages]
 
     def build(config: Any, *args: Any, registry: _root.Registry, **options: Any) -> Any:
         if isinstance(config, Mapping):
             check_component(config, registry)
+            _check_values(config, registry)
         try:
             return parent.build_func(config, *args, registry=registry, **options)
         except ValueError as error:

@@ -1,5 +1,6 @@
 """Arguments of wrong types: one line with the name of the argument and what it takes."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from rainrestore.apis import (
 from rainrestore.arguments import checked, described, fits
 from rainrestore.errors import ArgumentError, ConfigError
 from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector
+from rainrestore.faces.mtcnn import MTCNNDetector
 
 BICUBIC = Path(__file__).resolve().parents[1] / 'configs' / 'references' / 'bicubic_x4.py'
 CROP = FaceCrop(20, 20, 30)
@@ -50,12 +52,12 @@ def photos(restorer) -> PhotoRestorer:
     [
         (lambda r, p: PhotoRestorer(r, estimator=3), "estimator must be a Restorer, 'auto' or None, got 3"),
         (lambda r, p: PhotoRestorer(r, estimator='bicubic'), "estimator must be .* got 'bicubic'"),
-        (lambda r, p: PhotoRestorer(r, strength='0.5'), "strength must be a number, got '0.5'"),
-        (lambda r, p: PhotoRestorer(r, strength=True), 'strength must be a number, got True'),
+        (lambda r, p: PhotoRestorer(r, strength='0.5'), "strength must be a finite number, got '0.5'"),
+        (lambda r, p: PhotoRestorer(r, strength=True), 'strength must be a finite number, got True'),
         (lambda r, p: PhotoRestorer(r, 3), 'detector must be a text, a Path, a dict or a FaceDetector, got 3'),
         (lambda r, p: PhotoRestorer(r, Detector), 'detector must be .* got <class .*Detector'),
         (lambda r, p: PhotoRestorer(r, keep_colour='no'), "keep_colour must be True or False or None, got 'no'"),
-        (lambda r, p: PhotoRestorer(r, turns=90), 'turns must be a list, each item a number, got 90'),
+        (lambda r, p: PhotoRestorer(r, turns=90), 'turns must be a list, each item a finite number, got 90'),
         (lambda r, p: PhotoRestorer(r, boxes=[CROP]), 'boxes must be a dict, each value a list, each item a FaceC'),
         (lambda r, p: PhotoRestorer(r, boxes={'a': CROP}), 'boxes must be a dict'),
         (lambda r, p: PhotoRestorer(r, background='blur'), "background must be 'keep' or 'derain', got 'blur'"),
@@ -73,12 +75,12 @@ def photos(restorer) -> PhotoRestorer:
         (lambda r, p: restore_video(p, 'a.mp4', 'b.mp4', 5), 'settings must be a VideoSettings or None, got 5'),
         (lambda r, p: restore_video(p, 'a.mp4', 'b.mp4', progress=3), 'progress must be a function or None, got 3'),
         (lambda r, p: VideoSettings(search_every=2.5), 'search_every must be an integer, got 2.5'),
-        (lambda r, p: FaceCrop('a', 1, 2), "x must be a number, got 'a'"),
-        (lambda r, p: FaceCrop.from_box(5), 'box must be a list, each item a number, got 5'),
-        (lambda r, p: FaceCrop.from_box('1234'), "box must be a list, each item a number, got '1234'"),
+        (lambda r, p: FaceCrop('a', 1, 2), "x must be a finite number, got 'a'"),
+        (lambda r, p: FaceCrop.from_box(5), 'box must be a list, each item a finite number, got 5'),
+        (lambda r, p: FaceCrop.from_box('1234'), "box must be a list, each item a finite number, got '1234'"),
         (
             lambda r, p: FaceCrop.from_landmarks((1, 1), 2, (3, 3)),
-            'right_eye must be a list, each item a number, got 2',
+            'right_eye must be a list, each item a finite number, got 2',
         ),
         (lambda r, p: plan_files('photos', 'out'), "inputs must be a list, each item a text or a Path, got 'photos'"),
         (
@@ -92,6 +94,26 @@ def test_wrong_type_gets_one_line(call, message, restorer, photos) -> None:
         call(restorer, photos)
     assert '\n' not in str(caught.value)
     assert isinstance(caught.value, TypeError) and isinstance(caught.value, ConfigError)
+
+
+@pytest.mark.parametrize('value', [math.nan, math.inf, -math.inf])
+def test_nan_and_infinity_get_one_line(value, restorer) -> None:
+    for name, call in {
+        'strength': lambda: PhotoRestorer(restorer, Detector(), strength=value),
+        'turns': lambda: PhotoRestorer(restorer, Detector(), turns=[90, value]),
+        'hold': lambda: VideoSettings(hold=value),
+        'blend': lambda: VideoSettings(blend=value),
+        'search_every': lambda: VideoSettings(search_every=value),
+        'batch_size': lambda: Restorer(BICUBIC, batch_size=value),
+        'x': lambda: FaceCrop(value, 1, 2),
+        'angle': lambda: FaceCrop(1, 1, 2, value),
+        'box': lambda: FaceCrop.from_box((1, 2, value, 6)),
+        'mouth': lambda: FaceCrop.from_landmarks((1, 1), (3, 1), (2, value)),
+        'smallest_face': lambda: MTCNNDetector(smallest_face=value),
+        'threshold': lambda: MTCNNDetector(threshold=value),
+    }.items():
+        with pytest.raises(ArgumentError, match=f'^{name} must be [^\n]*{value}[^\n]*$'):
+            call()
 
 
 def test_missing_or_unknown_argument_is_named_by_python(restorer) -> None:
@@ -120,7 +142,9 @@ def test_boxes_are_found_by_any_form_of_their_path(restorer, tmp_path, monkeypat
     ('annotation', 'good', 'bad'),
     [
         (int | None, [3, np.int64(3), None], [True, 3.0, '3']),
-        (float, [3, 3.5, np.float32(1)], [True, '3', None, np.zeros(2)]),
+        (float, [3, 3.5, np.float32(1), -(10**400)], [True, '3', None, np.zeros(2), math.nan, -math.inf]),
+        (float, [], [np.float32('nan'), np.float64('inf'), -np.float16('inf')]),
+        (Sequence[float], [[1.0], np.array([1, 2])], [[1.0, math.nan], np.array([math.inf]), torch.tensor([math.nan])]),
         (Literal['a', 1], ['a', 1], ['b', True, np.zeros(2)]),
         (Sequence[str], [['a'], ('a', 'b'), []], ['a', [1], {'a'}, np.zeros(2)]),
         (Sequence[np.ndarray], [[PHOTO], np.zeros((2, 3, 3))], [PHOTO[0, 0], [3]]),

@@ -147,7 +147,7 @@ def test_indivisible_sides_are_named():
 )
 def test_invalid_options_are_named(options):
     with pytest.raises(ValueError, match=f'{next(iter(options))} must be an integer'):
-        build(**options)
+        TRANSFORMS.get('ScaleAwareHeavyRain')(**options)
 
 
 def test_misspelt_range_is_named_at_construction():

@@ -312,7 +312,7 @@ def check_component(value: Any, path: str, known: Registry) -> None:
         if component.__module__.startswith('rainrestore.'):
             _check_slots(value, path, name, component)
         _check_inside(value, path, known)
-    if component.__module__.startswith(('rainrestore.', 'mmengine.', 'torch.')):
+    if component.__module__.startswith(registry.ANNOTATED):
         registry.check_values(value, path, options or {})
 
 

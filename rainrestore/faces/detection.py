@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
+from rainrestore.arguments import checked
 from rainrestore.config_files import find_file, read_config
 from rainrestore.errors import ConfigError
 from rainrestore.faces.alignment import FaceCrop
@@ -66,12 +67,14 @@ class LandmarkDetector:
         max_pixels: Greatest number of pixels of the scaled photo; for larger photos only larger faces are detected.
 
     Raises:
+        ArgumentError: An argument of another type.
         ConfigError: ``smallest_face`` or ``max_pixels`` below 1, or ``threshold`` outside of 0..1.
     """
 
     #: Side in pixels to which the smallest crop is scaled.
     needed: int
 
+    @checked
     def __init__(self, smallest_face: int, threshold: float, max_pixels: int) -> None:
         name = type(self).__name__
         if smallest_face < 1 or max_pixels < 1:
@@ -111,6 +114,7 @@ def build_detector(detector: str | Path | Mapping[str, Any]) -> FaceDetector:
     return FACE_DETECTORS.build(dict(config))
 
 
+@checked
 def find_faces(
     detector: FaceDetector, photos: Sequence[np.ndarray], turns: Sequence[float] = TURNS
 ) -> list[DetectedFace]:

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from rainrestore.arguments import checked
 from rainrestore.faces.alignment import FaceCrop, soft_mask
 from rainrestore.faces.detection import DetectedFace
 from rainrestore.physics import quantise, resize
@@ -42,6 +43,7 @@ class FaceTracker:
         hold: Seconds.
     """
 
+    @checked
     def __init__(self, hold: float = 0.3) -> None:
         self.hold = hold
         self.count = 0
@@ -117,6 +119,7 @@ class FaceAverage:
         blend: Time constant in seconds, 0 for no average.
     """
 
+    @checked
     def __init__(self, blend: float = 0.12) -> None:
         self.blend = blend
         self.shown: dict[int, np.ndarray] = {}
