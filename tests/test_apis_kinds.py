@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 from scenes import MarkerDetector, draw_marker
 
-from rainrestore.apis import PhotoRestorer, Restorer, plan_files, restore_files
+from rainrestore.apis import PhotoRestorer, Restorer, plan_files, restore_files, restore_video
 from rainrestore.apis.kinds import find_inputs, kind_of, video_suffix
+from rainrestore.apis.video_files import VideoReader
 from rainrestore.benchmark.scenes import background
 from rainrestore.cli.main import main
 from rainrestore.errors import ImageFileError
@@ -49,6 +50,45 @@ def test_videos_without_a_suffix_are_recognised(tmp_path, container, result) -> 
     assert kind_of(path) == 'video' and video_suffix(path) == result
     assert find_inputs(tmp_path, videos=False) == ([], [path])
     assert list(plan_files([path], tmp_path / 'out', videos=True).sources) == [f'recording{result}']
+
+
+def test_content_decides_against_a_wrong_suffix(tmp_path, capsys, monkeypatch) -> None:
+    """A photo named like a video is restored as a photo, a video named like an image as a video."""
+    clips = pytest.importorskip('clips')
+    monkeypatch.setitem(FACE_DETECTORS.module_dict, 'MarkerDetector', MarkerDetector)
+    place = tmp_path / 'in'
+    place.mkdir()
+    photo = background(80, 80)
+    draw_marker(photo, FACE)
+    Image.fromarray(photo).save(place / 'photo.mp4', 'PNG')
+    clips.write_clip(tmp_path / 'clip.mp4', [photo] * 3)
+    (tmp_path / 'clip.mp4').rename(place / 'clip.jpg')
+    words = ['restore', str(place), '-o', str(tmp_path / 'out'), '--device', 'cpu', '--model', str(BICUBIC)]
+    assert main([*words, '--detector', 'MarkerDetector']) == 0
+    assert sorted(path.name for path in (tmp_path / 'out/restored').iterdir()) == ['clip.mp4', 'photo.png']
+    assert len(clips.read_clip(tmp_path / 'out/restored/clip.mp4')[0]) == 3
+    assert main([*words, '--aligned']) == 0
+    assert f'note: {place}/clip.jpg: is a video and is skipped' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('name', ['gate.mp4', 'gate.png', 'gate'])
+def test_image_in_place_of_a_video_in_python(tmp_path, name) -> None:
+    Image.fromarray(background(40, 40)).save(tmp_path / name, 'PNG')
+    photos = PhotoRestorer(Restorer(BICUBIC, device='cpu'), boxes={tmp_path / name: [FACE]})
+    with pytest.raises(ImageFileError, match=rf'{name}: is an image, not a video; restore it with photos\(path\)$'):
+        restore_video(photos, tmp_path / name, tmp_path / 'out.mp4')
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize('name', ['yard.mjpeg', 'yard.MJPG'])
+def test_stream_of_jpeg_images_is_a_video(tmp_path, name) -> None:
+    pytest.importorskip('av')
+    with (tmp_path / name).open('wb') as file:
+        for number in range(3):
+            Image.fromarray(background(40, 40, number)).save(file, 'JPEG')
+    assert kind_of(tmp_path / name) == 'video'
+    with VideoReader(tmp_path / name) as reader:
+        assert len(list(reader.read())) == 3
 
 
 def test_other_files_are_neither_image_nor_video(tmp_path) -> None:

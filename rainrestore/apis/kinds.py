@@ -1,4 +1,4 @@
-"""Recognise images and videos by their suffix, or by their content if the suffix is unknown."""
+"""Recognise images and videos by their content, or by their suffix if the content is unknown."""
 
 import os
 import re
@@ -16,8 +16,10 @@ VIDEO_SUFFIXES = {
     '.mp4': '.mp4', '.m4v': '.mp4', '.mov': '.mov', '.3gp': '.mp4', '.3g2': '.mp4', '.mkv': '.mkv', '.webm': '.mkv',
     '.avi': '.mkv', '.mpg': '.mkv', '.mpeg': '.mkv', '.ts': '.mkv', '.mts': '.mkv', '.m2ts': '.mkv', '.wmv': '.mkv',
     '.asf': '.mkv', '.flv': '.mkv', '.vob': '.mkv', '.ogv': '.mkv', '.mxf': '.mkv', '.h264': '.mkv', '.264': '.mkv',
-    '.h265': '.mkv', '.265': '.mkv', '.hevc': '.mkv', '.dav': '.mkv',
+    '.h265': '.mkv', '.265': '.mkv', '.hevc': '.mkv', '.dav': '.mkv', '.mjpeg': '.mkv', '.mjpg': '.mkv',
 }  # fmt: skip
+#: Suffixes of a stream of JPEG images, which begins like an image.
+STREAM_SUFFIXES = ('.mjpeg', '.mjpg')
 #: Suffixes of audio files, whose containers are also used for videos.
 AUDIO_SUFFIXES = ('.aac', '.flac', '.m4a', '.mka', '.mp3', '.oga', '.ogg', '.opus', '.wav', '.wma')
 #: Number of bytes to read from the beginning of a file.
@@ -38,18 +40,19 @@ _CLIP = re.compile(
 
 
 def kind_of(path: Path) -> Kind | None:
-    """The kind of a file by its suffix or its content; None if it is neither an image nor a video."""
+    """The kind of a file by its content or its suffix; None if it is neither an image nor a video."""
     suffix = path.suffix.lower()
-    if suffix in IMAGE_SUFFIXES:
-        return 'image'
-    if suffix in VIDEO_SUFFIXES:
+    if suffix in STREAM_SUFFIXES:
         return 'video'
     if suffix in AUDIO_SUFFIXES:
         return None
     head = _head(path)
     if _IMAGE.match(head):
         return 'image'
-    return 'video' if _MP4.match(head) or _CLIP.match(head) else None
+    if _MP4.match(head) or _CLIP.match(head):
+        return 'video'
+    # Without a known beginning, the file is damaged or has a rare format.
+    return 'image' if suffix in IMAGE_SUFFIXES else 'video' if suffix in VIDEO_SUFFIXES else None
 
 
 def video_suffix(path: Path) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from rainrestore.apis.ahead import ahead
 from rainrestore.apis.derain import Derained
+from rainrestore.apis.kinds import kind_of
 from rainrestore.apis.photos import EstimatedFace, PhotoRestorer, RestoredFace, restorable
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
 from rainrestore.arguments import checked
@@ -286,7 +287,7 @@ def restore_video(
         The counts and notes.
 
     Raises:
-        ImageFileError: The video cannot be read.
+        ImageFileError: The video cannot be read, or is an image.
         ImageError: No face is found in any frame, or no face can be restored; no file is written.
         OSError: The result cannot be written; complete parts are kept.
         MissingPackageError: PyAV is not installed.
@@ -303,6 +304,8 @@ def restore_video(
         fixed = photos.boxes.get(source.resolve())
         if not fixed:
             raise ImageError(str(source), 'the file of boxes has no line for this video')
+    if kind_of(source) == 'image':
+        raise ImageFileError(source, 'is an image, not a video; restore it with photos(path)')
     with VideoReader(source) as reader:
         restorer = FrameRestorer(photos, settings, fixed)
         # With the keys of the state, because an older version of this package may have stored parts with others.
