@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
 from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.files import make_folder
 from rainrestore.suggest import did_you_mean
 
 PACKAGE = Path(__file__).resolve().parent
@@ -218,7 +219,7 @@ def write_merged(config: Config, path: Path, target: Path) -> None:
         path: The file that it was read from.
         target: The file to write; its folder is created.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     config.dump(target)
     for module in modules_beside(config, path):
         copy = target.with_name(module.name)

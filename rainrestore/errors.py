@@ -4,8 +4,11 @@ The command line prints such an error as one line and ends with exit code 2. Oth
 and keep their traceback.
 """
 
+import errno
 import os
 
+#: Error numbers of a full disk, an exceeded quota, an exceeded limit of the file size, and a read-only disk.
+DISK_ERRORS = {getattr(errno, name, None) for name in ('ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS')} - {None}
 #: Exit code of a command that was interrupted by Ctrl-C.
 EXIT_INTERRUPTED = 130
 
@@ -32,6 +35,14 @@ class CheckpointError(RainRestoreError):
 
 class NonFiniteError(RainRestoreError):
     """The losses or weights of a training are infinite or NaN."""
+
+
+class WriteError(RainRestoreError, OSError):
+    """A file or folder cannot be written; the arguments are those of OSError: number, reason, path."""
+
+    def __str__(self) -> str:
+        remedy = 'free some space, or choose another folder' if self.errno in DISK_ERRORS else 'choose another place'
+        return f'{self.filename}: cannot be written ({self.strerror}); {remedy}'
 
 
 class MissingPackageError(RainRestoreError):

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-#: Error numbers of a full disk, an exceeded quota, an exceeded limit of the file size, and a read-only disk.
-DISK_ERRORS = {getattr(errno, name, None) for name in ('ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS')} - {None}
+from rainrestore.errors import WriteError
 
 
 @contextmanager
@@ -19,20 +18,58 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     Missing folders are created. ``path`` is never incomplete, even if the program is killed.
 
     Raises:
-        OSError: The folder cannot be written; ``path`` does not change.
+        WriteError: ``path`` cannot be written; it does not change.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not named after the file, whose name may already have the maximum length. Pillow needs the suffix.
-    handle, name = tempfile.mkstemp(prefix='.part-', suffix=path.suffix[:8], dir=path.parent)
-    os.close(handle)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not named after the file, whose name may already have the maximum length. Pillow needs the suffix.
+        handle, name = tempfile.mkstemp(prefix='.part-', suffix=path.suffix[:8], dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise _write_error(path, error) from error
     temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
+    except OSError as error:
+        # A write names no file. An error that names another file, such as the source of a copy, is no failed write.
+        if error.errno is None or str(error.filename or name) != name:
+            raise
+        raise _write_error(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: Path | str) -> None:
+    """Create a folder and its parents, if they do not exist.
+
+    Raises:
+        WriteError: The folder cannot be created.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _write_error(Path(path), error) from error
+
+
+def check_place(path: Path) -> None:
+    """Check before a long computation that its result can have this path.
+
+    Raises:
+        WriteError: ``path`` is a folder, or a file is in the place of one of its folders.
+    """
+    if path.is_dir():
+        raise WriteError(errno.EISDIR, 'it is a folder', str(path))
+    if any(parent.is_file() for parent in path.parents):
+        raise _write_error(path, NotADirectoryError(errno.ENOTDIR, ''))
+
+
+def _write_error(path: Path, error: OSError) -> WriteError:
+    """The error of a failed write to ``path``. The reason names a file in the place of a folder."""
+    file = next((parent for parent in path.parents if parent.is_file()), None)
+    return WriteError(error.errno, error.strerror if file is None else f'{file} is not a folder', str(path))
 
 
 def write_text(path: Path | str, text: str) -> None:

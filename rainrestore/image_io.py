@@ -23,7 +23,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from rainrestore.errors import DatasetError, ImageFileError
-from rainrestore.files import whole_file
+from rainrestore.files import make_folder, whole_file
 from rainrestore.labels import NUM_LABELS
 
 IMAGE_SUFFIXES: tuple[str, ...] = ('.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.bmp', '.dib', '.webp', '.tif', '.tiff',
@@ -362,7 +362,7 @@ def empty_folder(folder: Path, reason: str = '') -> None:
     Raises:
         DatasetError: The folder contains files.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     if any(folder.iterdir()):
         raise DatasetError(f'{folder}: is not empty; empty it or choose another target{reason}')
 

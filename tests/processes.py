@@ -1,11 +1,13 @@
 """Start several processes with the environment of a launcher."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -56,3 +58,14 @@ def run_together(arguments: Sequence[str], folder: Path, count: int = 2, **chang
         for process in processes:
             process.kill()
     return [(process.returncode, output) for process, output in zip(processes, outputs, strict=True)]
+
+
+@contextmanager
+def file_size_limit(limit: int) -> Iterator[None]:
+    """Limit the size of the files that this process writes, in bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

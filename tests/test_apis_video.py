@@ -2,6 +2,7 @@
 effect.
 """
 
+import errno
 import json
 import re
 import weakref
@@ -14,6 +15,7 @@ import pytest
 
 pytest.importorskip('av')
 from clips import BASE, audio, marked_frames, read_clip, write_clip
+from processes import file_size_limit
 from scenes import MarkerDetector, scene
 
 from rainrestore.apis import ImageError, PhotoRestorer, Restorer, VideoSettings, restore_video
@@ -22,7 +24,7 @@ from rainrestore.apis.derain import Derained
 from rainrestore.apis.video import FrameRestorer
 from rainrestore.apis.video_files import VideoFrame, VideoReader, join_parts, write_part
 from rainrestore.benchmark.scenes import background, crop_of
-from rainrestore.errors import ImageFileError
+from rainrestore.errors import ImageFileError, WriteError
 from rainrestore.faces import FaceCrop
 from rainrestore.physics import RainRanges, draw_scene, quantise, seeded_rng
 
@@ -116,6 +118,20 @@ def test_frames_times_and_sound_are_kept(tmp_path, suffix) -> None:
     assert len(sounds) > 1
     for found, expected in sounds:
         assert found[1] == expected[1] and abs(found[0] - expected[0] - shift) <= exact
+
+
+def test_full_disk_names_the_joined_file(tmp_path) -> None:
+    """With its sound, the joined file is larger than its only part."""
+    part, target = tmp_path / 'part.mp4', tmp_path / 'out.mp4'
+    write_clip(tmp_path / 'in.mp4', [background(64, 80, seed) for seed in range(7)], sound=True)
+    with VideoReader(tmp_path / 'in.mp4') as reader:
+        frames = list(reader.read())
+        write_part(part, frames, reader.format)
+    parts = [(part, [frame.pts for frame in frames])]
+    with file_size_limit(part.stat().st_size), pytest.raises(WriteError) as caught:
+        join_parts(parts, tmp_path / 'in.mp4', target, reader.format)
+    assert caught.value.filename == str(target) and caught.value.errno == errno.EFBIG
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['in.mp4', 'part.mp4']
 
 
 def test_odd_sides_and_skipped_frames_are_read(tmp_path) -> None:

@@ -374,6 +374,33 @@ def test_unusable_output_folder_is_named(faces, tmp_path, command):
     assert (tmp_path / 'file').read_text() == 'here'
 
 
+def test_result_that_cannot_be_written_is_named_by_its_path(faces, tmp_path, command):
+    (tmp_path / 'one').mkdir()
+    (tmp_path / 'one' / 'restored').write_text('a file')
+    assert command(faces, '-o', tmp_path / 'one') == 3
+    result = tmp_path / 'one' / 'restored' / '0.png'
+    reason = f'its result {result} cannot be written ({tmp_path}/one/restored is not a folder)'
+    assert command.errors[0] == f'rainrestore: failed: {faces}/0.png: {reason}' and len(command.errors) == 3
+    (tmp_path / 'two' / 'restored' / '1.png').mkdir(parents=True)
+    assert command(faces, '-o', tmp_path / 'two') == 3
+    reason = f'its result {tmp_path}/two/restored/1.png cannot be written (Is a directory)'
+    assert command.errors == [f'rainrestore: failed: {faces}/1.png: {reason}']
+    (tmp_path / 'three' / 'manifest.jsonl').mkdir(parents=True)
+    assert command(faces, '-o', tmp_path / 'three') == 2
+    assert f'{tmp_path}/three/manifest.jsonl: cannot be written (Is a directory)' in command.errors[0]
+
+
+@pytest.mark.parametrize(
+    'words', [['config', 'hrrm_x4', '-o'], ['browse', str(BICUBIC), '--images', '1', '--out']], ids=['config', 'browse']
+)
+def test_other_commands_name_a_result_that_cannot_be_written(words, tmp_path, capsys):
+    (tmp_path / 'file').write_text('here')
+    suffix = '.py' if words[0] == 'config' else '.png'
+    assert main([*words, str(tmp_path / 'file' / f'result{suffix}')]) == 2
+    said = f'{tmp_path}/file/result{suffix}: cannot be written ({tmp_path}/file is not a folder); choose another place'
+    assert capsys.readouterr().err.splitlines()[-1] == f'rainrestore: error: {said}'
+
+
 def test_read_only_folder_is_named(faces, tmp_path, command, monkeypatch):
     # Root may write into read-only folders, so the test raises the error of the system itself.
     real = os.open
@@ -385,7 +412,7 @@ def test_read_only_folder_is_named(faces, tmp_path, command, monkeypatch):
 
     monkeypatch.setattr(os, 'open', refuse)
     assert command(faces, '-o', tmp_path / 'out') == 2
-    assert len(command.errors) == 1 and 'out: cannot be written (Read-only file system)' in command.errors[0]
+    assert len(command.errors) == 1 and 'out/manifest.jsonl: cannot be written (Read-only' in command.errors[0]
 
 
 def test_full_disk_stops_the_run_without_partial_files(faces, tmp_path, command, monkeypatch):

@@ -1,6 +1,7 @@
 """``rainrestore restore`` on videos: together with photos, resumable, named if they fail."""
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 pytest.importorskip('av')
 from clips import audio, marked_frames, read_clip, write_clip
 from PIL import Image
+from processes import file_size_limit
 from scenes import MarkerDetector
 
 from rainrestore.apis import VideoSettings, plan_files
+from rainrestore.apis.video import FrameRestorer
 from rainrestore.cli.main import main
 from rainrestore.faces import FaceCrop
 from rainrestore.registry import FACE_DETECTORS
@@ -122,3 +125,28 @@ def test_unreadable_part_fails_only_its_video(folder, tmp_path, command) -> None
     assert code == 3 and summary['restored'] in (2, 3)
     hit = tmp_path / 'out' / 'restored' / 'night' / 'hit.mp4'
     assert not hit.exists() or len(read_clip(hit)[0]) == 12 or 'could be decoded' in str(summary['notes'])
+
+
+def test_result_that_cannot_be_written_is_named_before_the_computation(folder, tmp_path, command, monkeypatch) -> None:
+    out = tmp_path / 'out'
+    (out / 'restored' / 'gate.mp4').mkdir(parents=True)
+    monkeypatch.setattr(FrameRestorer, 'follow', None)
+    code, summary, _ = command(folder / 'night' / 'gate.mp4', '-o', out)
+    assert code == 3
+    assert list(summary['failed'].values()) == [
+        f'its result {out}/restored/gate.mp4 cannot be written (it is a folder)'
+    ]
+    shutil.rmtree(out / 'restored')
+    (out / '.parts').write_text('a file')
+    code, summary, _ = command(folder / 'night' / 'gate.mp4', '-o', out)
+    reason = f'its result {out}/.parts/gate.mp4 cannot be written ({out}/.parts is not a folder)'
+    assert code == 3 and list(summary['failed'].values()) == [reason]
+
+
+def test_full_disk_names_the_part(folder, tmp_path, command) -> None:
+    """A limit of the file size stands for the size of the disk. FFmpeg's error names no file."""
+    out = tmp_path / 'out'
+    with file_size_limit(2_000):
+        code, summary, _ = command(folder / 'night' / 'gate.mp4', '-o', out)
+    reason = f'its result {out}/.parts/gate.mp4/000000.mp4 cannot be written (File too large)'
+    assert code == 3 and list(summary['failed'].values()) == [reason]

@@ -158,4 +158,5 @@ def test_full_disk_in_any_command_is_named(capsys: pytest.CaptureFixture[str], m
 
     monkeypatch.setattr('rainrestore.cli.zoo.run', full)
     assert main(['zoo', 'list']) == 2
-    assert 'o/face.png cannot be written: No space left on device' in capsys.readouterr().err
+    said = 'rainrestore: error: o/face.png: cannot be written (No space left on device); free some space'
+    assert said in capsys.readouterr().err

@@ -19,7 +19,7 @@ from rainrestore.apis.kinds import VIDEO_SUFFIXES, find_inputs, kind_of, video_s
 from rainrestore.apis.photos import PhotoRestorer
 from rainrestore.apis.video import restore_video
 from rainrestore.arguments import checked
-from rainrestore.errors import ConfigError, ImageError, ImageFileError
+from rainrestore.errors import ConfigError, ImageError, ImageFileError, WriteError
 from rainrestore.files import sha256_of, whole_file
 from rainrestore.image_io import IMAGE_SUFFIXES, Photo, check_regular, encode_png, read_photo
 
@@ -240,8 +240,8 @@ def restore_files(
         plan.out.mkdir(parents=True, exist_ok=True)
         log = _open_to_append(manifest)
     except OSError as error:
-        reason = f'{error.strerror or error}'
-        raise ConfigError(f'{plan.out}: cannot be written ({reason}); choose another folder') from error
+        path = error.filename or manifest
+        raise ConfigError(f'{path}: cannot be written ({error.strerror or error}); choose another folder') from error
     done = _read_manifest(manifest)
     waiting: list[_Read] = []
     with log:
@@ -345,7 +345,10 @@ def _failure(source: Path, error: Exception, results: _Results) -> FileOutcome:
     if isinstance(error, OSError):
         if error.errno in FATAL:
             raise _unwritable(results.out, error) from error
-        return FileOutcome(source, 'failed', f'its result cannot be written ({error.strerror or error})')
+        if isinstance(error, WriteError):
+            return FileOutcome(source, 'failed', f'its result {error.filename} cannot be written ({error.strerror})')
+        place = error.filename or results.out / MANIFEST  # a write to the open manifest names no file
+        return FileOutcome(source, 'failed', f'{place}: {error.strerror or error}')
     reason = error.reason if isinstance(error, (ImageError, ImageFileError)) else _defect(source, error)
     return FileOutcome(source, 'failed', reason)
 
@@ -540,9 +543,9 @@ def _check_target(results: _Results, target: str) -> None:
     """Check that a target is inside the folder of the results and no input."""
     path = results.out / target
     if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(results.out)):
-        raise OSError(errno.ELOOP, f'a link leads out of {results.out}')
+        raise WriteError(errno.ELOOP, f'a link leads out of {results.out}', str(path))
     if _identity(path) in results.inputs:
-        raise OSError(errno.EEXIST, f'{path} is an input')
+        raise WriteError(errno.EEXIST, 'it is an input', str(path))
 
 
 def _write_image(pixels: np.ndarray, path: Path) -> str:
@@ -561,6 +564,6 @@ def _defect(source: Path, error: Exception) -> str:
 
 def _unwritable(out: Path, error: OSError) -> ConfigError:
     return ConfigError(
-        f'{out}: cannot be written ({error.strerror or error}); finished files are kept: run the command again to '
-        'restore the remaining files'
+        f'{error.filename or out}: cannot be written ({error.strerror or error}); finished files are kept: run the '
+        'command again to restore the remaining files'
     )

@@ -23,7 +23,7 @@ from rainrestore.arguments import checked
 from rainrestore.errors import ImageError, ImageFileError
 from rainrestore.faces import DetectedFace, FaceCrop
 from rainrestore.faces.tracking import FaceAverage, FaceTracker
-from rainrestore.files import sha256_of, whole_file
+from rainrestore.files import check_place, make_folder, sha256_of, whole_file
 from rainrestore.threads import divided_threads
 
 #: Restored frames, in the pixel aspect of the video, their faces, and whether a frame differs from the input.
@@ -289,7 +289,7 @@ def restore_video(
     Raises:
         ImageFileError: The video cannot be read, or is an image.
         ImageError: No face is found in any frame, or no face can be restored; no file is written.
-        OSError: The result cannot be written; complete parts are kept.
+        WriteError: The result cannot be written; complete parts are kept.
         MissingPackageError: PyAV is not installed.
         ValueError: ``target`` has another suffix, or is ``source``.
     """
@@ -298,6 +298,7 @@ def restore_video(
         raise ValueError(f'{target}: the result must be a .mp4, .mov or .mkv file')
     if target.resolve() == source.resolve():
         raise ValueError(f'{target}: the result would replace the source; choose another file')
+    check_place(target)
     work = Path(work) if work else target.with_name(f'{target.name}.parts')
     fixed = None
     if photos.boxes is not None:
@@ -396,7 +397,7 @@ class _Parts:
         self.count = self.frames = self.faces = self.left = self.without = self.changed = 0
         self.first_without = 0.0
         self.state: dict[str, Any] | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         while (entry := self._entry(self.count)) is not None:
             self._sum_up(entry)
 

@@ -271,7 +271,7 @@ def write_part(path: Path, frames: Iterable[VideoFrame], style: VideoFormat) -> 
     """Write the frames of a part to a file, atomically; :func:`join_parts` sets their times.
 
     Raises:
-        OSError: The file cannot be written.
+        WriteError: The file cannot be written.
         ConfigError: This build of PyAV lacks the encoder.
     """
     av: Any = optional_import('av', 'writing a video', INSTALL)
@@ -310,15 +310,17 @@ def join_parts(
         Notes on streams that are encoded again, damaged or omitted.
 
     Raises:
-        OSError: The file cannot be written.
+        WriteError: The file cannot be written.
         ImageFileError: The source cannot be read.
     """
     av: Any = optional_import('av', 'writing a video', INSTALL)
+    with _readable(source, av):
+        original = av.open(str(source), metadata_errors='replace')
     with (
+        original,
         whole_file(target) as temporary,
-        _readable(source, av), av.open(str(source), metadata_errors='replace') as original,
         av.open(str(temporary), 'w', format=CONTAINERS[target.suffix][0]) as container,
-    ):  # fmt: skip
+    ):
         parts = iter(parts)
         head = next(parts)
         with av.open(str(head[0])) as first:
@@ -418,5 +420,5 @@ def _readable(path: Path, av: Any) -> Iterator[None]:
         yield
     except av.FFmpegError as error:
         if _is_of_system(error):
-            raise
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise ImageFileError(path, f'cannot be decoded as a video ({error.strerror or error})') from error

@@ -92,7 +92,7 @@ class OtherStreams:
                     yield from self.tracks[packet.stream.index].take(packet)
         except self.av.FFmpegError as error:
             if isinstance(error, OSError) and not isinstance(error, ValueError):
-                raise
+                raise OSError(error.errno, error.strerror, self.source.name) from error
             self.notes.append(f'audio and subtitles end at {last:.2f} s: the file cannot be read further')
 
     def refused(self, packet: Any) -> None:

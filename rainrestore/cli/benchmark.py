@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.benchmark.runs import Budget, available, check_budget, faces_before, test, train
     from rainrestore.datasets.face_dataset import resolve_data_root
     from rainrestore.errors import ConfigError
+    from rainrestore.files import write_text
     from rainrestore.zoo.index import models, zoo_entry
 
     left, top, right, bottom = args.roi
@@ -166,8 +167,8 @@ def run(args: argparse.Namespace) -> int:
         },
     }
     markdown, full = out / f'{benchmark.name}.md', out / f'{benchmark.name}.json'
-    markdown.write_text('\n'.join(text), encoding='utf-8')
-    full.write_text(json.dumps(results, indent=1) + '\n', encoding='utf-8')
+    write_text(markdown, '\n'.join(text))
+    write_text(full, json.dumps(results, indent=1) + '\n')
     print('\n'.join(text))
     print(json.dumps({'table': str(markdown), 'json': str(full), **files}))
     return 0

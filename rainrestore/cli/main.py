@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import rainrestore
-from rainrestore.errors import EXIT_INTERRUPTED, RainRestoreError
-from rainrestore.files import DISK_ERRORS
+from rainrestore.errors import DISK_ERRORS, EXIT_INTERRUPTED, RainRestoreError, WriteError
 from rainrestore.suggest import did_you_mean
 
 #: Names of modules ``rainrestore.cli.NAME``. The first line of the module's docstring is the help text.
@@ -95,8 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
-        name = error.filename or 'a file'
-        message = f'{name} cannot be written: {error.strerror}; free some space, or choose another folder'
+        message = str(WriteError(error.errno, error.strerror, error.filename or 'the output'))
     except (RuntimeError, MemoryError) as error:
         known = _known_message(error)
         if known is None:

@@ -14,8 +14,7 @@ from filelock import FileLock, Timeout
 from mmengine.dist import is_main_process
 
 from rainrestore.engine.processes import failing_together
-from rainrestore.errors import ConfigError
-from rainrestore.files import DISK_ERRORS
+from rainrestore.errors import DISK_ERRORS, ConfigError
 
 LOCK, HOLDER = '.lock', '.lock.json'
 # Errors of a network file system without locks.

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from rainrestore.errors import ConfigError
+from rainrestore.files import make_folder
 from rainrestore.image_io import write_png
 from rainrestore.paths import file_inside
 from rainrestore.registry import HOOKS
@@ -94,7 +95,7 @@ class RestoredImagesHook(Hook):
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Create the folder."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None

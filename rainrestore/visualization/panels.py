@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rainrestore.errors import ConfigError
+from rainrestore.files import whole_file
 from rainrestore.optional import optional_import
 
 
@@ -31,8 +32,8 @@ def panels(path: Path, count: int, title: str = '', share_x: bool = False) -> It
     figure = figures.Figure(figsize=(7, 3 * count), dpi=120, layout='constrained')
     figure.suptitle(title)
     yield list(figure.subplots(count, squeeze=False, sharex=share_x)[:, 0])
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        figure.savefig(path)
+        with whole_file(path) as temporary:
+            figure.savefig(temporary)
     except ValueError as error:
         raise ConfigError(f'{path}: {error}') from error

@@ -12,6 +12,7 @@ from rainrestore.engine.config import load_config
 from rainrestore.engine.testing import run_test_apart
 from rainrestore.errors import ConfigError, RunError
 from rainrestore.evaluation.metrics import digits, family
+from rainrestore.files import make_folder
 from rainrestore.registry import METRICS
 from rainrestore.rules import is_number
 from rainrestore.zoo.index import Entry, Zoo, models, read_index, write_index
@@ -110,7 +111,7 @@ def measure(
     Raises:
         RunError: The test ended with an error, or the number of faces differs.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     config = load_config(Zoo.of(entry['Name']).config(entry))
     own = config.get('test_evaluator') or []
     config.test_evaluator = [*([own] if isinstance(own, Mapping) else own), *metrics]

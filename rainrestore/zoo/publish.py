@@ -23,7 +23,7 @@ from rainrestore.checkpoints import (
 from rainrestore.config_files import bundled_config, modules_beside, package_folder, write_merged
 from rainrestore.engine.config import build_model, load_config
 from rainrestore.errors import CheckpointError, ConfigError
-from rainrestore.files import sha256_of
+from rainrestore.files import make_folder, sha256_of
 from rainrestore.zoo.files import load_by_name, slot_weights
 from rainrestore.zoo.index import Entry, Zoo, models, read_index, write_index, zoo_entry
 from rainrestore.zoo.schema import NAME_PATTERN, check_index, check_metadata
@@ -98,7 +98,7 @@ def publish(
     own_file = f'{name}/{name}.py' if modules_beside(settings, path) else f'{name}.py'
     config = own_file if copied else f'configs/{path.relative_to(package_folder("configs")).as_posix()}'
     licence = licence or older.get('Licence') or _licence_of(parts, zoo)
-    zoo.files.mkdir(parents=True, exist_ok=True)
+    make_folder(zoo.files)
     with tempfile.TemporaryDirectory(dir=zoo.files) as folder:
         facts = keep_log(logs, Path(folder) / f'{name}.log.json') if logs else {}
         facts |= dict(metadata or {})
