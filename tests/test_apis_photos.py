@@ -10,7 +10,6 @@ import torch
 from scenes import MarkerDetector, draw_marker, scene
 
 from rainrestore.apis import ImageError, PhotoPreview, PhotoRestorer, Restorer, derain
-from rainrestore.apis import derain as derain_room
 from rainrestore.apis.derain import Derained, derained
 from rainrestore.benchmark.scenes import background, crop_of
 from rainrestore.errors import CheckpointError, ConfigError
@@ -165,7 +164,7 @@ class KnownVeil:
 
     def remove_rain(self, tiles):
         self.sizes.add(tiles.shape[1:3])
-        assert len(tiles) <= derain_room.__globals__['BATCH']
+        assert len(tiles) <= derained.__globals__['BATCH']
         return {'J': (tiles - (1 - self.transmission) * self.airlight) / self.transmission,
                 'T': np.full_like(tiles[..., :1], self.transmission)}  # fmt: skip
 
@@ -183,7 +182,7 @@ def test_large_photo_keeps_its_details(monkeypatch) -> None:
     """The network gets a reduced photo, but the result has the details of the full photo."""
     clean = np.random.default_rng(0).integers(0, 256, (90, 140, 3), np.uint8)
     veiled = quantise(forward(clean / np.float32(255), np.float32(0), np.float32(0.4), np.float32(0.8)))
-    monkeypatch.setitem(derain.__globals__, 'MAX_PIXELS', 40 * 50)
+    monkeypatch.setitem(derained.__globals__, 'MAX_PIXELS', 40 * 50)
     assert np.abs(derain(KnownVeil(), veiled).astype(int) - clean).max() <= 2
 
 
@@ -323,7 +322,7 @@ def test_rain_of_a_crop_equals_that_of_the_photo(monkeypatch, largest) -> None:
     """T S over a crop, also for maps of a smaller copy."""
     clean = dark_scene(90, 120)
     rainy = clean + np.uint8(30)
-    monkeypatch.setitem(derain.__globals__, 'MAX_PIXELS', largest)
+    monkeypatch.setitem(derained.__globals__, 'MAX_PIXELS', largest)
     network = KnownWeather(0.0, 0.9)
     ramp = np.linspace(0.1, 0.3, 120, dtype=np.float32)[None, :, None].repeat(90, 0).repeat(3, 2)
     monkeypatch.setitem(derained.__globals__, 'rain_maps', lambda _, image, *names: [

@@ -15,13 +15,14 @@ from rainrestore.apis import (
     PhotoRestorer,
     Restorer,
     VideoSettings,
+    derain,
     draw_faces,
     plan_files,
     restore_files,
     restore_video,
 )
 from rainrestore.arguments import checked, described, fits
-from rainrestore.errors import ArgumentError, ConfigError
+from rainrestore.errors import ArgumentError, ConfigError, ImageError
 from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector
 from rainrestore.faces.mtcnn import MTCNNDetector
 
@@ -82,6 +83,12 @@ def photos(restorer) -> PhotoRestorer:
             lambda r, p: FaceCrop.from_landmarks((1, 1), 2, (3, 3)),
             'right_eye must be a list, each item a finite number, got 2',
         ),
+        (lambda r, p: derain(r, None), 'photo must be a ndarray, got None'),
+        (lambda r, p: derain(r, [[1, 2]]), r'photo must be a ndarray, got \[\[1, 2\]\]'),
+        (lambda r, p: derain(r, 'a.jpg'), "photo must be a ndarray, got 'a.jpg'"),
+        (lambda r, p: derain('hrrm_scenes', PHOTO), "restorer must be a RainRemoval, got 'hrrm_scenes'"),
+        (lambda r, p: derain(Restorer, PHOTO), 'restorer must be a RainRemoval, got <class'),
+        (lambda r, p: derain(p, PHOTO), 'restorer must be a RainRemoval, got <'),
         (lambda r, p: plan_files('photos', 'out'), "inputs must be a list, each item a text or a Path, got 'photos'"),
         (
             lambda r, p: restore_files(Restorer, FilePlan(Path('out'), {})),
@@ -114,6 +121,39 @@ def test_nan_and_infinity_get_one_line(value, restorer) -> None:
     }.items():
         with pytest.raises(ArgumentError, match=f'^{name} must be [^\n]*{value}[^\n]*$'):
             call()
+
+
+@pytest.mark.parametrize(
+    ('photo', 'reason'),
+    [
+        (np.zeros((40, 40), np.uint8), r'expected an H x W x 3 RGB array with pixels, got shape \(40, 40\)'),
+        (np.zeros((40, 40, 4), np.uint8), r'expected an H x W x 3 .* got shape \(40, 40, 4\)'),
+        (np.zeros((3, 40, 40), np.uint8), r'expected an H x W x 3 .* got shape \(3, 40, 40\)'),
+        (np.zeros((0, 40, 3), np.uint8), r'expected an H x W x 3 .* got shape \(0, 40, 3\)'),
+        (
+            np.zeros((40, 40, 3), int),
+            'expected uint8 or floating point pixels, got int64; divide by the value of white',
+        ),
+        (np.zeros((40, 40, 3), bool), 'expected uint8 or floating point pixels, got bool'),
+        (np.full((40, 40, 3), 200.0), r'floating point pixels must be in \[0, 1\], got \[200, 200\]'),
+        (np.full((40, 40, 3), -0.5), r'floating point pixels must be in \[0, 1\], got \[-0\.5, -0\.5\]'),
+        (np.full((40, 40, 3), math.nan), r'floating point pixels must be in \[0, 1\], got \[nan, nan\]'),
+    ],
+)
+def test_array_that_is_no_photo_gets_one_line(photo, reason, restorer) -> None:
+    with pytest.raises(ImageError, match=f'^the photo: {reason}'):
+        derain(restorer, photo)
+
+
+@pytest.mark.parametrize('photo', [PHOTO[..., 0], PHOTO[:0], PHOTO[..., :2], PHOTO / 255, PHOTO.astype(int)])
+def test_array_that_is_no_photo_of_8_bits_gets_one_line(photo, photos) -> None:
+    for call in (photos.found_in, PhotoPreview(photos).preview, lambda p: photos.restore_faces(p, []), draw_one):
+        with pytest.raises(ImageError, match=r'^the photo: expected [^\n]*, got [^\n]*$'):
+            call(photo)
+
+
+def draw_one(photo: np.ndarray) -> np.ndarray:
+    return draw_faces(photo, [DetectedFace(CROP)])
 
 
 def test_missing_or_unknown_argument_is_named_by_python(restorer) -> None:

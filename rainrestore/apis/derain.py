@@ -7,7 +7,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from rainrestore.apis.inputs import to_image
 from rainrestore.apis.tiles import blend_tiles
+from rainrestore.arguments import checked
 from rainrestore.faces import FaceCrop, cut
 from rainrestore.faces.fusion import CLEAR, FLOOR, SceneRain, is_grey, ramp
 from rainrestore.physics import quantise, resize
@@ -90,17 +92,23 @@ class Derained:
         return replace(self.rain, streaks=streaks, transmission=transmission)
 
 
+@checked
 def derain(restorer: RainRemoval, photo: np.ndarray) -> np.ndarray | None:
     """J of a whole photo, the scene without rain and veil (paper eq. 2); see :func:`derained`.
 
     Args:
         restorer: The network.
-        photo: H x W x 3, uint8 or float32 in [0, 1].
+        photo: H x W x 3 RGB, uint8 or floating point in [0, 1].
 
     Returns:
         H x W x 3 uint8; None if the network does not predict J and T.
+
+    Raises:
+        ArgumentError: An argument of another type.
+        ImageError: The photo has another shape, another type of pixels, or values outside [0, 1].
     """
-    return derained(restorer, photo).photo if removes_rain(restorer) else None
+    image = to_image(photo, 'the photo')
+    return derained(restorer, image).photo if removes_rain(restorer) else None
 
 
 def derained(restorer: RainRemoval, photo: np.ndarray) -> Derained:

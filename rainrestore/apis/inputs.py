@@ -85,6 +85,16 @@ def to_image(item: ImageLike, name: str = 'the image') -> np.ndarray:
     return np.clip(item, 0, 1, dtype=np.float32, casting='same_kind')
 
 
+def check_photo(photo: np.ndarray, name: str = 'the photo') -> None:
+    """Check that an array is H x W x 3 uint8.
+
+    Raises:
+        ImageError: The array has another shape or type.
+    """
+    if to_image(photo, name).dtype != np.uint8:
+        raise ImageError(name, f'expected uint8 pixels, got {photo.dtype}; multiply by 255 and round')
+
+
 def _refuse_video(path: Path | None) -> None:
     """Raise the error of a video in place of an image; other files pass.
 

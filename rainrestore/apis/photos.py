@@ -15,7 +15,7 @@ from mmengine.config import Config
 
 from rainrestore import __version__
 from rainrestore.apis.derain import NOTHING_SEEN, Derained, derained, removes_rain
-from rainrestore.apis.inputs import ImageError, ImageLike, named, split, to_image
+from rainrestore.apis.inputs import ImageError, ImageLike, check_photo, named, split, to_image
 from rainrestore.apis.purpose import TASKS
 from rainrestore.apis.restorer import SMALLEST_SIDE, Restoration, Restorer
 from rainrestore.arguments import checked
@@ -259,8 +259,9 @@ class PhotoRestorer:
         """The faces of an H x W x 3 uint8 photo, at least one, and the photo without rain if it was computed.
 
         Raises:
-            ImageError: No face is found.
+            ImageError: No face is found, or the photo is another kind of array.
         """
+        check_photo(photo, name)
         if crops is None and self.boxes is not None:
             crops = self.boxes.get(Path(name).resolve())
             if not crops:
@@ -293,6 +294,7 @@ class PhotoRestorer:
             steady: Smooths the crop of each restored face over time, for video.
             estimated: The result of :meth:`restore_crops` for these faces.
         """
+        check_photo(photo, name)
         notes, kept = restorable(faces, photo)
         if estimated is None:
             (estimated,) = self.restore_crops([photo], [faces], [name])
@@ -558,6 +560,7 @@ def with_strength(photo: np.ndarray, result: np.ndarray, strength: float) -> np.
 @checked
 def draw_faces(photo: np.ndarray, faces: Sequence[DetectedFace]) -> np.ndarray:
     """A copy of an H x W x 3 uint8 photo with the square of each face and its number."""
+    check_photo(photo)
     marked = photo.copy()
     thickness = max(round(max(photo.shape[:2]) / 600), 1)
     for number, face in enumerate(faces):
