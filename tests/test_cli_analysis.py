@@ -54,7 +54,7 @@ def test_sheet_row_shows_the_content_of_the_sample():
         'airlight': torch.tensor([0.6, 0.8, 1.0]).view(3, 1, 1),
     }  # fmt: skip
     rows, titles, names = fed_rows([torch.full((3, 4, 4), 7, dtype=torch.uint8)], [sample], {'nose': (2, 3, 6, 9)})
-    assert titles == ['input I', 'truth', 'small face J', 'transmission T', 'airlight A', 'parsing F']
+    assert titles == ['input I', 'ground truth', 'small face J', 'transmission T', 'airlight A', 'parsing F']
     assert names == ['face']
     shown = dict(zip(titles, rows[0], strict=True))
     assert all(image.shape == (16, 16, 3) for image in rows[0])
@@ -62,7 +62,7 @@ def test_sheet_row_shows_the_content_of_the_sample():
                'airlight A': (153, 204, 255), 'parsing F': (204, 0, 0)}  # fmt: skip
     for title, colour in colours.items():
         assert (shown[title] == colour).all()
-    outline = (shown['truth'] != 90).any(2)
+    outline = (shown['ground truth'] != 90).any(2)
     expected = np.zeros((16, 16), dtype=bool)
     expected[3:9, 2:6] = True
     expected[4:8, 3:5] = False

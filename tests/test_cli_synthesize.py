@@ -140,7 +140,7 @@ def test_sheet_has_a_row_for_each_face_and_seven_columns(faces, tmp_path, monkey
     monkeypatch.setattr(synthesize, 'image_sheet', record_sheet)
     command(faces, '-o', tmp_path / 'out')
     assert list(seen['titles']) == [
-        'input I', 'truth', 'small face J', 'rain S', 'J + S', 'transmission T', 'airlight A',
+        'input I', 'ground truth', 'small face J', 'rain S', 'J + S', 'transmission T', 'airlight A',
     ]  # fmt: skip
     assert len(seen['rows']) == 4
     observed, hr, lr, streak, streaked, transmission, airlight = (image.astype(int) for image in seen['rows'][0])

@@ -119,18 +119,18 @@ def test_row_shows_the_predictions_at_the_size_of_the_ground_truth():
     )
     images = sample_images(torch.full((3, 4, 4), 7, dtype=torch.uint8), sample.to_dict())
     assert list(images) == [
-        'input I', 'restored', 'truth', 'rain S', 'transmission T', 'airlight A', 'parsing F',
+        'input I', 'restored', 'ground truth', 'rain S', 'transmission T', 'airlight A', 'parsing F',
     ]  # fmt: skip
     assert {image.shape for image in images.values()} == {(16, 16, 3)}
     values = {title: int(image.max()) for title, image in images.items()}
-    assert values == {'input I': 7, 'restored': 100, 'truth': 200, 'rain S': 0, 'transmission T': 102,
+    assert values == {'input I': 7, 'restored': 100, 'ground truth': 200, 'rain S': 0, 'transmission T': 102,
                       'airlight A': 204, 'parsing F': 0}  # fmt: skip
 
 
 def test_empty_columns_are_omitted():
     samples = [prediction('a', lr_img=torch.zeros(3, 4, 4)).to_dict(), prediction('b').to_dict()]
     rows, titles, names = sheet_rows([None, None], samples)
-    assert titles == ['truth', 'small face J']
+    assert titles == ['ground truth', 'small face J']
     assert names == ['a', 'b']
     assert rows[1][1] is None
 

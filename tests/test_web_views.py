@@ -98,7 +98,7 @@ def test_view_equals_the_data_pipeline_and_the_restorer(studio, portrait):
     np.testing.assert_array_equal(view.after, studio.restorer(expected['img']))
     enlarged = np.asarray(Image.fromarray(expected['img']).resize((128, 128), Image.Resampling.BICUBIC))
     assert np.abs(view.before.astype(int) - enlarged).max() <= 1
-    np.testing.assert_array_equal(view.maps['true']['truth'], truth)
+    np.testing.assert_array_equal(view.maps['true']['ground truth'], truth)
     assert view.means['true']['T'] == pytest.approx(np.exp(-settings['beta']), abs=1e-6)
     assert view.means['true']['A'] == pytest.approx(settings['airlight'], abs=1e-6)
     shown = np.asarray(Image.fromarray(np.rint(expected['streak'] * 255).astype(np.uint8)).resize((128, 128), 3))
@@ -147,7 +147,7 @@ def test_view_equals_the_restorer_and_has_all_maps(studio, portrait):
 def test_clean_face_of_any_size_gets_rain(quick, tmp_path, size, truth):
     view = quick.rain(save(tmp_path / 'a.png', *size), MIDDLE, seed=0)
     assert view.after.shape[1::-1] == view.before.shape[1::-1] == truth
-    assert view.maps['true']['truth'].shape[1::-1] == truth
+    assert view.maps['true']['ground truth'].shape[1::-1] == truth
     assert (f'{size[0]}x{size[1]} pixels, resized' in view.notes[0]) == (size != truth)
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from rainrestore.benchmark.spec import Benchmark, Method
 from rainrestore.evaluation import paired_bootstrap, read_csv
-from rainrestore.visualization.sheets import image_sheet
+from rainrestore.visualization.sheets import TITLES, image_sheet
 
 #: Default columns: key in a summary -> heading and decimals. Columns without values are omitted.
 COLUMNS: dict[str, tuple[str, int]] = {
@@ -197,7 +197,7 @@ def figure(rows: Sequence[Row], truth: Mapping[str, Path], roi: tuple[int, int, 
     Returns:
         ``path``.
     """
-    titles = [*(_two_lines(row.method.label) for row in rows), 'truth']
+    titles = [*(_two_lines(row.method.label) for row in rows), TITLES['H']]
     lines: list[list[np.ndarray | None]] = []
     names: list[str] = []
     for name, file in truth.items():

@@ -16,7 +16,7 @@ Row = Sequence[np.ndarray | None]
 TITLES: dict[str, str] = {
     'I': 'input I',
     'H^': 'restored',
-    'H': 'truth',
+    'H': 'ground truth',
     'J': 'small face J',
     'S': 'rain S',
     'J + S': 'J + S',
