@@ -55,7 +55,7 @@ def check_regular(path: str | os.PathLike[str]) -> None:
     try:
         regular = stat.S_ISREG(os.stat(path).st_mode)
     except FileNotFoundError as error:
-        raise ImageFileError(path, 'no such file') from error
+        raise ImageFileError(path, 'is a link to a missing file' if os.path.islink(path) else 'no such file') from error
     except (OSError, ValueError) as error:
         raise ImageFileError(path, f'cannot be opened ({getattr(error, "strerror", None) or error})') from error
     if not regular:

@@ -209,9 +209,9 @@ def test_unknown_names_and_unsuitable_weights_are_refused(tmp_path):
         Restorer('fcg_gan_x4', 'rainrestore://hrrm_x4')
     with pytest.raises(ConfigError, match="'abacus' is not a device"):
         Restorer('fcg_gan_x4', device='abacus')
-    with pytest.raises(ValueError, match='batch_size'):
+    with pytest.raises(ConfigError, match='batch_size'):
         Restorer(batch_size=0)
-    with pytest.raises(ValueError, match='precision'):
+    with pytest.raises(ConfigError, match='precision'):
         Restorer(precision='float8')
 
 

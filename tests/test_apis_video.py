@@ -24,7 +24,7 @@ from rainrestore.apis.derain import Derained
 from rainrestore.apis.video import FrameRestorer
 from rainrestore.apis.video_files import VideoFrame, VideoReader, join_parts, write_part
 from rainrestore.benchmark.scenes import background, crop_of
-from rainrestore.errors import ImageFileError, WriteError
+from rainrestore.errors import ImageFileError, OptionError, WriteError
 from rainrestore.faces import FaceCrop
 from rainrestore.physics import RainRanges, draw_scene, quantise, seeded_rng
 
@@ -93,7 +93,7 @@ def test_reading_and_writing_keep_the_mean_of_a_frame(tmp_path, full) -> None:
         assert np.abs(off).mean() < 1
 
 
-@pytest.mark.parametrize('suffix', ['.mp4', '.mov', '.mkv'])
+@pytest.mark.parametrize('suffix', ['.mp4', '.MP4', '.mov', '.mkv'])
 def test_frames_times_and_sound_are_kept(tmp_path, suffix) -> None:
     """Frames at uneven times, in two parts. The audio has the same bytes at the same times."""
     source, target = tmp_path / 'in.mp4', tmp_path / f'out{suffix}'
@@ -427,9 +427,9 @@ def test_other_files_are_refused_as_a_video(photos, tmp_path) -> None:
             restore_video(photos, tmp_path / name, tmp_path / 'out.mp4')
     with pytest.raises(ImageFileError, match=r'none\.mp4: no such file'):
         restore_video(photos, tmp_path / 'none.mp4', tmp_path / 'out.mp4')
-    with pytest.raises(ValueError, match=r'out\.gif: the result must be a'):
+    with pytest.raises(OptionError, match=r'out\.gif: the result must be a'):
         restore_video(photos, tmp_path / 'none.mp4', tmp_path / 'out.gif')
-    with pytest.raises(ValueError, match='search_every and part_frames must be at least 1'):
+    with pytest.raises(OptionError, match='search_every and part_frames must be at least 1'):
         VideoSettings(search_every=0)
     write_clip(tmp_path / 'cut.mp4', marked_frames([FACE] * 3))
     (tmp_path / 'cut.mp4').write_bytes((tmp_path / 'cut.mp4').read_bytes()[:2000])
@@ -442,7 +442,7 @@ def test_result_does_not_replace_its_input(photos, tmp_path) -> None:
     source = tmp_path / 'in.mp4'
     write_clip(source, marked_frames([FACE] * 3))
     before = source.read_bytes()
-    with pytest.raises(ValueError, match='the result would replace the source'):
+    with pytest.raises(OptionError, match='the result would replace the source'):
         restore_video(photos, source, tmp_path / '.' / 'in.mp4')
     assert source.read_bytes() == before
 

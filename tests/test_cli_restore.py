@@ -236,12 +236,22 @@ def test_empty_folders_and_missing_inputs_are_named(tmp_path, command):
         (tmp_path / 'empty', 'contains no images'),
         (tmp_path / 'none.png', 'no such file or folder'),
         (tmp_path / '*.png', 'no such file or folder'),
+        ('rtsp://camera/1', 'is an address, not a file; download or record it first'),
+        (' ', 'an input is an empty text: name a file, a folder or a pattern'),
     ):
         assert command(source, '-o', tmp_path / 'out') == 2
         assert len(command.errors) == 1 and message in command.errors[0] and str(source) in command.errors[0]
     assert not (tmp_path / 'out').exists()
     assert command(save(tmp_path / 'a.png'), '-o', tmp_path / 'out', model='fcg_gan_x44') == 2
     assert "did you mean 'fcg_gan_x4'" in command.errors[0]
+
+
+def test_no_inputs_and_impossible_options_are_named(faces, tmp_path):
+    with pytest.raises(ConfigError, match='no inputs: name a file, a folder or a pattern'):
+        plan_files([], tmp_path / 'out')
+    for options in ({'batch': 0}, {'kinds': []}):
+        with pytest.raises(ConfigError, match='batch must be at least 1, kinds must name a kind, got'):
+            outcomes(faces, tmp_path / 'out', **options)
 
 
 def test_linked_files_are_restored_and_linked_folders_skipped(faces, tmp_path, command):
@@ -254,7 +264,8 @@ def test_linked_files_are_restored_and_linked_folders_skipped(faces, tmp_path, c
     assert command(faces, '-o', tmp_path / 'out') == 3
     assert tree(tmp_path / 'out' / 'restored') == ['0.png', '1.png', '2.png', 'linked.png']
     assert [Path(path).name for path in command.summary['failed']] == ['loop.png', 'nowhere.png']
-    assert 'Too many levels of symbolic links' in command.errors[0] and 'no such file' in command.errors[1]
+    assert 'Too many levels of symbolic links' in command.errors[0]
+    assert command.errors[1].endswith('nowhere.png: is a link to a missing file')
     # A named folder is entered, even if it is a link.
     assert command(faces / 'away', '-o', tmp_path / 'named') == 0
     assert tree(tmp_path / 'named' / 'restored') == ['target.png']

@@ -16,7 +16,7 @@ from rainrestore import __version__
 from rainrestore.apis.purpose import Purpose
 from rainrestore.apis.restorer import SMALLEST_SIDE, build_restorer, find_model
 from rainrestore.checkpoints import ZOO_SCHEME, load_checkpoint
-from rainrestore.errors import ConfigError, ExportError
+from rainrestore.errors import ConfigError, ExportError, OptionError
 from rainrestore.files import whole_file
 from rainrestore.labels import LABELS
 from rainrestore.models.folding import fold
@@ -102,10 +102,10 @@ def export(
         CheckpointError: See :class:`~rainrestore.apis.Restorer`.
         ConfigError: ``path`` is a folder, the config or the checkpoint; see also :class:`~rainrestore.apis.Restorer`.
         MissingPackageError: onnx, onnxscript or onnxruntime is not installed.
-        ValueError: An unknown format.
+        OptionError: An unknown format.
     """
     if format not in ('onnx', 'torchscript'):
-        raise ValueError(f"format must be 'onnx' or 'torchscript', got {format!r}")
+        raise OptionError(f"format must be 'onnx' or 'torchscript', got {format!r}")
     if format == 'onnx':
         for package in ('onnx', 'onnxscript', 'onnxruntime'):
             optional_import(package, 'Export to ONNX', EXTRA)

@@ -19,7 +19,7 @@ from rainrestore.apis.kinds import VIDEO_SUFFIXES, find_inputs, kind_of, video_s
 from rainrestore.apis.photos import PhotoRestorer
 from rainrestore.apis.video import restore_video
 from rainrestore.arguments import checked
-from rainrestore.errors import ConfigError, ImageError, ImageFileError, WriteError
+from rainrestore.errors import ConfigError, ImageError, ImageFileError, OptionError, WriteError
 from rainrestore.files import sha256_of, whole_file
 from rainrestore.image_io import IMAGE_SUFFIXES, Photo, check_regular, encode_png, read_photo
 
@@ -229,7 +229,10 @@ def restore_files(
 
     Raises:
         ConfigError: The folder cannot be written: it is read-only, or the disk is full. Finished files are kept.
+        OptionError: ``batch`` below 1, or no ``kinds``.
     """
+    if batch < 1 or not kinds:
+        raise OptionError(f'batch must be at least 1, kinds must name a kind, got {batch} and {list(kinds)}')
     kinds = (*kinds, *(PHYSICS if physics else ()), *((SHEETS,) if sheets else ()))
     inputs = frozenset(identity for source in plan.sources.values() if (identity := _identity(source)))
     results = _Results(plan.out, kinds, inputs)
@@ -373,12 +376,18 @@ def _is_video(path: Path) -> ConfigError:
 
 
 def _expanded(inputs: Sequence[str | Path]) -> Iterator[Path]:
+    if not inputs:
+        raise ConfigError('no inputs: name a file, a folder or a pattern')
     for name in map(str, inputs):
+        if not name.strip():
+            raise ConfigError('an input is an empty text: name a file, a folder or a pattern')
         if os.path.lexists(name):
             yield Path(name)
             continue
         # A shell passes on a pattern without a match.
         matches = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []
+        if not matches and '://' in name:
+            raise ConfigError(f'{name}: is an address, not a file; download or record it first')
         if not matches:
             raise ConfigError(f'{name}: no such file or folder')
         yield from map(Path, matches)

@@ -23,7 +23,7 @@ from rainrestore.arguments import checked
 from rainrestore.checkpoints import ZOO_SCHEME, is_training_only, load_weights
 from rainrestore.device import find_device, has_bfloat16
 from rainrestore.engine.config import build_model, load_config
-from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.errors import CheckpointError, ConfigError, OptionError
 from rainrestore.faces.fusion import RainEstimate
 from rainrestore.image_io import sixteen_bit
 from rainrestore.models.folding import fold, without_training
@@ -162,7 +162,7 @@ class Restorer:
         ConfigError: No such config or device, a network that restores no image (such as ``fpm_x4``), or a network for
             another task.
         ArgumentError: An argument of another type, or an unknown precision.
-        ValueError: ``batch_size`` below 1.
+        OptionError: ``batch_size`` below 1.
     """
 
     @checked
@@ -178,7 +178,7 @@ class Restorer:
         task: str | None = None,
     ) -> None:
         if batch_size < 1:
-            raise ValueError(f'batch_size must be at least 1, got {batch_size}')
+            raise OptionError(f'batch_size must be at least 1, got {batch_size}')
         self.config, self.name, weights = find_model(model, checkpoint)
         purpose = Purpose.of(self.config, self.name)
         self.device = find_device(device)

@@ -19,8 +19,9 @@ from rainrestore.apis.derain import Derained
 from rainrestore.apis.kinds import kind_of
 from rainrestore.apis.photos import EstimatedFace, PhotoRestorer, RestoredFace, restorable
 from rainrestore.apis.video_files import VideoFormat, VideoFrame, VideoReader, join_parts, write_part
+from rainrestore.apis.video_streams import CONTAINERS
 from rainrestore.arguments import checked
-from rainrestore.errors import ImageError, ImageFileError
+from rainrestore.errors import ImageError, ImageFileError, OptionError
 from rainrestore.faces import DetectedFace, FaceCrop
 from rainrestore.faces.tracking import FaceAverage, FaceTracker
 from rainrestore.files import check_place, make_folder, sha256_of, whole_file
@@ -59,7 +60,7 @@ class VideoSettings:
         blend: Time constant in seconds of the average of restored faces; 0 for no average.
 
     Raises:
-        ValueError: An invalid value.
+        OptionError: An invalid value.
     """
 
     search_every: int = 5
@@ -69,7 +70,7 @@ class VideoSettings:
 
     def __post_init__(self) -> None:
         if self.search_every < 1 or self.part_frames < 1 or not (self.hold >= 0 and self.blend >= 0):
-            raise ValueError(f'search_every and part_frames must be at least 1, hold and blend at least 0, got {self}')
+            raise OptionError(f'search_every and part_frames must be at least 1, hold and blend at least 0, got {self}')
 
 
 @dataclass(frozen=True)
@@ -291,13 +292,13 @@ def restore_video(
         ImageError: No face is found in any frame, or no face can be restored; no file is written.
         WriteError: The result cannot be written; complete parts are kept.
         MissingPackageError: PyAV is not installed.
-        ValueError: ``target`` has another suffix, or is ``source``.
+        OptionError: ``target`` has another suffix, or is ``source``.
     """
     source, target, settings = Path(source), Path(target), settings or VideoSettings()
-    if target.suffix not in ('.mp4', '.mov', '.mkv'):
-        raise ValueError(f'{target}: the result must be a .mp4, .mov or .mkv file')
+    if target.suffix.lower() not in CONTAINERS:
+        raise OptionError(f'{target}: the result must be a .mp4, .mov or .mkv file')
     if target.resolve() == source.resolve():
-        raise ValueError(f'{target}: the result would replace the source; choose another file')
+        raise OptionError(f'{target}: the result would replace the source; choose another file')
     check_place(target)
     work = Path(work) if work else target.with_name(f'{target.name}.parts')
     fixed = None

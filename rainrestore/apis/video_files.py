@@ -314,12 +314,13 @@ def join_parts(
         ImageFileError: The source cannot be read.
     """
     av: Any = optional_import('av', 'writing a video', INSTALL)
+    suffix = target.suffix.lower()
     with _readable(source, av):
         original = av.open(str(source), metadata_errors='replace')
     with (
         original,
         whole_file(target) as temporary,
-        av.open(str(temporary), 'w', format=CONTAINERS[target.suffix][0]) as container,
+        av.open(str(temporary), 'w', format=CONTAINERS[suffix][0]) as container,
     ):
         parts = iter(parts)
         head = next(parts)
@@ -327,7 +328,7 @@ def join_parts(
             video = container.add_stream_from_template(first.streams.video[0])
         video.time_base = style.time_base
         copy_description(original, container)
-        others = OtherStreams(av, original, container, target.suffix)
+        others = OtherStreams(av, original, container, suffix)
         streams = [_video_packets(av, itertools.chain([head], parts), video, style), others.packets()]
         for _, packet in heapq.merge(*streams, key=lambda item: item[0]):
             try:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from rainrestore.arguments import checked
+from rainrestore.errors import OptionError
 from rainrestore.physics import resize
 
 #: The box of a face as drawn by dlib's detector, as fractions of the side of the crop: its side, and the offset of its
@@ -34,7 +35,7 @@ class FaceCrop:
 
     Raises:
         ArgumentError: A value is no finite number.
-        ValueError: The side is not positive.
+        OptionError: The side is not positive.
     """
 
     x: float
@@ -44,7 +45,7 @@ class FaceCrop:
 
     def __post_init__(self) -> None:
         if self.side <= 0:
-            raise ValueError(f'a crop must have a side above 0, got {self}')
+            raise OptionError(f'a crop must have a side above 0, got {self}')
 
     @classmethod
     @checked
@@ -63,11 +64,11 @@ class FaceCrop:
             mouth: x, y of the centre of the mouth.
 
         Raises:
-            ValueError: The three points coincide, a point has no two coordinates, or a coordinate is not finite.
+            OptionError: The three points coincide, a point has no two coordinates, or a coordinate is not finite.
         """
         for name, point in (('left_eye', left_eye), ('right_eye', right_eye), ('mouth', mouth)):
             if len(point) != 2:
-                raise ValueError(f'{name} must be x, y, got {tuple(point)}')
+                raise OptionError(f'{name} must be x, y, got {tuple(point)}')
         first, second, below = (complex(*map(float, point)) for point in (left_eye, right_eye, mouth))
         across, middle = second - first, (first + second) / 2
         down = below - middle
@@ -85,11 +86,11 @@ class FaceCrop:
         """The upright crop for a face box left, top, right, bottom, from above the brows to below the chin.
 
         Raises:
-            ValueError: There are no four values, or the box has no area.
+            OptionError: There are no four values, or the box has no area.
         """
         left, top, right, bottom = map(float, box if len(box) == 4 else 4 * (math.nan,))
         if not (left < right and top < bottom):
-            raise ValueError(
+            raise OptionError(
                 f'a box must be left, top, right, bottom with left < right and top < bottom, got {tuple(box)}'
             )
         side = math.sqrt((right - left) * (bottom - top)) / BOX_SIDE
@@ -149,12 +150,12 @@ def cut(photo: np.ndarray, crop: FaceCrop) -> np.ndarray:
         crop: A crop, at least partly inside the photo.
 
     Raises:
-        ValueError: The crop is outside of the photo.
+        OptionError: The crop is outside of the photo.
     """
     height, width = photo.shape[:2]
     left, top, right, bottom = crop.bounds(width, height, _MARGIN)
     if not (left < right and top < bottom):
-        raise ValueError(f'{crop} is outside of the photo of {width}x{height} pixels')
+        raise OptionError(f'{crop} is outside of the photo of {width}x{height} pixels')
     size = max(round(crop.side), 1)
     # Only the necessary part of the photo, because OpenCV does not support sides above 32767.
     return cv2.warpAffine(
