@@ -447,6 +447,14 @@ def test_result_does_not_replace_its_input(photos, tmp_path) -> None:
     assert source.read_bytes() == before
 
 
+def test_too_small_strength_is_named(bicubic, tmp_path) -> None:
+    write_clip(tmp_path / 'in.mp4', marked_frames([FACE] * 3))
+    photos = PhotoRestorer(bicubic, MarkerDetector(), strength=1e-6)
+    with pytest.raises(ImageError, match=r'in\.mp4: the strength 1e-06 is too small to change it; use a greater one$'):
+        restore_video(photos, tmp_path / 'in.mp4', tmp_path / 'out.mp4')
+    assert [path.name for path in tmp_path.iterdir()] == ['in.mp4']
+
+
 def test_rain_that_the_model_does_not_remove_is_noted_once(bicubic, tmp_path) -> None:
     """Every second frame is examined. The note after an interruption is the same. hifacegan_128 has this observer."""
     clean, crops = scene(80, 160, [(8, 8, 64), (88, 8, 64)]), [crop_of((8, 8, 64)), crop_of((88, 8, 64))]

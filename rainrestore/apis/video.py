@@ -325,10 +325,13 @@ def restore_video(
         if not result.frames:
             shutil.rmtree(work)
             raise ImageFileError(source, 'none of its frames can be decoded')
-        if not result.faces and not (parts.left and parts.changed and photos.background == 'derain'):
+        too_weak = bool(result.faces) and not parts.changed and photos.strength < 1
+        if too_weak or not (result.faces or (parts.left and parts.changed and photos.background == 'derain')):
             shutil.rmtree(work)
             reason = f'no face found in any of its {result.frames} frames{MARK_THE_FACES}'
-            if parts.left:
+            if too_weak:
+                reason = f'the strength {photos.strength:g} is too small to change it; use a greater one'
+            elif parts.left:
                 reason = f'nothing to restore: {result.notes[-1]}'
             elif restorer.notes:
                 reason = f'none of its faces can be restored: {"; ".join(restorer.notes)}'
