@@ -20,7 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from rainrestore.errors import DatasetError, ImageFileError
 from rainrestore.files import make_folder, whole_file
@@ -151,6 +151,10 @@ def _open(
         raise
     except Image.DecompressionBombError as error:
         raise ImageFileError(path, f'too many pixels ({error}); shrink the image first') from error
+    except UnidentifiedImageError as error:  # also a HEIC or camera raw file
+        raise ImageFileError(
+            path, f'not a readable image: damaged, or not {", ".join(_FORMATS)}; convert, replace or remove the file'
+        ) from error
     except _DECODE_ERRORS as error:
         raise ImageFileError(
             path, f'not a readable image, or truncated ({error}); replace or remove the file'

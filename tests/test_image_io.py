@@ -213,6 +213,14 @@ def test_other_files_are_refused(tmp_path, content):
         read_image(path)
 
 
+def test_format_that_is_not_read_is_to_be_converted(tmp_path):
+    path = tmp_path / 'phone.heic'
+    path.write_bytes(b'\0\0\0\x18ftypheic' + bytes(500))
+    reason = 'not a readable image: damaged, or not PNG, JPEG, .*, AVIF; convert, replace or remove the file$'
+    with pytest.raises(ImageFileError, match=rf'phone\.heic: {reason}'):
+        read_image(path)
+
+
 def test_missing_file_and_folder_are_refused(tmp_path):
     with pytest.raises(ImageFileError, match=r'none\.png: no such file'):
         read_image(tmp_path / 'none.png')
