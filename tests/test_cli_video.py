@@ -143,6 +143,14 @@ def test_result_that_cannot_be_written_is_named_before_the_computation(folder, t
     assert code == 3 and list(summary['failed'].values()) == [reason]
 
 
+@pytest.mark.parametrize('option', [None, '--sheet'])
+def test_options_without_effect_on_a_video_are_noted(folder, tmp_path, command, option) -> None:
+    source = folder / 'night' / 'gate.mp4'
+    code, _, errors = command(source, '-o', tmp_path / 'out', *([option] if option else []))
+    note = f'rainrestore: note: {source}: is a video, for which --sheet and --save-physics write nothing'
+    assert code == 0 and (note in errors) == (option is not None)
+
+
 def test_full_disk_names_the_part(folder, tmp_path, command) -> None:
     """A limit of the file size stands for the size of the disk. FFmpeg's error names no file."""
     out = tmp_path / 'out'

@@ -129,7 +129,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f'--save-physics: {restorer.name} does not predict J, S, T and A; omit it')
     videos = finds_faces and not args.preview
     plan = plan_files(args.inputs, args.out, videos=videos)
-    if any(kind_of(path) == 'video' for path in plan.sources.values()):
+    clips = [path for path in plan.sources.values() if kind_of(path) == 'video']
+    if clips:
         keep_freed_memory()
     chosen: ImageRestorer = restorer
     # Aligned faces are batched across files, the faces of photos within each photo.
@@ -198,10 +199,15 @@ def run(args: argparse.Namespace) -> int:
     for file in plan.others:
         skipped[kind_of(file) == 'video'].append(file)
     other = 'neither an image nor a video' if videos else 'not an image'
-    for paths, kind, reason in ((skipped[True], 'a video', f'; {VIDEO_TASKS}'), (skipped[False], other, '')):
+    without = [path for path in clips if args.sheet or args.save_physics]
+    for paths, finding, reason in (
+        (skipped[True], 'is a video and is skipped', f'; {VIDEO_TASKS}'),
+        (skipped[False], f'is {other} and is skipped', ''),
+        (without, 'is a video, for which --sheet and --save-physics write nothing', ''),
+    ):
         if paths:
             more = f' ({len(paths)} files in total)' if len(paths) > 1 else ''
-            lines.append(('note', str(paths[0]), f'is {kind} and is skipped{more}{reason}'))
+            lines.append(('note', str(paths[0]), f'{finding}{more}{reason}'))
     lines += [('note', str(folder), 'has results of an earlier run, which are skipped') for folder in plan.earlier]
     for kind, path, text in [*lines, *(('failed', path, reason) for path, reason in failed.items())]:
         print(f'rainrestore: {kind}: {_on_one_line(f"{path}: {text}")}', file=sys.stderr)
