@@ -26,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List, print or write."""
+    from mmengine.config import Config
+
     from rainrestore.config_files import find_file, is_benchmark
     from rainrestore.engine.config import load_config
     from rainrestore.errors import ConfigError
@@ -40,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
         # pretty_text would sort the methods.
         text = find_file(args.config, 'benchmarks').read_text(encoding='utf-8')
     else:
-        text = load_config(args.config, args.cfg_options).pretty_text
+        # A new Config has the layout of a Python file.
+        text = Config(load_config(args.config, args.cfg_options).to_dict()).pretty_text
     if args.out is None:
         print(text)
         return 0
