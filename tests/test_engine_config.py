@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,10 @@ ABLATIONS = sorted((ROOT / 'configs' / 'ablations').glob('*.py'))
 CONFIGS = [path for path in packaged_files().values() if path not in ABLATIONS]
 #: Configs for the pairs of the Raindrop set; tests/test_datasets_paired.py trains them.
 PAIRS = [path for path in CONFIGS if path.stem.endswith('_qian')]
-TRAINED = [path for path in CONFIGS if path not in PAIRS and load_config(path).get('train_cfg')]
+# Every process of the tests reads this module, and reading all configs takes seconds, so that these groups are named.
+UNTRAINED = [path for path in CONFIGS if path.parent.name == 'references' or path.stem == 'fcg_gan_mirrored_x4']
+LARGE = [path for path in CONFIGS if path.stem.endswith('_512')]
+TRAINED = [path for path in CONFIGS if path not in PAIRS + UNTRAINED]
 #: The side of the bundled faces.
 BUNDLED = 128
 
@@ -33,9 +37,13 @@ def relative(path: Path) -> str:
     return str(path.relative_to(ROOT / 'configs'))
 
 
+#: A config that a test does not change.
+config_of = cache(load_config)
+
+
 def side(path: Path) -> int:
     """The side of the faces of a config."""
-    return load_config(path).train_dataloader.dataset.get('size', BUNDLED)
+    return config_of(path).train_dataloader.dataset.get('size', BUNDLED)
 
 
 def enlarged_faces(folder: Path, size: int) -> Path:
@@ -50,13 +58,13 @@ def enlarged_faces(folder: Path, size: int) -> Path:
 
 def narrowed(path: Path, folder: Path, **changes: object) -> Path:
     """A config that inherits ``path`` at tiny widths, for two iterations, on the bundled faces at its size."""
-    batch = max(1, 4 * BUNDLED // side(path))
+    batch = max(1, 2 * BUNDLED // side(path))
     if side(path) != BUNDLED:
         changes['data_root'] = str(enlarged_faces(folder / 'faces', side(path)))
     settings = {
-        'model': narrow(load_config(path).model),
-        'train_dataloader': dict(batch_size=batch, num_workers=0, persistent_workers=False, dataset=dict(limit=8)),
-        'val_dataloader': dict(batch_size=4, num_workers=0, persistent_workers=False, dataset=dict(limit=4)),
+        'model': narrow(config_of(path).model),
+        'train_dataloader': dict(batch_size=batch, num_workers=0, persistent_workers=False, dataset=dict(limit=4)),
+        'val_dataloader': dict(batch_size=2, num_workers=0, persistent_workers=False, dataset=dict(limit=2)),
         'train_cfg': dict(max_iters=2, val_interval=2),
         'param_scheduler': None,
         **changes,
@@ -70,7 +78,12 @@ def narrowed(path: Path, folder: Path, **changes: object) -> Path:
 def is_slow(path: Path) -> bool:
     """Whether another config trains the same network, or the config has large faces."""
     is_repeat = '_stage' in path.stem and not path.stem.endswith('_x4')
-    return path in ABLATIONS or is_repeat or side(path) > BUNDLED
+    return path in ABLATIONS or is_repeat or path in LARGE
+
+
+def test_groups_of_configs_are_complete() -> None:
+    assert [path for path in CONFIGS if not config_of(path).get('train_cfg')] == UNTRAINED
+    assert [path for path in TRAINED if side(path) > BUNDLED] == LARGE
 
 
 @pytest.mark.parametrize(
@@ -191,7 +204,7 @@ def test_data_root_can_be_set_for_one_data_set(tmp_path: Path) -> None:
 
 def test_every_method_has_the_same_rain_in_val_and_test() -> None:
     pipelines = [
-        load_config(path)[f'{split}_dataloader'].dataset.pipeline
+        config_of(path)[f'{split}_dataloader'].dataset.pipeline
         for path in TRAINED + ABLATIONS
         for split in ('val', 'test')
     ]
