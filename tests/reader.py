@@ -35,6 +35,8 @@ from rainrestore.physics import RAIN_RANGES, draw_scene, quantise, seeded_rng
 from rainrestore.registry import MODELS
 
 PORTRAIT = ROOT / 'data' / 'portraits128' / 'test' / 'img' / 'test_0000.jpg'
+#: Folders of the repository that a page assumes in the working directory.
+OURS = ('configs', 'benchmarks', 'tools', 'requirements')
 OUTPUT_OPTIONS = ('-o', '--out', '--output', '--work-dir', '--zoo')
 IMAGES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif')
 VIDEOS = ('.mp4', '.avi', '.mkv', '.mov')
@@ -93,9 +95,8 @@ class Reader:
         self.folder = folder
         self.monkeypatch = monkeypatch
         monkeypatch.chdir(folder)
-        # copies, because a page may have the reader write a config next to ours
-        for name in ('configs', 'benchmarks', 'tools', 'requirements'):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns('__pycache__'))
+        for name in OURS:
+            (folder / name).symlink_to(ROOT / name)
         (folder / 'data').mkdir()
         (folder / 'data' / 'portraits128').symlink_to(ROOT / 'data' / 'portraits128')
         for name in ('still.png', 'a.png', 'b.png', 'stills/gate/7.jpg'):
@@ -108,9 +109,17 @@ class Reader:
     def save(self, block: Block) -> Path:
         """Write a block to the file that the page names."""
         path = self.folder / str(block.file)
+        self.copy(path.relative_to(self.folder).parts[0])  # a page may have the reader write a config next to ours
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block.text, encoding='utf-8')
         return path
+
+    def copy(self, name: str) -> None:
+        """Replace the link to one of our folders by a copy."""
+        folder = self.folder / name
+        if folder.is_symlink():
+            folder.unlink()
+            shutil.copytree(ROOT / name, folder, ignore=shutil.ignore_patterns('__pycache__'))
 
     def type(self, command: Command) -> int:
         """Run a command of ``rainrestore`` or a script in tools/; returns its exit code."""
@@ -131,6 +140,8 @@ class Reader:
             words += ['--zoo', 'zoo']  # instead of the zoo of this repository
         if words[0] == 'rainrestore':
             return main(words[1:])
+        for name in OURS:  # a script finds, and may write, the files beside it
+            self.copy(name)
         self.monkeypatch.setattr(sys, 'argv', words[1:])
         try:
             runpy.run_path(words[1], run_name='__main__')

@@ -11,8 +11,10 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -54,16 +56,12 @@ def reason(command: Command) -> str | None:
     return next((why for pattern, why in NOT_RUN.items() if re.fullmatch(pattern, command.plain)), None)
 
 
-def those_to_run(*, whole: bool) -> list:
-    """Commands as parameters; with ``whole``, long ones are marked slow."""
+def those_to_run(*, slow: bool | None = None, mark: Any = ()) -> list:
+    """Commands as parameters: all, only those of SLOW, or only the others."""
     return [
-        pytest.param(
-            command,
-            id=f'{identity(command)}-{command.subcommand()}',
-            marks=[pytest.mark.slow] if whole and command.subcommand() in SLOW else [],
-        )
+        pytest.param(command, id=f'{identity(command)}-{command.subcommand()}', marks=mark)
         for command in commands()
-        if reason(command) is None
+        if reason(command) is None and slow in (None, command.subcommand() in SLOW)
     ]
 
 
@@ -79,14 +77,24 @@ def own_parts_are_forgotten() -> Iterator[None]:
         del sys.modules[name]
 
 
+@pytest.fixture(scope='module')
+def states() -> list[dict[Path, tuple[int, int]]]:
+    """The state of the repository after the last test with a reader."""
+    return [bundled()]
+
+
 @pytest.fixture
 def reader(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_parts_are_forgotten: None
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    own_parts_are_forgotten: None,
+    states: list[dict[Path, tuple[int, int]]],
 ) -> Iterator[Reader]:
     """The reader of the page with the parametrised command or block; it must not change the repository."""
-    before = bundled()
     yield Reader(tmp_path, request.node.callspec.params['item'].page, monkeypatch)
-    assert bundled() == before
+    states.append(bundled())
+    assert states.pop(0) == states[-1]
 
 
 @pytest.mark.parametrize('item', blocks(), ids=identity)
@@ -105,8 +113,8 @@ def test_commands_are_in_fenced_blocks(page: str) -> None:
     assert not re.findall(r'(?m)^(?:    |\t)\s*(?:\$ |(?:rainrestore|python|pip|make|import|from) .*)', text)
 
 
-@pytest.mark.parametrize('item', those_to_run(whole=False))
-def test_command_is_parsed_by_the_program(item: Command, reader: Reader) -> None:
+@pytest.mark.parametrize('item', those_to_run())
+def test_command_has_a_form_that_is_run(item: Command) -> None:
     name = item.subcommand()
     assert name is not None and not SHELL_SYNTAX.search(item.text), (
         f'{item.page}:{item.line}: no test runs {item.text!r}: write it as one rainrestore or tools/ command a line, '
@@ -114,6 +122,12 @@ def test_command_is_parsed_by_the_program(item: Command, reader: Reader) -> None
     )
     if item.words[0] == 'python':
         assert (ROOT / item.words[1]).is_file()
+
+
+@pytest.mark.parametrize('item', those_to_run(slow=True))
+def test_slow_command_is_parsed_by_the_program(item: Command, reader: Reader) -> None:
+    name = item.subcommand()
+    if item.words[0] == 'python':
         source = (ROOT / item.words[1]).read_text(encoding='utf-8')
         wrapped = re.search(r"main\(\['(\w+)'", source)
         name = wrapped[1] if wrapped else None
@@ -125,7 +139,7 @@ def test_command_is_parsed_by_the_program(item: Command, reader: Reader) -> None
             load_config(args.config, args.cfg_options)
 
 
-@pytest.mark.parametrize('item', those_to_run(whole=True))
+@pytest.mark.parametrize('item', [*those_to_run(slow=False), *those_to_run(slow=True, mark=pytest.mark.slow)])
 def test_command_runs(item: Command, reader: Reader) -> None:
     pytest.importorskip('mmagic')
     assert reader.type(item) == 0
@@ -157,6 +171,9 @@ def snippets(data: bool) -> list:
     return [pytest.param(block, id=identity(block)) for block in chosen]
 
 
+providers = cache(packages_distributions)
+
+
 @pytest.mark.parametrize('item', [*snippets(data=False), *snippets(data=True)])
 def test_code_imports_only_installed_packages(item: Block) -> None:
     """Other packages may be installed on one machine and missing on another."""
@@ -167,9 +184,8 @@ def test_code_imports_only_installed_packages(item: Block) -> None:
     text = '\n'.join(path.read_text(encoding='utf-8') for path in (ROOT / 'requirements').glob('*.txt'))
     required = {word.lower().replace('_', '-') for word in re.findall(r'(?m)^[\w.-]+', text)} | {'rainrestore'}
     written = {Path(str(block.file)).stem for block in blocks() if block.file}
-    providers = packages_distributions()
     for module in modules - set(sys.stdlib_module_names) - written:
-        found = {name.lower().replace('_', '-') for name in providers.get(module, ())}
+        found = {name.lower().replace('_', '-') for name in providers().get(module, ())}
         assert found & required, f'{item.page}:{item.line}: no file of requirements/ has {module}'
 
 
