@@ -1,6 +1,7 @@
 """Time and modules of importing the package."""
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -20,42 +21,52 @@ def run_python(program: str) -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stdout
 
 
-def seconds_to_import(*modules: str, rounds: int = 2) -> list[float]:
-    """The minimum over new interpreters, without their start, module by module in turn. Other work of the machine
-    only increases the processor time, and not that of all runs.
+# The modules import one another in this order, so the time up to a module is the time of importing it alone.
+MODULES = ('rainrestore', 'torch', 'rainrestore.physics', 'rainrestore.registry', 'rainrestore.models',
+           'rainrestore.apis', 'rainrestore.web.views')  # fmt: skip
+IMPORT_ALL = f"""
+import importlib, json, sys, time
+start, found = time.process_time(), {{}}
+for module in {MODULES!r}:
+    importlib.import_module(module)
+    found[module] = time.process_time() - start, [name for name in {HEAVY!r} if name in sys.modules]
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope='module')
+def imported() -> list[dict[str, tuple[float, list[str]]]]:
+    """Module -> processor time up to its import, and the heavy packages loaded so far; in three new interpreters.
+
+    The first one also compiles the modules and reads them from the disk.
     """
-    program = 'import time; start = time.process_time(); import {}; print(time.process_time() - start)'
-    times = [[float(run_python(program.format(module))) for module in modules] for _ in range(rounds)]
-    return [min(column) for column in zip(*times, strict=True)]
+    return [json.loads(run_python(IMPORT_ALL)) for _ in range(3)]
 
 
-@pytest.mark.parametrize('module', [
-    'rainrestore', 'rainrestore.physics', 'rainrestore.registry', 'rainrestore.models', 'rainrestore.apis',
-    'rainrestore.web.views',
-])  # fmt: skip
-def test_import_loads_no_slow_packages(module):
-    loaded = run_python(f'import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])')
-    assert loaded.strip() == '[]'
+@pytest.mark.parametrize('module', MODULES)
+def test_import_loads_no_slow_packages(imported, module):
+    assert imported[-1][module][1] == []
 
 
-def test_import_time_is_small_relative_to_torch():
-    run_python('import torch, rainrestore.apis')  # one run in advance, so that compilation and a cold disk do not count
+def test_import_time_is_small_relative_to_torch(imported):
+    """The minimum of two runs. Other work of the machine only increases the processor time, and not that of both."""
+    seconds = {module: min(run[module][0] for run in imported[1:]) for module in MODULES}
+    package = seconds['rainrestore']
+    torch = seconds['torch'] - package
     # `rainrestore restore` imports apis; more in tools/benchmarks/benchmark_startup.py.
-    torch, package, physics, apis = seconds_to_import('torch', 'rainrestore', 'rainrestore.physics', 'rainrestore.apis')
     assert package < torch / 20
-    assert physics < 1.5 * torch
-    assert apis < 1.5 * torch
+    assert seconds['rainrestore.physics'] < 1.5 * torch
+    assert seconds['rainrestore.apis'] < 1.5 * torch
 
 
 def test_checkpoints_module_imports_no_higher_package():
     imported = 'print([name for name in sys.modules if name.startswith("rainrestore.")])'
-    rooms = {'startup', 'checkpoints', 'compat', 'errors', 'files', 'registry', 'suggest', 'torch_files'}
-    assert set(ast.literal_eval(run_python(f'import sys, rainrestore.checkpoints; {imported}'))) == {
-        f'rainrestore.{room}' for room in rooms
-    }
     # The bundled parser, by its name in the zoo.
-    program = 'from rainrestore.evaluation.restored_parsing import RestoredParsingMIoU; RestoredParsingMIoU()'
-    assert 'rainrestore.engine' not in run_python(f'import sys; {program}; {imported}')
+    parser = 'from rainrestore.evaluation.restored_parsing import RestoredParsingMIoU; RestoredParsingMIoU()'
+    first, later = run_python(f'import sys, rainrestore.checkpoints; {imported}; {parser}; {imported}').splitlines()
+    rooms = {'startup', 'checkpoints', 'compat', 'errors', 'files', 'registry', 'suggest', 'torch_files'}
+    assert set(ast.literal_eval(first)) == {f'rainrestore.{room}' for room in rooms}
+    assert 'rainrestore.evaluation' in later and 'rainrestore.engine' not in later
 
 
 def test_restoring_imports_mmagic_only_for_mmagic_networks():
