@@ -70,6 +70,8 @@ def run(folder, phase):
     Runner.from_cfg(config).train()
     assert len(steps) == phase, steps
 
+# The children inherit the modules that the first runner imports.
+Runner.from_cfg(toy_config(Path(sys.argv[1]) / 'imports', 1))
 for phase in range(int(sys.argv[2]) + 1):
     child = os.fork()
     if not child:
