@@ -1,8 +1,10 @@
-"""Data sets for the tests: a generated one, and the bundled portraits."""
+"""Data sets for the tests: a generated one, and the bundled portraits; tests of a network in the same process."""
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,6 +79,12 @@ def write_release(root: Path) -> Path:
     return root
 
 
+def pytest_collection_finish() -> None:
+    """Exclude the modules and the collected tests from garbage collection: mmengine collects for each data set."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def face_folder(tmp_path: Path) -> Path:
     """A data set of generated faces: {train,val,test}/{img,mask}, 6 + 3 + 3 faces named ``SPLIT_0`` and so on."""
@@ -87,3 +95,20 @@ def face_folder(tmp_path: Path) -> Path:
 def portraits() -> Path:
     """The bundled public-domain portraits."""
     return Path(__file__).resolve().parents[1] / 'data' / 'portraits128'
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the tests of benchmarks and of the zoo without the seconds of starting another process.
+
+    tests/test_cli_zoo.py and tests/test_zoo_bundled.py run them in another process, as users do.
+    """
+    from rainrestore.engine.testing import run_test
+
+    def summary(log: Path, *words: Any, **options: Any) -> dict[str, Any]:
+        found = run_test(*words, **options)
+        assert found is not None
+        return found[1]
+
+    for module in ('benchmark.runs', 'zoo.measurements'):
+        monkeypatch.setattr(f'rainrestore.{module}.run_test_apart', summary)

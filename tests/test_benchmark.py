@@ -427,6 +427,7 @@ model = dict(
     assert 'faces = 16, not 32' in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures('in_this_process')
 def test_given_weights_need_no_budget(face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bicubic = "bicubic=dict(label='Bicubic', config='bicubic_x4', checkpoint='none')"
     tasks = "tasks = dict(small=dict(label='Small', config='smaller_x4'))"
@@ -440,6 +441,7 @@ def test_given_weights_need_no_budget(face_folder: Path, tmp_path: Path, capsys:
     assert results['tables']['faces_small'][0]['faces'] == 0 and results['seeds'] == []
 
 
+@pytest.mark.usefixtures('in_this_process')
 def test_options_of_a_benchmark_apply_to_every_row(
     face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -481,6 +483,7 @@ def test_weights_of_a_module_need_a_budget(tmp_path: Path, capsys: pytest.Captur
     assert '--faces is missing: the number of training faces of a' in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures('in_this_process')
 def test_row_with_given_weights_is_added_to_trained_rows(
     face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -180,6 +180,7 @@ def test_audit_is_stored_shown_and_verified(zoo, measured, capsys, monkeypatch):
     assert json.loads(capsys.readouterr().out.splitlines()[-1])['differing'] == ['whole audit']
 
 
+@pytest.mark.usefixtures('in_this_process')
 def test_other_faces_than_those_of_the_index_are_refused(zoo, face_folder, tmp_path):
     entry = read_index(zoo)['References'][0]
     with pytest.raises(RunError, match='has 3 test faces, expected 50'):
