@@ -1,4 +1,7 @@
-"""Run the command line in a Python without the functions that Windows lacks: signal masks, opening folders, fork."""
+"""Run commands in a Python without the functions that Windows lacks: signal masks, opening folders, fork.
+
+The arguments are the words of one or several commands, two words each.
+"""
 
 import errno
 import multiprocessing
@@ -43,4 +46,4 @@ if __name__ == '__main__':
     take_away()
     from rainrestore.cli.main import main
 
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(max(main(list(words)) for words in zip(sys.argv[1::2], sys.argv[2::2], strict=True)))

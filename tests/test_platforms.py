@@ -27,18 +27,22 @@ def written(folder: Path, iterations: int, workers: int, start: str = 'fork') ->
     config = toy_config(folder / 'run', iterations, workers, custom_imports=dict(imports=['toy']))
     config.env_cfg = dict(mp_cfg=dict(mp_start_method=start))
     config.default_hooks.checkpoint.update(interval=2)
+    folder.mkdir(exist_ok=True)
     path = folder / 'config.py'
     config.dump(path)
     return path
 
 
-@pytest.mark.parametrize('workers', [0, 1])
-def test_training_runs_without_the_functions_that_windows_lacks(tmp_path: Path, workers: int) -> None:
-    words = [sys.executable, str(HERE / 'like_windows.py'), 'train', str(written(tmp_path, 2, workers, 'spawn'))]
+def test_training_runs_without_the_functions_that_windows_lacks(tmp_path: Path) -> None:
+    """One process trains without workers and with one."""
+    folders = tmp_path / '0', tmp_path / '1'
+    configs = [str(written(folder, 2, workers, 'spawn')) for workers, folder in enumerate(folders)]
+    words = [sys.executable, str(HERE / 'like_windows.py'), 'train', configs[0], 'train', configs[1]]
     done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     Runner.from_cfg(toy_config(tmp_path / 'whole', 2)).train()
-    assert_same_end(tmp_path / 'whole', tmp_path / 'run', 2)
+    for folder in folders:
+        assert_same_end(tmp_path / 'whole', folder / 'run', 2)
 
 
 @pytest.mark.slow
