@@ -3,10 +3,12 @@
 import errno
 import json
 import logging
+import multiprocessing
 import os
-import signal
-import subprocess
-import sys
+import time
+from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -17,28 +19,26 @@ from rainrestore.cli.main import main
 from rainrestore.engine.work_dir import HOLDER, LOCK, held_folder, locked, writable
 from rainrestore.errors import ConfigError
 
-HERE = Path(__file__).parent
+FORK = multiprocessing.get_context('fork')
 
-HOLDING = """
-import sys, time
-from rainrestore.engine.work_dir import held_folder
-with held_folder(sys.argv[1]):
-    print('held', flush=True)
-    time.sleep(600)
-"""
+
+def hold(folder: Path, held: Event) -> None:
+    """Lock the folder until the process is killed."""
+    with held_folder(folder):
+        held.set()
+        time.sleep(600)
 
 
 @pytest.fixture
-def holder(tmp_path: Path):
+def holder(tmp_path: Path) -> Iterator[BaseProcess]:
     """Another process that locks the folder ``work``."""
-    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(HERE.parent), os.environ.get('PYTHONPATH', '')])}
-    words = [sys.executable, '-c', HOLDING, str(tmp_path / 'work')]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment)
-    assert process.stdout is not None
-    assert process.stdout.readline() == 'held\n'
+    held = FORK.Event()
+    process = FORK.Process(target=hold, args=(tmp_path / 'work', held))
+    process.start()
+    assert held.wait(60)
     yield process
     process.kill()
-    process.wait()
+    process.join()
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def train(config: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tu
 
 
 def test_second_run_is_refused_and_the_running_process_is_named(
-    tmp_path: Path, holder: subprocess.Popen[str], config: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, holder: BaseProcess, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(path.name for path in (tmp_path / 'work').iterdir())
     code, said = train(config, capsys)
@@ -65,9 +65,9 @@ def test_second_run_is_refused_and_the_running_process_is_named(
     assert sorted(path.name for path in (tmp_path / 'work').iterdir()) == before == [LOCK, HOLDER]
 
 
-def test_lock_of_a_killed_run_is_released(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.wait()
+def test_lock_of_a_killed_run_is_released(tmp_path: Path, holder: BaseProcess) -> None:
+    holder.kill()
+    holder.join()
     assert (tmp_path / 'work' / HOLDER).is_file()
     with held_folder(tmp_path / 'work'):
         assert json.loads((tmp_path / 'work' / HOLDER).read_text())['pid'] == os.getpid()
@@ -81,7 +81,7 @@ def test_lock_is_released_after_an_error(tmp_path: Path) -> None:
         pass
 
 
-def test_damaged_lock_information_is_ignored(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+def test_damaged_lock_information_is_ignored(tmp_path: Path, holder: BaseProcess) -> None:
     (tmp_path / 'work' / HOLDER).write_text('{"pid": "x"')
     with pytest.raises(ConfigError, match='is in use by another run: wait'), held_folder(tmp_path / 'work'):
         pass
