@@ -42,6 +42,11 @@ def narrow_part(part: Mapping[str, Any]) -> dict[str, Any]:
             return dict(encoder=dict(name='resnet18'), decoder_growth=(8, 8, 8, 8, 4, 4), bottleneck=1, init_cfg=None)
         tiny = dict(type=encoder, **ENCODER, **ENCODERS.get(encoder, {}), _delete_=True)
         return dict(encoder=tiny, decoder_growth=(8, 8, 4), init_cfg=None)
+    if part.get('type') == 'RainMixture':
+        experts = [{**expert, **narrow_part(expert)} for expert in part['experts']]
+        for expert in experts:
+            expert['encoder'].pop('_delete_')
+        return dict(experts=experts, channels=8, init_cfg=None)
     if part.get('type') == 'FCGGenerator':
         own = dict(init_cfg=None) if part.get('init_cfg') else {}
         return dict(trunk=narrow_trunk(part['trunk']), channels=8, **own)

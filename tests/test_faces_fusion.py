@@ -215,6 +215,16 @@ def test_rain_estimator_is_a_network_trained_with_rain_maps(plus) -> None:
         (dict(type='rainrestore.BlindHeavyRain', dry=0.1), 1),
         (dict(type='RainAndHaze'), 1),
         (dict(type='FlipFace'), np.exp(-0.5)),
+        (
+            dict(
+                type='mmcv.RandomChoice',
+                transforms=[
+                    [dict(type='FlipFace'), dict(type='ScaleAwareHeavyRain')],
+                    dict(type='ScaleAwareHeavyRain', ranges=dict(beta=(0.1, 0.2))),
+                ],
+            ),
+            np.exp(-0.1),
+        ),
     ],
 )
 def test_largest_transmission_of_the_training_is_read(step, expected) -> None:

@@ -55,6 +55,21 @@ def test_rain_reconstruction_equals_equation_19() -> None:
     assert losses['loss_rainy'].item() == pytest.approx(6 * np.mean((again - array(rainy)) ** 2), rel=1e-5)
 
 
+def test_rain_reconstruction_takes_another_pixel_loss() -> None:
+    """With mmagic's PSNRLoss, each term is the mean over the images of 10 log10 of the squared error."""
+    pytest.importorskip('mmagic')
+    guess, lr, rainy = estimate(), rand(2, 3, 8, 8), rand(2, 3, 8, 8)
+    loss = RainReconstructionLoss(2, pixel_loss=dict(type='mmagic.PSNRLoss', loss_weight=0.1))
+    losses = loss(guess, lr, rainy)
+    J, S, T, A = array(lr), array(guess.streak), array(guess.transmission), array(guess.airlight)
+    for name, error, factor in (
+        ('loss_lr', array(guess.lr) - J, 0.1),
+        ('loss_rainy', T * (J + S) + (1 - T) * A - array(rainy), 0.2),
+    ):
+        expected = factor * np.mean(10 * np.log10(np.mean(error**2, axis=(1, 2, 3))))
+        assert losses[name].item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_rain_reconstruction_has_gradients_for_s_t_and_a_only() -> None:
     """Eq. 19 contains the true J, so S, T and A get a gradient and the derained image gets none."""
     guess = RainEstimate(*(value.requires_grad_() for value in estimate()))

@@ -52,6 +52,9 @@ ARGUMENTS: dict[str, dict] = {
     'HRRM': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4)),
     'HRRM-grey': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4), streak_channels=1),
     'HRRM-inverse': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4), inverse=True),
+    'RainMixture': dict(
+        experts=[dict(type='HRRM', encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4), inverse=True)] * 2, channels=8
+    ),
     'FaceParsingUNet': dict(base_channels=4),
     'FCGGenerator': dict(trunk=TINY_TRUNK, channels=8),
     'SRGANDiscriminator': dict(base_channels=4),
@@ -296,7 +299,7 @@ def test_network_trunk_without_mmagic_names_the_installer(monkeypatch: pytest.Mo
         NetworkTrunk(in_channels=6, **TINY_RRDB)
 
 
-@pytest.mark.parametrize('name', VARIANTS['HRRM'])
+@pytest.mark.parametrize('name', [*VARIANTS['HRRM'], *VARIANTS['RainMixture']])
 def test_ranges_hold_for_any_weights(name: str) -> None:
     hrrm = build(name).eval()
     torch.manual_seed(3)
@@ -354,6 +357,24 @@ def test_transmission_cannot_contain_streaks() -> None:
     fine = (logit[..., 1:] - logit[..., :-1]).abs().max()
     coarse = logit.max() - logit.min()
     assert fine < coarse / 2
+
+
+def test_mixture_is_the_weighted_mean_of_its_experts() -> None:
+    """Logits of the gate for each image -> one expert, or a mean with the weights of the softmax."""
+    mixture = build('RainMixture').eval()
+    image = inputs('RainMixture', count=3)[0]
+    with torch.no_grad():
+        experts = [expert(image) for expert in mixture.experts]
+        assert not torch.equal(experts[0].lr, experts[1].lr)
+        logits = torch.tensor([[50, 0], [0, 50], [0, np.log(3)]])
+        with mixture.gate.register_forward_hook(lambda *_: logits):
+            mixed = mixture(image)
+    for result, first, second in zip(mixed, *experts, strict=True):
+        for index, share in enumerate((1, 0, 0.25)):
+            expected = share * first[index].double() + (1 - share) * second[index].double()
+            torch.testing.assert_close(result[index].double(), expected, atol=1e-6, rtol=0)
+    with pytest.raises(ValueError, match='experts must be at least two rain removal modules, got 1'):
+        build('RainMixture', experts=ARGUMENTS['RainMixture']['experts'][:1])
 
 
 @pytest.mark.parametrize('name', VARIANTS['FCGGenerator'])

@@ -1,7 +1,7 @@
 """The purpose of a model: its task, and the size of its training images."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -84,13 +84,24 @@ class Purpose:
 def _trained_transmission(config: Mapping[str, Any]) -> float:
     """The largest T of the rain in the training pipeline; of ``rain_v1`` if the pipeline has no rain."""
     pipeline = ((config.get('train_dataloader') or {}).get('dataset') or {}).get('pipeline') or ()
+    return max(map(_largest_transmission, _steps(pipeline)), default=0) or math.exp(-RainRanges().beta[0])
+
+
+def _largest_transmission(step: Mapping[str, Any]) -> float:
+    """The largest T of a transform; 0 for a transform without rain."""
     default = {'ScaleAwareHeavyRain': 'rain_v1', 'BlindHeavyRain': 'rain_wide'}
-    for step in pipeline:
-        kind = str(step.get('type', '')).rpartition('.')[2]
-        if kind == 'RainAndHaze':
-            return 1.0  # T of the nearest pixel
-        if kind in default:
-            if step.get('dry', 0) or step.get('untouched', 0):
-                return 1.0
-            return math.exp(-RainRanges.from_config(step.get('ranges', default[kind])).beta[0])
-    return math.exp(-RainRanges().beta[0])
+    kind = str(step.get('type', '')).rpartition('.')[2]
+    # RainAndHaze has T = 1 at the nearest pixel.
+    if kind == 'RainAndHaze' or (kind in default and (step.get('dry', 0) or step.get('untouched', 0))):
+        return 1.0
+    return math.exp(-RainRanges.from_config(step.get('ranges', default[kind])).beta[0]) if kind in default else 0.0
+
+
+def _steps(pipeline: Any) -> Iterator[Mapping[str, Any]]:
+    """The transforms of a pipeline, and those inside of transforms such as ``RandomChoice``."""
+    for step in [pipeline] if isinstance(pipeline, Mapping) else pipeline:
+        if isinstance(step, Mapping):
+            yield step
+            yield from _steps(step.get('transforms') or ())
+        else:
+            yield from _steps(step)

@@ -44,10 +44,14 @@ class RainReconstructionLoss(nn.Module):
     Args:
         reconstruction_weight: Factor of the second term; 0 omits it (ablation).
         loss_weight: Factor of the sum.
+        pixel_loss: Config of a loss in place of f_MSE, such as ``dict(type='mmagic.PSNRLoss')``, or None.
     """
 
-    def __init__(self, reconstruction_weight: float = 1.0, loss_weight: float = 1.0) -> None:
+    def __init__(
+        self, reconstruction_weight: float = 1.0, loss_weight: float = 1.0, pixel_loss: dict | None = None
+    ) -> None:
         super().__init__()
+        self.pixel_loss = nn.MSELoss() if pixel_loss is None else MODELS.build(pixel_loss)
         self.reconstruction_weight = reconstruction_weight
         self.loss_weight = loss_weight
 
@@ -58,10 +62,10 @@ class RainReconstructionLoss(nn.Module):
 
     def forward(self, estimate: RainEstimate, lr: Tensor, rainy: Tensor) -> dict[str, Tensor]:
         """The estimate, J and I (N, 3, h, w) in [0, 1] -> ``loss_lr`` and, unless its factor is 0, ``loss_rainy``."""
-        losses = {'loss_lr': self.loss_weight * F.mse_loss(estimate.lr, lr)}
+        losses = {'loss_lr': self.loss_weight * self.pixel_loss(estimate.lr, lr)}
         if self.reconstruction_weight:
             factor = self.loss_weight * self.reconstruction_weight
-            losses['loss_rainy'] = factor * F.mse_loss(self.reconstruct(estimate, lr), rainy)
+            losses['loss_rainy'] = factor * self.pixel_loss(self.reconstruct(estimate, lr), rainy)
         return losses
 
 

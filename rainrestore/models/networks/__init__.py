@@ -17,6 +17,7 @@ from rainrestore.models.networks.hifacegan import HiFaceNet
 from rainrestore.models.networks.hrrm import HRRM
 from rainrestore.models.networks.image_to_image import ImageToImageGenerator
 from rainrestore.models.networks.patch_discriminator import MultiScalePatchDiscriminator
+from rainrestore.models.networks.rain_mixture import RainMixture
 from rainrestore.models.networks.raindrops import RaindropUNet
 from rainrestore.models.networks.torchvision_encoder import TorchvisionEncoder
 from rainrestore.models.networks.trunks import EDSRTrunk, NetworkTrunk, SRResNetTrunk
@@ -37,6 +38,7 @@ __all__ = [
     'ImageToImageGenerator',
     'MultiScalePatchDiscriminator',
     'NetworkTrunk',
+    'RainMixture',
     'RaindropUNet',
     'RefinementUNet',
     'ResNetEncoder',
