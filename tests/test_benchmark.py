@@ -620,7 +620,9 @@ def _reach(transform: BlindHeavyRain) -> dict[str, list[tuple[float, float]]]:
 
 def _blind_rain(config: Path, split: str) -> BlindHeavyRain:
     pipeline = load_config(config)[f'{split}_dataloader'].dataset.pipeline
-    return TRANSFORMS.build(next(step for step in pipeline if step.type == 'BlindHeavyRain'))
+    # In the training, RandomChoice has it beside the rain of rain_v1.
+    steps = [step for first in pipeline for branch in first.get('transforms', [[first]]) for step in branch]
+    return TRANSFORMS.build(next(step for step in steps if step.type == 'BlindHeavyRain'))
 
 
 @pytest.mark.parametrize('task', [task for task in load_benchmark('blind').tasks.values() if 'Unseen' in task.label])

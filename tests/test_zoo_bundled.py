@@ -22,7 +22,7 @@ pytest.importorskip('mmagic')
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT = 'fcg_gan_x4'
 #: The maximum size of the weights in a wheel.
-MAX_BYTES = 32_000_000
+MAX_BYTES = 40_000_000
 #: The maximum size of all weights in the repository.
 MOST_BYTES = 200_000_000
 

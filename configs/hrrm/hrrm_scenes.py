@@ -1,11 +1,13 @@
-# hrrm_plus_x4, fine-tuned on whole scenes, such as the background of a photo: images of at least 48 pixels in --data
+# hrrm_photos_x4, fine-tuned on whole scenes, such as the background of a photo: images of at least 48 pixels in --data
 # FOLDER with {train,val,test}/img, cropped by tools/dataset_converters/scene_crops.py. The rain is light to heavy, the
 # air clear to dense haze; T varies over the image; every seventh image has no rain. Weights for faces initialise it.
 _base_ = ['hrrm_plus_x4.py', '../_base_/schedules/cosine.py']
 
 restoration = dict(task='rain', size=48)
 model = dict(
-    rain_removal=dict(init_cfg=dict(type='Pretrained', checkpoint='rainrestore://hrrm_plus_x4', prefix='rain_removal'))
+    rain_removal=dict(
+        init_cfg=dict(type='Pretrained', checkpoint='rainrestore://hrrm_photos_x4', prefix='rain_removal')
+    )
 )
 # Lengths of streaks are in pixels of an image of 32 pixels.
 _weather = dict(
@@ -45,7 +47,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(dataset=dict(_scenes, split='val', pipeline=_seen))
 test_dataloader = dict(dataset=dict(_scenes, split='test', pipeline=_seen))
-train_cfg = dict(max_iters=1500, val_interval=500)
+train_cfg = dict(max_iters=4000, val_interval=1000)
 param_scheduler = dict(eta_min_ratio=0.01)
 default_hooks = dict(checkpoint=dict(interval=100))
 custom_hooks = [*_base_.custom_hooks, dict(type='EMAHook', momentum=0.005, update_buffers=True)]

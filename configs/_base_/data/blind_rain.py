@@ -1,5 +1,5 @@
 # Pipelines: faces of 16 to 64 pixels, resized to 32, with or without rain and uneven haze of any strength, blur,
-# sharpening, noise and JPEG.
+# sharpening, noise and JPEG. In the training, a quarter of the faces has the rain of rain_v1.
 _blind = [
     dict(
         type='BlindHeavyRain',
@@ -16,5 +16,13 @@ _blind = [
     dict(type='ParsingTarget', scale=4),
     dict(type='PackFaceInputs'),
 ]
-_blind_train = [dict(type='FlipFace'), *_blind]
+_blind_train = [
+    dict(type='FlipFace'),
+    dict(
+        type='mmcv.RandomChoice',
+        transforms=[[dict(type='ScaleAwareHeavyRain', scale=4)], [_blind[0]]],
+        prob=[0.25, 0.75],
+    ),
+    *_blind[1:],
+]
 _blind_test = [dict(_blind[0], seed=2022), *_blind[1:]]
