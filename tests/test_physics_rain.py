@@ -340,6 +340,9 @@ def test_ranges_are_read_from_a_config():
     assert RainRanges.from_config(other.to_dict()) == other
     assert RainRanges.from_config(other) is other
     assert scene_of(layers=2).params['ranges'] == 'custom'
+    heavier = RainRanges.from_config({'base': 'rain_wide', 'beta': (0.5, 1.6)})
+    assert heavier.beta == (0.5, 1.6) and heavier.length == (3, 16) and heavier.gain_base == 0.2
+    assert RainRanges.from_config({'base': 'rain_wide'}).name == 'rain_wide'
 
 
 @pytest.mark.parametrize(
@@ -348,6 +351,7 @@ def test_ranges_are_read_from_a_config():
         ('rain_v2', r"^unknown rain 'rain_v2' \(did you mean 'rain_v1'\?\); known: rain_v1, rain_wide$"),
         ({'betta': (0, 1)}, r"unknown rain range 'betta' \(did you mean 'beta'\?\); known: noise_mean, "),
         ({'xyz': 1}, "'xyz'; known: noise_mean"),
+        ({'base': 'rain_wde'}, r"unknown rain 'rain_wde' \(did you mean 'rain_wide'\?\)"),
     ],
 )
 def test_error_for_an_unknown_name_suggests_the_most_similar_one(config, message):

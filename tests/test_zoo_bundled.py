@@ -1,6 +1,8 @@
 """The bundled zoo: complete index, undamaged weights that fit their configs, and the stated results."""
 
 import json
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,22 @@ def test_models_in_a_wheel_are_small_and_need_no_download() -> None:
         # The configs start from these pretrained models.
         assert {*with_parts(name), *entry['Metadata'].get('Pretrained', [])} <= carried.keys()
     assert sum(entry['Bytes'] for entry in carried.values()) <= MAX_BYTES
+
+
+def test_gate_of_the_mixture_is_better_than_any_constant_weight(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = ROOT / 'tools' / 'benchmarks' / 'benchmark_mixture.py'
+    monkeypatch.setattr(sys, 'argv', [str(script), '--faces', '16'])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name='__main__')
+    assert ended.value.code == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])['PSNR_lr_img']
+    gate = found.pop('gate')
+    assert gate[-1] > max(mean for *_, mean in found.values()) + 0.5
+    # The experts alone.
+    heavy, anything = found['1.0'], found['0.0']
+    assert gate[0] > anything[0] + 2 and gate[1] > heavy[1] + 2
 
 
 def test_size_of_all_weights_is_bounded() -> None:

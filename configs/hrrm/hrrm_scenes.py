@@ -14,17 +14,7 @@ _weather = dict(
     type='BlindHeavyRain',
     scale=1,
     sides=(32, 48),
-    ranges=dict(
-        noise_mean=(0.6, 1.2),
-        noise_variance=(0.5, 1.2),
-        length=(2.0, 14.0),
-        angle=(45, 135),
-        gain_base=0.2,
-        gain_per_length=0.08,
-        gain_jitter=0.5,
-        beta=(0, 1.5),
-        airlight=(0.4, 1.0),
-    ),
+    ranges=dict(base='rain_wide', length=(2, 14), gain_per_length=0.08, beta=(0, 1.5)),
     layers=(0, 3),
     lens=(),
     camera=(

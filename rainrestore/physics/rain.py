@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 import cv2
@@ -97,7 +97,7 @@ class RainRanges:
 
     @classmethod
     def from_config(cls, config: RainRanges | str | Mapping[str, Any] | None = None) -> RainRanges:
-        """Ranges from a config: a name, or a dict of the fields that differ from ``rain_v1``.
+        """Ranges from a config: a name, or a dict of the fields that differ from the rain ``base`` (``rain_v1``).
 
         Raises:
             RainRangesError: Unknown name or field (the message names the nearest known one), or an invalid value.
@@ -110,12 +110,13 @@ class RainRanges:
                 raise RainRangesError(f'unknown rain {config!r}{near}; known: {", ".join(RAIN_RANGES)}')
             return RAIN_RANGES[config]
         config = dict(config or {})
+        base = cls.from_config(config.pop('base', 'rain_v1'))
         known = [item.name for item in fields(cls)]
         for name in config:
             if name not in known:
                 near = did_you_mean(str(name), known)
                 raise RainRangesError(f'unknown rain range {name!r}{near}; known: {", ".join(known)}')
-        return cls(**config)
+        return replace(base, **config)
 
     @property
     def name(self) -> str:

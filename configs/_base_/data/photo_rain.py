@@ -3,17 +3,7 @@
 _photo_weather = dict(
     type='BlindHeavyRain',
     sides=(20, 80),
-    ranges=dict(
-        noise_mean=(0.6, 1.2),
-        noise_variance=(0.5, 1.2),
-        length=(3.0, 16.0),
-        angle=(45, 135),
-        gain_base=0.2,
-        gain_per_length=0.06,
-        gain_jitter=0.5,
-        beta=(0, 1.6),
-        airlight=(0.35, 1.0),
-    ),
+    ranges=dict(base='rain_wide', beta=(0, 1.6), airlight=(0.35, 1.0)),
     layers=(0, 2),
     lens=(),
     camera=(

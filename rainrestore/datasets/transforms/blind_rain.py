@@ -50,7 +50,8 @@ class BlindHeavyRain(SeededTransform):
         sides: (least, greatest) n, the shorter side of the small face in pixels; integers, uniform.
         kernels: Resampling kernels, chosen with equal probability: ``bilinear``, ``bicubic``, ``lanczos``, ``box``,
             ``hamming``.
-        ranges: ``'rain_wide'``, ``'rain_v1'``, or a dict of the fields that differ from ``rain_v1``.
+        ranges: ``'rain_wide'``, ``'rain_v1'``, or a dict of the fields that differ from the rain ``base``
+            (``rain_v1``).
         layers: (least, greatest) m, the number of rain layers; integers, uniform.
         lens: Configs of the degradations before the shrinking.
         camera: Configs of the degradations after the rain.

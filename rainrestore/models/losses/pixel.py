@@ -51,7 +51,7 @@ class RainReconstructionLoss(nn.Module):
         self, reconstruction_weight: float = 1.0, loss_weight: float = 1.0, pixel_loss: dict | None = None
     ) -> None:
         super().__init__()
-        self.pixel_loss = nn.MSELoss() if pixel_loss is None else MODELS.build(pixel_loss)
+        self.pixel_loss = MSELoss() if pixel_loss is None else MODELS.build(pixel_loss)
         self.reconstruction_weight = reconstruction_weight
         self.loss_weight = loss_weight
 
