@@ -144,3 +144,19 @@ def test_config_in_the_work_dir_has_the_modules_that_it_imports(tmp_path):
     RestorationRunner.from_cfg(load_config(work / 'mine.py'))
     program = f'from rainrestore.config_files import *; read_config(Path({str(work / "mine.py")!r}))'
     subprocess.run([sys.executable, '-c', program], check=True, cwd=tmp_path)
+
+
+def test_runs_of_one_second_write_to_their_own_files(tmp_path, monkeypatch):
+    monkeypatch.setattr('mmengine.runner.runner.time.time', lambda: 1_700_000_000.0)
+    runners = []
+    for name in ('first', 'second', 'third'):
+        runner = RestorationRunner.from_cfg(toy_config(tmp_path / name, 1, experiment_name='toy'))
+        runner.train()
+        assert Path(runner.log_dir).parent == tmp_path / name
+        (log,) = (tmp_path / name).rglob('*.log')
+        (scalars,) = (tmp_path / name).rglob('scalars.json')
+        assert 'body.0.weight' in log.read_text(encoding='utf-8')
+        assert len(scalars.read_text(encoding='utf-8').splitlines()) == 1
+        runners.append(runner)
+    for attribute in ('logger', 'message_hub', 'visualizer'):
+        assert len({id(getattr(runner, attribute)) for runner in runners}) == 3

@@ -6,8 +6,9 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from mmengine.dist import is_main_process, master_only
@@ -27,6 +28,8 @@ from rainrestore.engine.processes import bare
 from rainrestore.registry import EVALUATOR
 
 PACKAGE = Path(__file__).resolve().parents[1]
+#: mmengine's format of a start time.
+TIME = '%Y%m%d_%H%M%S'
 #: Modules of mmengine whose messages are shown: losses, validations, checkpoints.
 SHOWN = ('logger_hook', 'checkpoint_hook')
 #: Hidden messages: warnings of mmengine about itself, and messages that the result table of a test repeats.
@@ -42,11 +45,26 @@ class RestorationRunner(Runner):
     The environment, the config and the initialisation are written to the log file only. If ``val_evaluator`` or
     ``test_evaluator`` is a metric or a list of metrics, a :class:`~rainrestore.evaluation.RestorationEvaluator` is
     built.
+
+    mmengine names the log, the message hub and the visualizer of a run by its start time in seconds. A run that starts
+    in the same second as another run of this process would write to the files of that run. It takes the next free
+    second.
     """
+
+    _times: ClassVar[set[str]] = set()
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.register_hook(PrepareMetricsHook())
+
+    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+        """Set the environment up, with a start time that no other run of this process has."""
+        super().setup_env(env_cfg)
+        start = datetime.strptime(self.timestamp, TIME)
+        while start.strftime(TIME) in self._times:
+            start += timedelta(seconds=1)
+        self._timestamp = start.strftime(TIME)
+        self._times.add(self._timestamp)
 
     def build_evaluator(self, evaluator: Any) -> Evaluator:
         """Build an evaluator, by default a ``RestorationEvaluator``."""
