@@ -11,7 +11,7 @@ import numpy as np
 
 from rainrestore.faces.alignment import soft_mask
 from rainrestore.labels import NUM_LABELS
-from rainrestore.physics import resize
+from rainrestore.physics import invert, resize
 
 #: Above this T there is no detectable veil.
 CLEAR = 0.97
@@ -77,8 +77,7 @@ class RainEstimate:
         if least <= self.T.mean():
             return self
         transmission = np.clip(self.T + (least - self.T.mean()), FLOOR, 1)
-        solved = (rainy - (1 - transmission) * self.A) / transmission - self.S
-        return RainEstimate(solved.clip(0, 1), self.S, transmission, self.A)
+        return RainEstimate(invert(rainy, self.S, transmission, self.A, FLOOR), self.S, transmission, self.A)
 
     def keeping_veil(self, rainy: np.ndarray, kept: float) -> 'RainEstimate':
         """The estimate if a fraction k of the veil belongs to the scene; it fulfils eq. 2 as well as this one.
@@ -188,8 +187,8 @@ def with_scene(
         transmission = (rain.T + np.float32(max(around - own, 0))).clip(FLOOR, 1)
         airlight = (rain.A + np.float32(scene.airlight)) / 2
         streaks = rain.S * np.float32(certain) if decision.streaks == certain else streaks / transmission
-        solved = (rainy - (1 - transmission) * airlight) / transmission - streaks
-        return RainEstimate(solved.clip(0, 1), streaks, transmission, airlight), Decision(1.0, 1.0)
+        solved = invert(rainy, streaks, transmission, airlight, FLOOR)
+        return RainEstimate(solved, streaks, transmission, airlight), Decision(1.0, 1.0)
     if decision.veil == 0 and scene.certain > decision.streaks:
         clear = np.ones_like(rain.T)
         return RainEstimate((rainy - streaks).clip(0, 1), streaks, clear, rain.A), Decision(0.0, certain)

@@ -11,6 +11,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from rainrestore.errors import CheckpointError
+from rainrestore.models.networks.layers import outputs_of
 from rainrestore.optional import optional_import
 from rainrestore.registry import MODELS
 
@@ -87,13 +88,8 @@ class VGG16Features(nn.Module):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """RGB (N, 3, H, W) in [0, 1] -> the named activations."""
-        x = (image - self.mean) / self.std
-        features = {}
-        for index, layer in enumerate(self.layers):
-            x = layer(x)
-            if index in self.taps:
-                features[self.taps[index]] = x
-        return features
+        outputs = outputs_of(self.layers, (image - self.mean) / self.std)
+        return {name: outputs[index] for index, name in sorted(self.taps.items())}
 
 
 class MeanSquare(Function):

@@ -6,7 +6,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from rainrestore.models.networks.layers import crop_to, pad_to_multiple
+from rainrestore.models.networks.layers import crop_to, outputs_of, pad_to_multiple
 from rainrestore.registry import MODELS
 
 
@@ -61,12 +61,8 @@ class EncoderDecoder(BaseModule):
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, in_channels, H, W) in [-1, 1], any sides -> RGB (N, 3, H, W) in [-1, 1]."""
-        x = pad_to_multiple(image, 2 ** len(self.down))
-        passed = []
-        for stage in self.down:
-            x = stage(x)
-            passed.append(x)
-        for stage, beside in zip(self.up, passed[-2::-1], strict=True):
+        *passed, x = outputs_of(self.down, pad_to_multiple(image, 2 ** len(self.down)))
+        for stage, beside in zip(self.up, reversed(passed), strict=True):
             x = stage(x)
             if self.skips:
                 x = torch.cat((x, beside), 1)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from rainrestore.models.networks.layers import DenseLayer, Transition, conv_norm
+from rainrestore.models.networks.layers import DenseLayer, Transition, conv_norm, outputs_of
 from rainrestore.registry import MODELS
 
 
@@ -24,11 +24,7 @@ class PyramidEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, in_channels, h, w) -> for each level i, (N, out_channels[i], h / strides[i], w / strides[i])."""
-        features = []
-        for level in self.levels:
-            image = level(image)
-            features.append(image)
-        return features
+        return outputs_of(self.levels, image)
 
 
 def _stem(in_channels: int, channels: int, stride: int) -> nn.Sequential:
@@ -43,22 +39,20 @@ def _stem(in_channels: int, channels: int, stride: int) -> nn.Sequential:
     return nn.Sequential(conv_norm(in_channels, channels, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
 
 
-def _doubling(
-    in_channels: int,
-    blocks: Sequence[int],
-    stem_channels: int,
-    stem_stride: int,
-    stage: Callable[[int, int, int], nn.Module],
-) -> tuple[list[nn.Module], list[int], list[int]]:
-    """Levels, widths and strides of a stem and stages that halve the sides and double the width.
+def _pyramid(
+    in_channels: int, blocks: Sequence[int], stem_channels: int, stem_stride: int,
+    stage: Callable[[int, int], tuple[nn.Module, int]],
+) -> tuple[list[nn.Module], list[int], list[int]]:  # fmt: skip
+    """Levels, widths and strides of a stem and stages that halve the sides.
 
-    ``stage`` builds a stage from its channels in, channels out and depth.
+    ``stage`` builds a stage from its channels in and its depth; it returns the stage and its channels out.
     """
     levels: list[nn.Module] = [_stem(in_channels, stem_channels, stem_stride)]
     channels, strides = [stem_channels], [stem_stride]
     for depth in blocks:
-        levels.append(stage(channels[-1], 2 * channels[-1], depth))
-        channels.append(2 * channels[-1])
+        level, width = stage(channels[-1], depth)
+        levels.append(level)
+        channels.append(width)
         strides.append(2 * strides[-1])
     return levels, channels, strides
 
@@ -87,19 +81,12 @@ class DenseNetEncoder(PyramidEncoder):
         stem_stride: int = 1,
         bottleneck: int = 4,
     ) -> None:
-        levels: list[nn.Module] = [_stem(in_channels, stem_channels, stem_stride)]
-        channels = [stem_channels]
-        strides = [stem_stride]
-        for depth in blocks:
-            width = channels[-1]
-            layers: list[nn.Module] = []
-            for _ in range(depth):
-                layers.append(DenseLayer(width, growth, bottleneck))
-                width += growth
-            levels.append(nn.Sequential(*layers, Transition(width, width // 2, scale=-2)))
-            channels.append(width // 2)
-            strides.append(strides[-1] * 2)
-        super().__init__(levels, channels, strides)
+        def stage(width: int, depth: int) -> tuple[nn.Module, int]:
+            layers = [DenseLayer(width + index * growth, growth, bottleneck) for index in range(depth)]
+            width += depth * growth
+            return nn.Sequential(*layers, Transition(width, width // 2, scale=-2)), width // 2
+
+        super().__init__(*_pyramid(in_channels, blocks, stem_channels, stem_stride, stage))
 
 
 class _ResidualBlock(nn.Module):
@@ -138,12 +125,12 @@ class ResNetEncoder(PyramidEncoder):
         stem_channels: int = 64,
         stem_stride: int = 1,
     ) -> None:
-        super().__init__(*_doubling(in_channels, blocks, stem_channels, stem_stride, self._stage))
+        super().__init__(*_pyramid(in_channels, blocks, stem_channels, stem_stride, self._stage))
 
     @staticmethod
-    def _stage(narrow: int, wide: int, depth: int) -> nn.Sequential:
-        first = _ResidualBlock(narrow, wide, 2)
-        return nn.Sequential(first, *(_ResidualBlock(wide, wide, 1) for _ in range(depth - 1)))
+    def _stage(width: int, depth: int) -> tuple[nn.Module, int]:
+        first = _ResidualBlock(width, 2 * width, 2)
+        return nn.Sequential(first, *(_ResidualBlock(2 * width, 2 * width, 1) for _ in range(depth - 1))), 2 * width
 
 
 @MODELS.register_module()
@@ -166,11 +153,11 @@ class VGGEncoder(PyramidEncoder):
         stem_channels: int = 64,
         stem_stride: int = 1,
     ) -> None:
-        super().__init__(*_doubling(in_channels, blocks, stem_channels, stem_stride, self._stage))
+        super().__init__(*_pyramid(in_channels, blocks, stem_channels, stem_stride, self._stage))
 
     @staticmethod
-    def _stage(narrow: int, wide: int, depth: int) -> nn.Sequential:
+    def _stage(width: int, depth: int) -> tuple[nn.Module, int]:
         layers: list[nn.Module] = []
         for index in range(depth):
-            layers += [conv_norm(wide if index else narrow, wide), nn.ReLU()]
-        return nn.Sequential(*layers, nn.MaxPool2d(2))
+            layers += [conv_norm(2 * width if index else width, 2 * width), nn.ReLU()]
+        return nn.Sequential(*layers, nn.MaxPool2d(2)), 2 * width

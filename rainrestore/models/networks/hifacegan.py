@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from rainrestore.models.networks.generator import RESIDUAL_START
+from rainrestore.models.networks.layers import outputs_of
 from rainrestore.registry import MODELS
 
 #: The importance of a pixel is exp(LOGIT_SCALE * sigmoid(.)): from 1 to 160,000.
@@ -66,10 +67,7 @@ class SuppressionEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, in_channels, H, W) -> ``levels`` + 1 features, sides H / 2^i, the finest first."""
-        features = [self.stem(image)]
-        for stage in self.stages:
-            features.append(stage(features[-1]))
-        return features
+        return outputs_of([self.stem, *self.stages], image)
 
 
 class SpatialModulation(nn.Module):
@@ -178,11 +176,9 @@ class HiFaceNet(BaseModule):
         self.encoder = SuppressionEncoder(in_channels, base_channels, levels, stem_norm)
         widths = self.encoder.widths
         self.start = nn.Conv2d(in_channels, widths[-1], 3, padding=1, bias=False)
-        self.blocks = nn.ModuleList(
-            [nn.ModuleList([ModulatedResidualBlock(widths[-1], widths[-1], widths[-1], hidden, norm)])]
-        )
+        self.blocks = nn.ModuleList()
         width = widths[-1]
-        for level in reversed(range(levels)):
+        for level in reversed(range(levels + 1)):
             blocks = nn.ModuleList()
             for _ in range(2 if level == levels - 1 else 1):
                 blocks.append(ModulatedResidualBlock(width, widths[level], widths[level], hidden, norm))

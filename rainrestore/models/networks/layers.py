@@ -1,6 +1,6 @@
 """Layers for several networks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,15 @@ from torch import Tensor, nn
 def exporting() -> bool:
     """Whether the network is being exported, so that the sides of the image are unknown."""
     return torch.compiler.is_exporting() or torch.jit.is_tracing()
+
+
+def outputs_of(layers: Iterable[nn.Module], x: Tensor) -> list[Tensor]:
+    """Apply layers one after another; returns the output of each."""
+    outputs = []
+    for layer in layers:
+        x = layer(x)
+        outputs.append(x)
+    return outputs
 
 
 def pad_to_multiple(image: Tensor, multiple: int, reflect: bool = False) -> Tensor:

@@ -5,6 +5,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from rainrestore.models.networks.layers import outputs_of
 from rainrestore.registry import MODELS
 
 
@@ -30,11 +31,7 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, in_channels, H, W) -> the output of every layer, the logits (N, 1, h, w) last."""
-        features = []
-        for stage in self.stages:
-            image = stage(image)
-            features.append(image)
-        return features
+        return outputs_of(self.stages, image)
 
 
 @MODELS.register_module()

