@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from rainrestore.errors import RainRangesError
+from rainrestore.rules import checked_range, is_count, is_number
 from rainrestore.suggest import did_you_mean
 
 Array = TypeVar('Array', np.ndarray, torch.Tensor)
@@ -36,7 +37,11 @@ _WEIGHT_GRID = 2.0**24
 # Above about 50 taps OpenCV filters with a DFT, which is inexact and slower at these sizes. Kernels are split instead.
 _TAPS_PER_CALL = 49
 
-_RANGE_FIELDS = ('noise_mean', 'noise_variance', 'length', 'angle', 'beta', 'airlight')
+#: Field -> limits of its pair.
+_LIMITS: dict[str, tuple[float, float]] = {
+    'noise_mean': (-math.inf, math.inf), 'noise_variance': (0, math.inf), 'length': (1, math.inf),
+    'angle': (-math.inf, math.inf), 'beta': (0, math.inf), 'airlight': (0, 1),
+}  # fmt: skip
 _GAIN_FIELDS = ('gain_base', 'gain_per_length', 'gain_jitter')
 
 
@@ -71,29 +76,16 @@ class RainRanges:
     layers: int = 1
 
     def __post_init__(self) -> None:
-        for name in _RANGE_FIELDS:
-            value = getattr(self, name)
-            try:
-                low, high = (float(bound) for bound in value)
-            except (TypeError, ValueError):
-                raise RainRangesError(
-                    f'rain range {name!r}: expected (low, high), two numbers, got {value!r}'
-                ) from None
-            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-                raise RainRangesError(f'rain range {name!r}: expected finite low <= high, got {low:g}, {high:g}')
-            object.__setattr__(self, name, (low, high))  # lists from a config become tuples
+        for name, limits in _LIMITS.items():
+            pair = checked_range(getattr(self, name), f'rain range {name!r}:', *limits, RainRangesError)
+            object.__setattr__(self, name, pair)  # lists from a config become tuples
         for name in _GAIN_FIELDS:
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise RainRangesError(f'rain range {name!r}: expected a number of at least 0, got {value!r}')
+            if not is_number(value) or value < 0:
+                raise RainRangesError(f'rain range {name!r}: must be a number of at least 0, got {value!r}')
             object.__setattr__(self, name, float(value))
-        for name, least in (('noise_variance', 0), ('length', 1), ('beta', 0), ('airlight', 0)):
-            if getattr(self, name)[0] < least:
-                raise RainRangesError(f'rain range {name!r}: must be at least {least}, got {getattr(self, name)[0]:g}')
-        if self.airlight[1] > 1:
-            raise RainRangesError(f"rain range 'airlight': must be at most 1, got {self.airlight[1]:g}")
-        if isinstance(self.layers, bool) or not isinstance(self.layers, int) or self.layers < 0:
-            raise RainRangesError(f"rain range 'layers': expected an integer of at least 0, got {self.layers!r}")
+        if not is_count(self.layers):
+            raise RainRangesError(f"rain range 'layers': must be an integer of at least 0, got {self.layers!r}")
 
     @classmethod
     def from_config(cls, config: RainRanges | str | Mapping[str, Any] | None = None) -> RainRanges:

@@ -110,9 +110,9 @@ def shrink(image: np.ndarray, scale: int) -> np.ndarray:
     """
     _check(image, scale, 'shrink')
     height, width = image.shape[:2]
-    if height % scale or width % scale or not height or not width:
+    if height % scale or width % scale:
         raise ValueError(f'shrink: the {width}x{height} image is not divisible by scale {scale}; crop it first')
-    return _resample(image, height // scale, width // scale)
+    return resize(image, height // scale, width // scale)
 
 
 def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
@@ -130,10 +130,7 @@ def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
         TypeError: Pixels neither uint8 nor floating point.
     """
     _check(image, scale, 'enlarge')
-    height, width = image.shape[:2]
-    if not height or not width:
-        raise ValueError(f'enlarge: the image is empty ({width}x{height})')
-    return _resample(image, height * scale, width * scale)
+    return resize(image, scale * image.shape[0], scale * image.shape[1])
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -1,7 +1,5 @@
 """The base classes of the transforms, and their random generator."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Heavy rain with unknown face size, blur, resampling, noise and compression."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,13 +8,13 @@ import numpy as np
 from PIL import Image
 
 from rainrestore.datasets.transforms.base import SeededTransform
-from rainrestore.datasets.transforms.degradations import build_degradations, checked_range, in_turn
+from rainrestore.datasets.transforms.degradations import build_degradations, in_turn
 from rainrestore.datasets.transforms.rain import check_scale, small_size
 from rainrestore.datasets.transforms.rain_and_haze import smooth_depth
 from rainrestore.errors import ConfigError
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, shrink
 from rainrestore.registry import TRANSFORMS
-from rainrestore.rules import is_count
+from rainrestore.rules import checked_range, is_count
 
 #: Resampling kernels for the shrinking, all antialiased, by Pillow's names.
 KERNELS = {kernel.name.lower(): kernel for kernel in Image.Resampling if kernel is not Image.Resampling.NEAREST}
@@ -101,12 +99,12 @@ class BlindHeavyRain(SeededTransform):
         self.ranges = RainRanges.from_config(ranges)
         self.lens = build_degradations(lens, 'BlindHeavyRain: lens')
         self.camera = build_degradations(camera, 'BlindHeavyRain: camera')
-        self.haze_variation = checked_range(haze_variation, 'BlindHeavyRain', 'haze_variation', 0, 1)
+        self.haze_variation = checked_range(haze_variation, 'BlindHeavyRain: haze_variation', 0, 1)
         if min(dry, untouched) < 0 or dry + untouched > 1:
             raise ConfigError(
                 f'BlindHeavyRain: dry and untouched are probabilities, their sum at most 1, got {dry} and {untouched}'
             )
-        self.cast = checked_range(cast, 'BlindHeavyRain', 'cast', 0, 1)
+        self.cast = checked_range(cast, 'BlindHeavyRain: cast', 0, 1)
         for name, value in (('grey', grey), ('raw', raw)):
             if not 0 <= value <= 1:
                 raise ConfigError(f'BlindHeavyRain: {name} is a probability, got {value}')

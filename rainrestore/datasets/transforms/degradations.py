@@ -4,8 +4,6 @@ Lengths are in pixels of an image whose shorter side is :data:`REFERENCE_SIDE` a
 128-pixel and a 512-pixel face are therefore blurred by the same fraction of their side.
 """
 
-from __future__ import annotations
-
 import io
 import math
 from abc import abstractmethod
@@ -20,27 +18,11 @@ from rainrestore.datasets.transforms.base import SeededTransform, sample_rng
 from rainrestore.errors import ConfigError
 from rainrestore.physics import motion_kernel, quantise, resize
 from rainrestore.registry import TRANSFORMS
+from rainrestore.rules import checked_range
 
 #: The published ranges are in pixels of images with this side.
 REFERENCE_SIDE = 512
 Range = tuple[float, float]
-
-
-def checked_range(value: Sequence[float], caller: str, option: str, least: float, most: float = math.inf) -> Range:
-    """``value`` as (low, high), ascending from at least ``least`` to at most ``most``.
-
-    Raises:
-        ConfigError: ``value`` is no such pair. The message names the transform and the option.
-    """
-    try:
-        low, high = (float(bound) for bound in value)
-    except (TypeError, ValueError):
-        raise ConfigError(f'{caller}: {option} must be (low, high), two numbers, got {value!r}') from None
-    if not least <= low <= high < math.inf:
-        raise ConfigError(f'{caller}: {option} must ascend from at least {least:g}, got {low:g}, {high:g}')
-    if high > most:
-        raise ConfigError(f'{caller}: {option} must be at most {most:g}, got {high:g}')
-    return low, high
 
 
 class Degradation(SeededTransform):
@@ -121,7 +103,7 @@ class DownsampleAndBack(Degradation):
 
     def __init__(self, ratio: Range = (0.125, 0.25), seed: int | None = None) -> None:
         super().__init__(seed)
-        self.ratio = checked_range(ratio, 'DownsampleAndBack', 'ratio', 1e-3)
+        self.ratio = checked_range(ratio, 'DownsampleAndBack: ratio', 1e-3)
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""
@@ -142,7 +124,7 @@ class Mosaic(Degradation):
 
     def __init__(self, block: float = 16, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.block = checked_range((block, block), 'Mosaic', 'block', 1)[0]
+        self.block = checked_range((block, block), 'Mosaic: block', 1)[0]
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""
@@ -183,8 +165,8 @@ class AdditiveNoise(Degradation):
         if not kinds or any(kind not in known for kind in kinds):
             raise ConfigError(f'AdditiveNoise: kinds must be from {", ".join(known)}, got {list(kinds)}')
         self.kinds = tuple(kinds)
-        self.sigma = checked_range(sigma, 'AdditiveNoise', 'sigma', 0)
-        self.lam = checked_range(lam, 'AdditiveNoise', 'lam', 0)
+        self.sigma = checked_range(sigma, 'AdditiveNoise: sigma', 0)
+        self.lam = checked_range(lam, 'AdditiveNoise: lam', 0)
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""
@@ -212,8 +194,8 @@ class MotionOrDefocusBlur(Degradation):
 
     def __init__(self, length: Range = (10, 20), sigma: Range = (3, 8), seed: int | None = None) -> None:
         super().__init__(seed)
-        self.length = checked_range(length, 'MotionOrDefocusBlur', 'length', 0)
-        self.sigma = checked_range(sigma, 'MotionOrDefocusBlur', 'sigma', 1e-3)
+        self.length = checked_range(length, 'MotionOrDefocusBlur: length', 0)
+        self.sigma = checked_range(sigma, 'MotionOrDefocusBlur: sigma', 1e-3)
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""
@@ -237,7 +219,7 @@ class JPEGArtefacts(Degradation):
 
     def __init__(self, compression: Range = (50, 85), seed: int | None = None) -> None:
         super().__init__(seed)
-        self.compression = checked_range(compression, 'JPEGArtefacts', 'compression', 0, 99)
+        self.compression = checked_range(compression, 'JPEGArtefacts: compression', 0, 99)
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""
@@ -260,8 +242,8 @@ class Sharpening(Degradation):
 
     def __init__(self, amount: Range = (0, 1.5), sigma: Range = (4, 16), seed: int | None = None) -> None:
         super().__init__(seed)
-        self.amount = checked_range(amount, 'Sharpening', 'amount', 0)
-        self.sigma = checked_range(sigma, 'Sharpening', 'sigma', 1e-3)
+        self.amount = checked_range(amount, 'Sharpening: amount', 0)
+        self.sigma = checked_range(sigma, 'Sharpening: sigma', 1e-3)
 
     def degrade(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """See :class:`Degradation`."""

@@ -1,7 +1,5 @@
 """Random mirroring of a face with its mask."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from rainrestore.datasets.transforms.pairs import FlipPair

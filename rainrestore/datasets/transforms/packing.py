@@ -1,7 +1,5 @@
 """Pack the arrays of a sample into the input tensor and the data sample of a model."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -57,13 +55,10 @@ class PackFaceInputs(FaceTransform):
         if 'parsing' in fields:
             channels = fields['parsing'].shape[0]
             valid = results.get('label_valid') if channels == NUM_LABELS else None
-            fields['parsing_labels'] = (
-                torch.ones(channels, dtype=torch.bool) if valid is None else torch.tensor(valid, dtype=torch.bool)
-            )
-        if 'mask' in results:
-            fields['mask'] = torch.from_numpy(results['mask'][None].copy())
-        if 'drop_mask' in results:
-            fields['drop_mask'] = torch.from_numpy(results['drop_mask'][None].copy())
+            fields['parsing_labels'] = torch.tensor([True] * channels if valid is None else valid, dtype=torch.bool)
+        for key in ('mask', 'drop_mask'):
+            if key in results:
+                fields[key] = torch.from_numpy(results[key][None].copy())
         metainfo = {key: results[key] for key in _META_KEYS if key in results}
         data_sample = optional_import('mmagic.structures', 'PackFaceInputs').DataSample
         sample = data_sample(metainfo=metainfo, **fields)

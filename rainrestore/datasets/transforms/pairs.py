@@ -1,7 +1,5 @@
 """Crops and flips that keep an image and its ground truth aligned."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

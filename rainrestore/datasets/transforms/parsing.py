@@ -1,7 +1,5 @@
 """The low-resolution target of the face parser."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any
 

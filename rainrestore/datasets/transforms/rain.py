@@ -1,7 +1,5 @@
 """The main degradation: turns a clean face into a small face in heavy rain."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

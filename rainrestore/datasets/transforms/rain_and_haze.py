@@ -1,7 +1,5 @@
 """Rain, and haze that depends on the depth of the scene."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

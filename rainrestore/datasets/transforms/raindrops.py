@@ -1,16 +1,15 @@
 """Raindrops on a glass pane between the camera and the scene, in focus and out of focus."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from rainrestore.datasets.transforms.degradations import REFERENCE_SIDE, Degradation, Range, checked_range
+from rainrestore.datasets.transforms.degradations import REFERENCE_SIDE, Degradation, Range
 from rainrestore.errors import ConfigError
 from rainrestore.registry import TRANSFORMS
+from rainrestore.rules import checked_range
 
 #: n - 1 of water.
 REFRACTIVITY = 0.333
@@ -213,15 +212,15 @@ class RaindropsOnGlass(Degradation):
     ) -> None:
         super().__init__(seed)
         name = 'RaindropsOnGlass'
-        self.coverage = checked_range(coverage, name, 'coverage', 0)
-        self.radius = checked_range(radius, name, 'radius', 0.1)
-        self.contact = checked_range(contact, name, 'contact', 1)
-        self.distance = checked_range(distance, name, 'distance', 0)
-        self.sharp = checked_range(sharp, name, 'sharp', 0, 1)
-        self.defocus = checked_range(defocus, name, 'defocus', 0)
-        self.blur = checked_range(blur, name, 'blur', 0)
-        self.brightness = checked_range(brightness, name, 'brightness', 0, 1)
-        self.highlight = checked_range(highlight, name, 'highlight', 0)
+        self.coverage = checked_range(coverage, f'{name}: coverage', 0)
+        self.radius = checked_range(radius, f'{name}: radius', 0.1)
+        self.contact = checked_range(contact, f'{name}: contact', 1)
+        self.distance = checked_range(distance, f'{name}: distance', 0)
+        self.sharp = checked_range(sharp, f'{name}: sharp', 0, 1)
+        self.defocus = checked_range(defocus, f'{name}: defocus', 0)
+        self.blur = checked_range(blur, f'{name}: blur', 0)
+        self.brightness = checked_range(brightness, f'{name}: brightness', 0, 1)
+        self.highlight = checked_range(highlight, f'{name}: highlight', 0)
         for option, (_, high), below in (('coverage', self.coverage, 1), ('contact', self.contact, 90)):
             if high >= below:
                 raise ConfigError(f'{name}: {option} must be below {below}, got {high:g}')
