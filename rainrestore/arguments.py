@@ -47,7 +47,7 @@ def checked(function: Checked) -> Checked:
         for name, value in given.items():
             annotation = annotations().get(name, Any)
             if not fits(value, annotation):
-                raise ArgumentError(f'{name} must be {described(annotation)}, got {_shown(value)}')
+                raise ArgumentError(f'{name} must be {described(annotation)}, got {shown(value)}')
         return function(*args, **kwargs)
 
     return call  # type: ignore[return-value]
@@ -55,7 +55,7 @@ def checked(function: Checked) -> Checked:
 
 def fits(value: Any, annotation: Any) -> bool:
     """Whether a value has the type of an annotation; True for annotations without a simple check."""
-    origin, inside = get_origin(annotation) or annotation, get_args(annotation)
+    origin, inside = get_origin(annotation) or annotation, get_args(annotation) or (Any, Any)
     if origin in (Union, UnionType):
         return any(fits(value, kind) for kind in inside)
     if origin is Literal:
@@ -97,7 +97,7 @@ def described(annotation: Any) -> str:
     return f'{"an" if name[0] in "AEIOUaeiou" else "a"} {name}'
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value on one short line."""
     text = ' '.join(repr(value).split())
     return text if len(text) <= 100 else f'{text[:100]}...'

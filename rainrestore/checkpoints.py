@@ -88,8 +88,7 @@ def save_safetensors(
 
 
 def load_safetensors(
-    path: Path | str,
-    map_location: str | torch.device | None = None,
+    path: Path | str, map_location: str | torch.device | None = None
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Read the weights and the metadata of a safetensors file; half-precision weights are converted to float32.
 
@@ -179,9 +178,8 @@ def described(content: Any) -> str:
     """The content of a file in words: ``a list``, ``a dict of meta, state_dict``."""
     if isinstance(content, dict):
         names = [str(name) for name in content]
-        return (
-            f'a dict of {", ".join(names[:5])}{" and others" if len(names) > 5 else ""}' if names else 'an empty dict'
-        )
+        listed = ', '.join(names[:5]) + ' and others' * (len(names) > 5)
+        return f'a dict of {listed}' if names else 'an empty dict'
     kind = type(content).__name__
     return f'{"an" if kind[0] in "aeiou" else "a"} {kind}'
 
@@ -239,27 +237,25 @@ def fitting_weights(
     Raises:
         CheckpointError: Less than the share ``least`` fits, or no tensor unless ``least`` is 0.
     """
-    fitting = {
-        name: value
-        for name, value in state.items()
-        if name in own and own[name].shape == value.shape and same_dtype_kind(own[name], value)
-    }
+    reasons = {name: _misfit(name, value, own) for name, value in state.items()}
+    fitting = {name: value for name, value in state.items() if reasons[name] is None}
     if fitting and len(fitting) >= least * len(state):
         return fitting
     if not fitting and not least:
         return {}
-    misfit = next((name for name in state if name not in fitting), None)
-    if misfit is None:
-        why = 'it is empty'
-    elif misfit in own and own[misfit].shape == state[misfit].shape:
-        why = f'{misfit} is {state[misfit].dtype} instead of {own[misfit].dtype}'
-    elif misfit in own:
-        why = f'{misfit} is {tuple(state[misfit].shape)} instead of {tuple(own[misfit].shape)}'
-    else:
-        why = f'{misfit} is not in the network'
+    why = next(filter(None, reasons.values()), 'it is empty')
     raise CheckpointError(
         f'{source} belongs to another network: {len(fitting)} of its {len(state)} tensors fit ({why})'
     )
+
+
+def _misfit(name: str, value: Tensor, own: Mapping[str, Tensor]) -> str | None:
+    """The reason for which a weight does not fit a network by name, shape and kind of dtype; None if it fits."""
+    if name not in own:
+        return f'{name} is not in the network'
+    if value.shape != own[name].shape:
+        return f'{name} is {tuple(value.shape)} instead of {tuple(own[name].shape)}'
+    return None if same_dtype_kind(value, own[name]) else f'{name} is {value.dtype} instead of {own[name].dtype}'
 
 
 @WEIGHT_INITIALIZERS.register_module(name='Pretrained', force=True)
@@ -369,19 +365,11 @@ def fit_weights(model: nn.Module, state_dict: Mapping[str, Tensor], source: obje
         for name in own
         if name not in weights and not is_training_only(name) and not name.endswith('num_batches_tracked')
     ]
-    problems += [
-        f'{name} is not in the network' for name in weights if name not in own and name.partition('.')[0] in slots
-    ]
-    problems += [
-        f'{name} is {tuple(value.shape)} instead of {tuple(own[name].shape)}'
-        for name, value in weights.items()
-        if name in own and value.shape != own[name].shape
-    ]
+    known = {name: value for name, value in weights.items() if name.partition('.')[0] in slots}
+    problems += filter(None, (_misfit(name, value, own) for name, value in known.items()))
     if problems:
-        raise CheckpointError(
-            f'{source} belongs to another network than the config: {problems[0]}'
-            + (f', and {len(problems) - 1} more' if len(problems) > 1 else '')
-        )
+        more = f', and {len(problems) - 1} more' if len(problems) > 1 else ''
+        raise CheckpointError(f'{source} belongs to another network than the config: {problems[0]}{more}')
     model.load_state_dict(weights, strict=False)
 
 

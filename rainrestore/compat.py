@@ -7,7 +7,7 @@ script, import rainrestore before mmagic, mmcv or torchvision.
 
 import importlib.machinery
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -175,7 +175,7 @@ _PATCHES: dict[str, Callable[[], None]] = {
 class _PatchBeforeImport(MetaPathFinder):
     """Runs the patch of a module before its import; the following finders find the module."""
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
         patch = _PATCHES.get(fullname)
         if patch is not None:
             patch()
@@ -188,9 +188,7 @@ class _MMCVOpsFinder(MetaPathFinder, Loader):
     Unnecessary with: a compiled mmcv 2.0 or 2.1, whose own ``_ext`` is found first.
     """
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
         return ModuleSpec(fullname, self) if fullname == 'mmcv._ext' else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:

@@ -183,11 +183,6 @@ def import_modules(config: Config, path: Path, source: object) -> None:
         raise ConfigError(f'{source}: custom_imports: {type(error).__name__}: {error}{reason}') from error
 
 
-def _below(name: str, kind: str) -> str:
-    """The path of a packaged file below ``configs`` or ``benchmarks``."""
-    return packaged_files(kind)[name].relative_to(package_folder(kind)).as_posix()
-
-
 def modules_beside(config: Config, path: Path) -> list[Path]:
     """The files and packages in the folder of a config that its ``custom_imports`` need, also through each other.
 
@@ -242,7 +237,7 @@ def _hint(path: Path, kind: str) -> str:
         return f'; it is a {other[:-1]}, for {command}'
     own = packaged_files(kind)
     if path.stem in own:
-        return f' (did you mean {f"{kind}/{_below(path.stem, kind)}"!r}?)'
+        return f' (did you mean {own[path.stem].relative_to(package_folder(kind).parent).as_posix()!r}?)'
     command = 'rainrestore config --list' if kind == 'configs' else ', '.join(sorted(own))
     near = did_you_mean(path.stem, own)
     return near or f'; it is neither a file nor one of the {kind} of this package ({command})'

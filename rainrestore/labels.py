@@ -4,8 +4,6 @@ Order and colours are from the tools of the release (github.com/switchablenorms/
 Left and right are from the person's view: the left eye is on the right side of the image.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

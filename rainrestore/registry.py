@@ -8,12 +8,13 @@ A registry imports the modules of its components (``locations``) at the first bu
 import inspect
 import math
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 from mmengine import registry as _root
 
+from rainrestore.arguments import fits
 from rainrestore.errors import ConfigError, OptionError, RainRestoreError
 from rainrestore.suggest import did_you_mean
 
@@ -24,11 +25,17 @@ PLAIN_TYPES = {bool, int, float, str, NoneType, dict, Mapping, list, tuple, Sequ
 ANNOTATED = ('rainrestore.', 'mmengine.', 'torch.')
 
 
-def check_component(config: Mapping[str, Any], registry: _root.Registry) -> None:
+def check_component(config: Mapping[str, Any], registry: _root.Registry, path: str = '') -> None:
     """Check that the component ``config['type']`` exists and accepts the other keys of ``config`` as options.
+
+    Args:
+        config: The config of the component.
+        registry: The registry of the component.
+        path: Path of the component in its config, for messages; default: the name of the component.
 
     Raises:
         ConfigError: There is no such component or option; the message contains the nearest name.
+        OptionError: See :func:`check_values`.
     """
     name = config.get('type')
     component = registry.get(name) if isinstance(name, str) else name
@@ -42,10 +49,12 @@ def check_component(config: Mapping[str, Any], registry: _root.Registry) -> None
     options = options_of(component)
     if options is None:
         return
+    title = getattr(component, '__name__', str(component))
     for option in config:
         if option not in options and option not in ('type', '_scope_'):
-            title = getattr(component, '__name__', str(component))
             raise ConfigError(f'{title} has no option {option!r}{did_you_mean(option, options)}')
+    if component.__module__.startswith(ANNOTATED):
+        check_values(config, path or title, options)
 
 
 def check_values(config: Mapping[str, Any], path: str, options: Mapping[str, inspect.Parameter]) -> None:
@@ -74,13 +83,7 @@ def _fits(value: Any, option: inspect.Parameter) -> bool:
     kinds = {get_origin(kind) or kind for kind in (get_args(annotation) if several else (annotation,))}
     if not kinds <= PLAIN_TYPES or value is option.default:
         return True
-    if isinstance(value, list | tuple):
-        return bool(kinds & {list, tuple, Sequence})
-    if isinstance(value, bool):
-        return bool in kinds
-    if isinstance(value, Real):  # also a number of numpy
-        return (float in kinds and math.isfinite(value)) or (int in kinds and isinstance(value, Integral))
-    return isinstance(value, tuple(kinds - {Sequence}))
+    return bool(kinds & {list, tuple, Sequence}) if isinstance(value, list | tuple) else fits(value, annotation)
 
 
 def known_names(registry: _root.Registry) -> list[str]:
@@ -115,21 +118,12 @@ def options_of(component: Any) -> dict[str, inspect.Parameter] | None:
     return None
 
 
-def _check_values(config: Mapping[str, Any], registry: _root.Registry) -> None:
-    """Check the values of a component that is built in Python, as the check of a config file does."""
-    name = config.get('type')
-    component = registry.get(name) if isinstance(name, str) else name
-    if getattr(component, '__module__', '').startswith(ANNOTATED):
-        check_values(config, getattr(component, '__name__', str(name)), options_of(component) or {})
-
-
 def _child(parent: _root.Registry, *packages: str) -> _root.Registry:
     locations = [f'rainrestore.{package}' for package in packages]
 
     def build(config: Any, *args: Any, registry: _root.Registry, **options: Any) -> Any:
         if isinstance(config, Mapping):
             check_component(config, registry)
-            _check_values(config, registry)
         try:
             return parent.build_func(config, *args, registry=registry, **options)
         except ValueError as error:

@@ -8,7 +8,6 @@ has other module names, the import is only slower.
 
 import importlib
 import sys
-from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
@@ -38,9 +37,7 @@ class _Finder(MetaPathFinder, Loader):
     def __init__(self) -> None:
         self.loaded: set[str] = set()
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
         if fullname in PUT_OFF and fullname not in self.loaded:
             return ModuleSpec(fullname, self)
         if fullname != BUILDER or PathFinder.find_spec('transformers') is None:

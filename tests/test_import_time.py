@@ -64,7 +64,7 @@ def test_checkpoints_module_imports_no_higher_package():
     # The bundled parser, by its name in the zoo.
     parser = 'from rainrestore.evaluation.restored_parsing import RestoredParsingMIoU; RestoredParsingMIoU()'
     first, later = run_python(f'import sys, rainrestore.checkpoints; {imported}; {parser}; {imported}').splitlines()
-    rooms = {'startup', 'checkpoints', 'compat', 'errors', 'files', 'registry', 'suggest', 'torch_files'}
+    rooms = {'arguments', 'startup', 'checkpoints', 'compat', 'errors', 'files', 'registry', 'suggest', 'torch_files'}
     assert set(ast.literal_eval(first)) == {f'rainrestore.{room}' for room in rooms}
     assert 'rainrestore.evaluation' in later and 'rainrestore.engine' not in later
 

@@ -13,7 +13,7 @@ from rainrestore.arguments import checked
 from rainrestore.config_files import find_file, read_config
 from rainrestore.errors import ConfigError
 from rainrestore.faces.alignment import FaceCrop
-from rainrestore.registry import FACE_DETECTORS, check_component, check_values, options_of
+from rainrestore.registry import FACE_DETECTORS, check_component
 
 #: Rotations in degrees for a photo without certain upright faces: detectors find only approximately upright faces.
 TURNS = (90, -90, 45, -45, 180)
@@ -109,8 +109,7 @@ def build_detector(detector: str | Path | Mapping[str, Any]) -> FaceDetector:
     if isinstance(name, str) and FACE_DETECTORS.get(name) is None:
         known = ', '.join(sorted(FACE_DETECTORS.module_dict))
         raise ConfigError(f'{name!r} is not a registered face detector; use one of {known}, or a config file')
-    check_component(config, FACE_DETECTORS)
-    check_values(config, 'detector', options_of(FACE_DETECTORS.get(name) if isinstance(name, str) else name) or {})
+    check_component(config, FACE_DETECTORS, 'detector')
     return FACE_DETECTORS.build(dict(config))
 
 

@@ -57,11 +57,7 @@ class MTCNNDetector(LandmarkDetector):
     needed = 40
 
     def __init__(
-        self,
-        smallest_face: int = 24,
-        threshold: float = 0.9,
-        max_pixels: int = 4_000_000,
-        device: str | None = 'cpu',
+        self, smallest_face: int = 24, threshold: float = 0.9, max_pixels: int = 4_000_000, device: str | None = 'cpu'
     ) -> None:
         super().__init__(smallest_face, threshold, max_pixels)
         self.certain_score = max(threshold, CERTAIN)

@@ -60,7 +60,7 @@ class FaceTracker:
             (distance, place, number)
             for place, track in enumerate(self.tracks)
             for number, face in enumerate(found)
-            if (distance := track.distance(face.crop)) < MAX_MOVE
+            if (distance := _distance(track.crop, face.crop)) < MAX_MOVE
         )
         matched: dict[int, int] = {}
         for _, place, number in pairs:
@@ -169,10 +169,6 @@ class _Track:
     def crop(self) -> FaceCrop:
         x, y, log_side, angle = self.values.tolist()
         return FaceCrop(x, y, math.exp(log_side), math.degrees(angle))
-
-    def distance(self, crop: FaceCrop) -> float:
-        """See :func:`_distance`."""
-        return _distance(self.crop, crop)
 
     def take(self, face: DetectedFace, seconds: float) -> None:
         change = _values(face.crop) - self.values

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from rainrestore.arguments import shown
 from rainrestore.errors import RainRestoreError
 from rainrestore.rules import COUNT, NUMBER, Rule, is_number
 from rainrestore.suggest import did_you_mean
@@ -173,7 +174,7 @@ def _check(entry: Mapping[str, Any], keys: Mapping[str, Rule], where: str, other
             if rule.required:
                 raise ZooIndexError(f'{where}: {name} is missing; it must be {rule.description}')
         elif not rule.is_valid(entry[name]):
-            raise ZooIndexError(f'{where}: {name} is {_short(entry[name])}, it must be {rule.description}')
+            raise ZooIndexError(f'{where}: {name} is {shown(entry[name])}, it must be {rule.description}')
     unknown = [name for name in entry if name not in keys]
     if unknown and not others:
         guess = did_you_mean(str(unknown[0]), keys) or f'; the keys are {", ".join(keys)}'
@@ -224,8 +225,3 @@ def _among(name: str, known: Iterable[str], where: str, kind: str) -> None:
     if name not in (known := list(known)):
         guess = did_you_mean(name, known) or f'; there are {", ".join(known) or "none"}'
         raise ZooIndexError(f'{where} names the {kind} {name!r}, which does not exist{guess}')
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f'{text[:57]}...'

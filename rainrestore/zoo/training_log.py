@@ -42,17 +42,11 @@ def keep_log(runs: Sequence[Path], path: Path) -> dict[str, Any]:
         ConfigError: A run has no scalars.
     """
     stages = [(run, read_run(run)) for run in runs]
-    log = {
-        'runs': [
-            {
-                'name': run.resolve().name,
-                'steps': _steps(curves),
-                'curves': {key: thinned(curve) for key, curve in curves.items() if not _OMITTED.fullmatch(key)},
-            }
-            for run, curves in stages
-        ]
-    }
-    write_text(path, json.dumps(log) + '\n')
+    log = []
+    for run, curves in stages:
+        kept = {key: thinned(curve) for key, curve in curves.items() if not _OMITTED.fullmatch(key)}
+        log.append({'name': run.resolve().name, 'steps': _steps(curves), 'curves': kept})
+    write_text(path, json.dumps({'runs': log}) + '\n')
     facts = [_facts(run, curves) for run, curves in stages]
     found: dict[str, Any] = {}
     if all(stage.get('Seed') == facts[0].get('Seed') for stage in facts):
