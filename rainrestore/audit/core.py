@@ -111,17 +111,9 @@ def audit(
         discriminators = audit_discriminators(model, load_checkpoint(checkpoint)['state_dict'], samples)
         if discriminators is None:
             notes.append('Discriminators: not in this checkpoint')
-    return Audit(
-        name,
-        str(resolve_data_root(data_root or config.test_dataloader.dataset.get('data_root'))),
-        len(samples),
-        scores,
-        slots,
-        audit_layers(model, config.model, next(samples.batches())),
-        maps,
-        discriminators,
-        notes,
-    )
+    root = str(resolve_data_root(data_root or config.test_dataloader.dataset.get('data_root')))
+    layers = audit_layers(model, config.model, next(samples.batches()))
+    return Audit(name, root, len(samples), scores, slots, layers, maps, discriminators, notes)
 
 
 def cheap_audit(

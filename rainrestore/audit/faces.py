@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation import LPIPS, PSNR, SSIM
-from rainrestore.evaluation.metrics import PairMetric, Sample, annotated, label_overlap
+from rainrestore.evaluation.metrics import PairMetric, Sample, annotated, face_iou
 from rainrestore.labels import NUM_LABELS
 
 BATCH = 16
@@ -121,5 +121,5 @@ def unit(key: str) -> str:
 
 def _face_iou(sample: Sample) -> float:
     truth: Tensor = sample['parsing'].float().cpu()
-    both, union = label_overlap(sample['output']['parsing'].float().cpu(), truth, annotated(sample, len(truth)))
-    return float((both[union > 0].double() / union[union > 0]).mean())
+    valid = annotated(sample, len(truth))
+    return face_iou(sample['output']['parsing'].float().cpu(), truth, valid, valid)

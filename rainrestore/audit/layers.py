@@ -1,5 +1,6 @@
 """Layers whose weights are near zero, and their effect."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,11 +57,8 @@ def audit_layers(model: nn.Module, config: Mapping[str, Any], batch: dict[str, A
         if not is_training_only(name) and fresh.get(name, 0) > 0
     }
     small = {name: size / fresh[name] for name, size in trained.items() if size < SMALL_WEIGHT * fresh[name]}
-    of_slot: dict[str, tuple[int, int]] = {}
-    for name in trained:
-        slot = name.partition('.')[0]
-        found, total = of_slot.get(slot, (0, 0))
-        of_slot[slot] = (found + (name in small), total + 1)
+    found, totals = (Counter(name.partition('.')[0] for name in names) for names in (small, trained))
+    of_slot = {slot: (found[slot], total) for slot, total in totals.items()}
     return LayersAudit(len(trained), small, of_slot, tuple(_without_effect(model, list(small), batch)))
 
 

@@ -69,11 +69,8 @@ def replaced(module: nn.Module, outputs: Sequence[Any]) -> Iterator[None]:
 def shortened(module: nn.Module, first: nn.Module) -> Iterator[None]:
     """Let ``module`` return the output of ``first``, a layer inside it, inside the block."""
     kept: list[Tensor] = []
-
-    def keep(inner: nn.Module, inputs: Any, output: Tensor) -> None:
-        kept.append(output.clone())
-
-    with first.register_forward_hook(keep), module.register_forward_hook(lambda outer, inputs, output: kept.pop()):
+    keep = first.register_forward_hook(lambda inner, inputs, output: kept.append(output.clone()))
+    with keep, module.register_forward_hook(lambda outer, inputs, output: kept.pop()):
         yield
 
 
@@ -93,15 +90,12 @@ def first_layer(module: nn.Module, run: Run) -> nn.Module | None:
     started: list[nn.Module] = []
     returned: dict[nn.Module, Any] = {}
 
-    def begin(part: nn.Module, inputs: Any) -> None:
-        started.append(part)
-
     def end(part: nn.Module, inputs: Any, output: Any) -> None:
         returned.setdefault(part, output)
 
     with ExitStack() as stack:
         for part in module.modules():
-            stack.enter_context(part.register_forward_pre_hook(begin))
+            stack.enter_context(part.register_forward_pre_hook(lambda begun, inputs: started.append(begun)))
             stack.enter_context(part.register_forward_hook(end))
         run()
     whole = returned.get(module)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rainrestore.checkpoints import described, without_values
 from rainrestore.errors import CheckpointError
+from rainrestore.models.inspection import named_tensors
 from rainrestore.rules import is_count
 
 #: Keys of the loop and of FiniteLossHook in the message hub, which is part of every checkpoint.
@@ -140,13 +141,5 @@ def non_finite_tensor(checkpoint: Mapping[str, Any]) -> str | None:
 def _all_tensors(checkpoint: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
     """The weights, moving averages and moments of a checkpoint, with their descriptions."""
     for part, what in (('state_dict', 'weight'), ('ema_state_dict', 'moving average'), ('optimizer', 'optimizer')):
-        for name, value in _tensors(checkpoint.get(part, {}), ''):
+        for name, value in named_tensors(checkpoint.get(part, {})).items():
             yield f'{what} {name}', value
-
-
-def _tensors(content: Any, name: str) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(content, Tensor):
-        yield name, content
-    elif isinstance(content, Mapping):
-        for key, value in content.items():
-            yield from _tensors(value, f'{name}.{key}' if name else str(key))

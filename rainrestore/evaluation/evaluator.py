@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.evaluator import BaseMetric, Evaluator
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 from torch.utils.data import DataLoader
 
 from rainrestore.errors import ConfigError
@@ -54,7 +55,7 @@ class RestorationEvaluator(Evaluator):
     def process(self, data_samples: Sequence[Any], data_batch: Any = None) -> None:
         """Pass one batch of predictions to each metric; metrics without ``on_device`` get them on the CPU."""
         samples = [sample if isinstance(sample, Mapping) else sample.to_dict() for sample in data_samples]
-        on_cpu = [_on_cpu(sample) for sample in samples]
+        on_cpu = tree_map_only(Tensor, Tensor.cpu, samples)
         generated = [_as_generated(sample) for sample in on_cpu]
         for metric in self.metrics:
             inputs = samples if getattr(metric, 'on_device', False) else on_cpu
@@ -103,16 +104,6 @@ def _build(config: Mapping[str, Any]) -> BaseMetric:
         # mmagic assumes BGR; images are RGB in this package, and the luma depends on the order.
         metric.channel_order = 'RGB'
     return metric
-
-
-def _on_cpu(fields: Mapping[str, Any]) -> dict[str, Any]:
-    moved: dict[str, Any] = {}
-    for key, value in fields.items():
-        if isinstance(value, Mapping):
-            moved[key] = _on_cpu(value)
-        else:
-            moved[key] = value.cpu() if isinstance(value, Tensor) else value
-    return moved
 
 
 def _as_generated(sample: Mapping[str, Any]) -> dict[str, Any]:

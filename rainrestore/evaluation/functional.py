@@ -72,11 +72,7 @@ def ssim(pred: Image, gt: Image, crop_border: int = 0, convert_to: str | None = 
 
 
 def msssim(
-    pred: Image,
-    gt: Image,
-    scales: int = len(MSSSIM_WEIGHTS),
-    crop_border: int = 0,
-    convert_to: str | None = None,
+    pred: Image, gt: Image, scales: int = len(MSSSIM_WEIGHTS), crop_border: int = 0, convert_to: str | None = None
 ) -> Tensor:
     """Multi-scale structural similarity (Wang, Simoncelli & Bovik 2003).
 

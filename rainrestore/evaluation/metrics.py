@@ -314,6 +314,17 @@ def label_overlap(pred: Tensor, gt: Tensor, valid: Tensor) -> tuple[Tensor, Tens
     return both, table.sum(0) + table.sum(1) - both
 
 
+def mean_iou(both: Tensor, union: Tensor, chosen: Tensor) -> float:
+    """The mean of intersection / union over the chosen labels with a union above 0; NaN without such a label."""
+    present = chosen & (union > 0)
+    return (both[present].double() / union[present]).mean().item()
+
+
+def face_iou(pred: Tensor, gt: Tensor, valid: Tensor, chosen: Tensor) -> float:
+    """:func:`mean_iou` of one parsed face; for the arguments see :func:`label_overlap`."""
+    return mean_iou(*label_overlap(pred, gt, valid), chosen)
+
+
 def annotated(sample: Sample, labels: int) -> Tensor:
     """The annotated labels of a sample: ``parsing_labels``, or all."""
     valid = sample.get('parsing_labels')
@@ -321,7 +332,7 @@ def annotated(sample: Sample, labels: int) -> Tensor:
 
 
 @METRICS.register_module()
-class ParsingMIoU(BaseMetric):
+class ParsingMIoU(SampleMetric):
     """Mean intersection over union of the predicted parsing at low resolution.
 
     The prediction is the argmax of ``output.parsing`` (C x h x w scores), the ground truth the argmax of ``parsing``,
@@ -330,10 +341,7 @@ class ParsingMIoU(BaseMetric):
     without an annotated label in the ground truth are excluded. All images must have the same annotated labels.
 
     Args:
-        optional: Skip images without a predicted or a true parsing; otherwise they are an error.
-        collect_device: How to gather the results of several processes: ``'gpu'`` in messages (on a CPU, too), ``'cpu'``
-            through files in the working directory.
-        prefix: Prefix of the key, separated by a slash.
+        **options: Arguments of :class:`SampleMetric`.
 
     Keys: ``mIoU``.
 
@@ -341,12 +349,7 @@ class ParsingMIoU(BaseMetric):
         ConfigError: A missing field, unequal shapes, a colour parsing, or images with different annotated labels.
     """
 
-    default_prefix = ''
     key = 'mIoU'
-
-    def __init__(self, optional: bool = False, collect_device: str = 'gpu', prefix: str | None = None) -> None:
-        super().__init__(collect_device, prefix)
-        self.optional = optional
 
     def process(self, data_batch: Any, data_samples: Sequence[Sample]) -> None:
         """Add intersections, unions and annotated labels of each image."""
@@ -371,7 +374,7 @@ class ParsingMIoU(BaseMetric):
             valid = annotated(sample, len(gt))
             self.results.append((*label_overlap(pred, gt, valid), valid))
 
-    def compute_metrics(self, results: list[tuple[Tensor, ...]]) -> dict[str, float]:
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """mIoU over the labels with a union above 0; an empty dict if no image was scored."""
         # Skipped images are empty tuples. mmengine would drop None before it counts the images.
         results = [result for result in results if result]
@@ -380,9 +383,7 @@ class ParsingMIoU(BaseMetric):
         both, union, valid = (torch.stack(part) for part in zip(*results, strict=True))
         if (valid != valid[0]).any():
             raise ConfigError('ParsingMIoU: images with different annotated labels; test their data sets separately')
-        both, union = both.sum(0), union.sum(0)
-        present = valid[0] & (union > 0)
-        return {self.key: (both[present].double() / union[present]).mean().item() if present.any() else math.nan}
+        return {self.key: mean_iou(both.sum(0), union.sum(0), valid[0])}
 
 
 def write_csv(path: Path, keys: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]]) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from rainrestore.checkpoints import load_weights
 from rainrestore.errors import ConfigError
 from rainrestore.evaluation.functional import PEAK
-from rainrestore.evaluation.metrics import HAS, PREDICTS, Sample, SampleMetric, annotated, field, label_overlap
+from rainrestore.evaluation.metrics import HAS, PREDICTS, Sample, SampleMetric, annotated, face_iou, field
 from rainrestore.labels import LABELS, NUM_LABELS
 from rainrestore.registry import METRICS, MODELS
 from rainrestore.suggest import did_you_mean
@@ -100,13 +100,11 @@ class RestoredParsingMIoU(SampleMetric):
 
     def _scores(self, sample: Sample) -> tuple[float, float]:
         output = sample.get('output', {})
-        if self.optional and ('pred_img' not in output or 'parsing' not in sample):
+        if self.optional and ('pred_img' not in output or len(sample.get('parsing', ())) != NUM_LABELS):
             return math.nan, math.nan
         face = field('RestoredParsingMIoU', output, 'pred_img', PREDICTS).detach()
         truth = field('RestoredParsingMIoU', sample, 'parsing', HAS).float().cpu()
         if len(truth) != NUM_LABELS:
-            if self.optional:
-                return math.nan, math.nan
             raise ConfigError(
                 f'RestoredParsingMIoU needs {NUM_LABELS} labels (ParsingTarget(kind="onehot")), '
                 f'got {len(truth)} channels'
@@ -119,6 +117,4 @@ class RestoredParsingMIoU(SampleMetric):
 
     def _score(self, face: Tensor, truth: Tensor, valid: Tensor) -> float:
         parsed = self.parse(face[None], truth.shape[-2:])[0]
-        both, union = label_overlap(parsed, truth, valid)
-        present = (union > 0) & self.chosen
-        return (both[present].double() / union[present]).mean().item() if present.any() else math.nan
+        return face_iou(parsed, truth, valid, self.chosen)

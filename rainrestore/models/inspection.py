@@ -5,6 +5,7 @@ The audit of a trained model (``rainrestore.audit``) and the hook that monitors 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.parametrize import is_parametrized
+from torch.utils._pytree import tree_flatten_with_path, tree_map
 
 #: A layer counts as small if its mean absolute weight is below this fraction of the initial value.
 SMALL_WEIGHT = 0.01
@@ -45,35 +47,21 @@ def map_tensors(function: Callable[..., Any], first: Any, *others: Any) -> Any:
 
     Args:
         function: Called with the tensors at the same position of each value.
-        first: A tensor, or any nesting of mappings, lists, tuples and named tuples; other values do not change.
+        first: A tensor, or any nesting of dicts, lists, tuples and named tuples; other values do not change.
         *others: Values with the same nesting.
     """
-    if isinstance(first, Tensor):
-        return function(first, *others)
-    if isinstance(first, Mapping):
-        return {key: map_tensors(function, value, *(other[key] for other in others)) for key, value in first.items()}
-    if isinstance(first, (list, tuple)):
-        mapped = [map_tensors(function, *values) for values in zip(first, *others, strict=True)]
-        return type(first)(*mapped) if hasattr(first, '_fields') else type(first)(mapped)
-    return first
+    return tree_map(lambda value, *rest: function(value, *rest) if isinstance(value, Tensor) else value, first, *others)
 
 
-def named_tensors(value: Any, name: str = '') -> dict[str, Tensor]:
-    """The tensors of a nested value, by dotted names: fields of named tuples, keys of mappings, indices of lists."""
-    if isinstance(value, Tensor):
-        return {name: value}
-    if isinstance(value, Mapping):
-        items = list(value.items())
-    elif hasattr(value, '_fields'):
-        items = list(value._asdict().items())
-    elif isinstance(value, (list, tuple)):
-        items = list(enumerate(value))
-    else:
-        return {}
-    found: dict[str, Tensor] = {}
-    for key, part in items:
-        found |= named_tensors(part, f'{name}.{key}' if name else str(key))
-    return found
+def named_tensors(value: Any) -> dict[str, Tensor]:
+    """The tensors of a nested value, by dotted names: fields of named tuples, keys of dicts, indices of lists."""
+    leaves: list[tuple[Any, Any]] = tree_flatten_with_path(value)[0]
+    # A step of a path is a dataclass with one attribute: the field, the key or the index.
+    return {
+        '.'.join(str(name) for step in path for name in astuple(step)): leaf
+        for path, leaf in leaves
+        if isinstance(leaf, Tensor)
+    }
 
 
 def weighted_layers(network: nn.Module) -> dict[str, nn.Module]:
