@@ -310,7 +310,7 @@ def check_component(value: Any, path: str, known: Registry) -> None:
     if component.__module__.startswith(('rainrestore.', 'mmengine.')) and '_scope_' not in value:
         # A dict of mmengine's components may be plain options, such as clip_grad or init_kwargs.
         if component.__module__.startswith('rainrestore.'):
-            _check_slots(value, path, name, component)
+            _check_slots(value, path, name, options or {})
         _check_inside(value, path, known)
     if component.__module__.startswith(registry.ANNOTATED):
         registry.check_values(value, path, options or {})
@@ -322,11 +322,11 @@ def _check_inside(value: Mapping[str, Any], path: str, known: Registry) -> None:
             check_component(part, f'{path}.{key}', INSIDE.get(key, known))
 
 
-def _check_slots(value: Mapping[str, Any], path: str, name: str, component: Any) -> None:
+def _check_slots(value: Mapping[str, Any], path: str, name: str, parameters: Mapping[str, inspect.Parameter]) -> None:
     """Check that each slot is a component, or None if it may be empty, and the entries of ``local_discriminators``."""
     from rainrestore.models.restorers.fcg_gan import LocalDiscriminator
 
-    for key, parameter in inspect.signature(component).parameters.items():
+    for key, parameter in parameters.items():
         part = value.get(key)
         if part is None:
             if parameter.annotation is dict and parameter.default is parameter.empty:

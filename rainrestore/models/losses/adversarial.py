@@ -4,13 +4,11 @@ The probability D is the sigmoid of C. The hinge and the least-squares loss use 
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_reduce, get_world_size
+from mmengine.dist import get_world_size
 from torch import Tensor, nn
-from torch.autograd import Function
 
 from rainrestore.registry import MODELS
 
@@ -85,26 +83,14 @@ class LinearAdversarialLoss(AdversarialLoss):
         return (probability * (1 - probability)).mean()
 
 
-class _MeanOfProcesses(Function):
-    """The mean of a value over the processes; the backward pass averages the gradients of the processes."""
-
-    @staticmethod
-    def forward(context: Any, value: Tensor) -> Tensor:
-        value = value.clone()
-        all_reduce(value, 'mean')
-        return value
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
-        gradient = gradient.clone()
-        all_reduce(gradient, 'mean')
-        return gradient
-
-
 def batch_mean(values: Tensor) -> Tensor:
     """Mean over the batch of all processes; each process has the same number of samples."""
-    mean = values.mean()
-    return _MeanOfProcesses.apply(mean) if get_world_size() > 1 else mean
+    if get_world_size() == 1:
+        return values.mean()
+    # A torch without distributed training lacks this module. The backward pass adds the gradients of the processes.
+    from torch.distributed.nn.functional import all_reduce
+
+    return all_reduce(values.mean()) / get_world_size()
 
 
 @MODELS.register_module()

@@ -82,11 +82,7 @@ class RainParameterLoss(nn.Module):
     """
 
     def __init__(
-        self,
-        streak: float = 1.0,
-        transmission: float = 1.0,
-        airlight: float = 1.0,
-        transmission_gradient: float = 0.0,
+        self, streak: float = 1.0, transmission: float = 1.0, airlight: float = 1.0, transmission_gradient: float = 0.0
     ) -> None:
         super().__init__()
         self.weights = {'streak': streak, 'transmission': transmission, 'airlight': airlight}

@@ -119,11 +119,7 @@ class ResNetEncoder(PyramidEncoder):
     """
 
     def __init__(
-        self,
-        in_channels: int = 3,
-        blocks: Sequence[int] = (2, 2, 2),
-        stem_channels: int = 64,
-        stem_stride: int = 1,
+        self, in_channels: int = 3, blocks: Sequence[int] = (2, 2, 2), stem_channels: int = 64, stem_stride: int = 1
     ) -> None:
         super().__init__(*_pyramid(in_channels, blocks, stem_channels, stem_stride, self._stage))
 
@@ -147,11 +143,7 @@ class VGGEncoder(PyramidEncoder):
     """
 
     def __init__(
-        self,
-        in_channels: int = 3,
-        blocks: Sequence[int] = (2, 2, 3),
-        stem_channels: int = 64,
-        stem_stride: int = 1,
+        self, in_channels: int = 3, blocks: Sequence[int] = (2, 2, 3), stem_channels: int = 64, stem_stride: int = 1
     ) -> None:
         super().__init__(*_pyramid(in_channels, blocks, stem_channels, stem_stride, self._stage))
 

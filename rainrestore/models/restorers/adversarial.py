@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from mmengine.logging import MessageHub
@@ -15,6 +15,10 @@ from rainrestore.models.restorers.base import BaseRestorer, build_slot
 
 if TYPE_CHECKING:
     from mmagic.structures import DataSample
+
+
+#: The losses of the generator, H^ and H, both (N, 3, H, W).
+Step: TypeAlias = tuple[dict[str, Tensor], Tensor, Tensor]
 
 
 class AdversarialRestorer(BaseRestorer):
@@ -45,8 +49,7 @@ class AdversarialRestorer(BaseRestorer):
             that are too strong.
         freeze_bn: Slots whose batch norms keep their statistics; see :meth:`~BaseRestorer.freeze_bn`.
         priors: Attribute name -> module that computes an input of the generator, in the order of the parameters.
-        data_preprocessor: See :class:`BaseRestorer`.
-        init_cfg: Initialization config of mmengine.
+        **options: Arguments of :class:`BaseRestorer`.
 
     Raises:
         ValueError: A discriminator without a loss, or ``generator_steps`` below 1.
@@ -62,10 +65,9 @@ class AdversarialRestorer(BaseRestorer):
         generator_steps: int = 1,
         freeze_bn: Sequence[str] = (),
         priors: Mapping[str, nn.Module | None] | None = None,
-        data_preprocessor: dict | None = None,
-        init_cfg: dict | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
+        super().__init__(**options)
         if generator_steps < 1:
             raise ValueError(f'generator_steps must be at least 1, got {generator_steps}')
         if discriminator is not None and adversarial_loss is None:
@@ -92,9 +94,7 @@ class AdversarialRestorer(BaseRestorer):
         """The losses of the generator; see :meth:`generator_losses`."""
         return self.generator_losses(inputs, data_samples)[0]
 
-    def supervised_losses(
-        self, inputs: Tensor, data_samples: 'Sequence[DataSample]'
-    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    def supervised_losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> Step:
         """The non-adversarial losses of the generator, H^ and H, both (N, 3, H, W)."""
         truth = self.truth(data_samples, 'gt_img')
         face = self.generator(inputs)
@@ -140,9 +140,7 @@ class AdversarialRestorer(BaseRestorer):
         """Loss of one discriminator, from its outputs for H and H^."""
         return adversarial.discriminator_loss(self.logits(real), self.logits(fake))
 
-    def generator_losses(
-        self, inputs: Tensor, data_samples: 'Sequence[DataSample]'
-    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    def generator_losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> Step:
         """All losses of the generator, the restored face H^ (detached) and the ground truth H."""
         losses, face, truth = self.supervised_losses(inputs, data_samples)
         for name, discriminator, adversarial in self.discriminators():

@@ -1,5 +1,7 @@
 """Baselines without weights."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -24,20 +26,16 @@ class ClassicRestorer(BaseRestorer):
         method: ``'bicubic'`` or ``'stretch'``.
         scale: Enlargement s.
         percentiles: The lower and the upper percentile, in percent.
-        data_preprocessor: See :class:`BaseRestorer`.
+        **options: Arguments of :class:`BaseRestorer`.
 
     Raises:
         ValueError: An unknown method, or percentiles that are not 0 <= lower < upper <= 100.
     """
 
     def __init__(
-        self,
-        method: str = 'bicubic',
-        scale: int = 4,
-        percentiles: tuple[float, float] = (1.0, 99.0),
-        data_preprocessor: dict | None = None,
+        self, method: str = 'bicubic', scale: int = 4, percentiles: tuple[float, float] = (1.0, 99.0), **options: Any
     ) -> None:
-        super().__init__(data_preprocessor)
+        super().__init__(**options)
         if method not in METHODS:
             raise ValueError(f'method must be one of {", ".join(METHODS)}, got {method!r}')
         lower, upper = percentiles

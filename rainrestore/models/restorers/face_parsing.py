@@ -1,7 +1,7 @@
 """Stage 1b: pre-training of the face parsing module."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -22,19 +22,11 @@ class FaceParser(BaseRestorer):
         face_parser: Config of the FPM.
         parsing_loss: Config of L_F, a :class:`~rainrestore.models.losses.ParsingLoss`.
         rain_removal: Config of the HRRM that computes J^; None for F = P(I).
-        data_preprocessor: See :class:`BaseRestorer`.
-        init_cfg: Initialization config of mmengine.
+        **options: Arguments of :class:`BaseRestorer`.
     """
 
-    def __init__(
-        self,
-        face_parser: dict,
-        parsing_loss: dict,
-        rain_removal: dict | None = None,
-        data_preprocessor: dict | None = None,
-        init_cfg: dict | None = None,
-    ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
+    def __init__(self, face_parser: dict, parsing_loss: dict, rain_removal: dict | None = None, **options: Any) -> None:
+        super().__init__(**options)
         self.rain_removal = build_slot(rain_removal)
         self.face_parser = build_slot(face_parser, in_channels=3 if rain_removal is None else 6)
         self.parsing_loss = MODELS.build(parsing_loss)

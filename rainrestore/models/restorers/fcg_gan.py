@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rainrestore.errors import OptionError
-from rainrestore.models.restorers.adversarial import AdversarialRestorer
+from rainrestore.models.restorers.adversarial import AdversarialRestorer, Step
 from rainrestore.models.restorers.base import build_slot
 from rainrestore.models.restorers.rain_removal import estimate_outputs
 from rainrestore.physics import RainEstimate
@@ -142,9 +142,7 @@ class FCGGAN(AdversarialRestorer):
         """I (N, 3, h, w) -> the estimate of the rain removal module; an empty dict if the slot is empty."""
         return {} if self.rain_removal is None else estimate_outputs(self.rain_removal(inputs))
 
-    def supervised_losses(
-        self, inputs: Tensor, data_samples: 'Sequence[DataSample]'
-    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    def supervised_losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> Step:
         """The losses of H^, of the rain removal module (L_R) and of the parsing module (L_F)."""
         truth = self.truth(data_samples, 'gt_img')
         face, estimate, parsing = self.generate(inputs)

@@ -10,6 +10,7 @@ from torch import Tensor
 from rainrestore.models.losses.adversarial import AdversarialLoss
 from rainrestore.models.losses.pixel import RainParameterLoss
 from rainrestore.models.networks.layers import enlarge
+from rainrestore.models.restorers.adversarial import Step
 from rainrestore.models.restorers.base import BaseRestorer, build_slot
 from rainrestore.models.restorers.conditional_gan import ConditionalGAN
 from rainrestore.models.restorers.rain_removal import estimate_outputs
@@ -37,18 +38,11 @@ class HeavyRainRemover(BaseRestorer):
     Args:
         rain_removal: Config of a ``HeavyRainEstimator``.
         parameter_loss: Config of a :class:`~rainrestore.models.losses.RainParameterLoss`.
-        data_preprocessor: See :class:`BaseRestorer`.
-        init_cfg: Initialization config of mmengine.
+        **options: Arguments of :class:`BaseRestorer`.
     """
 
-    def __init__(
-        self,
-        rain_removal: dict,
-        parameter_loss: dict,
-        data_preprocessor: dict | None = None,
-        init_cfg: dict | None = None,
-    ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
+    def __init__(self, rain_removal: dict, parameter_loss: dict, **options: Any) -> None:
+        super().__init__(**options)
         self.rain_removal = MODELS.build(rain_removal)
         self.parameter_loss = MODELS.build(parameter_loss)
 
@@ -97,9 +91,7 @@ class HeavyRainGAN(ConditionalGAN):
         """I (N, 3, h, w) -> ``lr_img``, ``streak``, ``transmission``, ``airlight``, at h x w."""
         return estimate_outputs(self.rain_removal.at_low_resolution(self.rain_removal(inputs), inputs))
 
-    def supervised_losses(
-        self, inputs: Tensor, data_samples: 'Sequence[DataSample]'
-    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    def supervised_losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> Step:
         """The losses of H^, and the losses of stage 1."""
         truth = self.truth(data_samples, 'gt_img')
         face, estimate = self.generate(inputs)

@@ -1,7 +1,7 @@
 """Stage 1a: pre-training of the rain removal module."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -31,8 +31,7 @@ class RainRemover(BaseRestorer):
         perceptual_loss: Config of L_vgg with its weight 0.1, or None.
         parameter_loss: Config of the losses on S, T and A, or None as in the paper.
         freeze_bn: Slots whose batch norms keep their statistics; see :meth:`~BaseRestorer.freeze_bn`.
-        data_preprocessor: See :class:`BaseRestorer`.
-        init_cfg: Initialization config of mmengine.
+        **options: Arguments of :class:`BaseRestorer`.
     """
 
     def __init__(
@@ -42,10 +41,9 @@ class RainRemover(BaseRestorer):
         perceptual_loss: dict | None = None,
         parameter_loss: dict | None = None,
         freeze_bn: Sequence[str] = (),
-        data_preprocessor: dict | None = None,
-        init_cfg: dict | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
+        super().__init__(**options)
         self.rain_removal = MODELS.build(rain_removal)
         self.rain_loss = MODELS.build(rain_loss)
         self.perceptual_loss = build_slot(perceptual_loss)

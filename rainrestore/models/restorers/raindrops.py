@@ -1,7 +1,7 @@
 """Removal of raindrops on glass, with supervision by the drop mask and without a discriminator."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,8 +26,7 @@ class RaindropRemover(BaseRestorer):
         pixel_loss: Config of L_pixel.
         perceptual_loss: Config of L_vgg with its weight, or None.
         mask_weight: Factor w of the binary cross-entropy between M^ and M; 0 trains without M.
-        data_preprocessor: See :class:`BaseRestorer`.
-        init_cfg: Initialization config of mmengine.
+        **options: Arguments of :class:`BaseRestorer`.
     """
 
     def __init__(
@@ -36,10 +35,9 @@ class RaindropRemover(BaseRestorer):
         pixel_loss: dict,
         perceptual_loss: dict | None = None,
         mask_weight: float = 0.01,
-        data_preprocessor: dict | None = None,
-        init_cfg: dict | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
+        super().__init__(**options)
         self.generator = MODELS.build(generator)
         self.pixel_loss = MODELS.build(pixel_loss)
         self.perceptual_loss = build_slot(perceptual_loss)

@@ -25,7 +25,7 @@ class RealESRGAN(BaseRestorer):
     network runs on the CPU in ``ncnn`` (BSD-3-Clause).
 
     Args:
-        data_preprocessor: See :class:`BaseRestorer`.
+        **options: Arguments of :class:`BaseRestorer`.
 
     Raises:
         MissingPackageError: One of the two packages is not installed.
@@ -34,8 +34,8 @@ class RealESRGAN(BaseRestorer):
     #: Parameters and MACs cannot be counted with torch.
     outside_torch = True
 
-    def __init__(self, data_preprocessor: dict | None = None) -> None:
-        super().__init__(data_preprocessor)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self._ncnn: Any = optional_import('ncnn', 'Real-ESRGAN', INSTALL)
         self._net = self._ncnn.Net()
         self._net.opt.use_vulkan_compute = False
