@@ -68,9 +68,7 @@ class FiniteLossHook(Hook):
         if self.skip:
             self._before = copy.deepcopy((runner.model.state_dict(), runner.optim_wrapper.state_dict()))
 
-    def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
-    ) -> None:
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Check the losses."""
         bad = self._gathered(non_finite(outputs or {}))
         if not bad:

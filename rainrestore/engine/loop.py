@@ -51,6 +51,9 @@ class ResumableTrainLoop(BaseLoop):
             batch.
     """
 
+    #: The whole training counts as one epoch.
+    max_epochs = 1
+
     def __init__(
         self,
         runner: Runner,
@@ -61,17 +64,15 @@ class ResumableTrainLoop(BaseLoop):
         min_loaded: float = LEAST_SHARE,
     ) -> None:
         if isinstance(dataloader, dict):
-            dataloader = {
-                **dataloader,
-                'dataset': {'type': 'rainrestore.SeededSamples', 'dataset': dataloader['dataset']},
-            }
+            seeded = {'type': 'rainrestore.SeededSamples', 'dataset': dataloader['dataset']}
+            dataloader = {**dataloader, 'dataset': seeded}
         super().__init__(runner, dataloader)
         self._check_batch_size()
         self.val_interval = val_interval
         self.val_begin = val_begin
         #: Set by hooks to end the training after this iteration.
         self.stop_training = False
-        self._max_iters = max_iters
+        self.max_iters = max_iters
         runner.register_hook(CompareCheckpointHook(min_loaded))
         # mmengine's Runner sets both when it resumes a run.
         self._iter = 0
@@ -95,16 +96,6 @@ class ResumableTrainLoop(BaseLoop):
             )
 
     @property
-    def max_epochs(self) -> int:
-        """The whole training counts as one epoch."""
-        return 1
-
-    @property
-    def max_iters(self) -> int:
-        """The last iteration."""
-        return self._max_iters
-
-    @property
     def epoch(self) -> int:
         """Number of finished epochs."""
         return self._epoch
@@ -120,13 +111,13 @@ class ResumableTrainLoop(BaseLoop):
         try:
             runner.call_hook('before_train')
             runner.call_hook('before_train_epoch')
-            if 0 < self._max_iters <= self._iter:
+            if 0 < self.max_iters <= self._iter:
                 runner.logger.warning(
                     'the run has already %d iterations; raise train_cfg.max_iters to continue', self._iter
                 )
             if self._validation_is_due() and runner.message_hub.get_info(VALIDATED) != self._iter:
                 self._validate()
-            while self._iter < self._max_iters and not self.stop_training:
+            while self._iter < self.max_iters and not self.stop_training:
                 runner.model.train()
                 self.run_iter(next(batches))
                 if not self.stop_training and self._validation_is_due():
@@ -187,7 +178,7 @@ class ResumableTrainLoop(BaseLoop):
         return (
             self.runner.val_loop is not None
             and done >= max(self.val_begin, 1)
-            and (done % self.val_interval == 0 or done == self._max_iters)
+            and (done % self.val_interval == 0 or done == self.max_iters)
         )
 
     def _validate(self) -> None:

@@ -14,9 +14,16 @@ from rainrestore.errors import OptionError
 from rainrestore.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
 
+def named_wrappers(wrapper: OptimWrapper | OptimWrapperDict) -> dict[str, OptimWrapper]:
+    """The optimiser wrappers of a run, which has one or one per group of slots, with names for messages."""
+    if not isinstance(wrapper, OptimWrapperDict):
+        return {'optimizer': wrapper}
+    return {f'optimizer {name}': part for name, part in wrapper.items()}
+
+
 def single_wrappers(wrapper: OptimWrapper | OptimWrapperDict) -> list[OptimWrapper]:
-    """The optimiser wrappers of a run, which has one or one per group of slots."""
-    return list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+    """The optimiser wrappers of a run."""
+    return list(named_wrappers(wrapper).values())
 
 
 @OPTIM_WRAPPERS.register_module()

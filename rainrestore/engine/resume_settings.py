@@ -8,10 +8,13 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from mmengine.optim import OptimWrapperDict, _ParamScheduler
+from mmengine.optim import _ParamScheduler
 from mmengine.optim.scheduler.param_scheduler import ReduceOnPlateauParamScheduler
 from mmengine.runner import Runner
 from torch import Tensor
+
+from rainrestore.engine.optim import named_wrappers
+from rainrestore.engine.run_state import optimizer_states
 
 
 def apply_optimizer_settings(checkpoint: dict[str, Any], runner: Runner) -> list[str]:
@@ -33,16 +36,9 @@ def apply_optimizer_settings(checkpoint: dict[str, Any], runner: Runner) -> list
 
 def _groups(checkpoint: Mapping[str, Any], runner: Runner) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     """For each parameter group of the optimisers: its name, the stored group, and the group of the run."""
-    if 'optimizer' not in checkpoint:
-        return
-    wrapper, stored = runner.optim_wrapper, checkpoint['optimizer']
-    pairs = (
-        [(f'optimizer {name}', stored[name], part) for name, part in wrapper.items()]
-        if isinstance(wrapper, OptimWrapperDict)
-        else [('optimizer', stored, wrapper)]
-    )
-    for what, state, part in pairs:
-        groups = list(state['param_groups'])
+    own_parts = named_wrappers(runner.optim_wrapper)
+    for what, state in optimizer_states(checkpoint.get('optimizer')):
+        part, groups = own_parts[what], list(state['param_groups'])
         if isinstance(state.get('base_param_settings'), dict):
             groups.append(state['base_param_settings'])
         # With several groups, mmengine appends its base settings as a further group without parameters.
@@ -67,12 +63,11 @@ def apply_schedules(checkpoint: dict[str, Any], runner: Runner) -> list[str]:
             changes += [f'{name}: {change}' for change in _schedule_differences(stored[name], scheduler)]
     if not changes:
         return []
-    if runner.param_schedulers is not None:
-        checkpoint['param_schedulers'] = (
-            {name: [copy.deepcopy(one.state_dict()) for one in part] for name, part in runner.param_schedulers.items()}
-            if isinstance(runner.param_schedulers, dict)
-            else [copy.deepcopy(one.state_dict()) for one in runner.param_schedulers]
-        )
+    parts = runner.param_schedulers
+    if parts is not None:
+        named_parts = parts if isinstance(parts, dict) else {'': parts}
+        states = {name: [copy.deepcopy(one.state_dict()) for one in part] for name, part in named_parts.items()}
+        checkpoint['param_schedulers'] = states if parts is named_parts else states['']
     for _, group, settings in _groups(checkpoint, runner):
         for key in [key for key in group if str(key).startswith('initial_')]:
             del group[key]

@@ -5,6 +5,7 @@ one network and the moments of another network without an error.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -200,9 +201,7 @@ def start_from(checkpoint: Any, runner: Runner, source: str, least: float) -> No
     bad = non_finite_tensor({'state_dict': fitting})
     if bad is not None:
         raise CheckpointError(f'load_from: {source}: {bad} is infinite or NaN')
-    slots: dict[str, int] = {}
-    for name in own.keys() - fitting.keys():
-        slots[name.partition('.')[0]] = slots.get(name.partition('.')[0], 0) + 1
+    slots = Counter(name.partition('.')[0] for name in own.keys() - fitting.keys())
     rest = ', '.join(f'{slot} ({count})' for slot, count in sorted(slots.items()))
     counts = f'{len(fitting)} of the {len(own)} tensors of the model loaded, of {len(state)} in {source}'
     if rest or len(fitting) < len(state):

@@ -127,12 +127,14 @@ class ScreenHook(Hook):
         self._open(runner, data, runner.max_iters, runner.iter, 'iteration', facts)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Update the bar."""
+        """Update the bar; the output of a training step is a dict with the loss."""
         if self._bar is not None:
-            loss = (outputs or {}).get('loss')
+            loss = outputs.get('loss') if isinstance(outputs, dict) else None
             if loss is not None and not self._bar.disable and self._bar.n % 10 == 0:
                 self._bar.set_postfix(loss=f'{float(loss.detach()):.4g}', refresh=False)
             self._bar.update()
+
+    after_test_iter = after_train_iter
 
     def leave_train(self, runner: Runner) -> None:
         """Close the bar at the end of the training or the test, also after an error in the training."""
@@ -147,11 +149,6 @@ class ScreenHook(Hook):
         facts = {'weights': self.weights or 'none'}
         loader = runner.test_dataloader
         self._open(runner, [f'{_faces(loader)} to test'], len(loader), 0, 'batch', facts)
-
-    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Update the bar."""
-        if self._bar is not None:
-            self._bar.update()
 
     def _open(
         self, runner: Runner, data: list[str], total: int, initial: int, unit: str, facts: dict[str, str]

@@ -61,9 +61,7 @@ class StopSignalHook(Hook):
 
     before_val_iter = before_train_iter
 
-    def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
-    ) -> None:
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Stop the training if a signal was received."""
         self._stop_if_received(runner)
 

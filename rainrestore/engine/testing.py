@@ -29,16 +29,9 @@ from rainrestore.threads import limit_threads
 NO_CHECKPOINT = 'none'
 CROP = 4
 STANDARD_METRICS: tuple[dict[str, Any], ...] = (
-    {'type': 'PSNR'},
-    {'type': 'SSIM'},
-    {'type': 'PSNR', 'convert_to': 'Y'},
-    {'type': 'SSIM', 'convert_to': 'Y'},
-    {'type': 'PSNR', 'crop_border': CROP},
-    {'type': 'SSIM', 'crop_border': CROP},
+    *({'type': kind, **way} for way in ({}, {'convert_to': 'Y'}, {'crop_border': CROP}) for kind in ('PSNR', 'SSIM')),
     {'type': 'PSNR', 'pred_key': 'lr_img'},
-    {'type': 'MAE', 'pred_key': 'streak'},
-    {'type': 'MAE', 'pred_key': 'transmission'},
-    {'type': 'MAE', 'pred_key': 'airlight'},
+    *({'type': 'MAE', 'pred_key': name} for name in ('streak', 'transmission', 'airlight')),
     {'type': 'ParsingMIoU'},
 )
 

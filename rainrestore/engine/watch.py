@@ -90,9 +90,7 @@ class TrainingWatchHook(Hook):
         if iteration % self.gradient_interval == 0:
             self._observe_losses(model)
 
-    def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
-    ) -> None:
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Warn about the observations."""
         self._observing.close()
         self._warn(runner, self._useless_losses())

@@ -1,7 +1,6 @@
 """Hooks that draw or write restored faces during training and testing."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +45,7 @@ class RestorationSheetHook(Hook):
 
     before_test_epoch = before_val_epoch
 
-    def after_val_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
-    ) -> None:
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Keep the first faces."""
         inputs = list((data_batch or {}).get('inputs', []))
         # Process r of n has every n-th face.
@@ -97,9 +94,7 @@ class RestoredImagesHook(Hook):
         """Create the folder."""
         make_folder(self.folder)
 
-    def after_test_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
-    ) -> None:
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Write the images of one batch.
 
         Raises:

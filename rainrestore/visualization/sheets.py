@@ -33,10 +33,7 @@ INK = (0, 0, 0)
 
 
 def image_grid(
-    rows: Sequence[Row],
-    titles: Sequence[str],
-    row_titles: Sequence[str] | None = None,
-    cell: int = 128,
+    rows: Sequence[Row], titles: Sequence[str], row_titles: Sequence[str] | None = None, cell: int = 128
 ) -> np.ndarray:
     """Draw rows of images as one image, with a legend of the label colours if a column is the parsing F.
 
