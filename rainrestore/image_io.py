@@ -3,8 +3,6 @@
 Pillow decodes the files, because it checks lengths and checksums and refuses decompression bombs.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import stat
@@ -16,15 +14,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from rainrestore.errors import DatasetError, ImageFileError
-from rainrestore.files import make_folder, whole_file
+from rainrestore.files import whole_file
 from rainrestore.labels import NUM_LABELS
+
+StrPath: TypeAlias = str | os.PathLike[str]
 
 IMAGE_SUFFIXES: tuple[str, ...] = ('.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.bmp', '.dib', '.webp', '.tif', '.tiff',
                                    '.ppm', '.pgm', '.pnm', '.gif', '.avif')  # fmt: skip
@@ -46,7 +46,7 @@ LONGEST_SIDE = 1_000_000
 _QUIET_LOCK = threading.Lock()
 
 
-def check_regular(path: str | os.PathLike[str]) -> None:
+def check_regular(path: StrPath) -> None:
     """Check that a path is a regular file.
 
     Raises:
@@ -62,7 +62,7 @@ def check_regular(path: str | os.PathLike[str]) -> None:
         raise ImageFileError(path, 'is not a file (but a folder, a pipe or a device)')
 
 
-def read_bytes(path: str | os.PathLike[str], backend_args: Mapping[str, Any]) -> bytes:
+def read_bytes(path: StrPath, backend_args: Mapping[str, Any]) -> bytes:
     """Read a file with a storage backend of mmengine: http, lmdb, petrel or your own.
 
     Args:
@@ -83,7 +83,7 @@ def read_bytes(path: str | os.PathLike[str], backend_args: Mapping[str, Any]) ->
     return bytes(content)
 
 
-def listed_names(names: str | os.PathLike[str] | Sequence[str]) -> list[str]:
+def listed_names(names: StrPath | Sequence[str]) -> list[str]:
     """File names from a list, or from a text file with one name per line; sorted.
 
     Raises:
@@ -91,16 +91,13 @@ def listed_names(names: str | os.PathLike[str] | Sequence[str]) -> list[str]:
     """
     if isinstance(names, (str, os.PathLike)):
         try:
-            listed: Sequence[str] = [
-                line for line in Path(names).read_text(encoding='utf-8').splitlines() if line.strip()
-            ]
+            lines = Path(names).read_text(encoding='utf-8').splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DatasetError(f'names: {names} cannot be read ({error})') from error
-    else:
-        listed = names
-    if not listed:
+        names = [line for line in lines if line.strip()]
+    if not names:
         raise DatasetError(f'names: {names!r} lists no file; expected one file name per line')
-    return sorted(listed)
+    return sorted(names)
 
 
 def remote_files(folder: str, backend_args: Mapping[str, Any]) -> list[str]:
@@ -120,11 +117,9 @@ def remote_files(folder: str, backend_args: Mapping[str, Any]) -> list[str]:
         raise DatasetError(f'{folder}: cannot be listed ({error})') from error
 
 
-def _open(
-    path: str | os.PathLike[str], max_pixels: int | None = None, backend_args: Mapping[str, Any] | None = None
-) -> Image.Image:
+def _open(path: StrPath, max_pixels: int | None = None, backend_args: Mapping[str, Any] | None = None) -> Image.Image:
     """Open and fully decode ``path``; the returned image does not use the file any more."""
-    source: str | os.PathLike[str] | io.BytesIO = path
+    source: StrPath | io.BytesIO = path
     if backend_args is None:
         check_regular(path)
     else:
@@ -184,7 +179,7 @@ _EIGHT_OF_SIXTEEN = ((np.arange(65536, dtype=np.uint32) * 2 + 257) // 514).astyp
 
 
 def read_image(
-    path: str | os.PathLike[str], max_pixels: int | None = None, backend_args: Mapping[str, Any] | None = None
+    path: StrPath, max_pixels: int | None = None, backend_args: Mapping[str, Any] | None = None
 ) -> np.ndarray:
     """Read a PNG, JPEG, BMP, WebP, TIFF, PPM, GIF or AVIF file as 8-bit RGB. The format is found from the content.
 
@@ -205,7 +200,7 @@ def read_image(
     return to_rgb(_open(path, max_pixels, backend_args), path)
 
 
-def to_rgb(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
+def to_rgb(image: Image.Image, path: StrPath) -> np.ndarray:
     """Convert a Pillow image to 8-bit RGB.
 
     Grey is repeated over the channels. 16-bit grey is scaled by 1/257; of 16-bit colour, Pillow decodes only the high
@@ -231,7 +226,7 @@ def to_rgb(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
             return np.repeat(_EIGHT_OF_SIXTEEN[values][:, :, None], 3, axis=2)
         if image.mode == 'F':
             raise ImageFileError(path, 'float pixels have no defined white; save 8 or 16 bits')
-        if has_alpha(image):
+        if image.has_transparency_data:
             profile = image.info.get('icc_profile')
             image = image.convert('RGBA')
             backdrop = Image.new('RGBA', image.size, (0, 0, 0, 255))
@@ -242,11 +237,6 @@ def to_rgb(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
         raise
     except _DECODE_ERRORS as error:
         raise ImageFileError(path, f'cannot be converted to RGB ({error}); save it as an 8-bit RGB PNG') from error
-
-
-def has_alpha(image: Image.Image) -> bool:
-    """Whether a Pillow image has transparency."""
-    return image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or 'transparency' in image.info
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,12 +272,12 @@ class Photo:
         return np.dstack([pixels, cv2.resize(self.alpha, pixels.shape[1::-1], interpolation=cv2.INTER_AREA)])
 
 
-def read_photo(path: str | os.PathLike[str], max_pixels: int | None = None) -> Photo:
+def read_photo(path: StrPath, max_pixels: int | None = None) -> Photo:
     """Read an image as :func:`read_image` does, but keep the transparency as a separate channel."""
     image = _open(path, max_pixels)
     grey = image.mode in ('1', 'L', 'LA', 'La', 'I') or image.mode.startswith('I;16')
     single = not image.info[SEVERAL_FRAMES]
-    if not has_alpha(image):
+    if not image.has_transparency_data:
         return Photo(to_rgb(image, path), grey=grey, single=single)
     try:
         rgba = _in_mode(_upright(image), 'RGBA')
@@ -323,7 +313,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         return image
 
 
-def read_mask(path: str | os.PathLike[str], backend_args: Mapping[str, Any] | None = None) -> np.ndarray:
+def read_mask(path: StrPath, backend_args: Mapping[str, Any] | None = None) -> np.ndarray:
     """Read a label map: one label index per pixel.
 
     Grey values and palette *indices* are the labels. A colour image is accepted only if its channels are equal.
@@ -356,22 +346,7 @@ def read_mask(path: str | os.PathLike[str], backend_args: Mapping[str, Any] | No
     return np.ascontiguousarray(values, dtype=np.uint8)
 
 
-def empty_folder(folder: Path, reason: str = '') -> None:
-    """Create a folder for images, if it does not exist.
-
-    Args:
-        folder: The folder.
-        reason: End of the message.
-
-    Raises:
-        DatasetError: The folder contains files.
-    """
-    make_folder(folder)
-    if any(folder.iterdir()):
-        raise DatasetError(f'{folder}: is not empty; empty it or choose another target{reason}')
-
-
-def visible_files(folder: str | os.PathLike[str]) -> list[Path]:
+def visible_files(folder: StrPath) -> list[Path]:
     """The files in ``folder``, sorted by name, without hidden files and files of file managers (``Thumbs.db``).
 
     Raises:
@@ -392,7 +367,7 @@ def visible_files(folder: str | os.PathLike[str]) -> list[Path]:
     return files
 
 
-def list_images(folder: str | os.PathLike[str]) -> list[Path]:
+def list_images(folder: StrPath) -> list[Path]:
     """The images in ``folder`` (by suffix, see ``IMAGE_SUFFIXES``), without sub-folders, sorted by name.
 
     Raises:
@@ -402,8 +377,8 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def find_images(
-    folder: str | os.PathLike[str],
-    skip: Iterable[str | os.PathLike[str]] = (),
+    folder: StrPath,
+    skip: Iterable[StrPath] = (),
     onerror: Callable[[OSError], object] | None = None,
     suffixes: Collection[str] | None = IMAGE_SUFFIXES,
 ) -> list[Path]:

@@ -181,7 +181,7 @@ def test_input_errors_name_the_file(faces, tmp_path, capsys):
     assert 'odd.png' in fails(capsys, faces, '-o', out)
     (faces / 'odd.png').unlink()
     Image.fromarray(face()).save(faces / 'wide.jpg')
-    assert 'wide.png: differs from wide.jpg only in the suffix' in fails(capsys, faces, '-o', out)
+    assert 'wide.png: same name as wide.jpg; rename or remove one' in fails(capsys, faces, '-o', out)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['empty', 'faces']  # no partial files
 
 

@@ -12,8 +12,6 @@ The rain depends on the file name without suffix and on the seed; the transform 
 same rain. OUT appears when all files are written.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json
@@ -27,10 +25,10 @@ from tqdm import tqdm
 
 from rainrestore import __version__
 from rainrestore.cli.options import file_path, whole_number
+from rainrestore.datasets.face_dataset import by_stem
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
 from rainrestore.errors import ConfigError, DatasetError
 from rainrestore.image_io import encode_png, list_images, read_image, sixteen_bit
-from rainrestore.paths import file_inside
 from rainrestore.physics import RAIN_RANGES, RainRanges, RainRangesError, quantise
 from rainrestore.visualization.sheets import TITLES, image_sheet
 
@@ -87,12 +85,7 @@ def _sources(source: Path, limit: int | None) -> dict[str, Path]:
     paths = list_images(source) if source.is_dir() else [source]
     if not paths:
         raise DatasetError(f'{source}: no images in this folder')
-    named: dict[str, Path] = {}
-    for path in paths:
-        if path.stem in named:
-            raise DatasetError(f'{path}: differs from {named[path.stem].name} only in the suffix; rename or remove one')
-        named[path.stem] = path
-    return dict(list(named.items())[:limit])
+    return dict(list(by_stem(paths).items())[:limit])
 
 
 def _degrade(
@@ -111,7 +104,7 @@ def _degrade(
         'A': sixteen_bit(np.broadcast_to(sample['airlight'], (*small, 3))),
     }
     for kind, pixels in maps.items():
-        file_inside(folder / kind, f'{name}.png').write_bytes(encode_png(pixels))
+        (folder / kind / f'{name}.png').write_bytes(encode_png(pixels))
     hashes = {kind: hashlib.sha256(pixels.tobytes()).hexdigest() for kind, pixels in {'HR': gt, **maps}.items()}
     rainy, transmission, airlight = sample['lr'] + sample['streak'], sample['transmission'], sample['airlight']
     shown = (sample['lr'], sample['streak'], rainy, transmission, airlight)

@@ -1,7 +1,5 @@
 """Faces with masks (label maps) from a folder ``{train,val,test}/{img,mask}``."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -66,14 +64,14 @@ def annotated_labels(root: Path, labels: Iterable[int] | None = None) -> np.ndar
     return valid
 
 
-def images_by_stem(folder: Path) -> dict[str, Path]:
-    """The visible files of a folder by their name without suffix.
+def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
+    """The files of a folder by their name without suffix.
 
     Raises:
         DatasetError: Two files have the same name.
     """
     files: dict[str, Path] = {}
-    for path in visible_files(folder):
+    for path in paths:
         if path.stem in files:
             raise DatasetError(f'{path}: same name as {files[path.stem].name}; rename or remove one of them')
         files[path.stem] = path
@@ -236,17 +234,12 @@ class FaceDataset(ImageDataset):
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """One sample before the pipeline (see the class)."""
         info = super().get_data_info(idx)
-        row = info.pop('row')
-        mask_path = info.get('mask_path')
-        mask: np.ndarray | None = None
+        row, mask_path = info.pop('row'), info.get('mask_path')
         if self._images is not None and self._masks is not None:
-            gt = self._images[row].copy()
-            if mask_path is not None:
-                mask = self._masks[row].copy()
+            info['gt'], mask = self._images[row].copy(), self._masks[row].copy()
         else:
-            gt, mask = self._decode(info['gt_path'], mask_path)
-        info['gt'] = gt
-        if mask is not None:
+            info['gt'], mask = self._decode(info['gt_path'], mask_path)
+        if mask_path is not None:
             info['mask'] = mask
         info['label_valid'] = self.label_valid.copy()
         return info
@@ -286,7 +279,7 @@ class FaceDataset(ImageDataset):
                 f'{image_folder}: no such folder. A data set is {{train,val,test}}/{{img,mask}}; check data_root '
                 f'(or ${DATA_VARIABLE}) and split'
             )
-        images = images_by_stem(image_folder)
+        images = by_stem(visible_files(image_folder))
         if not mask_folder.is_dir():
             if self.require_masks:
                 raise DatasetError(
@@ -294,7 +287,7 @@ class FaceDataset(ImageDataset):
                     '--no-masks, or require_masks=False in the config'
                 )
             return [(name, str(path), None) for name, path in images.items()]
-        masks = images_by_stem(mask_folder)
+        masks = by_stem(visible_files(mask_folder))
         pairs: list[tuple[str, str, str | None]] = []
         for name in sorted(images.keys() | masks.keys()):
             if name not in masks:

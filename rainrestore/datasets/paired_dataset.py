@@ -1,7 +1,5 @@
 """Pairs of a degraded image and its ground truth, or clean images only, of any size."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

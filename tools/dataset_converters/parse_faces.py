@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from rainrestore.datasets.face_dataset import images_by_stem
+from rainrestore.datasets.face_dataset import by_stem
 from rainrestore.device import find_device
 from rainrestore.errors import ConfigError, RainRestoreError
 from rainrestore.facexlib_weights import load_facexlib
-from rainrestore.image_io import read_image, write_png
+from rainrestore.image_io import read_image, visible_files, write_png
 from rainrestore.labels import LABELS
 from rainrestore.optional import optional_import
 
@@ -107,7 +107,8 @@ def parse_faces(folder: Path, labeller: FaceLabeller, overwrite: bool = False, p
         DatasetError: The folder ``img`` is missing or empty.
         ImageFileError: A file is damaged.
     """
-    pairs = [(file, folder / 'mask' / f'{stem}.png') for stem, file in images_by_stem(folder / 'img').items()]
+    files = by_stem(visible_files(folder / 'img'))
+    pairs = [(file, folder / 'mask' / f'{stem}.png') for stem, file in files.items()]
     wanted = [(file, mask) for file, mask in pairs if overwrite or not mask.is_file()]
     (folder / 'mask').mkdir(exist_ok=True)
     for file, mask in tqdm(wanted, unit='face', desc=str(folder), disable=not progress):
