@@ -100,12 +100,24 @@ class _Read:
 
 
 @dataclass(frozen=True)
-class _Results:
-    """The folder and kinds of the results, and device and inode of the inputs, to protect them."""
+class _Job:
+    """A call of :func:`restore_files`.
 
+    Attributes:
+        restorer: Restores the images.
+        out: The folder for the results.
+        kinds: The kinds of results.
+        inputs: Device and inode of the inputs, to protect them.
+        done: The lines of the manifest before this call.
+        log: The manifest.
+    """
+
+    restorer: ImageRestorer
     out: Path
     kinds: Sequence[str]
     inputs: frozenset[tuple[int, int]]
+    done: Mapping[tuple[str, str], dict[str, Any]]
+    log: TextIO
 
 
 @dataclass(frozen=True)
@@ -235,7 +247,6 @@ def restore_files(
         raise OptionError(f'batch must be at least 1, kinds must name a kind, got {batch} and {list(kinds)}')
     kinds = (*kinds, *(PHYSICS if physics else ()), *((SHEETS,) if sheets else ()))
     inputs = frozenset(identity for source in plan.sources.values() if (identity := _identity(source)))
-    results = _Results(plan.out, kinds, inputs)
     for path, reason in plan.unlisted.items():
         yield FileOutcome(path, 'failed', reason)
     manifest = plan.out / MANIFEST
@@ -245,14 +256,14 @@ def restore_files(
     except OSError as error:
         path = error.filename or manifest
         raise ConfigError(f'{path}: cannot be written ({error.strerror or error}); choose another folder') from error
-    done = _read_manifest(manifest)
+    job = _Job(restorer, plan.out, kinds, inputs, _read_manifest(manifest), log)
     waiting: list[_Read] = []
     with log:
         for name, source in plan.sources.items():
             clip = not name.endswith('.png')
             try:
                 read = _Read(name, source, _source_digest(source))
-                entry = done.get((name, RESTORED if clip else kinds[0]))
+                entry = job.done.get((name, RESTORED if clip else kinds[0]))
                 finished = _is_done(entry, plan.out, (RESTORED,) if clip else kinds, read.digest, restorer.fingerprint)
                 if not finished:
                     _check_source(entry, read, plan.out)
@@ -267,11 +278,11 @@ def restore_files(
             if finished and entry is not None:
                 yield FileOutcome(source, 'done', notes=tuple(entry.get('notes', ())), found=entry.get('found'))
             elif clip:
-                yield _restore_clip(restorer, read, results, log, on_frame)
+                yield _restore_clip(job, read, on_frame)
             if len(waiting) == batch or sum(read.image.size for read in waiting) > MAX_VALUES:
-                yield from _restore_and_write(restorer, waiting, results, log, done)
+                yield from _restore_and_write(job, waiting)
                 waiting = []
-        yield from _restore_and_write(restorer, waiting, results, log, done)
+        yield from _restore_and_write(job, waiting)
 
 
 def _check_source(entry: Mapping[str, Any] | None, read: _Read, out: Path) -> None:
@@ -288,21 +299,18 @@ def _check_source(entry: Mapping[str, Any] | None, read: _Read, out: Path) -> No
         raise ImageFileError(read.source, f'{result} is the result of {other}; choose another folder with --out')
 
 
-def _restore_and_write(
-    restorer: ImageRestorer, reads: Sequence[_Read], results: _Results, log: TextIO,
-    earlier: Mapping[tuple[str, str], Mapping[str, Any]],
-) -> Iterator[FileOutcome]:  # fmt: skip
-    for read, result in zip(reads, _restore_each(restorer, reads), strict=True):
+def _restore_and_write(job: _Job, reads: Sequence[_Read]) -> Iterator[FileOutcome]:
+    for read, result in zip(reads, _restore_each(job.restorer, reads), strict=True):
         if isinstance(result, ImageError):
             yield FileOutcome(read.source, 'failed', result.reason, found=result.found)
             continue
         try:
             record = _with_notes(result.record(), read.photo)
-            written = _write(result, results, read)
-            _write_line(log, read, restorer, results.kinds, written, record)
-            _remove_outdated(earlier.get((read.name, results.kinds[0])), results, written)
+            written = _write(job, result, read)
+            _write_line(job, read, job.kinds, written, record)
+            _remove_outdated(job, read, written)
         except Exception as error:  # noqa: BLE001
-            yield _failure(read.source, error, results)
+            yield _failure(job, read.source, error)
         else:
             # A face with the weight 0 was not changed.
             faces = sum(face.get('weight', 1) > 0 for face in record.get('faces', [{}]))
@@ -316,30 +324,22 @@ def _with_notes(record: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
     return {**record, 'notes': [*record.get('notes', ()), *notes]}
 
 
-def _restore_clip(
-    restorer: ImageRestorer,
-    read: _Read,
-    results: _Results,
-    log: TextIO,
-    on_frame: Callable[[int, int], object] | None,
-) -> FileOutcome:
-    if not isinstance(restorer, PhotoRestorer):
+def _restore_clip(job: _Job, read: _Read, on_frame: Callable[[int, int], object] | None) -> FileOutcome:
+    if not isinstance(job.restorer, PhotoRestorer):
         return FileOutcome(read.source, 'failed', 'is a video; only a PhotoRestorer restores videos')
-    target, parts = f'{RESTORED}/{read.name}', f'{PARTS}/{read.name}'
+    name = f'{RESTORED}/{read.name}'
     try:
-        _check_target(results, target)
-        _check_target(results, parts)
-        result = restore_video(restorer, read.source, results.out / target, work=results.out / parts, progress=on_frame)
+        target, parts = (_checked_target(job, target) for target in (name, f'{PARTS}/{read.name}'))
+        result = restore_video(job.restorer, read.source, target, work=parts, progress=on_frame)
         with suppress(OSError):  # keeps folders that are not empty
-            os.removedirs((results.out / parts).parent)
-        digest = sha256_of(results.out / target)
-        _write_line(log, read, restorer, (RESTORED,), {target: digest}, result.record())
+            os.removedirs(parts.parent)
+        _write_line(job, read, (RESTORED,), {name: sha256_of(target)}, result.record())
     except Exception as error:  # noqa: BLE001
-        return _failure(read.source, error, results)
+        return _failure(job, read.source, error)
     return FileOutcome(read.source, 'restored', notes=result.notes, faces=result.faces)
 
 
-def _failure(source: Path, error: Exception, results: _Results) -> FileOutcome:
+def _failure(job: _Job, source: Path, error: Exception) -> FileOutcome:
     """The outcome for a file that could not be restored or written.
 
     Raises:
@@ -347,28 +347,23 @@ def _failure(source: Path, error: Exception, results: _Results) -> FileOutcome:
     """
     if isinstance(error, OSError):
         if error.errno in FATAL:
-            raise _unwritable(results.out, error) from error
+            raise _unwritable(job.out, error) from error
         if isinstance(error, WriteError):
             return FileOutcome(source, 'failed', f'its result {error.filename} cannot be written ({error.strerror})')
-        place = error.filename or results.out / MANIFEST  # a write to the open manifest names no file
+        place = error.filename or job.out / MANIFEST  # a write to the open manifest names no file
         return FileOutcome(source, 'failed', f'{place}: {error.strerror or error}')
     reason = error.reason if isinstance(error, (ImageError, ImageFileError)) else _defect(source, error)
     return FileOutcome(source, 'failed', reason)
 
 
 def _write_line(
-    log: TextIO,
-    read: _Read,
-    restorer: ImageRestorer,
-    kinds: Sequence[str],
-    written: Mapping[str, str | None],
-    record: Mapping[str, Any],
+    job: _Job, read: _Read, kinds: Sequence[str], written: Mapping[str, str | None], record: Mapping[str, Any]
 ) -> None:
     """Write the line of a finished image to the manifest."""
     line = {'name': read.name, 'source': str(read.source), 'source_sha256': read.digest, 'kinds': kinds,
-            'sha256': written, 'model': restorer.fingerprint, **record}  # fmt: skip
-    log.write(json.dumps(line) + '\n')
-    log.flush()
+            'sha256': written, 'model': job.restorer.fingerprint, **record}  # fmt: skip
+    job.log.write(json.dumps(line) + '\n')
+    job.log.flush()
 
 
 def _is_video(path: Path) -> ConfigError:
@@ -470,15 +465,10 @@ def _read_manifest(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """Name and first kind -> the last such line in the manifest. Invalid lines (incomplete, edited) are ignored."""
     entries = {}
     for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if not isinstance(entry, dict):
-            continue
-        name, kinds, digests = (entry.get(key) for key in ('name', 'kinds', 'sha256'))
-        if isinstance(name, str) and isinstance(digests, dict) and isinstance(kinds, list) and kinds:
-            entries[name, str(kinds[0])] = entry
+        with suppress(ValueError, RecursionError):
+            match json.loads(line):
+                case {'name': str(name), 'kinds': [kind, *_], 'sha256': {}} as entry:
+                    entries[name, str(kind)] = entry
     return entries
 
 
@@ -491,14 +481,12 @@ def _is_done(
     if not set(kinds) <= set(map(str, entry['kinds'])):
         return False
     files = {target: digest for target, digest in entry['sha256'].items() if target.partition('/')[0] in kinds}
-    for target, expected in files.items():
-        try:
-            # None: the model does not predict this map.
-            if expected is not None and sha256_of(out / target) != expected:
-                return False
-        except OSError:
-            return False
-    return f'{kinds[0]}/{entry["name"]}' in files
+    try:
+        # None: the model does not predict this map.
+        whole = all(digest is None or sha256_of(out / target) == digest for target, digest in files.items())
+    except OSError:
+        return False
+    return whole and f'{kinds[0]}/{entry["name"]}' in files
 
 
 def _restore_each(restorer: ImageRestorer, reads: Sequence[_Read]) -> list[ImageResult | ImageError]:
@@ -516,45 +504,42 @@ def _restore_each(restorer: ImageRestorer, reads: Sequence[_Read]) -> list[Image
     return [result for read in reads for result in _restore_each(restorer, [read])]
 
 
-def _write(result: ImageResult, results: _Results, read: _Read) -> dict[str, str | None]:
+def _write(job: _Job, result: ImageResult, read: _Read) -> dict[str, str | None]:
     """Write the files of one image; returns target -> SHA-256, None for a map that the network does not predict."""
     stem, suffix = os.path.splitext(read.name)
     files = {
         f'{kind}/{stem}{part}{suffix}': (
             pixels if pixels is None or kind not in (RESTORED, FACES) else read.photo.as_given(pixels, kind == FACES)
         )
-        for kind in results.kinds
+        for kind in job.kinds
         for part, pixels in result.files(kind).items()
     }
-    for target in files:
-        _check_target(results, target)
-    return {
-        target: None if pixels is None else _write_image(pixels, results.out / target)
-        for target, pixels in files.items()
-    }
+    paths = {target: _checked_target(job, target) for target in files}
+    return {target: None if pixels is None else _write_image(pixels, paths[target]) for target, pixels in files.items()}
 
 
-def _remove_outdated(entry: Mapping[str, Any] | None, results: _Results, written: Mapping[str, str | None]) -> None:
+def _remove_outdated(job: _Job, read: _Read, written: Mapping[str, str | None]) -> None:
     """Remove the files of an earlier result that the new one lacks, such as the fifth of now four faces.
 
     A file that was changed since is kept.
     """
-    for target, digest in () if entry is None else entry['sha256'].items():
-        if digest is None or target in written or target.partition('/')[0] not in results.kinds:
-            continue
-        with suppress(FileNotFoundError):
-            _check_target(results, target)
-            if sha256_of(results.out / target) == digest:
-                (results.out / target).unlink()
+    entry = job.done.get((read.name, job.kinds[0]), {'sha256': {}})
+    for target, digest in entry['sha256'].items():
+        if digest is not None and target not in written and target.partition('/')[0] in job.kinds:
+            with suppress(FileNotFoundError):
+                path = _checked_target(job, target)
+                if sha256_of(path) == digest:
+                    path.unlink()
 
 
-def _check_target(results: _Results, target: str) -> None:
-    """Check that a target is inside the folder of the results and no input."""
-    path = results.out / target
-    if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(results.out)):
-        raise WriteError(errno.ELOOP, f'a link leads out of {results.out}', str(path))
-    if _identity(path) in results.inputs:
+def _checked_target(job: _Job, target: str) -> Path:
+    """The path of a target, which must be inside the folder of the results and no input."""
+    path = job.out / target
+    if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(job.out)):
+        raise WriteError(errno.ELOOP, f'a link leads out of {job.out}', str(path))
+    if _identity(path) in job.inputs:
         raise WriteError(errno.EEXIST, 'it is an input', str(path))
+    return path
 
 
 def _write_image(pixels: np.ndarray, path: Path) -> str:

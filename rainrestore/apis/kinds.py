@@ -1,12 +1,11 @@
 """Recognise images and videos by their content, or by their suffix if the content is unknown."""
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from rainrestore.image_io import IMAGE_SUFFIXES, find_images
+from rainrestore.image_io import IMAGE_SUFFIXES, StrPath, find_images
 
 Kind = Literal['image', 'video']
 
@@ -62,10 +61,7 @@ def video_suffix(path: Path) -> str:
 
 
 def find_inputs(
-    folder: str | os.PathLike[str],
-    videos: bool,
-    skip: Sequence[str | Path] = (),
-    onerror: Callable[[OSError], object] | None = None,
+    folder: StrPath, videos: bool, skip: Sequence[StrPath] = (), onerror: Callable[[OSError], object] | None = None
 ) -> tuple[list[Path], list[Path]]:
     """The images, and with ``videos`` the videos, of a folder and its sub-folders, and the other files.
 

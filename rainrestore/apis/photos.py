@@ -591,24 +591,21 @@ def restorable(faces: Sequence[DetectedFace], photo: np.ndarray) -> tuple[list[s
     height, width = photo.shape[:2]
     notes, kept = [], []
     for number, face in enumerate(faces):
-        crop = face.crop
-        what = _place(crop)
+        crop, note = face.crop, ''
         if any(crop == other.crop for other in faces[:number]):
-            notes.append(f'{what} is listed twice; the second is ignored')
-            continue
-        if round(crop.side) < SMALLEST_SIDE:
-            notes.append(f'{what} is {crop.side:.0f} pixels wide, too small to restore, and was not changed')
-            continue
-        if not (0 <= crop.x < width and 0 <= crop.y < height):
-            notes.append(f'{what} is outside of the {width}x{height} photo and was not changed')
-            continue
-        inside = crop.inside(width, height)
-        if inside < LEAST_INSIDE:
-            notes.append(f'{what} has {inside:.0%} of its square in the photo and was not changed')
-            continue
-        if inside < MOSTLY_INSIDE:
-            notes.append(f'{what} is at the border: {1 - inside:.0%} of its square is filled with the mirrored photo')
-        kept.append(face)
+            note = 'is listed twice; the second is ignored'
+        elif round(crop.side) < SMALLEST_SIDE:
+            note = f'is {crop.side:.0f} pixels wide, too small to restore, and was not changed'
+        elif not (0 <= crop.x < width and 0 <= crop.y < height):
+            note = f'is outside of the {width}x{height} photo and was not changed'
+        elif (inside := crop.inside(width, height)) < LEAST_INSIDE:
+            note = f'has {inside:.0%} of its square in the photo and was not changed'
+        else:
+            kept.append(face)
+            if inside < MOSTLY_INSIDE:
+                note = f'is at the border: {1 - inside:.0%} of its square is filled with the mirrored photo'
+        if note:
+            notes.append(f'{_place(crop)} {note}')
     return notes, kept
 
 

@@ -24,7 +24,7 @@ from rainrestore.arguments import checked
 from rainrestore.errors import ImageError, ImageFileError, OptionError
 from rainrestore.faces import DetectedFace, FaceCrop
 from rainrestore.faces.tracking import FaceAverage, FaceTracker
-from rainrestore.files import check_place, make_folder, sha256_of, whole_file
+from rainrestore.files import check_place, make_folder, sha256_of, write_text
 from rainrestore.threads import divided_threads
 
 #: Restored frames, in the pixel aspect of the video, their faces, and whether a frame differs from the input.
@@ -230,8 +230,7 @@ class FrameRestorer:
             DetectedFace(FaceCrop(face.crop.x + left, face.crop.y + top, face.crop.side, face.crop.angle), face.score)
             for face in found
         ]
-        moved.sort(key=lambda face: np.hypot(face.crop.x - crop.x, face.crop.y - crop.y))
-        return moved[:1]
+        return sorted(moved, key=lambda face: np.hypot(face.crop.x - crop.x, face.crop.y - crop.y))[:1]
 
     def rain_left(self) -> list[str]:
         """A note on the rain over the faces, if the model does not remove rain. Some frames are examined."""
@@ -319,8 +318,7 @@ def restore_video(
         with closing(ahead(reader.read(skip=parts.frames), batch)) as frames, _threads(photos):
             for frame in frames:
                 part = itertools.chain([frame], itertools.islice(frames, settings.part_frames - 1))
-                restored = _restored(restorer, part, batch)
-                parts.add(restorer, _counted(restored, reader.frames, progress), reader.format)
+                parts.add(restorer, _restored(restorer, part, batch, reader.frames, progress), reader.format)
         result = parts.result()
         if not result.frames:
             shutil.rmtree(work)
@@ -343,7 +341,10 @@ def restore_video(
     return result
 
 
-def _restored(restorer: FrameRestorer, frames: Iterator[VideoFrame], batch: int) -> Restored:
+def _restored(
+    restorer: FrameRestorer, frames: Iterator[VideoFrame], batch: int, total: int,
+    progress: Callable[[int, int], object] | None,
+) -> Restored:  # fmt: skip
     """The restored frames and their faces. One thread finds the faces, a second thread restores them."""
 
     def in_batches() -> Restored:
@@ -354,15 +355,10 @@ def _restored(restorer: FrameRestorer, frames: Iterator[VideoFrame], batch: int)
                     yield replace(entry.frame, pixels=pixels), faces, changed
 
     with closing(ahead(in_batches(), batch)) as restored:
-        yield from restored
-
-
-def _counted(restored: Restored, total: int, progress: Callable[[int, int], object] | None) -> Restored:
-    with closing(restored):
-        for frame, faces, changed in restored:
-            yield frame, faces, changed
+        for item in restored:
+            yield item
             if progress is not None:
-                progress(frame.number + 1, total)
+                progress(item[0].number + 1, total)
 
 
 def _threads(photos: PhotoRestorer) -> AbstractContextManager[None]:
@@ -407,32 +403,24 @@ class _Parts:
 
     def add(self, restorer: FrameRestorer, frames: Restored, style: VideoFormat) -> None:
         """Write one part, and the state of ``restorer`` after it."""
-        times: list[int] = []
-        faces = left = differing = 0
-        bare: list[float] = []
+        #: Times of each frame, whether each of its faces was changed, and whether the frame was.
+        done: list[tuple[int, float, list[bool], bool]] = []
 
         def restored() -> Iterator[VideoFrame]:
-            nonlocal faces, left, differing
             for frame, shown, differs in frames:
-                times.append(frame.pts)
-                differing += differs
-                changed = sum(face.weight > 0 for face in shown)
-                faces += changed
-                left += len(shown) - changed
-                if not shown:
-                    bare.append(frame.time)
+                done.append((frame.pts, frame.time, [face.weight > 0 for face in shown], differs))
                 yield frame
 
         file = self._file(self.count)
         with closing(frames):
             write_part(file, restored(), style)
+        faces = [changed for _, _, shown, _ in done for changed in shown]
         entry = {
-            'identity': self.identity, 'sha256': sha256_of(file), 'times': times, 'faces': faces, 'left': left,
-            'bare': bare, 'changed': differing,
-            'state': restorer.state(),
+            'identity': self.identity, 'sha256': sha256_of(file), 'times': [pts for pts, *_ in done],
+            'faces': sum(faces), 'left': len(faces) - sum(faces), 'changed': sum(differs for *_, differs in done),
+            'bare': [time for _, time, shown, _ in done if not shown], 'state': restorer.state(),
         }  # fmt: skip
-        with whole_file(file.with_suffix('.json')) as temporary:
-            temporary.write_text(json.dumps(entry), encoding='utf-8')
+        write_text(file.with_suffix('.json'), json.dumps(entry))
         self._sum_up(entry)
 
     def _sum_up(self, entry: dict[str, Any]) -> None:

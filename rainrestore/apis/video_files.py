@@ -29,7 +29,7 @@ OPTIONS = {'crf': '16', 'preset': 'medium', 'bf': '0'}
 #: FFmpeg's flags of its scaler: bilinear, full_chroma_int, full_chroma_inp, accurate_rnd. Its default conversion to RGB
 #: rounds down, so that a restored video would be darker than its source by a level.
 SCALER = 0x2 | 0x2000 | 0x4000 | 0x40000
-#: FFmpeg's number of a colour space -> number of the matrix in its scaler. Others are stored as BT.709.
+#: FFmpeg's number of a colour space -> number of the RGB matrix in its scaler. Others are stored as BT.709.
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 BT709, UNSPECIFIED = 1, 2
 #: In seconds. A longer gap between two frames is a pause of the recording. A shorter missing end is no loss.
@@ -108,13 +108,11 @@ class VideoReader:
         with _readable(self.path, self.av):
             self.container = self.av.open(str(self.path), metadata_errors='replace')
         self.stream = main_video(self.container)
-        if self.stream is None:
-            self.container.close()
-            raise ImageFileError(self.path, 'has no video stream')
-        context = self.stream.codec_context
+        context = None if self.stream is None else self.stream.codec_context
         if context is None or not context.width or context.width * context.height > MAX_PIXELS:
             self.container.close()
-            raise ImageFileError(self.path, f'its video cannot be decoded, or its frames exceed {MAX_PIXELS} pixels')
+            problem = f'its video cannot be decoded, or its frames exceed {MAX_PIXELS} pixels'
+            raise ImageFileError(self.path, 'has no video stream' if self.stream is None else problem)
         self.stream.thread_type = 'AUTO'
         self.frames: int = self.stream.frames
         if self.container.format.name == 'avi':
@@ -285,7 +283,7 @@ def write_part(path: Path, frames: Iterable[VideoFrame], style: VideoFormat) -> 
             image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.pixels), format='rgb24')
             stored = image.reformat(
                 format=stream.pix_fmt,
-                dst_colorspace=_matrix(style.colorspace),
+                dst_colorspace=_MATRICES.get(style.colorspace, 5),
                 dst_color_range=style.color_range or None,
                 interpolation=SCALER,
             )
@@ -369,11 +367,6 @@ def _add_stream(container: Any, pixels: np.ndarray, style: VideoFormat) -> Any:
     for name in ('colorspace', 'color_range', 'color_primaries', 'color_trc'):
         setattr(context, name, getattr(style, name))
     return stream
-
-
-def _matrix(colorspace: int) -> int:
-    """The number of the RGB matrix in FFmpeg's scaler for a colour space."""
-    return _MATRICES.get(colorspace, 5)
 
 
 def _display_matrix(frame: Any) -> np.ndarray | None:
