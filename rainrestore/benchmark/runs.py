@@ -184,12 +184,8 @@ def stage_config(stage: Stage, budget: Budget, seed: int, load_from: Path | None
     config.train_cfg = {'type': 'ResumableTrainLoop', 'max_iters': steps, 'val_interval': steps}
     cosine = {'type': 'CosineAnnealingLR', 'by_epoch': False, 'T_max': steps, 'end': steps}
     config.param_scheduler = [{**cosine, 'eta_min_ratio': stage.final_rate}]
-    config.default_hooks.checkpoint = {
-        'type': 'WholeCheckpointHook',
-        'by_epoch': False,
-        'interval': max(1, steps // CHECKPOINTS),
-        'max_keep_ckpts': 1,
-    }
+    saving = {'type': 'WholeCheckpointHook', 'by_epoch': False, 'max_keep_ckpts': 1}
+    config.default_hooks.checkpoint = {**saving, 'interval': max(1, steps // CHECKPOINTS)}
     config.default_hooks.logger.interval = max(1, min(config.default_hooks.logger.get('interval', 10), steps // 50))
     config.randomness = {'seed': seed}
     config.load_from = None if load_from is None else str(load_from)

@@ -168,15 +168,8 @@ class Benchmark:
             if model not in known:
                 missing[name] = model
                 continue
-            methods[name] = replace(
-                method,
-                checkpoint=f'rainrestore://{model}',
-                checkpoint_of=None,
-                first=None,
-                warm_up=None,
-                modules=(),
-                pretrained=(model,),
-            )
+            published = replace(method, checkpoint=f'rainrestore://{model}', checkpoint_of=None, pretrained=(model,))
+            methods[name] = replace(published, first=None, warm_up=None, modules=())
         claims = tuple(claim for claim in self.claims if {*claim[:2]} <= methods.keys())
         reference = self.reference if self.reference in methods else None
         return replace(self, methods=methods, modules={}, claims=claims, reference=reference), missing

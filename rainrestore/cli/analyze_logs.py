@@ -5,11 +5,10 @@ has the last, the smallest and the largest value of each curve with their steps;
 """
 
 import argparse
-import json
 import math
 from pathlib import Path
 
-from rainrestore.cli.options import file_path
+from rainrestore.cli.options import file_path, print_json
 
 DEFAULT_KEYS = ('loss', 'PSNR')
 
@@ -62,17 +61,12 @@ def run(args: argparse.Namespace) -> int:
                 f'{label:{width}}{key:20}{len(curve):7}{curve[last]:12.5g}{curve[low]:12.5g}{low:9}'
                 f'{curve[high]:12.5g}{high:9}'
             )
-            summary.setdefault(label, {})[key] = {
-                'points': len(curve),
-                'last': _number(curve[last]),
-                'last_step': last,
-                'min': _number(curve[low]),
-                'min_step': low,
-                'max': _number(curve[high]),
-                'max_step': high,
-            }
+            found: dict[str, float] = {'points': len(curve)}
+            for name, step in (('last', last), ('min', low), ('max', high)):
+                found |= {name: curve[step], f'{name}_step': step}
+            summary.setdefault(label, {})[key] = found
     print(f'plot: {plot_curves(runs, keys, args.out)}')
-    print(json.dumps({'plot': str(args.out), 'runs': summary}))
+    print_json({'plot': str(args.out), 'runs': summary})
     return 0
 
 
@@ -80,8 +74,3 @@ def _labels(paths: list[Path]) -> list[str]:
     """The last part of each path; the full paths if two last parts are equal."""
     short = [path.resolve().name for path in paths]
     return short if len(set(short)) == len(short) else [str(path) for path in paths]
-
-
-def _number(value: float) -> float | None:
-    """None for NaN and infinity, which JSON does not have."""
-    return value if math.isfinite(value) else None

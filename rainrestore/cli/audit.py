@@ -7,11 +7,8 @@ parsing and rain maps with constants, and lists layers with weights near zero. T
 """
 
 import argparse
-import json
-import math
-from typing import Any
 
-from rainrestore.cli.options import add_data, add_device, file_path, whole_number
+from rainrestore.cli.options import add_data, add_device, file_path, print_json, whole_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,14 +37,5 @@ def run(args: argparse.Namespace) -> int:
         from rainrestore.audit.plot import plot_audit
 
         print(f'\nplot: {plot_audit(found, args.plot)}')
-    print(json.dumps(_without_nan(found.to_dict())))
+    print_json(found.to_dict())
     return 0
-
-
-def _without_nan(value: Any) -> Any:
-    """Replace NaN and infinity, which JSON does not have, by null."""
-    if isinstance(value, dict):
-        return {key: _without_nan(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

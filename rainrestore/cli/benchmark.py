@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rainrestore.cli.options import add_cfg_options, add_data, file_path, seed_number, whole_number
+from rainrestore.cli.options import add_cfg_options, add_data, file_path, print_json, seed_number, whole_number
 
 #: Eyes and nose of an aligned face of 128 pixels.
 ROI = (37, 41, 91, 88)
@@ -47,11 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--tasks', nargs='+', metavar='NAME', help='only these tasks (default: all)')
     add_data(parser)
     parser.add_argument(
-        '--test-data',
-        nargs='+',
-        default=[],
-        metavar='DIR',
-        help='further folders of test faces, with a table for each',
+        '--test-data', nargs='+', default=[], metavar='DIR', help='further folders of test faces, with a table for each'
     )
     parser.add_argument(
         '--out', type=file_path, metavar='DIR', help='default: work_dirs/benchmark/SPEC, with --zoo SPEC_zoo'
@@ -170,7 +166,7 @@ def run(args: argparse.Namespace) -> int:
     write_text(markdown, '\n'.join(text))
     write_text(full, json.dumps(results, indent=1) + '\n')
     print('\n'.join(text))
-    print(json.dumps({'table': str(markdown), 'json': str(full), **files}))
+    print_json({'table': str(markdown), 'json': str(full), **files})
     return 0
 
 

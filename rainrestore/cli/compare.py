@@ -5,10 +5,9 @@ the confidence interval of a paired bootstrap over the faces. The last line is t
 """
 
 import argparse
-import json
 from dataclasses import asdict
 
-from rainrestore.cli.options import file_path, seed_number, whole_number
+from rainrestore.cli.options import file_path, print_json, seed_number, whole_number
 
 DEFAULT_METRICS = ('PSNR', 'SSIM')
 
@@ -42,13 +41,8 @@ def run(args: argparse.Namespace) -> int:
             if key not in columns:
                 raise ConfigError(f'{path} has no column {key!r}; it has {", ".join(columns) or "none"}')
         try:
-            result = paired_bootstrap(
-                [first[name][key] for name in first],
-                [second[name][key] for name in first],
-                level=args.level,
-                resamples=args.resamples,
-                seed=args.seed,
-            )
+            ours, others = ([table[name][key] for name in first] for table in (first, second))
+            result = paired_bootstrap(ours, others, level=args.level, resamples=args.resamples, seed=args.seed)
         except ValueError as error:
             raise ConfigError(f'{key}: {error}') from error
         outcome = 'significant' if result.significant else 'not significant'
@@ -57,5 +51,5 @@ def run(args: argparse.Namespace) -> int:
             f'at {result.level:.0%}, {result.images} faces: {outcome}'
         )
         summary[key] = asdict(result)
-    print(json.dumps({'first': str(args.first), 'second': str(args.second), **summary}))
+    print_json({'first': str(args.first), 'second': str(args.second), **summary})
     return 0

@@ -133,12 +133,8 @@ def check_torch() -> Check:
     if torch.version.cuda is None:
         return Check('torch', 'ok', f'{torch.__version__}, CPU build')
     if not torch.cuda.is_available():
-        return Check(
-            'torch',
-            'warning',
-            f'{torch.__version__}, built for CUDA {torch.version.cuda}, but no GPU is available: the CPU is used',
-            'to use the GPU, check its driver with nvidia-smi',
-        )
+        detail = f'{torch.__version__}, built for CUDA {torch.version.cuda}, but no GPU is available: the CPU is used'
+        return Check('torch', 'warning', detail, 'to use the GPU, check its driver with nvidia-smi')
     devices = ', '.join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
     return Check('torch', 'ok', f'{torch.__version__}, built for CUDA {torch.version.cuda}: {devices}')
 
@@ -159,11 +155,10 @@ def check_builds(name: str, installed: Mapping[str, str]) -> Check:
     listed = ' and '.join(f'{build} {version}' for build, version in found.items())
     if not found:
         return Check(name, 'missing', 'not installed', _install())
+    mend = f'pip uninstall -y {" ".join(found)}, then {_install()}'
     if len(found) > 1:
-        mend = f'pip uninstall -y {" ".join(found)}, then {_install()}'
         return Check(name, 'warning', f'{listed} are installed in the same folder and overwrite each other', mend)
     if not _numbers(oldest) <= _numbers(*found.values()) < _numbers(before):
-        mend = f'pip uninstall -y {" ".join(found)}, then {_install()}'
         return Check(name, 'missing', f'{listed}; >={oldest},<{before} is needed', mend)
     if name == 'opencv' and 'headless' not in listed:
         return Check(name, 'warning', f'{listed}, the GUI build, needs libGL, which servers lack', _install())

@@ -7,10 +7,9 @@ output. ONNX needs pip install 'rainrestore[export]'.
 """
 
 import argparse
-import json
 from pathlib import Path
 
-from rainrestore.cli.options import add_checkpoint, file_path
+from rainrestore.cli.options import add_checkpoint, file_path, print_json
 
 SUFFIXES = {'onnx': '.onnx', 'torchscript': '.pt'}
 
@@ -36,12 +35,6 @@ def run(args: argparse.Namespace) -> int:
     print(f'checked against PyTorch on random faces ({sizes}); largest absolute difference:')
     for output, difference in exported.max_difference.items():
         print(f'  {output:8} {difference:.1e}')
-    summary = {
-        'file': str(exported.path),
-        'format': args.format,
-        'bytes': exported.path.stat().st_size,
-        'max_difference': exported.max_difference,
-        **exported.metadata,
-    }
-    print(json.dumps(summary))
+    summary = {'file': str(exported.path), 'format': args.format, 'bytes': exported.path.stat().st_size}
+    print_json({**summary, 'max_difference': exported.max_difference, **exported.metadata})
     return 0

@@ -6,10 +6,9 @@ are listed, but not added. The last line is JSON.
 """
 
 import argparse
-import json
 from dataclasses import asdict
 
-from rainrestore.cli.options import add_cfg_options, add_config
+from rainrestore.cli.options import add_cfg_options, add_config, print_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,5 +43,5 @@ def run(args: argparse.Namespace) -> int:
     print(f'{"slot":24}{"parameters":>14}{"MACs":>16}')
     for name, parameters, macs in [*rows, (f'restoring {found.height}x{found.width}', found.parameters, found.macs)]:
         print(f'{name:24}{parameters:14,}' + ('training only' if macs is None else f'{macs:,}').rjust(16))
-    print(json.dumps({'config': str(args.config), **asdict(found)}))
+    print_json({'config': str(args.config), **asdict(found)})
     return 0

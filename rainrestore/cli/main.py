@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import rainrestore
 from rainrestore.errors import DISK_ERRORS, EXIT_INTERRUPTED, RainRestoreError, WriteError
@@ -48,9 +48,7 @@ class OneLineParser(argparse.ArgumentParser):
         """Print the line and exit with code 2."""
         self.exit(EXIT_USER_ERROR, f'{self.prog}: error: {" ".join(message.split())}; see {self.prog} --help\n')
 
-    def parse_known_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Refuse unknown arguments here: argparse leaves those of a subcommand to the parser of all commands."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:

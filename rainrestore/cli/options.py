@@ -1,7 +1,9 @@
 """Options and value types that several commands share."""
 
 import argparse
-from collections.abc import Sequence
+import json
+import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,7 @@ class OptionsAction(DictAction):
         ConfigError: A word is not ``KEY=VALUE``, or a value cannot be parsed.
     """
 
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         for word in values or ():
             if not str(word).partition('=')[1] or not str(word).partition('=')[0].strip():
                 raise ConfigError(f'{option_string}: expected KEY=VALUE, such as train_cfg.max_iters=20, got {word!r}')
@@ -80,6 +76,19 @@ def add_launcher(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def print_json(value: Any) -> None:
+    """Print a value as one line of JSON; NaN and infinity, which JSON does not have, become null."""
+
+    def finite(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: finite(inner) for key, inner in part.items()}
+        if isinstance(part, (list, tuple)):
+            return [finite(inner) for inner in part]
+        return None if isinstance(part, float) and not math.isfinite(part) else part
+
+    print(json.dumps(finite(value)))
+
+
 def file_path(text: str) -> Path:
     """The type of an option: a file or folder. An empty text, such as of an unset variable, is refused."""
     if not text.strip():
@@ -98,9 +107,8 @@ def whole_number(text: str, least: int = 1) -> int:
     return value
 
 
-def seed_number(text: str) -> int:
-    """The type of an option: a seed, an integer of at least 0 as numpy needs it."""
-    return whole_number(text, 0)
+#: The type of an option: a seed, an integer of at least 0 as numpy needs it.
+seed_number = partial(whole_number, least=0)
 
 
 def fraction(text: str) -> float:

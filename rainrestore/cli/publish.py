@@ -7,9 +7,8 @@ measures the new weights. The last line is the index entry as JSON.
 """
 
 import argparse
-import json
 
-from rainrestore.cli.options import file_path
+from rainrestore.cli.options import file_path, print_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     if 'Results' not in entry:
         page = ', and rainrestore zoo page writes model_zoo.md' if zoo is None else ''
         print(f'to measure it: rainrestore zoo evaluate {args.name}{page}')
-    print(json.dumps(entry))
+    print_json(entry)
     return 0
 
 

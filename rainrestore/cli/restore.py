@@ -14,13 +14,11 @@ no such file, a full disk); 3 some files failed, for example photos without a fa
 """
 
 import argparse
-import json
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
-from rainrestore.cli.options import add_checkpoint, add_device, file_path, fraction, whole_number
+from rainrestore.cli.options import add_checkpoint, add_device, file_path, fraction, print_json, whole_number
 from rainrestore.errors import EXIT_INTERRUPTED
 
 #: Some images could not be restored.
@@ -38,19 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument('--aligned', action='store_true', default=None, help='each image is a cropped and aligned face')
     where.add_argument(
-        '--boxes',
-        type=file_path,
-        metavar='FILE',
-        help='CSV file of the faces: boxes, squares, or eyes and mouth',
+        '--boxes', type=file_path, metavar='FILE', help='CSV file of the faces: boxes, squares, or eyes and mouth'
     )
-    where.add_argument(
-        '--detector',
-        help='a registered face detector, or a config file (default: MTCNNDetector)',
-    )
+    where.add_argument('--detector', help='a registered face detector, or a config file (default: MTCNNDetector)')
     parser.add_argument(
-        '--background',
-        choices=('keep', 'derain'),
-        help='derain: also remove the rain around the faces (default: keep)',
+        '--background', choices=('keep', 'derain'), help='derain: also remove the rain around the faces (default: keep)'
     )
     parser.add_argument(
         '--model', help='a model of the zoo, or a config with --checkpoint (default: the model of the task)'
@@ -63,10 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep the photo's colours in all faces, or in no face (default: in faces without a veil)",
     )  # fmt: skip
     parser.add_argument(
-        '--preview',
-        action='store_true',
-        default=None,
-        help='only write preview/NAME.png with the faces marked',
+        '--preview', action='store_true', default=None, help='only write preview/NAME.png with the faces marked'
     )
     add_checkpoint(parser)
     add_device(parser)
@@ -90,16 +77,8 @@ def run(args: argparse.Namespace) -> int:
     from PIL import Image
     from tqdm import tqdm
 
-    from rainrestore.apis import (
-        TASKS,
-        ImageRestorer,
-        PhotoPreview,
-        PhotoRestorer,
-        Restorer,
-        plan_files,
-        restore_files,
-    )
-    from rainrestore.apis.files import FACES, PHYSICS, PREVIEW, RESTORED, VIDEO_TASKS
+    from rainrestore.apis import TASKS, FileOutcome, ImageRestorer, PhotoPreview, PhotoRestorer, Restorer
+    from rainrestore.apis.files import FACES, PHYSICS, PREVIEW, RESTORED, VIDEO_TASKS, plan_files, restore_files
     from rainrestore.apis.kinds import kind_of
     from rainrestore.device import described
     from rainrestore.engine.allocator import keep_freed_memory
@@ -134,23 +113,15 @@ def run(args: argparse.Namespace) -> int:
         keep_freed_memory()
     chosen: ImageRestorer = restorer
     # Aligned faces are batched across files, the faces of photos within each photo.
-    batch = args.batch
+    batch = args.batch if args.aligned else 1
     kinds: tuple[str, ...] = (RESTORED, FACES)
     if finds_faces:
         photos = PhotoRestorer(restorer, args.detector or 'MTCNNDetector', background=args.background or 'keep',
                                boxes=boxes, strength=1 if args.strength is None else args.strength,
                                keep_colour=args.keep_colour)  # fmt: skip
-        chosen, batch = photos, 1
-        if args.preview:
-            chosen, kinds = PhotoPreview(photos), (PREVIEW,)
-    elif not args.aligned:
-        batch = 1
+        chosen, kinds = (PhotoPreview(photos), (PREVIEW,)) if args.preview else (photos, kinds)
     print(f'{restorer.name} on {described(restorer.device)}')
-    states: Counter[str] = Counter()
-    faces = 0
-    failed: dict[str, str] = {}
-    notes: dict[str, tuple[str, ...]] = {}
-    found: dict[str, int] = {}
+    outcomes: list[FileOutcome] = []
     start = time.monotonic()
     # disable=None: no progress bar if the output is not a terminal.
     with (
@@ -164,13 +135,11 @@ def run(args: argparse.Namespace) -> int:
             frames.total = total or None
             frames.update(done - frames.n)
 
-        outcomes = restore_files(
-            chosen, plan, batch=batch, kinds=kinds, physics=args.save_physics, sheets=args.sheet, on_frame=on_frame
-        )
         try:
-            for outcome in outcomes:
-                states[outcome.state] += 1
-                faces += outcome.faces if TASKS[restorer.task].finds_faces else 0
+            for outcome in restore_files(
+                chosen, plan, batch=batch, kinds=kinds, physics=args.save_physics, sheets=args.sheet, on_frame=on_frame
+            ):
+                outcomes.append(outcome)
                 if outcome.state == 'restored':
                     bar.update()
                 else:
@@ -178,31 +147,31 @@ def run(args: argparse.Namespace) -> int:
                     bar.total -= 1
                     bar.refresh()
                 if outcome.found is not None:
-                    found[str(outcome.source)] = outcome.found
                     count = f'{outcome.found} face{"" if outcome.found == 1 else "s"}'
                     bar.write(_on_one_line(f'{outcome.source}: {count} found'), file=sys.stdout)
-                if outcome.state == 'failed':
-                    failed[str(outcome.source)] = outcome.reason
-                if outcome.notes:
-                    notes[str(outcome.source)] = outcome.notes
         except KeyboardInterrupt:
             bar.close()
             print('rainrestore: interrupted; run the command again to continue', file=sys.stderr)
             return EXIT_INTERRUPTED
     seconds = time.monotonic() - start
+    states = Counter(outcome.state for outcome in outcomes)
+    failed = {str(outcome.source): outcome.reason for outcome in outcomes if outcome.state == 'failed'}
+    notes = {str(outcome.source): outcome.notes for outcome in outcomes if outcome.notes}
+    found = {str(outcome.source): outcome.found for outcome in outcomes if outcome.found is not None}
+    faces = sum(outcome.faces for outcome in outcomes) if TASKS[restorer.task].finds_faces else 0
     lines = [('note', path, note) for path, kept in notes.items() for note in kept]
     unused = [] if boxes is None else sorted(boxes.keys() - {path.resolve() for path in plan.sources.values()})
     if unused:
         more = f' ({len(unused)} files in total)' if len(unused) > 1 else ''
         lines.append(('note', str(args.boxes), f'{unused[0]} is not among the inputs{more}'))
-    skipped: dict[bool, list[Path]] = {True: [], False: []}
-    for file in plan.others:
-        skipped[kind_of(file) == 'video'].append(file)
+    kinds_left = {file: kind_of(file) for file in plan.others}
+    videos_left = [file for file, kind in kinds_left.items() if kind == 'video']
+    others = [file for file, kind in kinds_left.items() if kind != 'video']
     other = 'neither an image nor a video' if videos else 'not an image'
     without = [path for path in clips if args.sheet or args.save_physics]
     for paths, finding, reason in (
-        (skipped[True], 'is a video and is skipped', f'; {VIDEO_TASKS}'),
-        (skipped[False], f'is {other} and is skipped', ''),
+        (videos_left, 'is a video and is skipped', f'; {VIDEO_TASKS}'),
+        (others, f'is {other} and is skipped', ''),
         (without, 'is a video, for which --sheet and --save-physics write nothing', ''),
     ):
         if paths:
@@ -227,7 +196,7 @@ def run(args: argparse.Namespace) -> int:
         'device': str(restorer.device),
         'out': str(args.out),
     }
-    print(json.dumps(summary))
+    print_json(summary)
     return EXIT_SOME_FAILED if failed else 0
 
 

@@ -12,7 +12,6 @@ IdentityDistance, LLE and RestoredParsingMIoU.
 """
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from rainrestore.cli.options import (
     add_device,
     add_launcher,
     file_path,
+    print_json,
     whole_number,
 )
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         print(f'sheet: {out / "sheet.png"}')
         if args.save_restored:
             print(f'restored faces: {out / "restored"}')
-        print(json.dumps(summary))
+        print_json(summary)
     return 0
 
 

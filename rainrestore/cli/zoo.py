@@ -6,12 +6,11 @@ rainrestore://NAME.
 """
 
 import argparse
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rainrestore.cli.options import file_path
+from rainrestore.cli.options import file_path, print_json
 from rainrestore.tables import table
 
 MEGABYTE = 1e6
@@ -31,11 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown.add_argument('name', metavar='NAME', help='a model, such as fcg_gan_x4')
     for name, run_command, summary in (
         ('download', _download, 'download files to the cache, for use without a network'),
-        (
-            'verify',
-            _verify,
-            'check the files, and measure results and small layers again; exit code 1 if one differs',
-        ),
+        ('verify', _verify, 'check the files, and measure results and small layers again; exit code 1 if one differs'),
         ('evaluate', _evaluate, 'measure the metrics and write them into the index'),
         ('audit', _audit, 'measure the contribution of each part of a model and write the findings into the index'),
     ):
@@ -74,15 +69,9 @@ def _list(args: argparse.Namespace) -> int:
     rows = [['name', 'task', *datasets, 'size', 'file']]
     for entry in models().values():
         measurements = {result['Dataset']: result['Metrics'] for result in entry.get('Results', [])}
-        rows.append(
-            [
-                entry['Name'],
-                entry.get('Task', ''),
-                *(_in_short(entry, measurements.get(dataset, {})) for dataset in datasets),
-                f'{entry["Bytes"] / MEGABYTE:.1f} MB',
-                file_state(entry),
-            ]
-        )
+        results = [_in_short(entry, measurements.get(dataset, {})) for dataset in datasets]
+        size = f'{entry["Bytes"] / MEGABYTE:.1f} MB'
+        rows.append([entry['Name'], entry.get('Task', ''), *results, size, file_state(entry)])
     print(table(rows))
     return 0
 
@@ -146,7 +135,7 @@ def _download(args: argparse.Namespace) -> int:
     files = {name: str(zoo_file(name)) for name in names}
     for name, file in files.items():
         print(f'{name}: {file}')
-    print(json.dumps(files))
+    print_json(files)
     return 0
 
 
@@ -206,7 +195,7 @@ def _verify(args: argparse.Namespace) -> int:
     print('allowed: ' + ', '.join(f'{key} {value:g}' for key, value in measurements.TOLERANCE.items()))
     if problem:
         print(f'not measured: {problem}')
-    print(json.dumps({'models': models, 'audits': findings, 'differing': differing, 'not_measured': unmeasured}))
+    print_json({'models': models, 'audits': findings, 'differing': differing, 'not_measured': unmeasured})
     return 1 if differing else 0
 
 
@@ -238,7 +227,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     for index in sorted(written):
         page = '; rainrestore zoo page writes model_zoo.md from it' if index == Zoo.bundled().index else ''
         print(f'written to {index}{page}')
-    print(json.dumps(entered))
+    print_json(entered)
     return 0
 
 
@@ -256,7 +245,7 @@ def _audit(args: argparse.Namespace) -> int:
         findings = entered[entry['Name']] = list_findings(measure_audit(entry, folder))
         enter_audit(name, dataset, findings)
         print('\n'.join([f'{name} on {dataset}', *(f'  {part}: {finding}' for part, finding in findings.items())]))
-    print(json.dumps({'data': dataset, 'audits': entered}))
+    print_json({'data': dataset, 'audits': entered})
     return 0
 
 
