@@ -9,7 +9,7 @@ import pytest
 import torch
 from scenes import MarkerDetector, draw_marker, scene
 
-from rainrestore.apis import ImageError, PhotoPreview, PhotoRestorer, Restorer, derain
+from rainrestore.apis import ImageError, PhotoPreview, PhotoRestorer, Restorer, derain, draw_faces
 from rainrestore.apis.derain import Derained, derained
 from rainrestore.benchmark.scenes import background, crop_of
 from rainrestore.errors import CheckpointError, ConfigError
@@ -545,3 +545,20 @@ def test_unsuitable_models_and_crops_are_refused(bicubic) -> None:
         PhotoRestorer(Restorer('raindrop_plus', device='cpu'), boxes={})
     with pytest.raises(TypeError, match=r'crops must be a list, each item a FaceCrop or None, got \[\(1, 2, 3, 4\)\]'):
         by_hand(bicubic)(background(40, 40), [(1, 2, 3, 4)])
+
+
+@pytest.mark.parametrize('shape, crop', [
+    ((400, 600), FaceCrop(300, 200, 100)), ((1200, 1800), FaceCrop(900, 600, 90)),
+    ((400, 600), FaceCrop(300, 30, 60)), ((90, 2000), FaceCrop(900, 50, 60)),
+])  # fmt: skip
+def test_number_of_a_marked_face_is_legible_in_a_small_copy(shape, crop) -> None:
+    """The number has a height of at least 9 pixels in a copy of 375 pixels, or covers a tenth of a strip."""
+    black = np.zeros((*shape, 3), np.uint8)
+    marked = draw_faces(black, [DetectedFace(crop)])
+    lines = draw_faces(black, [DetectedFace(crop), DetectedFace(crop)])
+    # The numbers 0 and 1 are at the same place, so the squares cancel out.
+    rows = np.nonzero((marked != lines).any(-1))[0]
+    assert rows.min() > 0 and np.ptp(rows) >= min(9 * max(shape) / 375, min(shape) / 10)
+    assert np.ptp(rows) < min(shape) / 3
+    # Above the square, where the photo has room for it.
+    assert rows.max() < crop.y - crop.side / 2 or crop.y - crop.side / 2 < np.ptp(rows) + 20

@@ -321,18 +321,18 @@ class PhotoRestorer:
             weight = self._apply(result, face.crop, image, restoration, rain, scene, decision, average)
             restored.append(RestoredFace(face.crop, face.score, restoration, self.strength * weight))
             if weight == 0 and found is not None:
-                notes.append(f'{_place(face.crop)} shows {self._finding(found)}, and {rest}')
+                notes.append(f'{place_of(face.crop)} shows {self._finding(found)}, and {rest}')
                 continue
             if found is not None and decision.veil < decision.weight and (veil := float(found.T.mean())) < VEILED:
                 part = '' if decision.veil == 0 else 'part of '
                 how = '' if decision.streaks == 1 else 'partly '
                 remark = f'shows a thin veil (T = {veil:.2f}), {part}which was kept; its streaks were {how}removed'
-                notes.append(f'{_place(face.crop)} {remark}')
+                notes.append(f'{place_of(face.crop)} {remark}')
             if (enlarged := face.crop.side / restoration.face.shape[0]) > ENLARGED:
                 softer = rain is None and self.restorer.scale > 1
                 detail = 'softer than the photo around it' if softer else 'with its finest detail from the photo'
                 notes.append(
-                    f'{_place(face.crop)} is shown {enlarged:.1f} times larger than its restored size, {detail}'
+                    f'{place_of(face.crop)} is shown {enlarged:.1f} times larger than its restored size, {detail}'
                 )
         rainy = self.background == 'keep' and clear is not None and not np.array_equal(photo, clear.photo)
         if rainy and any(face.weight for face in restored):
@@ -389,8 +389,8 @@ class PhotoRestorer:
         for face, rain in zip(faces, self.observer.estimate_rain(images), strict=True):
             if decide(rain, self.observer.known_transmission).weight:
                 notes.append(
-                    f'{_place(face.crop)} shows {_seen(rain)}, which {self.restorer.name} does not remove; use a model '
-                    'for the task faces'
+                    f'{place_of(face.crop)} shows {_seen(rain)}, which {self.restorer.name} does not remove; use a '
+                    'model for the task faces'
                 )
         return notes
 
@@ -562,14 +562,23 @@ def draw_faces(photo: np.ndarray, faces: Sequence[DetectedFace]) -> np.ndarray:
     """A copy of an H x W x 3 uint8 photo with the square of each face and its number."""
     check_photo(photo)
     marked = photo.copy()
-    thickness = max(round(max(photo.shape[:2]) / 600), 1)
-    for number, face in enumerate(faces):
+    shorter, longest = sorted(photo.shape[:2])
+    thickness = max(round(longest / 600), 1)
+    for face in faces:
         corners = np.rint(face.crop.corners() - 0.5).astype(np.int32)
-        place = tuple((corners[0] + (2 * thickness, 14 * thickness)).tolist())
         for colour, width in ((OUTLINE, 3 * thickness), (MARK, thickness)):
             cv2.polylines(marked, [corners], isClosed=True, color=colour, thickness=width, lineType=cv2.LINE_AA)
-            cv2.putText(marked, str(number), place, cv2.FONT_HERSHEY_SIMPLEX, 0.5 * thickness, colour, width,
-                        cv2.LINE_AA)  # fmt: skip
+    # The numbers are legible in a copy of a few hundred pixels, and above all squares.
+    size = max(min(longest / 700, shorter / 150), 0.4)
+    stroke = max(round(2 * size), 1)
+    for number, face in enumerate(faces):
+        left, top = np.rint(face.crop.corners()[0]).astype(int).tolist()
+        (width, height), _ = cv2.getTextSize(str(number), cv2.FONT_HERSHEY_SIMPLEX, size, stroke)
+        # Above the square, or in it at the upper border of the photo.
+        bottom = top - 3 * thickness if top >= height + 5 * thickness else max(top, 0) + height + 4 * thickness
+        place = min(max(left, 0), photo.shape[1] - width), bottom
+        for colour, line in ((OUTLINE, 3 * stroke), (MARK, stroke)):
+            cv2.putText(marked, str(number), place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, line, cv2.LINE_AA)
     return marked
 
 
@@ -605,9 +614,10 @@ def restorable(faces: Sequence[DetectedFace], photo: np.ndarray) -> tuple[list[s
             if inside < MOSTLY_INSIDE:
                 note = f'is at the border: {1 - inside:.0%} of its square is filled with the mirrored photo'
         if note:
-            notes.append(f'{_place(crop)} {note}')
+            notes.append(f'{place_of(crop)} {note}')
     return notes, kept
 
 
-def _place(crop: FaceCrop) -> str:
+def place_of(crop: FaceCrop) -> str:
+    """The name of a face in notes."""
     return f'the face at ({crop.x:.0f}, {crop.y:.0f})'
