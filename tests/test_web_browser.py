@@ -43,7 +43,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def window(url: str, tmp_path: Path) -> Iterator[Browser]:
-    with browser(tmp_path, 1280, 1360) as window:
+    with browser(tmp_path, 1280, 1500) as window:
         window.requested()
         window.call('url', {'url': url})
         window.wait(lambda: window.script("return !!document.querySelector('#rr-photo')"))
@@ -70,6 +70,19 @@ def open_tab(window: Browser, title: str, button: str) -> None:
     window.wait(lambda: window.script(f"return !!document.querySelector('{button}')?.offsetParent"))
 
 
+def remove_file(window: Browser) -> None:
+    """Press the button of the open tab that removes the file."""
+    window.script("""
+        [...document.querySelectorAll('.rr-picker button[aria-label="Clear"]')]
+            .find(each => each.offsetParent).click();""")
+
+
+def maps_of(window: Browser) -> int:
+    """Number of maps that the open tab shows."""
+    return window.script("""
+        return [...document.querySelectorAll('.rr-maps img')].filter(each => each.offsetParent).length;""")
+
+
 def psnr_of(window: Browser) -> float:
     """PSNR RGB of the restored face in the table of the page; 0 if there is none."""
     found = re.search(r'restored\s+(\d+\.\d+)', window.text())
@@ -80,12 +93,11 @@ def test_portrait_is_uploaded_restored_and_shown(window, url):
     open_tab(window, 'Cropped face', '#rr-restore')
     drop(window, PORTRAIT)
     window.click('#rr-restore')
-    window.wait(lambda: 'predicted' in window.text())
+    window.wait(lambda: maps_of(window) == 6)
     sides = window.wait(lambda: window.script("""
-        const images = [...document.querySelectorAll('#rr-slider img')].filter(each => each.naturalWidth);
+        const images = [...document.querySelectorAll('#rr-cropped-slider img')].filter(each => each.naturalWidth);
         return images.length == 2 && images.map(each => [each.naturalWidth, each.naturalHeight]);"""))  # fmt: skip
     assert sides == [[128, 128], [128, 128]]
-    assert window.script("return document.querySelectorAll('.rr-maps img').length") == 6
     link = window.script("return document.querySelector('.rr-download a').download")
     assert link == 'test_0031_restored.png'
     # All requests of the page go to its own server.
@@ -99,7 +111,7 @@ def test_rain_is_drawn_and_follows_the_sliders(window):
     drop(window, PORTRAIT)
     window.click('#rr-rain')
     first = window.wait(lambda: psnr_of(window))
-    assert window.script("return document.querySelectorAll('.rr-maps img').length") == 11
+    assert maps_of(window) == 11
     screenshot = os.environ.get('RAINRESTORE_SCREENSHOT')
     if screenshot:
         write_screenshot(window, Path(screenshot))
@@ -119,17 +131,18 @@ def test_example_runs_by_a_click_and_an_invalid_file_is_refused(window, tmp_path
         const example = [...document.querySelectorAll('.gallery-item')].find(each => each.offsetParent);
         example?.click();
         return !!example;"""))  # fmt: skip
-    window.wait(lambda: 'predicted' in window.text())
-    window.script("""
-        [...document.querySelectorAll('.rr-picker button[aria-label="Clear"]')]
-            .find(each => each.offsetParent).click();""")
+    window.wait(lambda: maps_of(window) == 6)
+    remove_file(window)
     window.wait(lambda: 'The result appears here' in window.text())
     bad = tmp_path / 'bad.png'
     bad.write_bytes(b'\x89PNG\r\n\x1a\nnonsense')
     drop(window, bad)
     window.click('#rr-restore')
     window.wait(lambda: 'bad.png: not a readable image' in window.text())
-    assert 'predicted' not in window.text()
+    assert maps_of(window) == 0
+    # The message is about this file only.
+    remove_file(window)
+    window.wait(lambda: 'bad.png' not in window.text())
 
 
 @pytest.fixture(scope='module')
@@ -200,33 +213,80 @@ def test_faces_of_a_photo_are_found_chosen_and_restored(window, street):
         write_screenshot(window, Path(screenshot))
 
 
+def test_result_of_a_removed_photo_does_not_appear(window, street, tmp_path):
+    drop(window, street)
+    remove_file(window)
+    Image.fromarray(scene(120, 160, [(30, 10, 96)])).save(tmp_path / 'one.png')
+    drop(window, tmp_path / 'one.png')
+    # The search in the first photo is not over; its three faces must not appear beside the second.
+    offered = window.wait(lambda: faces_offered(window))
+    assert len(offered) == 1
+    window.click('#rr-photo')
+    # A clear face does not change, which is an error; the button starts no second photo.
+    window.wait(lambda: 'one.png: none of its faces can be restored: face 0 shows' in window.text())
+    assert 'Face 0,' not in window.text()
+    assert window.script("return document.querySelectorAll('#rr-files a').length") == 0
+
+
+def test_result_stays_in_its_tab(window, street):
+    assert window.script("return document.querySelector('#rr-photo').disabled")
+    drop(window, street)
+    window.wait(lambda: faces_offered(window))
+    window.click('#rr-photo')
+    window.wait(lambda: 'Face 2' in window.text())
+    for title, button in (('Video', '#rr-clip'), ('Cropped face', '#rr-restore'), ('Make rain', '#rr-rain')):
+        open_tab(window, title, button)
+        assert 'Face 2' not in window.text()
+    open_tab(window, 'Photo', '#rr-photo')
+    assert 'Face 2' in window.text()
+
+
+def test_cancelled_video_leaves_the_page_ready(window, tmp_path):
+    clips = pytest.importorskip('clips')
+    frames = [rainy_scene(seed) for seed in range(4)]
+    clips.write_clip(tmp_path / 'long.mp4', frames * 20)
+    clips.write_clip(tmp_path / 'short.mp4', frames)
+    open_tab(window, 'Video', '#rr-clip')
+    drop(window, tmp_path / 'long.mp4')
+    window.click('#rr-clip')
+    window.wait(lambda: '/80 frames' in window.text())
+    window.click('#rr-clip-cancel')
+    window.wait(lambda: '/80 frames' not in window.text(), 5)
+    remove_file(window)
+    drop(window, tmp_path / 'short.mp4')
+    window.click('#rr-clip')
+    window.wait(lambda: '4 frames, 12 faces restored' in window.text())
+
+
 def test_page_fits_the_screen_of_a_phone(url, street, tmp_path):
     with browser(tmp_path, 500, 900) as window:
-        # Chromium windows are at least 500 pixels wide, but Chromium can emulate a phone of 390 pixels.
+        # Chromium windows are at least 500 pixels wide, but Chromium can emulate a phone of 375 pixels.
         window.call('goog/cdp/execute', {'cmd': 'Emulation.setDeviceMetricsOverride', 'params': {
-            'width': 390, 'height': 844, 'deviceScaleFactor': 2, 'mobile': True}})  # fmt: skip
+            'width': 375, 'height': 812, 'deviceScaleFactor': 2, 'mobile': True}})  # fmt: skip
         window.call('url', {'url': url})
         window.wait(lambda: window.script("return !!document.querySelector('#rr-photo')"))
         drop(window, street)
         window.wait(lambda: faces_offered(window))
         window.click('#rr-photo')
         window.wait(lambda: 'Face 2' in window.text())
+        # The result is below the controls; the page scrolls to it.
+        window.wait(lambda: abs(window.script("""
+            return document.querySelector('#rr-photo-slider').getBoundingClientRect().top""")) < 40)  # fmt: skip
         for title, button in (('Video', '#rr-clip'), ('Make rain', '#rr-rain'), ('Photo', '#rr-photo')):
             open_tab(window, title, button)
-            assert window.script('return [document.scrollingElement.scrollWidth, innerWidth]') == [390, 390]
+            assert window.script('return [document.scrollingElement.scrollWidth, innerWidth]') == [375, 375]
             right = window.script("""
                 return Math.max(...[...document.querySelectorAll('button, img, input, .rr-face')]
                     .filter(each => each.offsetParent && !each.closest('[role=tablist], .tab-container'))
                     .map(each => each.getBoundingClientRect().right));""")
-            assert right <= 391
+            assert right <= 376
 
 
 def test_video_is_restored_and_played(window, tmp_path):
     clips = pytest.importorskip('clips')
     clips.write_clip(tmp_path / 'gate.mp4', [rainy_scene(seed) for seed in range(4)])
     open_tab(window, 'Video', '#rr-clip')
-    window.choose_file('#rr-clip-file input[type=file]', tmp_path / 'gate.mp4')
-    window.wait(lambda: 'KB' in window.text())
+    drop(window, tmp_path / 'gate.mp4')
     window.click('#rr-clip')
     window.wait(lambda: '4 frames, 12 faces restored' in window.text())
     # The browser decodes the video.
@@ -238,7 +298,10 @@ def test_video_is_restored_and_played(window, tmp_path):
 
 
 def write_screenshot(window: Browser, path: Path) -> None:
-    """The image in docs/web.md, reduced: RAINRESTORE_SCREENSHOT=docs/images/web.png."""
+    """An image of docs/web.md, reduced.
+
+    RAINRESTORE_SCREENSHOT=docs/images/web.png and RAINRESTORE_PHOTO_SCREENSHOT=docs/images/web_photo.png write them.
+    """
     window.script('document.activeElement.blur()')
     time.sleep(1)
     page = Image.open(io.BytesIO(window.screenshot())).convert('RGB')

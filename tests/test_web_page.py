@@ -268,7 +268,12 @@ def test_new_photo_clears_earlier_results_and_downloads(monkeypatch, tmp_path):
     monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
     blocks = page.build_page(Studio(Restorer(BICUBIC, device='cpu')))
     named = {block.elem_id: number for number, block in blocks.blocks.items() if getattr(block, 'elem_id', None)}
-    slider, report, files = (named[name] for name in ('rr-slider', 'rr-report', 'rr-files'))
+    tabs = [
+        {named[f'rr-{name}-slider'], named[f'rr-{name}-report']} | {named[file] for file in files}
+        for name, files in (('photo', ['rr-files']), ('cropped', []), ('rain', []))
+    ]
+    # The video and its file; its report has no id.
+    tabs.insert(1, {named['rr-video'], named['rr-clip-result']})
     cleared: dict[str, list[set[int]]] = {'upload': [], 'clear': [], 'click': []}
     for function in blocks.fns.values():
         outputs = [block._id for block in function.outputs]
@@ -277,15 +282,37 @@ def test_new_photo_clears_earlier_results_and_downloads(monkeypatch, tmp_path):
             for number, event in function.targets
             if isinstance(blocks.blocks.get(number), (gradio.File, gradio.Dataset))
         }
-        if slider not in outputs or not kinds & cleared.keys():
+        tab = next((tab for tab in tabs if tab <= set(outputs)), None)
+        if tab is None or not kinds & cleared.keys():
             continue
         given = [0] if 'click' in kinds else []
         shown = dict(zip(outputs, asyncio.run(blocks.process_api(function, given))['data'], strict=True))
-        assert shown.pop(slider) is None and shown.pop(report) == page.EMPTY
+        for number in tab:
+            value = shown[number]
+            value = value.get('value') if isinstance(value, dict) else value
+            assert value is None or 'The result appears here' in value
         for kind in kinds & cleared.keys():
-            cleared[kind].append({number for number, value in shown.items() if value is None})
-    # The tabs for a photo, a cropped face and rain; only the first one has downloads.
-    assert cleared == {kind: [{files}, set(), set()] for kind in cleared}
+            cleared[kind].append(tab)
+    # There is no example of a video.
+    assert cleared == {'upload': tabs, 'clear': tabs, 'click': [tabs[0], *tabs[2:]]}
+
+
+def test_new_file_drops_the_running_events_of_its_tab(monkeypatch, tmp_path):
+    """A later result would be shown beside another photo."""
+    monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
+    blocks = page.build_page(Studio(Restorer(BICUBIC, device='cpu')))
+    dropped: dict[tuple[str, str], set[str]] = {}
+    for function in blocks.fns.values():
+        for number, event in function.targets:
+            block = blocks.blocks.get(number)
+            if isinstance(block, gradio.File) and event == 'clear':
+                dropped.setdefault(block.label, set()).update(
+                    str(blocks.fns[other].api_name) for other in function.cancels
+                )
+    # The other names are those of the examples and sliders.
+    public = {'find', 'photo', 'clip', 'restore', 'rain'}
+    found = [sorted(names & public) for names in dropped.values()]
+    assert found == [['find', 'photo'], ['clip'], ['restore'], ['rain']]
 
 
 @pytest.mark.slow

@@ -10,12 +10,13 @@ from PIL import Image
 from scenes import MarkerDetector, draw_marker
 
 from rainrestore.apis import ImageError, PhotoRestorer, Restorer, photos
+from rainrestore.apis.photos import place_of
 from rainrestore.benchmark.scenes import background
-from rainrestore.errors import ConfigError
+from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.faces import FaceCrop
 from rainrestore.registry import FACE_DETECTORS
 from rainrestore.web import photo_views
-from rainrestore.web.photo_views import MODELS, PhotoDesk
+from rainrestore.web.photo_views import MODELS, PhotoDesk, by_face
 from rainrestore.zoo.index import models
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,7 +67,6 @@ def test_only_chosen_faces_are_restored_with_the_strength(desk, photo, restorer,
     assert face.number == 1 and face.before.shape == face.after.shape == (60, 60, 3)
     half = desk.restore(photo, CROPS, [1], restorer.name, strength=0.5).after
     assert np.abs(half - (pixels.astype(float) + expected) / 2).max() <= 0.5
-    np.testing.assert_array_equal(desk.restore(photo, CROPS, [1], restorer.name, strength=0).after, pixels)
     first, archive = view.write(tmp_path)
     np.testing.assert_array_equal(np.asarray(Image.open(first)), expected)
     with zipfile.ZipFile(archive) as packed:
@@ -97,8 +97,43 @@ def test_invalid_choices_are_refused(desk, photo, restorer) -> None:
         desk.restore(photo, CROPS, [len(CROPS)], restorer.name)
     with pytest.raises(ConfigError, match='choose one of'):
         desk.restore(photo, CROPS, [0], '/etc/passwd')
-    with pytest.raises(ConfigError, match='Strength: expected 0 to 1'):
-        desk.restore(photo, CROPS, [0], restorer.name, strength=2)
+    with pytest.raises(ConfigError, match='faces of this photo are not known'):
+        desk.restore(photo, [], [], restorer.name)
+    for strength in (2, 0):
+        with pytest.raises(ConfigError, match=r'Strength: expected 0\.05 to 1'):
+            desk.restore(photo, CROPS, [0], restorer.name, strength=strength)
+
+
+def test_result_without_a_change_is_refused(desk, photo, restorer, monkeypatch) -> None:
+    monkeypatch.setattr(photo_views, 'with_strength', lambda before, after, strength: before)
+    with pytest.raises(ImageError, match=r'^street\.png: the strength 0\.05 is too small'):
+        desk.restore(photo, CROPS, [0], restorer.name, strength=0.05)
+
+
+def test_notes_name_the_faces_by_their_numbers() -> None:
+    first, second, third = (FaceCrop(x, 50, 30) for x in (20, 60, 100))
+    places = {place_of(crop): number for number, crop in enumerate((first, second, third))}
+    clear = 'shows no detectable veil or streaks (T = {}, S = 0.01), and was not changed'
+    faces = [f'{place_of(first)} {clear.format(0.96)}', f'{place_of(third)} {clear.format(0.99)}']
+    assert by_face([*faces, 'the background has rain'], places) == [
+        'faces 0, 2: each shows no detectable veil or streaks, and was not changed', 'the background has rain',
+    ]  # fmt: skip
+    # Only the values of T and S may differ.
+    small = [f'{place_of(crop)} is {side} pixels wide' for crop, side in ((first, 5), (second, 6))]
+    assert by_face(small, places) == ['face 0 is 5 pixels wide', 'face 1 is 6 pixels wide']
+
+
+def test_failure_names_the_faces_by_their_numbers(desk, photo, restorer) -> None:
+    crops = [FaceCrop(60, 60, 80), FaceCrop(100, 60, 5), FaceCrop(120, 60, 6)]
+    reason = 'none of its faces can be restored: face 1 is 5 pixels wide, .*; face 2 is 6 pixels wide, [^;]*$'
+    with pytest.raises(ImageError, match=f'^street.png: {reason}'):
+        desk.restore(photo, crops, [1, 2], restorer.name)
+
+
+def test_video_as_a_photo_is_refused(desk, tmp_path) -> None:
+    (tmp_path / 'gate.mp4').write_bytes(b'\0\0\0\x18ftypisom' + bytes(100))
+    with pytest.raises(ImageFileError, match=r'^gate\.mp4: is a video; use the tab Video$'):
+        desk.find(tmp_path / 'gate.mp4')
 
 
 def test_models_are_in_the_zoo_and_the_given_one_comes_first(desk, restorer) -> None:

@@ -17,7 +17,17 @@ from rainrestore.errors import ConfigError
 from rainrestore.image_io import read_image
 from rainrestore.labels import PALETTE, label_names
 from rainrestore.physics import RAIN_RANGES, draw_scene, quantise, seeded_rng
-from rainrestore.web.parts import COLUMNS, EMPTY, add_examples, data_uri, empty_result, map_cells, messages, picker_of
+from rainrestore.web.parts import (
+    COLUMNS,
+    Result,
+    add_examples,
+    data_uri,
+    guarded,
+    map_cells,
+    picker_of,
+    result_of,
+    show_run,
+)
 from rainrestore.web.photo_tabs import add_clip_tab, add_photo_tab
 from rainrestore.web.photo_views import PhotoDesk
 from rainrestore.web.views import CONVENTION, MAX_SEED, SLIDERS, Studio, View, drawn_settings, middle_of
@@ -46,20 +56,25 @@ THEME = gr.themes.Soft(
 CSS = """
 .gradio-container { max-width: 1240px !important; width: 100%; margin: 0 auto; }
 .rr-head h1 { font-size: 1.7rem; font-weight: 650; margin: .2rem 0 .1rem; }
-.rr-head p { color: var(--body-text-color-subdued); margin: 0; max-width: 62rem; }
+.rr-head p, .rr-head sub { color: var(--body-text-color-subdued); margin: 0; max-width: 62rem; }
+/* In a column, because the purposes of the models are sentences. */
+.rr-models .wrap { flex-direction: column; align-items: stretch; }
+/* Above the image, not on it. */
+.rr-shown label.float, .rr-shown .float { position: static; }
+#rr-found img { max-height: 22rem; object-fit: contain; }
 .rr-empty { border: 1px dashed var(--border-color-primary); border-radius: 12px; padding: 2.2rem 1rem;
   text-align: center; color: var(--body-text-color-subdued); }
 .rr-notes { color: var(--body-text-color-subdued); font-size: .88rem; margin: .2rem 0 .9rem; }
-#rr-report .rr-download a { display: inline-block; padding: .2rem .8rem; margin-right: .7rem; border-radius: 8px;
+.rr-report .rr-download a { display: inline-block; padding: .2rem .8rem; margin-right: .7rem; border-radius: 8px;
   font-weight: 600; color: var(--button-secondary-text-color); background: var(--background-fill-primary);
   text-decoration: none; border: 1px solid var(--border-color-primary); }
-#rr-report .rr-scores { border-collapse: collapse; width: 100%; margin: 0; font-variant-numeric: tabular-nums; }
-#rr-report .rr-scores, #rr-report .rr-scores :is(thead, tbody, tr) { border: 0; }
-#rr-report .rr-scores :is(th, td) { text-align: right; padding: .35rem .7rem; border: 0;
+.rr-report .rr-scores { border-collapse: collapse; width: 100%; margin: 0; font-variant-numeric: tabular-nums; }
+.rr-report .rr-scores, .rr-report .rr-scores :is(thead, tbody, tr) { border: 0; }
+.rr-report .rr-scores :is(th, td) { text-align: right; padding: .35rem .7rem; border: 0;
   border-bottom: 1px solid var(--border-color-primary); }
-#rr-report .rr-scores :is(th, td):first-child { text-align: left; }
-#rr-report .rr-scores th { font-weight: 500; color: var(--body-text-color-subdued); }
-#rr-report .rr-scores tr:last-child td { font-weight: 650; }
+.rr-report .rr-scores :is(th, td):first-child { text-align: left; }
+.rr-report .rr-scores th { font-weight: 500; color: var(--body-text-color-subdued); }
+.rr-report .rr-scores tr:last-child td { font-weight: 650; }
 .rr-maps { display: grid; gap: .5rem .6rem; margin-top: .6rem; grid-template-columns: repeat(var(--columns), 1fr); }
 .rr-face { border-top: 1px solid var(--border-color-primary); padding: .6rem 0; }
 .rr-face :is(.rr-row, summary) { font-size: .85rem; font-weight: 600; padding-bottom: .4rem; }
@@ -69,7 +84,7 @@ CSS = """
 .rr-pair figcaption { font-size: .82rem; color: var(--body-text-color-subdued); text-align: center; }
 @media (max-width: 640px) {
   .rr-maps { grid-template-columns: repeat(3, 1fr); }
-  #rr-report .rr-scores :is(th, td) { padding: .3rem .25rem; }
+  .rr-report .rr-scores :is(th, td) { padding: .3rem .25rem; }
 }
 .rr-maps figure { margin: 0; }
 .rr-maps img { width: 100%; display: block; border-radius: 6px; background: #000; }
@@ -83,6 +98,14 @@ CSS = """
   vertical-align: -.05em; border: 1px solid var(--border-color-primary); }
 """
 
+#: A click on a button, and a dropped file, close the messages about earlier files and settings.
+HEAD = """<script>
+for (const kind of ['click', 'drop']) addEventListener(kind, event => {
+  if (kind === 'drop' || event.target.closest('button') && !event.target.closest('.toast-body'))
+    document.querySelectorAll('.toast-close').forEach(each => each.click());
+}, true);
+</script>"""
+
 #: Values of the two components of the result: the images of the slider, and the HTML report.
 Shown = tuple[tuple[np.ndarray, np.ndarray] | None, str]
 
@@ -93,65 +116,69 @@ def build_page(studio: Studio) -> gr.Blocks:
     page = gr.Blocks(title='rainrestore', analytics_enabled=False, delete_cache=(KEPT, KEPT))
     with page:
         gr.HTML(_head(studio))
-        with gr.Row():
-            # Created before the tabs, which use it, and rendered to their right.
-            slider = gr.ImageSlider(
-                label='before | after', type='numpy', format='png', interactive=False, buttons=['fullscreen'],
-                height=430, max_height=430, render=False, elem_id='rr-slider',
-            )  # fmt: skip
-            report = gr.HTML(EMPTY, render=False, elem_id='rr-report')
-            with gr.Column(scale=5, min_width=300), gr.Tabs():
-                with gr.Tab('Photo'):
-                    add_photo_tab(desk, [slider, report], _scene(_portraits()))
-                with gr.Tab('Video'):
-                    add_clip_tab(desk)
-                with gr.Tab('Cropped face'):
-                    _restore_tab(studio, [slider, report])
-                with gr.Tab('Make rain'):
-                    _rain_tab(studio, [slider, report])
-            with gr.Column(scale=7, min_width=300):
-                slider.render()
-                report.render()
+        # Each tab has its own result, so that none stands beside the controls of another tab.
+        with gr.Tabs():
+            with gr.Tab('Photo'), gr.Row():
+                add_photo_tab(desk, _scene(_portraits()))
+            with gr.Tab('Video'), gr.Row():
+                page.unload(add_clip_tab(desk))
+            with gr.Tab('Cropped face'), gr.Row():
+                _restore_tab(studio)
+            with gr.Tab('Make rain'), gr.Row():
+                _rain_tab(studio)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
     return page
 
 
-def _restore_tab(studio: Studio, result: list[Any]) -> None:
-    picker = picker_of('A face in rain, cropped and aligned', empty_result(*result))
-    button = gr.Button('Restore', variant='primary', elem_id='rr-restore')
-    restore = shown(studio.restore)
-    button.click(restore, picker, result, api_name='restore')
-    add_examples(_rainy(studio.scale, _portraits()), picker, restore, [picker], result, empty_result(*result))
+def _restore_tab(studio: Studio) -> None:
+    result = result_of('rr-cropped', 'the face before and after, and the predicted maps')
+    with gr.Column(scale=5, min_width=300):
+        picker = picker_of('A face in rain, cropped and aligned', result.empty)
+        button = gr.Button('Restore', variant='primary', elem_id='rr-restore')
+        restore = shown(studio.restore, result)
+        clicked = button.click(
+            restore, picker, result.components, api_name='restore', show_progress_on=result.slider,
+        )  # fmt: skip
+        show_run(button, clicked, result.slider)
+        add_examples(
+            _rainy(studio.scale, _portraits()), picker, restore, [picker], result.components, result.empty,
+            result.slider, [clicked],
+        )  # fmt: skip
+    result.render()
 
 
-def _rain_tab(studio: Studio, result: list[Any]) -> None:
+def _rain_tab(studio: Studio) -> None:
     sliders: dict[str, gr.Slider] = {}
 
     def rain(path: str, seed: int, *values: float) -> View:
         return studio.rain(path, dict(zip(sliders, values, strict=True)), seed)
 
-    event = shown(rain)
-    picker = picker_of('A clean face, cropped and aligned', empty_result(*result))
-    examples = gr.Column()
-    with gr.Row():
-        button = gr.Button('Make rain and restore', variant='primary', elem_id='rr-rain', scale=3)
-        draw = gr.Button('Draw other rain', elem_id='rr-draw', scale=2, min_width=120)
-    with gr.Group():
-        for row in MAIN_SLIDERS:
-            with gr.Row():
-                sliders |= {name: _slider(name) for name in row}
-                if 'layers' in row:
-                    seed = gr.Number(
-                        0, label='Seed', info='chooses the noise', precision=0, minimum=0, maximum=MAX_SEED
-                    )
-    with gr.Accordion('Noise and gain of the layers', open=False):
-        for row in OTHER_SLIDERS:
-            with gr.Row():
-                sliders |= {name: _slider(name) for name in row}
+    result = result_of('rr-rain', 'the face in rain and restored, scores, the predicted and the true maps')
+    event = shown(rain, result)
+    with gr.Column(scale=5, min_width=300):
+        picker = picker_of('A clean face, cropped and aligned', result.empty)
+        examples = gr.Column()
+        with gr.Row():
+            button = gr.Button('Make rain and restore', variant='primary', elem_id='rr-rain', scale=3)
+            draw = gr.Button('Draw other rain', elem_id='rr-draw', scale=2, min_width=120)
+        with gr.Group():
+            for row in MAIN_SLIDERS:
+                with gr.Row():
+                    sliders |= {name: _slider(name) for name in row}
+                    if 'layers' in row:
+                        seed = gr.Number(
+                            0, label='Seed', info='chooses the noise', precision=0, minimum=0, maximum=MAX_SEED
+                        )
+        with gr.Accordion('Noise and gain of the layers', open=False):
+            for row in OTHER_SLIDERS:
+                with gr.Row():
+                    sliders |= {name: _slider(name) for name in row}
+    result.render()
     parameters = [seed, *sliders.values()]
-    button.click(event, [picker, *parameters], result, api_name='rain')
-    with examples:
-        add_examples(_portraits(), picker, event, [picker, *parameters], result, empty_result(*result))
+    clicked = button.click(
+        event, [picker, *parameters], result.components, api_name='rain', show_progress_on=result.slider,
+    )  # fmt: skip
+    show_run(button, clicked, result.slider)
 
     def other_rain() -> list[float]:
         rng = np.random.default_rng()
@@ -163,32 +190,38 @@ def _rain_tab(studio: Studio, result: list[Any]) -> None:
         if path:
             yield from event(path, *values)
         else:
-            yield None, EMPTY
+            yield tuple(result.empty.values())
 
     drawn = draw.click(other_rain, None, parameters, api_name=False, queue=False)
-    drawn.then(again, [picker, *parameters], result, api_name=False)
-    moved = [slider.release for slider in sliders.values()]
-    gr.on(moved, again, [picker, *parameters], result, api_name=False, trigger_mode='always_last')
+    followed = drawn.then(
+        again, [picker, *parameters], result.components, api_name=False, show_progress_on=result.slider
+    )
+    moved = gr.on(
+        [slider.release for slider in sliders.values()], again, [picker, *parameters], result.components,
+        api_name=False, trigger_mode='always_last', show_progress_on=result.slider,
+    )  # fmt: skip
+    with examples:
+        add_examples(
+            _portraits(), picker, event, [picker, *parameters], result.components, result.empty, result.slider,
+            [clicked, followed, moved],
+        )  # fmt: skip
 
 
-def shown(compute: Callable[..., View]) -> Callable[..., Iterator[Shown]]:
+def shown(compute: Callable[..., View], result: Result) -> Callable[..., Iterator[Shown]]:
     """Make an event handler of the page from ``compute``.
 
     A :class:`~rainrestore.errors.RainRestoreError` is shown as a message and clears the previous result.
 
     Args:
         compute: Its first argument is the path of the uploaded file. The handler shows a message if there is none.
+        result: The components of the result.
     """
 
+    @guarded(list(result.empty.values()))
     def event(path: str | None, *values: Any) -> Iterator[Shown]:
-        try:
-            with messages():
-                if not path:
-                    raise ConfigError('Drop an image first, or choose one of the examples.')
-                view = compute(path, *values)
-        except gr.Error:
-            yield None, EMPTY
-            raise
+        if not path:
+            raise ConfigError('Drop an image first, or choose one of the examples.')
+        view = compute(path, *values)
         yield (view.before, view.after), report_html(view)
 
     return event

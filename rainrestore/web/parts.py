@@ -3,8 +3,10 @@
 import base64
 import html
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,9 +16,6 @@ import numpy as np
 from rainrestore.errors import RainRestoreError
 from rainrestore.image_io import encode_png
 from rainrestore.visualization.sheets import TITLES
-
-EMPTY = """<div class="rr-empty">The result appears here: the image before and after, the predicted maps, and scores if
-the clean face is known.</div>"""
 
 #: Columns of the maps: the symbol of eq. 2, its meaning, and its titles in a row.
 COLUMNS = (
@@ -30,6 +29,51 @@ COLUMNS = (
 
 #: Output component -> its value without a result.
 Empty: TypeAlias = dict[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The components of a result, in the right column of a tab: created before and rendered after the controls.
+
+    Attributes:
+        slider: The image before and after.
+        report: Notes, scores, faces and maps.
+        empty: Both components -> their values without a result.
+    """
+
+    slider: gr.ImageSlider
+    report: gr.HTML
+    empty: Empty
+
+    @property
+    def components(self) -> list[Any]:
+        return [self.slider, self.report]
+
+    def render(self, *downloads: gr.File) -> None:
+        with gr.Column(scale=7, min_width=300):
+            for component in (self.slider, *downloads, self.report):
+                component.render()
+
+
+def result_of(name: str, content: str) -> Result:
+    """The result of a tab.
+
+    Args:
+        name: Beginning of the ids in the page.
+        content: What the result will contain, for the empty report.
+    """
+    slider = gr.ImageSlider(
+        label='before | after', type='numpy', format='png', interactive=False, buttons=['fullscreen'],
+        max_height=430, render=False, elem_id=f'{name}-slider', elem_classes='rr-shown',
+    )  # fmt: skip
+    nothing = empty_html(content)
+    report = gr.HTML(nothing, render=False, elem_id=f'{name}-report', elem_classes='rr-report')
+    return Result(slider, report, {slider: None, report: nothing})
+
+
+def empty_html(content: str) -> str:
+    """The report without a result."""
+    return f'<div class="rr-empty">The result appears here: {content}.</div>'
 
 
 @contextmanager
@@ -67,12 +111,43 @@ def data_uri(image: np.ndarray) -> str:
     return f'data:image/png;base64,{base64.b64encode(encode_png(image)).decode()}'
 
 
-def empty_result(slider: gr.ImageSlider, report: gr.HTML) -> Empty:
-    """The components of the result -> their values without a result."""
-    return {slider: None, report: EMPTY}
+def show_run(button: gr.Button, run: Any, output: Any) -> None:
+    """Let a button scroll to the output of its event.
+
+    Args:
+        button: The button.
+        run: Its event.
+        output: The first output, which is below the controls on a phone.
+    """
+    scroll = f"""() => document.getElementById('{output.elem_id}')
+        .scrollIntoView({{block: matchMedia('(max-width: 700px)').matches ? 'start' : 'nearest'}})"""
+    button.click(js=scroll)
+    run.success(js=scroll)
 
 
-def picker_of(label: str, empty: Empty) -> gr.File:
+def guarded(nothing: Sequence[Any]) -> Callable[[Callable[..., Iterator[Any]]], Callable[..., Iterator[Any]]]:
+    """Decorator of an event handler: an error clears its outputs, and is shown as a message.
+
+    Args:
+        nothing: Values of the outputs without a result.
+    """
+
+    def decorate(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+        @wraps(handler)
+        def event(*values: Any, **more: Any) -> Iterator[Any]:
+            try:
+                with messages():
+                    yield from handler(*values, **more)
+            except gr.Error:
+                yield tuple(nothing)
+                raise
+
+        return event
+
+    return decorate
+
+
+def picker_of(label: str, empty: Empty, elem_id: str | None = None) -> gr.File:
     """A file picker. Its value is the path of the uploaded file.
 
     ``gr.Image`` would decode the file itself, with all formats of Pillow and its own error messages.
@@ -80,8 +155,9 @@ def picker_of(label: str, empty: Empty) -> gr.File:
     Args:
         label: The label of the picker.
         empty: Output component -> its value without a result, set by an upload and by the button that removes the file.
+        elem_id: The id in the page.
     """
-    picker = gr.File(label=label, height=140, elem_classes='rr-picker')
+    picker = gr.File(label=label, height=140, elem_id=elem_id, elem_classes='rr-picker')
     gr.on([picker.upload, picker.clear], lambda: empty, None, list(empty), queue=False, api_name=False)
     return picker
 
@@ -91,20 +167,28 @@ def add_examples(
     picker: gr.File,
     event: Callable[..., Any],
     inputs: list[Any],
-    result: list[Any],
+    outputs: list[Any],
     empty: Empty,
+    shown_on: Any,
+    running: list[Any],
 ) -> None:
     """Add example images. A click puts an example into the picker, clears the previous result and runs ``event``.
+
+    A click, and the button that removes the file, also drop the running events: a later result would be that of the
+    earlier file.
 
     Args:
         images: Name -> H x W x 3 uint8 RGB; nothing is added if there are none (a wheel has no portraits).
         picker: The file picker.
         event: The event handler to run.
         inputs: Its input components.
-        result: Its output components.
+        outputs: Its output components.
         empty: As in :func:`picker_of`; set by a click on an example.
+        shown_on: The component that shows the progress of ``event``.
+        running: The other events of the tab.
     """
     if not images:
+        picker.clear(None, cancels=running)
         return
     # Gradio serves only files of its temporary folder.
     folder = Path(tempfile.mkdtemp(prefix='examples-', dir=gr.utils.get_upload_folder()))
@@ -118,4 +202,5 @@ def add_examples(
     chosen = examples.click(
         lambda index: {picker: str(paths[index]), **empty}, examples, [picker, *empty], queue=False, api_name=False
     )
-    chosen.then(event, inputs, result, api_name=False)
+    again = chosen.then(event, inputs, outputs, api_name=False, show_progress_on=shown_on)
+    gr.on([picker.clear, examples.click], None, cancels=[*running, again])

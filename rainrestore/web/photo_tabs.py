@@ -2,122 +2,190 @@
 
 import html
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import gradio as gr
 import numpy as np
 
 from rainrestore.apis.photos import Background
 from rainrestore.errors import ConfigError
 from rainrestore.faces import FaceCrop
-from rainrestore.web.parts import COLUMNS, add_examples, data_uri, empty_result, map_cells, messages, picker_of
-from rainrestore.web.photo_views import MAX_CLIP_BYTES, MAX_CLIP_SECONDS, FaceView, PhotoDesk, PhotoView
+from rainrestore.web.parts import (
+    COLUMNS,
+    add_examples,
+    data_uri,
+    empty_html,
+    guarded,
+    map_cells,
+    picker_of,
+    result_of,
+    show_run,
+)
+from rainrestore.web.photo_views import (
+    LEAST_STRENGTH,
+    MAX_CLIP_BYTES,
+    MAX_CLIP_SECONDS,
+    FaceView,
+    PhotoDesk,
+    PhotoView,
+    shrunk,
+)
 from rainrestore.web.views import Images
 
-#: Longest side in pixels of the photo with its faces drawn, and of a face in the report.
-SHOWN, FACE_SHOWN = 1200, 256
+#: Longest side in pixels of a face in the report.
+FACE_SHOWN = 256
+CLIP_EMPTY = empty_html('the restored video')
 
 
-def add_photo_tab(desk: PhotoDesk, result: list[Any], examples: Images) -> None:
+def add_photo_tab(desk: PhotoDesk, examples: Images) -> None:
     """Add the components that detect, select and restore the faces of a photo.
 
     Args:
         desk: Computes the results.
-        result: Output components: slider and report.
         examples: Name -> example photo.
     """
+    result = result_of('rr-photo', 'the photo and each face, before and after')
+    with gr.Column(scale=5, min_width=300):
+        picker_place = gr.Column()
+        marked = gr.Image(
+            label='Faces found', interactive=False, type='numpy', format='jpeg', buttons=['fullscreen'],
+            elem_id='rr-found', elem_classes='rr-shown',
+        )  # fmt: skip
+        chosen = gr.CheckboxGroup([], label='Faces to restore', visible=False, elem_id='rr-faces')
+        crops = gr.State([])
+        model, background = _model_and_background(desk, 'photo')
+        strength = gr.Slider(
+            LEAST_STRENGTH, 1, 1, step=0.05, label='Strength', info='share of the correction', buttons=[],
+            elem_id='rr-strength',
+        )  # fmt: skip
+        button = gr.Button('Restore the faces', variant='primary', interactive=False, elem_id='rr-photo')
+        examples_place = gr.Column()
+    files = gr.File(
+        label='Downloads', file_count='multiple', interactive=False, visible=False, render=False, elem_id='rr-files'
+    )
+    result.render(files)
 
-    def find(path: str | None) -> tuple[np.ndarray | None, Any, list[FaceCrop]]:
+    found = [marked, chosen, crops, button]
+    nothing = [None, gr.update(choices=[], value=[], visible=False), [], gr.update(interactive=False)]
+    restored = [*result.components, files]
+    no_files = gr.update(value=None, visible=False)
+
+    @guarded(nothing)
+    def find(path: str | None) -> Iterator[tuple[np.ndarray, gr.CheckboxGroup, list[FaceCrop], gr.Button]]:
         if not path:
-            return None, gr.CheckboxGroup(choices=[], value=[]), []
-        with messages():
-            marked, faces = desk.find(path)
+            raise ConfigError('Drop a photo first, or choose the example.')
+        photo, faces = desk.find(path)
         choices = [(f'{number}: {face.crop.side:.0f} pixels', number) for number, face in enumerate(faces)]
-        chosen = gr.CheckboxGroup(choices=choices, value=list(range(len(faces))))
-        return _small(marked, SHOWN), chosen, [face.crop for face in faces]
+        boxes = gr.CheckboxGroup(choices=choices, value=list(range(len(faces))), visible=True)
+        yield photo, boxes, [face.crop for face in faces], gr.Button(interactive=True)
 
+    @guarded([*result.empty.values(), no_files])
     def restore(
         path: str | None, crops: list[FaceCrop], chosen: list[int], model: str, background: Background, strength: float
-    ) -> Iterator[tuple[Any, str, list[str] | None]]:
-        with messages():
-            if not path:
-                raise ConfigError('Drop a photo first, or choose the example.')
-            view = desk.restore(path, crops, chosen, model, background, strength)
+    ) -> Iterator[tuple[Any, str, gr.File]]:
+        if not path:
+            raise ConfigError('Drop a photo first, or choose the example.')
+        view = desk.restore(path, crops, chosen, model, background, strength)
         # Gradio copies the files before it resumes the generator.
         with tempfile.TemporaryDirectory() as folder:
-            files = [str(file) for file in view.write(Path(folder))]
-            yield (view.before, view.after), photo_html(view), files
+            paths = [str(file) for file in view.write(Path(folder))]
+            yield (view.before, view.after), photo_html(view), gr.File(paths, visible=True)
 
-    # Created before the picker, which clears it, and rendered below the button.
-    files = gr.File(
-        label='Downloads', file_count='multiple', interactive=False, height=130, render=False, elem_id='rr-files'
-    )
-    empty = {**empty_result(*result), files: None}
-    picker = picker_of('A photo with faces', empty)
-    marked = gr.Image(
-        label='Faces found', interactive=False, type='numpy', format='jpeg', buttons=['fullscreen'], height=250,
-        elem_id='rr-found',
+    empty = {**dict(zip(found, nothing, strict=True)), **result.empty, files: no_files}
+    with picker_place:
+        picker = picker_of('A photo with faces', empty)
+    searched = picker.upload(find, picker, found, api_name='find', show_progress_on=marked)
+    clicked = button.click(
+        restore, [picker, crops, chosen, model, background, strength], restored, api_name='photo',
+        show_progress_on=result.slider,
     )  # fmt: skip
-    chosen = gr.CheckboxGroup([], label='Faces to restore', type='value', elem_id='rr-faces')
-    crops = gr.State([])
-    model, background = _model_and_background(desk, 'photo')
-    strength = gr.Slider(0, 1, 1, step=0.05, label='Strength', info='share of the correction', buttons=[])
-    button = gr.Button('Restore the faces', variant='primary', elem_id='rr-photo')
-    found = [marked, chosen, crops]
-    for event in (picker.upload, picker.clear):
-        event(find, picker, found, api_name='find' if event is picker.upload else False)
-    files.render()
-    inputs = [picker, crops, chosen, model, background, strength]
-    button.click(restore, inputs, [*result, files], api_name='photo')
-    add_examples(examples, picker, find, [picker], found, empty)
+    show_run(button, clicked, result.slider)
+    with examples_place:
+        add_examples(examples, picker, find, [picker], found, empty, marked, [searched, clicked])
 
 
-def add_clip_tab(desk: PhotoDesk) -> None:
-    """Add the components that restore a short video."""
+def add_clip_tab(desk: PhotoDesk) -> Callable[[gr.Request], None]:
+    """Add the components that restore a short video.
 
+    Returns:
+        A function that stops the video of a session.
+    """
+    with gr.Column(scale=5, min_width=300):
+        picker_place = gr.Column()
+        model, background = _model_and_background(desk, 'clip')
+        with gr.Row():
+            button = gr.Button('Restore the video', variant='primary', elem_id='rr-clip', scale=3)
+            cancel = gr.Button('Cancel', elem_id='rr-clip-cancel', scale=1, min_width=90)
+    with gr.Column(scale=7, min_width=300):
+        video = gr.Video(label='Restored', interactive=False, height=430, elem_id='rr-video', elem_classes='rr-shown')
+        file = gr.File(label='Download', interactive=False, visible=False, elem_id='rr-clip-result')
+        report = gr.HTML(CLIP_EMPTY)
+    outputs = [video, file, report]
+    nothing = [None, gr.update(value=None, visible=False), CLIP_EMPTY]
+    # Session -> set to stop its video.
+    stops: dict[str | None, threading.Event] = {}
+
+    @guarded(nothing)
     def restore(
         path: str | None,
         model: str,
         background: Background,
+        request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> Iterator[tuple[str | None, str | None, str]]:
-        with messages(), tempfile.TemporaryDirectory() as folder:
-            if not path:
-                raise ConfigError('Choose a video first.')
+    ) -> Iterator[tuple[str, gr.File, str]]:
+        if not path:
+            raise ConfigError('Choose a video first.')
+        stopped = stops[request.session_hash] = threading.Event()
 
-            def on_frame(done: int, total: int) -> None:
-                progress((done, total or None), desc='frames', unit='frames')
+        def on_frame(done: int, total: int) -> None:
+            if stopped.is_set():
+                raise ConfigError(f'{Path(path).name}: cancelled')
+            progress((done, total or None), desc='frames', unit='frames')
 
-            target, clip = desk.restore_clip(path, Path(folder), model, background, on_frame)
-            notes = [f'{clip.frames} frames, {clip.faces} faces restored.', *clip.notes]
-            yield str(target), str(target), f'<div class="rr-notes">{"<br>".join(map(html.escape, notes))}</div>'
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                target, clip = desk.restore_clip(path, Path(folder), model, background, on_frame)
+                notes = [f'{clip.frames} frames, {clip.faces} faces restored', *clip.notes]
+                yield str(target), gr.File(str(target), visible=True), notes_html(notes)
+        finally:
+            if stops.get(request.session_hash) is stopped:
+                del stops[request.session_hash]
 
-    clip = gr.File(
-        label=f'A video of at most {MAX_CLIP_SECONDS} s and {MAX_CLIP_BYTES // 2**20} MB', type='filepath',
-        elem_id='rr-clip-file',
-    )  # fmt: skip
-    model, background = _model_and_background(desk, 'clip')
-    button = gr.Button('Restore the video', variant='primary', elem_id='rr-clip')
-    video = gr.Video(label='Restored', interactive=False, height=300, elem_id='rr-video')
-    file = gr.File(label='Download', interactive=False, height=100, elem_id='rr-clip-result')
-    report = gr.HTML()
-    button.click(restore, [clip, model, background], [video, file, report], api_name='clip')
+    def stop(request: gr.Request) -> None:
+        if stopped := stops.get(request.session_hash):
+            stopped.set()
+
+    empty = dict(zip(outputs, nothing, strict=True))
+    with picker_place:
+        picker = picker_of(
+            f'A video of at most {MAX_CLIP_SECONDS} s and {MAX_CLIP_BYTES // 2**20} MB', empty, 'rr-clip-file'
+        )
+    clicked = button.click(restore, [picker, model, background], outputs, api_name='clip', show_progress_on=video)
+    show_run(button, clicked, video)
+    gr.on([cancel.click, picker.clear], stop, None, None, queue=False, api_name=False, cancels=[clicked])
+    return stop
 
 
 def photo_html(view: PhotoView) -> str:
     """The notes and, for each face, the images before and after and the collapsed maps, as HTML."""
-    notes = ' '.join(html.escape(f'{note}.') for note in view.notes)
-    return f'<div class="rr-notes">{notes}</div>{"".join(map(_face_html, view.faces))}'
+    return f'{notes_html(view.notes)}{"".join(map(_face_html, view.faces))}'
+
+
+def notes_html(notes: Iterable[str]) -> str:
+    """Notes as sentences, one per line."""
+    lines = (html.escape(f'{note[:1].upper()}{note[1:]}.') for note in notes)
+    return f'<div class="rr-notes">{"<br>".join(lines)}</div>'
 
 
 def _face_html(face: FaceView) -> str:
+    after = 'not changed' if np.array_equal(face.before, face.after) else 'after'
     images = ''.join(
-        f'<figure><img src="{data_uri(_small(pixels, FACE_SHOWN))}" alt="face {face.number}, {title}">'
+        f'<figure><img src="{data_uri(shrunk(pixels, FACE_SHOWN))}" alt="face {face.number}, {title}">'
         f'<figcaption>{title}</figcaption></figure>'
-        for title, pixels in (('before', face.before), ('after', face.after))
+        for title, pixels in (('before', face.before), (after, face.after))
     )
     columns = [column for column in COLUMNS if any(title in face.maps for title in column[2])]
     cells = map_cells('predicted', face.maps, columns, {})
@@ -129,22 +197,14 @@ def _face_html(face: FaceView) -> str:
     )
 
 
-def _model_and_background(desk: PhotoDesk, where: str) -> tuple[gr.Dropdown, gr.Radio]:
+def _model_and_background(desk: PhotoDesk, where: str) -> tuple[gr.Radio, gr.Radio]:
     models = desk.models()
-    model = gr.Dropdown(
+    model = gr.Radio(
         [(f'{Path(name).stem}: {purpose}', name) for name, purpose in models.items()], value=next(iter(models)),
-        label='Model', elem_id=f'rr-{where}-model',
+        label='Model', elem_id=f'rr-{where}-model', elem_classes='rr-models',
     )  # fmt: skip
     background = gr.Radio(
         [('keep', 'keep'), ('remove rain', 'derain')], value='keep', label='Background',
         elem_id=f'rr-{where}-background',
     )  # fmt: skip
     return model, background
-
-
-def _small(pixels: np.ndarray, longest: int) -> np.ndarray:
-    """Shrink an image whose longer side exceeds ``longest`` pixels to this side."""
-    ratio = longest / max(pixels.shape[:2])
-    if ratio >= 1:
-        return pixels
-    return cv2.resize(pixels, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)

@@ -1,17 +1,19 @@
 """Results of photos and videos, computed independently of Gradio."""
 
 import os
+import re
 import zipfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from rainrestore.apis import ImageError, PhotoRestorer, Restorer, VideoResult, draw_faces, restore_video
 from rainrestore.apis.kinds import kind_of
-from rainrestore.apis.photos import MARK_THE_FACE, Background, RestoredFace, with_strength
+from rainrestore.apis.photos import MARK_THE_FACE, Background, RestoredFace, place_of, with_strength
 from rainrestore.apis.video import MARK_THE_FACES
 from rainrestore.apis.video_files import VideoReader
 from rainrestore.errors import ConfigError, ImageFileError
@@ -30,6 +32,10 @@ MODELS = {
 #: Maximum duration and file size of a video.
 MAX_CLIP_SECONDS = 20
 MAX_CLIP_BYTES = 60 * 2**20
+#: Smallest strength; with 0, the result would be the input.
+LEAST_STRENGTH = 0.05
+#: Longest side in pixels of the photo with marked faces.
+SHOWN = 1200
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +124,7 @@ class PhotoDesk:
         return PhotoRestorer(restorer, background=background)
 
     def find(self, path: str | os.PathLike[str]) -> tuple[np.ndarray, list[DetectedFace]]:
-        """Detect the faces in an uploaded photo; return the photo with marked faces, and the faces.
+        """Detect the faces in an uploaded photo; return the photo, reduced, with marked faces, and the faces.
 
         Raises:
             ImageFileError: The upload is too large or cannot be read.
@@ -130,7 +136,16 @@ class PhotoDesk:
         except ImageError as error:
             reason = error.reason.replace(MARK_THE_FACE, '; a cropped face belongs in the tab Cropped face')
             raise ImageError(Path(path).name, reason) from error
-        return draw_faces(photo, faces), faces
+        shown = shrunk(photo, SHOWN)
+        ratio = shown.shape[1] / photo.shape[1]
+        # Marked after the reduction, so that the numbers are legible.
+        small = [
+            replace(
+                face, crop=replace(face.crop, x=face.crop.x * ratio, y=face.crop.y * ratio, side=face.crop.side * ratio)
+            )
+            for face in faces
+        ]
+        return draw_faces(shown, small), faces
 
     def restore(
         self,
@@ -149,30 +164,41 @@ class PhotoDesk:
             chosen: Indices of the faces to restore.
             model: A key of :meth:`models`.
             background: ``keep``, or ``derain`` to remove the rain outside of the faces.
-            strength: Share of the correction, 0..1.
+            strength: Share of the correction, :data:`LEAST_STRENGTH` to 1.
 
         Raises:
             ConfigError: No face is selected, the model is unknown, or the strength is out of range.
             ImageFileError: The upload is too large or cannot be read.
             ImageError: None of the faces can be restored.
         """
+        if not crops:
+            raise ConfigError('The faces of this photo are not known: wait for the search, or drop another photo.')
         if not chosen:
             raise ConfigError('Choose at least one face.')
         if not set(chosen) <= set(range(len(crops))):
             raise ConfigError('These are not the faces of this photo: drop the photo again.')
-        if not 0 <= strength <= 1:
-            raise ConfigError(f'Strength: expected 0 to 1, got {strength!r}')
+        if not LEAST_STRENGTH <= strength <= 1:
+            raise ConfigError(f'Strength: expected {LEAST_STRENGTH} to 1, got {strength!r}')
         given = read_upload(path)
         photo = given.pixels
         numbers = {crops[number]: number for number in sorted(chosen)}
         name = Path(path).name
-        result = self.photos(model, background).restore_photo(photo, name, list(numbers))
+        places = {place_of(crop): number for crop, number in numbers.items()}
+        try:
+            result = self.photos(model, background).restore_photo(photo, name, list(numbers))
+        except ImageError as error:
+            start, colon, notes = error.reason.partition(f': {FACE}')
+            if colon:
+                start = f'{start}: {"; ".join(by_face(re.split(f"; (?={FACE})", FACE + notes), places))}'
+            raise ImageError(name, start) from error
         after = with_strength(photo, result.photo, strength)
+        if np.array_equal(after, photo):
+            raise ImageError(name, f'the strength {strength:g} is too small to change it; use a greater one')
         faces = [
             FaceView(numbers[face.crop], cut(photo, face.crop), cut(after, face.crop), face.restoration.images())
             for face in result.faces
         ]
-        return PhotoView(Path(path).stem, given, after, faces, list(result.faces), list(result.notes))
+        return PhotoView(Path(path).stem, given, after, faces, list(result.faces), by_face(result.notes, places))
 
     def restore_clip(
         self,
@@ -211,3 +237,41 @@ class PhotoDesk:
             return target, restore_video(self.photos(model, background), source, target, progress=progress)
         except (ImageFileError, ImageError) as error:
             raise ImageError(source.name, error.reason.replace(MARK_THE_FACES, '')) from error
+
+
+#: The beginning of a note on a face, see :func:`~rainrestore.apis.photos.place_of`.
+FACE = 'the face at '
+
+
+def by_face(notes: Sequence[str], places: Mapping[str, int]) -> list[str]:
+    """Name the faces in notes by their numbers; one note for the faces with the same finding.
+
+    Args:
+        notes: Notes of a :class:`~rainrestore.apis.PhotoRestorer`.
+        places: The name of a face in notes -> its number.
+    """
+    found: dict[str, list[tuple[int, str]]] = {}
+    others = []
+    for note in notes:
+        place = next((place for place in places if note.startswith(f'{place} ')), None)
+        if place is None:
+            others.append(note)
+            continue
+        text = note.removeprefix(f'{place} ')
+        found.setdefault(re.sub(r' \(T = [^)]*\)', '', text), []).append((places[place], text))
+    named = [
+        f'face {entries[0][0]} {entries[0][1]}'
+        if len(entries) == 1
+        else f'faces {", ".join(str(number) for number, _ in entries)}: each {text}'
+        for text, entries in found.items()
+    ]
+    return [*named, *others]
+
+
+def shrunk(pixels: np.ndarray, longest: int) -> np.ndarray:
+    """Shrink an image whose longer side exceeds ``longest`` pixels to this side."""
+    ratio = longest / max(pixels.shape[:2])
+    if ratio >= 1:
+        return pixels
+    size = (max(round(side * ratio), 1) for side in pixels.shape[1::-1])
+    return cv2.resize(pixels, tuple(size), interpolation=cv2.INTER_AREA)

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse
 
 from rainrestore.apis import Restorer
 from rainrestore.errors import ConfigError
-from rainrestore.web.page import CSS, THEME, build_page
+from rainrestore.web.page import CSS, HEAD, THEME, build_page
 from rainrestore.web.photo_views import MAX_CLIP_BYTES
 from rainrestore.web.views import Studio
 
@@ -120,7 +120,7 @@ def create_app(restorer: Restorer, host: str = '127.0.0.1') -> FastAPI:
     return gr.mount_gradio_app(
         app, build_page(Studio(restorer)), path='/', server_name=host, footer_links=[], run_history=False,
         show_error=False, max_file_size=MAX_CLIP_BYTES, ssr_mode=False, enable_monitoring=False, pwa=False,
-        mcp_server=False, theme=THEME, css=CSS,
+        mcp_server=False, theme=THEME, css=CSS, head=HEAD,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from rainrestore.apis import ImageError, Restoration, Restorer
+from rainrestore.apis.kinds import kind_of
 from rainrestore.apis.restorer import SMALLEST_SIDE
 from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.evaluation.functional import psnr, ssim
@@ -163,6 +164,8 @@ def read_upload(path: str | os.PathLike[str]) -> Photo:
             )
         photo = read_photo(path, MAX_UPLOAD_PIXELS)
     except ImageFileError as error:
+        if kind_of(Path(path)) == 'video':
+            raise ImageFileError(name, 'is a video; use the tab Video') from error
         # Pillow's messages contain the path, too.
         raise ImageFileError(name, error.reason.replace(os.fspath(path), name)) from error
     except OSError as error:
