@@ -21,7 +21,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from rainrestore.errors import DatasetError, ImageFileError
-from rainrestore.files import whole_file
+from rainrestore.files import make_folder, whole_file
 from rainrestore.labels import NUM_LABELS
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -344,6 +344,21 @@ def read_mask(path: StrPath, backend_args: Mapping[str, Any] | None = None) -> n
             path, f'has label {bad}, expected 0..{NUM_LABELS - 1} (indices, not colours or 0/255); correct the file'
         )
     return np.ascontiguousarray(values, dtype=np.uint8)
+
+
+def empty_folder(folder: Path, reason: str = '') -> None:
+    """Create a folder for images, if it does not exist.
+
+    Args:
+        folder: The folder.
+        reason: End of the message.
+
+    Raises:
+        DatasetError: The folder contains files.
+    """
+    make_folder(folder)
+    if any(folder.iterdir()):
+        raise DatasetError(f'{folder}: is not empty; empty it or choose another target{reason}')
 
 
 def visible_files(folder: StrPath) -> list[Path]:

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from PIL import Image
-from scene_crops import dead_leaves
 from scenes import portrait
 
 from rainrestore.apis import TASKS, Purpose, Restorer, derain
 from rainrestore.apis.tiles import blend_tiles
-from rainrestore.benchmark.scenes import background
+from rainrestore.benchmark.scenes import background, dead_leaves
 from rainrestore.cli.main import main
 from rainrestore.engine.config import load_config
 from rainrestore.errors import ConfigError

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scene_crops import dead_leaves
 
-from rainrestore.benchmark.scenes import background
+from rainrestore.benchmark.scenes import background, dead_leaves
 from rainrestore.image_io import encode_png, list_images, read_image
 
 ROOT = Path(__file__).resolve().parents[1]

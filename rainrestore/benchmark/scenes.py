@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from rainrestore.faces import FaceCrop
-from rainrestore.physics import quantise, resize
+from rainrestore.physics import quantise, resize, seeded_rng
 
 #: Left, top and side of a face in a scene, in whole pixels.
 Place = tuple[int, int, int]
@@ -17,6 +17,36 @@ def background(height: int, width: int, seed: int = 0) -> np.ndarray:
     """A background of smooth random colours, H x W x 3 uint8."""
     coarse = np.random.default_rng(seed).integers(40, 216, (max(height // 16, 2), max(width // 16, 2), 3), np.uint8)
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+#: Least and greatest radius of the discs of :func:`dead_leaves`, as fractions of the side, and their number.
+RADII = (0.02, 0.6)
+LEAVES = 400
+
+
+def dead_leaves(side: int, seed: int) -> np.ndarray:
+    """An image of overlapping, shaded, textured discs, side x side x 3 uint8.
+
+    The radii follow a power law, so that structures of all sizes occur, as in photos (Lee, Mumford & Huang 2001).
+    """
+    rng = seeded_rng(seed, 'leaves')
+    steps = (np.arange(2 * side) + 0.5) / (2 * side)
+    x, y = np.meshgrid(steps, steps)
+    image = np.zeros((2 * side, 2 * side, 3), np.float32)
+    least, most = RADII
+    base = rng.uniform(0, 1, 3)
+    for _ in range(LEAVES):
+        # A density proportional to radius^-3, as in photos.
+        radius = (least**-2 + rng.random() * (most**-2 - least**-2)) ** -0.5
+        across, down = rng.random(2)
+        squeeze, slope, tint = rng.uniform(0.4, 1), rng.uniform(-0.5, 0.5, 2), rng.uniform(0, 1)
+        colour = tint * base + (1 - tint) * rng.beta(0.8, 0.8) * rng.uniform(0.6, 1, 3)
+        inside = (x - across) ** 2 + ((y - down) / squeeze) ** 2 < radius**2
+        shade = slope[0] * (x - across) + slope[1] * (y - down)
+        grain = rng.uniform(0, 0.08) * rng.standard_normal(int(inside.sum()))
+        image[inside] = colour + (shade[inside] + grain)[:, None]
+    blurred = cv2.GaussianBlur(image.clip(0, 1), (0, 0), rng.uniform(0.6, 1.5))
+    return quantise(resize(blurred, side, side))
 
 
 def make_scene(

@@ -17,20 +17,17 @@ import math
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rainrestore import compat
 from rainrestore.apis import TASKS, Restorer
+from rainrestore.benchmark.scenes import dead_leaves
 from rainrestore.datasets.transforms.rain_and_haze import smooth_depth
 from rainrestore.image_io import read_image
 from rainrestore.optional import packaged_file
 from rainrestore.physics import RainRanges, draw_scene, forward, quantise, resize, seeded_rng
-
-sys.path.append(str(Path(__file__).parents[1] / 'dataset_converters'))
-from scene_crops import dead_leaves
 
 #: Package and file: NASA's, two under CC0, SpaceX's; two under CC BY 2.0 by danielbuechele and vultilion.
 PHOTOS = (

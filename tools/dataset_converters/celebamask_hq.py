@@ -23,8 +23,7 @@ from tqdm import tqdm
 
 from rainrestore.datasets.transforms.parsing import area_average
 from rainrestore.errors import DatasetError, ImageFileError
-from rainrestore.files import make_folder
-from rainrestore.image_io import read_image, write_png
+from rainrestore.image_io import empty_folder, read_image, write_png
 from rainrestore.labels import NUM_LABELS
 
 IMAGE_FOLDER = 'CelebA-HQ-img'
@@ -40,21 +39,6 @@ PARTS: tuple[str, ...] = (
 
 #: Faces per split in Son & Jeong 2022.
 PAPER_SPLIT: dict[str, int] = dict(train=18_000, val=1_800, test=100)
-
-
-def empty_folder(folder: Path, reason: str = '') -> None:
-    """Create a folder for images, if it does not exist.
-
-    Args:
-        folder: The folder.
-        reason: End of the message.
-
-    Raises:
-        DatasetError: The folder contains files.
-    """
-    make_folder(folder)
-    if any(folder.iterdir()):
-        raise DatasetError(f'{folder}: is not empty; empty it or choose another target{reason}')
 
 
 def split_counts(faces: int) -> dict[str, int]:

@@ -16,12 +16,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from celebamask_hq import empty_folder
 from tqdm import tqdm
 
 from rainrestore.datasets.paired_dataset import PairedDataset
 from rainrestore.errors import DatasetError, ImageFileError
-from rainrestore.image_io import write_png
+from rainrestore.image_io import empty_folder, write_png
 
 SPLITS = ('train', 'test_a', 'test_b')
 GIVEN_SUFFIX, TRUTH_SUFFIX = '_rain', '_clean'

@@ -11,18 +11,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from rainrestore.benchmark.scenes import dead_leaves
 from rainrestore.errors import DatasetError, RainRestoreError
 from rainrestore.image_io import encode_png, find_images, read_image
 from rainrestore.physics import quantise, resize, seeded_rng
 
 #: Shorter side of a photo / side of a crop.
 SIZES = (1.0, 1.5, 2.25, 3.4, 5.0)
-#: Least and greatest radius of the discs of :func:`dead_leaves`, as fractions of the side, and their number.
-RADII = (0.02, 0.6)
-LEAVES = 400
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,31 +63,6 @@ def crops(photo: np.ndarray, side: int, number: int, name: str) -> Iterator[np.n
         for _ in range(number):
             top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
             yield shrunk[top : top + side, left : left + side]
-
-
-def dead_leaves(side: int, seed: int) -> np.ndarray:
-    """An image of overlapping, shaded, textured discs, side x side x 3 uint8.
-
-    The radii follow a power law, so that structures of all sizes occur, as in photos (Lee, Mumford & Huang 2001).
-    """
-    rng = seeded_rng(seed, 'leaves')
-    steps = (np.arange(2 * side) + 0.5) / (2 * side)
-    x, y = np.meshgrid(steps, steps)
-    image = np.zeros((2 * side, 2 * side, 3), np.float32)
-    least, most = RADII
-    base = rng.uniform(0, 1, 3)
-    for _ in range(LEAVES):
-        # A density proportional to radius^-3, as in photos.
-        radius = (least**-2 + rng.random() * (most**-2 - least**-2)) ** -0.5
-        across, down = rng.random(2)
-        squeeze, slope, tint = rng.uniform(0.4, 1), rng.uniform(-0.5, 0.5, 2), rng.uniform(0, 1)
-        colour = tint * base + (1 - tint) * rng.beta(0.8, 0.8) * rng.uniform(0.6, 1, 3)
-        inside = (x - across) ** 2 + ((y - down) / squeeze) ** 2 < radius**2
-        shade = slope[0] * (x - across) + slope[1] * (y - down)
-        grain = rng.uniform(0, 0.08) * rng.standard_normal(int(inside.sum()))
-        image[inside] = colour + (shade[inside] + grain)[:, None]
-    blurred = cv2.GaussianBlur(image.clip(0, 1), (0, 0), rng.uniform(0.6, 1.5))
-    return quantise(resize(blurred, side, side))
 
 
 if __name__ == '__main__':
