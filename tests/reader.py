@@ -27,10 +27,12 @@ from narrow import narrow
 from PIL import Image
 
 from rainrestore.apis.export import export
+from rainrestore.benchmark.scenes import dead_leaves
 from rainrestore.checkpoints import save_safetensors
 from rainrestore.cli.main import main
 from rainrestore.engine import config as engine_config
 from rainrestore.evaluation.metrics import write_csv
+from rainrestore.image_io import write_png
 from rainrestore.physics import RAIN_RANGES, draw_scene, quantise, seeded_rng
 from rainrestore.registry import MODELS
 
@@ -200,8 +202,11 @@ def image(path: Path, words: Sequence[str]) -> None:
 
 
 def images(path: Path, words: Sequence[str]) -> None:
-    """A folder with one portrait."""
-    image(path / 'portrait.png', words)
+    """A folder with one portrait in rain, or with one dry scene as a background."""
+    if '--backgrounds' in words:
+        write_png(path / 'scene.png', dead_leaves(192, 0))
+    else:
+        image(path / 'portrait.png', words)
 
 
 def video(path: Path, words: Sequence[str]) -> None:

@@ -39,6 +39,7 @@ NOT_RUN = {
     r'python tools/dataset_converters/(scene_crops|parse_faces)\.py .*': 'needs photos or a download; tested apart',
     r'python tools/docs/ten_images\.py': 'reads images of packages that the tests do not have',
     r'rainrestore train configs/paper/.*': 'needs a GPU and the checkpoint before it; a slow test steps each once',
+    r'rainrestore benchmark strong\.py .*': 'needs the checkpoints of all commands before it',
     r'rainrestore zoo verify .*': 'measures 50 faces or 150; tests/test_zoo_bundled.py runs it on the default model',
     r'(\.venv/bin/)?pip install .*': 'needs the network; that the extra it names exists is tested',
 }
