@@ -310,11 +310,22 @@ def test_streaks_of_a_scene_are_removed_according_to_their_strength() -> None:
     clean = dark_scene(60, 60) // 2
     rainy = clean + np.uint8(100)
     rainy[::8, ::8] = 0
-    for streaks, taken in ((0.02, 0), (0.07, 0.5), (0.15, 1)):
+    for streaks, taken in ((0.02, 0), (0.04, 0.5), (0.15, 1)):
         expected = (rainy / 255 - taken * streaks * lines(60)).clip(0, 1) * 255
         assert np.abs(derain(KnownLines(streaks, 0.99), rainy) - expected).max() <= 1
     # Without a common direction, S is noise.
     np.testing.assert_array_equal(derain(KnownWeather(0.15, 0.99), rainy), rainy)
+
+
+@pytest.mark.parametrize('transmission', [0.35, 0.6])
+def test_overestimated_streaks_hardly_hide_a_veil(transmission) -> None:
+    """The predicted lines cross the black pixels of a scene without streaks. Subtracting T S would raise T by 0.1."""
+    clean = np.maximum(background(60, 60), 40)
+    clean[::8, 2::8] = 0
+    T = np.float32(transmission)
+    veiled = quantise(forward(clean / np.float32(255), np.float32(0), T, np.float32(0.8)))
+    found = derained(KnownLines(0.08, transmission), veiled).transmission
+    assert found == pytest.approx(1 - 0.95 * (1 - transmission), abs=0.06)
 
 
 @pytest.mark.parametrize('largest', [10**6, 45 * 60])

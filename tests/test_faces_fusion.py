@@ -341,6 +341,18 @@ def test_faint_streaks_over_a_large_face_come_from_the_scene() -> None:
     np.testing.assert_allclose(fused, truth, atol=0.01)
 
 
+@pytest.mark.parametrize(('own', 'around_it'), [(0.95, 1.0), (0.8, 0.78)], ids=['clear air', 'thin veil'])
+def test_streaks_that_the_face_shows_are_those_of_its_estimate(own, around_it) -> None:
+    """The scene only makes them certain."""
+    rainy = np.full((SMALL, SMALL, 3), (0.8, 0.7, 0.6), np.float32)
+    rain = estimate(own, S=0.08)
+    decided = decide(rain, 1.0)
+    assert 0 < decided.streaks < 1 and decided.veil == 0
+    found, decision = with_scene(rain, decided, around(around_it, streaks=0.2, certain=1.0), rainy)
+    assert decision.streaks == 1
+    np.testing.assert_allclose(found.T * found.S, rain.T * rain.S, atol=1e-6)
+
+
 def test_scene_without_streaks_has_no_effect() -> None:
     photo = portrait(0) / np.float32(255)
     np.testing.assert_array_equal(without_fine_streaks(photo, np.zeros_like(photo), SMALL), photo)

@@ -26,7 +26,7 @@ REMOVED = 0.95
 COPY = 128
 WINDOW = 0.4
 #: Mean S of a scene below which predicted streaks are ignored, and above which they are fully removed.
-STREAKS = (0.05, 0.09)
+STREAKS = (0.03, 0.05)
 #: Coherence of S below which it is noise, and above which it has the common direction of streaks.
 COHERENCE = (0.32, 0.42)
 #: Mean T below which there is a veil, and above which there is none: from the dark channel, and from the network.
@@ -187,9 +187,11 @@ def _scene(restorer: RainRemoval, image: np.ndarray) -> tuple[np.ndarray, SceneR
     """J and the estimated rain of a scene; J equals the input if there is neither a veil nor streaks.
 
     In a tile, the network cannot distinguish a bright wall from haze. T is therefore estimated from the whole scene by
-    the dark channel prior (He, Sun & Tang 2009): ``T = 1 - 0.95 D / A``, where D is the least channel of I - T S over a
-    wide window. In a grey image, in which every grey pixel may be veiled black, T is at least that of the network. The
-    network predicts S, and A is one grey level (:func:`_airlight`). Then eq. 2 is solved for J.
+    the dark channel prior (He, Sun & Tang 2009): ``T = 1 - 0.95 D / A``, where D is the least channel of I - T^3 S over
+    a wide window. (The factor is T^3 instead of T, because behind a dense veil the estimated S is too large in dark
+    pixels. With T, rain at T = 0.6 has 2.2 dB less, and night 3.1 dB.) In a grey image, in which every grey pixel may
+    be veiled black, T is at least that of the network. The network predicts S, and A is one grey level
+    (:func:`_airlight`). Then eq. 2 is solved for J.
 
     For a dark image I, the input of the network is g I with an exposure g above 1. Eq. 2 is valid for g I, g J, g S
     and g A.
@@ -199,7 +201,7 @@ def _scene(restorer: RainRemoval, image: np.ndarray) -> tuple[np.ndarray, SceneR
     streaks, local, airlights = rain_maps(restorer, np.minimum(scene, 1), 'S', 'T', 'A')
     certain = ramp(float(streaks.mean()), *STREAKS) * ramp(_coherence(streaks), *COHERENCE)
     streaks *= np.float32(certain)
-    dark = _dark_channel((scene - local * streaks).clip(min=0))
+    dark = _dark_channel((scene - local**3 * streaks).clip(min=0))
     airlight = _airlight(local, airlights, float(dark.mean()))
     transmission = 1 - np.float32(REMOVED / airlight) * dark
     if is_grey(scene):

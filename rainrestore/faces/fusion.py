@@ -169,8 +169,9 @@ def with_scene(
 
     A single face hardly shows a thin veil, and faint streaks vanish in the small input of the network. The scene shows
     both. A thin veil is removed if the scene has a veil of nearly the same T, with the larger T and the mean A of both
-    estimates. In a grey image, T is too uncertain for this, because every grey pixel may be veiled black. In clear air,
-    streaks are those of the scene if they are more certain there.
+    estimates. In a grey image, T is too uncertain for this, because every grey pixel may be veiled black. Streaks are
+    as certain as in the more certain estimate. They are those of the face if its estimate shows any, because they are
+    more accurate there, else those of the scene.
 
     Args:
         rain: The estimate for the face, n x n, of a network that was trained with clear air.
@@ -179,14 +180,15 @@ def with_scene(
         rainy: I, n x n x 3.
     """
     size = rainy.shape[0]
-    streaks = resize(scene.streaks, size, size)
     certain = max(decision.streaks, scene.certain)
+    # T S
+    streaks = rain.T * rain.S * np.float32(certain) if decision.streaks else resize(scene.streaks, size, size)
     own, around = float(rain.T.mean()), float(scene.transmission.mean())
     confirmed = abs(around - own) < AGREEMENT and max(around, own) < CONFIRMED
     if decision.veil < 1 and confirmed and not is_grey(rainy):
         transmission = (rain.T + np.float32(max(around - own, 0))).clip(FLOOR, 1)
         airlight = (rain.A + np.float32(scene.airlight)) / 2
-        streaks = rain.S * np.float32(certain) if decision.streaks == certain else streaks / transmission
+        streaks = streaks / transmission
         solved = invert(rainy, streaks, transmission, airlight, FLOOR)
         return RainEstimate(solved, streaks, transmission, airlight), Decision(1.0, 1.0)
     if decision.veil == 0 and scene.certain > decision.streaks:

@@ -2,9 +2,9 @@
 
 The scenes are photos of scikit-image and scikit-learn (astronaut, coffee, cat, rocket; temple, flower), read from the
 installed packages, and two generated images; with `--grey` they are grey photos of scikit-image. The shorter side is
-resized to 192 pixels. Weather of one T is drawn over each: `rain` (`rain_v1` otherwise, streaks for faces of 48
-pixels), `haze` (no streaks), `depth` (rain whose T falls from 1 at the bottom of the image to the T of the cell at its
-top), and `night` (rain over 0.4 J^2, with 0.4 S and 0.4 A).
+resized to 192 pixels. Weather of one T is drawn over each: `rain` (`rain_v1` otherwise, with streaks for faces of
+`--face-side` pixels), `haze` (no streaks), `depth` (rain whose T falls from 1 at the bottom of the image to the T of
+the cell at its top), and `night` (rain over 0.4 J^2, with 0.4 S and 0.4 A).
 
 A cell is the mean over scenes, before and after: PSNR against the clean scene (at most 50 dB a scene). The cast is the
 largest shift of the mean of a channel against the other channels, in grey levels. The last line is JSON; the exit code
@@ -24,6 +24,7 @@ import numpy as np
 from rainrestore import compat
 from rainrestore.apis import TASKS, Restorer
 from rainrestore.benchmark.scenes import dead_leaves
+from rainrestore.cli.options import whole_number
 from rainrestore.datasets.transforms.rain_and_haze import smooth_depth
 from rainrestore.image_io import read_image
 from rainrestore.optional import packaged_file
@@ -60,6 +61,7 @@ def main() -> int:
     parser.add_argument('--checkpoint', help='weights, if --model is a config')
     parser.add_argument('--transmissions', type=float, nargs='+', default=list(TRANSMISSIONS))
     parser.add_argument('--weathers', choices=WEATHERS, nargs='+', default=list(WEATHERS))
+    parser.add_argument('--face-side', type=whole_number, default=FACE_SIDE, help='default: %(default)s')
     parser.add_argument('--airlight', type=float, help='A, 0.5 to 1 (default: drawn as in rain_v1)')
     scenes_of = parser.add_mutually_exclusive_group()
     scenes_of.add_argument('--generated', action='store_true', help='only the generated scenes, which need no packages')
@@ -78,15 +80,15 @@ def main() -> int:
     print('|---' * (len(args.transmissions) + 2) + '|')
     cells = []
     for weather in args.weathers:
-        row = [measure(restorer, scenes, weather, value, args.airlight) for value in args.transmissions]
+        row = [measure(restorer, scenes, weather, value, args.airlight, args.face_side) for value in args.transmissions]
         cells += row
         shown = ' | '.join(f'{cell["PSNR"][0]:.1f} → {cell["PSNR"][1]:.1f}' for cell in row)
         casts = [cell['cast'] for cell in row if cell['T'] == 1]
         print(f'| {weather} | {shown} | {max(casts, default=math.nan):.2f} |', flush=True)
     worst = min(cell['PSNR'][1] - cell['PSNR'][0] for cell in cells)
     result = {
-        'benchmark': 'whole scenes', 'model': args.model, 'device': str(restorer.device), 'scenes': list(scenes),
-        'worst_gain': round(worst, 3), 'cells': cells,
+        'benchmark': 'whole scenes', 'model': args.model, 'device': str(restorer.device), 'face_side': args.face_side,
+        'scenes': list(scenes), 'worst_gain': round(worst, 3), 'cells': cells,
     }  # fmt: skip
     print(json.dumps(result))
     return int(worst < -TOLERANCE)
@@ -114,13 +116,18 @@ def small(image: np.ndarray) -> np.ndarray:
 
 
 def measure(
-    restorer: Restorer, scenes: dict[str, np.ndarray], weather: str, transmission: float, airlight: float | None
+    restorer: Restorer,
+    scenes: dict[str, np.ndarray],
+    weather: str,
+    transmission: float,
+    airlight: float | None,
+    face_side: int,
 ) -> dict[str, Any]:
     """PSNR before and after, the mean and for each scene, the worst gain, and the largest cast."""
     pairs, casts = {}, []
     for name, day in scenes.items():
         clean = at_night(day) if weather == 'night' else day
-        rainy = in_weather(clean, weather, transmission, name, airlight)
+        rainy = in_weather(clean, weather, transmission, name, airlight, face_side)
         restored = restorer(rainy)
         pairs[name] = (psnr(rainy, clean), psnr(restored, clean))
         shift = restored.mean((0, 1)) - clean.mean((0, 1))
@@ -139,9 +146,14 @@ def at_night(day: np.ndarray) -> np.ndarray:
 
 
 def in_weather(
-    clean: np.ndarray, weather: str, transmission: float, name: str, airlight: float | None = None
+    clean: np.ndarray,
+    weather: str,
+    transmission: float,
+    name: str,
+    airlight: float | None = None,
+    face_side: int = FACE_SIDE,
 ) -> np.ndarray:
-    """A clean scene (H x W x 3 uint8) in weather of this T, and of this A or a drawn one."""
+    """A clean scene (H x W x 3 uint8) in weather of this T, with this A or a drawn one."""
     layers, varies = WEATHERS[weather]
     beta = -math.log(transmission)
     exposure = np.float32(NIGHT if weather == 'night' else 1)
@@ -149,7 +161,7 @@ def in_weather(
     ranges = RainRanges(beta=(beta, beta), layers=layers)
     if airlight is not None:
         ranges = replace(ranges, airlight=(airlight, airlight))
-    scene = draw_scene(clean / np.float32(255), ranges, rng, face_side=FACE_SIDE)
+    scene = draw_scene(clean / np.float32(255), ranges, rng, face_side=face_side)
     if not varies:
         return quantise(forward(scene.J, exposure * scene.S, scene.T, exposure * scene.A))
     depth = smooth_depth(*clean.shape[:2], rng)
