@@ -136,6 +136,11 @@ def test_video_as_a_photo_is_refused(desk, tmp_path) -> None:
         desk.find(tmp_path / 'gate.mp4')
 
 
+def test_model_for_whole_images_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r'hrrm_scenes restores whole images .*; the page needs a model for faces'):
+        PhotoDesk(Restorer('hrrm_scenes', device='cpu'))
+
+
 def test_models_are_in_the_zoo_and_the_given_one_comes_first(desk, restorer) -> None:
     assert MODELS.keys() <= models().keys()
     assert list(desk.models()) == [restorer.name, *MODELS]

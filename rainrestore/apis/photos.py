@@ -231,6 +231,7 @@ class PhotoRestorer:
         ]
         return results[0] if single else results
 
+    @checked
     def restore(self, images: Sequence[np.ndarray], names: Sequence[str]) -> list[PhotoRestoration]:
         """Restore photos for :func:`~rainrestore.apis.restore_files`; ``names`` are their paths."""
         return [self.restore_photo(image, name) for image, name in zip(images, names, strict=True)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from rainrestore.apis import ImageError, PhotoRestorer, Restorer, VideoResult, draw_faces, restore_video
+from rainrestore.apis import TASKS, ImageError, PhotoRestorer, Restorer, VideoResult, draw_faces, restore_video
 from rainrestore.apis.kinds import kind_of
 from rainrestore.apis.photos import MARK_THE_FACE, Background, RestoredFace, place_of, with_strength
 from rainrestore.apis.video import MARK_THE_FACES
@@ -104,9 +104,15 @@ class PhotoDesk:
 
     Args:
         restorer: The default model of the page.
+
+    Raises:
+        ConfigError: The model does not restore faces.
     """
 
     def __init__(self, restorer: Restorer) -> None:
+        if not TASKS[restorer.task].finds_faces:
+            whole = f'{restorer.name} restores whole images (rainrestore restore --task {restorer.task})'
+            raise ConfigError(f'{whole}; the page needs a model for faces, such as {TASKS["faces"].model}')
         self.restorer = restorer
         # At most two, because each has a network in memory.
         self.photos = lru_cache(2)(self._photos)
