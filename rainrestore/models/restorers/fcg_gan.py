@@ -69,7 +69,7 @@ class FCGGAN(AdversarialRestorer):
         generator: Config of the generator; the defaults of ``derained`` and ``parsing_channels`` match the other slots.
         rain_removal: Config of the HRRM, or None.
         face_parser: Config of the FPM, or None.
-        local_discriminators: Name of the component -> ``dict(discriminator=..., box=...)``, or None.
+        local_discriminators: Name of the component -> ``dict(discriminator=..., box=...)``. None entries are ignored.
         local_adversarial_loss: Config of the loss of each local discriminator.
         rain_loss: Config of L_R, which has only its MSE terms in this stage (paper section 3.6).
         parameter_loss: Config of the losses on S, T and A, or None as in the paper.
@@ -85,15 +85,15 @@ class FCGGAN(AdversarialRestorer):
         generator: dict,
         rain_removal: dict | None = None,
         face_parser: dict | None = None,
-        local_discriminators: Mapping[str, dict] | None = None,
+        local_discriminators: Mapping[str, dict | None] | None = None,
         local_adversarial_loss: dict | None = None,
         rain_loss: dict | None = None,
         parameter_loss: dict | None = None,
         parsing_loss: dict | None = None,
         **slots: Any,
     ) -> None:
-        local_discriminators = {name: one for name, one in (local_discriminators or {}).items() if one is not None}
-        if local_discriminators and local_adversarial_loss is None:
+        given = {name: one for name, one in (local_discriminators or {}).items() if one is not None}
+        if given and local_adversarial_loss is None:
             raise ValueError(
                 'local_discriminators need local_adversarial_loss: set the loss or remove the discriminators'
             )
@@ -105,10 +105,8 @@ class FCGGAN(AdversarialRestorer):
         parsing_channels = priors['face_parser'].out_channels if parsed else 0
         generator = {'derained': rainy, 'parsing_channels': parsing_channels, **generator}
         super().__init__(generator, priors=priors, **slots)
-        self.local_discriminators = nn.ModuleDict(
-            {name: LocalDiscriminator(**one) for name, one in local_discriminators.items()}
-        )
-        self.local_adversarial_loss = build_slot(local_adversarial_loss if local_discriminators else None)
+        self.local_discriminators = nn.ModuleDict({name: LocalDiscriminator(**one) for name, one in given.items()})
+        self.local_adversarial_loss = build_slot(local_adversarial_loss if given else None)
         self.rain_loss = build_slot(rain_loss if rainy else None)
         self.parameter_loss = build_slot(parameter_loss if rainy else None)
         self.parsing_loss = build_slot(parsing_loss if parsed else None)
