@@ -89,10 +89,6 @@ def photos(restorer) -> PhotoRestorer:
         (lambda r, p: derain('hrrm_scenes', PHOTO), "restorer must be a RainRemoval, got 'hrrm_scenes'"),
         (lambda r, p: derain(Restorer, PHOTO), 'restorer must be a RainRemoval, got <class'),
         (lambda r, p: derain(p, PHOTO), 'restorer must be a RainRemoval, got <'),
-        (
-            lambda r, p: r.restore('a.jpg'),
-            'images must be a list, each item a text, a PathLike, a ndarray, a Tensor or an',
-        ),
         (lambda r, p: p.restore('a.jpg', ['a']), "images must be a list, each item a ndarray, got 'a.jpg'"),
         (lambda r, p: plan_files('photos', 'out'), "inputs must be a list, each item a text or a Path, got 'photos'"),
         (

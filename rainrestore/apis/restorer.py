@@ -248,7 +248,6 @@ class Restorer:
             results = [result.face for result in results]
         return results[0] if single else results
 
-    @checked
     def restore(self, images: Sequence[ImageLike], names: Sequence[str] | None = None) -> list[Restoration]:
         """Restore a list of images, with all predicted maps, as ``self(images, maps=True)``.
 
