@@ -6,7 +6,6 @@ and keep their traceback.
 
 import errno
 import os
-from typing import Any
 
 #: Error numbers of a full disk, an exceeded quota, an exceeded limit of the file size, and a read-only disk.
 DISK_ERRORS = {getattr(errno, name, None) for name in ('ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS')} - {None}
@@ -67,9 +66,9 @@ class NamedError(RainRestoreError, ValueError):
         self.reason = reason
         super().__init__(f'{self.name}: {reason}')
 
-    def __reduce__(self) -> tuple[type['NamedError'], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[type['NamedError'], tuple[str, str]]:
         # The default passes only the message to __init__, which fails when another process unpickles the error.
-        return type(self), tuple(vars(self).values())
+        return type(self), (self.name, self.reason)
 
 
 class ImageFileError(NamedError, DatasetError):
@@ -86,6 +85,9 @@ class ImageError(NamedError):
     def __init__(self, name: str | os.PathLike[str], reason: str, found: int | None = None) -> None:
         super().__init__(name, reason)
         self.found = found
+
+    def __reduce__(self) -> tuple[type['ImageError'], tuple[str, str, int | None]]:  # type: ignore[override]
+        return type(self), (self.name, self.reason, self.found)
 
 
 class RainRangesError(ConfigError, ValueError):

@@ -170,6 +170,7 @@ def test_invalid_image_is_refused_with_its_position(bicubic):
         assert str(caught.value).startswith('item 1: ')
         with pytest.raises(ImageError, match=f'^the image: .*{message}'):
             bicubic(bad)
+    caught.value.add_note('a note of the caller')
     again = pickle.loads(pickle.dumps(caught.value))
     assert (again.name, again.reason) == (caught.value.name, caught.value.reason)
 

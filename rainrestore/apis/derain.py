@@ -188,10 +188,9 @@ def _scene(restorer: RainRemoval, image: np.ndarray) -> tuple[np.ndarray, SceneR
 
     In a tile, the network cannot distinguish a bright wall from haze. T is therefore estimated from the whole scene by
     the dark channel prior (He, Sun & Tang 2009): ``T = 1 - 0.95 D / A``, where D is the least channel of I - T^3 S over
-    a wide window. (The factor is T^3 instead of T, because behind a dense veil the estimated S is too large in dark
-    pixels. With T, rain at T = 0.6 has 2.2 dB less, and night 3.1 dB.) In a grey image, in which every grey pixel may
-    be veiled black, T is at least that of the network. The network predicts S, and A is one grey level
-    (:func:`_airlight`). Then eq. 2 is solved for J.
+    a wide window. (T S would be exact, but behind a dense veil the estimated S is too large in dark pixels.) In a grey
+    image, in which every grey pixel may be veiled black, T is at least that of the network. The network predicts S, and
+    A is one grey level (:func:`_airlight`). Then eq. 2 is solved for J.
 
     For a dark image I, the input of the network is g I with an exposure g above 1. Eq. 2 is valid for g I, g J, g S
     and g A.

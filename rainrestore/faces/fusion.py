@@ -181,7 +181,7 @@ def with_scene(
     """
     size = rainy.shape[0]
     certain = max(decision.streaks, scene.certain)
-    # T S
+    # T S: the streaks as the camera sees them, through the veil.
     streaks = rain.T * rain.S * np.float32(certain) if decision.streaks else resize(scene.streaks, size, size)
     own, around = float(rain.T.mean()), float(scene.transmission.mean())
     confirmed = abs(around - own) < AGREEMENT and max(around, own) < CONFIRMED

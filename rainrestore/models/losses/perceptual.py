@@ -11,7 +11,6 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from rainrestore.errors import CheckpointError
-from rainrestore.models.networks.layers import outputs_of
 from rainrestore.optional import optional_import
 from rainrestore.registry import MODELS
 
@@ -88,8 +87,13 @@ class VGG16Features(nn.Module):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """RGB (N, 3, H, W) in [0, 1] -> the named activations."""
-        outputs = outputs_of(self.layers, (image - self.mean) / self.std)
-        return {name: outputs[index] for index, name in sorted(self.taps.items())}
+        x = (image - self.mean) / self.std
+        features = {}
+        for index, layer in enumerate(self.layers):
+            x = layer(x)
+            if index in self.taps:
+                features[self.taps[index]] = x
+        return features
 
 
 class MeanSquare(Function):
