@@ -317,6 +317,21 @@ def test_streaks_of_a_scene_are_removed_according_to_their_strength() -> None:
     np.testing.assert_array_equal(derain(KnownWeather(0.15, 0.99), rainy), rainy)
 
 
+def test_streaks_of_a_scene_are_grey() -> None:
+    """The predicted S of a scene is stronger in blue. The same light is subtracted from each channel."""
+
+    class Coloured(KnownLines):
+        def remove_rain(self, tiles):
+            maps = super().remove_rain(tiles)
+            return {**maps, 'S': maps['S'] * np.float32([0.5, 1, 1.5])}
+
+    # Bright enough that no difference is clipped; the black pixels show that there is no veil.
+    rainy = background(60, 60).clip(150, 230)
+    rainy[::8, ::8] = 0
+    change = (rainy.astype(int) - derain(Coloured(0.1, 0.99), rainy))[1::8]
+    assert change.max() > 40 and np.abs(change - change[..., :1]).max() <= 1
+
+
 @pytest.mark.parametrize('transmission', [0.35, 0.6])
 def test_overestimated_streaks_hardly_hide_a_veil(transmission) -> None:
     """The predicted lines cross the black pixels of a scene without streaks. Subtracting T S would raise T by 0.1."""

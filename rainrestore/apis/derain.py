@@ -189,8 +189,9 @@ def _scene(restorer: RainRemoval, image: np.ndarray) -> tuple[np.ndarray, SceneR
     In a tile, the network cannot distinguish a bright wall from haze. T is therefore estimated from the whole scene by
     the dark channel prior (He, Sun & Tang 2009): ``T = 1 - 0.95 D / A``, where D is the least channel of I - T^3 S over
     a wide window. (T S would be exact, but behind a dense veil the estimated S is too large in dark pixels.) In a grey
-    image, in which every grey pixel may be veiled black, T is at least that of the network. The network predicts S, and
-    A is one grey level (:func:`_airlight`). Then eq. 2 is solved for J.
+    image, in which every grey pixel may be veiled black, T is at least that of the network. The network predicts S,
+    whose channels are averaged because rain is grey, and A is one grey level (:func:`_airlight`). Then eq. 2 is solved
+    for J.
 
     For a dark image I, the input of the network is g I with an exposure g above 1. Eq. 2 is valid for g I, g J, g S
     and g A.
@@ -198,6 +199,7 @@ def _scene(restorer: RainRemoval, image: np.ndarray) -> tuple[np.ndarray, SceneR
     gain = _exposure(image)
     scene = gain * image
     streaks, local, airlights = rain_maps(restorer, np.minimum(scene, 1), 'S', 'T', 'A')
+    streaks[:] = streaks.mean(-1, keepdims=True)
     certain = ramp(float(streaks.mean()), *STREAKS) * ramp(_coherence(streaks), *COHERENCE)
     streaks *= np.float32(certain)
     dark = _dark_channel((scene - local**3 * streaks).clip(min=0))
