@@ -389,9 +389,12 @@ def test_bundled_network_removes_rain_from_a_scene(fcg_gan) -> None:
     def error(photo: np.ndarray) -> float:
         return float(np.square(photo.astype(float) - clean).mean())
 
-    kept = PhotoRestorer(fcg_gan, boxes={})(rainy, crops)
+    kept = PhotoRestorer(fcg_gan, boxes={}, background='keep')(rainy, crops)
     np.testing.assert_array_equal(kept.photo[80:], rainy[80:])
     derained = PhotoRestorer(fcg_gan, boxes={}, background='derain')(rainy, crops)
+    automatic = PhotoRestorer(fcg_gan, boxes={})(rainy, crops)
+    np.testing.assert_array_equal(automatic.photo, derained.photo)
+    assert automatic.notes[-1] == 'the rain of the background was removed, too (background: auto)'
     scenes = Restorer('hrrm_scenes', device='cpu')
     np.testing.assert_array_equal(derained.photo[80:], derain(scenes, rainy)[80:])
     assert error(derained.photo) < error(kept.photo) < error(rainy)
@@ -463,12 +466,26 @@ def test_rain_left_in_the_background_is_noted(fcg_gan) -> None:
     derained = quantise(rainy / 255 * 0.9)
     kept = photos.restore_faces(rainy, faces, Derained(derained, 0.5))
     assert kept.faces[0].weight > 0
-    assert kept.notes[-1] == 'the background has rain or haze, and was not changed (background: keep)'
+    assert kept.notes[-1] == 'the background has rain or haze, and was not changed (background: auto)'
     photos.background = 'derain'
     for clear in (Derained(rainy.copy(), 1.0), Derained(derained, 0.5)):
-        assert not any('background: keep' in note for note in photos.restore_faces(rainy, faces, clear).notes)
+        assert not any('(background:' in note for note in photos.restore_faces(rainy, faces, clear).notes)
     photos.background = 'keep'
     assert not any('background' in note for note in photos.restore_faces(rainy, faces, Derained(rainy, 1.0)).notes)
+
+
+@pytest.mark.parametrize(('streaks', 'derains'), [(0.0, False), (0.035, False), (0.05, True)])
+def test_background_is_derained_if_streaks_are_certain(fcg_gan, streaks, derains) -> None:
+    """A veil without streaks may be a bright scene without black, so it is kept."""
+    clean = dark_scene(120, 160) // 2 + np.uint8(40)
+    veiled = quantise(forward(clean / np.float32(255), np.float32(0), np.float32(0.5), np.float32(0.8)))
+    clear = derained(KnownLines(streaks, 0.5), veiled)
+    assert not np.array_equal(clear.photo, veiled)
+    photos = PhotoRestorer(fcg_gan, boxes={})
+    result = photos.restore_faces(veiled, [], clear)
+    np.testing.assert_array_equal(result.photo, clear.photo if derains else veiled)
+    photos.background = 'keep'
+    np.testing.assert_array_equal(photos.restore_faces(veiled, [], clear).photo, veiled)
 
 
 def test_face_without_rain_on_a_derained_background_is_noted(fcg_gan, monkeypatch) -> None:

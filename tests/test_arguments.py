@@ -61,7 +61,7 @@ def photos(restorer) -> PhotoRestorer:
         (lambda r, p: PhotoRestorer(r, turns=90), 'turns must be a list, each item a finite number, got 90'),
         (lambda r, p: PhotoRestorer(r, boxes=[CROP]), 'boxes must be a dict, each value a list, each item a FaceC'),
         (lambda r, p: PhotoRestorer(r, boxes={'a': CROP}), 'boxes must be a dict'),
-        (lambda r, p: PhotoRestorer(r, background='blur'), "background must be 'keep' or 'derain', got 'blur'"),
+        (lambda r, p: PhotoRestorer(r, background='blur'), "background must be 'auto', 'keep' or 'derain', got 'blur'"),
         (lambda r, p: p(PHOTO, FaceCrop), 'crops must be a list, each item a FaceCrop or None, got <class'),
         (lambda r, p: p(PHOTO, CROP), 'crops must be a list, .* got FaceCrop'),
         (lambda r, p: p.restore_faces(PHOTO, [CROP]), 'faces must be a list, each item a DetectedFace, got'),

@@ -40,7 +40,7 @@ from rainrestore.faces.fusion import (
 from rainrestore.physics import quantise, resize
 from rainrestore.visualization.sheets import image_grid
 
-Background = Literal['keep', 'derain']
+Background = Literal['auto', 'keep', 'derain']
 
 #: Model that estimates the rain if the restorer was not trained to estimate it.
 ESTIMATOR = 'hrrm_photos_x4'
@@ -65,6 +65,8 @@ MARK_THE_FACE = '; mark the face with --boxes FILE, or use --aligned if the imag
 #: In notes, there is a veil below this mean T, and there are streaks above this mean S.
 VEILED = 0.9
 STREAKED = 0.04
+#: Certainty of the streaks of a photo above which ``background='auto'`` removes the rain around the faces.
+RAINING = 0.5
 
 
 #: The output of the network for a face and, if it is estimated, the rain over the face.
@@ -141,7 +143,9 @@ class PhotoRestorer:
         restorer: Restores the faces: a :class:`Restorer`, or a model for ``Restorer(model)``.
         detector: A registered name (``MTCNNDetector``, ``YuNetDetector``, ``RetinaFaceDetector``, your own), the config
             of a detector, a config file with ``detector = dict(...)``, or a :class:`~rainrestore.faces.FaceDetector`.
-        background: ``'keep'`` keeps the photo around the faces, ``'derain'`` removes its rain with ``hrrm_scenes``.
+        background: ``'derain'`` removes the rain and the veil around the faces with ``hrrm_scenes``, ``'keep'`` keeps
+            them. ``'auto'`` is ``'derain'`` for a photo with certain streaks, if the estimator is ``hrrm_photos_x4``.
+            Otherwise, and for videos, it is ``'keep'``: a bright scene without black can be mistaken for haze.
         boxes: Path of a photo -> its faces, as from :func:`rainrestore.faces.read_boxes`. Then no detector is used, and
             a photo without boxes is an error.
         turns: Rotations in degrees for a photo without certain upright faces; an empty sequence is faster.
@@ -168,7 +172,7 @@ class PhotoRestorer:
         restorer: Restorer | str | Path | Config,
         detector: str | Path | Mapping[str, Any] | FaceDetector = 'MTCNNDetector',
         *,
-        background: Background = 'keep',
+        background: Background = 'auto',
         boxes: Mapping[str, Sequence[FaceCrop]] | Mapping[Path, Sequence[FaceCrop]] | None = None,
         turns: Sequence[float] = TURNS,
         strength: float = 1.0,
@@ -289,7 +293,7 @@ class PhotoRestorer:
         Args:
             photo: H x W x 3 uint8.
             faces: Positions of the faces.
-            clear: The photo without rain. With ``background='derain'`` the result has its background. Its estimated
+            clear: The photo without rain. The result has its background, depending on ``background``. Its estimated
                 rain corrects the estimates for the faces.
             name: Name of the photo in error messages.
             steady: Smooths the crop of each restored face over time, for video.
@@ -302,12 +306,13 @@ class PhotoRestorer:
         images = [cut(photo, face.crop) for face in kept]
         # At full strength; the strength applies to all changes together.
         result, rest = photo.copy(), 'was not changed'
-        if self.background == 'derain' and clear is not None:
-            result = clear.photo.copy()
-            if np.array_equal(photo, result):
-                notes.append(f'the background shows {NOTHING_SEEN}, and was not changed')
+        rainy = clear is not None and not np.array_equal(photo, clear.photo)
+        derains = clear is not None and self._derains(clear)
+        if clear is not None and derains:
+            if rainy:
+                result, rest = clear.photo.copy(), 'was changed only as the background'
             else:
-                rest = 'was changed only as the background'
+                notes.append(f'the background shows {NOTHING_SEEN}, and was not changed')
         restored = []
         for face, image, (restoration, rain) in zip(kept, images, estimated, strict=True):
             if face.held and shows_face(restoration.parsing) is False:
@@ -335,11 +340,17 @@ class PhotoRestorer:
                 notes.append(
                     f'{place_of(face.crop)} is shown {enlarged:.1f} times larger than its restored size, {detail}'
                 )
-        rainy = self.background == 'keep' and clear is not None and not np.array_equal(photo, clear.photo)
-        if rainy and any(face.weight for face in restored):
-            notes.append('the background has rain or haze, and was not changed (background: keep)')
+        if rainy and derains and self.background == 'auto':
+            notes.append('the rain of the background was removed, too (background: auto)')
+        elif rainy and not derains and any(face.weight for face in restored):
+            notes.append(f'the background has rain or haze, and was not changed (background: {self.background})')
         result = with_strength(photo, result, self.strength)
         return PhotoRestoration(result, tuple(restored), tuple(notes), len({face.crop for face in faces}))
+
+    def _derains(self, clear: Derained) -> bool:
+        """Whether the result has the background of the photo without rain."""
+        raining = clear.rain is not None and clear.rain.certain >= RAINING
+        return self.background == 'derain' or (self.background == 'auto' and raining)
 
     def restore_crops(
         self, photos: Sequence[np.ndarray], faces: Sequence[Sequence[DetectedFace]], names: Sequence[str]

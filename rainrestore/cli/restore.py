@@ -40,8 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     where.add_argument('--detector', help='a registered face detector, or a config file (default: MTCNNDetector)')
     parser.add_argument(
-        '--background', choices=('keep', 'derain'), help='derain: also remove the rain around the faces (default: keep)'
-    )
+        '--background', choices=('auto', 'keep', 'derain'),
+        help='derain: also remove the rain around the faces; auto: only in photos with certain streaks (default: auto)',
+    )  # fmt: skip
     parser.add_argument(
         '--model', help='a model of the zoo, or a config with --checkpoint (default: the model of the task)'
     )
@@ -116,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     batch = args.batch if args.aligned else 1
     kinds: tuple[str, ...] = (RESTORED, FACES)
     if finds_faces:
-        photos = PhotoRestorer(restorer, args.detector or 'MTCNNDetector', background=args.background or 'keep',
+        photos = PhotoRestorer(restorer, args.detector or 'MTCNNDetector', background=args.background or 'auto',
                                boxes=boxes, strength=1 if args.strength is None else args.strength,
                                keep_colour=args.keep_colour)  # fmt: skip
         chosen, kinds = (PhotoPreview(photos), (PREVIEW,)) if args.preview else (photos, kinds)

@@ -56,7 +56,7 @@ def add_photo_tab(desk: PhotoDesk, examples: Images) -> None:
         )  # fmt: skip
         chosen = gr.CheckboxGroup([], label='Faces to restore', visible=False, elem_id='rr-faces')
         crops = gr.State([])
-        model, background = _model_and_background(desk, 'photo')
+        model, background = _model_and_background(desk, 'photo', {'automatic': 'auto'})
         strength = gr.Slider(
             LEAST_STRENGTH, 1, 1, step=0.05, label='Strength', info='share of the correction', buttons=[],
             elem_id='rr-strength',
@@ -115,7 +115,7 @@ def add_clip_tab(desk: PhotoDesk) -> Callable[[gr.Request], None]:
     """
     with gr.Column(scale=5, min_width=300):
         picker_place = gr.Column()
-        model, background = _model_and_background(desk, 'clip')
+        model, background = _model_and_background(desk, 'clip', {})
         with gr.Row():
             button = gr.Button('Restore the video', variant='primary', elem_id='rr-clip', scale=3)
             cancel = gr.Button('Cancel', elem_id='rr-clip-cancel', scale=1, min_width=90)
@@ -197,14 +197,16 @@ def _face_html(face: FaceView) -> str:
     )
 
 
-def _model_and_background(desk: PhotoDesk, where: str) -> tuple[gr.Radio, gr.Radio]:
+def _model_and_background(desk: PhotoDesk, where: str, backgrounds: dict[str, str]) -> tuple[gr.Radio, gr.Radio]:
+    """Two inputs; the first of ``backgrounds``, else to keep it, is the default."""
     models = desk.models()
     model = gr.Radio(
         [(f'{Path(name).stem}: {purpose}', name) for name, purpose in models.items()], value=next(iter(models)),
         label='Model', elem_id=f'rr-{where}-model', elem_classes='rr-models',
     )  # fmt: skip
+    choices = {**backgrounds, 'keep': 'keep', 'remove rain': 'derain'}
     background = gr.Radio(
-        [('keep', 'keep'), ('remove rain', 'derain')], value='keep', label='Background',
+        list(choices.items()), value=next(iter(choices.values())), label='Background',
         elem_id=f'rr-{where}-background',
     )  # fmt: skip
     return model, background

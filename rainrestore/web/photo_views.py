@@ -138,7 +138,7 @@ class PhotoDesk:
         """
         photo = read_upload(path).pixels
         try:
-            faces, _ = self.photos(self.restorer.name, 'keep').found_in(photo, Path(path).name)
+            faces, _ = self.photos(self.restorer.name, 'auto').found_in(photo, Path(path).name)
         except ImageError as error:
             reason = error.reason.replace(MARK_THE_FACE, '; a cropped face belongs in the tab Cropped face')
             raise ImageError(Path(path).name, reason) from error
@@ -159,7 +159,7 @@ class PhotoDesk:
         crops: Sequence[FaceCrop],
         chosen: Sequence[int],
         model: str,
-        background: Background = 'keep',
+        background: Background = 'auto',
         strength: float = 1.0,
     ) -> PhotoView:
         """Restore the selected faces of an uploaded photo.
@@ -169,7 +169,7 @@ class PhotoDesk:
             crops: The faces that :meth:`find` returned.
             chosen: Indices of the faces to restore.
             model: A key of :meth:`models`.
-            background: ``keep``, or ``derain`` to remove the rain outside of the faces.
+            background: As for :class:`~rainrestore.apis.PhotoRestorer`.
             strength: Share of the correction, :data:`LEAST_STRENGTH` to 1.
 
         Raises:

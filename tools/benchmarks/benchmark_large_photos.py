@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument('--side', type=whole_number, default=160, help='side of the crop of a face (default: 160)')
     parser.add_argument('--rounds', type=whole_number, default=3)
     parser.add_argument('--size', type=whole_number, nargs=2, default=[HEIGHT, WIDTH], metavar=('HEIGHT', 'WIDTH'))
-    parser.add_argument('--background', choices=('keep', 'derain'), default='keep')
+    parser.add_argument('--background', choices=('auto', 'keep', 'derain'), default='auto')
     parser.add_argument('--one', type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:

@@ -2,9 +2,9 @@
 
 The photos are NASA's astronaut and a cup of coffee from scikit-image, a temple from scikit-learn (`pip install
 scikit-image scikit-learn`), and the bundled portraits in generated scenes. Weather and drops are rendered. Each image
-is restored as in `rainrestore restore`, with the default model of its task; a photo with faces also with `--background
-derain`. The script prints the table of the page. PSNR is computed against the clean image: in photos with faces in the
-squares around the faces, otherwise everywhere.
+is restored as in `rainrestore restore`, with the default model of its task; a photo with faces with each choice of
+`--background`. The script prints the table of the page. PSNR is computed against the clean image: in photos with faces
+in the squares around the faces, otherwise everywhere.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from PIL import Image
 
 from rainrestore import compat
 from rainrestore.apis import TASKS, PhotoRestorer, Restorer
+from rainrestore.apis.photos import Background
 from rainrestore.benchmark.scenes import Pose, make_scene
 from rainrestore.datasets.transforms.raindrops import RaindropsOnGlass
 from rainrestore.faces import FaceCrop, cut
@@ -100,24 +101,25 @@ def compressed(photo: np.ndarray, quality: int) -> np.ndarray:
     return np.asarray(Image.open(stored))
 
 
+#: The choices of `--background`, the default first.
+BACKGROUNDS: tuple[Background, ...] = ('auto', 'keep', 'derain')
 #: Function of an image: the results, a description of the processing, and the squares of the faces (none: whole image).
-#: Of a photo with faces the second result is that of `--background derain`.
+#: A photo with faces has one result for each of :data:`BACKGROUNDS`.
 Restore = Callable[[np.ndarray], tuple[list[np.ndarray], str, list[FaceCrop]]]
 
 
 def restorers(device: str | None) -> dict[str, Restore]:
     """Task -> the function that restores an image."""
-    photos = PhotoRestorer(Restorer(TASKS['faces'].model, device=device), background='derain')
+    photos = PhotoRestorer(Restorer(TASKS['faces'].model, device=device))
 
     def faces(photo: np.ndarray) -> tuple[list[np.ndarray], str, list[FaceCrop]]:
         found, clear = photos.found_in(photo)
-        photos.background = 'keep'
-        kept = photos.restore_faces(photo, found, clear)
-        photos.background = 'derain'
-        rain_free = photos.restore_faces(photo, found, clear)
-        changed = sum(face.weight > 0 for face in kept.faces)
+        results = []
+        for photos.background in BACKGROUNDS:
+            results.append(photos.restore_faces(photo, found, clear))
+        changed = sum(face.weight > 0 for face in results[0].faces)
         crops = [face.crop for face in found]
-        return [kept.photo, rain_free.photo], f'{len(found)} found, {changed} restored', crops
+        return [result.photo for result in results], f'{len(found)} found, {changed} restored', crops
 
     def whole(task: str) -> Restore:
         restorer = Restorer(TASKS[task].model, device=device)
@@ -142,16 +144,17 @@ def main() -> None:
         parser.error(f'--out {args.out}: name an image file, such as ten.jpg')
     compat.apply()
     ways = restorers(args.device)
-    print('| | image | processing | before | after | with `--background derain` |\n' + '|---' * 6 + '|')
+    choices = ' | '.join(f'`--background {choice}`' for choice in BACKGROUNDS[1:])
+    print(f'| | image | processing | before | after | {choices} |\n' + '|---' * 7 + '|')
     cells = []
     for number, given in enumerate(ten_images(), 1):
         restored, done, crops = ways[given.task](given.seen)
         before, *after = (psnr(image, given.clean, crops) for image in (given.seen, *restored))
-        print(f'| {number} | {given.title} | {done} | {before} | {" | ".join([*after, "-"][:2])} |', flush=True)
+        print(f'| {number} | {given.title} | {done} | {before} | {" | ".join([*after, "-", "-"][:3])} |', flush=True)
         cells += [given.seen, *restored, np.full_like(given.seen, 255)][:3]
     rows = [cells[start : start + 6] for start in range(0, len(cells), 6)]
     numbers = [f'{2 * row + 1}, {2 * row + 2}' for row in range(len(rows))]
-    image_sheet(rows, ('before', 'after', '--background derain') * 2, args.out, numbers, cell=SHOWN)
+    image_sheet(rows, ('before', 'after', '--background keep') * 2, args.out, numbers, cell=SHOWN)
 
 
 if __name__ == '__main__':
