@@ -285,6 +285,8 @@ def test_new_photo_clears_earlier_results_and_downloads(monkeypatch, tmp_path):
         tab = next((tab for tab in tabs if tab <= set(outputs)), None)
         if tab is None or not kinds & cleared.keys():
             continue
+        # The spinner of the event that follows is enough.
+        assert function.show_progress == 'hidden'
         given = [0] if 'click' in kinds else []
         shown = dict(zip(outputs, asyncio.run(blocks.process_api(function, given))['data'], strict=True))
         for number in tab:
@@ -295,6 +297,18 @@ def test_new_photo_clears_earlier_results_and_downloads(monkeypatch, tmp_path):
             cleared[kind].append(tab)
     # There is no example of a video.
     assert cleared == {'upload': tabs, 'clear': tabs, 'click': [tabs[0], *tabs[2:]]}
+
+
+def test_text_beside_the_spinner_names_the_work(monkeypatch, tmp_path):
+    """The search in a photo of 12 megapixels takes a minute."""
+    monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
+    blocks = page.build_page(Studio(Restorer(BICUBIC, device='cpu')))
+    events = {function.api_name: function.fn for function in blocks.fns.values()}
+    said: list[Any] = []
+    for name, rest in (('find', ()), ('photo', ([], [0], str(BICUBIC), 'keep', 1.0))):
+        with pytest.raises(gradio.Error):
+            list(events[name]('none.png', *rest, progress=lambda done, unit: said.append((done, unit))))
+    assert said == [((1, None), 'photo to search for faces'), ((1, None), 'photo to restore')]
 
 
 def test_new_file_drops_the_running_events_of_its_tab(monkeypatch, tmp_path):

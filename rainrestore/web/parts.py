@@ -158,7 +158,11 @@ def picker_of(label: str, empty: Empty, elem_id: str | None = None) -> gr.File:
         elem_id: The id in the page.
     """
     picker = gr.File(label=label, height=140, elem_id=elem_id, elem_classes='rr-picker')
-    gr.on([picker.upload, picker.clear], lambda: empty, None, list(empty), queue=False, api_name=False)
+    # Without a spinner on the outputs: the event that follows an upload shows its own.
+    gr.on(
+        [picker.upload, picker.clear], lambda: empty, None, list(empty), queue=False, api_name=False,
+        show_progress='hidden',
+    )  # fmt: skip
     return picker
 
 
@@ -200,7 +204,8 @@ def add_examples(
         samples=[[str(path)] for path in paths], type='index', layout='gallery',
     )  # fmt: skip
     chosen = examples.click(
-        lambda index: {picker: str(paths[index]), **empty}, examples, [picker, *empty], queue=False, api_name=False
-    )
+        lambda index: {picker: str(paths[index]), **empty}, examples, [picker, *empty], queue=False, api_name=False,
+        show_progress='hidden',
+    )  # fmt: skip
     again = chosen.then(event, inputs, outputs, api_name=False, show_progress_on=shown_on)
     gr.on([picker.clear, examples.click], None, cancels=[*running, again])

@@ -74,9 +74,14 @@ def add_photo_tab(desk: PhotoDesk, examples: Images) -> None:
     no_files = gr.update(value=None, visible=False)
 
     @guarded(nothing)
-    def find(path: str | None) -> Iterator[tuple[np.ndarray, gr.CheckboxGroup, list[FaceCrop], gr.Button]]:
+    def find(
+        path: str | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> Iterator[tuple[np.ndarray, gr.CheckboxGroup, list[FaceCrop], gr.Button]]:
         if not path:
             raise ConfigError('Drop a photo first, or choose the example.')
+        # An unknown total: a spinner with this text and the time.
+        progress((1, None), unit='photo to search for faces')
         photo, faces = desk.find(path)
         choices = [(f'{number}: {face.crop.side:.0f} pixels', number) for number, face in enumerate(faces)]
         boxes = gr.CheckboxGroup(choices=choices, value=list(range(len(faces))), visible=True)
@@ -84,10 +89,17 @@ def add_photo_tab(desk: PhotoDesk, examples: Images) -> None:
 
     @guarded([*result.empty.values(), no_files])
     def restore(
-        path: str | None, crops: list[FaceCrop], chosen: list[int], model: str, background: Background, strength: float
+        path: str | None,
+        crops: list[FaceCrop],
+        chosen: list[int],
+        model: str,
+        background: Background,
+        strength: float,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[tuple[Any, str, gr.File]]:
         if not path:
             raise ConfigError('Drop a photo first, or choose the example.')
+        progress((1, None), unit='photo to restore')
         view = desk.restore(path, crops, chosen, model, background, strength)
         # Gradio copies the files before it resumes the generator.
         with tempfile.TemporaryDirectory() as folder:
