@@ -394,7 +394,7 @@ def test_bundled_network_removes_rain_from_a_scene(fcg_gan) -> None:
     derained = PhotoRestorer(fcg_gan, boxes={}, background='derain')(rainy, crops)
     automatic = PhotoRestorer(fcg_gan, boxes={})(rainy, crops)
     np.testing.assert_array_equal(automatic.photo, derained.photo)
-    assert automatic.notes[-1] == 'the rain of the background was removed, too (background: auto)'
+    assert automatic.notes[-1] == 'the rain or haze of the background was removed, too (background: auto)'
     scenes = Restorer('hrrm_scenes', device='cpu')
     np.testing.assert_array_equal(derained.photo[80:], derain(scenes, rainy)[80:])
     assert error(derained.photo) < error(kept.photo) < error(rainy)
@@ -474,18 +474,28 @@ def test_rain_left_in_the_background_is_noted(fcg_gan) -> None:
     assert not any('background' in note for note in photos.restore_faces(rainy, faces, Derained(rainy, 1.0)).notes)
 
 
-@pytest.mark.parametrize(('streaks', 'derains'), [(0.0, False), (0.035, False), (0.05, True)])
-def test_background_is_derained_if_streaks_are_certain(fcg_gan, streaks, derains) -> None:
-    """A veil without streaks may be a bright scene without black, so it is kept."""
+@pytest.mark.parametrize(
+    ('streaks', 'over_face', 'colour', 'derains'),
+    [(0.0, 0.9, 1, False), (0.035, 0.9, 1, False), (0.05, 0.9, 1, True), (0.0, 0.45, 1, True), (0.0, 0.45, 0, False)],
+)
+def test_background_is_derained_in_certain_rain(fcg_gan, streaks, over_face, colour, derains) -> None:
+    """Certain are streaks, and a veil over the scene that a face has, too. A grey face does not confirm a veil."""
     clean = dark_scene(120, 160) // 2 + np.uint8(40)
+    clean[..., :2] = clean[..., :2] if colour else clean[..., 2:]
     veiled = quantise(forward(clean / np.float32(255), np.float32(0), np.float32(0.5), np.float32(0.8)))
     clear = derained(KnownLines(streaks, 0.5), veiled)
-    assert not np.array_equal(clear.photo, veiled)
-    photos = PhotoRestorer(fcg_gan, boxes={})
-    result = photos.restore_faces(veiled, [], clear)
-    np.testing.assert_array_equal(result.photo, clear.photo if derains else veiled)
+    assert not np.array_equal(clear.photo, veiled) and abs(clear.transmission - 0.5) < 0.1
+    photos, faces = PhotoRestorer(fcg_gan, boxes={}), [DetectedFace(crop_of((20, 30, 64)))]
+    [[(restoration, _)]] = photos.restore_crops([veiled], [faces], ['a'])
+    estimator = KnownWeather(0.0, over_face)
+    estimator.maps['J'] = (3, 0.5)
+    estimated = list(zip([restoration], estimator.estimate_rain([restoration.I]), strict=True))
+    result = photos.restore_faces(veiled, faces, clear, estimated=estimated).photo
+    np.testing.assert_array_equal(result[:20], (clear.photo if derains else veiled)[:20])
     photos.background = 'keep'
-    np.testing.assert_array_equal(photos.restore_faces(veiled, [], clear).photo, veiled)
+    np.testing.assert_array_equal(
+        photos.restore_faces(veiled, faces, clear, estimated=estimated).photo[:20], veiled[:20]
+    )
 
 
 def test_face_without_rain_on_a_derained_background_is_noted(fcg_gan, monkeypatch) -> None:

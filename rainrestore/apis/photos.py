@@ -32,6 +32,7 @@ from rainrestore.faces.fusion import (
     face_mask,
     fuse,
     knows_clear_air,
+    same_veil,
     shows_face,
     trust_in,
     with_scene,
@@ -144,8 +145,9 @@ class PhotoRestorer:
         detector: A registered name (``MTCNNDetector``, ``YuNetDetector``, ``RetinaFaceDetector``, your own), the config
             of a detector, a config file with ``detector = dict(...)``, or a :class:`~rainrestore.faces.FaceDetector`.
         background: ``'derain'`` removes the rain and the veil around the faces with ``hrrm_scenes``, ``'keep'`` keeps
-            them. ``'auto'`` is ``'derain'`` for a photo with certain streaks, if the estimator is ``hrrm_photos_x4``.
-            Otherwise, and for videos, it is ``'keep'``: a bright scene without black can be mistaken for haze.
+            them. ``'auto'`` is ``'derain'`` for a photo with certain streaks, or with the same veil over a face and the
+            scene, if the estimator is ``hrrm_photos_x4``. Otherwise, and for videos, it is ``'keep'``: a bright scene
+            without black can be mistaken for haze.
         boxes: Path of a photo -> its faces, as from :func:`rainrestore.faces.read_boxes`. Then no detector is used, and
             a photo without boxes is an error.
         turns: Rotations in degrees for a photo without certain upright faces; an empty sequence is faster.
@@ -304,21 +306,21 @@ class PhotoRestorer:
         if estimated is None:
             (estimated,) = self.restore_crops([photo], [faces], [name])
         images = [cut(photo, face.crop) for face in kept]
+        scenes = [None if clear is None or self.heavy is None else clear.rain_over(face.crop) for face in kept]
         # At full strength; the strength applies to all changes together.
         result, rest = photo.copy(), 'was not changed'
         rainy = clear is not None and not np.array_equal(photo, clear.photo)
-        derains = clear is not None and self._derains(clear)
+        derains = clear is not None and self._derains(clear, estimated, scenes)
         if clear is not None and derains:
             if rainy:
                 result, rest = clear.photo.copy(), 'was changed only as the background'
             else:
                 notes.append(f'the background shows {NOTHING_SEEN}, and was not changed')
         restored = []
-        for face, image, (restoration, rain) in zip(kept, images, estimated, strict=True):
+        for face, image, (restoration, rain), scene in zip(kept, images, estimated, scenes, strict=True):
             if face.held and shows_face(restoration.parsing) is False:
                 continue  # the face left its last position
             average = None if steady is None else partial(steady, face)
-            scene = clear.rain_over(face.crop) if clear is not None and self.heavy is not None else None
             found, decision = rain, Decision(1.0, 1.0)
             if rain is not None:
                 decision = decide(rain, self._known)
@@ -341,16 +343,20 @@ class PhotoRestorer:
                     f'{place_of(face.crop)} is shown {enlarged:.1f} times larger than its restored size, {detail}'
                 )
         if rainy and derains and self.background == 'auto':
-            notes.append('the rain of the background was removed, too (background: auto)')
+            notes.append('the rain or haze of the background was removed, too (background: auto)')
         elif rainy and not derains and any(face.weight for face in restored):
             notes.append(f'the background has rain or haze, and was not changed (background: {self.background})')
         result = with_strength(photo, result, self.strength)
         return PhotoRestoration(result, tuple(restored), tuple(notes), len({face.crop for face in faces}))
 
-    def _derains(self, clear: Derained) -> bool:
+    def _derains(self, clear: Derained, estimated: Sequence[EstimatedFace], scenes: Sequence[SceneRain | None]) -> bool:
         """Whether the result has the background of the photo without rain."""
-        raining = clear.rain is not None and clear.rain.certain >= RAINING
-        return self.background == 'derain' or (self.background == 'auto' and raining)
+        if self.background != 'auto' or clear.rain is None:
+            return self.background == 'derain'
+        return clear.rain.certain >= RAINING or any(
+            rain is not None and scene is not None and same_veil(rain, scene, restoration.I)
+            for (restoration, rain), scene in zip(estimated, scenes, strict=True)
+        )
 
     def restore_crops(
         self, photos: Sequence[np.ndarray], faces: Sequence[Sequence[DetectedFace]], names: Sequence[str]

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument('--detector', help='a registered face detector, or a config file (default: MTCNNDetector)')
     parser.add_argument(
         '--background', choices=('auto', 'keep', 'derain'),
-        help='derain: also remove the rain around the faces; auto: only in photos with certain streaks (default: auto)',
+        help='derain: also remove the rain around the faces; auto: only in photos with certain rain (default: auto)',
     )  # fmt: skip
     parser.add_argument(
         '--model', help='a model of the zoo, or a config with --checkpoint (default: the model of the task)'

@@ -168,10 +168,9 @@ def with_scene(
     """Correct the estimate for a face, and the decision on it, with the rain of the scene around it.
 
     A single face hardly shows a thin veil, and faint streaks vanish in the small input of the network. The scene shows
-    both. A thin veil is removed if the scene has a veil of nearly the same T, with the larger T and the mean A of both
-    estimates. In a grey image, T is too uncertain for this, because every grey pixel may be veiled black. Streaks are
-    as certain as in the more certain estimate. They are those of the face if its estimate shows any, because they are
-    more accurate there, else those of the scene.
+    both. A thin veil is removed if the scene has the same veil (:func:`same_veil`), with the larger T and the mean A of
+    both estimates. Streaks are as certain as in the more certain estimate. They are those of the face if its estimate
+    shows any, because they are more accurate there, else those of the scene.
 
     Args:
         rain: The estimate for the face, n x n, of a network that was trained with clear air.
@@ -183,10 +182,9 @@ def with_scene(
     certain = max(decision.streaks, scene.certain)
     # T S: the streaks as the camera sees them, through the veil.
     streaks = rain.T * rain.S * np.float32(certain) if decision.streaks else resize(scene.streaks, size, size)
-    own, around = float(rain.T.mean()), float(scene.transmission.mean())
-    confirmed = abs(around - own) < AGREEMENT and max(around, own) < CONFIRMED
-    if decision.veil < 1 and confirmed and not is_grey(rainy):
-        transmission = (rain.T + np.float32(max(around - own, 0))).clip(FLOOR, 1)
+    if decision.veil < 1 and same_veil(rain, scene, rainy):
+        thinner = float(scene.transmission.mean() - rain.T.mean())
+        transmission = (rain.T + np.float32(max(thinner, 0))).clip(FLOOR, 1)
         airlight = (rain.A + np.float32(scene.airlight)) / 2
         streaks = streaks / transmission
         solved = invert(rainy, streaks, transmission, airlight, FLOOR)
@@ -195,6 +193,20 @@ def with_scene(
         clear = np.ones_like(rain.T)
         return RainEstimate((rainy - streaks).clip(0, 1), streaks, clear, rain.A), Decision(0.0, certain)
     return rain, decision
+
+
+def same_veil(rain: RainEstimate, scene: SceneRain, rainy: np.ndarray) -> bool:
+    """Whether the estimates for a face and for the scene around it show a veil of nearly the same T.
+
+    False for a grey image: its T is too uncertain, because every grey pixel may be veiled black.
+
+    Args:
+        rain: The estimate for the face.
+        scene: The rain of the scene over the face.
+        rainy: I, n x n x 3.
+    """
+    own, around = float(rain.T.mean()), float(scene.transmission.mean())
+    return abs(around - own) < AGREEMENT and max(around, own) < CONFIRMED and not is_grey(rainy)
 
 
 def combine(general: RainEstimate, heavy: RainEstimate, rainy: np.ndarray) -> RainEstimate:
