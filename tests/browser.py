@@ -26,6 +26,9 @@ FLAGS = (
     *('--disable-background-networking', '--disable-component-update', '--disable-sync', '--hide-scrollbars'),
 )
 
+#: Key -> its code, and the text that it enters.
+KEYS = {'Tab': (9, ''), 'Enter': (13, '\r'), 'Space': (32, ' '), 'ArrowLeft': (37, ''), 'ArrowRight': (39, '')}
+
 
 class Browser:
     """One window. Elements are selected by CSS selectors."""
@@ -45,6 +48,17 @@ class Browser:
 
     def choose_file(self, selector: str, path: Path) -> None:
         self.call(f'{self.element(selector)}/value', {'text': str(path)})
+
+    def command(self, name: str, **params: Any) -> Any:
+        """A command of the Chrome DevTools Protocol."""
+        return self.call('goog/cdp/execute', {'cmd': name, 'params': params})
+
+    def press(self, key: str) -> None:
+        """Press a key: Tab, Enter, Space or an arrow, such as ArrowLeft."""
+        code, text = KEYS[key]
+        given = {'windowsVirtualKeyCode': code, 'code': key, 'key': text if key == 'Space' else key}
+        self.command('Input.dispatchKeyEvent', type='keyDown', **given, **({'text': text} if text else {}))
+        self.command('Input.dispatchKeyEvent', type='keyUp', **given)
 
     def script(self, code: str, *arguments: Any) -> Any:
         return self.call('execute/sync', {'script': code, 'args': list(arguments)})

@@ -25,6 +25,9 @@ from rainrestore.physics import RAIN_RANGES, draw_scene, quantise, seeded_rng
 ROOT = Path(__file__).resolve().parents[1]
 PORTRAIT = ROOT / 'data' / 'portraits128' / 'test' / 'img' / 'test_0031.jpg'
 
+#: Title and button of each tab but Photo.
+OTHER_TABS = (('Video', '#rr-clip'), ('Cropped face', '#rr-restore'), ('Make rain', '#rr-rain'))
+
 pytestmark = [pytest.mark.slow, needs_browser]
 
 
@@ -234,7 +237,7 @@ def test_result_stays_in_its_tab(window, street):
     window.wait(lambda: faces_offered(window))
     window.click('#rr-photo')
     window.wait(lambda: 'Face 2' in window.text())
-    for title, button in (('Video', '#rr-clip'), ('Cropped face', '#rr-restore'), ('Make rain', '#rr-rain')):
+    for title, button in OTHER_TABS:
         open_tab(window, title, button)
         assert 'Face 2' not in window.text()
     open_tab(window, 'Photo', '#rr-photo')
@@ -258,11 +261,58 @@ def test_cancelled_video_leaves_the_page_ready(window, tmp_path):
     window.wait(lambda: '4 frames, 12 faces restored' in window.text())
 
 
+def tab_to(window: Browser, name: str) -> None:
+    """Press Tab until the focus is on the element with this text or label; it is visible on every element before."""
+    for _ in range(40):
+        window.press('Tab')
+        text, outline = window.script("""
+            const element = document.activeElement;
+            const labels = [...element.labels ?? []].map(each => each.innerText).join();
+            const text = element.ariaLabel || labels || element.innerText || element.querySelector('img')?.alt || '';
+            return [text.trim(), getComputedStyle(element).outlineStyle];""")
+        assert text and outline != 'none', text
+        if text.startswith(name):
+            return
+    pytest.fail(f'no {name}')
+
+
+def test_photo_is_restored_by_keyboard(window, street):
+    drop(window, street)
+    window.wait(lambda: faces_offered(window))
+    tab_to(window, '1: ')
+    window.press('Space')
+    tab_to(window, 'range slider for Strength')
+    window.press('ArrowLeft')
+    tab_to(window, 'Restore the faces')
+    window.press('Enter')
+    window.wait(lambda: 'Face 2' in window.text())
+    assert 'Face 0' in window.text() and 'Face 1' not in window.text()
+    assert window.script("return document.querySelector('#rr-strength input[type=range]').value") == '0.95'
+    tab_to(window, 'Predicted maps of face 0')
+    window.press('Enter')
+    opened = "return [...document.querySelectorAll('.rr-face details')].map(each => each.open)"
+    window.wait(lambda: window.script(opened) == [True, False])
+
+
+def test_controls_have_names_for_screen_readers(window, street):
+    drop(window, street)
+    window.wait(lambda: faces_offered(window))
+    for title, button in (('Photo', '#rr-photo'), *OTHER_TABS):
+        open_tab(window, title, button)
+        nodes = window.command('Accessibility.getFullAXTree')['nodes']
+        kinds = {'button', 'checkbox', 'link', 'radio', 'slider', 'spinbutton', 'tab'}
+        names = [
+            (node['role']['value'], node['name']['value'].strip())
+            for node in nodes
+            if not node['ignored'] and node['role']['value'] in kinds
+        ]
+        assert len(names) > 8 and [kind for kind, name in names if not name] == []
+
+
 def test_page_fits_the_screen_of_a_phone(url, street, tmp_path):
     with browser(tmp_path, 500, 900) as window:
         # Chromium windows are at least 500 pixels wide, but Chromium can emulate a phone of 375 pixels.
-        window.call('goog/cdp/execute', {'cmd': 'Emulation.setDeviceMetricsOverride', 'params': {
-            'width': 375, 'height': 812, 'deviceScaleFactor': 2, 'mobile': True}})  # fmt: skip
+        window.command('Emulation.setDeviceMetricsOverride', width=375, height=812, deviceScaleFactor=2, mobile=True)
         window.call('url', {'url': url})
         window.wait(lambda: window.script("return !!document.querySelector('#rr-photo')"))
         drop(window, street)
@@ -272,7 +322,7 @@ def test_page_fits_the_screen_of_a_phone(url, street, tmp_path):
         # The result is below the controls; the page scrolls to it.
         window.wait(lambda: abs(window.script("""
             return document.querySelector('#rr-photo-slider').getBoundingClientRect().top""")) < 40)  # fmt: skip
-        for title, button in (('Video', '#rr-clip'), ('Make rain', '#rr-rain'), ('Photo', '#rr-photo')):
+        for title, button in (*OTHER_TABS, ('Photo', '#rr-photo')):
             open_tab(window, title, button)
             assert window.script('return [document.scrollingElement.scrollWidth, innerWidth]') == [375, 375]
             right = window.script("""

@@ -16,6 +16,7 @@ import numpy as np
 from rainrestore.errors import RainRestoreError
 from rainrestore.image_io import encode_png
 from rainrestore.visualization.sheets import TITLES
+from rainrestore.web.photo_views import shrunk
 
 #: Columns of the maps: the symbol of eq. 2, its meaning, and its titles in a row.
 COLUMNS = (
@@ -199,9 +200,11 @@ def add_examples(
     paths = [folder / f'{name}.png' for name in images]
     for path, image in zip(paths, images.values(), strict=True):
         path.write_bytes(encode_png(image))
+    # HTML, because gr.Image has no text for screen readers here.
+    shown = [f'<img src="{data_uri(shrunk(image, 160))}" alt="example {name}">' for name, image in images.items()]
     examples = gr.Dataset(
-        label='Examples: portraits of members of the US Congress (public domain)', components=[gr.Image(render=False)],
-        samples=[[str(path)] for path in paths], type='index', layout='gallery',
+        label='Examples: portraits of members of the US Congress (public domain)', components=[gr.HTML(render=False)],
+        samples=[[image] for image in shown], type='index', layout='gallery', elem_classes='rr-examples',
     )  # fmt: skip
     chosen = examples.click(
         lambda index: {picker: str(paths[index]), **empty}, examples, [picker, *empty], queue=False, api_name=False,

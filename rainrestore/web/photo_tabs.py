@@ -52,7 +52,7 @@ def add_photo_tab(desk: PhotoDesk, examples: Images) -> None:
         picker_place = gr.Column()
         marked = gr.Image(
             label='Faces found', interactive=False, type='numpy', format='jpeg', buttons=['fullscreen'],
-            elem_id='rr-found', elem_classes='rr-shown',
+            alt_text='the photo with numbered faces', elem_id='rr-found', elem_classes='rr-shown',
         )  # fmt: skip
         chosen = gr.CheckboxGroup([], label='Faces to restore', visible=False, elem_id='rr-faces')
         crops = gr.State([])
@@ -205,7 +205,8 @@ def _face_html(face: FaceView) -> str:
     side = face.before.shape[0]
     return (
         f'<div class="rr-face"><div class="rr-row">Face {face.number}, {side}x{side} pixels of the photo</div>'
-        f'<div class="rr-pair">{images}</div><details><summary>Predicted maps</summary>{maps}</details></div>'
+        f'<div class="rr-pair">{images}</div>'
+        f'<details><summary>Predicted maps of face {face.number}</summary>{maps}</details></div>'
     )
 
 
