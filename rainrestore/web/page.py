@@ -63,7 +63,7 @@ CSS = """
 .rr-shown label.float, .rr-shown .float { position: static; }
 /* Gradio hides the focus of check boxes, radio buttons and sliders. */
 .gradio-container input:focus-visible { outline: 2px solid var(--body-text-color) !important; outline-offset: 2px; }
-.rr-examples img { height: 5rem; margin: 0; border-radius: 8px; }
+.rr-examples img { height: 4rem; margin: 0; border-radius: 8px; }
 #rr-found img { max-height: 22rem; object-fit: contain; }
 .rr-empty { border: 1px dashed var(--border-color-primary); border-radius: 12px; padding: 2.2rem 1rem;
   text-align: center; color: var(--body-text-color-subdued); }
