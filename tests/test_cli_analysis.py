@@ -201,6 +201,8 @@ def test_invalid_logs_are_named(runs, tmp_path, capsys, monkeypatch):
         (tmp_path / 'bad.json').write_text(tail)
         with pytest.raises(ConfigError, match=f'bad.json: line {number} is not a JSON object with a step'):
             read_run(tmp_path / 'bad.json')
+    (tmp_path / 'photo.png').write_bytes(b'\x89PNG')
+    assert 'photo.png is not UTF-8 text; use a work dir' in fails(capsys, 'analyze_logs', tmp_path / 'photo.png')
     monkeypatch.setitem(sys.modules, 'matplotlib.figure', None)
     optional_import.cache_clear()
     assert 'pip install matplotlib' in fails(capsys, 'analyze_logs', first)

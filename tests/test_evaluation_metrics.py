@@ -265,12 +265,13 @@ def test_per_image_file_is_read_back_equal(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [(None, 'no per-image file'), ('PSNR\n1\n', 'no column "name"'), ('name,PSNR\na,1\na,2\n', 'two rows have'),
-     ('name,PSNR\na,x\n', 'line 2'), ('name,PSNR\na\n', 'line 2')],
+     ('name,PSNR\na,x\n', 'line 2'), ('name,PSNR\na\n', 'line 2'), (b'name,PSNR\n\xe4,1\n', 'not CSV in UTF-8'),
+     (f'name,PSNR\na,{"1" * 200_000}\n', 'not CSV in UTF-8')],
 )  # fmt: skip
 def test_invalid_per_image_file_is_named(tmp_path, text, message):
     path = tmp_path / 'per_image.csv'
     if text is not None:
-        path.write_text(text)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError, match=message) as caught:
         read_csv(path)
     assert str(path) in str(caught.value)

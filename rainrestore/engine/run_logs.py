@@ -42,7 +42,10 @@ def read_run(path: Path | str) -> Curves:
     curves: Curves = {}
     for file in files:
         trained = 0
-        lines = file.read_text(encoding='utf-8').splitlines()
+        try:
+            lines = file.read_text(encoding='utf-8').splitlines()
+        except UnicodeDecodeError as error:
+            raise ConfigError(f'{file} is not UTF-8 text; use a work dir or a {SCALARS}') from error
         for number, line in enumerate(lines, 1):
             try:
                 record = json.loads(line)

@@ -5,6 +5,7 @@ RGB without the four outer pixels, ``PSNR_lr_img`` the PSNR of J, the small rain
 """
 
 import csv
+import io
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -404,16 +405,21 @@ def read_csv(path: Path | str) -> dict[str, dict[str, float]]:
     if not path.is_file():
         raise ConfigError(f'no per-image file at {path}; rainrestore test --out DIR writes DIR/per_image.csv')
     table: dict[str, dict[str, float]] = {}
-    with open(path, newline='', encoding='utf-8') as file:
-        reader = csv.DictReader(file)
-        if not reader.fieldnames or 'name' not in reader.fieldnames:
-            raise ConfigError(f'{path} has no column "name"; it is not a per-image file of rainrestore test')
-        for row in reader:
-            name = row.pop('name')
-            if name in table:
-                raise ConfigError(f'{path}: two rows have the name {name!r}')
-            try:
-                table[name] = {key: float(value) for key, value in row.items()}
-            except (TypeError, ValueError) as error:
-                raise ConfigError(f'{path}: line {reader.line_num} contains a value that is not a number') from error
+    try:
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding='utf-8'), newline=''))
+        rows = [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(
+            f'{path} is not CSV in UTF-8 ({error}); it is not a per-image file of rainrestore test'
+        ) from error
+    if not reader.fieldnames or 'name' not in reader.fieldnames:
+        raise ConfigError(f'{path} has no column "name"; it is not a per-image file of rainrestore test')
+    for line, row in rows:
+        name = row.pop('name')
+        if name in table:
+            raise ConfigError(f'{path}: two rows have the name {name!r}')
+        try:
+            table[name] = {key: float(value) for key, value in row.items()}
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f'{path}: line {line} contains a value that is not a number') from error
     return table
