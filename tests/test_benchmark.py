@@ -582,6 +582,16 @@ def test_newly_published_weights_are_tested_again(tmp_path: Path, monkeypatch: p
     assert len(tested) == 2 and kept['published'] == {'srgan_x4': 'new'}
 
 
+@pytest.mark.parametrize('content', [b'{"checkpoint"', b'[]', b'\xff', b'{}'])
+def test_damaged_files_of_an_earlier_call(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ('summary.json', 'budget.json'):
+        (tmp_path / name).write_bytes(content)
+    monkeypatch.setattr(runs, 'run_test_apart', lambda *words, **options: {'PSNR': 1.0})
+    assert runs.test(SRGAN, 'none', Budget(faces=0), [], None, tmp_path, None)['PSNR'] == 1.0
+    with pytest.raises(BudgetError, match='budget.json is damaged' if content != b'{}' else 'benchmark = None'):
+        check_budget(tmp_path, Budget(faces=64), 'table1')
+
+
 def test_published_weights_include_those_of_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     part = add_model(tmp_path, 'part', {'rain_removal.weight': torch.ones(2)})
     whole = add_model(tmp_path, 'whole', {'generator.weight': torch.zeros(2)}, Parts={'rain_removal': 'part'})

@@ -100,12 +100,14 @@ def check_budget(out: Path, budget: Budget, benchmark: str) -> None:
     """Write the budget to ``out``, or compare it with the budget in ``out``.
 
     Raises:
-        BudgetError: ``out`` contains runs with another budget.
+        BudgetError: ``out`` contains runs with another budget, or its file of the budget is damaged.
     """
     path = out / 'budget.json'
     now = {'benchmark': benchmark, **asdict(budget)}
     if path.is_file():
-        kept = json.loads(path.read_text(encoding='utf-8'))
+        kept = _read_object(path)
+        if kept is None:
+            raise BudgetError(f'{path} is damaged: it is not a JSON object; choose another --out, or remove {out}')
         differing = [key for key in now if kept.get(key) != now[key]]
         if differing:
             key = differing[0]
@@ -221,8 +223,8 @@ def test(
     """
     summary, published = out / 'summary.json', _published(checkpoint)
     if summary.is_file():
-        kept = json.loads(summary.read_text(encoding='utf-8'))
-        if kept['checkpoint'] == checkpoint and kept.get('published', {}) == published:
+        kept = _read_object(summary) or {}
+        if kept.get('checkpoint') == checkpoint and kept.get('published', {}) == published:
             return kept
     tested = load_config(config, budget.options_for(config), data)
     _take_data(tested, task, budget, data)
@@ -233,6 +235,15 @@ def test(
     result['published'] = published
     _write_json(summary, result)
     return result
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file of an earlier call; None if the file is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _published(checkpoint: str) -> dict[str, str]:
