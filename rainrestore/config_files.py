@@ -201,7 +201,11 @@ def modules_beside(config: Config, path: Path) -> list[Path]:
             continue
         found[name] = place
         for file in place.rglob('*.py') if place.is_dir() else [place]:
-            for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
+            try:
+                nodes = list(ast.walk(ast.parse(file.read_bytes())))
+            except (SyntaxError, ValueError):
+                continue  # Python cannot import this file of a package, so it needs no others
+            for node in nodes:
                 if isinstance(node, ast.Import):
                     waiting += [alias.name for alias in node.names]
                 elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -219,11 +219,15 @@ def test_merged_config_works_without_its_source_folder(tmp_path: Path) -> None:
     source = tmp_path / 'source'
     (source / 'merged_package').mkdir(parents=True)
     (source / 'merged_package' / '__init__.py').write_text('')
+    (source / 'merged_package' / 'latin.py').write_bytes(b'# coding: latin-1\n# \xe4\nimport merged_other\n')
+    (source / 'merged_package' / 'template.py').write_text('class {name}:')
+    (source / 'merged_other.py').write_text('')
     (source / 'merged_unused.py').write_text('')
     (source / 'merged_part.py').write_text('import torch\nimport merged_package\n')
     (source / 'mine.py').write_text("_base_ = 'rainrestore::hrrm_x4'\ncustom_imports = dict(imports='merged_part')\n")
     config = load_config(source / 'mine.py')
-    assert [path.name for path in modules_beside(config, source / 'mine.py')] == ['merged_package', 'merged_part.py']
+    names = [path.name for path in modules_beside(config, source / 'mine.py')]
+    assert names == ['merged_other.py', 'merged_package', 'merged_part.py']
     for _ in range(2):
         write_merged(config, source / 'mine.py', tmp_path / 'run' / 'config.py')
     shutil.rmtree(source)
