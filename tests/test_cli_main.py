@@ -234,6 +234,16 @@ def test_interruption_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert capsys.readouterr().err == 'rainrestore: interrupted\n'
 
 
+@pytest.mark.parametrize('name', ['stdout', 'stderr'])
+def test_command_runs_without_an_open_stream(doctor, monkeypatch, name):
+    """Closed by ``>&-`` or ``2>&-``; Python then has None in its place."""
+    monkeypatch.setattr(sys, name, None)
+    assert cli.main(['doctor']) == 0
+    with getattr(sys, name) as stream:
+        print('progress', file=stream, flush=True)
+    assert stream.name == os.devnull
+
+
 def test_closed_output_pipe_ends_the_command_without_a_traceback(doctor, monkeypatch):
     """As in ``rainrestore config NAME | head``, with less and with more output than a buffer."""
     for text in ('a line', 'a line\n' * 100_000):

@@ -70,6 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     # diffusers, which mmagic imports, warns about itself.
     warnings.filterwarnings('ignore', category=FutureWarning, module='diffusers')
+    # A stream that was closed before the start (>&-) is None, to which progress bars and flush cannot write.
+    for name in ('stdout', 'stderr'):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, 'w', encoding='utf-8'))  # noqa: SIM115
     # Print characters that the code page of the terminal lacks as escape sequences.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
