@@ -447,3 +447,8 @@ def test_rain_v1_equals_its_published_values(name):
     np.testing.assert_array_equal(quantise(scene.I)[::9, 13, 0], pixels)
     found = [hashlib.sha256(array.tobytes()).hexdigest()[:16] for array in (scene.J, scene.S, quantise(scene.I))]
     assert found == digests
+
+
+def test_ranges_with_numbers_of_numpy_can_be_written_as_json() -> None:
+    given = RainRanges(length=np.array([5, 9], np.float32), gain_base=np.float64(2), layers=np.int64(2))
+    assert RainRanges.from_config(json.loads(json.dumps(dataclasses.asdict(given)))) == given

@@ -86,6 +86,7 @@ class RainRanges:
             object.__setattr__(self, name, float(value))
         if not is_count(self.layers):
             raise RainRangesError(f"rain range 'layers': must be an integer of at least 0, got {self.layers!r}")
+        object.__setattr__(self, 'layers', int(self.layers))  # an integer of numpy cannot be written as JSON
 
     @classmethod
     def from_config(cls, config: RainRanges | str | Mapping[str, Any] | None = None) -> RainRanges:
