@@ -479,9 +479,10 @@ def test_rain_left_in_the_background_is_noted(fcg_gan) -> None:
     [(0.0, 0.9, 1, False), (0.035, 0.9, 1, False), (0.05, 0.9, 1, True), (0.0, 0.45, 1, True), (0.0, 0.45, 0, False)],
 )
 def test_background_is_derained_in_certain_rain(fcg_gan, streaks, over_face, colour, derains) -> None:
-    """Certain are streaks, and a veil over the scene that a face has, too. A grey face does not confirm a veil."""
+    """Rain is certain with streaks, or with the same veil over the scene and a face that is not grey."""
     clean = dark_scene(120, 160) // 2 + np.uint8(40)
-    clean[..., :2] = clean[..., :2] if colour else clean[..., 2:]
+    if not colour:
+        clean[...] = clean[..., 2:]
     veiled = quantise(forward(clean / np.float32(255), np.float32(0), np.float32(0.5), np.float32(0.8)))
     clear = derained(KnownLines(streaks, 0.5), veiled)
     assert not np.array_equal(clear.photo, veiled) and abs(clear.transmission - 0.5) < 0.1

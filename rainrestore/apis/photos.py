@@ -295,7 +295,7 @@ class PhotoRestorer:
         Args:
             photo: H x W x 3 uint8.
             faces: Positions of the faces.
-            clear: The photo without rain. The result has its background, depending on ``background``. Its estimated
+            clear: The photo without rain. It is the result around the faces, if ``background`` says so. Its estimated
                 rain corrects the estimates for the faces.
             name: Name of the photo in error messages.
             steady: Smooths the crop of each restored face over time, for video.

@@ -211,7 +211,7 @@ def _face_html(face: FaceView) -> str:
 
 
 def _model_and_background(desk: PhotoDesk, where: str, backgrounds: dict[str, str]) -> tuple[gr.Radio, gr.Radio]:
-    """Two inputs; the first of ``backgrounds``, else to keep it, is the default."""
+    """The inputs for the model and the background; ``backgrounds`` are offered first, and the first is the default."""
     models = desk.models()
     model = gr.Radio(
         [(f'{Path(name).stem}: {purpose}', name) for name, purpose in models.items()], value=next(iter(models)),

@@ -115,7 +115,8 @@ def restorers(device: str | None) -> dict[str, Restore]:
     def faces(photo: np.ndarray) -> tuple[list[np.ndarray], str, list[FaceCrop]]:
         found, clear = photos.found_in(photo)
         results = []
-        for photos.background in BACKGROUNDS:
+        for choice in BACKGROUNDS:
+            photos.background = choice
             results.append(photos.restore_faces(photo, found, clear))
         changed = sum(face.weight > 0 for face in results[0].faces)
         crops = [face.crop for face in found]
