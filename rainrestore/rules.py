@@ -1,6 +1,7 @@
 """Rules for the values of keys, in configs and in the index of a zoo."""
 
 import math
+import sys
 from collections.abc import Callable
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -17,13 +18,13 @@ class Rule(NamedTuple):
 
 
 def is_count(value: Any) -> bool:
-    """Whether a value is an integer of at least 0, not a bool."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
+    """Whether a value is an integer from 0 to the largest of 64 bits, not a bool."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and 0 <= int(value) <= sys.maxsize
 
 
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number, not a bool."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def checked_range(
@@ -36,7 +37,7 @@ def checked_range(
     """
     try:
         low, high = (float(bound) for bound in value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise error(f'{name} must be (low, high), two numbers, got {value!r}') from None
     if not (math.isfinite(low) and least <= low <= high < math.inf):
         start = '' if least == -math.inf else f' from at least {least:g}'

@@ -197,9 +197,21 @@ def test_invalid_logs_are_named(runs, tmp_path, capsys, monkeypatch):
     for out in (tmp_path, tmp_path / 'curves'):
         assert f'{out}: name an image file' in fails(capsys, 'analyze_logs', first, '--out', out)
         assert not out.with_suffix('.png').exists()
-    for tail, number in (('{"cut\n{"loss": 1, "iter": 1, "step": 1}', 1), ('{"loss": 1}', 1), ('[1]\n{}', 1)):
-        (tmp_path / 'bad.json').write_text(tail)
-        with pytest.raises(ConfigError, match=f'bad.json: line {number} is not a JSON object with a step'):
+    whole, digits = '{"loss": 1, "iter": 1, "step": 1}', '1' + '0' * 400
+    for line in (
+        '{"cut',
+        '{"loss": 1}',
+        '[1]',
+        '{"step": "a"}',
+        '{"step": -1}',
+        '{"step": 1.5}',
+        f'{{"step": {digits}}}',
+        f'{{"loss": {digits}, "step": 1}}',
+        f'{{"step": {digits * 12}}}',
+        '[' * 100_000 + ']' * 100_000,
+    ):
+        (tmp_path / 'bad.json').write_text(f'{line}\n{whole}')
+        with pytest.raises(ConfigError, match=r'bad\.json: line 1 is not a JSON object with numbers and a step'):
             read_run(tmp_path / 'bad.json')
     (tmp_path / 'photo.png').write_bytes(b'\x89PNG')
     assert 'photo.png is not UTF-8 text; use a work dir' in fails(capsys, 'analyze_logs', tmp_path / 'photo.png')

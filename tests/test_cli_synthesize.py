@@ -224,7 +224,8 @@ def test_invalid_settings_are_named(faces, tmp_path, capsys, setting, message):
         (['--limit', '0'], '--limit: expected an integer of at least 1'),
         (['--scale', 'x'], '--scale: expected an integer of at least 1'),
         (['--rain', 'rain_v2'], 'rain_v1'),
-        (['--seed', '1.5'], '--seed'),
+        (['--seed', '1.5'], '--seed: expected an integer of at least 0'),
+        (['--seed', '-1'], '--seed: expected an integer of at least 0'),
     ],
 )
 def test_invalid_options_are_named(faces, tmp_path, capsys, options, message):

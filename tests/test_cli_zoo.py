@@ -58,6 +58,8 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, dict[
         assert faces == {'portraits128': 50, 'celeba': 4}[data.name]
         return dict(given[data.name])
 
+    (tmp_path / 'faces' / 'celeba').mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(measurements, 'measure', measure)
     monkeypatch.setattr(measurements, 'lpips_problem', lambda: 'LPIPS needs a package')
     monkeypatch.setattr(audits, 'measure_audit', measure_audit)
@@ -198,6 +200,8 @@ def test_failed_test_is_named_with_its_error(zoo, tmp_path):
     [
         (['verify'], 'expected either names or --all'),
         (['download', 'whole', '--all'], 'expected either names or --all'),
+        (['verify', 'whole', '--data', 'away'], '--data away: no such folder; expected a data set'),
+        (['evaluate', 'whole', '--data', 'away'], '--data away: no such folder; expected a data set'),
         (['verify', 'hole'], "no model or reference is named 'hole'; there are whole, hrrm, bicubic, away"),
         (['show', 'hole'], "no zoo model is named 'hole' (did you mean 'whole'?)"),
     ],

@@ -208,7 +208,7 @@ def test_two_files_with_one_name_are_refused(face_folder):
 @pytest.mark.parametrize(
     'content',
     ['{', '[]', '{"label": [1]}', '{"labels": []}', '{"labels": [19]}', '{"labels": ["skin"]}', '{"labels": 3}',
-     '{"labels": [true]}'],
+     '{"labels": [true]}', f'{{"labels": [1{"0" * 5000}]}}', '[' * 100_000],
 )  # fmt: skip
 def test_invalid_labels_file_is_named(face_folder, content):
     (face_folder / 'labels.json').write_text(content)

@@ -461,6 +461,6 @@ class _Parts:
         try:
             entry = json.loads(file.with_suffix('.json').read_text(encoding='utf-8'))
             whole = entry['identity'] == self.identity and entry['sha256'] == sha256_of(file)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return entry if whole else None

@@ -241,7 +241,7 @@ def _read_object(path: Path) -> dict[str, Any] | None:
     """The JSON object in a file of an earlier call; None if the file is damaged."""
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -24,7 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from rainrestore import __version__
-from rainrestore.cli.options import file_path, whole_number
+from rainrestore.cli.options import file_path, seed_number, whole_number
 from rainrestore.datasets.face_dataset import by_stem
 from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
 from rainrestore.errors import ConfigError, DatasetError
@@ -58,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore synthesize``."""
     parser.add_argument('input', metavar='INPUT', type=file_path, help='folder of faces, or one image')
     parser.add_argument('-o', '--out', type=file_path, required=True, help='new or empty folder to write to')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the rain; the file name also counts (default: 0)')
+    parser.add_argument(
+        '--seed', type=seed_number, default=0, help='seed of the rain; the file name also counts (default: 0)'
+    )
     parser.add_argument(
         '--rain', choices=sorted(RAIN_RANGES), default='rain_v1', help='named distribution (default: rain_v1)'
     )

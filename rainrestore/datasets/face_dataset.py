@@ -52,7 +52,7 @@ def annotated_labels(root: Path, labels: Iterable[int] | None = None) -> np.ndar
         origin = str(path)
         try:
             labels = json.loads(path.read_text(encoding='utf-8'))['labels']
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        except (ValueError, RecursionError, KeyError, TypeError) as error:
             raise DatasetError(f'{path}: expected {{"labels": [0, 1, ...]}} ({error!r})') from error
     valid = np.zeros(NUM_LABELS, dtype=bool)
     if not isinstance(labels, Iterable) or not (listed := list(labels)):

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from rainrestore.errors import ConfigError
+from rainrestore.rules import is_count
 
 SCALARS = 'scalars.json'
 
@@ -50,16 +51,20 @@ def read_run(path: Path | str) -> Curves:
             try:
                 record = json.loads(line)
                 step = record['step']
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
+                values = {key: float(value) for key, value in record.items() if isinstance(value, (int, float))}
+                if not is_count(step):
+                    raise TypeError(f'step is {step!r}')
+            # ValueError: also an integer with more digits than Python reads; RecursionError: nested too deeply.
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
                 if number == len(lines) and isinstance(error, json.JSONDecodeError):
                     break
                 raise ConfigError(
-                    f'{file}: line {number} is not a JSON object with a step, as mmengine writes it'
+                    f'{file}: line {number} is not a JSON object with numbers and a step, as mmengine writes it'
                 ) from error
             training = 'iter' in record
             # mmengine may count validations in epochs; then the step is the iteration of the last training record.
             trained = step = step if training else max(step, trained)
-            for key, value in record.items():
-                if isinstance(value, (int, float)) and key not in _POSITIONS and (training or key not in _TIMES):
-                    curves.setdefault(key, {})[step] = float(value)
+            for key, value in values.items():
+                if key not in _POSITIONS and (training or key not in _TIMES):
+                    curves.setdefault(key, {})[step] = value
     return {key: dict(sorted(curve.items())) for key, curve in sorted(curves.items())}

@@ -112,5 +112,5 @@ def _held_by(holder: Path) -> str:
         held = json.loads(holder.read_text())
         since = time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(float(held['since'])))
         return f' (process {int(held["pid"])} on {held["host"]}, since {since})'
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return ''

@@ -80,7 +80,7 @@ class UploadsOnly:
             messages.append(await receive())
         try:
             request = json.loads(b''.join(message.get('body', b'') for message in messages) or 'null')
-        except ValueError:
+        except (ValueError, RecursionError):
             request = None
         if _contains_address(request):
             refusal = JSONResponse({'detail': 'Upload the file itself: addresses are not downloaded.'}, 400)

@@ -91,7 +91,7 @@ def _read(path: Path, changed: int, size: int) -> dict[str, Any]:
     """Read an index. Cached by time and size of the file, because parsing YAML is slow."""
     try:
         document = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ZooIndexError(f'{path} is not valid YAML ({error})') from error
     check_index(document, path)
     return document

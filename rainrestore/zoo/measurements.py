@@ -77,8 +77,10 @@ def folders(own: Path | None) -> dict[str, Path]:
     """Data set -> its folder: the bundled portraits, and ``own`` for the faces of CelebA.
 
     Raises:
-        ConfigError: The portraits are missing.
+        ConfigError: The portraits are missing, or ``own`` is no folder.
     """
+    if own is not None and not own.is_dir():
+        raise ConfigError(f'--data {own}: no such folder; expected a data set {{train,val,test}}/{{img,mask}}')
     if not BUNDLED_DATA.is_dir():
         raise ConfigError(f'the portraits are part of a clone of rainrestore: there is no {BUNDLED_DATA}')
     return {PORTRAITS: BUNDLED_DATA, **({} if own is None else {OWN: own})}

@@ -73,7 +73,7 @@ def read_log(path: Path) -> list[tuple[str, Curves]]:
             before += int(run['steps'])
     except FileNotFoundError as error:
         raise ConfigError(f'{path}: no such training log') from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ConfigError(f'{path} is not a training log of rainrestore publish ({error!r})') from error
     return found
 
