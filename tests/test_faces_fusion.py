@@ -325,6 +325,29 @@ def test_heavy_veil_needs_no_scene() -> None:
     assert with_scene(rain, decide(rain, 1.0), around(0.45, certain=1.0), rainy) == (rain, Decision(1.0, 1.0))
 
 
+@pytest.mark.parametrize('T', [0.3, 0.38, 0.5])
+def test_haze_without_streaks_is_solved_with_the_detail_of_the_photo(T) -> None:
+    """In a dense veil, only the low frequencies of the drawn J remain."""
+    truth = resize(portrait(0) / np.float32(255), SMALL, SMALL).clip(0, 1)
+    rainy = forward(truth, np.float32(0), np.float32(T), np.float32(0.8))
+    stripes = np.float32(0.1) * (-1) ** np.arange(SMALL, dtype=np.float32)[:, None, None]
+    darker = np.float32(0.04)
+    drawn = estimate(T, S=0.04, J=truth + stripes - darker)
+    rain, decision = with_scene(drawn, decide(drawn, 1.0), around(T), rainy)
+    assert decision == Decision(1.0, 1.0) and not rain.S.any()
+    low = {0.3: 1, 0.38: 0.5, 0.5: 0}[T]
+    inner = np.s_[8:-8, 8:-8]
+    np.testing.assert_allclose((rain.J - truth)[inner], -low * darker, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ('S', 'scene'), [(0.04, around(0.5, streaks=0.05, certain=0.1)), (0.06, around(0.5))], ids=['scene', 'face']
+)
+def test_heavy_veil_with_streaks_keeps_the_estimate(S, scene) -> None:
+    rain, rainy = estimate(0.5, S=S), np.full((SMALL, SMALL, 3), 0.6, np.float32)
+    assert with_scene(rain, decide(rain, 1.0), scene, rainy)[0] is rain
+
+
 def test_faint_streaks_over_a_large_face_come_from_the_scene() -> None:
     """In the small input of the network, fine streaks are one grey level; only the scene shows them."""
     truth = portrait(0) / np.float32(255) * np.float32(0.8)

@@ -28,6 +28,9 @@ AGREEMENT = 0.12
 HEAVY = 0.66
 #: Estimates of the mean T above this value do not confirm a thin veil: a clear face may have them.
 CONFIRMED = 0.88
+#: Mean T below which the low frequencies of a face in haze alone are those of the network, and above which they are the
+#: solution of eq. 2.
+SOLVED = (0.33, 0.43)
 #: Noise level divided by T of faces without noise and JPEG. With noise it is higher, with JPEG lower.
 NATURAL = (0.0135, 0.045)
 #: Noise level divided by T at which compression, and noise, are certain.
@@ -78,6 +81,21 @@ class RainEstimate:
             return self
         transmission = np.clip(self.T + (least - self.T.mean()), FLOOR, 1)
         return RainEstimate(invert(rainy, self.S, transmission, self.A, FLOOR), self.S, transmission, self.A)
+
+    def without_streaks(self, rainy: np.ndarray) -> 'RainEstimate':
+        """The estimate in haze alone: S = 0, and J is the solution of eq. 2, ``(I - (1 - T) A) / T``.
+
+        The network was trained with streaks and draws part of the detail of J anew; the solution keeps the detail of
+        I. In a dense veil (``SOLVED``) the low frequencies of J are those of the network, because the solution
+        amplifies the error of T.
+
+        Args:
+            rainy: I.
+        """
+        share = np.float32(ramp(float(self.T.mean()), *SOLVED))
+        solved = invert(rainy, np.zeros_like(self.S), self.T, self.A, FLOOR)
+        low = cv2.GaussianBlur(self.J - solved, (0, 0), COLOUR * rainy.shape[0])
+        return RainEstimate((solved + (1 - share) * low).clip(0, 1), np.zeros_like(self.S), self.T, self.A)
 
     def keeping_veil(self, rainy: np.ndarray, kept: float) -> 'RainEstimate':
         """The estimate if a fraction k of the veil belongs to the scene; it fulfils eq. 2 as well as this one.
@@ -170,7 +188,8 @@ def with_scene(
     A single face hardly shows a thin veil, and faint streaks vanish in the small input of the network. The scene shows
     both. A thin veil is removed if the scene has the same veil (:func:`same_veil`), with the larger T and the mean A of
     both estimates. Streaks are as certain as in the more certain estimate. They are those of the face if its estimate
-    shows any, because they are more accurate there, else those of the scene.
+    shows any, because they are more accurate there, else those of the scene. A heavy veil without streaks in both
+    estimates is haze alone (:meth:`RainEstimate.without_streaks`).
 
     Args:
         rain: The estimate for the face, n x n, of a network that was trained with clear air.
@@ -178,6 +197,8 @@ def with_scene(
         scene: The rain of the scene over the face.
         rainy: I, n x n x 3.
     """
+    if decision.veil == 1 and scene.certain == 0 and float(rain.S.mean()) < STREAKS[0]:
+        return rain.without_streaks(rainy), decision
     size = rainy.shape[0]
     certain = max(decision.streaks, scene.certain)
     # T S: the streaks as the camera sees them, through the veil.
