@@ -226,8 +226,10 @@ def test_stopped_run_resumes_with_the_same_result(bicubic, tmp_path) -> None:
     )
     # A part with a damaged record is made again.
     (tmp_path / 'stopped.mp4.parts' / '000001.json').write_text('{')
+    (tmp_path / 'stopped.mp4.parts' / 'diary.txt').write_text('a file of the user')
     rest = run('stopped.mp4')
     assert rest.calls == whole.calls - 4
+    assert [path.name for path in (tmp_path / 'stopped.mp4.parts').iterdir()] == ['diary.txt']
     for found, expected in zip(read_clip(tmp_path / 'stopped.mp4'), read_clip(tmp_path / 'whole.mp4'), strict=True):
         np.testing.assert_array_equal(np.array(found), np.array(expected))
     # Other settings give another result, which uses no old parts.
@@ -236,6 +238,7 @@ def test_stopped_run_resumes_with_the_same_result(bicubic, tmp_path) -> None:
     restorer = PhotoRestorer(bicubic, MarkerDetector(), turns=())
     restore_video(restorer, tmp_path / 'in.mp4', tmp_path / 'other.mp4', settings)
     assert restorer.detector.calls == whole.calls
+    assert not (tmp_path / 'other.mp4.parts').exists()
 
 
 def test_memory_does_not_grow_with_the_length(photos, tmp_path, monkeypatch) -> None:

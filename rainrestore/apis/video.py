@@ -3,9 +3,9 @@
 import hashlib
 import itertools
 import json
-import shutil
+import re
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -40,6 +40,8 @@ AROUND = 0.5
 BATCH = 8
 BATCH_PIXELS = 24_000_000
 #: End of the message about a video without a face. It names an option of the command.
+#: Names of the files of parts, whole and unfinished.
+_PART = re.compile(r'\d{6}\.(mp4|json)|\.part-.*')
 MARK_THE_FACES = '; mark them with --boxes FILE'
 #: For a face with a larger tilt in degrees, the frame is rotated before the detection.
 TILTED = 20
@@ -280,7 +282,8 @@ def restore_video(
         source: A video that FFmpeg reads. The first video stream is restored; audio and subtitles are copied.
         target: The result: ``.mp4``, ``.mov`` or ``.mkv``, H.264.
         settings: See :class:`VideoSettings`.
-        work: Folder for the parts; default: ``target`` with ``.parts``. It is removed at the end.
+        work: Folder for the parts; default: ``target`` with ``.parts``. The parts are removed at the end, and the
+            folder if it is empty then.
         progress: Called after each frame with the number of finished frames and of all frames (0 if unknown).
 
     Returns:
@@ -321,11 +324,11 @@ def restore_video(
                 parts.add(restorer, _restored(restorer, part, batch, reader.frames, progress), reader.format)
         result = parts.result()
         if not result.frames:
-            shutil.rmtree(work)
+            parts.remove()
             raise ImageFileError(source, 'none of its frames can be decoded')
         too_weak = bool(result.faces) and not parts.changed and photos.strength < 1
         if too_weak or not (result.faces or (parts.left and parts.changed and photos.background == 'derain')):
-            shutil.rmtree(work)
+            parts.remove()
             reason = f'no face found in any of its {result.frames} frames{MARK_THE_FACES}'
             if too_weak:
                 reason = f'the strength {photos.strength:g} is too small to change it; use a greater one'
@@ -337,7 +340,7 @@ def restore_video(
         others = join_parts(parts.files_with_times(), source, target, reader.format)
         notes = (*result.notes, *restorer.notes, *restorer.rain_left(), *reader.notes(), *others)
         result = replace(result, notes=notes)
-    shutil.rmtree(work)
+    parts.remove()
     return result
 
 
@@ -451,6 +454,14 @@ class _Parts:
         for number in range(self.count):
             file = self._file(number)
             yield file, json.loads(file.with_suffix('.json').read_text(encoding='utf-8'))['times']
+
+    def remove(self) -> None:
+        """Remove all parts, also those of other runs, and the folder if it has no other files."""
+        for file in self.folder.iterdir():
+            if _PART.fullmatch(file.name):
+                file.unlink()
+        with suppress(OSError):
+            self.folder.rmdir()
 
     def _file(self, number: int) -> Path:
         return self.folder / f'{number:06d}.mp4'
