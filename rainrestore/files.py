@@ -8,7 +8,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock
+
 from rainrestore.errors import WriteError
+
+# Errors of a network file system without locks.
+_NO_LOCKS = {getattr(errno, name, None) for name in ('ENOLCK', 'ENOTSUP', 'EOPNOTSUPP')} - {None}
+
+
+@contextmanager
+def file_lock(path: Path | str, wait: float = -1) -> Iterator[bool]:
+    """Lock a file for this process; the kernel releases the lock when the process ends.
+
+    Args:
+        path: The file of the lock; it is created, and remains.
+        wait: Seconds to wait for another process; -1 waits without limit.
+
+    Yields:
+        Whether the file is locked; False on a file system without locks.
+
+    Raises:
+        filelock.Timeout: Another process has the lock.
+    """
+    lock = FileLock(path, timeout=wait)
+    try:
+        lock.acquire()
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 import json
 import shutil
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -18,7 +21,7 @@ from rainrestore.files import sha256_of
 from rainrestore.registry import MODELS
 from rainrestore.zoo import publish as publishing
 from rainrestore.zoo.files import load_by_name, zoo_file
-from rainrestore.zoo.index import Zoo, models, read_index, write_index
+from rainrestore.zoo.index import Zoo, changed_index, models, read_index, write_index
 from rainrestore.zoo.measurements import enter
 from rainrestore.zoo.publish import publish
 from rainrestore.zoo.schema import ZooIndexError
@@ -84,7 +87,7 @@ def test_published_model_contains_only_the_restoring_slots(training, zoo, joint)
     assert torch.equal(weights['generator.0.weight'], expected)
     assert metadata['Training Data'] == 'drawn'
     assert sorted(file.name for file in zoo.files.iterdir()) == [
-        *('joint_x4.py', 'joint_x4.safetensors', 'model-index.yml')
+        *('.model-index.yml.lock', 'joint_x4.py', 'joint_x4.safetensors', 'model-index.yml')
     ]
 
 
@@ -151,6 +154,31 @@ def test_new_version_keeps_manual_entries_but_not_old_results(training, zoo, joi
     assert 'Results' not in read_index(zoo)['References'][0]
 
 
+def test_publications_at_the_same_time_are_all_in_the_index(training, zoo, joint):
+    names = [f'joint_{number}' for number in range(4)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: publish(training[1], name, joint, zoo=zoo), names))
+    assert sorted(models(zoo)) == names
+
+
+def test_changes_of_an_index_wait_for_each_other(zoo):
+    zoo.files.mkdir()
+    started = threading.Event()
+
+    def add(key: str, value: str) -> None:
+        with changed_index(zoo) as document:
+            document.setdefault('Licences', {})[key] = value
+            started.set()
+            time.sleep(0.2)  # without the lock, the second change would begin in this time
+
+    first = threading.Thread(target=add, args=('a', 'first'))
+    first.start()
+    assert started.wait(10)
+    add('b', 'second')
+    first.join()
+    assert read_index(zoo)['Licences'] == {'a': 'first', 'b': 'second'}
+
+
 def test_too_large_model_is_refused_without_a_file(training, zoo, joint, monkeypatch):
     monkeypatch.setattr(publishing, 'MAX_BYTES', 1000)
     with pytest.raises(CheckpointError, match=r'would be .* MB'):
@@ -163,6 +191,11 @@ def test_too_large_model_is_refused_without_a_file(training, zoo, joint, monkeyp
 def test_invalid_names_metadata_and_slots_are_named(tmp_path, training, zoo, joint):
     with pytest.raises(ConfigError, match=r"got 'Joint-x4'"):
         publish(training[1], 'Joint-x4', joint, zoo=zoo)
+    with pytest.raises(ConfigError, match='at most 100 lower-case letters'):
+        publish(training[1], 'x' * 300, joint, zoo=zoo)
+    for key in ('licence', 'name', 'config', 'Parameters'):
+        with pytest.raises(ConfigError, match=f"joint: the metadata '{key}' follows from the other arguments"):
+            publish(training[1], 'joint', joint, metadata={key: 'MIT'}, zoo=zoo)
     with pytest.raises(ZooIndexError, match=r"joint, Metadata: Faces is 'many', it must be a non-negative integer"):
         publish(training[1], 'joint', joint, metadata={'Faces': 'many'}, zoo=zoo)
     with pytest.raises(CheckpointError, match='no slot tail; it has face_parser, generator, rain_removal'):
@@ -433,7 +466,8 @@ class PublishedBeside(nn.Module):
     assert 'Results' not in publish(source / 'a.pth', 'beside', str(mine), zoo=zoo)
     files = {path.relative_to(zoo.files).as_posix() for path in zoo.files.rglob('*') if path.is_file()}
     assert files == {
-        *('beside.safetensors', 'beside/beside.py', 'beside/published_network.py', 'model-index.yml'),
+        *('.model-index.yml.lock', 'model-index.yml', 'beside.safetensors'),
+        *('beside/beside.py', 'beside/published_network.py'),
         'beside/published_package/__init__.py',
     }
     shutil.rmtree(source)

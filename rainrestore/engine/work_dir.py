@@ -1,6 +1,5 @@
 """The folder of a run: locked for one run at a time, with one-line messages if it cannot be written."""
 
-import errno
 import json
 import logging
 import os
@@ -10,15 +9,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from mmengine.dist import is_main_process
 
 from rainrestore.engine.processes import failing_together
 from rainrestore.errors import DISK_ERRORS, ConfigError
+from rainrestore.files import file_lock
 
 LOCK, HOLDER = '.lock', '.lock.json'
-# Errors of a network file system without locks.
-_NO_LOCKS = {getattr(errno, name, None) for name in ('ENOLCK', 'ENOTSUP', 'EOPNOTSUPP')} - {None}
 
 
 @contextmanager
@@ -77,34 +75,23 @@ def locked(folder: Path | str) -> Iterator[None]:
     Raises:
         ConfigError: Another process has locked the folder. The message has its host and process number.
     """
-    lock = FileLock(Path(folder, LOCK), timeout=0)
     holder = Path(folder, HOLDER)
-    if not _acquired(lock, holder):
-        yield
-        return
-    try:
-        holder.write_text(json.dumps({'host': socket.gethostname(), 'pid': os.getpid(), 'since': time.time()}))
-        yield
-    finally:
-        with suppress(OSError):
-            holder.unlink(missing_ok=True)
-        lock.release()
-
-
-def _acquired(lock: FileLock, holder: Path) -> bool:
-    """Acquire the lock; False on a file system without locks."""
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise ConfigError(
-            f'{holder.parent} is in use by another run{_held_by(holder)}: wait for it, stop it, or choose another '
-            '--work-dir'
-        ) from error
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-        return False
-    return True
+    with ExitStack() as stack:
+        try:
+            held = stack.enter_context(file_lock(Path(folder, LOCK), wait=0))
+        except Timeout as error:
+            raise ConfigError(
+                f'{folder} is in use by another run{_held_by(holder)}: wait for it, stop it, or choose another '
+                '--work-dir'
+            ) from error
+        if held:
+            holder.write_text(json.dumps({'host': socket.gethostname(), 'pid': os.getpid(), 'since': time.time()}))
+        try:
+            yield
+        finally:
+            if held:
+                with suppress(OSError):
+                    holder.unlink(missing_ok=True)
 
 
 def _held_by(holder: Path) -> str:

@@ -1,11 +1,10 @@
 """The audits of zoo models: measure them, read them from the index, write them to the index."""
 
-import copy
 from pathlib import Path
 
 from rainrestore.audit import Audit, audit, cheap_audit
 from rainrestore.engine.config import load_config
-from rainrestore.zoo.index import Entry, Zoo, read_index, write_index
+from rainrestore.zoo.index import Entry, Zoo, changed_index
 from rainrestore.zoo.measurements import checkpoint_of, find_entry
 
 #: The finding that does not depend on the faces, so that it can be verified with any faces.
@@ -32,7 +31,5 @@ def stated_audit(entry: Entry) -> dict[str, str]:
 
 def enter_audit(name: str, dataset: str, findings: dict[str, str]) -> None:
     """Write the findings of an audit into the index of the model; older findings are replaced."""
-    zoo = Zoo.of(name)
-    document = copy.deepcopy(read_index(zoo))
-    find_entry(name, document)['Audit'] = {'Dataset': dataset, 'Findings': findings}
-    write_index(document, zoo)
+    with changed_index(Zoo.of(name)) as document:
+        find_entry(name, document)['Audit'] = {'Dataset': dataset, 'Findings': findings}

@@ -1,6 +1,9 @@
 """The index of a zoo, ``model-index.yml``: its models and their metadata."""
 
+import copy
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
@@ -12,7 +15,7 @@ import yaml
 from rainrestore.checkpoints import ZOO_SCHEME
 from rainrestore.config_files import bundled_config
 from rainrestore.errors import CheckpointError
-from rainrestore.files import write_text
+from rainrestore.files import file_lock, make_folder, write_text
 from rainrestore.suggest import did_you_mean
 from rainrestore.zoo.schema import ZooIndexError, check_index
 
@@ -95,6 +98,22 @@ def _read(path: Path, changed: int, size: int) -> dict[str, Any]:
         raise ZooIndexError(f'{path} is not valid YAML ({error})') from error
     check_index(document, path)
     return document
+
+
+@contextmanager
+def changed_index(zoo: Zoo) -> Iterator[dict[str, Any]]:
+    """Change an index: yields a copy of it, which is written when the block ends without error.
+
+    Meanwhile other processes that change the index wait.
+
+    Raises:
+        ZooIndexError: An entry is invalid; the file is not changed.
+    """
+    make_folder(zoo.index.parent)
+    with file_lock(zoo.index.with_name(f'.{INDEX_NAME}.lock')):
+        document = copy.deepcopy(read_index(zoo))
+        yield document
+        write_index(document, zoo)
 
 
 def write_index(document: dict[str, Any], zoo: Zoo) -> None:

@@ -1,6 +1,5 @@
 """Measure the models of the zoo with ``rainrestore test`` on the data sets of the index."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from rainrestore.evaluation.metrics import digits, family
 from rainrestore.files import make_folder
 from rainrestore.registry import METRICS
 from rainrestore.rules import is_number
-from rainrestore.zoo.index import Entry, Zoo, models, read_index, write_index
+from rainrestore.zoo.index import Entry, Zoo, changed_index, models, read_index
 
 #: The data set in a clone, and the data set that the user provides.
 PORTRAITS, OWN = 'portraits', 'CelebA'
@@ -151,13 +150,11 @@ def enter(name: str, measured: Mapping[str, Mapping[str, float]]) -> None:
         name: A model or a reference.
         measured: Data set -> metric -> value.
     """
-    zoo = Zoo.of(name)
-    document = copy.deepcopy(read_index(zoo))
-    entry = find_entry(name, document)
-    results = {result['Dataset']: result for result in entry.get('Results', [])}
-    for dataset, measurements in measured.items():
-        result = results.setdefault(dataset, {'Dataset': dataset, 'Metrics': {}})
-        result['Metrics'] |= {key: round(value, digits(key)) for key, value in measurements.items()}
-    order = [data['Name'] for data in document.get('Datasets', [])]
-    entry['Results'] = sorted(results.values(), key=lambda result: order.index(result['Dataset']) if order else 0)
-    write_index(document, zoo)
+    with changed_index(Zoo.of(name)) as document:
+        entry = find_entry(name, document)
+        results = {result['Dataset']: result for result in entry.get('Results', [])}
+        for dataset, measurements in measured.items():
+            result = results.setdefault(dataset, {'Dataset': dataset, 'Metrics': {}})
+            result['Metrics'] |= {key: round(value, digits(key)) for key, value in measurements.items()}
+        order = [data['Name'] for data in document.get('Datasets', [])]
+        entry['Results'] = sorted(results.values(), key=lambda result: order.index(result['Dataset']) if order else 0)

@@ -1,6 +1,5 @@
 """Turn a checkpoint into a zoo model: weights for inference, in half precision, and an entry in the index."""
 
-import copy
 import os
 import re
 import shutil
@@ -25,12 +24,14 @@ from rainrestore.engine.config import build_model, load_config
 from rainrestore.errors import CheckpointError, ConfigError
 from rainrestore.files import make_folder, sha256_of
 from rainrestore.zoo.files import load_by_name, slot_weights
-from rainrestore.zoo.index import Entry, Zoo, models, read_index, write_index, zoo_entry
+from rainrestore.zoo.index import Entry, Zoo, changed_index, models, zoo_entry
 from rainrestore.zoo.schema import NAME_PATTERN, check_index, check_metadata
 from rainrestore.zoo.training_log import keep_log
 
 MAX_BYTES = 30_000_000
 #: Statistics of batch norm: tensors of the file, but no parameters of the network.
+#: Keys of the metadata that publish itself fills in.
+DERIVED = {'name', 'config', 'licence', 'Parameters'}
 STATISTICS = ('.running_mean', '.running_var')
 
 
@@ -75,18 +76,19 @@ def publish(
     Raises:
         CheckpointError: The checkpoint cannot be read or lacks a slot; the weights do not fit the network of the
             config; a part differs from the slot in the checkpoint; the file is too large.
-        ConfigError: An invalid name, no such config, or an unreadable log.
+        ConfigError: An invalid name, no such config, metadata that the function itself writes, or an unreadable log.
         ZooIndexError: Invalid metadata.
     """
     if not re.fullmatch(NAME_PATTERN, name):
-        raise ConfigError(f'a zoo name must consist of lower-case letters, digits and _, got {name!r}')
+        raise ConfigError(f'a zoo name must consist of at most 100 lower-case letters, digits and _, got {name!r}')
+    if derived := DERIVED & set(metadata or {}):
+        raise ConfigError(f'{name}: the metadata {min(derived)!r} follows from the other arguments; leave it out')
     check_metadata(metadata or {}, f'{name}, Metadata')
     own = zoo is None
     zoo = zoo or Zoo.bundled()
     if not own and name in models(Zoo.bundled()):
         raise ConfigError(f'{name} is a model of the package; choose another name for yours')
-    document = copy.deepcopy(read_index(zoo))
-    older: Entry = next((entry for entry in document['Models'] if entry['Name'] == name), {})
+    older: Entry = models(zoo).get(name, {})
     parts = dict(older.get('Parts', {}) if parts is None else parts)
     weights = _chosen(source, slots, parts, zoo)
     path = _config_file(config, own)
@@ -127,21 +129,20 @@ def publish(
             **({'Parts': parts} if parts else {}),
             **({'Log': f'{name}.log.json'} if logs else {}),
         }
-        if older:
-            document['Models'][document['Models'].index(older)] = entry
-        else:
-            document['Models'].append(entry)
-        if not (same_weights and same_config and parts == older.get('Parts', {})):
-            _forget_measurements(document, name)
         # The log of other weights is removed, too.
         old_log = None if same_weights or logs else entry.pop('Log', None)
-        # Before files are replaced, because the entry may be invalid.
-        check_index(document, zoo.index)
-        for made in Path(folder).iterdir():
-            if made.is_dir():
-                shutil.rmtree(zoo.files / made.name, ignore_errors=True)
-            os.replace(made, zoo.files / made.name)
-        write_index(document, zoo)
+        with changed_index(zoo) as document:
+            names = [known['Name'] for known in document['Models']]
+            place = names.index(name) if name in names else len(names)
+            document['Models'][place : place + 1] = [entry]
+            if not (same_weights and same_config and parts == older.get('Parts', {})):
+                _forget_measurements(document, name)
+            # Before files are replaced, because the entry may be invalid.
+            check_index(document, zoo.index)
+            for made in Path(folder).iterdir():
+                if made.is_dir():
+                    shutil.rmtree(zoo.files / made.name, ignore_errors=True)
+                os.replace(made, zoo.files / made.name)
         if old_log:
             (zoo.files / old_log).unlink(missing_ok=True)
     return entry

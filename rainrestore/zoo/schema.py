@@ -38,7 +38,7 @@ def _names_with(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
     )
 
 
-NAME_PATTERN = r'[a-z0-9_]+'
+NAME_PATTERN = r'[a-z0-9_]{1,100}'
 _is_name = _matches(NAME_PATTERN)
 
 TEXT = Rule('a text', _is_text)

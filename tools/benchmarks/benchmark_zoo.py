@@ -6,7 +6,6 @@ the milliseconds to model-index.yml.
 """
 
 import argparse
-import copy
 import json
 import sys
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from rainrestore.apis.purpose import Purpose
 from rainrestore.benchmark.cost import cost_of
 from rainrestore.config_files import find_file
 from rainrestore.engine.config import load_config
-from rainrestore.zoo.index import Zoo, read_index, write_index
+from rainrestore.zoo.index import Zoo, changed_index, read_index
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,21 +28,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
     zoo = Zoo.bundled()
-    document = copy.deepcopy(read_index(zoo))
     found: dict[str, float] = {}
-    for entry in document['Models']:
+    for entry in read_index(zoo)['Models']:
         if 'Use' in entry:
             config = find_file(entry['Config'])
             side = Purpose.of(load_config(config), entry['Name']).size
             seconds = cost_of(config, f'rainrestore://{entry["Name"]}', None, side, options.rounds)['seconds']
             found[entry['Name']] = round(1000 * seconds, 1)
-            entry['Metadata']['Milliseconds'] = found[entry['Name']]
     first = next(iter(found.values()))
     print('| model | ms an input | ratio |\n|---|---|---|')
     for name, milliseconds in found.items():
         print(f'| `{name}` | {milliseconds:.1f} | {milliseconds / first:.2f} |')
     if options.enter:
-        write_index(document, zoo)
+        with changed_index(zoo) as document:
+            for entry in document['Models']:
+                if entry['Name'] in found:
+                    entry['Metadata']['Milliseconds'] = found[entry['Name']]
     print(json.dumps(found))
     return 0
 
