@@ -64,7 +64,7 @@ class NamedError(RainRestoreError, ValueError):
     def __init__(self, name: str | os.PathLike[str], reason: str) -> None:
         self.name = str(name)
         self.reason = reason
-        super().__init__(f'{self.name}: {reason}')
+        super().__init__(f'{self.name or repr(self.name)}: {reason}')
 
     def __reduce__(self) -> tuple[type['NamedError'], tuple[str, str]]:
         # The default passes only the message to __init__, which fails when another process unpickles the error.

@@ -163,6 +163,10 @@ def test_video_in_place_of_an_image_in_python(tmp_path) -> None:
             restorer(source)
     with pytest.raises(ImageFileError, match='no such file'):
         restorer(tmp_path / 'gone.mp4')
+    with pytest.raises(ImageFileError, match='File name too long'):
+        restorer('x' * 5000)
+    with pytest.raises(ImageFileError, match="'': no such file"):
+        restorer('')
 
 
 def test_unexpected_error_fails_one_file_only(tmp_path, monkeypatch) -> None:

@@ -4,8 +4,10 @@ import argparse
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 import types
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -18,6 +20,7 @@ import rainrestore
 from rainrestore.cli import main as cli
 from rainrestore.cli.options import fraction, whole_number
 from rainrestore.errors import CheckpointError, ConfigError, RainRestoreError
+from rainrestore.files import whole_file
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -232,6 +235,44 @@ def test_interruption_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setattr('rainrestore.cli.main.build_parser', interrupted)
     assert cli.main(['doctor']) == 130
     assert capsys.readouterr().err == 'rainrestore: interrupted\n'
+
+
+def test_second_interruption_during_the_exit_has_no_traceback() -> None:
+    program = """
+import atexit, os, signal, sys
+from rainrestore.cli import main as cli
+
+def interrupted(argv):
+    raise KeyboardInterrupt
+
+atexit.register(os.kill, os.getpid(), signal.SIGINT)  # runs after the handlers that main registers
+cli.build_parser = interrupted
+sys.exit(cli.main(['doctor']))
+"""
+    done = subprocess.run([sys.executable, '-c', program], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, 'rainrestore: interrupted\n')
+
+
+def test_sigterm_removes_unfinished_files(doctor, tmp_path: Path) -> None:
+    def terminated(args: object) -> None:
+        with whole_file(tmp_path / 'result.png'):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+
+    doctor.run = terminated
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(['doctor'])
+    assert stop.value.code == 143
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_name_that_is_too_long_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    name = 'x' * 300
+    for words in (['train', name], ['config', name], ['get_flops', name], ['analyze_logs', name]):
+        assert cli.main(words) == 2
+        assert f'{name}: this name is too long' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('name', ['stdout', 'stderr'])

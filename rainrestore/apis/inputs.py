@@ -101,7 +101,7 @@ def _refuse_video(path: Path | None) -> None:
     Raises:
         ImageFileError: The file is a video.
     """
-    if path is not None and path.is_file() and kind_of(path) == 'video':
+    if path is not None and os.path.isfile(path) and kind_of(path) == 'video':
         raise ImageFileError(path, 'is a video, not an image; use rainrestore.apis.restore_video')
 
 

@@ -2,14 +2,19 @@
 
 import argparse
 import ast
+import atexit
+import errno
 import importlib
 import importlib.util
 import io
 import os
 import re
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -80,12 +85,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors='backslashreplace')
     # build_parser is in the block because add_arguments may read a file that is missing.
     try:
-        args = build_parser(argv).parse_args(argv)
-        code = args.run(args)
+        with _ended_by_sigterm():
+            args = build_parser(argv).parse_args(argv)
+            code = args.run(args)
         sys.stdout.flush()
         return code
-    except KeyboardInterrupt:
-        print('rainrestore: interrupted', file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        # A second Ctrl-C would interrupt the exit handlers of torch with a traceback.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        print('; '.join(['rainrestore: interrupted', *map(str, interrupt.args)]), file=sys.stderr)
         return EXIT_INTERRUPTED
     except RainRestoreError as error:
         message = str(error)
@@ -94,9 +102,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return EXIT_OUTPUT_CLOSED
     except OSError as error:
-        if error.errno not in DISK_ERRORS:
+        if error.errno == errno.ENAMETOOLONG:
+            message = f'{error.filename}: this name is too long'
+        elif error.errno in DISK_ERRORS:
+            message = str(WriteError(error.errno, error.strerror, error.filename or 'the output'))
+        else:
             raise
-        message = str(WriteError(error.errno, error.strerror, error.filename or 'the output'))
     except (RuntimeError, MemoryError) as error:
         known = _known_message(error)
         if known is None:
@@ -104,6 +115,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = known
     print(f'rainrestore: error: {" ".join(message.split())}', file=sys.stderr)
     return EXIT_USER_ERROR
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """End the program on SIGTERM with the exit code 143, after the removal of unfinished files.
+
+    Without this handler, the system ends the process at once, and its temporary files remain.
+    """
+    owner = os.getpid()
+
+    def stop(number: int, frame: object) -> None:
+        if os.getpid() == owner:
+            raise SystemExit(128 + number)
+        # A forked process, such as a DataLoader worker.
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _output_is_closed() -> bool:

@@ -19,7 +19,6 @@ import time
 from collections import Counter
 
 from rainrestore.cli.options import add_checkpoint, add_device, file_path, fraction, print_json, whole_number
-from rainrestore.errors import EXIT_INTERRUPTED
 
 #: Some images could not be restored.
 EXIT_SOME_FAILED = 3
@@ -152,8 +151,7 @@ def run(args: argparse.Namespace) -> int:
                     bar.write(_on_one_line(f'{outcome.source}: {count} found'), file=sys.stdout)
         except KeyboardInterrupt:
             bar.close()
-            print('rainrestore: interrupted; run the command again to continue', file=sys.stderr)
-            return EXIT_INTERRUPTED
+            raise KeyboardInterrupt('run the command again to continue') from None
     seconds = time.monotonic() - start
     states = Counter(outcome.state for outcome in outcomes)
     failed = {str(outcome.source): outcome.reason for outcome in outcomes if outcome.state == 'failed'}
