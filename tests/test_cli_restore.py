@@ -447,6 +447,12 @@ def test_full_disk_stops_the_run_without_partial_files(faces, tmp_path, command,
     assert command.counts == (2, 1, 0)
 
 
+def test_removed_output_folder_stops_the_run(faces, tmp_path):
+    out = tmp_path / 'out'
+    with pytest.raises(ConfigError, match=r'manifest\.jsonl was removed during the run; run the command again'):
+        [shutil.rmtree(out) for _ in restore_files(Negative(), plan_files([faces], out), batch=1)]
+
+
 def test_interruption_before_renaming_leaves_no_result(faces, tmp_path, monkeypatch):
     def interrupt(*_args):
         raise KeyboardInterrupt

@@ -279,10 +279,22 @@ def restore_files(
                 yield FileOutcome(source, 'done', notes=tuple(entry.get('notes', ())), found=entry.get('found'))
             elif clip:
                 yield _restore_clip(job, read, on_frame)
+            _check_manifest(job)
             if len(waiting) == batch or sum(read.image.size for read in waiting) > MAX_VALUES:
                 yield from _restore_and_write(job, waiting)
                 waiting = []
         yield from _restore_and_write(job, waiting)
+        _check_manifest(job)
+
+
+def _check_manifest(job: _Job) -> None:
+    """Check that the folder of the results still has the open manifest.
+
+    Raises:
+        ConfigError: It was removed, so results may be lost.
+    """
+    if not os.path.isfile(job.out / MANIFEST):
+        raise ConfigError(f'{job.out / MANIFEST} was removed during the run; run the command again')
 
 
 def _check_source(entry: Mapping[str, Any] | None, read: _Read, out: Path) -> None:
