@@ -469,6 +469,10 @@ model = dict(generator=dict(trunk=dict(channels=4, num_blocks=1), channels=4))
     with Image.open(plot) as drawn:
         assert drawn.width > 400
     assert main(['audit', str(config), str(weights), '--data', str(tmp_path / 'nowhere')]) == 2
+    capsys.readouterr()
+    assert main(['audit', str(config), str(weights), *words[:-1], str(tmp_path)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == '' and f'{tmp_path}: cannot be written (it is a folder)' in shown.err
 
 
 def test_names_of_many_slots_do_not_overlap_in_the_plot() -> None:

@@ -170,6 +170,12 @@ def fails(capsys, *words):
     return lines[0]
 
 
+def test_output_inside_the_input_folder_is_refused(faces, capsys):
+    assert command(faces, '-o', faces / 'rain') == 2
+    assert f'is inside the input folder {faces}' in capsys.readouterr().err
+    assert not (faces / 'rain').exists()
+
+
 def test_input_errors_name_the_file(faces, tmp_path, capsys):
     out = tmp_path / 'out'
     assert f'{tmp_path / "none"}: no such file or folder' in fails(capsys, tmp_path / 'none', '-o', out)
@@ -198,7 +204,8 @@ def test_output_folder_with_other_files_is_refused(faces, tmp_path, capsys):
 
 def test_unwritable_output_is_named(faces, tmp_path, capsys):
     # A file in place of a folder: the command fails for every user, root included.
-    assert 'wide.png/out: cannot be written' in fails(capsys, faces, '-o', faces / 'wide.png' / 'out')
+    (tmp_path / 'file').write_text('')
+    assert 'file/out: cannot be written' in fails(capsys, faces, '-o', tmp_path / 'file' / 'out')
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,11 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.apis.restorer import find_model
     from rainrestore.audit import audit, format_audit
     from rainrestore.engine.allocator import keep_freed_memory
+    from rainrestore.files import check_place
     from rainrestore.threads import limit_threads
 
+    if args.plot is not None:
+        check_place(args.plot)
     keep_freed_memory()
     limit_threads()
     config, name, checkpoint = find_model(args.model, args.checkpoint)

@@ -130,13 +130,15 @@ def synthesize(
 
     Raises:
         DatasetError: An unreadable image, a size that ``scale`` does not divide, two files with the same name, or
-            ``out`` contains files; the message states the file and the remedy.
+            ``out`` contains files or is inside ``source``; the message states the file and the remedy.
         OSError: ``out`` cannot be written.
     """
     out = out.resolve()
     named = _sources(source, limit)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError(f'{out}: exists and is not an empty folder; remove it or choose another --out')
+    if source.is_dir() and out.is_relative_to(source.resolve()):
+        raise DatasetError(f'{out}: is inside the input folder {source}; choose another --out')
     rain = ScaleAwareHeavyRain(scale=scale, ranges=ranges, seed=seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f'.{out.name}-', dir=out.parent) as holder:

@@ -39,9 +39,11 @@ _TAPS_PER_CALL = 49
 
 #: Field -> limits of its pair.
 _LIMITS: dict[str, tuple[float, float]] = {
-    'noise_mean': (-math.inf, math.inf), 'noise_variance': (0, math.inf), 'length': (1, math.inf),
-    'angle': (-math.inf, math.inf), 'beta': (0, math.inf), 'airlight': (0, 1),
+    'noise_mean': (-100, 100), 'noise_variance': (0, 100), 'length': (1, 1000), 'angle': (-3600, 3600),
+    'beta': (0, 10_000), 'airlight': (0, 1),
 }  # fmt: skip
+_LARGEST_GAIN = 1000
+_MOST_LAYERS = 100
 _GAIN_FIELDS = ('gain_base', 'gain_per_length', 'gain_jitter')
 
 
@@ -81,11 +83,11 @@ class RainRanges:
             object.__setattr__(self, name, pair)  # lists from a config become tuples
         for name in _GAIN_FIELDS:
             value = getattr(self, name)
-            if not is_number(value) or value < 0:
-                raise RainRangesError(f'rain range {name!r}: must be a number of at least 0, got {value!r}')
+            if not is_number(value) or not 0 <= value <= _LARGEST_GAIN:
+                raise RainRangesError(f'rain range {name!r}: must be a number in 0..{_LARGEST_GAIN}, got {value!r}')
             object.__setattr__(self, name, float(value))
-        if not is_count(self.layers):
-            raise RainRangesError(f"rain range 'layers': must be an integer of at least 0, got {self.layers!r}")
+        if not is_count(self.layers) or self.layers > _MOST_LAYERS:
+            raise RainRangesError(f"rain range 'layers': must be an integer in 0..{_MOST_LAYERS}, got {self.layers!r}")
         object.__setattr__(self, 'layers', int(self.layers))  # an integer of numpy cannot be written as JSON
 
     @classmethod
