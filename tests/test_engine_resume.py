@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.runner import Runner
 from narrow import narrow
-from toy import SIZE, toy_config
+from toy import SIZE, ToyNoise, toy_config
 
 from rainrestore.checkpoints import load_checkpoint
 from rainrestore.datasets.sampling import ResumableSampler, SeededSamples
@@ -89,6 +89,19 @@ def test_data_position_is_resumed_with_another_batch_size(tmp_path: Path) -> Non
     Runner.from_cfg(config).train()
     hub = load_checkpoint(tmp_path / 'more' / 'iter_4.pth')['message_hub']['runtime_info']
     assert hub['data_stream'] == {'seed': 5, 'drawn': 3 * 2 + 3}
+
+
+@pytest.mark.parametrize('size', [SIZE, SIZE - 1])
+def test_another_number_of_faces_is_logged_on_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    Runner.from_cfg(toy_config(tmp_path / 'whole', 2)).train()
+    monkeypatch.setattr(ToyNoise, '__len__', lambda self: size)
+    last = str(tmp_path / 'whole' / 'iter_2.pth')
+    Runner.from_cfg(toy_config(tmp_path / 'more', 3, resume=True, load_from=last, log_level='WARNING')).train()
+    (log,) = (tmp_path / 'more').rglob('*.log')
+    said = f'the training set has {size} faces, at the checkpoint it had {SIZE}' in log.read_text()
+    assert said == (size != SIZE)
 
 
 def test_batch_far_larger_than_the_data_set_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from rainrestore.checkpoints import LEAST_SHARE
 from rainrestore.datasets.sampling import ResumableSampler, derive_seed, seed_generators
 from rainrestore.engine.resuming import CompareCheckpointHook
-from rainrestore.engine.run_state import STREAM, VALIDATED
+from rainrestore.engine.run_state import SIZE, STREAM, VALIDATED
 from rainrestore.errors import ConfigError
 from rainrestore.registry import LOOPS
 
@@ -143,6 +143,13 @@ class ResumableTrainLoop(BaseLoop):
     def _batches(self) -> Generator[Any, None, None]:
         """Endless batches, from the position of the checkpoint."""
         sampler, hub = self.dataloader.sampler, self.runner.message_hub
+        size = len(self.dataloader.dataset)
+        before = hub.get_info(SIZE) if self._iter else None
+        if before not in (None, size):
+            self.runner.logger.warning(
+                'resume: the training set has %d faces, at the checkpoint it had %d; their order changes', size, before
+            )
+        hub.update_info(SIZE, size)
         if isinstance(sampler, ResumableSampler):
             # A checkpoint of another loop has no position; it is computed from the iteration. At iteration 0 the entry
             # is ignored, because an earlier run in this process may have left it.

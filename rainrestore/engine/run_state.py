@@ -16,7 +16,7 @@ from rainrestore.models.inspection import named_tensors
 from rainrestore.rules import is_count
 
 #: Keys of the loop and of FiniteLossHook in the message hub, which is part of every checkpoint.
-STREAM, VALIDATED, SKIPPED = 'data_stream', 'validated_iter', 'skipped_batches'
+STREAM, SIZE, VALIDATED, SKIPPED = 'data_stream', 'training_size', 'validated_iter', 'skipped_batches'
 _HUB_PARTS = ('log_scalars', 'runtime_info', 'resumed_keys')
 
 
@@ -107,7 +107,7 @@ def _check_hub(hub: dict[str, Any], source: object) -> None:
         isinstance(stream, dict) and stream.keys() == {'seed', 'drawn'} and all(map(is_count, stream.values()))
     ):
         raise no_run(source, f'its position in the data is {stream!r}')
-    for key in (VALIDATED, SKIPPED):
+    for key in (SIZE, VALIDATED, SKIPPED):
         if info.get(key) is not None and not is_count(info[key]):
             raise no_run(source, f'its {key} is {info[key]!r}, not a count')
     for key, value in info.items():
