@@ -39,9 +39,9 @@ AROUND = 0.5
 #: Greatest number of frames, and of their pixels, in a batch and between two stages.
 BATCH = 8
 BATCH_PIXELS = 24_000_000
-#: End of the message about a video without a face. It names an option of the command.
 #: Names of the files of parts, whole and unfinished.
 _PART = re.compile(r'\d{6}\.(mp4|json)|\.part-.*')
+#: End of the message about a video without a face. It names an option of the command.
 MARK_THE_FACES = '; mark them with --boxes FILE'
 #: For a face with a larger tilt in degrees, the frame is rotated before the detection.
 TILTED = 20

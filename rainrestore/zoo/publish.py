@@ -29,9 +29,9 @@ from rainrestore.zoo.schema import NAME_PATTERN, check_index, check_metadata
 from rainrestore.zoo.training_log import keep_log
 
 MAX_BYTES = 30_000_000
-#: Statistics of batch norm: tensors of the file, but no parameters of the network.
 #: Keys of the metadata that publish itself fills in.
 DERIVED = {'name', 'config', 'licence', 'Parameters'}
+#: Statistics of batch norm: tensors of the file, but no parameters of the network.
 STATISTICS = ('.running_mean', '.running_var')
 
 
