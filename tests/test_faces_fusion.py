@@ -20,6 +20,7 @@ from rainrestore.faces.fusion import (
     SceneRain,
     combine,
     noise_level,
+    same_veil,
     trust_in,
     with_scene,
     without_fine_streaks,
@@ -311,6 +312,13 @@ def test_veil_that_the_scene_does_not_confirm_is_kept(scene) -> None:
     decided = decide(rain, 1.0)
     assert decided == Decision(0.0, 0.0)
     assert with_scene(rain, decided, scene, rainy) == (rain, decided)
+
+
+@pytest.mark.parametrize(('own', 'scene', 'same'), [(0.35, 0.55, True), (0.35, 0.65, False), (0.55, 0.65, True)])
+def test_two_dense_veils_are_the_same_veil(own, scene, same) -> None:
+    """Their estimates may differ more than those of thin veils."""
+    rainy = np.full((SMALL, SMALL, 3), (0.6, 0.5, 0.4), np.float32)
+    assert same_veil(estimate(own), around(scene), rainy) == same
 
 
 def test_thin_veil_of_a_grey_image_is_kept() -> None:

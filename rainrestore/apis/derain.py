@@ -91,6 +91,24 @@ class Derained:
         )
         return replace(self.rain, streaks=streaks, transmission=transmission)
 
+    def with_transmission(self, change: float) -> 'Derained':
+        """J for another mean T, in haze without streaks.
+
+        The veil V = (1 - T) A is what was measured. J = (I - V) / T, therefore J' = J T / T'.
+
+        Args:
+            change: Mean of T' - T.
+        """
+        if self.rain is None or not change:
+            return self
+        height, width = self.photo.shape[:2]
+        other = (self.rain.transmission + np.float32(change)).clip(FLOOR, 1)
+        ratio = resize(self.rain.transmission, height, width) / resize(other, height, width)
+        photo = np.empty_like(self.photo)
+        for channel in (slice(0, 1), slice(1, 2), slice(2, 3)):
+            photo[..., channel] = quantise(self.photo[..., channel] / np.float32(255) * ratio)
+        return replace(self, photo=photo, transmission=float(other.mean()))
+
 
 @checked
 def derain(restorer: RainRemoval, photo: np.ndarray) -> np.ndarray | None:

@@ -68,6 +68,8 @@ VEILED = 0.9
 STREAKED = 0.04
 #: Certainty of the streaks of a photo above which ``background='auto'`` removes the rain around the faces.
 RAINING = 0.5
+#: Weight of the T of the faces in a scene with haze alone, relative to the T of the scene.
+CALIBRATION = 0.5
 
 
 #: The output of the network for a face and, if it is estimated, the rain over the face.
@@ -310,9 +312,16 @@ class PhotoRestorer:
         # At full strength; the strength applies to all changes together.
         result, rest = photo.copy(), 'was not changed'
         rainy = clear is not None and not np.array_equal(photo, clear.photo)
-        derains = clear is not None and self._derains(clear, estimated, scenes)
+        # Differences of T between the faces that confirm the veil of the scene, and this scene.
+        confirmed = [float(rain.T.mean() - scene.transmission.mean())
+                     for (restoration, rain), scene in zip(estimated, scenes, strict=True)
+                     if rain is not None and scene is not None and same_veil(rain, scene, restoration.I)]  # fmt: skip
+        derains = clear is not None and self._derains(clear, bool(confirmed))
         if clear is not None and derains:
             if rainy:
+                # In a video the result would flicker with the estimates.
+                if confirmed and steady is None and clear.rain is not None and clear.rain.certain == 0:
+                    clear = clear.with_transmission(CALIBRATION * sum(confirmed) / len(confirmed))
                 result, rest = clear.photo.copy(), 'was changed only as the background'
             else:
                 notes.append(f'the background shows {NOTHING_SEEN}, and was not changed')
@@ -349,14 +358,11 @@ class PhotoRestorer:
         result = with_strength(photo, result, self.strength)
         return PhotoRestoration(result, tuple(restored), tuple(notes), len({face.crop for face in faces}))
 
-    def _derains(self, clear: Derained, estimated: Sequence[EstimatedFace], scenes: Sequence[SceneRain | None]) -> bool:
-        """Whether the result has the background of the photo without rain."""
+    def _derains(self, clear: Derained, confirmed: bool) -> bool:
+        """Whether the result has the background of the photo without rain; ``confirmed`` by a face or not."""
         if self.background != 'auto' or clear.rain is None:
             return self.background == 'derain'
-        return clear.rain.certain >= RAINING or any(
-            rain is not None and scene is not None and same_veil(rain, scene, restoration.I)
-            for (restoration, rain), scene in zip(estimated, scenes, strict=True)
-        )
+        return clear.rain.certain >= RAINING or confirmed
 
     def restore_crops(
         self, photos: Sequence[np.ndarray], faces: Sequence[Sequence[DetectedFace]], names: Sequence[str]

@@ -26,6 +26,8 @@ STREAKS = (0.05, 0.065)
 #: Two estimates of the mean T agree up to this difference. Above HEAVY, rain is not heavy.
 AGREEMENT = 0.12
 HEAVY = 0.66
+#: Two estimates of the mean T below this value both show a dense veil.
+DENSE = 0.6
 #: Estimates of the mean T above this value do not confirm a thin veil: a clear face may have them.
 CONFIRMED = 0.88
 #: Mean T below which the low frequencies of a face in haze alone are those of the network, and above which they are the
@@ -217,7 +219,7 @@ def with_scene(
 
 
 def same_veil(rain: RainEstimate, scene: SceneRain, rainy: np.ndarray) -> bool:
-    """Whether the estimates for a face and for the scene around it show a veil of nearly the same T.
+    """Whether the estimates for a face and for the scene around it show a veil of nearly the same T, or a dense veil.
 
     False for a grey image: its T is too uncertain, because every grey pixel may be veiled black.
 
@@ -227,7 +229,8 @@ def same_veil(rain: RainEstimate, scene: SceneRain, rainy: np.ndarray) -> bool:
         rainy: I, n x n x 3.
     """
     own, around = float(rain.T.mean()), float(scene.transmission.mean())
-    return abs(around - own) < AGREEMENT and max(around, own) < CONFIRMED and not is_grey(rainy)
+    agree = abs(around - own) < AGREEMENT and max(around, own) < CONFIRMED
+    return (agree or max(around, own) < DENSE) and not is_grey(rainy)
 
 
 def combine(general: RainEstimate, heavy: RainEstimate, rainy: np.ndarray) -> RainEstimate:
