@@ -9,6 +9,9 @@ methods = dict(
     plus=dict(label='all three', config='hrrm_plus_x4'),
     literal_decay=dict(label='Adam with weight decay 1e-4', config='hrrm_literal_decay_x4'),
     grey_streak=dict(label='one channel for S', config='hrrm_grey_streak_x4'),
+    no_reconstruction=dict(label='without the reconstruction of I', config='hrrm_no_reconstruction_x4'),
+    vgg=dict(label='VGG encoder', config='hrrm_vgg_x4'),
+    resnet=dict(label='ResNet encoder', config='hrrm_resnet_x4'),
 )
 reference = 'hrrm'
 metrics = [dict(type='PSNR', pred_key='lr_img')]
