@@ -16,12 +16,13 @@ from rainrestore.apis import Restorer
 from rainrestore.checkpoints import load_safetensors, load_weights, save_safetensors
 from rainrestore.cli.main import main
 from rainrestore.engine.config import load_config
-from rainrestore.errors import CheckpointError, ConfigError
+from rainrestore.errors import CheckpointError, ConfigError, RunError
 from rainrestore.files import sha256_of
 from rainrestore.registry import MODELS
 from rainrestore.zoo import publish as publishing
+from rainrestore.zoo.audits import enter_audit
 from rainrestore.zoo.files import load_by_name, zoo_file
-from rainrestore.zoo.index import Zoo, changed_index, models, read_index, write_index
+from rainrestore.zoo.index import Zoo, changed_index, models, read_index, write_index, zoo_entry
 from rainrestore.zoo.measurements import enter
 from rainrestore.zoo.publish import publish
 from rainrestore.zoo.schema import ZooIndexError
@@ -161,6 +162,29 @@ def test_publications_at_the_same_time_are_all_in_the_index(training, zoo, joint
     assert sorted(models(zoo)) == names
 
 
+def test_measurement_of_older_weights_is_not_entered(training, zoo, joint, tmp_path, monkeypatch):
+    monkeypatch.setenv('RAINRESTORE_ZOO', str(zoo.files))
+    measured = publish(training[1], 'joint_x4', joint, zoo=zoo)
+    enter(measured, {'portraits': {'PSNR': 20.0}})
+    with torch.no_grad():
+        training[0].generator[0].weight.add_(1)
+    torch.save({'state_dict': training[0].state_dict()}, tmp_path / 'other.pth')
+    publish(tmp_path / 'other.pth', 'joint_x4', joint, zoo=zoo)
+    for write in (
+        lambda: enter(measured, {'portraits': {'PSNR': 20.0}}),
+        lambda: enter_audit(measured, 'portraits', {'a': 'b'}),
+    ):
+        with pytest.raises(RunError, match='joint_x4 was published again during the measurement'):
+            write()
+    assert not {'Results', 'Audit'} & models(zoo)['joint_x4'].keys()
+
+
+def test_files_of_a_killed_publication_are_removed(training, zoo, joint):
+    (zoo.files / '.publish-abc').mkdir(parents=True)
+    publish(training[1], 'joint_x4', joint, zoo=zoo)
+    assert not list(zoo.files.glob('.publish-*'))
+
+
 def test_changes_of_an_index_wait_for_each_other(zoo):
     zoo.files.mkdir()
     started = threading.Event()
@@ -183,7 +207,7 @@ def test_too_large_model_is_refused_without_a_file(training, zoo, joint, monkeyp
     monkeypatch.setattr(publishing, 'MAX_BYTES', 1000)
     with pytest.raises(CheckpointError, match=r'would be .* MB'):
         publish(training[1], 'joint_x4', joint, zoo=zoo)
-    assert list(zoo.files.iterdir()) == []
+    assert [file.name for file in zoo.files.iterdir()] == ['.model-index.yml.lock']
     publish(training[1], 'joint_x4', joint, allow_large=True, zoo=zoo)
     assert list(models(zoo)) == ['joint_x4']
 
@@ -219,7 +243,7 @@ def test_weights_of_another_config_are_refused(tmp_path, training, zoo, options,
     other = config(tmp_path, 'other', **options)
     with pytest.raises(CheckpointError, match=message):
         publish(training[1], 'joint', other, slots=slots, zoo=zoo)
-    assert list(zoo.files.iterdir()) == []
+    assert [file.name for file in zoo.files.iterdir()] == ['.model-index.yml.lock']
 
 
 def test_missing_config_is_named(tmp_path, training, zoo, monkeypatch):
@@ -412,7 +436,7 @@ def test_model_of_a_custom_zoo_is_used_by_name_in_any_folder(tmp_path, monkeypat
     # RAINRESTORE_ZOO is also the folder that publish and the measurements write to.
     assert main([*words[:2], 'second_x4', '--config', 'fcg_gan_x4']) == 0
     assert models(Zoo.at(folder))['second_x4']['Config'] == 'configs/fcg_gan_x4.py'
-    enter('second_x4', {'portraits': {'PSNR': 20.123}})
+    enter(zoo_entry('second_x4'), {'portraits': {'PSNR': 20.123}})
     assert models(Zoo.at(folder))['second_x4']['Results'] == [{'Dataset': 'portraits', 'Metrics': {'PSNR': 20.12}}]
     assert 'second_x4' not in models(Zoo.bundled())
     (folder / 'second_x4.safetensors').write_bytes(b'')

@@ -217,7 +217,7 @@ def _evaluate(args: argparse.Namespace) -> int:
             for dataset, folder in data.items()
         }
         # Written after each model, so that an interruption loses at most one measurement.
-        measurements.enter(name, measured)
+        measurements.enter(entry, measured)
         written.add(Zoo.of(name).index)
         entered[entry['Name']] = measured
         for dataset, values in measured.items():
@@ -243,7 +243,7 @@ def _audit(args: argparse.Namespace) -> int:
     for name in _chosen(args, list(models())):
         entry = find_entry(name)
         findings = entered[entry['Name']] = list_findings(measure_audit(entry, folder))
-        enter_audit(name, dataset, findings)
+        enter_audit(entry, dataset, findings)
         print('\n'.join([f'{name} on {dataset}', *(f'  {part}: {finding}' for part, finding in findings.items())]))
     print_json({'data': dataset, 'audits': entered})
     return 0

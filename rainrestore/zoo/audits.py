@@ -4,8 +4,8 @@ from pathlib import Path
 
 from rainrestore.audit import Audit, audit, cheap_audit
 from rainrestore.engine.config import load_config
-from rainrestore.zoo.index import Entry, Zoo, changed_index
-from rainrestore.zoo.measurements import checkpoint_of, find_entry
+from rainrestore.zoo.index import Entry, Zoo
+from rainrestore.zoo.measurements import changed_entry, checkpoint_of
 
 #: The finding that does not depend on the faces, so that it can be verified with any faces.
 LAYERS = 'layers'
@@ -29,7 +29,16 @@ def stated_audit(entry: Entry) -> dict[str, str]:
     return entry.get('Audit', {}).get('Findings', {})
 
 
-def enter_audit(name: str, dataset: str, findings: dict[str, str]) -> None:
-    """Write the findings of an audit into the index of the model; older findings are replaced."""
-    with changed_index(Zoo.of(name)) as document:
-        find_entry(name, document)['Audit'] = {'Dataset': dataset, 'Findings': findings}
+def enter_audit(audited: Entry, dataset: str, findings: dict[str, str]) -> None:
+    """Write the findings of an audit into the index of the model; older findings are replaced.
+
+    Args:
+        audited: The entry of the model before the audit.
+        dataset: The data set.
+        findings: Part -> finding.
+
+    Raises:
+        RunError: See :func:`~rainrestore.zoo.measurements.changed_entry`.
+    """
+    with changed_entry(audited) as (entry, _):
+        entry['Audit'] = {'Dataset': dataset, 'Findings': findings}

@@ -1,6 +1,7 @@
 """Measure the models of the zoo with ``rainrestore test`` on the data sets of the index."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,17 +142,34 @@ def faces_of(dataset: str) -> int | None:
     return next((data['Faces'] for data in read_index().get('Datasets', []) if data['Name'] == dataset), None)
 
 
-def enter(name: str, measured: Mapping[str, Mapping[str, float]]) -> None:
+@contextmanager
+def changed_entry(measured: Entry) -> Iterator[tuple[Entry, dict[str, Any]]]:
+    """Change the entry of a measured model or reference; yields this entry of the index, and the index.
+
+    Raises:
+        RunError: The entry has other weights now; the index is not changed.
+    """
+    name = measured['Name']
+    with changed_index(Zoo.of(name)) as document:
+        entry = find_entry(name, document)
+        if entry.get('SHA256') != measured.get('SHA256'):
+            raise RunError(f'{name} was published again during the measurement; measure the new weights')
+        yield entry, document
+
+
+def enter(measured_entry: Entry, measured: Mapping[str, Mapping[str, float]]) -> None:
     """Write measured metrics into the index, rounded to their decimal places.
 
     Values of other metrics and other data sets are kept.
 
     Args:
-        name: A model or a reference.
+        measured_entry: The entry of the model or the reference before the measurement.
         measured: Data set -> metric -> value.
+
+    Raises:
+        RunError: See :func:`changed_entry`.
     """
-    with changed_index(Zoo.of(name)) as document:
-        entry = find_entry(name, document)
+    with changed_entry(measured_entry) as (entry, document):
         results = {result['Dataset']: result for result in entry.get('Results', [])}
         for dataset, measurements in measured.items():
             result = results.setdefault(dataset, {'Dataset': dataset, 'Metrics': {}})

@@ -29,6 +29,8 @@ from rainrestore.zoo.schema import NAME_PATTERN, check_index, check_metadata
 from rainrestore.zoo.training_log import keep_log
 
 MAX_BYTES = 30_000_000
+#: Prefix of the folder of unfinished files.
+_PREFIX = '.publish-'
 #: Keys of the metadata that publish itself fills in.
 DERIVED = {'name', 'config', 'licence', 'Parameters'}
 #: Statistics of batch norm: tensors of the file, but no parameters of the network.
@@ -88,53 +90,56 @@ def publish(
     zoo = zoo or Zoo.bundled()
     if not own and name in models(Zoo.bundled()):
         raise ConfigError(f'{name} is a model of the package; choose another name for yours')
-    older: Entry = models(zoo).get(name, {})
-    parts = dict(older.get('Parts', {}) if parts is None else parts)
-    weights = _chosen(source, slots, parts, zoo)
-    path = _config_file(config, own)
-    settings = load_config(path)
-    network = build_model(settings, config)
-    # The user's zoo stores a copy of the user's config, with its _base_ files merged.
-    copied = not own and path == Path(config)
-    # A folder of its own, because modules of two models may have the same name.
-    own_file = f'{name}/{name}.py' if modules_beside(settings, path) else f'{name}.py'
-    config = own_file if copied else f'configs/{path.relative_to(package_folder("configs")).as_posix()}'
-    licence = licence or older.get('Licence') or _licence_of(parts, zoo)
-    make_folder(zoo.files)
-    with tempfile.TemporaryDirectory(dir=zoo.files) as folder:
-        facts = keep_log(logs, Path(folder) / f'{name}.log.json') if logs else {}
-        facts |= dict(metadata or {})
-        if copied:
-            write_merged(settings, path, Path(folder) / config)
-        stored = {'name': name, 'config': config, 'licence': licence, **facts}
-        file = save_safetensors(weights, Path(folder) / f'{name}.safetensors', stored, half)
-        size = file.stat().st_size
-        if size > MAX_BYTES and not allow_large:
-            raise CheckpointError(
-                f'{name} would be {size / 1e6:.1f} MB, over {MAX_BYTES / 1e6:.0f} MB; choose narrower networks, or use '
-                '--allow-large'
-            )
-        whole = _check_fit(network, file, parts, zoo, source)
-        same_weights = _keep_same(file, older, zoo)
-        same_config = config == older.get('Config') and (not copied or _same_text(Path(folder), zoo.files))
-        entry = {
-            **{key: value for key, value in older.items() if key != 'Parts'},
-            'Name': name,
-            'Config': config,
-            'Metadata': {**older.get('Metadata', {}), **facts, 'Parameters': _parameters(whole)},
-            'Weights': file.name,
-            'SHA256': sha256_of(file),
-            'Bytes': file.stat().st_size,
-            'Licence': licence,
-            **({'Parts': parts} if parts else {}),
-            **({'Log': f'{name}.log.json'} if logs else {}),
-        }
-        # The log of other weights is removed, too.
-        old_log = None if same_weights or logs else entry.pop('Log', None)
-        with changed_index(zoo) as document:
-            names = [known['Name'] for known in document['Models']]
-            place = names.index(name) if name in names else len(names)
-            document['Models'][place : place + 1] = [entry]
+    with changed_index(zoo) as document:
+        older: Entry = next((known for known in document['Models'] if known['Name'] == name), {})
+        parts = dict(older.get('Parts', {}) if parts is None else parts)
+        weights = _chosen(source, slots, parts, zoo)
+        path = _config_file(config, own)
+        settings = load_config(path)
+        network = build_model(settings, config)
+        # The user's zoo stores a copy of the user's config, with its _base_ files merged.
+        copied = not own and path == Path(config)
+        # A folder of its own, because modules of two models may have the same name.
+        own_file = f'{name}/{name}.py' if modules_beside(settings, path) else f'{name}.py'
+        config = own_file if copied else f'configs/{path.relative_to(package_folder("configs")).as_posix()}'
+        licence = licence or older.get('Licence') or _licence_of(parts, zoo)
+        make_folder(zoo.files)
+        for left in zoo.files.glob(f'{_PREFIX}*'):
+            shutil.rmtree(left, ignore_errors=True)  # of a publication that was killed
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=zoo.files) as folder:
+            facts = keep_log(logs, Path(folder) / f'{name}.log.json') if logs else {}
+            facts |= dict(metadata or {})
+            if copied:
+                write_merged(settings, path, Path(folder) / config)
+            stored = {'name': name, 'config': config, 'licence': licence, **facts}
+            file = save_safetensors(weights, Path(folder) / f'{name}.safetensors', stored, half)
+            size = file.stat().st_size
+            if size > MAX_BYTES and not allow_large:
+                raise CheckpointError(
+                    f'{name} would be {size / 1e6:.1f} MB, over {MAX_BYTES / 1e6:.0f} MB; choose narrower networks, or '
+                    'use --allow-large'
+                )
+            whole = _check_fit(network, file, parts, zoo, source)
+            same_weights = _keep_same(file, older, zoo)
+            same_config = config == older.get('Config') and (not copied or _same_text(Path(folder), zoo.files))
+            entry = {
+                **{key: value for key, value in older.items() if key != 'Parts'},
+                'Name': name,
+                'Config': config,
+                'Metadata': {**older.get('Metadata', {}), **facts, 'Parameters': _parameters(whole)},
+                'Weights': file.name,
+                'SHA256': sha256_of(file),
+                'Bytes': file.stat().st_size,
+                'Licence': licence,
+                **({'Parts': parts} if parts else {}),
+                **({'Log': f'{name}.log.json'} if logs else {}),
+            }
+            # The log of other weights is removed, too.
+            old_log = None if same_weights or logs else entry.pop('Log', None)
+            if older:
+                document['Models'][document['Models'].index(older)] = entry
+            else:
+                document['Models'].append(entry)
             if not (same_weights and same_config and parts == older.get('Parts', {})):
                 _forget_measurements(document, name)
             # Before files are replaced, because the entry may be invalid.
@@ -143,8 +148,8 @@ def publish(
                 if made.is_dir():
                     shutil.rmtree(zoo.files / made.name, ignore_errors=True)
                 os.replace(made, zoo.files / made.name)
-        if old_log:
-            (zoo.files / old_log).unlink(missing_ok=True)
+    if old_log:
+        (zoo.files / old_log).unlink(missing_ok=True)
     return entry
 
 
