@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from inspect import isclass, isfunction, signature
 from numbers import Integral, Real
+from pathlib import PurePath
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -48,6 +49,8 @@ def checked(function: Checked) -> Checked:
             annotation = annotations().get(name, Any)
             if not fits(value, annotation):
                 raise ArgumentError(f'{name} must be {described(annotation)}, got {shown(value)}')
+            if isinstance(value, str | PurePath) and '\0' in str(value):
+                raise ArgumentError(f'{name} has a NUL character: {shown(value)}')
         return function(*args, **kwargs)
 
     return call  # type: ignore[return-value]

@@ -96,7 +96,7 @@ def load_safetensors(
         CheckpointError: The file is missing, truncated or not a safetensors file, or its metadata is damaged.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise CheckpointError(f'no checkpoint at {path}')
     device = str(map_location) if isinstance(map_location, (str, torch.device)) else 'cpu'
     try:
@@ -437,7 +437,7 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 
 def _is_safetensors(path: Path) -> bool:
     """Whether a file begins with the length of a header in the file, and with the header, a JSON object."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return False
     with open(path, 'rb') as file:
         start = file.read(9)

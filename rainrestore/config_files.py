@@ -1,6 +1,7 @@
 """Find config files by name, and choose the default work dir of a config."""
 
 import ast
+import os
 import re
 import shutil
 import sys
@@ -64,7 +65,7 @@ def find_file(name: str | Path, kind: str = 'configs') -> Path:
         ConfigError: There is no such file; the message has the nearest name.
     """
     path = Path(name)
-    if path.is_file():
+    if os.path.isfile(path):
         return path
     packaged = _packaged(path, kind)
     if packaged is None:
@@ -75,7 +76,7 @@ def find_file(name: str | Path, kind: str = 'configs') -> Path:
 def is_benchmark(name: str | Path) -> bool:
     """Whether :func:`find_file` finds this name only among the benchmarks of this package."""
     path = Path(name)
-    return not path.is_file() and _packaged(path, 'configs') is None and _packaged(path, 'benchmarks') is not None
+    return not os.path.isfile(path) and _packaged(path, 'configs') is None and _packaged(path, 'benchmarks') is not None
 
 
 def bundled_config(name: str) -> Path:

@@ -93,15 +93,15 @@ def check_place(path: Path) -> None:
     Raises:
         WriteError: ``path`` is a folder, or a file is in the place of one of its folders.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         raise WriteError(errno.EISDIR, 'it is a folder', str(path))
-    if any(parent.is_file() for parent in path.parents):
+    if any(os.path.isfile(parent) for parent in path.parents):
         raise _write_error(path, NotADirectoryError(errno.ENOTDIR, ''))
 
 
 def _write_error(path: Path, error: OSError) -> WriteError:
     """The error of a failed write to ``path``. The reason names a file in the place of a folder."""
-    file = next((parent for parent in path.parents if parent.is_file()), None)
+    file = next((parent for parent in path.parents if os.path.isfile(parent)), None)
     return WriteError(error.errno, error.strerror if file is None else f'{file} is not a folder', str(path))
 
 

@@ -60,7 +60,7 @@ def read_torch_file(file: Any, map_location: Any = None) -> Any:
     if not isinstance(file, (str, os.PathLike)):
         return _read(file, getattr(file, 'name', 'the checkpoint'), map_location)
     path = Path(file).expanduser()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise CheckpointError(f'no checkpoint at {path}; give a file or rainrestore://NAME')
     try:
         opened = open(path, 'rb')  # noqa: SIM115  (closed below; its errors differ from the reader's)

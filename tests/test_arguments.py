@@ -22,7 +22,7 @@ from rainrestore.apis import (
     restore_video,
 )
 from rainrestore.arguments import checked, described, fits
-from rainrestore.errors import ArgumentError, ConfigError, ImageError
+from rainrestore.errors import ArgumentError, CheckpointError, ConfigError, ImageError, RainRestoreError
 from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector
 from rainrestore.faces.mtcnn import MTCNNDetector
 
@@ -155,6 +155,25 @@ def test_array_that_is_no_photo_of_8_bits_gets_one_line(photo, photos) -> None:
 
 def draw_one(photo: np.ndarray) -> np.ndarray:
     return draw_faces(photo, [DetectedFace(CROP)])
+
+
+@pytest.mark.parametrize('kind', [str, Path])
+def test_name_with_a_nul_character_gets_one_line(kind, restorer, tmp_path) -> None:
+    with pytest.raises(ArgumentError, match=r'^source has a NUL character: '):
+        restore_video(PhotoRestorer(restorer, boxes={}), kind('a\0b.mp4'), tmp_path / 'b.mp4')
+
+
+def test_name_that_is_too_long_gets_one_line(restorer, tmp_path) -> None:
+    long = 'x' * 300
+    for call, error in (
+        (lambda: Restorer('hrrm_x4', long), CheckpointError),
+        (lambda: Restorer(f'{long}.py'), ConfigError),
+        (lambda: PhotoRestorer(restorer, f'{long}.py'), ConfigError),
+        (lambda: restore_video(PhotoRestorer(restorer, boxes={}), tmp_path / 'a.mp4', tmp_path / f'{long}.mp4'),
+         RainRestoreError),
+    ):  # fmt: skip
+        with pytest.raises(error):
+            call()
 
 
 def test_missing_or_unknown_argument_is_named_by_python(restorer) -> None:

@@ -5,6 +5,7 @@ import json
 import logging
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
@@ -160,3 +161,19 @@ def test_full_disk_in_any_command_is_named(capsys: pytest.CaptureFixture[str], m
     assert main(['zoo', 'list']) == 2
     said = 'rainrestore: error: o/face.png: cannot be written (No space left on device); free some space'
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('error', 'shown'), [(errno.ENOSPC, False), (errno.EPERM, True)])
+def test_thread_that_cannot_write_prints_no_traceback(tmp_path: Path, capfd, error: int, shown: bool) -> None:
+    """TensorBoard writes in a thread."""
+
+    def write() -> None:
+        raise OSError(error, os.strerror(error))
+
+    before = threading.excepthook
+    with writable(tmp_path):
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+    assert ('Traceback' in capfd.readouterr().err) == shown
+    assert threading.excepthook is before

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -44,6 +45,7 @@ def writable(folder: Path | str) -> Iterator[None]:
     folder = Path(folder).absolute()
     # No traceback if a log line cannot be written; other files raise an error.
     shown, logging.raiseExceptions = logging.raiseExceptions, False
+    hook, threading.excepthook = threading.excepthook, _without_disk_errors
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
@@ -55,7 +57,13 @@ def writable(folder: Path | str) -> Iterator[None]:
             f'{folder} cannot be written: {error.strerror or error}{file}; free disk space, or choose another folder'
         ) from error
     finally:
-        logging.raiseExceptions = shown
+        logging.raiseExceptions, threading.excepthook = shown, hook
+
+
+def _without_disk_errors(error: threading.ExceptHookArgs) -> None:
+    """Print no traceback if a thread, such as TensorBoard's, cannot write; the checkpoint then fails, too."""
+    if getattr(error.exc_value, 'errno', None) not in DISK_ERRORS:
+        threading.__excepthook__(error)
 
 
 def _inside(file: object, folder: Path) -> bool:

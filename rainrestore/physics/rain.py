@@ -39,11 +39,11 @@ _TAPS_PER_CALL = 49
 
 #: Field -> limits of its pair.
 _LIMITS: dict[str, tuple[float, float]] = {
-    'noise_mean': (-100, 100), 'noise_variance': (0, 100), 'length': (1, 1000), 'angle': (-3600, 3600),
+    'noise_mean': (-100, 100), 'noise_variance': (0, 100), 'length': (1, 128), 'angle': (-3600, 3600),
     'beta': (0, 10_000), 'airlight': (0, 1),
 }  # fmt: skip
 _LARGEST_GAIN = 1000
-_MOST_LAYERS = 100
+_MOST_LAYERS = 20
 _GAIN_FIELDS = ('gain_base', 'gain_per_length', 'gain_jitter')
 
 
