@@ -24,6 +24,7 @@ from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector, add_change, 
 from rainrestore.faces.detection import TURNS, LandmarkDetector
 from rainrestore.faces.fusion import (
     CLEAR,
+    VEIL,
     Decision,
     RainEstimate,
     SceneRain,
@@ -68,7 +69,7 @@ VEILED = 0.9
 STREAKED = 0.04
 #: Certainty of the streaks of a photo above which ``background='auto'`` removes the rain around the faces.
 RAINING = 0.5
-#: Weight of the T of the faces in a scene with haze alone, relative to the T of the scene.
+#: Weight of the T of the faces in a scene with dense haze alone, relative to the T of the scene.
 CALIBRATION = 0.5
 
 
@@ -312,16 +313,17 @@ class PhotoRestorer:
         # At full strength; the strength applies to all changes together.
         result, rest = photo.copy(), 'was not changed'
         rainy = clear is not None and not np.array_equal(photo, clear.photo)
-        # Differences of T between the faces that confirm the veil of the scene, and this scene.
-        confirmed = [float(rain.T.mean() - scene.transmission.mean())
+        # T of the faces that confirm the veil of the scene, and T of the scene there.
+        confirmed = [(float(rain.T.mean()), float(scene.transmission.mean()))
                      for (restoration, rain), scene in zip(estimated, scenes, strict=True)
                      if rain is not None and scene is not None and same_veil(rain, scene, restoration.I)]  # fmt: skip
         derains = clear is not None and self._derains(clear, bool(confirmed))
         if clear is not None and derains:
             if rainy:
-                # In a video the result would flicker with the estimates.
-                if confirmed and steady is None and clear.rain is not None and clear.rain.certain == 0:
-                    clear = clear.with_transmission(CALIBRATION * sum(confirmed) / len(confirmed))
+                # The T of a face is reliable in a dense veil. In a video the result would flicker with it.
+                dense = [own - around for own, around in confirmed if own < VEIL[0]]
+                if dense and steady is None and clear.rain is not None and clear.rain.certain == 0:
+                    clear = clear.with_transmission(CALIBRATION * sum(dense) / len(dense))
                 result, rest = clear.photo.copy(), 'was changed only as the background'
             else:
                 notes.append(f'the background shows {NOTHING_SEEN}, and was not changed')
