@@ -30,9 +30,6 @@ HEAVY = 0.66
 DENSE = 0.6
 #: Estimates of the mean T above this value do not confirm a thin veil: a clear face may have them.
 CONFIRMED = 0.88
-#: Mean T below which the low frequencies of a face in haze alone are those of the network, and above which they are the
-#: solution of eq. 2.
-SOLVED = (0.33, 0.43)
 #: Noise level divided by T of faces without noise and JPEG. With noise it is higher, with JPEG lower.
 NATURAL = (0.0135, 0.045)
 #: Noise level divided by T at which compression, and noise, are certain.
@@ -85,19 +82,18 @@ class RainEstimate:
         return RainEstimate(invert(rainy, self.S, transmission, self.A, FLOOR), self.S, transmission, self.A)
 
     def without_streaks(self, rainy: np.ndarray) -> 'RainEstimate':
-        """The estimate in haze alone: S = 0, and J is the solution of eq. 2, ``(I - (1 - T) A) / T``.
+        """The estimate in haze alone: S = 0, and J has the detail of the solution of eq. 2, ``(I - (1 - T) A) / T``.
 
         The network was trained with streaks and draws part of the detail of J anew; the solution keeps the detail of
-        I. In a dense veil (``SOLVED``) the low frequencies of J are those of the network, because the solution
-        amplifies the error of T.
+        I. The low frequencies of J are those of the network, because an error of T or A changes those of the solution.
 
         Args:
             rainy: I.
         """
-        share = np.float32(ramp(float(self.T.mean()), *SOLVED))
-        solved = invert(rainy, np.zeros_like(self.S), self.T, self.A, FLOOR)
+        streaks = np.zeros_like(self.S)
+        solved = invert(rainy, streaks, self.T, self.A, FLOOR)
         low = cv2.GaussianBlur(self.J - solved, (0, 0), COLOUR * rainy.shape[0])
-        return RainEstimate((solved + (1 - share) * low).clip(0, 1), np.zeros_like(self.S), self.T, self.A)
+        return RainEstimate((solved + low).clip(0, 1), streaks, self.T, self.A)
 
     def keeping_veil(self, rainy: np.ndarray, kept: float) -> 'RainEstimate':
         """The estimate if a fraction k of the veil belongs to the scene; it fulfils eq. 2 as well as this one.
