@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
-
 from rainrestore.errors import WriteError
 
 # Errors of a network file system without locks.
@@ -30,6 +28,9 @@ def file_lock(path: Path | str, wait: float = -1) -> Iterator[bool]:
     Raises:
         filelock.Timeout: Another process has the lock.
     """
+    # Imported here, because it imports asyncio, and most commands lock no file.
+    from filelock import FileLock
+
     lock = FileLock(path, timeout=wait)
     try:
         lock.acquire()

@@ -92,7 +92,7 @@ def test_file_system_without_locks_is_accepted(tmp_path: Path, monkeypatch: pyte
     def refuse(self: object) -> None:
         raise OSError(errno.ENOLCK, 'No locks available')
 
-    monkeypatch.setattr('rainrestore.files.FileLock.acquire', refuse)
+    monkeypatch.setattr('filelock.FileLock.acquire', refuse)
     with locked(tmp_path):
         assert list(tmp_path.iterdir()) == []
 

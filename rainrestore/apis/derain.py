@@ -94,7 +94,8 @@ class Derained:
     def with_transmission(self, change: float) -> 'Derained':
         """J for another mean T, in haze without streaks.
 
-        The veil V = (1 - T) A is what was measured. J = (I - V) / T, therefore J' = J T / T'.
+        The veil V = (1 - T) A was measured. J = (I - V) / T, therefore J' = J T / T'. ``rain`` remains the estimate of
+        the scene.
 
         Args:
             change: Mean of T' - T.
