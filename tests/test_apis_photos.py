@@ -162,7 +162,7 @@ class KnownVeil:
         self.transmission, self.airlight = transmission, airlight
         self.sizes: set = set()
 
-    def remove_rain(self, tiles):
+    def remove_rain(self, tiles, **options):
         self.sizes.add(tiles.shape[1:3])
         assert len(tiles) <= derained.__globals__['BATCH']
         return {'J': (tiles - (1 - self.transmission) * self.airlight) / self.transmission,
@@ -213,6 +213,17 @@ def test_rain_of_faces_in_a_batch_is_that_of_each_face() -> None:
             np.testing.assert_allclose(getattr(estimate, name), expected.clip(0, 1), atol=1e-5)
 
 
+@pytest.mark.parametrize('name', ['hrrm_scenes', 'hrrm_mixture_x4', 'fcg_gan_x4', 'heavy_rain_removal_x4'])
+def test_rain_without_j_has_the_same_maps(name: str) -> None:
+    """Only a network in which nothing else depends on J omits it: the gate of a mixture needs J."""
+    network = Restorer(name)
+    tiles = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
+    full, rain = network.remove_rain(tiles), network.remove_rain(tiles, derained=False)
+    assert ('J' in rain) == (name in ('hrrm_mixture_x4', 'heavy_rain_removal_x4'))
+    for symbol in 'STA':
+        np.testing.assert_array_equal(rain[symbol], full[symbol])
+
+
 class KnownWeather:
     """A network for scenes with given S, T and A."""
 
@@ -222,7 +233,7 @@ class KnownWeather:
     def __init__(self, streaks: float, transmission: float, airlight: float = 0.8) -> None:
         self.maps = {'S': (3, streaks), 'T': (1, transmission), 'A': (3, airlight)}
 
-    def remove_rain(self, tiles):
+    def remove_rain(self, tiles, derained=True):
         return {name: np.full((*tiles.shape[:3], channels), value, np.float32)
                 for name, (channels, value) in self.maps.items()}  # fmt: skip
 
@@ -273,9 +284,9 @@ def test_dark_scene_is_brightened_for_the_network() -> None:
     seen = []
 
     class Seeing(KnownLines):
-        def remove_rain(self, tiles):
+        def remove_rain(self, tiles, derained=True):
             seen.append(tiles.mean())
-            return super().remove_rain(tiles)
+            return super().remove_rain(tiles, derained)
 
     rainy = dark + np.rint(lines(60) * 9).astype(np.uint8)
     gain = min(0.45 * 255 / rainy.mean(), 255 / np.quantile(rainy, 0.99))
@@ -296,8 +307,8 @@ def test_network_bounds_the_veil_of_a_grey_scene(known, expected) -> None:
 class KnownLines(KnownWeather):
     """S has vertical lines with the given mean."""
 
-    def remove_rain(self, tiles):
-        maps = super().remove_rain(tiles)
+    def remove_rain(self, tiles, derained=True):
+        maps = super().remove_rain(tiles, derained)
         return {**maps, 'S': maps['S'] * lines(tiles.shape[2])}
 
 
@@ -321,8 +332,8 @@ def test_streaks_of_a_scene_are_grey() -> None:
     """The predicted S of a scene is stronger in blue. The same light is subtracted from each channel."""
 
     class Coloured(KnownLines):
-        def remove_rain(self, tiles):
-            maps = super().remove_rain(tiles)
+        def remove_rain(self, tiles, derained=True):
+            maps = super().remove_rain(tiles, derained)
             return {**maps, 'S': maps['S'] * np.float32([0.5, 1, 1.5])}
 
     # Bright enough that no difference is clipped; the black pixels show that there is no veil.

@@ -340,6 +340,18 @@ def test_hrrm_corrects_the_solved_rain_model() -> None:
             torch.testing.assert_close(hrrm(image).lr.double(), expected, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize('name', VARIANTS['HRRM'])
+@pytest.mark.parametrize('side', [32, 13])
+def test_rain_of_hrrm_is_that_of_its_forward_without_j(name: str, side: int) -> None:
+    hrrm = build(name).eval()
+    image = torch.rand(2, 3, side, side)
+    with torch.no_grad():
+        expected = hrrm(image)[1:]
+        hrrm.lr_decoder = None  # `rain` does not need it
+        for value, same in zip(hrrm.rain(image), expected, strict=True):
+            assert torch.equal(value, same)
+
+
 @pytest.mark.parametrize(('name', 'reached'), [('HRRM', False), ('HRRM-inverse', True)])
 def test_gradient_of_j_reaches_s_t_and_a_through_the_rain_model(name: str, reached: bool) -> None:
     hrrm = build(name)

@@ -59,8 +59,11 @@ class RainRemoval(Protocol):
     known_transmission: float
     estimates_rain: bool
 
-    def remove_rain(self, tiles: np.ndarray) -> dict[str, np.ndarray]:
-        """N x h x w x 3 float32 in [0, 1] -> symbol of a predicted map -> N x h x w x c float32."""
+    def remove_rain(self, tiles: np.ndarray, derained: bool = True) -> dict[str, np.ndarray]:
+        """N x h x w x 3 float32 in [0, 1] -> symbol of a predicted map -> N x h x w x c float32.
+
+        J may be missing if ``derained`` is false.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +199,7 @@ def rain_maps(restorer: RainRemoval, image: np.ndarray, *names: str) -> list[np.
     """
 
     def predict(tiles: np.ndarray) -> list[np.ndarray]:
-        found = restorer.remove_rain(tiles)
+        found = restorer.remove_rain(tiles, derained='J' in names)
         return [found[name] for name in names]
 
     return blend_tiles(predict, image, restorer.size, round(STEP * restorer.size), BATCH)

@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -293,13 +294,13 @@ class Restorer:
             results.update(zip(places, batch, strict=True))
         return [results[place] for place in range(len(prepared))]
 
-    def remove_rain(self, tiles: np.ndarray) -> dict[str, np.ndarray]:
+    def remove_rain(self, tiles: np.ndarray, derained: bool = True) -> dict[str, np.ndarray]:
         """The predicted maps among J, S, T and A for N x h x w x 3 float32 images in [0, 1]; each N x h x w x c.
 
-        Only the rain removal module of the network is run.
+        Only the rain removal module of the network is run; without its decoder of J if ``derained`` is false.
         """
         network: Any = self.model
-        return self._run(network.remove_rain, tiles)
+        return self._run(partial(network.remove_rain, derained=derained), tiles)
 
     def estimate_rain(self, images: Sequence[np.ndarray]) -> list[RainEstimate]:
         """J, S, T and A over n x n x 3 float32 faces in [0, 1], each in the size of its face; equal sizes are batched.

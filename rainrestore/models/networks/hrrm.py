@@ -151,11 +151,7 @@ class HRRM(BaseModule):
         """I (N, 3, h, w) in [0, 1] -> :class:`RainEstimate`."""
         padded = pad_to_multiple(image, self.encoder.strides[-1])
         features = self.encoder(padded)
-        # The rain model subtracts these maps, so they are in single precision also with mixed precision.
-        streak = self.streak_decoder(features, padded).float().sigmoid().expand(-1, 3, -1, -1)
-        coarse = self.transmission_decoder(features, padded)
-        transmission = F.interpolate(coarse, padded.shape[-2:], mode='bilinear', align_corners=False).float().sigmoid()
-        airlight = self.airlight_decoder(features, padded).mean((2, 3), keepdim=True).float().sigmoid()
+        streak, transmission, airlight = self._rain(padded, features)
         if self.inverse:
             solved = invert(padded.float(), streak, transmission, airlight)
             lr = (solved + self.lr_decoder(features, solved).float()).clamp(0, 1)
@@ -163,3 +159,18 @@ class HRRM(BaseModule):
             lr = self.lr_decoder(features, padded).float().sigmoid()
         lr, streak, transmission = (crop_to(x, image) for x in (lr, streak, transmission))
         return RainEstimate(lr, streak, transmission, airlight)
+
+    def rain(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """I (N, 3, h, w) in [0, 1] -> S, T and A of :meth:`forward`, without the decoder of J."""
+        padded = pad_to_multiple(image, self.encoder.strides[-1])
+        streak, transmission, airlight = self._rain(padded, self.encoder(padded))
+        return crop_to(streak, image), crop_to(transmission, image), airlight
+
+    def _rain(self, padded: Tensor, features: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """The padded image and its features -> S, T and A, not cropped."""
+        # The rain model subtracts these maps, so they are in single precision also with mixed precision.
+        streak = self.streak_decoder(features, padded).float().sigmoid().expand(-1, 3, -1, -1)
+        coarse = self.transmission_decoder(features, padded)
+        transmission = F.interpolate(coarse, padded.shape[-2:], mode='bilinear', align_corners=False).float().sigmoid()
+        airlight = self.airlight_decoder(features, padded).mean((2, 3), keepdim=True).float().sigmoid()
+        return streak, transmission, airlight

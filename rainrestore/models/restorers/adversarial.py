@@ -86,7 +86,7 @@ class AdversarialRestorer(BaseRestorer):
         """I (N, 3, h, w) -> ``pred_img`` (N, 3, s h, s w), both in [0, 1]."""
         return {'pred_img': self.generator(inputs)}
 
-    def remove_rain(self, inputs: Tensor) -> dict[str, Tensor]:
+    def remove_rain(self, inputs: Tensor, derained: bool = True) -> dict[str, Tensor]:
         """An empty dict: there is no estimate of the rain."""
         return {}
 

@@ -72,8 +72,11 @@ class BaseRestorer(BaseModel):
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
         """I (N, 3, h, w) in [0, 1] -> the outputs in [0, 1], by the field names of the output sample."""
 
-    def remove_rain(self, inputs: Tensor) -> dict[str, Tensor]:
-        """J, S, T and A as in :meth:`restore`, for whole photos, without restoring a face."""
+    def remove_rain(self, inputs: Tensor, derained: bool = True) -> dict[str, Tensor]:
+        """J, S, T and A as in :meth:`restore`, for whole photos, without restoring a face.
+
+        With ``derained=False`` the caller does not need J, and a network can save its computation.
+        """
         return self.restore(inputs)
 
     def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from rainrestore.errors import OptionError
 from rainrestore.models.restorers.adversarial import AdversarialRestorer, Step
 from rainrestore.models.restorers.base import build_slot
-from rainrestore.models.restorers.rain_removal import estimate_outputs
+from rainrestore.models.restorers.rain_removal import estimate_outputs, rain_outputs
 from rainrestore.physics import RainEstimate
 from rainrestore.registry import MODELS
 
@@ -136,9 +136,9 @@ class FCGGAN(AdversarialRestorer):
             outputs['parsing'] = parsing
         return outputs
 
-    def remove_rain(self, inputs: Tensor) -> dict[str, Tensor]:
+    def remove_rain(self, inputs: Tensor, derained: bool = True) -> dict[str, Tensor]:
         """I (N, 3, h, w) -> the estimate of the rain removal module; an empty dict if the slot is empty."""
-        return {} if self.rain_removal is None else estimate_outputs(self.rain_removal(inputs))
+        return {} if self.rain_removal is None else rain_outputs(self.rain_removal, inputs, derained)
 
     def supervised_losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> Step:
         """The losses of H^, of the rain removal module (L_R) and of the parsing module (L_F)."""

@@ -87,7 +87,7 @@ class HeavyRainGAN(ConditionalGAN):
         face, estimate = self.generate(inputs)
         return {'pred_img': face, **estimate_outputs(self.rain_removal.at_low_resolution(estimate, inputs))}
 
-    def remove_rain(self, inputs: Tensor) -> dict[str, Tensor]:
+    def remove_rain(self, inputs: Tensor, derained: bool = True) -> dict[str, Tensor]:
         """I (N, 3, h, w) -> ``lr_img``, ``streak``, ``transmission``, ``airlight``, at h x w."""
         return estimate_outputs(self.rain_removal.at_low_resolution(self.rain_removal(inputs), inputs))
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from rainrestore.models.networks.hrrm import HRRM
 from rainrestore.models.restorers.base import BaseRestorer, build_slot
 from rainrestore.physics import RainEstimate
 from rainrestore.registry import MODELS
@@ -17,6 +18,13 @@ def estimate_outputs(estimate: RainEstimate) -> dict[str, Tensor]:
     """The estimate as a dict, by the field names of the output sample."""
     maps = estimate._asdict()
     return {'lr_img': maps.pop('lr'), **maps}
+
+
+def rain_outputs(network: nn.Module, inputs: Tensor, derained: bool) -> dict[str, Tensor]:
+    """I (N, 3, h, w) -> the outputs of a rain removal module; without J if ``derained`` is false and it can omit J."""
+    if derained or not isinstance(network, HRRM):
+        return estimate_outputs(network(inputs))
+    return dict(zip(('streak', 'transmission', 'airlight'), network.rain(inputs), strict=True))
 
 
 @MODELS.register_module()
@@ -53,6 +61,10 @@ class RainRemover(BaseRestorer):
     def restore(self, inputs: Tensor) -> dict[str, Tensor]:
         """I (N, 3, h, w) -> ``lr_img``, ``streak``, ``transmission``, ``airlight``."""
         return estimate_outputs(self.rain_removal(inputs))
+
+    def remove_rain(self, inputs: Tensor, derained: bool = True) -> dict[str, Tensor]:
+        """I (N, 3, h, w) -> the maps of :meth:`restore`; ``lr_img`` may be missing if ``derained`` is false."""
+        return rain_outputs(self.rain_removal, inputs, derained)
 
     def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
         """``loss_lr``, ``loss_rainy``, ``loss_vgg_lr``, ``loss_vgg_rainy``, and optional losses on S, T, A."""
