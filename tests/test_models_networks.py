@@ -52,6 +52,7 @@ ARGUMENTS: dict[str, dict] = {
     'HRRM': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4)),
     'HRRM-grey': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4), streak_channels=1),
     'HRRM-inverse': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4), inverse=True),
+    'HRRM-solved': dict(encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4), inverse=True, correction=False),
     'RainMixture': dict(
         experts=[dict(type='HRRM', encoder=TINY_ENCODER, decoder_growth=(8, 8, 8, 4), inverse=True)] * 2, channels=8
     ),
@@ -350,6 +351,17 @@ def test_rain_of_hrrm_is_that_of_its_forward_without_j(name: str, side: int) -> 
         hrrm.lr_decoder = None  # `rain` does not need it
         for value, same in zip(hrrm.rain(image), expected, strict=True):
             assert torch.equal(value, same)
+
+
+def test_hrrm_without_correction_is_the_solved_rain_model() -> None:
+    hrrm = build('HRRM-solved').eval()
+    image = torch.rand(2, 3, 32, 32)
+    lr, streak, transmission, airlight = (value.double() for value in hrrm(image))
+    solved = (image.double() - (1 - transmission) * airlight) / transmission.clamp(min=0.1) - streak
+    torch.testing.assert_close(lr, solved.clamp(0, 1), atol=1e-6, rtol=0)
+    assert not any('lr_decoder' in key for key in hrrm.state_dict())
+    with pytest.raises(ValueError, match='correction=False needs inverse=True'):
+        build('HRRM-solved', inverse=False)
 
 
 @pytest.mark.parametrize(('name', 'reached'), [('HRRM', False), ('HRRM-inverse', True)])

@@ -28,7 +28,8 @@ def find_slots(model: nn.Module, run: Run) -> dict[str, nn.Module]:
     for name, slot in slot_modules(model).items():
         if not is_training_only(name):
             candidates[name] = slot
-            candidates |= {f'{name}.{part}': getattr(slot, part) for part in getattr(slot, 'audited', ())}
+            parts = {f'{name}.{part}': getattr(slot, part) for part in getattr(slot, 'audited', ())}
+            candidates |= {part: module for part, module in parts.items() if module is not None}
     with recorded(candidates) as calls:
         run()
     return {name: candidates[name] for name, outputs in calls.items() if outputs}

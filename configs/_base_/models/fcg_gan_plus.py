@@ -1,9 +1,9 @@
-# HRRM + FPM + generator beyond the paper, with the MACs of fcg_gan.py: J from the solved rain model; S, T and A
+# HRRM + FPM + generator beyond the paper: J is the solved rain model, without a predicted correction; S, T and A are
 # supervised; F is an input of the trunk, which has no batch norm; the output is added to the enlarged J.
 _base_ = 'fcg_gan.py'
 
 model = dict(
-    rain_removal=dict(inverse=True, init_cfg=dict(checkpoint='rainrestore://hrrm_plus_x4')),
+    rain_removal=dict(inverse=True, correction=False, init_cfg=dict(checkpoint='rainrestore://hrrm_plus_x4')),
     generator=dict(
         trunk=dict(_delete_=True, type='EDSRTrunk', channels=48, num_blocks=16),
         parsing_at='input',

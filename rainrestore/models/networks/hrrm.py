@@ -94,7 +94,7 @@ class HRRM(BaseModule):
     With ``inverse``, which is not in the paper, J = J0 + R, clipped to [0, 1]. J0 = (I - (1 - T) A) / T - S is the rain
     model solved for J with the estimated S, T and A (:func:`rainrestore.physics.invert`). L_J then trains S, T and A,
     too. R is the output of the first decoder, which has J0 as a further input. R corrects errors of J0, such as
-    amplified noise, and is near 0 before the training.
+    amplified noise, and is near 0 before the training. With ``correction=False``, J = J0 and there is no such decoder.
 
     The image is padded to a multiple of the encoder's coarsest stride, and the maps are cropped.
 
@@ -105,12 +105,13 @@ class HRRM(BaseModule):
         bottleneck: Width of the decoders' 1x1 convolutions, divided by the growth.
         transmission_stride: The stride at which T is decoded, at most the encoder's coarsest stride.
         inverse: Whether J is the physical inverse J0 with a correction.
+        correction: Whether there is a correction R of J0; False needs ``inverse``.
         streak_channels: Channels of the predicted S: 3, or 1 for rain without colour. The paper does not state it. With
             3 channels, eqs. 17 to 20 allow colours of J in S.
         init_cfg: Initialization config of mmengine.
 
     Raises:
-        ValueError: An invalid ``streak_channels`` or ``decoder_growth``.
+        ValueError: An invalid ``streak_channels`` or ``decoder_growth``, or neither ``inverse`` nor ``correction``.
     """
 
     #: Submodules that `rainrestore audit` replaces, beside the whole module.
@@ -123,12 +124,15 @@ class HRRM(BaseModule):
         bottleneck: int = 2,
         transmission_stride: int = 4,
         inverse: bool = False,
+        correction: bool = True,
         streak_channels: int = 3,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         if streak_channels not in (1, 3):
             raise ValueError(f'HRRM: streak_channels must be 1 or 3, got {streak_channels}')
+        if not (inverse or correction):
+            raise ValueError('HRRM: correction=False needs inverse=True, because no decoder of J is left')
         self.inverse = inverse
         self.encoder = MODELS.build(encoder)
         channels, strides = self.encoder.out_channels, self.encoder.strides
@@ -136,13 +140,13 @@ class HRRM(BaseModule):
         def decoder(out_channels: int, out_stride: int) -> DenseDecoder:
             return DenseDecoder(channels, strides, out_channels, out_stride, decoder_growth, bottleneck)
 
-        self.lr_decoder = decoder(3, 1)
+        self.lr_decoder = decoder(3, 1) if correction else None
         self.streak_decoder = decoder(streak_channels, 1)
         self.transmission_decoder = decoder(1, min(transmission_stride, strides[-1]))
         self.airlight_decoder = decoder(3, strides[-1])
         # Rain is sparse: the initial S is about 0.05 instead of 0.5.
         nn.init.constant_(cast(Tensor, self.streak_decoder.head.bias), -3.0)
-        if inverse:
+        if inverse and self.lr_decoder is not None:
             with torch.no_grad():
                 self.lr_decoder.head.weight.mul_(SMALL)
             nn.init.zeros_(cast(Tensor, self.lr_decoder.head.bias))
@@ -152,11 +156,11 @@ class HRRM(BaseModule):
         padded = pad_to_multiple(image, self.encoder.strides[-1])
         features = self.encoder(padded)
         streak, transmission, airlight = self._rain(padded, features)
-        if self.inverse:
-            solved = invert(padded.float(), streak, transmission, airlight)
-            lr = (solved + self.lr_decoder(features, solved).float()).clamp(0, 1)
-        else:
-            lr = self.lr_decoder(features, padded).float().sigmoid()
+        decoder: DenseDecoder | None = self.lr_decoder
+        lr = invert(padded.float(), streak, transmission, airlight) if self.inverse else padded
+        if decoder is not None:
+            drawn = decoder(features, lr).float()
+            lr = (lr + drawn).clamp(0, 1) if self.inverse else drawn.sigmoid()
         lr, streak, transmission = (crop_to(x, image) for x in (lr, streak, transmission))
         return RainEstimate(lr, streak, transmission, airlight)
 
