@@ -224,6 +224,12 @@ def test_rain_without_j_has_the_same_maps(name: str) -> None:
         np.testing.assert_array_equal(rain[symbol], full[symbol])
 
 
+def test_scene_is_restored_without_the_decoder_of_j() -> None:
+    network = Restorer('hrrm_scenes')
+    network.model.rain_removal.lr_decoder = None
+    assert derained(network, background(70, 90)).rain is not None
+
+
 class KnownWeather:
     """A network for scenes with given S, T and A."""
 

@@ -418,16 +418,18 @@ def test_discriminators_are_not_audited_as_slots(face_folder: Path) -> None:
     assert list(slots) == ['generator', 'generator.trunk']
 
 
-def test_named_parts_of_a_slot_are_audited() -> None:
+@pytest.mark.parametrize('correction', [True, False])
+def test_named_parts_of_a_slot_are_audited(correction: bool) -> None:
+    """An empty part, such as the decoder of J without correction, is left out."""
     encoder = dict(type='DenseNetEncoder', growth=4, blocks=(1, 1, 1), stem_channels=8)
-    removal = dict(type='HRRM', encoder=encoder, decoder_growth=(4, 4, 4, 4), inverse=True)
+    removal = dict(type='HRRM', encoder=encoder, decoder_growth=(4, 4, 4, 4), inverse=True, correction=correction)
     model = MODELS.build(
         dict(type='RainRemover', rain_removal=removal, rain_loss=dict(type='RainReconstructionLoss'))
     ).eval()
     slots = find_slots(model, lambda: model(torch.zeros(1, 3, 32, 32)))
-    parts = ['lr_decoder', 'streak_decoder', 'transmission_decoder', 'airlight_decoder']
+    parts = [*['lr_decoder'] * correction, 'streak_decoder', 'transmission_decoder', 'airlight_decoder']
     assert list(slots) == ['rain_removal', *(f'rain_removal.{part}' for part in parts)]
-    assert slots['rain_removal.lr_decoder'] is model.rain_removal.lr_decoder
+    assert slots['rain_removal.streak_decoder'] is model.rain_removal.streak_decoder
 
 
 def test_audit_does_not_change_the_random_state(own: tuple[Config, Path]) -> None:
