@@ -7,6 +7,8 @@ STAMP := $(VENV)/.installed
 # One process for each core, with one thread each: with networks of this size, the synchronisation of threads takes
 # longer than the computation. The tests of one file share fixtures, so they run in one process.
 test test-all: export OMP_NUM_THREADS := 1
+# The packages are installed without bytecode. Many tests start Python, which would then compile them each time.
+test test-all: export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --durations=10
 
 .PHONY: demo test test-all lint docs setup clean

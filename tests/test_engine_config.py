@@ -78,7 +78,7 @@ def narrowed(path: Path, folder: Path, **changes: object) -> Path:
 def is_slow(path: Path) -> bool:
     """Whether another config trains the same network, or the config has large faces."""
     is_repeat = '_stage' in path.stem and not path.stem.endswith('_x4')
-    return path in ABLATIONS or is_repeat or path in LARGE
+    return path in ABLATIONS or is_repeat or path in LARGE or path.parent.name in ('unseen', 'paper')
 
 
 def test_groups_of_configs_are_complete() -> None:

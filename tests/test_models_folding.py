@@ -91,10 +91,9 @@ def test_layers_with_other_uses_are_not_folded():
 
 
 def test_folding_keeps_the_psnr_and_bfloat16_loses_under_002_db(portraits):
-    """On the 50 bundled test faces. The float32 reference is the trained network without folding."""
+    """On 10 of the bundled test faces. The float32 reference is the trained network without folding."""
     rain = ScaleAwareHeavyRain(scale=4, seed=0)
-    paths = list_images(portraits / 'test' / 'img')
-    assert len(paths) == 50
+    paths = list_images(portraits / 'test' / 'img')[:10]
     samples = [rain({'gt': read_image(path), 'name': path.stem}) for path in paths]
     truths = np.stack([sample['gt'] for sample in samples])
     rainy = np.stack([sample['img'] for sample in samples])

@@ -69,6 +69,7 @@ def test_ctrl_c_without_a_signal_mask_does_not_end_workers(tmp_path: Path) -> No
     assert_same_end(tmp_path / 'whole', tmp_path / 'run', last)
 
 
+@pytest.mark.slow
 def test_spawned_and_forked_workers_give_equal_weights(tmp_path: Path) -> None:
     """macOS and Windows spawn their workers; Linux forks them."""
     words = [sys.executable, '-m', 'rainrestore.cli.main', 'train', str(written(tmp_path, 4, 2, 'spawn'))]
