@@ -15,17 +15,12 @@ DEFAULT_KEYS = ('loss', 'PSNR')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore analyze_logs``."""
-    parser.add_argument('runs', nargs='+', type=file_path, metavar='RUN', help='a work dir or a scalars.json')
-    parser.add_argument(
-        '--keys',
-        nargs='+',
-        metavar='KEY',
-        help=f'keys to plot (default: {" and ".join(DEFAULT_KEYS)}, if they were logged)',
-    )
-    parser.add_argument('--legend', nargs='+', metavar='NAME', help='a name for each run (default: from its path)')
-    parser.add_argument(
-        '--out', type=file_path, default=Path('curves.png'), metavar='FILE', help='the plot (default: curves.png)'
-    )
+    add = parser.add_argument
+    add('runs', nargs='+', type=file_path, metavar='RUN', help='a work dir or a scalars.json')
+    keys = f'keys to plot (default: {" and ".join(DEFAULT_KEYS)}, if they were logged)'
+    add('--keys', nargs='+', metavar='KEY', help=keys)
+    add('--legend', nargs='+', metavar='NAME', help='a name for each run (default: from its path)')
+    add('--out', type=file_path, default=Path('curves.png'), metavar='FILE', help='the plot (default: curves.png)')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,17 +8,18 @@ parsing and rain maps with constants, and lists layers with weights near zero. T
 
 import argparse
 
-from rainrestore.cli.options import add_data, add_device, file_path, print_json, whole_number
+from rainrestore.cli.options import add_shared, file_path, print_json, whole_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore audit``."""
-    parser.add_argument('model', metavar='MODEL', help='a zoo model, such as fcg_gan_x4, or a config (.py)')
-    parser.add_argument('checkpoint', nargs='?', help='the weights of a config: a file or rainrestore://NAME')
-    add_data(parser)
-    parser.add_argument('--faces', type=whole_number, metavar='N', help='the first N test faces (default: all)')
-    parser.add_argument('--plot', type=file_path, metavar='FILE.png', help='draw gains, parsing and small layers')
-    add_device(parser)
+    add = parser.add_argument
+    add('model', metavar='MODEL', help='a zoo model, such as fcg_gan_x4, or a config (.py)')
+    add('checkpoint', nargs='?', help='the weights of a config: a file or rainrestore://NAME')
+    add_shared(parser, '--data')
+    add('--faces', type=whole_number, metavar='N', help='the first N test faces (default: all)')
+    add('--plot', type=file_path, metavar='FILE.png', help='draw gains, parsing and small layers')
+    add_shared(parser, '--device')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rainrestore.cli.options import add_cfg_options, add_data, file_path, print_json, seed_number, whole_number
+from rainrestore.cli.options import add_shared, file_path, print_json, seed_number, whole_number
 
 #: Eyes and nose of an aligned face of 128 pixels.
 ROI = (37, 41, 91, 88)
@@ -24,37 +24,25 @@ FIGURE_FACES = 4
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore benchmark``."""
-    parser.add_argument(
-        'spec', metavar='SPEC', help='table1, plus, beyond, rain_removal, blind, renovation, raindrops, or a file'
-    )
+    add = parser.add_argument
+    add('spec', metavar='SPEC', help='table1, plus, beyond, rain_removal, blind, renovation, raindrops, or a file')
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument(
-        '--faces', type=whole_number, help='training faces of each method (required if a method is trained)'
-    )
+    faces = 'training faces of each method (required if a method is trained)'
+    budget.add_argument('--faces', type=whole_number, help=faces)
     budget.add_argument('--zoo', action='store_true', help='test the published weights of the zoo; train nothing')
-    parser.add_argument('--batch', type=whole_number, default=16, help='faces per step (default: 16, as in the paper)')
-    parser.add_argument(
-        '--seeds', type=seed_number, nargs='+', default=[2022], metavar='N', help='training seeds (default: 2022)'
-    )
-    parser.add_argument(
-        '--warm-up',
-        type=float,
-        default=0.0,
-        metavar='SHARE',
-        help='share of the training with MSE only, for methods with an expensive loss (default: 0, as in the paper)',
-    )
-    parser.add_argument('--methods', nargs='+', metavar='NAME', help='only these rows (default: all)')
-    parser.add_argument('--tasks', nargs='+', metavar='NAME', help='only these tasks (default: all)')
-    add_data(parser)
-    parser.add_argument(
-        '--test-data', nargs='+', default=[], metavar='DIR', help='further folders of test faces, with a table for each'
-    )
-    parser.add_argument(
-        '--out', type=file_path, metavar='DIR', help='default: work_dirs/benchmark/SPEC, with --zoo SPEC_zoo'
-    )
-    parser.add_argument('--roi', type=int, nargs=4, default=ROI, metavar=('X0', 'Y0', 'X1', 'Y1'),
-                        help='region to enlarge on the sheet (default: eyes and nose)')  # fmt: skip
-    add_cfg_options(parser, 'changes to every config')
+    add('--batch', type=whole_number, default=16, help='faces per step (default: 16, as in the paper)')
+    add('--seeds', type=seed_number, nargs='+', default=[2022], metavar='N', help='training seeds (default: 2022)')
+    warm_up = 'share of the training with MSE only, for methods with an expensive loss (default: 0, as in the paper)'
+    add('--warm-up', type=float, default=0.0, metavar='SHARE', help=warm_up)
+    add('--methods', nargs='+', metavar='NAME', help='only these rows (default: all)')
+    add('--tasks', nargs='+', metavar='NAME', help='only these tasks (default: all)')
+    add_shared(parser, '--data')
+    test_data = 'further folders of test faces, with a table for each'
+    add('--test-data', nargs='+', default=[], metavar='DIR', help=test_data)
+    add('--out', type=file_path, metavar='DIR', help='default: work_dirs/benchmark/SPEC, with --zoo SPEC_zoo')
+    roi = 'region to enlarge on the sheet (default: eyes and nose)'
+    add('--roi', type=int, nargs=4, default=ROI, metavar=('X0', 'Y0', 'X1', 'Y1'), help=roi)
+    add_shared(parser, '--cfg-options', help='changes to every config')
 
 
 def run(args: argparse.Namespace) -> int:

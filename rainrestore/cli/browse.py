@@ -7,22 +7,18 @@ the drop mask M, after all steps of the pipeline of --split. --show also opens a
 import argparse
 from pathlib import Path
 
-from rainrestore.cli.options import add_cfg_options, add_config, add_data, file_path, whole_number
+from rainrestore.cli.options import add_shared, file_path, whole_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore browse``."""
-    add_config(parser)
-    add_data(parser)
-    parser.add_argument(
-        '--split', choices=('train', 'val', 'test'), default='train', help='data loader to use (default: train)'
-    )
-    parser.add_argument('--images', type=whole_number, default=8, help='faces on the sheet (default: 8)')
-    parser.add_argument(
-        '--out', type=file_path, metavar='FILE', help='the sheet (default: work_dirs/<config>/browse_<split>.png)'
-    )
-    parser.add_argument('--show', action='store_true', help='also open a window')
-    add_cfg_options(parser)
+    add = parser.add_argument
+    add_shared(parser, 'config', '--data')
+    add('--split', choices=('train', 'val', 'test'), default='train', help='data loader to use (default: train)')
+    add('--images', type=whole_number, default=8, help='faces on the sheet (default: 8)')
+    add('--out', type=file_path, metavar='FILE', help='the sheet (default: work_dirs/<config>/browse_<split>.png)')
+    add('--show', action='store_true', help='also open a window')
+    add_shared(parser, '--cfg-options')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,17 +9,16 @@ from dataclasses import asdict
 
 from rainrestore.cli.options import file_path, print_json, seed_number, whole_number
 
-DEFAULT_METRICS = ('PSNR', 'SSIM')
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore compare``."""
-    parser.add_argument('first', type=file_path, help='per_image.csv of the first method')
-    parser.add_argument('second', type=file_path, help='per_image.csv of the second method')
-    parser.add_argument('--metrics', nargs='+', default=list(DEFAULT_METRICS), metavar='KEY', help='columns to compare')
-    parser.add_argument('--level', type=float, default=0.95, help='confidence level of the interval (default: 0.95)')
-    parser.add_argument('--resamples', type=whole_number, default=10_000, help='bootstrap resamples (default: 10000)')
-    parser.add_argument('--seed', type=seed_number, default=0, help='seed of the bootstrap (default: 0)')
+    add = parser.add_argument
+    add('first', type=file_path, help='per_image.csv of the first method')
+    add('second', type=file_path, help='per_image.csv of the second method')
+    add('--metrics', nargs='+', default=['PSNR', 'SSIM'], metavar='KEY', help='columns to compare')
+    add('--level', type=float, default=0.95, help='confidence level of the interval (default: 0.95)')
+    add('--resamples', type=whole_number, default=10_000, help='bootstrap resamples (default: 10000)')
+    add('--seed', type=seed_number, default=0, help='seed of the bootstrap (default: 0)')
 
 
 def run(args: argparse.Namespace) -> int:

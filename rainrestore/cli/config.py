@@ -10,7 +10,7 @@ import re
 import textwrap
 from pathlib import Path
 
-from rainrestore.cli.options import add_cfg_options, file_path
+from rainrestore.cli.options import add_shared, file_path
 
 #: Characters of the summary of a config in the list.
 SENTENCE = 100
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', nargs='?', help='a config file, or the name of a config, such as srgan_x4')
     parser.add_argument('-o', '--out', type=file_path, metavar='FILE', help='write it to the new file FILE')
     parser.add_argument('--list', action='store_true', help='list the configs of this package')
-    add_cfg_options(parser)
+    add_shared(parser, '--cfg-options')
 
 
 def run(args: argparse.Namespace) -> int:

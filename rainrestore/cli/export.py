@@ -9,20 +9,20 @@ output. ONNX needs pip install 'rainrestore[export]'.
 import argparse
 from pathlib import Path
 
-from rainrestore.cli.options import add_checkpoint, file_path, print_json
+from rainrestore.cli.options import add_shared, file_path, print_json
 
 SUFFIXES = {'onnx': '.onnx', 'torchscript': '.pt'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore export``."""
-    parser.add_argument('model', help='a model of the zoo, such as fcg_gan_x4, or a config with --checkpoint')
-    parser.add_argument('--format', choices=sorted(SUFFIXES), default='onnx', help='default: onnx')
-    parser.add_argument(
-        '-o', '--out', type=file_path, help='file to write (default: MODEL.onnx or MODEL.pt in the working directory)'
-    )
-    add_checkpoint(parser)
-    parser.add_argument('--physics', action='store_true', help='also output J, S, T, A and F')
+    add = parser.add_argument
+    add('model', help='a model of the zoo, such as fcg_gan_x4, or a config with --checkpoint')
+    add('--format', choices=sorted(SUFFIXES), default='onnx', help='default: onnx')
+    out = 'file to write (default: MODEL.onnx or MODEL.pt in the working directory)'
+    add('-o', '--out', type=file_path, help=out)
+    add_shared(parser, '--checkpoint')
+    add('--physics', action='store_true', help='also output J, S, T, A and F')
 
 
 def run(args: argparse.Namespace) -> int:

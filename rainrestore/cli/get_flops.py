@@ -8,21 +8,15 @@ are listed, but not added. The last line is JSON.
 import argparse
 from dataclasses import asdict
 
-from rainrestore.cli.options import add_cfg_options, add_config, print_json
+from rainrestore.cli.options import add_shared, print_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore get_flops``."""
-    add_config(parser)
-    parser.add_argument(
-        '--shape',
-        type=int,
-        nargs='+',
-        default=[32],
-        metavar='SIDE',
-        help='size of the input: one side, or height and width (default: 32)',
-    )
-    add_cfg_options(parser)
+    add_shared(parser, 'config')
+    shape = 'size of the input: one side, or height and width (default: 32)'
+    parser.add_argument('--shape', type=int, nargs='+', default=[32], metavar='SIDE', help=shape)
+    add_shared(parser, '--cfg-options')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ import argparse
 import math
 from typing import Any
 
-from rainrestore.cli.options import add_cfg_options, add_device, file_path
+from rainrestore.cli.options import add_shared, file_path
 
 #: Value of the guide without REST, in 0..1. The network normalises it to 0.
 GREY = 0.5
@@ -18,17 +18,14 @@ GREY = 0.5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore mixed_guidance``."""
-    parser.add_argument('config', help='a config of HiFaceGAN, e.g. hifacegan_128')
-    parser.add_argument('checkpoint', help='a .pth or .safetensors file, or rainrestore://NAME')
-    parser.add_argument('first', metavar='FIRST', type=file_path, help='the image that guides the coarse levels')
-    parser.add_argument(
-        'rest', metavar='REST', type=file_path, nargs='?', help='the image that guides the other levels (default: grey)'
-    )
-    parser.add_argument(
-        '--out', type=file_path, metavar='FILE', help='the sheet (default: work_dirs/<config>/mixed_guidance.png)'
-    )
-    add_device(parser)
-    add_cfg_options(parser)
+    add = parser.add_argument
+    add('config', help='a config of HiFaceGAN, e.g. hifacegan_128')
+    add('checkpoint', help='a .pth or .safetensors file, or rainrestore://NAME')
+    add('first', metavar='FIRST', type=file_path, help='the image that guides the coarse levels')
+    rest = 'the image that guides the other levels (default: grey)'
+    add('rest', metavar='REST', type=file_path, nargs='?', help=rest)
+    add('--out', type=file_path, metavar='FILE', help='the sheet (default: work_dirs/<config>/mixed_guidance.png)')
+    add_shared(parser, '--device', '--cfg-options')
 
 
 def run(args: argparse.Namespace) -> int:

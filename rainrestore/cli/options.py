@@ -34,46 +34,32 @@ class OptionsAction(DictAction):
             ) from error
 
 
-def add_config(parser: argparse.ArgumentParser) -> None:
-    """Declare ``config``."""
-    parser.add_argument('config', help='a config file, or the name of a config, such as fcg_gan_x4')
+#: Name -> settings of the options that several commands have.
+SHARED: dict[str, dict[str, Any]] = {
+    'config': {'help': 'a config file, or the name of a config, such as fcg_gan_x4'},
+    '--data': {
+        'metavar': 'DIR',
+        'help': 'folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, else the bundled faces)',
+    },
+    '--device': {'help': 'cpu, cuda, cuda:1 (default: a GPU if there is one)'},
+    '--checkpoint': {
+        'help': 'weights in place of the published ones: a .pth or .safetensors file, or rainrestore://NAME'
+    },
+    '--cfg-options': {
+        **{'nargs': '+', 'action': OptionsAction, 'default': {}, 'metavar': 'KEY=VALUE'},
+        'help': 'changes to the config',
+    },
+    '--launcher': {
+        **{'choices': ('none', 'pytorch', 'slurm', 'mpi'), 'default': 'none'},
+        'help': 'launcher of distributed processes: torchrun, srun or mpirun (default: none)',
+    },
+}
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--data``."""
-    parser.add_argument(
-        '--data',
-        metavar='DIR',
-        help='folder {train,val,test}/{img,mask} (default: RAINRESTORE_DATA, else the bundled faces)',
-    )
-
-
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--device``."""
-    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU if there is one)')
-
-
-def add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--checkpoint``."""
-    parser.add_argument(
-        '--checkpoint',
-        help='weights in place of the published ones: a .pth or .safetensors file, or rainrestore://NAME',
-    )
-
-
-def add_cfg_options(parser: argparse.ArgumentParser, help: str = 'changes to the config') -> None:
-    """Declare ``--cfg-options``."""
-    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, default={}, metavar='KEY=VALUE', help=help)
-
-
-def add_launcher(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--launcher``."""
-    parser.add_argument(
-        '--launcher',
-        choices=('none', 'pytorch', 'slurm', 'mpi'),
-        default='none',
-        help='launcher of distributed processes: torchrun, srun or mpirun (default: none)',
-    )
+def add_shared(parser: argparse.ArgumentParser, *names: str, **settings: Any) -> None:
+    """Declare options of :data:`SHARED`; ``settings`` replace theirs."""
+    for name in names:
+        parser.add_argument(name, **{**SHARED[name], **settings})
 
 
 def print_json(value: Any) -> None:

@@ -13,43 +13,26 @@ from rainrestore.cli.options import file_path, print_json
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore publish``."""
-    parser.add_argument('checkpoint', help='a .pth or .safetensors file, or rainrestore://NAME')
-    parser.add_argument('name', help='name in the zoo, such as fcg_gan_x4')
-    parser.add_argument('--config', required=True, help='config that builds the network')
-    parser.add_argument(
-        '--licence',
-        help='licence of the weights (default: the licence of the existing entry or of its parts, else Apache-2.0)',
+    add = parser.add_argument
+    add('checkpoint', help='a .pth or .safetensors file, or rainrestore://NAME')
+    add('name', help='name in the zoo, such as fcg_gan_x4')
+    add('--config', required=True, help='config that builds the network')
+    licence = 'licence of the weights (default: the licence of the existing entry or of its parts, else Apache-2.0)'
+    add('--licence', help=licence)
+    add('--keep', nargs='+', metavar='SLOT', help='only these slots, such as rain_removal (default: all)')
+    part = (
+        'slots that the training did not change, from other models of the zoo, such as rain_removal=hrrm_x4 (default: '
+        'the slots of the existing entry)'
     )
-    parser.add_argument(
-        '--keep', nargs='+', metavar='SLOT', help='only these slots, such as rain_removal (default: all)'
-    )
-    parser.add_argument(
-        '--part',
-        nargs='+',
-        type=_pair,
-        metavar='SLOT=NAME',
-        help='slots that the training did not change, from other models of the zoo, such as '
-        'rain_removal=hrrm_x4 (default: the slots of the existing entry)',
-    )
-    parser.add_argument('--full-precision', action='store_true', help='store float32 instead of float16')
-    parser.add_argument('--allow-large', action='store_true', help='accept a file over 30 MB')
-    parser.add_argument(
-        '--note', nargs='+', type=_note, default=[], metavar='KEY=VALUE', help='facts to store, such as Faces=90000'
-    )
-    parser.add_argument(
-        '--log',
-        nargs='+',
-        type=file_path,
-        default=[],
-        metavar='RUN',
-        help='work dirs of all stages, in order: stores their curves, and reads seed, faces and hours',
-    )
-    parser.add_argument(
-        '--zoo',
-        type=file_path,
-        metavar='DIR',
-        help="folder of your own zoo (default: RAINRESTORE_ZOO, else the package's zoo)",
-    )
+    add('--part', nargs='+', type=_pair, metavar='SLOT=NAME', help=part)
+    add('--full-precision', action='store_true', help='store float32 instead of float16')
+    add('--allow-large', action='store_true', help='accept a file over 30 MB')
+    note = 'facts to store, such as Faces=90000'
+    add('--note', nargs='+', type=_note, default=[], metavar='KEY=VALUE', help=note)
+    log = 'work dirs of all stages, in order: stores their curves, and reads seed, faces and hours'
+    add('--log', nargs='+', type=file_path, default=[], metavar='RUN', help=log)
+    zoo = "folder of your own zoo (default: RAINRESTORE_ZOO, else the package's zoo)"
+    add('--zoo', type=file_path, metavar='DIR', help=zoo)
 
 
 def run(args: argparse.Namespace) -> int:

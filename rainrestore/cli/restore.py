@@ -18,7 +18,7 @@ import sys
 import time
 from collections import Counter
 
-from rainrestore.cli.options import add_checkpoint, add_device, file_path, fraction, print_json, whole_number
+from rainrestore.cli.options import add_shared, file_path, fraction, print_json, whole_number
 
 #: Some images could not be restored.
 EXIT_SOME_FAILED = 3
@@ -26,48 +26,30 @@ EXIT_SOME_FAILED = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore restore``."""
-    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='a photo, a video, a folder, or a pattern')
-    parser.add_argument('-o', '--out', type=file_path, required=True, help='folder for the results')
-    parser.add_argument(
-        '--task', choices=('faces', 'renovate', 'rain', 'raindrops'),
-        help='the task; it selects the model unless --model is given (default: the task of --model, else faces)',
-    )  # fmt: skip
+    add = parser.add_argument
+    add('inputs', nargs='+', metavar='INPUT', help='a photo, a video, a folder, or a pattern')
+    add('-o', '--out', type=file_path, required=True, help='folder for the results')
+    task = 'the task; it selects the model unless --model is given (default: the task of --model, else faces)'
+    add('--task', choices=('faces', 'renovate', 'rain', 'raindrops'), help=task)
     where = parser.add_mutually_exclusive_group()
     where.add_argument('--aligned', action='store_true', default=None, help='each image is a cropped and aligned face')
-    where.add_argument(
-        '--boxes', type=file_path, metavar='FILE', help='CSV file of the faces: boxes, squares, or eyes and mouth'
-    )
+    boxes = 'CSV file of the faces: boxes, squares, or eyes and mouth'
+    where.add_argument('--boxes', type=file_path, metavar='FILE', help=boxes)
     where.add_argument('--detector', help='a registered face detector, or a config file (default: MTCNNDetector)')
-    parser.add_argument(
-        '--background', choices=('auto', 'keep', 'derain'),
-        help='derain: also remove the rain around the faces; auto: only in photos with certain rain (default: auto)',
-    )  # fmt: skip
-    parser.add_argument(
-        '--model', help='a model of the zoo, or a config with --checkpoint (default: the model of the task)'
-    )
-    parser.add_argument(
-        '--strength', type=fraction, metavar='S', help='fraction of the correction, above 0, at most 1 (default: 1)'
-    )
-    parser.add_argument(
-        '--keep-colour', action=argparse.BooleanOptionalAction, default=None,
-        help="keep the photo's colours in all faces, or in no face (default: in faces without a veil)",
-    )  # fmt: skip
-    parser.add_argument(
-        '--preview', action='store_true', default=None, help='only write preview/NAME.png with the faces marked'
-    )
-    add_checkpoint(parser)
-    add_device(parser)
-    parser.add_argument(
-        '--precision', choices=('float32', 'bfloat16'), default='float32',
-        help='bfloat16 is twice as fast on CPUs with bfloat16 units; the results differ slightly (default: float32)',
-    )  # fmt: skip
-    parser.add_argument('--batch', type=whole_number, default=16, metavar='N', help='batch size (default: 16)')
-    parser.add_argument(
-        '--save-physics', action='store_true', help='also write J/ (8-bit), S/, T/ and A/ (16-bit, value / 65535)'
-    )
-    parser.add_argument(
-        '--sheet', action='store_true', help='also write sheets/NAME.png: input, restored face, J, S, T, A, F'
-    )
+    background = 'derain: also remove the rain around the faces; auto: only in photos with certain rain (default: auto)'
+    add('--background', choices=('auto', 'keep', 'derain'), help=background)
+    add('--model', help='a model of the zoo, or a config with --checkpoint (default: the model of the task)')
+    strength = 'fraction of the correction, above 0, at most 1 (default: 1)'
+    add('--strength', type=fraction, metavar='S', help=strength)
+    keep = "keep the photo's colours in all faces, or in no face (default: in faces without a veil)"
+    add('--keep-colour', action=argparse.BooleanOptionalAction, default=None, help=keep)
+    add('--preview', action='store_true', default=None, help='only write preview/NAME.png with the faces marked')
+    add_shared(parser, '--checkpoint', '--device')
+    fast = 'bfloat16 is twice as fast on CPUs with bfloat16 units; the results differ slightly (default: float32)'
+    add('--precision', choices=('float32', 'bfloat16'), default='float32', help=fast)
+    add('--batch', type=whole_number, default=16, metavar='N', help='batch size (default: 16)')
+    add('--save-physics', action='store_true', help='also write J/ (8-bit), S/, T/ and A/ (16-bit, value / 65535)')
+    add('--sheet', action='store_true', help='also write sheets/NAME.png: input, restored face, J, S, T, A, F')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -56,21 +56,16 @@ def _setting(text: str) -> tuple[str, float | int | tuple[float, float]]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore synthesize``."""
-    parser.add_argument('input', metavar='INPUT', type=file_path, help='folder of faces, or one image')
-    parser.add_argument('-o', '--out', type=file_path, required=True, help='new or empty folder to write to')
-    parser.add_argument(
-        '--seed', type=seed_number, default=0, help='seed of the rain; the file name also counts (default: 0)'
-    )
-    parser.add_argument(
-        '--rain', choices=sorted(RAIN_RANGES), default='rain_v1', help='named distribution (default: rain_v1)'
-    )
-    parser.add_argument(
-        '--set', dest='settings', metavar='NAME=LOW,HIGH', type=_setting, action='append', default=[],
-        help='change a range of --rain, such as beta=0.5,0.8 or layers=2; may be repeated; fields: '
-        + ', '.join(item.name for item in fields(RainRanges)),
-    )  # fmt: skip
-    parser.add_argument('--scale', type=whole_number, default=4, help='side of the face / side of I (default: 4)')
-    parser.add_argument('--limit', type=whole_number, metavar='N', help='only the first N faces by name')
+    add = parser.add_argument
+    add('input', metavar='INPUT', type=file_path, help='folder of faces, or one image')
+    add('-o', '--out', type=file_path, required=True, help='new or empty folder to write to')
+    add('--seed', type=seed_number, default=0, help='seed of the rain; the file name also counts (default: 0)')
+    add('--rain', choices=sorted(RAIN_RANGES), default='rain_v1', help='named distribution (default: rain_v1)')
+    change = 'change a range of --rain, such as beta=0.5,0.8 or layers=2; may be repeated; fields: '
+    change += ', '.join(item.name for item in fields(RainRanges))
+    add('--set', dest='settings', metavar='NAME=LOW,HIGH', type=_setting, action='append', default=[], help=change)
+    add('--scale', type=whole_number, default=4, help='side of the face / side of I (default: 4)')
+    add('--limit', type=whole_number, metavar='N', help='only the first N faces by name')
 
 
 def _ranges(rain: str, settings: list[tuple[str, Any]]) -> RainRanges:

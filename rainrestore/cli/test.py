@@ -15,16 +15,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from rainrestore.cli.options import (
-    add_cfg_options,
-    add_config,
-    add_data,
-    add_device,
-    add_launcher,
-    file_path,
-    print_json,
-    whole_number,
-)
+from rainrestore.cli.options import add_shared, file_path, print_json, whole_number
 
 #: Label in the table -> suffix of the keys.
 CONVENTIONS = {'RGB, no crop': '', 'RGB, crop 4': '_crop4', 'Y (BT.601), no crop': '_Y',
@@ -33,21 +24,17 @@ CONVENTIONS = {'RGB, no crop': '', 'RGB, crop 4': '_crop4', 'Y (BT.601), no crop
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore test``."""
-    add_config(parser)
-    parser.add_argument('checkpoint', help='a .pth or .safetensors file, rainrestore://NAME, or none')
-    add_data(parser)
-    parser.add_argument(
-        '--out', type=file_path, metavar='DIR', help='folder for the results (default: work_dirs/<config>/test)'
-    )
-    parser.add_argument('--split', default='test', help='sub-folder of the faces (default: test)')
-    add_device(parser)
-    parser.add_argument(
-        '--save-restored', action='store_true', help='also write each restored face to OUT/restored/NAME.png'
-    )
-    parser.add_argument('--no-masks', action='store_true', help='do not require masks; omit mIoU')
-    parser.add_argument('--images', type=whole_number, default=8, help='faces on the sheet (default: 8)')
-    add_launcher(parser)
-    add_cfg_options(parser)
+    add = parser.add_argument
+    add_shared(parser, 'config')
+    add('checkpoint', help='a .pth or .safetensors file, rainrestore://NAME, or none')
+    add_shared(parser, '--data')
+    add('--out', type=file_path, metavar='DIR', help='folder for the results (default: work_dirs/<config>/test)')
+    add('--split', default='test', help='sub-folder of the faces (default: test)')
+    add_shared(parser, '--device')
+    add('--save-restored', action='store_true', help='also write each restored face to OUT/restored/NAME.png')
+    add('--no-masks', dest='masks', action='store_false', help='do not require masks; omit mIoU')
+    add('--images', type=whole_number, default=8, help='faces on the sheet (default: 8)')
+    add_shared(parser, '--launcher', '--cfg-options')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         split=args.split,
         images=args.images,
         save_restored=args.save_restored,
-        masks=not args.no_masks,
+        masks=args.masks,
         device=args.device,
         launcher=args.launcher,
         options=args.cfg_options,

@@ -6,38 +6,22 @@ weights are the same as without the interruption.
 
 import argparse
 
-from rainrestore.cli.options import add_cfg_options, add_config, add_data, add_launcher
+from rainrestore.cli.options import add_shared
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore train``."""
-    add_config(parser)
-    add_data(parser)
-    parser.add_argument(
-        '--more-data',
-        metavar='DIR',
-        action='append',
-        default=[],
-        help='another folder of training faces, with or without masks; may be repeated',
-    )
-    parser.add_argument(
-        '--work-dir', metavar='DIR', help='folder for logs and checkpoints (default: work_dirs/<config>)'
-    )
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const='auto',
-        metavar='CHECKPOINT',
-        help='continue from CHECKPOINT, or from the newest complete checkpoint of the work dir',
-    )
-    parser.add_argument(
-        '--amp',
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="train in bfloat16, or with --no-amp in float32 (default: the config's choice, else the processor's)",
-    )
-    add_launcher(parser)
-    add_cfg_options(parser, 'changes to the config, e.g. train_cfg.max_iters=20')
+    add = parser.add_argument
+    add_shared(parser, 'config', '--data')
+    more = 'another folder of training faces, with or without masks; may be repeated'
+    add('--more-data', metavar='DIR', action='append', default=[], help=more)
+    add('--work-dir', metavar='DIR', help='folder for logs and checkpoints (default: work_dirs/<config>)')
+    resume = 'continue from CHECKPOINT, or from the newest complete checkpoint of the work dir'
+    add('--resume', nargs='?', const='auto', metavar='CHECKPOINT', help=resume)
+    amp = "train in bfloat16, or with --no-amp in float32 (default: the config's choice, else the processor's)"
+    add('--amp', action=argparse.BooleanOptionalAction, default=None, help=amp)
+    add_shared(parser, '--launcher')
+    add_shared(parser, '--cfg-options', help='changes to the config, e.g. train_cfg.max_iters=20')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,20 +9,18 @@ Needs Gradio, which `python tools/install.py --web` in a clone of rainrestore in
 import argparse
 import sys
 
-from rainrestore.cli.options import add_checkpoint, add_device
+from rainrestore.cli.options import add_shared
 from rainrestore.optional import installer, optional_import
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``rainrestore web``."""
-    parser.add_argument('--host', default='127.0.0.1', help='address to listen on (default: 127.0.0.1, local only)')
-    parser.add_argument('--port', type=int, default=7860, help='port to listen on, 0 for any free port (default: 7860)')
-    parser.add_argument(
-        '--model',
-        help='a model of the zoo, or a config with --checkpoint (default: the default model of rainrestore restore)',
-    )
-    add_checkpoint(parser)
-    add_device(parser)
+    add = parser.add_argument
+    add('--host', default='127.0.0.1', help='address to listen on (default: 127.0.0.1, local only)')
+    add('--port', type=int, default=7860, help='port to listen on, 0 for any free port (default: 7860)')
+    model = 'a model of the zoo, or a config with --checkpoint (default: the default model of rainrestore restore)'
+    add('--model', help=model)
+    add_shared(parser, '--checkpoint', '--device')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ import torch
 from rainrestore import compat
 from rainrestore.apis import TASKS, PhotoRestorer, Restorer
 from rainrestore.benchmark.scenes import Place, crop_of, make_scene
-from rainrestore.cli.options import add_checkpoint, add_device, whole_number
+from rainrestore.cli.options import add_shared, whole_number
 from rainrestore.errors import RainRestoreError
 from rainrestore.evaluation import LPIPS, IdentityDistance
 from rainrestore.faces import DetectedFace, cut, soft_mask
@@ -65,7 +65,7 @@ def main() -> int:
     )  # fmt: skip
     parser.add_argument('--backgrounds', type=Path, help='folder of photos (default: generated colours)')
     parser.add_argument('--model', default=TASKS['faces'].model, help='default: %(default)s')
-    add_checkpoint(parser)
+    add_shared(parser, '--checkpoint')
     parser.add_argument(
         '--measures',
         choices=('LPIPS', 'identity'),
@@ -73,7 +73,7 @@ def main() -> int:
         default=['LPIPS', 'identity'],
         help='in addition to PSNR',
     )
-    add_device(parser)
+    add_shared(parser, '--device')
     args = parser.parse_args()
     compat.apply()
     files = [file for split in ('test', 'val') for file in list_images(args.data / split / 'img')][: args.faces]
