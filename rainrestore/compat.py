@@ -176,9 +176,8 @@ class _PatchBeforeImport(MetaPathFinder):
     """Runs the patch of a module before its import; the following finders find the module."""
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
-        patch = _PATCHES.get(fullname)
-        if patch is not None:
-            patch()
+        if fullname in _PATCHES:
+            _PATCHES[fullname]()
 
 
 class _MMCVOpsFinder(MetaPathFinder, Loader):

@@ -62,13 +62,13 @@ class NamedError(RainRestoreError, ValueError):
     """
 
     def __init__(self, name: str | os.PathLike[str], reason: str) -> None:
+        # The arguments of __init__, with which another process unpickles the error.
+        super().__init__(str(name), reason)
         self.name = str(name)
         self.reason = reason
-        super().__init__(f'{self.name or repr(self.name)}: {reason}')
 
-    def __reduce__(self) -> tuple[type['NamedError'], tuple[str, str]]:
-        # The default passes only the message to __init__, which fails when another process unpickles the error.
-        return type(self), (self.name, self.reason)
+    def __str__(self) -> str:
+        return f'{self.name or repr(self.name)}: {self.reason}'
 
 
 class ImageFileError(NamedError, DatasetError):
@@ -85,9 +85,6 @@ class ImageError(NamedError):
     def __init__(self, name: str | os.PathLike[str], reason: str, found: int | None = None) -> None:
         super().__init__(name, reason)
         self.found = found
-
-    def __reduce__(self) -> tuple[type['ImageError'], tuple[str, str, int | None]]:  # type: ignore[override]
-        return type(self), (self.name, self.reason, self.found)
 
 
 class RainRangesError(ConfigError, ValueError):

@@ -376,8 +376,7 @@ def visible_files(folder: StrPath) -> list[Path]:
     )
     files = [entry for entry in entries if entry.is_file()]
     nested = (path for entry in entries if entry.is_dir() for path in sorted(entry.rglob('*')))
-    inner = next((path for path in nested if path.suffix.lower() in IMAGE_SUFFIXES), None)
-    if inner is not None:
+    if inner := next((path for path in nested if path.suffix.lower() in IMAGE_SUFFIXES), None):
         raise DatasetError(f'{inner}: sub-folders are not read; move their images to {folder}, or elsewhere')
     return files
 

@@ -50,15 +50,9 @@ def label_names(labels: Iterable[int]) -> list[str]:
     return [' '.join(sides.get(word, word) for word in name) for name in words]
 
 
-def _flip_table() -> np.ndarray:
-    table = np.arange(256, dtype=np.uint8)
-    for left, right in FLIP_PAIRS:
-        table[left], table[right] = right, left
-    table.setflags(write=False)
-    return table
-
-
-_FLIP_TABLE = _flip_table()
+#: Label -> its label in the mirrored face.
+_FLIP_TABLE = np.arange(256, dtype=np.uint8)
+_FLIP_TABLE[np.array(FLIP_PAIRS)] = np.fliplr(FLIP_PAIRS)
 
 
 def flip_labels(mask: np.ndarray) -> np.ndarray:

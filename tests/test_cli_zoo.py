@@ -11,7 +11,7 @@ from zoos import add_model, write_zoo
 from rainrestore.audit import Audit, Gain, LayersAudit, SlotAudit
 from rainrestore.cli.main import main
 from rainrestore.errors import RunError
-from rainrestore.zoo import audits, measurements
+from rainrestore.zoo import measurements
 from rainrestore.zoo.index import Zoo, models, read_index
 
 DATASETS = [{'Name': 'CelebA', 'Faces': 4}, {'Name': 'portraits', 'Faces': 50}]
@@ -62,7 +62,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, dict[
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(measurements, 'measure', measure)
     monkeypatch.setattr(measurements, 'lpips_problem', lambda: 'LPIPS needs a package')
-    monkeypatch.setattr(audits, 'measure_audit', measure_audit)
+    monkeypatch.setattr(measurements, 'measure_audit', measure_audit)
     return given
 
 
@@ -177,7 +177,9 @@ def test_audit_is_stored_shown_and_verified(zoo, measured, capsys, monkeypatch):
         'whole': {key: findings[key] for key in ('layers', 'small layers')}
     }
     living = LayersAudit(2, {}, {'generator': (0, 2)})
-    monkeypatch.setattr(audits, 'measure_audit', lambda *_, **__: Audit('whole', '', 4, {'PSNR': 20.0}, [], living))
+    monkeypatch.setattr(
+        measurements, 'measure_audit', lambda *_, **__: Audit('whole', '', 4, {'PSNR': 20.0}, [], living)
+    )
     assert main(verify) == 1
     assert json.loads(capsys.readouterr().out.splitlines()[-1])['differing'] == ['whole audit']
 

@@ -20,10 +20,9 @@ from rainrestore.errors import CheckpointError, ConfigError, RunError
 from rainrestore.files import sha256_of
 from rainrestore.registry import MODELS
 from rainrestore.zoo import publish as publishing
-from rainrestore.zoo.audits import enter_audit
 from rainrestore.zoo.files import load_by_name, zoo_file
 from rainrestore.zoo.index import Zoo, changed_index, models, read_index, write_index, zoo_entry
-from rainrestore.zoo.measurements import enter
+from rainrestore.zoo.measurements import enter, enter_audit
 from rainrestore.zoo.publish import publish
 from rainrestore.zoo.schema import ZooIndexError
 

@@ -1,8 +1,9 @@
 """Report of a benchmark: tables in Markdown, charts, and sheets as in the paper's Fig. 7."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,40 +104,44 @@ def table(benchmark: Benchmark, rows: Sequence[Row], heading: str) -> list[str]:
         The lines.
     """
     by_name = {row.method.name: row for row in rows}
-    columns = benchmark.columns or COLUMNS
-    keys = [key for key in columns if any(row.mean(key) is not None for row in rows)]
     against = by_name.get(benchmark.reference or '')
-    published = any(row.method.paper for row in rows)
-    head = ['method', *(columns[key][0] for key in keys)]
+    columns: list[tuple[str, Callable[[Row], str]]] = [
+        ('method', lambda row: row.method.label + ' (oracle)' * row.method.oracle)
+    ]
+    for key, (title, places) in (benchmark.columns or COLUMNS).items():
+        if any(row.mean(key) is not None for row in rows):
+            columns.append((title, partial(_cell, key=key, places=places)))
     if against is not None:
-        head.append(f'PSNR − {against.method.label} [95 %]')
-    head += [*(['paper'] if published else []), 'faces', 'before', 'parameters', 'MACs', 'ms a face']
-    lines = [f'### {heading}', '', '| ' + ' | '.join(head) + ' |', '|' + '---|' * len(head)]
-    for row in rows:
-        cells = [row.method.label + (' (oracle)' if row.method.oracle else '')]
-        cells += [_cell(row, key, columns[key][1]) for key in keys]
-        if against is not None:
-            cells.append('' if row is against else _interval(difference(row, against)))
-        if published:
-            cells.append('' if row.method.paper is None else '{:.2f} / {:.4f}'.format(*row.method.paper))
-        cells += [f'{row.faces:,}' if row.faces else '-', f'{row.before:,}' if row.before else '-']
-        cost = row.cost
-        cells += [_large(cost.get('parameters')), _large(cost.get('macs'))]
-        cells.append(f'{1000 * cost["seconds"]:.1f}' if 'seconds' in cost else '')
-        lines.append('| ' + ' | '.join(cells) + ' |')
+        columns.append((f'PSNR − {against.method.label} [95 %]', partial(_gap, against=against)))
+    if any(row.method.paper for row in rows):
+        columns.append(('paper', lambda row: '{:.2f} / {:.4f}'.format(*row.method.paper) if row.method.paper else ''))
+    columns += [
+        ('faces', lambda row: f'{row.faces:,}' if row.faces else '-'),
+        ('before', lambda row: f'{row.before:,}' if row.before else '-'),
+        ('parameters', lambda row: _large(row.cost.get('parameters'))),
+        ('MACs', lambda row: _large(row.cost.get('macs'))),
+        ('ms a face', lambda row: f'{1000 * row.cost["seconds"]:.1f}' if 'seconds' in row.cost else ''),
+    ]
+    lines = [f'### {heading}', '']
+    lines += _markdown([title for title, _ in columns], [[cell(row) for _, cell in columns] for row in rows])
     claims = [claim for claim in benchmark.claims if claim[0] in by_name and claim[1] in by_name]
     if claims:
         known = any(gap is not None for _, _, gap in claims)
         head = ['claim', 'as published', 'here, PSNR [95 %]'] if known else ['comparison', 'PSNR [95 %]']
-        lines += ['', '| ' + ' | '.join([*head, 'SSIM [95 %]']) + ' |', '|---' * (len(head) + 1) + '|']
-    for better, worse, gap in claims:
-        pair = by_name[better], by_name[worse]
-        cells = [f'{pair[0].method.label} over {pair[1].method.label}']
-        if known:
-            cells.append('' if gap is None else f'{gap:+.2f} dB')
-        cells += [f'{_interval(difference(*pair))} dB', _interval(difference(*pair, 'SSIM'), 4)]
-        lines.append('| ' + ' | '.join(cells) + ' |')
+        compared = []
+        for better, worse, gap in claims:
+            pair = by_name[better], by_name[worse]
+            published = ['' if gap is None else f'{gap:+.2f} dB'] if known else []
+            measured = [f'{_interval(difference(*pair))} dB', _interval(difference(*pair, 'SSIM'), 4)]
+            compared.append([f'{pair[0].method.label} over {pair[1].method.label}', *published, *measured])
+        lines += ['', *_markdown([*head, 'SSIM [95 %]'], compared)]
     return [*lines, '']
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table."""
+    first, *others = ('| ' + ' | '.join(cells) + ' |' for cells in (head, *rows))
+    return [first, '|' + '---|' * len(head), *others]
 
 
 def chart(rows: Sequence[Row], title: str, path: Path) -> Path:
@@ -203,16 +208,11 @@ def figure(rows: Sequence[Row], truth: Mapping[str, Path], roi: tuple[int, int, 
     for name, file in truth.items():
         files = [*(next(iter(row.folders.values())) / 'restored' / f'{name}.png' for row in rows), file]
         images = [Image.open(file).convert('RGB') for file in files]
-        lines.append([np.asarray(_framed(images[0], roi)), *map(np.asarray, images[1:])])
-        lines.append([np.asarray(image.crop(roi)) for image in images])
+        enlarged: list[np.ndarray | None] = [np.asarray(image.crop(roi)) for image in images]
+        ImageDraw.Draw(images[0]).rectangle((roi[0], roi[1], roi[2] - 1, roi[3] - 1), outline=FRAME)
+        lines += [[np.asarray(image) for image in images], enlarged]
         names += [name, '']
     return image_sheet(lines, titles, path, names)
-
-
-def _framed(image: Image.Image, roi: tuple[int, int, int, int]) -> Image.Image:
-    framed = image.copy()
-    ImageDraw.Draw(framed).rectangle((roi[0], roi[1], roi[2] - 1, roi[3] - 1), outline=FRAME)
-    return framed
 
 
 def _cell(row: Row, key: str, places: int) -> str:
@@ -221,6 +221,10 @@ def _cell(row: Row, key: str, places: int) -> str:
         return ''
     spread = row.spread(key)
     return f'{value:.{places}f}' + (f' ({spread[0]:.{places}f}..{spread[1]:.{places}f})' if spread else '')
+
+
+def _gap(row: Row, against: Row) -> str:
+    return '' if row is against else _interval(difference(row, against))
 
 
 def _interval(result: Mapping[str, Any], places: int = 2) -> str:

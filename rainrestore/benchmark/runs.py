@@ -108,9 +108,7 @@ def check_budget(out: Path, budget: Budget, benchmark: str) -> None:
         kept = _read_object(path)
         if kept is None:
             raise BudgetError(f'{path} is damaged: it is not a JSON object; choose another --out, or remove {out}')
-        differing = [key for key in now if kept.get(key) != now[key]]
-        if differing:
-            key = differing[0]
+        if key := next((key for key in now if kept.get(key) != now[key]), None):
             raise BudgetError(
                 f'{out} contains runs with {key} = {kept.get(key)!r}, not {now[key]!r}: choose another --out, or the '
                 'same budget'
@@ -283,20 +281,17 @@ def _run(words: Sequence[str], log: Path, title: str, iterations: int) -> None:
     """
     command = [sys.executable, '-m', 'rainrestore.cli.main', *words]
     lines: list[str] = []
-    environment = {**os.environ, 'PYTHONUNBUFFERED': '1'}
+    output: Any = {'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT, 'text': True}
     with (
         open(log, 'w', encoding='utf-8') as file,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-        ) as process,
+        subprocess.Popen(command, env={**os.environ, 'PYTHONUNBUFFERED': '1'}, **output) as process,
         tqdm(total=iterations, desc=title, unit='it') as bar,
     ):
         assert process.stdout is not None
         for line in process.stdout:
             file.write(line)
             lines.append(line.rstrip())
-            found = ITERATION.search(line)
-            if found:
+            if found := ITERATION.search(line):
                 bar.update(int(found[1]) - bar.n)
         code = process.wait()
         if not code:

@@ -139,9 +139,7 @@ class Benchmark:
         Raises:
             ConfigError: An unknown name.
         """
-        unknown = sorted(set(names or ()) - self.methods.keys())
-        if unknown:
-            raise ConfigError(f'{self.name} has no method {unknown[0]!r}; it has {", ".join(self.methods)}')
+        self._check_names(names, self.methods, 'method')
         wanted = set(names or self.methods)
         wanted |= {source for name in wanted if (source := self.methods[name].checkpoint_of)} - self.modules.keys()
         return [method for name, method in self.methods.items() if name in wanted]
@@ -180,10 +178,12 @@ class Benchmark:
         Raises:
             ConfigError: An unknown name.
         """
-        unknown = sorted(set(names or ()) - self.tasks.keys())
-        if unknown:
-            raise ConfigError(f'{self.name} has no task {unknown[0]!r}; it has {", ".join(self.tasks) or "none"}')
+        self._check_names(names, self.tasks, 'task')
         return [task for name, task in self.tasks.items() if not names or name in names] or [None]
+
+    def _check_names(self, names: list[str] | None, known: Mapping[str, Any], kind: str) -> None:
+        if unknown := sorted(set(names or ()) - known.keys()):
+            raise ConfigError(f'{self.name} has no {kind} {unknown[0]!r}; it has {", ".join(known) or "none"}')
 
 
 def load_benchmark(spec: str) -> Benchmark:
@@ -200,12 +200,10 @@ def load_benchmark(spec: str) -> Benchmark:
     path = find_file(spec, 'benchmarks')
     content = read_config(path).to_dict()
     accepted = {part.name for part in fields(Benchmark)} - {'name'} | {'custom_imports'}
-    unknown = sorted(content.keys() - accepted)
-    if unknown:
+    if unknown := sorted(content.keys() - accepted):
         near = did_you_mean(unknown[0], accepted)
         raise ConfigError(f'{path}: no field {unknown[0]!r}{near}; there are {", ".join(sorted(accepted))}')
-    missing = [key for key in ('title', 'methods') if not content.get(key)]
-    if missing:
+    if missing := [key for key in ('title', 'methods') if not content.get(key)]:
         raise ConfigError(f'{path} lacks {missing[0]!r}')
     methods = {name: Method(**_entry(Method, name, entry, path)) for name, entry in content['methods'].items()}
     tasks = {name: Task(**_entry(Task, name, entry, path)) for name, entry in content.get('tasks', {}).items()}
@@ -240,24 +238,14 @@ def load_benchmark(spec: str) -> Benchmark:
     if reference is not None and reference not in methods:
         raise ConfigError(f'{path}: reference={reference!r} is not a method')
     columns = {key: (str(heading), int(places)) for key, (heading, places) in content.get('columns', {}).items()}
-    return Benchmark(
-        name=path.stem,
-        title=content['title'],
-        methods=methods,
-        modules=modules,
-        claims=claims,
-        metrics=tuple(content.get('metrics', ())),
-        tasks=tasks,
-        columns=columns or None,
-        reference=reference,
-        side=int(content.get('side', Benchmark.side)),
-        options=content.get('options', {}),
-    )
+    content.pop('custom_imports', None)
+    content |= {'methods': methods, 'modules': modules, 'tasks': tasks, 'claims': claims, 'reference': reference}
+    content |= {'metrics': tuple(content.get('metrics', ())), 'columns': columns or None}
+    return Benchmark(**{**content, 'name': path.stem, 'side': int(content.get('side', Benchmark.side))})
 
 
 def _check_modules(part: Method | Module, known: set[str], path: Path) -> None:
-    unknown = sorted(set(part.modules) - known)
-    if unknown:
+    if unknown := sorted(set(part.modules) - known):
         raise ConfigError(f'{path}: {part.name}: no module {unknown[0]!r} before it; there are {sorted(known)}')
 
 
@@ -266,12 +254,10 @@ def _entry(
 ) -> dict[str, Any]:
     """The fields of a method, module or task, from its dict in the file."""
     known = {field.name for field in fields(kind)} - {'name'}
-    unknown = sorted(entry.keys() - known)
-    if unknown:
+    if unknown := sorted(entry.keys() - known):
         raise ConfigError(f'{path}: {name}: no field {unknown[0]!r}; there are {", ".join(sorted(known))}')
     required = {field.name for field in fields(kind) if field.default is MISSING} - {'name'}
-    lacking = sorted(required - entry.keys())
-    if lacking:
+    if lacking := sorted(required - entry.keys()):
         raise ConfigError(f'{path}: {name} lacks {lacking[0]!r}')
     values = dict(entry, name=name)
     for key in ('config', 'first'):

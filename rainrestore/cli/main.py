@@ -95,24 +95,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
         print('; '.join(['rainrestore: interrupted', *map(str, interrupt.args)]), file=sys.stderr)
         return EXIT_INTERRUPTED
-    except RainRestoreError as error:
-        message = str(error)
-    except BrokenPipeError:
-        if not _output_is_closed():
+    except (RainRestoreError, OSError, RuntimeError, MemoryError) as error:
+        if isinstance(error, BrokenPipeError) and _output_is_closed():
+            return EXIT_OUTPUT_CLOSED
+        message = _known_message(error)
+        if message is None:
             raise
-        return EXIT_OUTPUT_CLOSED
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            message = f'{error.filename}: this name is too long'
-        elif error.errno in DISK_ERRORS:
-            message = str(WriteError(error.errno, error.strerror, error.filename or 'the output'))
-        else:
-            raise
-    except (RuntimeError, MemoryError) as error:
-        known = _known_message(error)
-        if known is None:
-            raise
-        message = known
     print(f'rainrestore: error: {" ".join(message.split())}', file=sys.stderr)
     return EXIT_USER_ERROR
 
@@ -153,11 +141,17 @@ def _output_is_closed() -> bool:
     return False
 
 
-def _known_message(error: RuntimeError | MemoryError) -> str | None:
-    """The message for an error of this package in a DataLoader worker, or for a limit of the machine; else None."""
+def _known_message(error: Exception) -> str | None:
+    """The message for an error of this package, also in a worker, or for a limit of the machine; else None."""
     text = str(error).strip()
-    in_worker = _ERROR_IN_WORKER.match(text.rpartition('\n')[2])
-    if in_worker is not None:
+    if isinstance(error, RainRestoreError):
+        return text
+    if isinstance(error, OSError):
+        if error.errno == errno.ENAMETOOLONG:
+            return f'{error.filename}: this name is too long'
+        place = error.filename or 'the output'
+        return str(WriteError(error.errno, error.strerror, place)) if error.errno in DISK_ERRORS else None
+    if in_worker := _ERROR_IN_WORKER.match(text.rpartition('\n')[2]):
         return in_worker['message']
     if isinstance(error, MemoryError):
         return f'out of memory ({text or "no further details"}): free some memory, or use a smaller batch or image'

@@ -2,8 +2,7 @@
 
 import argparse
 import json
-import math
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ class OptionsAction(DictAction):
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         for word in values or ():
-            if not str(word).partition('=')[1] or not str(word).partition('=')[0].strip():
+            key, equals, _ = str(word).partition('=')
+            if not equals or not key.strip():
                 raise ConfigError(f'{option_string}: expected KEY=VALUE, such as train_cfg.max_iters=20, got {word!r}')
         try:
             super().__call__(parser, namespace, values, option_string)
@@ -64,15 +64,7 @@ def add_shared(parser: argparse.ArgumentParser, *names: str, **settings: Any) ->
 
 def print_json(value: Any) -> None:
     """Print a value as one line of JSON; NaN and infinity, which JSON does not have, become null."""
-
-    def finite(part: Any) -> Any:
-        if isinstance(part, dict):
-            return {key: finite(inner) for key, inner in part.items()}
-        if isinstance(part, (list, tuple)):
-            return [finite(inner) for inner in part]
-        return None if isinstance(part, float) and not math.isfinite(part) else part
-
-    print(json.dumps(finite(value)))
+    print(json.dumps(json.loads(json.dumps(value), parse_constant=lambda constant: None)))
 
 
 def file_path(text: str) -> Path:
@@ -82,27 +74,22 @@ def file_path(text: str) -> Path:
     return Path(text)
 
 
-def whole_number(text: str, least: int = 1) -> int:
-    """The type of an option: an integer of at least 1, or of at least ``least``."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if value < least:
-        raise argparse.ArgumentTypeError(f'expected an integer of at least {least}, got {text!r}')
-    return value
+def _number(convert: Callable[[str], Any], accepts: Callable[[Any], bool], expected: str) -> Callable[[str], Any]:
+    """The type of an option: a number that ``accepts`` allows."""
+
+    def parse(text: str) -> Any:
+        try:
+            value = convert(text)
+        except ValueError:
+            value = None
+        if value is None or not accepts(value):
+            raise argparse.ArgumentTypeError(f'expected {expected}, got {text!r}')
+        return value
+
+    return parse
 
 
-#: The type of an option: a seed, an integer of at least 0 as numpy needs it.
-seed_number = partial(whole_number, least=0)
-
-
-def fraction(text: str) -> float:
-    """The type of an option: a number above 0, at most 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f'expected a number above 0, at most 1, got {text!r}')
-    return value
+whole_number = _number(int, lambda value: value >= 1, 'an integer of at least 1')
+#: As numpy needs it.
+seed_number = _number(int, lambda value: value >= 0, 'an integer of at least 0')
+fraction = _number(float, lambda value: 0 < value <= 1, 'a number above 0, at most 1')

@@ -143,7 +143,7 @@ def _verify(args: argparse.Namespace) -> int:
     from rainrestore.audit import list_findings
     from rainrestore.checkpoints import ZOO_SCHEME
     from rainrestore.errors import CheckpointError
-    from rainrestore.zoo import audits, measurements
+    from rainrestore.zoo import measurements
     from rainrestore.zoo.files import with_parts, zoo_file
 
     data = measurements.folders(args.data)
@@ -185,9 +185,9 @@ def _verify(args: argparse.Namespace) -> int:
                 rows.append([name, dataset, one.key, f'{one.stated:.{places}f}', value, state])
         if weights.startswith(ZOO_SCHEME):
             portraits = data[measurements.PORTRAITS]
-            findings[name] = list_findings(audits.measure_audit(entry, portraits, cheap=True))
-            layers = findings[name][audits.LAYERS]
-            if layers != audits.stated_audit(entry).get(audits.LAYERS, layers):
+            findings[name] = list_findings(measurements.measure_audit(entry, portraits, cheap=True))
+            layers, stated = findings[name][measurements.LAYERS], entry.get('Audit', {}).get('Findings', {})
+            if layers != stated.get(measurements.LAYERS, layers):
                 differing.append(f'{name} audit')
     print(table(rows))
     for name, parts in findings.items():
@@ -233,9 +233,8 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 def _audit(args: argparse.Namespace) -> int:
     from rainrestore.audit import list_findings
-    from rainrestore.zoo.audits import enter_audit, measure_audit
     from rainrestore.zoo.index import models
-    from rainrestore.zoo.measurements import find_entry, folders
+    from rainrestore.zoo.measurements import enter_audit, find_entry, folders, measure_audit
 
     # The folder of --data comes last; without it, there are only the portraits.
     dataset, folder = list(folders(args.data).items())[-1]

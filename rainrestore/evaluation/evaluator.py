@@ -48,9 +48,8 @@ class RestorationEvaluator(Evaluator):
     def prepare_metrics(self, module: nn.Module, dataloader: DataLoader) -> None:
         """Pass the network and the data loader to mmagic's metrics; called by ``PrepareMetricsHook``."""
         for metric in self.metrics:
-            prepare = getattr(metric, 'prepare', None)
-            if prepare is not None:
-                prepare(module, dataloader)
+            if hasattr(metric, 'prepare'):
+                metric.prepare(module, dataloader)
 
     def process(self, data_samples: Sequence[Any], data_batch: Any = None) -> None:
         """Pass one batch of predictions to each metric; metrics without ``on_device`` get them on the CPU."""
@@ -75,8 +74,7 @@ class RestorationEvaluator(Evaluator):
             else:
                 metric.size = size
                 found = metric.evaluate()
-            twice = values.keys() & found.keys()
-            if twice:
+            if twice := values.keys() & found.keys():
                 raise ConfigError(
                     f'two metrics have the key {sorted(twice)[0]!r}; set prefix for {type(metric).__name__}'
                 )

@@ -130,8 +130,7 @@ def _read(weights: str | None) -> dict[str, Any]:
     path = Path(named).expanduser()
     if not path.is_file():
         raise ConfigError(f'FID: {named}: no such file; {remedy}')
-    found = sha256_of(path)
-    if found != WEIGHTS_SHA256:
+    if (found := sha256_of(path)) != WEIGHTS_SHA256:
         raise ConfigError(
             f'FID: {named}: wrong weights (sha256 {found[:8]}..., expected {WEIGHTS_SHA256[:8]}...); {remedy}'
         )

@@ -9,6 +9,7 @@ import io
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,8 @@ class _ConventionMetric(PairMetric):
     """
 
     on_device = True
+    #: The metric of a batch, with the arguments of :func:`rainrestore.evaluation.functional.psnr`.
+    function: Callable[..., Tensor]
 
     def __init__(self, crop_border: int = 0, convert_to: str | None = None, **options: Any) -> None:
         super().__init__(**options)
@@ -214,6 +217,10 @@ class _ConventionMetric(PairMetric):
         except ValueError as error:  # the images are too small
             raise ConfigError(f'{self.key}: {error}') from error
 
+    def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
+        """The value of each image."""
+        return self.function(pred, gt, crop_border=self.crop_border, convert_to=self.convert_to)
+
 
 @METRICS.register_module()
 class PSNR(_ConventionMetric):
@@ -222,22 +229,14 @@ class PSNR(_ConventionMetric):
     Keys: ``PSNR``; with ``_<pred_key>``, ``_Y`` and ``_crop<N>`` if these arguments differ from the defaults.
     """
 
-    name = 'PSNR'
-
-    def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
-        """PSNR of each image."""
-        return psnr(pred, gt, self.crop_border, self.convert_to)
+    name, function = 'PSNR', staticmethod(psnr)
 
 
 @METRICS.register_module()
 class SSIM(_ConventionMetric):
     """Structural similarity, see :func:`rainrestore.evaluation.functional.ssim`; keys as for :class:`PSNR`."""
 
-    name = 'SSIM'
-
-    def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
-        """SSIM of each image."""
-        return ssim(pred, gt, self.crop_border, self.convert_to)
+    name, function = 'SSIM', staticmethod(ssim)
 
 
 @METRICS.register_module()
@@ -265,13 +264,9 @@ class MSSSIM(_ConventionMetric):
             check_scales(scales)
         except ValueError as error:
             raise ConfigError(f'MSSSIM: {error}') from error
-        self.scales = scales
+        self.function = partial(msssim, scales=scales)
         if scales != len(MSSSIM_WEIGHTS):
             self.key += f'_{scales}scales'
-
-    def measure(self, pred: Tensor, gt: Tensor) -> Tensor:
-        """MS-SSIM of each image."""
-        return msssim(pred, gt, self.scales, self.crop_border, self.convert_to)
 
 
 @METRICS.register_module()

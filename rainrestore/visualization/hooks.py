@@ -58,8 +58,7 @@ class RestorationSheetHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Send the sheet to the visualizer."""
-        faces = self._first_faces(runner.val_dataloader)
-        if faces:
+        if faces := self._first_faces(runner.val_dataloader):
             grid = image_grid(*sheet_rows(*zip(*faces, strict=True)), cell=self.cell)
             runner.visualizer.add_image('val/faces', grid, step=runner.iter)
 

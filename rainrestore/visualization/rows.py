@@ -18,10 +18,6 @@ _SHOWN = {'I': 'input', 'H^': 'pred_img', 'H': 'truth', 'J': 'lr_img', 'S': 'str
           'A': 'airlight', 'F': 'parsing', 'M': 'drop_mask'}  # fmt: skip
 #: Column title -> the key in ``output``, or ``input``, or ``truth``.
 COLUMNS: dict[str, str] = {title: _SHOWN[letter] for letter, title in TITLES.items() if letter in _SHOWN}
-#: :data:`COLUMNS` for the output of a pipeline: column title -> the key in the data sample, or ``input``.
-FED_COLUMNS: dict[str, str] = {
-    title: 'gt_img' if key == 'truth' else key for title, key in COLUMNS.items() if key != 'pred_img'
-}
 #: Titles of maps that are enlarged without interpolation.
 NEAREST = (TITLES['A'], TITLES['F'])
 BOX_COLOURS = ((255, 220, 0), (0, 230, 255), (255, 80, 200), (120, 255, 90))
@@ -59,14 +55,14 @@ def sample_images(inputs: Tensor | None, sample: Sample) -> dict[str, np.ndarray
     fields = {'input': inputs, 'truth': sample.get('gt_img'), **output}
     if 'pred_img' in output:
         fields['pred_img'] = output['pred_img'] / 255
-    return _in_one_size(_images(fields, COLUMNS))
+    return _in_one_size(_images(fields))
 
 
-def _images(fields: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, np.ndarray]:
+def _images(fields: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The images of the fields that are not None, by column title."""
     return {
         title: (parsing_image if key == 'parsing' else to_image)(fields[key])
-        for title, key in columns.items()
+        for title, key in COLUMNS.items()
         if fields.get(key) is not None
     }
 
@@ -119,7 +115,7 @@ def fed_rows(
     """
     rows = []
     for image, sample in zip(inputs, samples, strict=True):
-        found = _images({**sample, 'input': image}, FED_COLUMNS)
+        found = _images({**sample, 'input': image, 'truth': sample.get('gt_img'), 'pred_img': None})
         if boxes and TITLES['H'] in found:
             found[TITLES['H']] = with_boxes(found[TITLES['H']], boxes)
         rows.append(_in_one_size(found))

@@ -45,8 +45,7 @@ def zoo_file(name: str, zoo: Zoo | None = None) -> Path:
         from rainrestore.zoo.fetch import fetch
 
         return fetch(entry['Weights'], entry['SHA256'], entry['Bytes'])
-    found = sha256_of(path)
-    if found != entry['SHA256']:
+    if (found := sha256_of(path)) != entry['SHA256']:
         advice = 'install rainrestore again' if zoo == Zoo.bundled() else 'publish it again'
         raise CheckpointError(
             f'{entry["Name"]}: {path} is not the published file (sha256 {found[:16]}..., expected '

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rainrestore.audit import Audit, audit, cheap_audit
 from rainrestore.checkpoints import ZOO_SCHEME
 from rainrestore.datasets.face_dataset import BUNDLED_DATA
 from rainrestore.engine.config import load_config
@@ -30,6 +31,8 @@ HEADLINES = {
     'Rain removal': ('PSNR_lr_img',),
     'Face parsing': ('mIoU',),
 }
+#: The finding of an audit that does not depend on the faces, so that it can be verified with any faces.
+LAYERS = 'layers'
 LPIPS = {'type': 'LPIPS', 'optional': True}
 
 
@@ -176,3 +179,31 @@ def enter(measured_entry: Entry, measured: Mapping[str, Mapping[str, float]]) ->
             result['Metrics'] |= {key: round(value, digits(key)) for key, value in measurements.items()}
         order = [data['Name'] for data in document.get('Datasets', [])]
         entry['Results'] = sorted(results.values(), key=lambda result: order.index(result['Dataset']) if order else 0)
+
+
+def measure_audit(entry: Entry, data: Path, cheap: bool = False) -> Audit:
+    """Audit a model of the index.
+
+    Args:
+        entry: Entry of the model in the index.
+        data: The folder ``{train,val,test}/{img,mask}``.
+        cheap: Whether to measure only small layers, constant outputs and maps.
+    """
+    name = entry['Name']
+    config = load_config(Zoo.of(name).config(entry))
+    return (cheap_audit if cheap else audit)(config, checkpoint_of(entry), name=name, data_root=data)
+
+
+def enter_audit(audited: Entry, dataset: str, findings: dict[str, str]) -> None:
+    """Write the findings of an audit into the index of the model; older findings are replaced.
+
+    Args:
+        audited: The entry of the model before the audit.
+        dataset: The data set.
+        findings: Part -> finding.
+
+    Raises:
+        RunError: See :func:`changed_entry`.
+    """
+    with changed_entry(audited) as (entry, _):
+        entry['Audit'] = {'Dataset': dataset, 'Findings': findings}

@@ -157,8 +157,7 @@ def _chosen(source: Path | str, slots: Sequence[str] | None, parts: Mapping[str,
     """The weights for the file: the kept slots without the slots of the parts."""
     weights = {key: value for key, value in load_checkpoint(source)['state_dict'].items() if not is_training_only(key)}
     found = sorted({key.partition('.')[0] for key in weights})
-    absent = sorted(set(slots or ()) - set(found))
-    if absent:
+    if absent := sorted(set(slots or ()) - set(found)):
         raise CheckpointError(f'{source} has no slot {", ".join(absent)}; it has {", ".join(found) or "none"}')
     for slot, part in parts.items():
         _check_same(slot_weights(weights, slot), part, slot, source, zoo)
@@ -218,8 +217,7 @@ def _check_fit(network: nn.Module, path: Path, parts: Mapping[str, str], zoo: Zo
     for slot, part in parts.items():
         weights |= slot_weights(load_by_name(part, zoo=zoo)['state_dict'], slot)
     places = {name.partition('.')[0] for name in network.state_dict() if not is_training_only(name)}
-    homeless = sorted({name.partition('.')[0] for name in weights} - places)
-    if homeless:
+    if homeless := sorted({name.partition('.')[0] for name in weights} - places):
         raise CheckpointError(
             f'{source} does not fit the config: the network has no {", ".join(homeless)}; it has '
             f'{", ".join(sorted(places)) or "no weights"}'

@@ -175,8 +175,7 @@ def _check(entry: Mapping[str, Any], keys: Mapping[str, Rule], where: str, other
                 raise ZooIndexError(f'{where}: {name} is missing; it must be {rule.description}')
         elif not rule.is_valid(entry[name]):
             raise ZooIndexError(f'{where}: {name} is {shown(entry[name])}, it must be {rule.description}')
-    unknown = [name for name in entry if name not in keys]
-    if unknown and not others:
+    if not others and (unknown := [name for name in entry if name not in keys]):
         guess = did_you_mean(str(unknown[0]), keys) or f'; the keys are {", ".join(keys)}'
         raise ZooIndexError(f'{where}: unknown key {unknown[0]!r}{guess}')
 
