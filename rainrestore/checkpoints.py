@@ -52,10 +52,7 @@ HALF_DTYPES = (torch.float16, torch.bfloat16)
 
 
 def save_safetensors(
-    state_dict: Mapping[str, torch.Tensor],
-    path: Path | str,
-    metadata: Mapping[str, Any] | None = None,
-    half: bool = False,
+    state_dict: Mapping[str, Tensor], path: Path | str, metadata: Mapping[str, Any] | None = None, half: bool = False
 ) -> Path:
     """Write weights to a safetensors file, atomically.
 
@@ -87,9 +84,7 @@ def save_safetensors(
     return path
 
 
-def load_safetensors(
-    path: Path | str, map_location: str | torch.device | None = None
-) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def load_safetensors(path: Path | str, map_location: Any = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read the weights and the metadata of a safetensors file; half-precision weights are converted to float32.
 
     Raises:
@@ -117,7 +112,7 @@ def load_safetensors(
     return weights, metadata
 
 
-def load_checkpoint(source: Path | str, map_location: str | torch.device | None = 'cpu') -> dict[str, Any]:
+def load_checkpoint(source: Path | str, map_location: Any = 'cpu') -> dict[str, Any]:
     """Read a checkpoint as ``dict(state_dict=..., meta=..., ...)``.
 
     Files of other libraries are converted (:func:`unwrapped`).
@@ -201,12 +196,8 @@ def placed(state: Mapping[str, Tensor], own: Mapping[str, Tensor], source: objec
     """
     if any(name in own for name in state):
         return dict(state)
-    prefixes = {
-        name.removesuffix(stored)
-        for stored in islice(state, _NAMES_TRIED)
-        for name in own
-        if name.endswith('.' + stored)
-    }
+    tried = list(islice(state, _NAMES_TRIED))
+    prefixes = {name.removesuffix(stored) for stored in tried for name in own if name.endswith('.' + stored)}
     fits = {
         prefix: sum(prefix + name in own and own[prefix + name].shape == value.shape for name, value in state.items())
         for prefix in prefixes
@@ -384,7 +375,7 @@ def _initial_weights(slot: str, module: nn.Module | Tensor) -> dict[str, Tensor]
 
 
 @CheckpointLoader.register_scheme(prefixes=ZOO_SCHEME, force=True)
-def load_from_zoo(filename: str, map_location: str | torch.device | None = None) -> dict[str, Any]:
+def load_from_zoo(filename: str, map_location: Any = None) -> dict[str, Any]:
     """mmengine's loader for ``rainrestore://NAME``."""
     return pkgutil.resolve_name(ZOO_LOADER)(filename, map_location)
 
@@ -421,7 +412,7 @@ def load_from_url(filename: str, map_location: Any = None, **progress: Any) -> A
 
 # mmengine matches a scheme as a regular expression at the start of the name, and tries '' (any local file) last.
 @CheckpointLoader.register_scheme(prefixes=r'(?!\w+://).*\.(?i:safetensors)$', force=True)
-def load_from_safetensors(filename: str, map_location: str | torch.device | None = None) -> dict[str, Any]:
+def load_from_safetensors(filename: str, map_location: Any = None) -> dict[str, Any]:
     """mmengine's loader for local ``*.safetensors`` files."""
     weights, metadata = load_safetensors(filename, map_location)
     return without_config_text({'state_dict': weights, 'meta': metadata})

@@ -236,9 +236,12 @@ def write_merged(config: Config, path: Path, target: Path) -> None:
 
 def _hint(path: Path, kind: str) -> str:
     """The kind of the file, its path in another folder, the nearest name, or the list of all names, for a message."""
-    other = {'configs': 'benchmarks', 'benchmarks': 'configs'}[kind]
+    others = {
+        'benchmarks': ('configs', 'rainrestore train or test'),
+        'configs': ('benchmarks', 'rainrestore benchmark'),
+    }
+    other, command = others[kind]
     if _packaged(path, other):
-        command = {'configs': 'rainrestore train or test', 'benchmarks': 'rainrestore benchmark'}[other]
         return f'; it is a {other[:-1]}, for {command}'
     own = packaged_files(kind)
     if path.stem in own:

@@ -1,4 +1,4 @@
-"""Atomic file writing, and file hashes."""
+"""Atomic file writing, file hashes, and safe file names."""
 
 import errno
 import hashlib
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rainrestore.errors import WriteError
+from rainrestore.errors import ConfigError, WriteError
 
 # Errors of a network file system without locks.
 _NO_LOCKS = {getattr(errno, name, None) for name in ('ENOLCK', 'ENOTSUP', 'EOPNOTSUPP')} - {None}
@@ -116,3 +116,14 @@ def sha256_of(path: Path | str) -> str:
     """The SHA-256 of a file as 64 hexadecimal digits."""
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def file_inside(folder: Path | str, name: str) -> Path:
+    """The path ``folder/name``. The name must be a plain file name.
+
+    Raises:
+        ConfigError: The name is empty, absolute or contains a folder, such as ``../other``.
+    """
+    if not name or name in ('.', '..') or '\0' in name or '/' in name or '\\' in name:
+        raise ConfigError(f'{name!r} is not a file name in {folder}: it contains a folder; rename the sample')
+    return Path(folder) / name

@@ -54,8 +54,8 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, dict[
     """Prepared results replace slow tests of a model."""
     given = {'portraits128': {'PSNR': 21.503, 'SSIM': 0.60012}, 'celeba': {'PSNR': 22.5, 'SSIM': 0.7}}
 
-    def measure(entry, data, faces, out, metrics=()):
-        assert faces == {'portraits128': 50, 'celeba': 4}[data.name]
+    def measure(entry, dataset, data, out, metrics=()):
+        assert data.name == {'portraits': 'portraits128', 'CelebA': 'celeba'}[dataset]
         return dict(given[data.name])
 
     (tmp_path / 'faces' / 'celeba').mkdir(parents=True)
@@ -188,13 +188,13 @@ def test_audit_is_stored_shown_and_verified(zoo, measured, capsys, monkeypatch):
 def test_other_faces_than_those_of_the_index_are_refused(zoo, face_folder, tmp_path):
     entry = read_index(zoo)['References'][0]
     with pytest.raises(RunError, match='has 3 test faces, expected 50'):
-        measurements.measure(entry, face_folder, 50, tmp_path / 'out')
-    assert (tmp_path / 'out' / 'per_image.csv').is_file()
+        measurements.measure(entry, 'portraits', face_folder, tmp_path / 'out')
+    assert (tmp_path / 'out' / 'bicubic' / 'portraits' / 'per_image.csv').is_file()
 
 
 def test_failed_test_is_named_with_its_error(zoo, tmp_path):
     with pytest.raises(RunError, match=r'the test of .*config\.py failed: .*empty'):
-        measurements.measure(read_index(zoo)['References'][0], tmp_path / 'empty', 50, tmp_path / 'out')
+        measurements.measure(read_index(zoo)['References'][0], 'portraits', tmp_path / 'empty', tmp_path / 'out')
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from toy import toy_config
 from rainrestore.checkpoints import load_checkpoint
 from rainrestore.cli.main import main
 from rainrestore.errors import CheckpointError, ConfigError
-from rainrestore.paths import file_inside
+from rainrestore.files import file_inside
 from rainrestore.visualization import RestoredImagesHook
 
 ROOT = Path(__file__).parents[1]

@@ -29,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
     from rainrestore.errors import ConfigError
     from rainrestore.visualization.curves import plot_curves
 
-    labels = args.legend or _labels(args.runs)
+    short = [path.resolve().name for path in args.runs]
+    labels = args.legend or (short if len(set(short)) == len(short) else list(map(str, args.runs)))
     if len(labels) != len(args.runs):
         raise ConfigError(f'--legend: {len(labels)} names for {len(args.runs)} runs')
     if len(set(labels)) < len(labels):
@@ -63,9 +64,3 @@ def run(args: argparse.Namespace) -> int:
     print(f'plot: {plot_curves(runs, keys, args.out)}')
     print_json({'plot': str(args.out), 'runs': summary})
     return 0
-
-
-def _labels(paths: list[Path]) -> list[str]:
-    """The last part of each path; the full paths if two last parts are equal."""
-    short = [path.resolve().name for path in paths]
-    return short if len(set(short)) == len(short) else [str(path) for path in paths]

@@ -60,15 +60,12 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f'--roi: expected 0 <= X0 < X1 and 0 <= Y0 < Y1, got {" ".join(map(str, args.roi))}')
     benchmark = load_benchmark(args.spec)
     chosen = benchmark.choose(args.methods)
-    left_out = []
+    absent: dict[str, str] = {}
     if args.zoo:
         benchmark, absent = benchmark.from_zoo(models())
-        left_out += [
-            f'{method.label} is omitted: the zoo has no model {absent[method.name]}'
-            for method in chosen
-            if method.name in absent
-        ]
-        chosen = [benchmark.methods[method.name] for method in chosen if method.name not in absent]
+    omitted = [method for method in chosen if method.name in absent]
+    left_out = [f'{method.label} is omitted: the zoo has no model {absent[method.name]}' for method in omitted]
+    chosen = [benchmark.methods[method.name] for method in chosen if method not in omitted]
     tasks = benchmark.choose_tasks(args.tasks)
     methods = [method for method in chosen if not method.missing]
     not_installed = [

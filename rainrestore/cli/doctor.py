@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rainrestore import compat
 from rainrestore.errors import RainRestoreError
@@ -196,18 +196,12 @@ def check_mmagic(installed: Mapping[str, str]) -> Check:
     version = installed.get('mmagic')
     if version is None:
         return Check('mmagic', 'missing', 'not installed', _install())
-    program = 'import rainrestore, mmagic.models, mmagic.evaluation'
+    command = [sys.executable, '-W', 'ignore', '-c', 'import rainrestore, mmagic.models, mmagic.evaluation']
+    # Python looks for the package in the working directory first.
+    options: Any = {'cwd': PACKAGE.parent, 'timeout': IMPORT_TIMEOUT, 'capture_output': True, 'text': True}
     start = time.perf_counter()
     try:
-        done = subprocess.run(
-            [sys.executable, '-W', 'ignore', '-c', program],
-            capture_output=True,
-            text=True,
-            timeout=IMPORT_TIMEOUT,
-            # Python looks for the package in the working directory first.
-            cwd=PACKAGE.parent,
-            check=False,
-        )
+        done = subprocess.run(command, check=False, **options)
     except subprocess.TimeoutExpired:
         detail = f'{version}: not imported after {IMPORT_TIMEOUT} s'
         return Check('mmagic', 'warning', detail, 'run rainrestore doctor again when the machine is less busy')

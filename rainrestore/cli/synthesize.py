@@ -30,7 +30,7 @@ from rainrestore.datasets.transforms.rain import ScaleAwareHeavyRain
 from rainrestore.errors import ConfigError, DatasetError
 from rainrestore.image_io import encode_png, list_images, read_image, sixteen_bit
 from rainrestore.physics import RAIN_RANGES, RainRanges, RainRangesError, quantise
-from rainrestore.visualization.sheets import TITLES, image_sheet
+from rainrestore.visualization.sheets import TITLES, Row, image_sheet
 
 SHEET_TITLES = [TITLES[letter] for letter in ('I', 'H', 'J', 'S', 'J + S', 'T', 'A')]
 SHEET_ROWS = 8
@@ -48,8 +48,7 @@ def _setting(text: str) -> tuple[str, float | int | tuple[float, float]]:
     name = name.strip()
     if len(values) == 2:
         return name, (values[0], values[1])
-    pairs = [item.name for item in fields(RainRanges) if isinstance(item.default, tuple)]
-    if name in pairs:
+    if name in [item.name for item in fields(RainRanges) if isinstance(item.default, tuple)]:
         return name, (values[0], values[0])
     return name, int(values[0]) if values[0].is_integer() and name == 'layers' else values[0]
 
@@ -68,13 +67,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--limit', type=whole_number, metavar='N', help='only the first N faces by name')
 
 
-def _ranges(rain: str, settings: list[tuple[str, Any]]) -> RainRanges:
-    try:
-        return RainRanges.from_config({**RAIN_RANGES[rain].to_dict(), **dict(settings)})
-    except RainRangesError as error:
-        raise RainRangesError(f'--set: {error}') from None
-
-
 def _sources(source: Path, limit: int | None) -> dict[str, Path]:
     """File name without suffix -> file, sorted."""
     if not source.exists():
@@ -85,9 +77,7 @@ def _sources(source: Path, limit: int | None) -> dict[str, Path]:
     return dict(list(by_stem(paths).items())[:limit])
 
 
-def _degrade(
-    name: str, source: Path, rain: ScaleAwareHeavyRain, folder: Path
-) -> tuple[dict[str, Any], list[np.ndarray | None]]:
+def _degrade(name: str, source: Path, rain: ScaleAwareHeavyRain, folder: Path) -> tuple[dict[str, Any], Row]:
     """Write the five images of one face; return its entry for the JSON and its row of the sheet."""
     gt = read_image(source)
     height, width = gt.shape[:2]
@@ -106,8 +96,8 @@ def _degrade(
     rainy, transmission, airlight = sample['lr'] + sample['streak'], sample['transmission'], sample['airlight']
     shown = (sample['lr'], sample['streak'], rainy, transmission, airlight)
     drawn = [quantise(np.broadcast_to(values, (*small, 3))) for values in shown]
-    row: list[np.ndarray | None] = [sample['img'], gt, *drawn]
-    return {'source': source.name, 'size': [width, height], 'rain': sample['rain'], 'sha256': hashes}, row
+    facts = {'source': source.name, 'size': [width, height], 'rain': sample['rain'], 'sha256': hashes}
+    return facts, [sample['img'], gt, *drawn]
 
 
 def synthesize(
@@ -141,7 +131,7 @@ def synthesize(
         for kind in 'IJSTA':
             (folder / kind).mkdir(parents=True)
         faces: dict[str, Any] = {}
-        rows: list[list[np.ndarray | None]] = []
+        rows: list[Row] = []
         for name, path in tqdm(named.items(), desc='rain', unit='face'):
             faces[name], row = _degrade(name, path, rain, folder)
             if len(rows) < SHEET_ROWS:
@@ -165,7 +155,10 @@ def synthesize(
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and print the paths of the results."""
-    ranges = _ranges(args.rain, args.settings)
+    try:
+        ranges = RainRanges.from_config({**RAIN_RANGES[args.rain].to_dict(), **dict(args.settings)})
+    except RainRangesError as error:
+        raise RainRangesError(f'--set: {error}') from None
     try:
         record = synthesize(args.input, args.out, ranges, args.scale, args.seed, args.limit)
     except OSError as error:

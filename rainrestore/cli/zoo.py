@@ -167,8 +167,7 @@ def _verify(args: argparse.Namespace) -> int:
             differing.append(f'{name} sha256')
             continue
         for dataset, folder in data.items():
-            faces = measurements.faces_of(dataset)
-            measured = measurements.measure(entry, folder, faces, args.out / name / dataset, metrics)
+            measured = measurements.measure(entry, dataset, folder, args.out, metrics)
             compared = measurements.compare(entry, dataset, measured)
             found[dataset] = {one.key: [one.stated, one.measured] for one in compared}
             if not compared:
@@ -211,10 +210,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     for name in _chosen(args, measurements.measurable()):
         entry = measurements.find_entry(name)
         measured = {
-            dataset: measurements.measure(
-                entry, folder, measurements.faces_of(dataset), args.out / entry['Name'] / dataset, metrics
-            )
-            for dataset, folder in data.items()
+            dataset: measurements.measure(entry, dataset, folder, args.out, metrics) for dataset, folder in data.items()
         }
         # Written after each model, so that an interruption loses at most one measurement.
         measurements.enter(entry, measured)

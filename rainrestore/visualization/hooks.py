@@ -10,9 +10,8 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from rainrestore.errors import ConfigError
-from rainrestore.files import make_folder
+from rainrestore.files import file_inside, make_folder
 from rainrestore.image_io import write_png
-from rainrestore.paths import file_inside
 from rainrestore.registry import HOOKS
 from rainrestore.visualization.rows import Sample, sheet_rows, to_image
 from rainrestore.visualization.sheets import image_grid, image_sheet

@@ -99,15 +99,15 @@ def lpips_problem() -> str | None:
 
 
 def measure(
-    entry: Entry, data: Path, faces: int | None, out: Path, metrics: Sequence[Mapping[str, Any]] = ()
+    entry: Entry, dataset: str, data: Path, out: Path, metrics: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, float]:
     """Test a model or a reference.
 
     Args:
         entry: Entry of the model or the reference in the index.
+        dataset: The data set. The index of the package has its number of test faces; without it, any number is valid.
         data: The folder ``{train,val,test}/{img,mask}``.
-        faces: Expected number of test faces; None to accept any number.
-        out: A folder for the files of ``rainrestore test``.
+        out: A folder for the files of ``rainrestore test``, in a sub-folder for the model and the data set.
         metrics: Metrics in addition to the standard metrics and the metrics of the config.
 
     Returns:
@@ -116,13 +116,16 @@ def measure(
     Raises:
         RunError: The test ended with an error, or the number of faces differs.
     """
+    out = out / entry['Name'] / dataset
     make_folder(out)
     config = load_config(Zoo.of(entry['Name']).config(entry))
     own = config.get('test_evaluator') or []
     config.test_evaluator = [*([own] if isinstance(own, Mapping) else own), *metrics]
     config.dump(out / 'config.py')
     summary = run_test_apart(out / 'test.log', out / 'config.py', checkpoint_of(entry), str(data), out)
-    if faces not in (None, summary['images']):
+    known = {other['Name']: other['Faces'] for other in read_index().get('Datasets', [])}
+    faces = known.get(dataset, summary['images'])
+    if summary['images'] != faces:
         raise RunError(f'{data} has {summary["images"]} test faces, expected {faces}')
     measurements = {key: value for key, value in summary.items() if key != 'images' and is_number(value)}
     if not measurements:
@@ -138,11 +141,6 @@ def compare(entry: Entry, dataset: str, measured: Mapping[str, float]) -> list[M
 def stated(entry: Entry, dataset: str) -> dict[str, float]:
     """The metrics of an entry in the index for a data set; empty if there are none."""
     return next((result['Metrics'] for result in entry.get('Results', []) if result['Dataset'] == dataset), {})
-
-
-def faces_of(dataset: str) -> int | None:
-    """The number of test faces of a data set, from the index of the package."""
-    return next((data['Faces'] for data in read_index().get('Datasets', []) if data['Name'] == dataset), None)
 
 
 @contextmanager
