@@ -6,261 +6,44 @@ rainrestore://NAME.
 """
 
 import argparse
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from rainrestore.cli.options import file_path, print_json
-from rainrestore.tables import table
-
-MEGABYTE = 1e6
+from rainrestore.cli.options import file_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the commands of ``rainrestore zoo``."""
     commands = parser.add_subparsers(metavar='COMMAND', required=True)
 
-    def command(name: str, run: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+    def command(name: str, summary: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=summary, description=f'{summary[0].upper()}{summary[1:]}.')
-        added.set_defaults(run_zoo=run)
+        added.set_defaults(command=name)
         return added
 
-    command('list', _list, 'list the models, their results, and the state of their files')
-    shown = command('show', _show, 'show all facts about a model')
+    command('list', 'list the models, their results, and the state of their files')
+    shown = command('show', 'show all facts about a model')
     shown.add_argument('name', metavar='NAME', help='a model, such as fcg_gan_x4')
-    for name, run_command, summary in (
-        ('download', _download, 'download files to the cache, for use without a network'),
-        ('verify', _verify, 'check the files, and measure results and small layers again; exit code 1 if one differs'),
-        ('evaluate', _evaluate, 'measure the metrics and write them into the index'),
-        ('audit', _audit, 'measure the contribution of each part of a model and write the findings into the index'),
+    data = 'folder of the CelebA faces of the index, {train,val,test}/{img,mask}, to measure on them as well as on the '
+    out = 'folder for the results of the tests (default: work_dirs/zoo)'
+    for name, summary in (
+        ('download', 'download files to the cache, for use without a network'),
+        ('verify', 'check the files, and measure results and small layers again; exit code 1 if one differs'),
+        ('evaluate', 'measure the metrics and write them into the index'),
+        ('audit', 'measure the contribution of each part of a model and write the findings into the index'),
     ):
-        added = command(name, run_command, summary)
+        added = command(name, summary)
         added.add_argument('names', nargs='*', metavar='NAME', help='models' + ', or references' * (name != 'download'))
         added.add_argument('--all', action='store_true', help='all models of the index')
         if name != 'download':
-            added.add_argument(
-                '--data',
-                type=file_path,
-                metavar='DIR',
-                help='folder of the CelebA faces of the index, {train,val,test}/{img,mask}, to measure on them as well '
-                'as on the portraits',
-            )
-            added.add_argument(
-                '--out',
-                type=file_path,
-                default=Path('work_dirs/zoo'),
-                metavar='DIR',
-                help='folder for the results of the tests (default: work_dirs/zoo)',
-            )
-    page = command('page', _page, 'write model_zoo.md and its curves from the index')
+            added.add_argument('--data', type=file_path, metavar='DIR', help=data + 'portraits')
+            added.add_argument('--out', type=file_path, default=Path('work_dirs/zoo'), metavar='DIR', help=out)
+    page = command('page', 'write model_zoo.md and its curves from the index')
     page.add_argument('--check', action='store_true', help='write nothing; exit code 1 if they are out of date')
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the chosen command."""
-    return args.run_zoo(args)
+    # Its imports take seconds, which the help does not need.
+    from rainrestore.cli.zoo_commands import COMMANDS
 
-
-def _list(args: argparse.Namespace) -> int:
-    from rainrestore.zoo.files import file_state
-    from rainrestore.zoo.index import models, read_index
-
-    datasets = [data['Name'] for data in read_index().get('Datasets', [])]
-    rows = [['name', 'task', *datasets, 'size', 'file']]
-    for entry in models().values():
-        measurements = {result['Dataset']: result['Metrics'] for result in entry.get('Results', [])}
-        results = [_in_short(entry, measurements.get(dataset, {})) for dataset in datasets]
-        size = f'{entry["Bytes"] / MEGABYTE:.1f} MB'
-        rows.append([entry['Name'], entry.get('Task', ''), *results, size, file_state(entry)])
-    print(table(rows))
-    return 0
-
-
-def _in_short(entry: Mapping[str, Any], measurements: Mapping[str, float]) -> str:
-    """The main metrics of a task: for restored faces PSNR / SSIM / LPIPS."""
-    from rainrestore.zoo.measurements import HEADLINES, digits
-
-    keys = HEADLINES.get(entry.get('Task', ''), ())
-    values = [f'{measurements[key]:.{digits(key)}f}' if key in measurements else '-' for key in keys]
-    return ' / '.join(values) if len(keys) > 1 else ' '.join((*keys, *values))
-
-
-def _show(args: argparse.Namespace) -> int:
-    from rainrestore.zoo.fetch import base_url, cached_file
-    from rainrestore.zoo.files import file_state
-    from rainrestore.zoo.index import Zoo, read_index, zoo_entry
-    from rainrestore.zoo.measurements import digits
-
-    entry, zoo = zoo_entry(args.name), Zoo.of(args.name)
-    state = file_state(entry)
-    here = str(zoo.files / entry['Weights'])
-    where = {
-        'bundled': here,
-        'own': here,
-        'cached': str(cached_file(entry['Weights'], entry['SHA256'])),
-        'remote': f'download from {url}' if (url := base_url()) else 'no download address: set RAINRESTORE_ZOO_URL',
-    }[state]
-    metadata = entry['Metadata']
-    facts: dict[str, Any] = {
-        'model': f'rainrestore://{entry["Name"]}',
-        'task': entry.get('Task'),
-        'collection': entry.get('In Collection'),
-        'config': entry['Config'],
-        'file': f'{where} ({state}, {entry["Bytes"] / MEGABYTE:.1f} MB)',
-        'sha256': entry['SHA256'],
-        'parts': ', '.join(f'{slot} of {part}' for slot, part in entry.get('Parts', {}).items()),
-        **{key.lower(): ', '.join(value) if isinstance(value, list) else value
-           for key, value in metadata.items() if key != 'Commands'},
-        'licence': f'{entry["Licence"]}. {read_index(zoo).get("Licences", {}).get(entry["Licence"], "")}',
-        'training log': entry.get('Log'),
-    }  # fmt: skip
-    width = max(map(len, facts)) + 2
-    for key, value in facts.items():
-        if value not in (None, ''):
-            print(f'{key:{width}}{value:,}' if isinstance(value, int) and key != 'seed' else f'{key:{width}}{value}')
-    for result in entry.get('Results', []):
-        measurements = ', '.join(f'{key} {value:.{digits(key)}f}' for key, value in result['Metrics'].items())
-        print(f'{"on " + result["Dataset"]:{width}}{measurements}')
-    for command in metadata.get('Commands', []):
-        print(f'{"made by":{width}}{command}')
-    print(f'{"measured by":{width}}rainrestore zoo verify {entry["Name"]}')
-    return 0
-
-
-def _download(args: argparse.Namespace) -> int:
-    from rainrestore.zoo.files import with_parts, zoo_file
-    from rainrestore.zoo.index import models
-
-    names = dict.fromkeys(part for name in _chosen(args, list(models())) for part in with_parts(name))
-    files = {name: str(zoo_file(name)) for name in names}
-    for name, file in files.items():
-        print(f'{name}: {file}')
-    print_json(files)
-    return 0
-
-
-def _verify(args: argparse.Namespace) -> int:
-    from rainrestore.audit import list_findings
-    from rainrestore.checkpoints import ZOO_SCHEME
-    from rainrestore.errors import CheckpointError
-    from rainrestore.zoo import measurements
-    from rainrestore.zoo.files import with_parts, zoo_file
-
-    data = measurements.folders(args.data)
-    entries = [measurements.find_entry(name) for name in _chosen(args, measurements.measurable())]
-    with_lpips = any('LPIPS' in measurements.stated(entry, dataset) for entry in entries for dataset in data)
-    problem = measurements.lpips_problem() if with_lpips else None
-    metrics = [measurements.LPIPS] if with_lpips and problem is None else []
-    rows = [['model', 'data', 'metric', 'stated', 'measured', '']]
-    models: dict[str, dict[str, Any]] = {}
-    findings: dict[str, dict[str, str]] = {}
-    differing, unmeasured = [], []
-    for entry in entries:
-        name = entry['Name']
-        found = models.setdefault(name, {})
-        try:
-            weights = measurements.checkpoint_of(entry)
-            for part in with_parts(weights) if weights.startswith(ZOO_SCHEME) else []:
-                zoo_file(part)
-        except CheckpointError as error:
-            rows.append([name, '', 'sha256', '', '', f'DIFFERS: {error}'])
-            differing.append(f'{name} sha256')
-            continue
-        for dataset, folder in data.items():
-            measured = measurements.measure(entry, dataset, folder, args.out, metrics)
-            compared = measurements.compare(entry, dataset, measured)
-            found[dataset] = {one.key: [one.stated, one.measured] for one in compared}
-            if not compared:
-                rows.append([name, dataset, 'no stated results', '', '', ''])
-            for one in compared:
-                places = measurements.digits(one.key)
-                if one.measured is None:
-                    value, state = '-', 'not measured'
-                    unmeasured.append(f'{name} {dataset} {one.key}')
-                else:
-                    value, state = f'{one.measured:.{places + 1}f}', 'DIFFERS' if one.differs else 'ok'
-                if one.differs:
-                    differing.append(f'{name} {dataset} {one.key}')
-                rows.append([name, dataset, one.key, f'{one.stated:.{places}f}', value, state])
-        if weights.startswith(ZOO_SCHEME):
-            portraits = data[measurements.PORTRAITS]
-            findings[name] = list_findings(measurements.measure_audit(entry, portraits, cheap=True))
-            layers, stated = findings[name][measurements.LAYERS], entry.get('Audit', {}).get('Findings', {})
-            if layers != stated.get(measurements.LAYERS, layers):
-                differing.append(f'{name} audit')
-    print(table(rows))
-    for name, parts in findings.items():
-        print('\n'.join(f'{name} {part}: {finding}' for part, finding in parts.items()))
-    print('allowed: ' + ', '.join(f'{key} {value:g}' for key, value in measurements.TOLERANCE.items()))
-    if problem:
-        print(f'not measured: {problem}')
-    print_json({'models': models, 'audits': findings, 'differing': differing, 'not_measured': unmeasured})
-    return 1 if differing else 0
-
-
-def _evaluate(args: argparse.Namespace) -> int:
-    from rainrestore.zoo import measurements
-    from rainrestore.zoo.index import Zoo
-
-    data = measurements.folders(args.data)
-    problem = measurements.lpips_problem()
-    metrics = [] if problem else [measurements.LPIPS]
-    entered: dict[str, dict[str, dict[str, float]]] = {}
-    written: set[Path] = set()
-    for name in _chosen(args, measurements.measurable()):
-        entry = measurements.find_entry(name)
-        measured = {
-            dataset: measurements.measure(entry, dataset, folder, args.out, metrics) for dataset, folder in data.items()
-        }
-        # Written after each model, so that an interruption loses at most one measurement.
-        measurements.enter(entry, measured)
-        written.add(Zoo.of(name).index)
-        entered[entry['Name']] = measured
-        for dataset, values in measured.items():
-            print(f'{name} on {dataset}: ' + ', '.join(f'{key} {value:.4f}' for key, value in values.items()))
-    if problem:
-        print(f'not measured: {problem}')
-    for index in sorted(written):
-        page = '; rainrestore zoo page writes model_zoo.md from it' if index == Zoo.bundled().index else ''
-        print(f'written to {index}{page}')
-    print_json(entered)
-    return 0
-
-
-def _audit(args: argparse.Namespace) -> int:
-    from rainrestore.audit import list_findings
-    from rainrestore.zoo.index import models
-    from rainrestore.zoo.measurements import enter_audit, find_entry, folders, measure_audit
-
-    # The folder of --data comes last; without it, there are only the portraits.
-    dataset, folder = list(folders(args.data).items())[-1]
-    entered = {}
-    for name in _chosen(args, list(models())):
-        entry = find_entry(name)
-        findings = entered[entry['Name']] = list_findings(measure_audit(entry, folder))
-        enter_audit(entry, dataset, findings)
-        print('\n'.join([f'{name} on {dataset}', *(f'  {part}: {finding}' for part, finding in findings.items())]))
-    print_json({'data': dataset, 'audits': entered})
-    return 0
-
-
-def _page(args: argparse.Namespace) -> int:
-    from rainrestore.zoo.page import outdated, write_page
-
-    if not args.check:
-        for path in write_page():
-            print(f'written: {path}')
-        return 0
-    stale = outdated()
-    for path in stale:
-        print(f'not up to date: {path}')
-    print('rainrestore zoo page updates them' if stale else 'up to date')
-    return 1 if stale else 0
-
-
-def _chosen(args: argparse.Namespace, every: list[str]) -> list[str]:
-    from rainrestore.errors import ConfigError
-
-    if bool(args.names) == args.all:
-        raise ConfigError('expected either names or --all')
-    return every if args.all else args.names
+    return COMMANDS[args.command](args)

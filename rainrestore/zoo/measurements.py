@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +35,9 @@ LAYERS = 'layers'
 LPIPS = {'type': 'LPIPS', 'optional': True}
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """The value of a metric in the index and its measured value; None if it was not measured."""
-
-    key: str
-    stated: float
-    measured: float | None
-
-    @property
-    def differs(self) -> bool:
-        """Whether the values differ by more than the tolerance."""
-        allowed = TOLERANCE.get(family(self.key), 0.5 * 10 ** -digits(self.key))
-        return self.measured is not None and abs(self.stated - self.measured) > allowed
+def tolerance(key: str) -> float:
+    """The largest difference of two equal measurements of a metric."""
+    return TOLERANCE.get(family(key), 0.5 * 10 ** -digits(key))
 
 
 def measurable() -> list[str]:
@@ -131,11 +120,6 @@ def measure(
     if not measurements:
         raise RunError(f'{entry["Name"]}: the test on {data} has no results; see {out}')
     return measurements
-
-
-def compare(entry: Entry, dataset: str, measured: Mapping[str, float]) -> list[Measurement]:
-    """Each metric of the entry, with its measured value."""
-    return [Measurement(key, value, measured.get(key)) for key, value in stated(entry, dataset).items()]
 
 
 def stated(entry: Entry, dataset: str) -> dict[str, float]:
