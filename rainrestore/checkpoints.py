@@ -351,11 +351,8 @@ def fit_weights(model: nn.Module, state_dict: Mapping[str, Tensor], source: obje
     slots = {name.partition('.')[0] for name in own}
     for slot in slots - {name.partition('.')[0] for name in weights}:
         weights |= _initial_weights(slot, getattr(model, slot))
-    problems = [
-        f'{name} is missing'
-        for name in own
-        if name not in weights and not is_training_only(name) and not name.endswith('num_batches_tracked')
-    ]
+    needed = [name for name in own if not (is_training_only(name) or name.endswith('num_batches_tracked'))]
+    problems = [f'{name} is missing' for name in needed if name not in weights]
     known = {name: value for name, value in weights.items() if name.partition('.')[0] in slots}
     problems += filter(None, (_misfit(name, value, own) for name, value in known.items()))
     if problems:

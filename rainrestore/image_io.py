@@ -142,18 +142,16 @@ def _open(path: StrPath, max_pixels: int | None = None, backend_args: Mapping[st
             loaded = image.copy() if several or image.mode == 'P' else image
             loaded.info[SEVERAL_FRAMES] = several
             return loaded
-    except ImageFileError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise ImageFileError(path, f'too many pixels ({error}); shrink the image first') from error
-    except UnidentifiedImageError as error:  # also a HEIC or camera raw file
-        raise ImageFileError(
-            path, f'not a readable image: damaged, or not {", ".join(_FORMATS)}; convert, replace or remove the file'
-        ) from error
     except _DECODE_ERRORS as error:
-        raise ImageFileError(
-            path, f'not a readable image, or truncated ({error}); replace or remove the file'
-        ) from error
+        if isinstance(error, ImageFileError):
+            raise
+        reason = f'not a readable image, or truncated ({error}); replace or remove the file'
+        if isinstance(error, Image.DecompressionBombError):
+            reason = f'too many pixels ({error}); shrink the image first'
+        elif isinstance(error, UnidentifiedImageError):  # also a HEIC or camera raw file
+            known = ', '.join(_FORMATS)
+            reason = f'not a readable image: damaged, or not {known}; convert, replace or remove the file'
+        raise ImageFileError(path, reason) from error
 
 
 @contextmanager
@@ -423,11 +421,8 @@ def find_images(
             name for name in folders
             if not name.startswith('.') and os.path.realpath(os.path.join(place, name)) not in skipped
         ]  # fmt: skip
-        found += [
-            Path(place, name)
-            for name in files
-            if not name.startswith('.') and (suffixes is None or Path(name).suffix.lower() in suffixes)
-        ]
+        visible = [Path(place, name) for name in files if not name.startswith('.')]
+        found += [path for path in visible if suffixes is None or path.suffix.lower() in suffixes]
     return sorted(found)
 
 

@@ -227,10 +227,8 @@ def load_benchmark(spec: str) -> Benchmark:
             raise ConfigError(f'{path}: {method.name}: checkpoint_of={source!r} is not a trained method or module')
         if not 0 <= method.final_rate <= 1:
             raise ConfigError(f'{path}: {method.name}: final_rate={method.final_rate} must be 0 to 1')
-    claims = tuple(
-        (better, worse, float(published[0]) if published else None)
-        for better, worse, *published in content.get('claims', ())
-    )
+    stated = content.get('claims', ())
+    claims = tuple((better, worse, float(gap[0]) if gap else None) for better, worse, *gap in stated)
     for better, worse, _ in claims:
         if not {better, worse} <= methods.keys():
             raise ConfigError(f'{path}: claims name {better!r} and {worse!r}, which are not both methods')

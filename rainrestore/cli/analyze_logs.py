@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--out', type=file_path, default=Path('curves.png'), metavar='FILE', help='the plot (default: curves.png)')
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Read, plot and print."""
     from rainrestore.engine.run_logs import read_run
     from rainrestore.errors import ConfigError
@@ -63,4 +63,3 @@ def run(args: argparse.Namespace) -> int:
             summary.setdefault(label, {})[key] = found
     print(f'plot: {plot_curves(runs, keys, args.out)}')
     print_json({'plot': str(args.out), 'runs': summary})
-    return 0

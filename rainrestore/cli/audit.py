@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, '--device')
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Audit, print and draw."""
     from rainrestore.apis.restorer import find_model
     from rainrestore.audit import audit, format_audit
@@ -42,4 +42,3 @@ def run(args: argparse.Namespace) -> int:
 
         print(f'\nplot: {plot_audit(found, args.plot)}')
     print_json(found.to_dict())
-    return 0

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, '--cfg-options', help='changes to every config')
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Train, test, write and print."""
     from rainrestore.benchmark import Task, load_benchmark, report
     from rainrestore.benchmark.cost import cost_of
@@ -152,7 +152,6 @@ def run(args: argparse.Namespace) -> int:
     write_text(full, json.dumps(results, indent=1) + '\n')
     print('\n'.join(text))
     print_json({'table': str(markdown), 'json': str(full), **files})
-    return 0
 
 
 def _seed_name(seed: int | None) -> str:

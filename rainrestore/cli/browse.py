@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, '--cfg-options')
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Run the pipeline on the first faces and draw the results."""
     from mmengine.registry import init_default_scope
     from mmengine.runner import set_random_seed
@@ -53,7 +53,6 @@ def run(args: argparse.Namespace) -> int:
     print(f'sheet: {image_sheet(rows, titles, out, names)}')
     if args.show:
         _show(out)
-    return 0
 
 
 def _show(path: Path) -> None:

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--seed', type=seed_number, default=0, help='seed of the bootstrap (default: 0)')
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Compare and print."""
     from rainrestore.errors import ConfigError
     from rainrestore.evaluation import paired_bootstrap, read_csv
@@ -51,4 +51,3 @@ def run(args: argparse.Namespace) -> int:
         )
         summary[key] = asdict(result)
     print_json({'first': str(args.first), 'second': str(args.second), **summary})
-    return 0

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, '--cfg-options')
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """List, print or write."""
     from mmengine.config import Config
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.list or args.config is None:
         print('\n'.join(_listed()))
-        return 0
+        return
     if is_benchmark(args.config):
         if args.cfg_options:
             raise ConfigError(f'--cfg-options: {args.config} is a benchmark; change the file')
@@ -46,12 +46,11 @@ def run(args: argparse.Namespace) -> int:
         text = Config(load_config(args.config, args.cfg_options).to_dict()).pretty_text
     if args.out is None:
         print(text)
-        return 0
+        return
     if args.out.exists():
         raise ConfigError(f'--out: {args.out} exists already; choose another name')
     write_text(args.out, text)
     print(f'written: {args.out}')
-    return 0
 
 
 def _listed() -> list[str]:

@@ -26,14 +26,11 @@ from rainrestore.tables import table
 PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLER = PACKAGE.parent / 'tools' / 'install.py'
 BUNDLED_DATA = PACKAGE.parent / 'data' / 'portraits128'
+OPENCV = ('opencv-python-headless', 'opencv-contrib-python-headless', 'opencv-python', 'opencv-contrib-python')
 #: Package -> its builds, which share one folder, the oldest supported version, and the first unsupported one.
 BUILDS = {
     'mmengine': (('onedl-mmengine', 'mmengine'), '0.10.7', '1'),
-    'opencv': (
-        ('opencv-python-headless', 'opencv-contrib-python-headless', 'opencv-python', 'opencv-contrib-python'),
-        '4',
-        '6',
-    ),
+    'opencv': (OPENCV, '4', '6'),
     'mmcv': (('mmcv-lite', 'mmcv'), '2.0', '2.2'),
 }
 #: Package -> its purpose.

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--physics', action='store_true', help='also output J, S, T, A and F')
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Export, print the differences and the summary."""
     from rainrestore.apis.export import CHECKS, export
 
@@ -37,4 +37,3 @@ def run(args: argparse.Namespace) -> int:
         print(f'  {output:8} {difference:.1e}')
     summary = {'file': str(exported.path), 'format': args.format, 'bytes': exported.path.stat().st_size}
     print_json({**summary, 'max_difference': exported.max_difference, **exported.metadata})
-    return 0

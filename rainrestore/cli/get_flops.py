@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, '--cfg-options')
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Count and print."""
     from mmengine.registry import init_default_scope
 
@@ -38,4 +38,3 @@ def run(args: argparse.Namespace) -> int:
     for name, parameters, macs in [*rows, (f'restoring {found.height}x{found.width}', found.parameters, found.macs)]:
         print(f'{name:24}{parameters:14,}' + ('training only' if macs is None else f'{macs:,}').rjust(16))
     print_json({'config': str(args.config), **asdict(found)})
-    return 0

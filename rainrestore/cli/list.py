@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('what', nargs='?', metavar='KIND|NAME', help=f'{", ".join(KINDS)}, or the name of a component')
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Print the list or the documentation."""
     from rainrestore.errors import ConfigError
     from rainrestore.suggest import did_you_mean
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.what in named:
         component = named[args.what]
         print(f'{args.what}{inspect.signature(component)}\n\n{inspect.getdoc(component)}')
-        return 0
+        return
     if args.what not in (None, *KINDS):
         raise ConfigError(f'no kind or component is named {args.what!r}{did_you_mean(args.what, [*KINDS, *named])}')
     width = max(map(len, named)) + 2
@@ -58,7 +58,6 @@ def run(args: argparse.Namespace) -> int:
         print(f'{kind}:')
         for name, component in components.items():
             print(f'  {name:<{width}}{_summary(component)}')
-    return 0
 
 
 def _components(kind: str) -> Iterator[tuple[str, Any]]:

@@ -87,7 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _ended_by_sigterm():
             args = build_parser(argv).parse_args(argv)
-            code = args.run(args)
+            # A command returns its exit code, or None for 0.
+            code = args.run(args) or 0
         sys.stdout.flush()
         return code
     except KeyboardInterrupt as interrupt:
@@ -165,13 +166,9 @@ def build_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(metavar='COMMAND', required=True)
     chosen = next((word for word in argv if not word.startswith('-')), None)
     for name in SUBCOMMANDS:
-        docstring = _docstring(name)
-        subparser = subparsers.add_parser(
-            name,
-            help=docstring.splitlines()[0].replace('%', '%%'),
-            description=docstring.replace('%', '%%'),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        description = _docstring(name).replace('%', '%%')
+        about = {'help': description.splitlines()[0], 'description': description}
+        subparser = subparsers.add_parser(name, **about, formatter_class=argparse.RawDescriptionHelpFormatter)
         if name == chosen:
             module = importlib.import_module(f'rainrestore.cli.{name}')
             module.add_arguments(subparser)

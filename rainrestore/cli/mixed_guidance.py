@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, '--device', '--cfg-options')
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Restore with each split of the levels, and draw the results."""
     import torch
     from mmengine.registry import init_default_scope
@@ -70,4 +70,3 @@ def run(args: argparse.Namespace) -> int:
     titles = ['first', 'rest' if args.rest else 'grey', *(f'k = {count}' for count in counts)]
     out = args.out or default_work_dir(args.config) / 'mixed_guidance.png'
     print(f'sheet: {image_sheet([[*given, *restored]], titles, out, cell=max(restored[0].shape))}')
-    return 0

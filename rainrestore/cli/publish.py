@@ -19,48 +19,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--config', required=True, help='config that builds the network')
     licence = 'licence of the weights (default: the licence of the existing entry or of its parts, else Apache-2.0)'
     add('--licence', help=licence)
-    add('--keep', nargs='+', metavar='SLOT', help='only these slots, such as rain_removal (default: all)')
+    add('--keep', dest='slots', nargs='+', metavar='SLOT', help='only these slots, such as rain_removal (default: all)')
     part = (
         'slots that the training did not change, from other models of the zoo, such as rain_removal=hrrm_x4 (default: '
         'the slots of the existing entry)'
     )
     add('--part', nargs='+', type=_pair, metavar='SLOT=NAME', help=part)
-    add('--full-precision', action='store_true', help='store float32 instead of float16')
+    add('--full-precision', dest='half', action='store_false', help='store float32 instead of float16')
     add('--allow-large', action='store_true', help='accept a file over 30 MB')
     note = 'facts to store, such as Faces=90000'
     add('--note', nargs='+', type=_note, default=[], metavar='KEY=VALUE', help=note)
     log = 'work dirs of all stages, in order: stores their curves, and reads seed, faces and hours'
-    add('--log', nargs='+', type=file_path, default=[], metavar='RUN', help=log)
+    add('--log', dest='logs', nargs='+', type=file_path, default=[], metavar='RUN', help=log)
     zoo = "folder of your own zoo (default: RAINRESTORE_ZOO, else the package's zoo)"
     add('--zoo', type=file_path, metavar='DIR', help=zoo)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Publish and print the entry."""
     from rainrestore.zoo.index import ZOO_VARIABLE, Zoo
     from rainrestore.zoo.publish import publish
 
     zoo = Zoo.own() if args.zoo is None else Zoo.at(args.zoo)
-    entry = publish(
-        args.checkpoint,
-        args.name,
-        args.config,
-        licence=args.licence,
-        slots=args.keep,
-        parts=None if args.part is None else dict(args.part),
-        half=not args.full_precision,
-        allow_large=args.allow_large,
-        metadata=dict(args.note),
-        logs=args.log,
-        zoo=zoo,
-    )
+    same = {key: getattr(args, key) for key in ('name', 'config', 'licence', 'slots', 'half', 'allow_large', 'logs')}
+    parts = None if args.part is None else dict(args.part)
+    entry = publish(args.checkpoint, parts=parts, metadata=dict(args.note), zoo=zoo, **same)
     if zoo is not None and zoo != Zoo.own():
         print(f'to use it by its name: export {ZOO_VARIABLE}={zoo.files.resolve()}')
     if 'Results' not in entry:
         page = ', and rainrestore zoo page writes model_zoo.md' if zoo is None else ''
         print(f'to measure it: rainrestore zoo evaluate {args.name}{page}')
     print_json(entry)
-    return 0
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -153,7 +153,7 @@ def synthesize(
     return record
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Run the command and print the paths of the results."""
     try:
         ranges = RainRanges.from_config({**RAIN_RANGES[args.rain].to_dict(), **dict(args.settings)})
@@ -165,4 +165,3 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f'--out {args.out}: cannot be written ({error.strerror or error})') from error
     print(f'{len(record["faces"])} faces with {record["rain"]} and seed {args.seed} in {args.out}')
     print(f'sheet: {args.out / "sheet.png"}')
-    return 0

@@ -37,23 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, '--launcher', '--cfg-options')
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Test, write the results and print the summary."""
     from rainrestore.engine.testing import run_test
 
-    found = run_test(
-        args.config,
-        args.checkpoint,
-        args.data,
-        args.out,
-        split=args.split,
-        images=args.images,
-        save_restored=args.save_restored,
-        masks=args.masks,
-        device=args.device,
-        launcher=args.launcher,
-        options=args.cfg_options,
-    )
+    same = {key: getattr(args, key) for key in ('split', 'images', 'save_restored', 'masks', 'device', 'launcher')}
+    found = run_test(args.config, args.checkpoint, args.data, args.out, options=args.cfg_options, **same)
     if found is not None:
         values, summary = found
         out = Path(summary['out'])
@@ -63,7 +52,6 @@ def run(args: argparse.Namespace) -> int:
         if args.save_restored:
             print(f'restored faces: {out / "restored"}')
         print_json(summary)
-    return 0
 
 
 def format_table(values: Mapping[str, float]) -> str:

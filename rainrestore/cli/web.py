@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, '--checkpoint', '--device')
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Serve the page until Ctrl+C."""
     optional_import('gradio', 'rainrestore web', installer('--web'))
     from rainrestore.apis import TASKS, Restorer
@@ -36,4 +36,3 @@ def run(args: argparse.Namespace) -> int:
         host = f'[{args.host}]' if ':' in args.host else args.host
         print(f'http://{host}:{listener.getsockname()[1]}  (Ctrl+C stops the server)', flush=True)
         serve(app, listener)
-    return 0

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     page.add_argument('--check', action='store_true', help='write nothing; exit code 1 if they are out of date')
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int | None:
     """Run the chosen command."""
     # Its imports take seconds, which the help does not need.
     from rainrestore.cli.zoo_commands import COMMANDS

@@ -20,7 +20,7 @@ from rainrestore.zoo.page import outdated, write_page
 MEGABYTE = 1e6
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list(args: argparse.Namespace) -> None:
     datasets = [data['Name'] for data in read_index().get('Datasets', [])]
     rows = [['name', 'task', *datasets, 'size', 'file']]
     for entry in models().values():
@@ -28,7 +28,6 @@ def _list(args: argparse.Namespace) -> int:
         size = f'{entry["Bytes"] / MEGABYTE:.1f} MB'
         rows.append([entry['Name'], entry.get('Task', ''), *results, size, file_state(entry)])
     print(table(rows))
-    return 0
 
 
 def _in_short(entry: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
@@ -38,7 +37,7 @@ def _in_short(entry: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
     return ' / '.join(values) if len(keys) > 1 else ' '.join((*keys, *values))
 
 
-def _show(args: argparse.Namespace) -> int:
+def _show(args: argparse.Namespace) -> None:
     entry, zoo = zoo_entry(args.name), Zoo.of(args.name)
     state = file_state(entry)
     here = str(zoo.files / entry['Weights'])
@@ -72,16 +71,14 @@ def _show(args: argparse.Namespace) -> int:
     for command in metadata.get('Commands', []):
         print(f'{"made by":{width}}{command}')
     print(f'{"measured by":{width}}rainrestore zoo verify {entry["Name"]}')
-    return 0
 
 
-def _download(args: argparse.Namespace) -> int:
+def _download(args: argparse.Namespace) -> None:
     names = dict.fromkeys(part for name in _chosen(args, list(models())) for part in with_parts(name))
     files = {name: str(zoo_file(name)) for name in names}
     for name, file in files.items():
         print(f'{name}: {file}')
     print_json(files)
-    return 0
 
 
 def _verify(args: argparse.Namespace) -> int:
@@ -137,7 +134,7 @@ def _verify(args: argparse.Namespace) -> int:
     return 1 if differing else 0
 
 
-def _evaluate(args: argparse.Namespace) -> int:
+def _evaluate(args: argparse.Namespace) -> None:
     data, problem = measurements.folders(args.data), measurements.lpips_problem()
     metrics = [] if problem else [measurements.LPIPS]
     entered: dict[str, dict[str, dict[str, float]]] = {}
@@ -159,10 +156,9 @@ def _evaluate(args: argparse.Namespace) -> int:
         page = '; rainrestore zoo page writes model_zoo.md from it' if index == Zoo.bundled().index else ''
         print(f'written to {index}{page}')
     print_json(entered)
-    return 0
 
 
-def _audit(args: argparse.Namespace) -> int:
+def _audit(args: argparse.Namespace) -> None:
     # The folder of --data comes last; without it, there are only the portraits.
     dataset, folder = list(measurements.folders(args.data).items())[-1]
     entered = {}
@@ -172,7 +168,6 @@ def _audit(args: argparse.Namespace) -> int:
         measurements.enter_audit(entry, dataset, findings)
         print('\n'.join([f'{name} on {dataset}', *(f'  {part}: {finding}' for part, finding in findings.items())]))
     print_json({'data': dataset, 'audits': entered})
-    return 0
 
 
 def _page(args: argparse.Namespace) -> int:
@@ -193,7 +188,7 @@ def _chosen(args: argparse.Namespace, every: list[str]) -> list[str]:
     return every if args.all else args.names
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     **{'list': _list, 'show': _show, 'download': _download, 'verify': _verify},
     **{'evaluate': _evaluate, 'audit': _audit, 'page': _page},
 }

@@ -100,10 +100,7 @@ class FID(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[Sample]) -> None:
         """Add the features of the restored and the true faces of a batch."""
         restored = [field('FID', sample.get('output', {}), 'pred_img', PREDICTS).detach() for sample in data_samples]
-        truth = [
-            field('FID', sample, 'gt_img', HAS).to(face.device)
-            for sample, face in zip(data_samples, restored, strict=True)
-        ]
+        truth = [field('FID', sample, 'gt_img', HAS).to(restored[0].device) for sample in data_samples]
         self.results.extend(zip(self.features(restored), self.features(truth), strict=True))
 
     def features(self, images: Sequence[Tensor]) -> Tensor:

@@ -90,12 +90,8 @@ class DlibFaceEmbedder:
 
     def __call__(self, faces: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] -> (N, 128)."""
-        chips = [np.ascontiguousarray(chip) for chip in self.chips(faces)]
+        chips = [np.ascontiguousarray(chip) for chip in cut_window(faces, self.window)]
         return torch.tensor(np.array(self._network.compute_face_descriptor(chips)))
-
-    def chips(self, faces: Tensor) -> np.ndarray:
-        """(N, 3, H, W) RGB in [0, 1] -> the input of the network, N x 150 x 150 x 3 uint8."""
-        return cut_window(faces, self.window)
 
 
 def checked_window(window: Window, option: str) -> Window:

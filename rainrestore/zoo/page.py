@@ -63,11 +63,7 @@ def page_text(zoo: Zoo, template: str) -> str:
     try:
         return NOTE + environment.from_string(template).render(
             {name: _stripped(macro) for name, macro in vars(tables).items() if not name.startswith('_')},
-            training=lambda: '\n'.join(
-                dict.fromkeys(
-                    command for entry in _in_order(index) for command in entry['Metadata'].get('Commands', [])
-                )
-            ),
+            training=lambda: '\n'.join(_commands(index)),
             faces=lambda name: f'{zoo_entry(name, zoo)["Metadata"]["Faces"]:,}',
             measured=lambda name, dataset, key: _numbers({key: stated(zoo_entry(name, zoo), dataset)[key]}, [key]),
         )
@@ -205,3 +201,7 @@ def _in_order(index: Mapping[str, Any]) -> list[Entry]:
     for entry in entries:
         add(entry)
     return list(done.values())
+
+
+def _commands(index: Mapping[str, Any]) -> Iterable[str]:
+    return dict.fromkeys(line for entry in _in_order(index) for line in entry['Metadata'].get('Commands', []))

@@ -179,17 +179,12 @@ def _check_same(weights: dict[str, Tensor], part: str, slot: str, source: Path |
     shared = slot_weights(load_by_name(part, zoo=zoo)['state_dict'], slot)
     if not shared:
         raise CheckpointError(f'{ZOO_SCHEME}{part} cannot fill {slot}: it has no {slot}')
-    changed = [
-        key
-        for key in sorted({*weights, *shared})
-        if weights
-        and (key not in weights or key not in shared or not torch.equal(weights[key].half(), shared[key].half()))
-    ]
-    if changed:
-        raise CheckpointError(
-            f'{ZOO_SCHEME}{part} cannot fill {slot}: {changed[0]} differs in {source}, so the training has changed '
-            'it; publish the model without this part'
-        )
+    for key in sorted({*weights, *shared} if weights else ()):
+        if key not in weights or key not in shared or not torch.equal(weights[key].half(), shared[key].half()):
+            raise CheckpointError(
+                f'{ZOO_SCHEME}{part} cannot fill {slot}: {key} differs in {source}, so the training has changed it; '
+                'publish the model without this part'
+            )
 
 
 def _config_file(config: str, own: bool) -> Path:
@@ -266,9 +261,5 @@ def _forget_measurements(document: dict[str, Any], name: str) -> None:
         entry.pop('Results', None)
         entry.pop('Audit', None)
         changed.add(entry['Name'])
-    if 'Comparisons' in document:
-        document['Comparisons'] = [
-            comparison
-            for comparison in document['Comparisons']
-            if not changed & {comparison['Model'], comparison['Reference']}
-        ]
+    if rows := document.get('Comparisons'):
+        document['Comparisons'] = [row for row in rows if not changed & {row['Model'], row['Reference']}]
