@@ -39,8 +39,7 @@ def numpy_bool8() -> None:
     """
     import numpy as np
 
-    if np.lib.NumpyVersion(np.__version__) >= '2.0.0':
-        np.bool8 = np.bool_  # type: ignore[attr-defined]
+    np.bool8 = np.bool_  # type: ignore[attr-defined]
 
 
 def mmagic_initialisation() -> None:

@@ -130,7 +130,7 @@ class Reader:
         assert name is not None
         tests_only = name == 'benchmark' and (words[2] not in METHOD or '--zoo' in words)
         if loader := few if tests_only else LOADERS.get(name):
-            for module in ('engine.config', 'benchmark.runs', 'benchmark.cost', 'engine.testing'):
+            for module in ('engine.config', 'benchmark.runs', 'engine.testing'):
                 self.monkeypatch.setattr(f'rainrestore.{module}.load_config', loader)
         self.set_environment(command)
         self.stand_in(words)

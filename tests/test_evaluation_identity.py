@@ -10,7 +10,7 @@ from mmengine.structures import BaseDataElement
 
 from rainrestore.errors import ConfigError, MissingPackageError
 from rainrestore.evaluation import DlibFaceEmbedder, IdentityDistance, RestorationEvaluator
-from rainrestore.evaluation.identity import CHIP_SIDE, MODEL_FILE, cut_window
+from rainrestore.evaluation.dlib_metrics import CHIP_SIDE, EMBEDDER_FILE, cut_window
 from rainrestore.optional import optional_import
 from rainrestore.registry import MODELS
 
@@ -83,11 +83,11 @@ def test_missing_packages_and_weights_name_the_command(monkeypatch, tmp_path):
         RestorationEvaluator([{'type': 'IdentityDistance'}])
     with pytest.raises(ConfigError, match=f'no weights at /no/such.dat.*{command}'):
         DlibFaceEmbedder(weights='/no/such.dat')
-    (tmp_path / MODEL_FILE).write_bytes(b'')
+    (tmp_path / EMBEDDER_FILE).write_bytes(b'')
     monkeypatch.setitem(sys.modules, 'dlib', None)
     optional_import.cache_clear()
     with pytest.raises(MissingPackageError, match=f'needs dlib, and dlib is not installed: {command}'):
-        DlibFaceEmbedder(weights=str(tmp_path / MODEL_FILE))
+        DlibFaceEmbedder(weights=str(tmp_path / EMBEDDER_FILE))
 
 
 @pytest.mark.parametrize('window', [(0.5, 0, 0.5, 1), (0, 0.2, 1, 1.1), (-0.1, 0, 1, 1)])

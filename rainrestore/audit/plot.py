@@ -5,7 +5,7 @@ from typing import Any
 
 from rainrestore.audit.ablation import REPLACEMENTS, unit
 from rainrestore.audit.core import Audit
-from rainrestore.visualization.panels import panels
+from rainrestore.visualization.curves import panels
 
 #: Column of the parsing -> its label.
 COLUMNS = {'iou': 'parser', 'mean_map': 'mean map of the training masks'}
@@ -23,7 +23,7 @@ def plot_audit(audit: Audit, path: Path | str) -> Path:
         The path.
 
     Raises:
-        MissingPackageError, ConfigError: See :func:`~rainrestore.visualization.panels.panels`.
+        MissingPackageError, ConfigError: See :func:`~rainrestore.visualization.curves.panels`.
     """
     drawn = []
     if any(slot.gains for slot in audit.slots):

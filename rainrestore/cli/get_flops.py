@@ -21,17 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Count and print."""
-    from mmengine.registry import init_default_scope
 
     from rainrestore.engine.config import build_model, load_config
     from rainrestore.engine.cost import measure_cost
     from rainrestore.errors import ConfigError
-    from rainrestore.registry import SCOPE
 
     if len(args.shape) > 2 or min(args.shape) < 1:
         raise ConfigError(f'--shape: expected one or two sides of at least 1, got {" ".join(map(str, args.shape))}')
     config = load_config(args.config, args.cfg_options)
-    init_default_scope(config.get('default_scope', SCOPE))
     found = measure_cost(build_model(config, args.config), args.shape[0], args.shape[-1])
     rows = [(name, cost.parameters, cost.macs) for name, cost in found.slots.items()]
     print(f'{"slot":24}{"parameters":>14}{"MACs":>16}')

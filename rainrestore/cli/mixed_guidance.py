@@ -31,7 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Restore with each split of the levels, and draw the results."""
     import torch
-    from mmengine.registry import init_default_scope
 
     from rainrestore.checkpoints import load_weights
     from rainrestore.config_files import default_work_dir
@@ -39,12 +38,10 @@ def run(args: argparse.Namespace) -> None:
     from rainrestore.engine.config import build_model, load_config
     from rainrestore.errors import ConfigError
     from rainrestore.image_io import read_image
-    from rainrestore.registry import SCOPE
     from rainrestore.visualization import image_sheet, to_image
 
     config = load_config(args.config, args.cfg_options)
     device = find_device(args.device)
-    init_default_scope(config.get('default_scope', SCOPE))
     model: Any = build_model(config, args.config)
     network: Any = getattr(getattr(model, 'generator', None), 'network', object())
     if not (hasattr(model, 'mixed_guidance') and hasattr(network, 'mixed_guidance')):

@@ -1,10 +1,9 @@
 """Metrics of images, rain maps and parsing, and the significance of differences."""
 
+from rainrestore.evaluation.dlib_metrics import LLE, DlibFaceEmbedder, DlibLandmarks, IdentityDistance
 from rainrestore.evaluation.evaluator import RestorationEvaluator
 from rainrestore.evaluation.fid import FID, frechet_distance
 from rainrestore.evaluation.functional import luma, msssim, psnr, ssim
-from rainrestore.evaluation.identity import DlibFaceEmbedder, IdentityDistance
-from rainrestore.evaluation.landmarks import LLE, DlibLandmarks
 from rainrestore.evaluation.metrics import (
     MAE,
     MSSSIM,

@@ -183,9 +183,8 @@ def _check(entry: Mapping[str, Any], keys: Mapping[str, Rule], where: str, other
 def _check_entries(document: Mapping[str, Any], origin: object) -> None:
     """Check the references between entries."""
     models = {entry['Name']: entry for entry in document['Models']}
-    collections = [entry['Name'] for entry in document.get('Collections', [])]
-    datasets = [entry['Name'] for entry in document.get('Datasets', [])]
-    references = [entry['Name'] for entry in document.get('References', [])]
+    names = {section: [entry['Name'] for entry in document.get(section, [])] for section in SECTIONS}
+    datasets, references = names['Datasets'], names['References']
     for entry in (*models.values(), *document.get('References', [])):
         name = entry['Name']
         where = f'{origin}: {name}'
@@ -193,7 +192,7 @@ def _check_entries(document: Mapping[str, Any], origin: object) -> None:
         if name in models and name in references:
             raise ZooIndexError(f'{where} is both a model and a reference')
         if 'In Collection' in entry:
-            _among(entry['In Collection'], collections, f'{where}: In Collection', 'collection')
+            _among(entry['In Collection'], names['Collections'], f'{where}: In Collection', 'collection')
         for part in entry.get('Parts', {}).values():
             _among(part, models, f'{where}: Parts', 'model')
         if 'Audit' in entry:

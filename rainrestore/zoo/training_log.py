@@ -48,13 +48,12 @@ def keep_log(runs: Sequence[Path], path: Path) -> dict[str, Any]:
         log.append({'name': run.resolve().name, 'steps': _steps(curves), 'curves': kept})
     write_text(path, json.dumps({'runs': log}) + '\n')
     facts = [_facts(run, curves) for run, curves in stages]
-    found: dict[str, Any] = {}
-    if all(stage.get('Seed') == facts[0].get('Seed') for stage in facts):
-        found |= {'Seed': facts[0].get('Seed')}
+    seeds = {stage.get('Seed') for stage in facts}
+    found: dict[str, Any] = {'Seed': seeds.pop()} if len(seeds) == 1 and None not in seeds else {}
     for key, digits in (('Faces', None), ('Hours', 2)):
         if all(stage.get(key) is not None for stage in facts):
             found[key] = round(sum(stage[key] for stage in facts), digits)
-    return {key: value for key, value in found.items() if value is not None}
+    return found
 
 
 def read_log(path: Path) -> list[tuple[str, Curves]]:
@@ -96,7 +95,7 @@ def _facts(run: Path, curves: Curves) -> dict[str, Any]:
     seeds = {int(seed) for text in texts for seed in _SEED.findall(text)}
     processes = {int(number) for text in texts for number in _PROCESSES.findall(text)}
     configs = sorted(folder.rglob('vis_data/config.py'))
-    facts: dict[str, Any] = {'Seed': seeds.pop() if len(seeds) == 1 else None}
+    facts: dict[str, Any] = {'Seed': seeds.pop()} if len(seeds) == 1 else {}
     if len(processes) == 1 and configs:
         config = Config.fromfile(configs[-1], import_custom_modules=False)
         facts['Faces'] = _steps(curves) * config.train_dataloader.batch_size * processes.pop()
