@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -44,14 +45,9 @@ def divided_threads(parts: int) -> Iterator[None]:
         torch.set_num_threads(count)
 
 
-def compute_alone() -> None:
-    """Let torch use one thread in this process."""
-    torch.set_num_threads(1)
-
-
 # A forked child does not have the threads of its parent, and its first operation would wait for them.
 if hasattr(os, 'register_at_fork'):
-    os.register_at_fork(after_in_child=compute_alone)
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 def free_cores() -> int:

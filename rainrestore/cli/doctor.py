@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -81,9 +81,8 @@ def run(args: argparse.Namespace) -> int:
     return 0 if healthy else 1
 
 
-def report(checks: Iterable[Check]) -> str:
+def report(checks: Sequence[Check]) -> str:
     """The table, followed by each correcting command once."""
-    checks = list(checks)
     lines = [table([(check.state, check.name, check.detail) for check in checks])]
     mends = dict.fromkeys(check.mend for check in checks if check.mend)
     if mends:

@@ -167,8 +167,8 @@ def build_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     chosen = next((word for word in argv if not word.startswith('-')), None)
     for name in SUBCOMMANDS:
         description = _docstring(name).replace('%', '%%')
-        about = {'help': description.splitlines()[0], 'description': description}
-        subparser = subparsers.add_parser(name, **about, formatter_class=argparse.RawDescriptionHelpFormatter)
+        subparser = subparsers.add_parser(name, help=description.splitlines()[0], description=description)
+        subparser.formatter_class = argparse.RawDescriptionHelpFormatter
         if name == chosen:
             module = importlib.import_module(f'rainrestore.cli.{name}')
             module.add_arguments(subparser)
