@@ -126,16 +126,13 @@ def _open(path: StrPath, max_pixels: int | None = None, backend_args: Mapping[st
         source = io.BytesIO(read_bytes(path, backend_args))
     try:
         with _quiet(), Image.open(source, formats=_FORMATS) as image:
+            size = f'{image.width}x{image.height} pixels'
             # Up to twice its limit, Pillow only warns.
             limit = Image.MAX_IMAGE_PIXELS if max_pixels is None else max_pixels
             if limit is not None and image.width * image.height > limit:
-                raise ImageFileError(
-                    path, f'{image.width}x{image.height} pixels exceed the limit of {limit}; shrink the image first'
-                )
+                raise ImageFileError(path, f'{size} exceed the limit of {limit}; shrink the image first')
             if max(image.size) > LONGEST_SIDE:
-                raise ImageFileError(
-                    path, f'{image.width}x{image.height} pixels: the limit of a side is {LONGEST_SIDE}; crop the image'
-                )
+                raise ImageFileError(path, f'{size}: the limit of a side is {LONGEST_SIDE}; crop the image')
             image.load()
             # A phone stores a preview or depth as a second image in a JPEG file (MPO).
             several = image.format != 'MPO' and bool(getattr(image, 'is_animated', False))

@@ -140,27 +140,24 @@ def run(args: argparse.Namespace) -> int:
     notes = {str(outcome.source): outcome.notes for outcome in outcomes if outcome.notes}
     found = {str(outcome.source): outcome.found for outcome in outcomes if outcome.found is not None}
     faces = sum(outcome.faces for outcome in outcomes) if TASKS[restorer.task].finds_faces else 0
-    lines = [('note', path, note) for path, kept in notes.items() for note in kept]
+    lines = [f'note: {path}: {note}' for path, kept in notes.items() for note in kept]
     unused = [] if boxes is None else sorted(boxes.keys() - {path.resolve() for path in plan.sources.values()})
-    if unused:
-        more = f' ({len(unused)} files in total)' if len(unused) > 1 else ''
-        lines.append(('note', str(args.boxes), f'{unused[0]} is not among the inputs{more}'))
-    kinds_left = {file: kind_of(file) for file in plan.others}
-    videos_left = [file for file, kind in kinds_left.items() if kind == 'video']
-    others = [file for file, kind in kinds_left.items() if kind != 'video']
+    videos_left = [file for file in plan.others if kind_of(file) == 'video']
+    others = [file for file in plan.others if file not in videos_left]
     other = 'neither an image nor a video' if videos else 'not an image'
     without = [path for path in clips if args.sheet or args.save_physics]
-    for paths, finding, reason in (
-        (videos_left, 'is a video and is skipped', f'; {VIDEO_TASKS}'),
-        (others, f'is {other} and is skipped', ''),
-        (without, 'is a video, for which --sheet and --save-physics write nothing', ''),
+    for paths, before, finding, reason in (
+        (unused, f'{args.boxes}: ', ' is not among the inputs', ''),
+        (videos_left, '', ': is a video and is skipped', f'; {VIDEO_TASKS}'),
+        (others, '', f': is {other} and is skipped', ''),
+        (without, '', ': is a video, for which --sheet and --save-physics write nothing', ''),
     ):
         if paths:
             more = f' ({len(paths)} files in total)' if len(paths) > 1 else ''
-            lines.append(('note', str(paths[0]), f'{finding}{more}{reason}'))
-    lines += [('note', str(folder), 'has results of an earlier run, which are skipped') for folder in plan.earlier]
-    for kind, path, text in [*lines, *(('failed', path, reason) for path, reason in failed.items())]:
-        print(f'rainrestore: {kind}: {_on_one_line(f"{path}: {text}")}', file=sys.stderr)
+            lines.append(f'note: {before}{paths[0]}{finding}{more}{reason}')
+    lines += [f'note: {folder}: has results of an earlier run, which are skipped' for folder in plan.earlier]
+    for line in [*lines, *(f'failed: {path}: {reason}' for path, reason in failed.items())]:
+        print(f'rainrestore: {_on_one_line(line)}', file=sys.stderr)
     did = 'marked' if args.preview else 'restored'
     print(f'{states["restored"]} {did}, {states["done"]} done before, {states["failed"]} failed')
     summary = {

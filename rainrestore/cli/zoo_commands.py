@@ -40,13 +40,11 @@ def _in_short(entry: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
 def _show(args: argparse.Namespace) -> None:
     entry, zoo = zoo_entry(args.name), Zoo.of(args.name)
     state = file_state(entry)
-    here = str(zoo.files / entry['Weights'])
-    where = {
-        'bundled': here,
-        'own': here,
-        'cached': str(cached_file(entry['Weights'], entry['SHA256'])),
-        'remote': f'download from {url}' if (url := base_url()) else 'no download address: set RAINRESTORE_ZOO_URL',
-    }[state]
+    where = str(zoo.files / entry['Weights'])
+    if state == 'cached':
+        where = str(cached_file(entry['Weights'], entry['SHA256']))
+    elif state == 'remote':
+        where = f'download from {url}' if (url := base_url()) else 'no download address: set RAINRESTORE_ZOO_URL'
     metadata = entry['Metadata']
     facts: dict[str, Any] = {
         'model': f'rainrestore://{entry["Name"]}',

@@ -179,8 +179,7 @@ def _prepare(pred: Image, gt: Image, crop_border: int, convert_to: str | None) -
 
 def _as_batch(images: Image) -> Tensor:
     if isinstance(images, np.ndarray):
-        images = torch.from_numpy(np.ascontiguousarray(images))
-        images = images.movedim(-1, -3)
+        images = torch.from_numpy(np.ascontiguousarray(images)).movedim(-1, -3)
     if images.dim() == 3:
         images = images.unsqueeze(0)
     if images.dim() != 4:
