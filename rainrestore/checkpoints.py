@@ -69,15 +69,12 @@ def save_safetensors(
     tensors = {}
     for name, tensor in state_dict.items():
         # safetensors refuses tensors that share memory, such as tied weights.
-        tensor = tensor.detach().cpu().contiguous().clone()
-        if half and tensor.is_floating_point():
-            stored = tensor.half()
-            if not torch.equal(torch.isfinite(stored), torch.isfinite(tensor)):
-                raise CheckpointError(
-                    f'{path}: weight {name!r} is out of the range of half precision; publish it in full precision'
-                )
-            tensor = stored
-        tensors[name] = tensor
+        whole = tensor.detach().cpu().contiguous().clone()
+        tensors[name] = whole.half() if half and whole.is_floating_point() else whole
+        if half and not torch.equal(torch.isfinite(tensors[name]), torch.isfinite(whole)):
+            raise CheckpointError(
+                f'{path}: weight {name!r} is out of the range of half precision; publish it in full precision'
+            )
     header = {'format': 'pt', METADATA_KEY: json.dumps(dict(metadata or {}), sort_keys=True)}
     with whole_file(path) as temporary:
         save_file(tensors, temporary, metadata=header)

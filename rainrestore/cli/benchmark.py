@@ -66,12 +66,9 @@ def run(args: argparse.Namespace) -> None:
     left_out = [f'{method.label} is omitted: the zoo has no model {absent[method.name]}' for method in omitted]
     chosen = [benchmark.methods[method.name] for method in chosen if method not in omitted]
     tasks = benchmark.choose_tasks(args.tasks)
-    methods = [method for method in chosen if not method.missing]
-    not_installed = [
-        f'{method.label} is omitted: {", ".join(method.missing)} is not installed'
-        for method in chosen
-        if method.missing
-    ]
+    lacking = [method for method in chosen if method.missing]
+    not_installed = [f'{method.label} is omitted: {", ".join(method.missing)} is not installed' for method in lacking]
+    methods = [method for method in chosen if method not in lacking]
     if not methods:
         given = [option for option, used in (('--zoo', args.zoo), ('--methods', args.methods)) if used]
         why = f' with {" and ".join(given)}' * bool(given)
@@ -96,27 +93,23 @@ def run(args: argparse.Namespace) -> None:
     costs: dict[Path, dict[str, float]] = {}
     for task in tasks:
         runs = out / task.name if task else out
-        weights: dict[str, dict[int | None, str]] = {}
+        weights: dict[str, dict[int | None, Any]] = {}
         for method in methods:
             source = method.checkpoint_of
             part = method if method.trained else benchmark.modules.get(source or '')
+            used: dict[int | None, Any]
             if part is not None:
-                weights[method.name] = {
-                    seed: str(train(part, budget, seed, runs, benchmark.modules, task)) for seed in args.seeds
-                }
-            elif source is not None:
-                weights[method.name] = weights[source]
+                used = {seed: str(train(part, budget, seed, runs, benchmark.modules, task)) for seed in args.seeds}
             else:
-                assert method.checkpoint is not None
-                weights[method.name] = {None: method.checkpoint}
-            first = next(iter(weights[method.name].values()))
+                used = {None: method.checkpoint} if source is None else weights[source]
+            weights[method.name] = used
             if method.config not in costs:
-                costs[method.config] = cost_of(method.config, first, budget.options_for(method.config), benchmark.side)
+                first, changes = next(iter(used.values())), budget.options_for(method.config)
+                costs[method.config] = cost_of(method.config, first, changes, benchmark.side)
             for name, folder in roots.items():
-                folders = {seed: runs / method.name / _seed_name(seed) / name for seed in weights[method.name]}
+                folders = {seed: runs / method.name / _seed_name(seed) / name for seed in used}
                 summaries = {
-                    seed: test(method.config, weights[method.name][seed], budget, metrics, folder, folders[seed], task)
-                    for seed in folders
+                    seed: test(method.config, used[seed], budget, metrics, folder, folders[seed], task) for seed in used
                 }
                 before = sum(zoo_entry(model)['Metadata'].get('Faces', 0) for model in method.pretrained)
                 modules = faces_before(method, budget, benchmark.modules)
@@ -132,9 +125,8 @@ def run(args: argparse.Namespace) -> None:
         text += report.table(benchmark, rows, heading)
         root, key = Path(resolve_data_root(roots[name])), _table_name(name, task)
         files[f'chart_{key}'] = str(report.chart(rows, f'{benchmark.title}, {heading}', out / f'chart_{key}.png'))
-        files[f'sheet_{key}'] = str(
-            report.figure(rows, _truth(root, rows[0]), tuple(args.roi), out / f'sheet_{key}.png')
-        )
+        sheet = report.figure(rows, _truth(root, rows[0]), tuple(args.roi), out / f'sheet_{key}.png')
+        files[f'sheet_{key}'] = str(sheet)
     results = {
         'benchmark': benchmark.name,
         'budget': json.loads((out / 'budget.json').read_text(encoding='utf-8')),
