@@ -44,10 +44,9 @@ def run(args: argparse.Namespace) -> None:
     local = (config.get('model') or {}).get('local_discriminators') or {}
     boxes = {name: tuple(discriminator['box']) for name, discriminator in local.items() if discriminator}
     fed = [dataset[index] for index in range(min(args.images, len(dataset)))]
+    inputs, samples = [item['inputs'] for item in fed], [item['data_samples'].to_dict() for item in fed]
     try:
-        rows, titles, names = fed_rows(
-            [item['inputs'] for item in fed], [item['data_samples'].to_dict() for item in fed], boxes
-        )
+        rows, titles, names = fed_rows(inputs, samples, boxes)
     except ValueError as error:
         raise ConfigError(f'{args.config}: {error}') from error
     print(f'sheet: {image_sheet(rows, titles, out, names)}')

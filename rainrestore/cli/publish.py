@@ -7,6 +7,7 @@ measures the new weights. The last line is the index entry as JSON.
 """
 
 import argparse
+from contextlib import suppress
 
 from rainrestore.cli.options import file_path, print_json
 
@@ -63,8 +64,6 @@ def _note(text: str) -> tuple[str, int | float | str]:
     """Parse ``KEY=VALUE``; convert VALUE to a number if possible."""
     key, value = _pair(text)
     for kind in (int, float):
-        try:
+        with suppress(ValueError):
             return key, kind(value)
-        except ValueError:
-            continue
     return key, value

@@ -57,15 +57,12 @@ def run(args: argparse.Namespace) -> None:
 def format_table(values: Mapping[str, float]) -> str:
     """A table of PSNR and SSIM, a line for each convention, then the other metrics."""
     lines = [f'{"":32}{"PSNR":>10}{"SSIM":>10}']
-    shown = set()
+    others = dict(values)
     for label, suffix in CONVENTIONS.items():
-        keys = [f'PSNR{suffix}', f'SSIM{suffix}']
-        if any(key in values for key in keys):
-            psnr, ssim = (values.get(key) for key in keys)
+        psnr, ssim = others.pop(f'PSNR{suffix}', None), others.pop(f'SSIM{suffix}', None)
+        if psnr is not None or ssim is not None:
             lines.append(f'{label:32}' + ('' if psnr is None else f'{psnr:7.2f} dB').rjust(10)
                          + ('' if ssim is None else f'{ssim:.4f}').rjust(10))  # fmt: skip
-            shown.update(keys)
-    others = {key: value for key, value in values.items() if key not in shown}
     lines += [
         f'{key:32}' + (f'{value:10.4f}' if isinstance(value, float) else str(value)) for key, value in others.items()
     ]

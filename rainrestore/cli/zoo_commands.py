@@ -169,15 +169,12 @@ def _audit(args: argparse.Namespace) -> None:
 
 
 def _page(args: argparse.Namespace) -> int:
-    if not args.check:
-        for path in write_page():
-            print(f'written: {path}')
-        return 0
-    stale = outdated()
+    stale = outdated() if args.check else write_page()
     for path in stale:
-        print(f'not up to date: {path}')
-    print('rainrestore zoo page updates them' if stale else 'up to date')
-    return 1 if stale else 0
+        print(f'{"not up to date" if args.check else "written"}: {path}')
+    if args.check:
+        print('rainrestore zoo page updates them' if stale else 'up to date')
+    return 1 if args.check and stale else 0
 
 
 def _chosen(args: argparse.Namespace, every: list[str]) -> list[str]:

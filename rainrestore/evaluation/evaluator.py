@@ -87,10 +87,8 @@ class RestorationEvaluator(Evaluator):
     def _write_per_image(self, path: Path) -> None:
         columns = {metric.key: metric.per_image for metric in self.metrics if isinstance(metric, SampleMetric)
                    and any(value == value for _, value in metric.per_image)}  # fmt: skip
-        names = [name for name, _ in next(iter(columns.values()), [])]
-        write_csv(path, list(columns), [
-            (name, [column[line][1] for column in columns.values()]) for line, name in enumerate(names)
-        ])  # fmt: skip
+        images = zip(*columns.values(), strict=True)
+        write_csv(path, list(columns), [(image[0][0], [value for _, value in image]) for image in images])
 
 
 def _build(config: Mapping[str, Any]) -> BaseMetric:
