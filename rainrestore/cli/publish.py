@@ -42,9 +42,11 @@ def run(args: argparse.Namespace) -> None:
     from rainrestore.zoo.publish import publish
 
     zoo = Zoo.own() if args.zoo is None else Zoo.at(args.zoo)
-    same = {key: getattr(args, key) for key in ('name', 'config', 'licence', 'slots', 'half', 'allow_large', 'logs')}
-    parts = None if args.part is None else dict(args.part)
-    entry = publish(args.checkpoint, parts=parts, metadata=dict(args.note), zoo=zoo, **same)
+    entry = publish(
+        args.checkpoint, args.name, args.config, licence=args.licence, slots=args.slots,
+        parts=None if args.part is None else dict(args.part), half=args.half, allow_large=args.allow_large,
+        metadata=dict(args.note), logs=args.logs, zoo=zoo,
+    )  # fmt: skip
     if zoo is not None and zoo != Zoo.own():
         print(f'to use it by its name: export {ZOO_VARIABLE}={zoo.files.resolve()}')
     if 'Results' not in entry:

@@ -41,8 +41,11 @@ def run(args: argparse.Namespace) -> None:
     """Test, write the results and print the summary."""
     from rainrestore.engine.testing import run_test
 
-    same = {key: getattr(args, key) for key in ('split', 'images', 'save_restored', 'masks', 'device', 'launcher')}
-    found = run_test(args.config, args.checkpoint, args.data, args.out, options=args.cfg_options, **same)
+    found = run_test(
+        args.config, args.checkpoint, args.data, args.out, split=args.split, images=args.images,
+        save_restored=args.save_restored, masks=args.masks, device=args.device, launcher=args.launcher,
+        options=args.cfg_options,
+    )  # fmt: skip
     if found is not None:
         values, summary = found
         out = Path(summary['out'])

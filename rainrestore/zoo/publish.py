@@ -136,8 +136,10 @@ def publish(
             }
             # The log of other weights is removed, too.
             old_log = None if same_weights or logs else entry.pop('Log', None)
-            place = document['Models'].index(older) if older else len(document['Models'])
-            document['Models'][place : place + 1] = [entry]
+            if older:
+                document['Models'][document['Models'].index(older)] = entry
+            else:
+                document['Models'].append(entry)
             if not (same_weights and same_config and parts == older.get('Parts', {})):
                 _forget_measurements(document, name)
             # Before files are replaced, because the entry may be invalid.
