@@ -45,7 +45,7 @@ class Served:
     def __init__(self, app: Any) -> None:
         self.listener = server.open_port('127.0.0.1', 0)
         self.url = f'http://127.0.0.1:{self.listener.getsockname()[1]}/'
-        self.server = server.uvicorn.Server(server.uvicorn.Config(app, log_level='warning'))
+        self.server = server.server_of(app)
         self.thread = threading.Thread(target=self.server.run, kwargs={'sockets': [self.listener]})
         self.hosts: set[str] = set()
 

@@ -6,7 +6,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import gradio as gr
@@ -41,28 +41,13 @@ POLICY = '; '.join(
         "form-action 'self'",
     )
 )
-HEADERS = {
-    'Content-Security-Policy': POLICY,
-    'X-Content-Type-Options': 'nosniff',
-    'Referrer-Policy': 'no-referrer',
-    'Cross-Origin-Resource-Policy': 'same-origin',
-}
-
-
-class AddHeaders:
-    """Middleware that adds :data:`HEADERS` to every response."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def send_with_headers(message: Any) -> None:
-            if message['type'] == 'http.response.start':
-                more = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-                message = {**message, 'headers': [*message.get('headers', []), *more]}
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers)
+#: Headers of every response.
+HEADERS = [
+    ('Content-Security-Policy', POLICY),
+    ('X-Content-Type-Options', 'nosniff'),
+    ('Referrer-Policy', 'no-referrer'),
+    ('Cross-Origin-Resource-Policy', 'same-origin'),
+]
 
 
 class UploadsOnly:
@@ -116,7 +101,6 @@ def create_app(restorer: Restorer, host: str = '127.0.0.1') -> FastAPI:
     allowed = list(LOCAL_HOSTS) if host in LOCAL_HOSTS else ['*']
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed, www_redirect=False)
     app.add_middleware(UploadsOnly)
-    app.add_middleware(AddHeaders)
     return gr.mount_gradio_app(
         app, build_page(Studio(restorer)), path='/', server_name=host, footer_links=[], run_history=False,
         show_error=False, max_file_size=MAX_CLIP_BYTES, ssr_mode=False, enable_monitoring=False, pwa=False,
@@ -157,10 +141,12 @@ def own_temporary_files() -> Iterator[None]:
             signal.signal(signal.SIGTERM, previous)
 
 
+def server_of(app: Any) -> uvicorn.Server:
+    """The server of the application; it adds :data:`HEADERS` to every response."""
+    return uvicorn.Server(uvicorn.Config(app, log_level='warning', headers=HEADERS, timeout_graceful_shutdown=3))
+
+
 def serve(app: FastAPI, listener: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level='warning', timeout_graceful_shutdown=3))
-    try:
-        server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        return
+    with suppress(KeyboardInterrupt):
+        server_of(app).run(sockets=[listener])
