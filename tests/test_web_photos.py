@@ -72,7 +72,7 @@ def test_only_chosen_faces_are_restored_with_the_strength(desk, photo, restorer,
     with zipfile.ZipFile(archive) as packed:
         assert packed.namelist() == ['faces/1.png']
         stored = np.asarray(Image.open(io.BytesIO(packed.read('faces/1.png'))))
-    np.testing.assert_array_equal(stored, view.restored[0].restoration.face)
+    np.testing.assert_array_equal(stored, face.restoration.face)
 
 
 def test_download_keeps_transparency_and_bit_depth(desk, photo, restorer, tmp_path) -> None:

@@ -86,8 +86,7 @@ class Derained:
             return None
         # The maps may be those of a smaller copy of the photo.
         shrink = self.rain.streaks.shape[0] / self.photo.shape[0]
-        smaller = FaceCrop(crop.x * shrink, crop.y * shrink, crop.side * shrink, crop.angle)
-        size = max(round(crop.side), 1)
+        smaller, size = crop.scaled(shrink), max(round(crop.side), 1)
         streaks, transmission = (
             resize(np.atleast_3d(cut(part, smaller)), size, size)
             for part in (self.rain.streaks, self.rain.transmission)

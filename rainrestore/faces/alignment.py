@@ -5,7 +5,7 @@ Coordinates in a photo are continuous, x to the right and y down, with the centr
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -95,6 +95,10 @@ class FaceCrop:
             )
         side = math.sqrt((right - left) * (bottom - top)) / BOX_SIDE
         return cls((left + right) / 2, (top + bottom) / 2 - BOX_BELOW * side, side)
+
+    def scaled(self, factor: float) -> 'FaceCrop':
+        """The crop in a copy of the photo that is scaled by a factor."""
+        return replace(self, x=self.x * factor, y=self.y * factor, side=self.side * factor)
 
     def corners(self) -> np.ndarray:
         """The left top, right top, right bottom and left bottom of the cropped image, in the photo, (4, 2)."""

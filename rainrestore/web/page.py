@@ -17,20 +17,10 @@ from rainrestore.errors import ConfigError
 from rainrestore.image_io import read_image
 from rainrestore.labels import PALETTE, label_names
 from rainrestore.physics import RAIN_RANGES, draw_scene, quantise, seeded_rng
-from rainrestore.web.parts import (
-    COLUMNS,
-    Result,
-    add_examples,
-    data_uri,
-    guarded,
-    map_cells,
-    picker_of,
-    result_of,
-    show_run,
-)
+from rainrestore.web import parts
 from rainrestore.web.photo_tabs import add_clip_tab, add_photo_tab
 from rainrestore.web.photo_views import PhotoDesk
-from rainrestore.web.views import CONVENTION, MAX_SEED, SLIDERS, Studio, View, drawn_settings, middle_of
+from rainrestore.web.views import CONVENTION, MAX_SEED, SLIDERS, Images, Studio, View, drawn_settings, middle_of
 
 #: Examples: public-domain portraits of the bundled test set.
 EXAMPLES = ('test_0002', 'test_0007', 'test_0011', 'test_0014', 'test_0031')
@@ -134,19 +124,14 @@ def build_page(studio: Studio) -> gr.Blocks:
 
 
 def _restore_tab(studio: Studio) -> None:
-    result = result_of('rr-cropped', 'the face before and after, and the predicted maps')
+    result = parts.Result('rr-cropped', 'the face before and after, and the predicted maps')
     with gr.Column(scale=5, min_width=300):
-        picker = picker_of('A face in rain, cropped and aligned', result.empty)
+        picker = parts.picker_of('A face in rain, cropped and aligned', result.empty)
         button = gr.Button('Restore', variant='primary', elem_id='rr-restore')
         restore = shown(studio.restore, result)
-        clicked = button.click(
-            restore, picker, result.components, api_name='restore', show_progress_on=result.slider,
-        )  # fmt: skip
-        show_run(button, clicked, result.slider)
-        add_examples(
-            _rainy(studio.scale, _portraits()), picker, restore, [picker], result.components, result.empty,
-            result.slider, [clicked],
-        )  # fmt: skip
+        clicked = parts.run_at_click(button, restore, picker, result.components, 'restore')
+        examples = _rainy(studio.restorer.scale, _portraits())
+        parts.add_examples(examples, picker, restore, [picker], result.components, result.empty, [clicked])
     result.render()
 
 
@@ -156,10 +141,10 @@ def _rain_tab(studio: Studio) -> None:
     def rain(path: str, seed: int, *values: float) -> View:
         return studio.rain(path, dict(zip(sliders, values, strict=True)), seed)
 
-    result = result_of('rr-rain', 'the face in rain and restored, scores, the predicted and the true maps')
+    result = parts.Result('rr-rain', 'the face in rain and restored, scores, the predicted and the true maps')
     event = shown(rain, result)
     with gr.Column(scale=5, min_width=300):
-        picker = picker_of('A clean face, cropped and aligned', result.empty)
+        picker = parts.picker_of('A clean face, cropped and aligned', result.empty)
         examples = gr.Column()
         with gr.Row():
             button = gr.Button('Make rain and restore', variant='primary', elem_id='rr-rain', scale=3)
@@ -178,10 +163,8 @@ def _rain_tab(studio: Studio) -> None:
                     sliders |= {name: _slider(name) for name in row}
     result.render()
     parameters = [seed, *sliders.values()]
-    clicked = button.click(
-        event, [picker, *parameters], result.components, api_name='rain', show_progress_on=result.slider,
-    )  # fmt: skip
-    show_run(button, clicked, result.slider)
+    inputs, outputs = [picker, *parameters], result.components
+    clicked = parts.run_at_click(button, event, inputs, outputs, 'rain')
 
     def other_rain() -> list[float]:
         rng = np.random.default_rng()
@@ -196,21 +179,16 @@ def _rain_tab(studio: Studio) -> None:
             yield tuple(result.empty.values())
 
     drawn = draw.click(other_rain, None, parameters, api_name=False, queue=False)
-    followed = drawn.then(
-        again, [picker, *parameters], result.components, api_name=False, show_progress_on=result.slider
-    )
+    followed = drawn.then(again, inputs, outputs, api_name=False, show_progress_on=outputs[0])
     moved = gr.on(
-        [slider.release for slider in sliders.values()], again, [picker, *parameters], result.components,
-        api_name=False, trigger_mode='always_last', show_progress_on=result.slider,
+        [slider.release for slider in sliders.values()], again, inputs, outputs, api_name=False,
+        trigger_mode='always_last', show_progress_on=outputs[0],
     )  # fmt: skip
     with examples:
-        add_examples(
-            _portraits(), picker, event, [picker, *parameters], result.components, result.empty, result.slider,
-            [clicked, followed, moved],
-        )  # fmt: skip
+        parts.add_examples(_portraits(), picker, event, inputs, outputs, result.empty, [clicked, followed, moved])
 
 
-def shown(compute: Callable[..., View], result: Result) -> Callable[..., Iterator[Shown]]:
+def shown(compute: Callable[..., View], result: parts.Result) -> Callable[..., Iterator[Shown]]:
     """Make an event handler of the page from ``compute``.
 
     A :class:`~rainrestore.errors.RainRestoreError` is shown as a message and clears the previous result.
@@ -220,7 +198,7 @@ def shown(compute: Callable[..., View], result: Result) -> Callable[..., Iterato
         result: The components of the result.
     """
 
-    @guarded(list(result.empty.values()))
+    @parts.guarded(list(result.empty.values()))
     def event(path: str | None, *values: Any) -> Iterator[Shown]:
         if not path:
             raise ConfigError('Drop an image first, or choose one of the examples.')
@@ -233,40 +211,33 @@ def shown(compute: Callable[..., View], result: Result) -> Callable[..., Iterato
 def report_html(view: View) -> str:
     """The notes, scores, maps and legend of a view, as HTML."""
     # Gradio removes the class of a link, so a span has it.
-    name, address = html.escape(f'{view.name}_restored.png', quote=True), data_uri(view.after)
+    name, address = html.escape(f'{view.name}_restored.png', quote=True), parts.data_uri(view.after)
     link = f'<span class="rr-download"><a download="{name}" href="{address}">Download</a></span>'
     notes = ' '.join(html.escape(note) for note in view.notes)
-    parts = [f'<div class="rr-notes">{link}{notes}</div>']
+    report = [f'<div class="rr-notes">{link}{notes}</div>']
     if view.scores:
         rows = ''.join(
             f'<tr><td>{one.name}</td><td>{one.psnr:.2f}</td><td>{one.ssim:.4f}</td>'
             f'<td>{one.psnr_y:.2f}</td><td>{one.ssim_y:.4f}</td></tr>'
             for one in view.scores
         )
-        parts.append(
+        report.append(
             '<table class="rr-scores"><thead><tr><th></th><th>PSNR RGB</th><th>SSIM RGB</th><th>PSNR Y</th>'
             f'<th>SSIM Y</th></tr></thead><tbody>{rows}</tbody></table>'
             f'<div class="rr-notes" style="margin-top: .5rem">{html.escape(CONVENTION)}</div>'
         )
-    columns = [column for column in COLUMNS if any(title in row for row in view.maps.values() for title in column[2])]
-    if columns:
-        rows = ''.join(
-            f'<div class="rr-row">{title}</div>{map_cells(title, row, columns, view.means.get(title, {}))}'
-            for title, row in view.maps.items()
-        )
-        parts.append(f'<div class="rr-maps" style="--columns: {len(columns)}">{rows}</div>')
+    report.append(parts.maps_html(view.maps, view.means))
     if view.labels:
         swatches = ''.join(
             f'<span><i style="background: rgb{tuple(PALETTE[label].tolist())}"></i>{name}</span>'
             for label, name in zip(view.labels, label_names(view.labels), strict=True)
         )
-        parts.append(f'<div class="rr-legend">{swatches}</div>')
-    return ''.join(parts)
+        report.append(f'<div class="rr-legend">{swatches}</div>')
+    return ''.join(report)
 
 
 def _head(studio: Studio) -> str:
-    size = studio.restorer.size
-    side = size * studio.scale
+    size, side = studio.restorer.size, studio.restorer.size * studio.restorer.scale
     return f"""<div class="rr-head"><h1>rainrestore</h1><p>Restore faces in heavy rain by inverting I = T
 &middot;
 (J + &Sigma; S<sub>i</sub>) + (1 &minus; T) &middot; A. In photos and videos, the faces are detected first. The network
@@ -282,12 +253,12 @@ def _slider(name: str) -> gr.Slider:
     )  # fmt: skip
 
 
-def _portraits() -> dict[str, np.ndarray]:
+def _portraits() -> Images:
     paths = [BUNDLED_DATA / 'test' / 'img' / f'{name}.jpg' for name in EXAMPLES]
     return {path.stem: read_image(path) for path in paths if path.is_file()}
 
 
-def _scene(faces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _scene(faces: Images) -> Images:
     """A synthetic photo with three of the faces in rain."""
     if len(faces) < 3:
         return {}
@@ -297,6 +268,6 @@ def _scene(faces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {'three_in_rain': quantise(scene.I)}
 
 
-def _rainy(scale: int, faces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _rainy(scale: int, faces: Images) -> Images:
     rain = ScaleAwareHeavyRain(scale=scale, seed=0)
     return {f'{name}_rainy': rain({'gt': face, 'name': name})['img'] for name, face in faces.items()}

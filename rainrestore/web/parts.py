@@ -3,9 +3,7 @@
 import base64
 import html
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +15,7 @@ from rainrestore.errors import RainRestoreError
 from rainrestore.image_io import encode_png
 from rainrestore.visualization.sheets import TITLES
 from rainrestore.web.photo_views import shrunk
+from rainrestore.web.views import Images
 
 #: Columns of the maps: the symbol of eq. 2, its meaning, and its titles in a row.
 COLUMNS = (
@@ -32,44 +31,33 @@ COLUMNS = (
 Empty: TypeAlias = dict[Any, Any]
 
 
-@dataclass(frozen=True, eq=False)
 class Result:
     """The components of a result, in the right column of a tab: created before and rendered after the controls.
-
-    Attributes:
-        slider: The image before and after.
-        report: Notes, scores, faces and maps.
-        empty: Both components -> their values without a result.
-    """
-
-    slider: gr.ImageSlider
-    report: gr.HTML
-    empty: Empty
-
-    @property
-    def components(self) -> list[Any]:
-        return [self.slider, self.report]
-
-    def render(self, *downloads: gr.File) -> None:
-        with gr.Column(scale=7, min_width=300):
-            for component in (self.slider, *downloads, self.report):
-                component.render()
-
-
-def result_of(name: str, content: str) -> Result:
-    """The result of a tab.
 
     Args:
         name: Beginning of the ids in the page.
         content: What the result will contain, for the empty report.
+
+    Attributes:
+        components: The image before and after, and the report: notes, scores, faces and maps.
+        empty: Both components -> their values without a result.
     """
-    slider = gr.ImageSlider(
-        label='before | after', type='numpy', format='png', interactive=False, buttons=['fullscreen'],
-        max_height=430, render=False, elem_id=f'{name}-slider', elem_classes='rr-shown',
-    )  # fmt: skip
-    nothing = empty_html(content)
-    report = gr.HTML(nothing, render=False, elem_id=f'{name}-report', elem_classes='rr-report')
-    return Result(slider, report, {slider: None, report: nothing})
+
+    def __init__(self, name: str, content: str) -> None:
+        slider = gr.ImageSlider(
+            label='before | after', type='numpy', format='png', interactive=False, buttons=['fullscreen'],
+            max_height=430, render=False, elem_id=f'{name}-slider', elem_classes='rr-shown',
+        )  # fmt: skip
+        nothing = empty_html(content)
+        report = gr.HTML(nothing, render=False, elem_id=f'{name}-report', elem_classes='rr-report')
+        self.components: list[Any] = [slider, report]
+        self.empty: Empty = {slider: None, report: nothing}
+
+    def render(self, *downloads: gr.File) -> None:
+        slider, report = self.components
+        with gr.Column(scale=7, min_width=300):
+            for component in (slider, *downloads, report):
+                component.render()
 
 
 def empty_html(content: str) -> str:
@@ -77,71 +65,66 @@ def empty_html(content: str) -> str:
     return f'<div class="rr-empty">The result appears here: {content}.</div>'
 
 
-@contextmanager
-def messages() -> Iterator[None]:
-    """Show a :class:`~rainrestore.errors.RainRestoreError` as a message on the page."""
-    try:
-        yield
-    except RainRestoreError as error:
-        # The page inserts the message as HTML, and a file name in it may contain tags.
-        message = html.escape(str(error), quote=False)
-        raise gr.Error(message, duration=None, print_exception=False) from error
+def maps_html(rows: Mapping[str, Images], means: Mapping[str, Mapping[str, float]], titled: bool = True) -> str:
+    """The maps of a result as a grid, without empty columns.
 
-
-def map_cells(
-    row_title: str,
-    row: Mapping[str, np.ndarray],
-    columns: Iterable[tuple[str, str, tuple[str, ...]]],
-    means: Mapping[str, float],
-) -> str:
+    Args:
+        rows: Title of a row -> title of a map -> uint8 RGB.
+        means: Title of a row -> symbol of a map -> its mean, shown below the map.
+        titled: Whether to show the titles of the rows.
+    """
+    columns = [column for column in COLUMNS if any(title in row for row in rows.values() for title in column[2])]
     cells = []
-    for letter, meaning, titles in columns:
-        image = next((row[title] for title in titles if title in row), None)
-        if image is None:
-            cells.append('<div></div>')
-            continue
-        mean = f'<br>{means[letter]:.2f}' if letter in means else ''
-        cells.append(
-            f'<figure><img src="{data_uri(image)}" alt="{meaning}, {row_title}">'
-            f'<figcaption><b>{letter}</b> {meaning}{mean}</figcaption></figure>'
-        )
-    return ''.join(cells)
+    for name, row in rows.items():
+        if titled:
+            cells.append(f'<div class="rr-row">{name}</div>')
+        for letter, meaning, titles in columns:
+            image = next((row[title] for title in titles if title in row), None)
+            if image is None:
+                cells.append('<div></div>')
+                continue
+            mean = f'<br>{means[name][letter]:.2f}' if letter in means.get(name, ()) else ''
+            cells.append(
+                f'<figure><img src="{data_uri(image)}" alt="{meaning}, {name}">'
+                f'<figcaption><b>{letter}</b> {meaning}{mean}</figcaption></figure>'
+            )
+    return f'<div class="rr-maps" style="--columns: {len(columns)}">{"".join(cells)}</div>' if columns else ''
 
 
 def data_uri(image: np.ndarray) -> str:
     return f'data:image/png;base64,{base64.b64encode(encode_png(image)).decode()}'
 
 
-def show_run(button: gr.Button, run: Any, output: Any) -> None:
-    """Let a button scroll to the output of its event.
+def run_at_click(button: gr.Button, handler: Callable[..., Any], inputs: Any, outputs: list[Any], api_name: str) -> Any:
+    """Run an event handler at a click on a button, and scroll to its first output; return the event.
 
-    Args:
-        button: The button.
-        run: Its event.
-        output: The first output, which is below the controls on a phone.
+    On a phone, the outputs are below the controls.
     """
-    scroll = f"""() => document.getElementById('{output.elem_id}')
+    run = button.click(handler, inputs, outputs, api_name=api_name, show_progress_on=outputs[0])
+    scroll = f"""() => document.getElementById('{outputs[0].elem_id}')
         .scrollIntoView({{block: matchMedia('(max-width: 700px)').matches ? 'start' : 'nearest'}})"""
     button.click(js=scroll)
     run.success(js=scroll)
+    return run
 
 
 def guarded(nothing: Sequence[Any]) -> Callable[[Callable[..., Iterator[Any]]], Callable[..., Iterator[Any]]]:
-    """Decorator of an event handler: an error clears its outputs, and is shown as a message.
+    """Decorator of an event handler: a :class:`~rainrestore.errors.RainRestoreError` is shown as a message.
 
     Args:
-        nothing: Values of the outputs without a result.
+        nothing: Values of the outputs without a result, set by an error.
     """
 
     def decorate(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
         @wraps(handler)
         def event(*values: Any, **more: Any) -> Iterator[Any]:
             try:
-                with messages():
-                    yield from handler(*values, **more)
-            except gr.Error:
+                yield from handler(*values, **more)
+            except RainRestoreError as error:
                 yield tuple(nothing)
-                raise
+                # The page inserts the message as HTML, and a file name in it may contain tags.
+                message = html.escape(str(error), quote=False)
+                raise gr.Error(message, duration=None, print_exception=False) from error
 
         return event
 
@@ -168,13 +151,12 @@ def picker_of(label: str, empty: Empty, elem_id: str | None = None) -> gr.File:
 
 
 def add_examples(
-    images: dict[str, np.ndarray],
+    images: Images,
     picker: gr.File,
     event: Callable[..., Any],
     inputs: list[Any],
     outputs: list[Any],
     empty: Empty,
-    shown_on: Any,
     running: list[Any],
 ) -> None:
     """Add example images. A click puts an example into the picker, clears the previous result and runs ``event``.
@@ -189,7 +171,6 @@ def add_examples(
         inputs: Its input components.
         outputs: Its output components.
         empty: As in :func:`picker_of`; set by a click on an example.
-        shown_on: The component that shows the progress of ``event``.
         running: The other events of the tab.
     """
     if not images:
@@ -210,5 +191,5 @@ def add_examples(
         lambda index: {picker: str(paths[index]), **empty}, examples, [picker, *empty], queue=False, api_name=False,
         show_progress='hidden',
     )  # fmt: skip
-    again = chosen.then(event, inputs, outputs, api_name=False, show_progress_on=shown_on)
+    again = chosen.then(event, inputs, outputs, api_name=False, show_progress_on=outputs[0])
     gr.on([picker.clear, examples.click], None, cancels=[*running, again])

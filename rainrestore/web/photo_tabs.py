@@ -13,17 +13,7 @@ import numpy as np
 from rainrestore.apis.photos import Background
 from rainrestore.errors import ConfigError
 from rainrestore.faces import FaceCrop
-from rainrestore.web.parts import (
-    COLUMNS,
-    add_examples,
-    data_uri,
-    empty_html,
-    guarded,
-    map_cells,
-    picker_of,
-    result_of,
-    show_run,
-)
+from rainrestore.web import parts
 from rainrestore.web.photo_views import (
     LEAST_STRENGTH,
     MAX_CLIP_BYTES,
@@ -37,7 +27,9 @@ from rainrestore.web.views import Images
 
 #: Longest side in pixels of a face in the report.
 FACE_SHOWN = 256
-CLIP_EMPTY = empty_html('the restored video')
+#: The default of a handler that shows its progress.
+PROGRESS = gr.Progress()
+CLIP_EMPTY = parts.empty_html('the restored video')
 
 
 def add_photo_tab(desk: PhotoDesk, examples: Images) -> None:
@@ -47,7 +39,7 @@ def add_photo_tab(desk: PhotoDesk, examples: Images) -> None:
         desk: Computes the results.
         examples: Name -> example photo.
     """
-    result = result_of('rr-photo', 'the photo and each face, before and after')
+    result = parts.Result('rr-photo', 'the photo and each face, before and after')
     with gr.Column(scale=5, min_width=300):
         picker_place = gr.Column()
         marked = gr.Image(
@@ -73,11 +65,8 @@ def add_photo_tab(desk: PhotoDesk, examples: Images) -> None:
     restored = [*result.components, files]
     no_files = gr.update(value=None, visible=False)
 
-    @guarded(nothing)
-    def find(
-        path: str | None,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> Iterator[tuple[np.ndarray, gr.CheckboxGroup, list[FaceCrop], gr.Button]]:
+    @parts.guarded(nothing)
+    def find(path: str | None, progress: gr.Progress = PROGRESS) -> Iterator[tuple[Any, ...]]:
         if not path:
             raise ConfigError('Drop a photo first, or choose the example.')
         # An unknown total: a spinner with this text and the time.
@@ -87,16 +76,11 @@ def add_photo_tab(desk: PhotoDesk, examples: Images) -> None:
         boxes = gr.CheckboxGroup(choices=choices, value=list(range(len(faces))), visible=True)
         yield photo, boxes, [face.crop for face in faces], gr.Button(interactive=True)
 
-    @guarded([*result.empty.values(), no_files])
+    @parts.guarded([*result.empty.values(), no_files])
     def restore(
-        path: str | None,
-        crops: list[FaceCrop],
-        chosen: list[int],
-        model: str,
-        background: Background,
-        strength: float,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> Iterator[tuple[Any, str, gr.File]]:
+        path: str | None, crops: list[FaceCrop], chosen: list[int], model: str, background: Background, strength: float,
+        progress: gr.Progress = PROGRESS,
+    ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
         if not path:
             raise ConfigError('Drop a photo first, or choose the example.')
         progress((1, None), unit='photo to restore')
@@ -108,15 +92,12 @@ def add_photo_tab(desk: PhotoDesk, examples: Images) -> None:
 
     empty = {**dict(zip(found, nothing, strict=True)), **result.empty, files: no_files}
     with picker_place:
-        picker = picker_of('A photo with faces', empty)
+        picker = parts.picker_of('A photo with faces', empty)
     searched = picker.upload(find, picker, found, api_name='find', show_progress_on=marked)
-    clicked = button.click(
-        restore, [picker, crops, chosen, model, background, strength], restored, api_name='photo',
-        show_progress_on=result.slider,
-    )  # fmt: skip
-    show_run(button, clicked, result.slider)
+    inputs = [picker, crops, chosen, model, background, strength]
+    clicked = parts.run_at_click(button, restore, inputs, restored, 'photo')
     with examples_place:
-        add_examples(examples, picker, find, [picker], found, empty, marked, [searched, clicked])
+        parts.add_examples(examples, picker, find, [picker], found, empty, [searched, clicked])
 
 
 def add_clip_tab(desk: PhotoDesk) -> Callable[[gr.Request], None]:
@@ -140,14 +121,10 @@ def add_clip_tab(desk: PhotoDesk) -> Callable[[gr.Request], None]:
     # Session -> set to stop its video.
     stops: dict[str | None, threading.Event] = {}
 
-    @guarded(nothing)
+    @parts.guarded(nothing)
     def restore(
-        path: str | None,
-        model: str,
-        background: Background,
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> Iterator[tuple[str, gr.File, str]]:
+        path: str | None, model: str, background: Background, request: gr.Request, progress: gr.Progress = PROGRESS
+    ) -> Iterator[tuple[Any, ...]]:
         if not path:
             raise ConfigError('Choose a video first.')
         stopped = stops[request.session_hash] = threading.Event()
@@ -172,11 +149,10 @@ def add_clip_tab(desk: PhotoDesk) -> Callable[[gr.Request], None]:
 
     empty = dict(zip(outputs, nothing, strict=True))
     with picker_place:
-        picker = picker_of(
+        picker = parts.picker_of(
             f'A video of at most {MAX_CLIP_SECONDS} s and {MAX_CLIP_BYTES // 2**20} MB', empty, 'rr-clip-file'
         )
-    clicked = button.click(restore, [picker, model, background], outputs, api_name='clip', show_progress_on=video)
-    show_run(button, clicked, video)
+    clicked = parts.run_at_click(button, restore, [picker, model, background], outputs, 'clip')
     gr.on([cancel.click, picker.clear], stop, None, None, queue=False, api_name=False, cancels=[clicked])
     return stop
 
@@ -195,13 +171,11 @@ def notes_html(notes: Iterable[str]) -> str:
 def _face_html(face: FaceView) -> str:
     after = 'not changed' if np.array_equal(face.before, face.after) else 'after'
     images = ''.join(
-        f'<figure><img src="{data_uri(shrunk(pixels, FACE_SHOWN))}" alt="face {face.number}, {title}">'
+        f'<figure><img src="{parts.data_uri(shrunk(pixels, FACE_SHOWN))}" alt="face {face.number}, {title}">'
         f'<figcaption>{title}</figcaption></figure>'
         for title, pixels in (('before', face.before), (after, face.after))
     )
-    columns = [column for column in COLUMNS if any(title in face.maps for title in column[2])]
-    cells = map_cells('predicted', face.maps, columns, {})
-    maps = f'<div class="rr-maps" style="--columns: {len(columns)}">{cells}</div>'
+    maps = parts.maps_html({'predicted': face.restoration.images()}, {}, titled=False)
     side = face.before.shape[0]
     return (
         f'<div class="rr-face"><div class="rr-row">Face {face.number}, {side}x{side} pixels of the photo</div>'

@@ -1,6 +1,5 @@
 """Results of photos and videos, computed independently of Gradio."""
 
-import os
 import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -11,16 +10,24 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from rainrestore.apis import TASKS, ImageError, PhotoRestorer, Restorer, VideoResult, draw_faces, restore_video
+from rainrestore.apis import (
+    TASKS,
+    ImageError,
+    PhotoRestorer,
+    Restoration,
+    Restorer,
+    VideoResult,
+    draw_faces,
+    restore_video,
+)
 from rainrestore.apis.kinds import kind_of
-from rainrestore.apis.photos import MARK_THE_FACE, Background, RestoredFace, place_of, with_strength
+from rainrestore.apis.photos import MARK_THE_FACE, Background, place_of, with_strength
 from rainrestore.apis.video import MARK_THE_FACES
 from rainrestore.apis.video_files import VideoReader
 from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.faces import DetectedFace, FaceCrop, cut
-from rainrestore.image_io import Photo, encode_png, sixteen_bit
-from rainrestore.physics import quantise
-from rainrestore.web.views import Images, read_upload
+from rainrestore.image_io import Photo, StrPath, encode_png
+from rainrestore.web.views import read_upload
 
 #: Model -> its purpose. The page also offers the model of --model.
 MODELS = {
@@ -45,14 +52,14 @@ class FaceView:
     Attributes:
         number: Its number in the marked photo.
         before: The face in the photo, n x n x 3 uint8 RGB.
-        after: The restored face, n x n x 3 uint8 RGB.
-        maps: Title -> predicted map, uint8 RGB.
+        after: The restored face in the photo, n x n x 3 uint8 RGB.
+        restoration: All outputs of the network.
     """
 
     number: int
     before: np.ndarray
     after: np.ndarray
-    maps: Images
+    restoration: Restoration
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +70,7 @@ class PhotoView:
         name: File name without suffix.
         given: The input.
         after: The photo with restored faces, H x W x 3 uint8 RGB.
-        faces: The selected faces, for the page.
-        restored: The same faces with all outputs of the network, for the downloads.
+        faces: The selected faces.
         notes: Notes on the result.
     """
 
@@ -72,7 +78,6 @@ class PhotoView:
     given: Photo
     after: np.ndarray
     faces: list[FaceView]
-    restored: list[RestoredFace]
     notes: list[str]
 
     @property
@@ -89,13 +94,11 @@ class PhotoView:
         photo, archive = folder / f'{self.name}_restored.png', folder / f'{self.name}_faces.zip'
         photo.write_bytes(encode_png(self.given.as_given(self.after)))
         with zipfile.ZipFile(archive, 'w') as packed:
-            for view, face in zip(self.faces, self.restored, strict=True):
-                packed.writestr(f'faces/{view.number}.png', encode_png(face.restoration.face))
-                for kind in 'JSTA':
-                    values = getattr(face.restoration, kind)
-                    if values is not None:
-                        pixels = quantise(values) if kind == 'J' else sixteen_bit(values)
-                        packed.writestr(f'{kind}/{view.number}.png', encode_png(pixels))
+            for face in self.faces:
+                for kind, place in {'restored': 'faces', 'J': 'J', 'S': 'S', 'T': 'T', 'A': 'A'}.items():
+                    pixels = face.restoration.files(kind)['']
+                    if pixels is not None:
+                        packed.writestr(f'{place}/{face.number}.png', encode_png(pixels))
         return [photo, archive]
 
 
@@ -129,7 +132,7 @@ class PhotoDesk:
         restorer = self.restorer if same else Restorer(model, device=self.restorer.device)
         return PhotoRestorer(restorer, background=background)
 
-    def find(self, path: str | os.PathLike[str]) -> tuple[np.ndarray, list[DetectedFace]]:
+    def find(self, path: StrPath) -> tuple[np.ndarray, list[DetectedFace]]:
         """Detect the faces in an uploaded photo; return the photo, reduced, with marked faces, and the faces.
 
         Raises:
@@ -145,17 +148,12 @@ class PhotoDesk:
         shown = shrunk(photo, SHOWN)
         ratio = shown.shape[1] / photo.shape[1]
         # Marked after the reduction, so that the numbers are legible.
-        small = [
-            replace(
-                face, crop=replace(face.crop, x=face.crop.x * ratio, y=face.crop.y * ratio, side=face.crop.side * ratio)
-            )
-            for face in faces
-        ]
+        small = [replace(face, crop=face.crop.scaled(ratio)) for face in faces]
         return draw_faces(shown, small), faces
 
     def restore(
         self,
-        path: str | os.PathLike[str],
+        path: StrPath,
         crops: Sequence[FaceCrop],
         chosen: Sequence[int],
         model: str,
@@ -201,14 +199,14 @@ class PhotoDesk:
         if np.array_equal(after, photo):
             raise ImageError(name, f'the strength {strength:g} is too small to change it; use a greater one')
         faces = [
-            FaceView(numbers[face.crop], cut(photo, face.crop), cut(after, face.crop), face.restoration.images())
+            FaceView(numbers[face.crop], cut(photo, face.crop), cut(after, face.crop), face.restoration)
             for face in result.faces
         ]
-        return PhotoView(Path(path).stem, given, after, faces, list(result.faces), by_face(result.notes, places))
+        return PhotoView(Path(path).stem, given, after, faces, by_face(result.notes, places))
 
     def restore_clip(
         self,
-        path: str | os.PathLike[str],
+        path: StrPath,
         folder: Path,
         model: str,
         background: Background = 'keep',
@@ -237,9 +235,8 @@ class PhotoDesk:
             with VideoReader(source) as reader:
                 longest = MAX_CLIP_SECONDS * reader.format.rate
                 if reader.seconds > MAX_CLIP_SECONDS or reader.frames > longest * 1.02:
-                    raise ImageFileError(
-                        source, f'is longer than {MAX_CLIP_SECONDS} s; cut it, or use rainrestore restore'
-                    )
+                    remedy = 'cut it, or use rainrestore restore'
+                    raise ImageFileError(source, f'is longer than {MAX_CLIP_SECONDS} s; {remedy}')
             return target, restore_video(self.photos(model, background), source, target, progress=progress)
         except (ImageFileError, ImageError) as error:
             raise ImageError(source.name, error.reason.replace(MARK_THE_FACES, '')) from error
@@ -265,13 +262,11 @@ def by_face(notes: Sequence[str], places: Mapping[str, int]) -> list[str]:
             continue
         text = note.removeprefix(f'{place} ')
         found.setdefault(re.sub(r' \(T = [^)]*\)', '', text), []).append((places[place], text))
-    named = [
-        f'face {entries[0][0]} {entries[0][1]}'
-        if len(entries) == 1
-        else f'faces {", ".join(str(number) for number, _ in entries)}: each {text}'
-        for text, entries in found.items()
-    ]
-    return [*named, *others]
+    named = []
+    for text, entries in found.items():
+        numbers = ', '.join(str(number) for number, _ in entries)
+        named.append(f'face {numbers} {entries[0][1]}' if len(entries) == 1 else f'faces {numbers}: each {text}')
+    return named + others
 
 
 def shrunk(pixels: np.ndarray, longest: int) -> np.ndarray:
@@ -279,5 +274,5 @@ def shrunk(pixels: np.ndarray, longest: int) -> np.ndarray:
     ratio = longest / max(pixels.shape[:2])
     if ratio >= 1:
         return pixels
-    size = (max(round(side * ratio), 1) for side in pixels.shape[1::-1])
-    return cv2.resize(pixels, tuple(size), interpolation=cv2.INTER_AREA)
+    width, height = (max(round(side * ratio), 1) for side in pixels.shape[1::-1])
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)

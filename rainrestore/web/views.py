@@ -14,9 +14,9 @@ from rainrestore.apis.kinds import kind_of
 from rainrestore.apis.restorer import SMALLEST_SIDE
 from rainrestore.errors import ConfigError, ImageFileError
 from rainrestore.evaluation.functional import psnr, ssim
-from rainrestore.image_io import Photo, read_photo
+from rainrestore.image_io import Photo, StrPath, read_photo
 from rainrestore.labels import NUM_LABELS
-from rainrestore.physics import RAIN_RANGES, RainRanges, RainScene, draw_scene, enlarge, quantise, seeded_rng, shrink
+from rainrestore.physics import RAIN_RANGES, RainRanges, draw_scene, enlarge, quantise, seeded_rng, shrink
 from rainrestore.physics.resample import resize
 from rainrestore.visualization.rows import sample_images
 
@@ -56,16 +56,16 @@ SLIDERS: dict[str, RainSlider] = {
 }
 
 
-def middle_of(name: str, rain: str = 'rain_v1') -> float:
-    """The initial value of a slider: the middle of its range in a named distribution, rounded to a step."""
-    return _on_step(name, float(np.mean(getattr(RAIN_RANGES[rain], name))))
+def middle_of(name: str) -> float:
+    """The initial value of a slider: the middle of its range in ``rain_v1``, rounded to a step."""
+    return _on_step(name, float(np.mean(getattr(RAIN_RANGES['rain_v1'], name))))
 
 
-def drawn_settings(rng: np.random.Generator, rain: str = 'rain_v1') -> dict[str, float]:
-    """Random values of the sliders: uniform in the ranges of a named distribution, rounded to steps."""
+def drawn_settings(rng: np.random.Generator) -> dict[str, float]:
+    """Random values of the sliders: uniform in the ranges of ``rain_v1``, rounded to steps."""
     settings = {}
     for name in SLIDERS:
-        low, high = np.broadcast_to(getattr(RAIN_RANGES[rain], name), 2).tolist()
+        low, high = np.broadcast_to(getattr(RAIN_RANGES['rain_v1'], name), 2).tolist()
         settings[name] = min(max(_on_step(name, rng.uniform(low, high)), low), high)
     return settings
 
@@ -147,7 +147,7 @@ class View:
     notes: list[str] = field(default_factory=list)
 
 
-def read_upload(path: str | os.PathLike[str]) -> Photo:
+def read_upload(path: StrPath) -> Photo:
     """Read an uploaded image.
 
     Raises:
@@ -158,10 +158,8 @@ def read_upload(path: str | os.PathLike[str]) -> Photo:
     try:
         size = os.path.getsize(path)
         if size > MAX_UPLOAD_BYTES:
-            limit = MAX_UPLOAD_BYTES / 2**20
-            raise ImageFileError(
-                path, f'{size / 2**20:.1f} MB exceed the limit of {limit:.0f} MB; shrink the image first'
-            )
+            excess = f'{size / 2**20:.1f} MB exceed the limit of {MAX_UPLOAD_BYTES / 2**20:.0f} MB'
+            raise ImageFileError(path, f'{excess}; shrink the image first')
         photo = read_photo(path, MAX_UPLOAD_PIXELS)
     except ImageFileError as error:
         if kind_of(Path(path)) == 'video':
@@ -182,16 +180,12 @@ class Studio:
 
     Args:
         restorer: The model.
-
-    Attributes:
-        scale: Side of the restored face / side of the input.
     """
 
     def __init__(self, restorer: Restorer) -> None:
         self.restorer = restorer
-        self.scale: int = restorer.scale
 
-    def restore(self, path: str | os.PathLike[str]) -> View:
+    def restore(self, path: StrPath) -> View:
         """Restore an uploaded face in rain, cropped and aligned.
 
         Raises:
@@ -205,7 +199,7 @@ class Studio:
             notes = [resized, *notes]
         return self._view(Path(path).stem, result, notes)
 
-    def rain(self, path: str | os.PathLike[str], settings: Mapping[str, float], seed: int) -> View:
+    def rain(self, path: StrPath, settings: Mapping[str, float], seed: int) -> View:
         """Add rain to an uploaded clean face, restore it, and compute the scores against the clean face.
 
         A face whose shorter side exceeds 128 pixels (for scale 4) is shrunk to 128 pixels. Without resizing, the rain
@@ -227,11 +221,18 @@ class Studio:
         name = Path(path).stem
         image = read_upload(path).pixels
         truth = self._truth(image, Path(path).name)
-        scene = draw_scene(shrink(truth, self.scale), ranges, seeded_rng(seed, name))
+        scene = draw_scene(shrink(truth, self.restorer.scale), ranges, seeded_rng(seed, name))
         result, notes = self._restored(quantise(scene.I), Path(path).name)
         if truth.shape != image.shape:
             notes = [f'{_size(image)} pixels, resized to {_size(truth)} as the ground truth.', *notes]
-        return self._view(name, result, notes, scene, truth)
+        view = self._view(name, result, notes)
+        terms = {'lr_img': scene.J, 'streak': scene.S, 'transmission': scene.T,
+                 'airlight': np.broadcast_to(scene.A, scene.J.shape)}  # fmt: skip
+        output = {key: _tensor(values) for key, values in terms.items()}
+        view.maps['true'] = sample_images(None, {'gt_img': _tensor(truth), 'output': output})
+        view.means['true'] = _means(scene.T, scene.A)
+        view.scores.extend([score('rainy, enlarged', view.before, truth), score('restored', view.after, truth)])
+        return view
 
     def _restored(self, image: np.ndarray, name: str) -> tuple[Restoration, list[str]]:
         """Restore an image; return the result and a note with model, device, sizes and time."""
@@ -247,35 +248,21 @@ class Studio:
     def _truth(self, image: np.ndarray, name: str) -> np.ndarray:
         """The clean face, shrunk if it is too large, with sides that the scale divides."""
         height, width = image.shape[:2]
-        least = SMALLEST_SIDE * self.scale
+        least = SMALLEST_SIDE * self.restorer.scale
         if min(height, width) < least:
             raise ImageError(name, f'{width}x{height} pixels are too small for rain; the minimum side is {least}')
-        ratio = min(1.0, self.restorer.size * self.scale / min(height, width)) / self.scale
-        height, width = (round(side * ratio) * self.scale for side in (height, width))
+        ratio = min(1.0, self.restorer.size * self.restorer.scale / min(height, width)) / self.restorer.scale
+        height, width = (round(side * ratio) * self.restorer.scale for side in (height, width))
         return image if (height, width) == image.shape[:2] else quantise(resize(image, height, width))
 
-    def _view(
-        self,
-        name: str,
-        result: Restoration,
-        notes: list[str],
-        scene: RainScene | None = None,
-        truth: np.ndarray | None = None,
-    ) -> View:
-        before = quantise(enlarge(result.I, self.scale))
-        maps, means, labels = {'predicted': result.images()}, {'predicted': _means(result.T, result.A)}, []
+    def _view(self, name: str, result: Restoration, notes: list[str]) -> View:
+        """The view of a restoration, without a ground truth."""
+        labels = []
         if result.parsing is not None and result.parsing.shape[2] == NUM_LABELS:
             labels = np.unique(result.parsing.argmax(2)).tolist()
-        scores = []
-        if scene is not None and truth is not None:
-            output = {'lr_img': scene.J, 'streak': scene.S, 'transmission': scene.T,
-                      'airlight': np.broadcast_to(scene.A, scene.J.shape)}  # fmt: skip
-            maps['true'] = sample_images(
-                None, {'gt_img': _tensor(truth), 'output': {key: _tensor(value) for key, value in output.items()}}
-            )
-            means['true'] = _means(scene.T, scene.A)
-            scores = [score('rainy, enlarged', before, truth), score('restored', result.face, truth)]
-        return View(name, before, result.face, maps, means, scores, labels, notes)
+        before = quantise(enlarge(result.I, self.restorer.scale))
+        maps, means = {'predicted': result.images()}, {'predicted': _means(result.T, result.A)}
+        return View(name, before, result.face, maps, means, labels=labels, notes=notes)
 
 
 def _tensor(values: np.ndarray) -> torch.Tensor:
