@@ -70,11 +70,13 @@ def test_blended_tiles_of_a_local_function_equal_the_whole(height, width, scale)
 
     def predict(tiles):
         assert len(tiles) <= 5 and max(tiles.shape[1:3]) <= 64
-        return [tiles.repeat(scale, 1).repeat(scale, 2), tiles[..., :1] ** 2]
+        large = tiles.repeat(scale, 1).repeat(scale, 2)
+        return [large, large[..., :1] ** 2]
 
     large, squares = blend_tiles(predict, image, tile=64, step=48, batch=5)
-    np.testing.assert_allclose(large, image.repeat(scale, 0).repeat(scale, 1), atol=1e-6)
-    np.testing.assert_allclose(squares, image[..., :1] ** 2, atol=1e-6)
+    expected = image.repeat(scale, 0).repeat(scale, 1)
+    np.testing.assert_allclose(large, expected, atol=1e-6)
+    np.testing.assert_allclose(squares, expected[..., :1] ** 2, atol=1e-6)
 
 
 @pytest.mark.parametrize('shape', [(8, 8), (40, 70), (700, 530), (9, 2000)])

@@ -1,6 +1,6 @@
 """The restorer with the interface of mmengine's inferencers, as in mmagic, mmdet or mmpose."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,6 @@ class RestorationInferencer(BaseInferencer):
         items, _ = split(inputs)
         return list(zip(items, named(items), strict=True))
 
-    def preprocess(self, inputs: Any, batch_size: int = 1, **kwargs: Any) -> Iterator[list]:
-        """Lists of ``batch_size`` prepared images with their names."""
-        return super().preprocess(inputs, batch_size, **kwargs)
-
     def forward(self, inputs: Any, **kwargs: Any) -> list[Restoration]:
         """Restore a list of prepared images with their names."""
         images, names = zip(*inputs, strict=True)
@@ -79,10 +75,9 @@ class RestorationInferencer(BaseInferencer):
         self, preds: Sequence[Restoration], visualization: list, return_datasamples: bool = False, **kwargs: Any
     ) -> dict[str, list]:
         """A dict of predictions and visualization."""
-        predictions = [self._data_sample(item) if return_datasamples else vars(item) for item in preds]
+        if return_datasamples:
+            data_sample = optional_import('mmagic.structures', 'return_datasamples=True').DataSample
+            predictions = [data_sample(output=data_sample(**item.output())) for item in preds]
+        else:
+            predictions = [vars(item) for item in preds]
         return {'predictions': predictions, 'visualization': visualization}
-
-    @staticmethod
-    def _data_sample(restoration: Restoration) -> Any:
-        data_sample = optional_import('mmagic.structures', 'return_datasamples=True').DataSample
-        return data_sample(output=data_sample(**restoration.output()))

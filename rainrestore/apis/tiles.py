@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-#: Tiles, N x h x w x 3 float32 in [0, 1] -> maps, N x s h x s w x c each; the scale s may differ per map.
+#: Tiles, N x h x w x 3 float32 in [0, 1] -> maps, N x s h x s w x c each, of one scale s.
 Predict = Callable[[np.ndarray], Sequence[np.ndarray]]
 
 
@@ -25,30 +25,20 @@ def blend_tiles(predict: Predict, image: np.ndarray, tile: int, step: int, batch
     height, width = image.shape[:2]
     tall, wide = min(tile, height), min(tile, width)
     sums: list[np.ndarray] = []
-    totals: dict[int, np.ndarray] = {}
-    weights: dict[int, np.ndarray] = {}
     places = itertools.product(_starts(height, tall, step), _starts(width, wide, step))
     while part := list(itertools.islice(places, batch)):
         maps = predict(np.stack([image[top : top + tall, left : left + wide] for top, left in part]))
-        scales = [found.shape[1] // tall for found in maps]
         if not sums:
-            sums = [
-                np.zeros((scale * height, scale * width, found.shape[3]), np.float32)
-                for scale, found in zip(scales, maps, strict=True)
-            ]
-            for scale in set(scales):
-                weights[scale] = (_ramp(scale * tall)[:, None] * _ramp(scale * wide))[..., None]
-                totals[scale] = np.zeros((scale * height, scale * width, 1), np.float32)
+            scale = maps[0].shape[1] // tall
+            weights = (_ramp(scale * tall)[:, None] * _ramp(scale * wide))[..., None]
+            total = np.zeros((scale * height, scale * width, 1), np.float32)
+            sums = [np.zeros((*total.shape[:2], found.shape[3]), np.float32) for found in maps]
         for place, (top, left) in enumerate(part):
-            for scale in set(scales):
-                totals[scale][_part(top, left, tall, wide, scale)] += weights[scale]
-            for total, found, scale in zip(sums, maps, scales, strict=True):
-                total[_part(top, left, tall, wide, scale)] += weights[scale] * found[place]
-    return [total / totals[scale] for total, scale in zip(sums, scales, strict=True)]
-
-
-def _part(top: int, left: int, tall: int, wide: int, scale: int) -> tuple[slice, slice]:
-    return slice(scale * top, scale * (top + tall)), slice(scale * left, scale * (left + wide))
+            window = np.s_[scale * top : scale * (top + tall), scale * left : scale * (left + wide)]
+            total[window] += weights
+            for blended, found in zip(sums, maps, strict=True):
+                blended[window] += weights * found[place]
+    return [blended / total for blended in sums]
 
 
 def _starts(length: int, tile: int, step: int) -> list[int]:
