@@ -243,7 +243,8 @@ def test_fingerprint_differs_between_models(restorer, bicubic):
 def test_batches_keep_the_limits(monkeypatch, bicubic):
     monkeypatch.setattr(module, 'MAX_PIXELS', 3 * 32 * 32)
     images = [np.zeros((32, 32, 3), np.float32)] * 7 + [np.zeros((8, 8, 3), np.float32)] * 17
-    sizes = [len(places) for places in bicubic._batches(images)]
+    sizes = []
+    bicubic._in_batches(lambda batch, more: sizes.append(len(batch)) or more, images, images)
     assert sizes == [3, 3, 1, 16, 1]
 
 

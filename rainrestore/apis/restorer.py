@@ -2,12 +2,12 @@
 
 import json
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -43,6 +43,7 @@ OVERLAP = 64
 MAX_PIXELS = TILE**2
 
 Precision = Literal['float32', 'bfloat16']
+Result = TypeVar('Result')
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,15 +75,11 @@ class Restoration:
     def output(self) -> dict[str, Tensor]:
         """The fields of ``output`` in the data sample of ``mode='predict'``: C x h x w, ``pred_img`` in [0, 255]."""
         fields = {'pred_img': self.face, **{key: getattr(self, field) for field, key in MAPS.items()}}
-        return {
-            key: torch.from_numpy(value.transpose(2, 0, 1)).float()
-            for key, value in fields.items()
-            if value is not None
-        }
+        return {key: _tensor(value).float() for key, value in fields.items() if value is not None}
 
     def images(self) -> dict[str, np.ndarray]:
         """The row of a sheet: title -> input, restored face and maps, each H x W x 3 uint8 of the same size."""
-        return sample_images(torch.from_numpy(self.I.transpose(2, 0, 1)), {'output': self.output()})
+        return sample_images(_tensor(self.I), {'output': self.output()})
 
     def files(self, kind: str) -> dict[str, np.ndarray | None]:
         """The files of one kind: suffix of the file name -> pixels of the PNG.
@@ -105,6 +102,11 @@ class Restoration:
     def record(self) -> dict[str, Any]:
         """Further values for the manifest, JSON-serialisable."""
         return {'notes': list(self.notes)}
+
+
+def _tensor(image: np.ndarray) -> Tensor:
+    """Convert an H x W x C array to a C x H x W tensor."""
+    return torch.from_numpy(image.transpose(2, 0, 1))
 
 
 #: Field of a restoration -> key of the network's output.
@@ -288,11 +290,7 @@ class Restorer:
         """
         if not TASKS[self.task].finds_faces:
             return [self._restore_whole(image, name) for image, name in zip(prepared, names, strict=True)]
-        results: dict[int, Restoration] = {}
-        for places in self._batches(prepared):
-            batch = self._restore_faces([prepared[place] for place in places], [names[place] for place in places])
-            results.update(zip(places, batch, strict=True))
-        return [results[place] for place in range(len(prepared))]
+        return self._in_batches(self._restore_faces, prepared, names)
 
     def remove_rain(self, tiles: np.ndarray, derained: bool = True) -> dict[str, np.ndarray]:
         """The predicted maps among J, S, T and A for N x h x w x 3 float32 images in [0, 1]; each N x h x w x c.
@@ -309,15 +307,15 @@ class Restorer:
         """
         enlarged = [resize(image, self.size, self.size).clip(0, 1) if image.shape[0] < self.size else image
                     for image in images]  # fmt: skip
-        estimates: dict[int, RainEstimate] = {}
-        for places in self._batches(enlarged):
-            found = self.remove_rain(np.stack([enlarged[place] for place in places]))
-            for place, *maps in zip(places, *(found[name] for name in 'JSTA'), strict=True):
-                side = images[place].shape[0]
+
+        def estimate(batch: Sequence[np.ndarray], sides: Sequence[int]) -> Iterator[RainEstimate]:
+            found = self.remove_rain(np.stack(batch))
+            for side, *maps in zip(sides, *(found[name] for name in 'JSTA'), strict=True):
                 if side < self.size:
                     maps = [resize(part, side, side).clip(0, 1) for part in maps]
-                estimates[place] = RainEstimate(*maps)
-        return [estimates[place] for place in range(len(images))]
+                yield RainEstimate(*maps)
+
+        return self._in_batches(estimate, enlarged, [image.shape[0] for image in images])
 
     def _restore_whole(self, image: np.ndarray, name: str) -> Restoration:
         """Restore an h x w x 3 float32 image of any size, in tiles if it is large."""
@@ -334,20 +332,18 @@ class Restorer:
 
     def _restore_faces(self, images: Sequence[np.ndarray], names: Sequence[str]) -> list[Restoration]:
         """Restore images of the same size."""
-        inputs = np.stack(images)
         try:
-            found = self._run(self.model, inputs)
+            found: dict[str, Any] = self._run(self.model, np.stack(images))
         except torch.OutOfMemoryError as error:
             reason = f'a batch of {len(images)} images exceeds the memory of {self.device}; use a smaller batch'
             raise ImageError(names[0], reason) from error
         for face, name in zip(found['face'], names, strict=True):
             self._checked(face, name)
         found['face'] = quantise(found['face'])
-        fields: list[dict[str, Any]] = [
-            {field: np.ascontiguousarray(value[place]) for field, value in found.items()}
-            for place in range(len(images))
+        return [
+            Restoration(I=image, **{field: values[place] for field, values in found.items()})
+            for place, image in enumerate(images)
         ]
-        return [Restoration(I=image, **maps) for image, maps in zip(images, fields, strict=True)]
 
     def _checked(self, restored: np.ndarray, name: str) -> np.ndarray:
         if not np.isfinite(restored).all():
@@ -369,15 +365,25 @@ class Restorer:
             found['face'] = outputs['pred_img'].float()
         return {field: np.ascontiguousarray(value.cpu().permute(0, 2, 3, 1).numpy()) for field, value in found.items()}
 
-    def _batches(self, prepared: Sequence[np.ndarray]) -> Iterable[list[int]]:
-        """Indices of images of equal size, limited by the batch size and the number of pixels."""
+    def _in_batches(
+        self, compute: Callable[[Sequence[np.ndarray], Sequence[Any]], Iterable[Result]],
+        images: Sequence[np.ndarray], more: Sequence[Any],
+    ) -> list[Result]:  # fmt: skip
+        """The results of ``compute`` for batches of images of equal size, in the order of the images.
+
+        The batch size and the number of pixels limit a batch. ``more`` has a further argument for each image.
+        """
         sizes: dict[tuple[int, ...], list[int]] = {}
-        for place, image in enumerate(prepared):
+        for place, image in enumerate(images):
             sizes.setdefault(image.shape, []).append(place)
+        results: dict[int, Result] = {}
         for shape, places in sizes.items():
             step = max(1, min(self.batch_size, MAX_PIXELS // (shape[0] * shape[1])))
             for start in range(0, len(places), step):
-                yield places[start : start + step]
+                batch = places[start : start + step]
+                found = compute([images[place] for place in batch], [more[place] for place in batch])
+                results.update(zip(batch, found, strict=True))
+        return [results[place] for place in range(len(images))]
 
     def _fingerprint(self) -> str:
         made_by = {
