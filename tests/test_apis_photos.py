@@ -553,7 +553,7 @@ def test_background_is_derained_in_certain_rain(fcg_gan, streaks, over_face, col
 
 def test_face_without_rain_on_a_derained_background_is_noted(fcg_gan, monkeypatch) -> None:
     photo, crops = scene(120, 160, [(20, 30, 64)]), [crop_of((20, 30, 64))]
-    monkeypatch.setattr('rainrestore.apis.photos.decide', lambda rain, known: Decision(0.0, 0.0))
+    monkeypatch.setattr('rainrestore.faces.fusion.decide', lambda rain, known: Decision(0.0, 0.0))
     with pytest.raises(ImageError, match=r'was not changed$'):
         PhotoRestorer(fcg_gan, boxes={})(photo, crops)
     result = PhotoRestorer(fcg_gan, boxes={}, background='derain')(photo, crops)

@@ -20,25 +20,9 @@ from rainrestore.apis.purpose import TASKS
 from rainrestore.apis.restorer import SMALLEST_SIDE, Restoration, Restorer
 from rainrestore.arguments import checked
 from rainrestore.errors import ConfigError
-from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector, add_change, build_detector, cut, find_faces
+from rainrestore.faces import DetectedFace, FaceCrop, FaceDetector, add_change, build_detector, cut, find_faces, fusion
 from rainrestore.faces.detection import TURNS, LandmarkDetector
-from rainrestore.faces.fusion import (
-    CLEAR,
-    VEIL,
-    Decision,
-    RainEstimate,
-    SceneRain,
-    combine,
-    decide,
-    face_mask,
-    fuse,
-    knows_clear_air,
-    same_veil,
-    shows_face,
-    trust_in,
-    with_scene,
-    without_fine_streaks,
-)
+from rainrestore.faces.fusion import Decision, RainEstimate, SceneRain
 from rainrestore.physics import quantise, resize
 from rainrestore.visualization.sheets import image_grid
 
@@ -123,9 +107,7 @@ class PhotoRestoration:
 
     def record(self) -> dict[str, Any]:
         """Further values for the manifest, JSON-serialisable."""
-        faces = [
-            {**place, 'weight': face.weight} for place, face in zip(_described(self.faces), self.faces, strict=True)
-        ]
+        faces = [{**_described(face), 'weight': face.weight} for face in self.faces]
         return {'faces': faces, 'found': self.found, 'notes': list(self.notes)}
 
 
@@ -189,34 +171,29 @@ class PhotoRestorer:
         if not isinstance(restorer, Restorer):
             restorer = Restorer(restorer)
         if not TASKS[restorer.task].finds_faces:
-            raise ConfigError(
-                f'{restorer.name} restores whole images (task {restorer.task}): use it without PhotoRestorer'
-            )
+            whole = f'{restorer.name} restores whole images (task {restorer.task})'
+            raise ConfigError(f'{whole}: use it without PhotoRestorer')
         self.restorer = restorer
         self.strength = strength
         self.keep_colour = keep_colour
-        self.estimator = _estimator_of(restorer) if estimator == 'auto' else estimator
-        if isinstance(self.estimator, Restorer) and not self.estimator.predicts >= set('JSTA'):
-            raise ConfigError(
-                f'the estimator {self.estimator.name} does not predict J, S, T and A; use another, such as {ESTIMATOR}'
-            )
-        self.heavy: Restorer | None = None
-        if isinstance(self.estimator, Restorer) and self.estimator.name == ESTIMATOR:
-            self.heavy = Restorer(HEAVY_ESTIMATOR, device=restorer.device, precision=restorer.precision)
-        #: Estimates the rain for a note, if the restorer does not remove rain.
-        self.observer: Restorer | None = None
-        if restorer.task == 'renovate' and self.estimator is None:
-            self.observer = Restorer(ESTIMATOR, device=restorer.device, precision=restorer.precision)
         self.background = background
         self.boxes = None if boxes is None else {Path(path).resolve(): crops for path, crops in boxes.items()}
         self.turns = tuple(turns)
+        self.estimator = _estimator_of(restorer) if isinstance(estimator, str) else estimator
+        if self.estimator is not None and not self.estimator.predicts >= set('JSTA'):
+            problem = f'the estimator {self.estimator.name} does not predict J, S, T and A'
+            raise ConfigError(f'{problem}; use another, such as {ESTIMATOR}')
+        in_heavy_rain = self.estimator is not None and self.estimator.name == ESTIMATOR
+        self.heavy = _beside(restorer, HEAVY_ESTIMATOR) if in_heavy_rain else None
+        #: Estimates the rain for a note, if the restorer does not remove rain.
+        observed = restorer.task == 'renovate' and self.estimator is None
+        self.observer = _beside(restorer, ESTIMATOR) if observed else None
+        self.remover = restorer if removes_rain(restorer) else None
+        if background == 'derain' or self.heavy is not None:
+            self.remover = _beside(restorer, SCENES)
         self.detector: FaceDetector | None = None
         if boxes is None:
-            named_config = isinstance(detector, (str, Path, Mapping))
-            self.detector = build_detector(detector) if named_config else detector  # type: ignore[arg-type,assignment]
-        self.remover: Restorer | None = restorer if removes_rain(restorer) else None
-        if background == 'derain' or self.heavy is not None:
-            self.remover = Restorer(SCENES, device=restorer.device, precision=restorer.precision)
+            self.detector = build_detector(detector) if isinstance(detector, str | Path | Mapping) else detector
         self._last: tuple[np.ndarray, Derained] | None = None
         self.fingerprint = self._fingerprint(detector)
 
@@ -235,9 +212,8 @@ class PhotoRestorer:
             ImageError: An input is no image, has no face, or has no face that can be restored.
         """
         items, single = split(source)
-        results = [
-            self.restore_photo(item, name, crops) for item, name in zip(items, named(items, single), strict=True)
-        ]
+        names = named(items, single)
+        results = [self.restore_photo(item, name, crops) for item, name in zip(items, names, strict=True)]
         return results[0] if single else results
 
     @checked
@@ -315,28 +291,27 @@ class PhotoRestorer:
         rainy = clear is not None and not np.array_equal(photo, clear.photo)
         # T of the faces that confirm the veil of the scene, and T of the scene there.
         confirmed = [(float(rain.T.mean()), float(scene.transmission.mean()))
-                     for (restoration, rain), scene in zip(estimated, scenes, strict=True)
-                     if rain is not None and scene is not None and same_veil(rain, scene, restoration.I)]  # fmt: skip
+                     for (output, rain), scene in zip(estimated, scenes, strict=True)
+                     if rain is not None and scene is not None and fusion.same_veil(rain, scene, output.I)]  # fmt: skip
         derains = clear is not None and self._derains(clear, bool(confirmed))
-        if clear is not None and derains:
-            if rainy:
-                # The T of a face is reliable in a dense veil. In a video the result would flicker with it.
-                dense = [own - around for own, around in confirmed if own < VEIL[0]]
-                if dense and steady is None and clear.rain is not None and clear.rain.certain == 0:
-                    clear = clear.with_transmission(CALIBRATION * sum(dense) / len(dense))
-                result, rest = clear.photo.copy(), 'was changed only as the background'
-            else:
-                notes.append(f'the background shows {NOTHING_SEEN}, and was not changed')
+        if clear is not None and derains and rainy:
+            # The T of a face is reliable in a dense veil. In a video the result would flicker with it.
+            dense = [own - around for own, around in confirmed if own < fusion.VEIL[0]]
+            if dense and steady is None and clear.rain is not None and clear.rain.certain == 0:
+                clear = clear.with_transmission(CALIBRATION * sum(dense) / len(dense))
+            result, rest = clear.photo.copy(), 'was changed only as the background'
+        elif derains:
+            notes.append(f'the background shows {NOTHING_SEEN}, and was not changed')
         restored = []
         for face, image, (restoration, rain), scene in zip(kept, images, estimated, scenes, strict=True):
-            if face.held and shows_face(restoration.parsing) is False:
+            if face.held and fusion.shows_face(restoration.parsing) is False:
                 continue  # the face left its last position
             average = None if steady is None else partial(steady, face)
             found, decision = rain, Decision(1.0, 1.0)
             if rain is not None:
-                decision = decide(rain, self._known)
-                if scene is not None and knows_clear_air(self._known):
-                    rain, decision = with_scene(rain, decision, scene, restoration.I)
+                decision = fusion.decide(rain, self._known)
+                if scene is not None and fusion.knows_clear_air(self._known):
+                    rain, decision = fusion.with_scene(rain, decision, scene, restoration.I)
             weight = self._apply(result, face.crop, image, restoration, rain, scene, decision, average)
             restored.append(RestoredFace(face.crop, face.score, restoration, self.strength * weight))
             if weight == 0 and found is not None:
@@ -389,8 +364,8 @@ class PhotoRestorer:
             rains = self.estimator.estimate_rain(images)
         if self.heavy is not None:
             heavy = self.heavy.estimate_rain(images)
-            return [combine(*each) for each in zip(rains, heavy, images, strict=True)]
-        if self.estimator.known_transmission < CLEAR:
+            return [fusion.combine(*each) for each in zip(rains, heavy, images, strict=True)]
+        if self.estimator.known_transmission < fusion.CLEAR:
             return [rain.bounded(image) for rain, image in zip(rains, images, strict=True)]
         return list(rains)
 
@@ -402,7 +377,7 @@ class PhotoRestorer:
     def _finding(self, rain: RainEstimate) -> str:
         """The estimated rain over a face that is not corrected, for a note."""
         weak = 'too weak to remove'
-        if not knows_clear_air(self._known):
+        if not fusion.knows_clear_air(self._known):
             weak = f'unlike the training of {self.restorer.name} (T up to {self._known:.2f})'
         return f'{_seen(rain)}, {weak}' if _parts_seen(rain) else _seen(rain)
 
@@ -413,7 +388,7 @@ class PhotoRestorer:
         notes, size = [], self.observer.size
         images = [resize(cut(photo, face.crop), size, size) for face in faces]
         for face, rain in zip(faces, self.observer.estimate_rain(images), strict=True):
-            if decide(rain, self.observer.known_transmission).weight:
+            if fusion.decide(rain, self.observer.known_transmission).weight:
                 notes.append(
                     f'{place_of(face.crop)} shows {_seen(rain)}, which {self.restorer.name} does not remove; use a '
                     'model for the task faces'
@@ -435,22 +410,22 @@ class PhotoRestorer:
         size = image.shape[0]
         own, face = image / np.float32(255), restoration.face / np.float32(255)
         if scene is not None:
-            own = without_fine_streaks(own, scene.streaks, restoration.I.shape[0])
+            own = fusion.without_fine_streaks(own, scene.streaks, restoration.I.shape[0])
         if rain is None and self.restorer.scale > 1:
             fused = resize(face, size, size)
         else:
             keep = decision.keep_colour if self.keep_colour is None else self.keep_colour
             trust = 0.5 if self.estimator is self.restorer else 0.0
-            if self.heavy is not None and rain is not None and knows_clear_air(self.restorer.known_transmission):
-                trust = trust_in(rain, restoration.I)
+            if self.heavy is not None and rain is not None and fusion.knows_clear_air(self.restorer.known_transmission):
+                trust = fusion.trust_in(rain, restoration.I)
             if rain is not None:
                 rain = rain.keeping_veil(restoration.I, 1 - decision.veil / weight)
-            fused = fuse(own, face, restoration.I, rain, trust, keep)
+            fused = fusion.fuse(own, face, restoration.I, rain, trust, keep)
         before = cut(result, crop) / np.float32(255)
         shown = before + np.float32(weight) * (fused - before)
         if average is not None:
             shown = average(quantise(shown)) / np.float32(255)
-        add_change(result, shown - before, face_mask(restoration.parsing, size), crop)
+        add_change(result, shown - before, fusion.face_mask(restoration.parsing, size), crop)
         return weight
 
     def derain(self, photo: np.ndarray) -> Derained | None:
@@ -493,15 +468,11 @@ class PhotoRestorer:
 
     def _fingerprint(self, detector: Any) -> str:
         """SHA-256 over everything that determines the result; a detector object is represented by its ``repr``."""
-        described: Any = None
+        described: Any = detector  # a detector object is not JSON
         if self.boxes is not None:
             described = [[str(path), [vars(crop) for crop in crops]] for path, crops in sorted(self.boxes.items())]
         elif isinstance(detector, Path) or (isinstance(detector, str) and detector.endswith('.py')):
             described = Path(detector).read_text(encoding='utf-8')
-        elif isinstance(detector, (str, Mapping)):
-            described = detector
-        else:
-            described = repr(detector)
         made_by = {
             'restorer': self.restorer.fingerprint, 'faces': described, 'background': self.background,
             'turns': self.turns, 'strength': self.strength, 'keep_colour': self.keep_colour,
@@ -528,7 +499,12 @@ def _estimator_of(restorer: Restorer) -> Restorer | None:
         return None
     if restorer.estimates_rain and restorer.estimator is None:
         return restorer
-    return Restorer(restorer.estimator or ESTIMATOR, device=restorer.device, precision=restorer.precision)
+    return _beside(restorer, restorer.estimator or ESTIMATOR)
+
+
+def _beside(restorer: Restorer, model: str) -> Restorer:
+    """Another model, on the device and with the precision of a restorer."""
+    return Restorer(model, device=restorer.device, precision=restorer.precision)
 
 
 @dataclass(frozen=True, eq=False)
@@ -552,7 +528,7 @@ class FacePreview:
     def record(self) -> dict[str, Any]:
         """Further values for the manifest, JSON-serialisable."""
         found = len({face.crop for face in self.faces})
-        return {'faces': _described(self.faces), 'found': found, 'notes': list(self.notes)}
+        return {'faces': list(map(_described, self.faces)), 'found': found, 'notes': list(self.notes)}
 
 
 class PhotoPreview:
@@ -608,8 +584,8 @@ def draw_faces(photo: np.ndarray, faces: Sequence[DetectedFace]) -> np.ndarray:
     return marked
 
 
-def _described(faces: Sequence[DetectedFace | RestoredFace]) -> list[dict[str, float]]:
-    return [{**vars(face.crop), 'score': round(face.score, 4)} for face in faces]
+def _described(face: DetectedFace | RestoredFace) -> dict[str, float]:
+    return {**vars(face.crop), 'score': round(face.score, 4)}
 
 
 def restorable(faces: Sequence[DetectedFace], photo: np.ndarray) -> tuple[list[str], list[DetectedFace]]:
