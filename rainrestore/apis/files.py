@@ -86,17 +86,12 @@ class FilePlan:
 
 @dataclass(frozen=True)
 class _Read:
-    """An image in memory, and the name of its results."""
+    """An image in memory, or a video without its frames, and the name of its results."""
 
     name: str
     source: Path
     digest: str
     photo: Photo = field(default_factory=lambda: Photo(np.empty(0)))
-
-    @property
-    def image(self) -> np.ndarray:
-        """The pixels."""
-        return self.photo.pixels
 
 
 @dataclass(frozen=True)
@@ -269,18 +264,15 @@ def restore_files(
                     _check_source(entry, read, plan.out)
                     if not clip:
                         waiting.append(replace(read, photo=read_photo(source)))
-            except ImageFileError as error:
-                yield FileOutcome(source, 'failed', error.reason)
-                continue
             except Exception as error:  # noqa: BLE001
-                yield FileOutcome(source, 'failed', _defect(source, error))
+                yield FileOutcome(source, 'failed', _reason(source, error))
                 continue
             if finished and entry is not None:
                 yield FileOutcome(source, 'done', notes=tuple(entry.get('notes', ())), found=entry.get('found'))
             elif clip:
                 yield _restore_clip(job, read, on_frame)
             _check_manifest(job)
-            if len(waiting) == batch or sum(read.image.size for read in waiting) > MAX_VALUES:
+            if len(waiting) == batch or sum(read.photo.pixels.size for read in waiting) > MAX_VALUES:
                 yield from _restore_and_write(job, waiting)
                 waiting = []
         yield from _restore_and_write(job, waiting)
@@ -317,7 +309,9 @@ def _restore_and_write(job: _Job, reads: Sequence[_Read]) -> Iterator[FileOutcom
             yield FileOutcome(read.source, 'failed', result.reason, found=result.found)
             continue
         try:
-            record = _with_notes(result.record(), read.photo)
+            record = result.record()
+            several = [] if read.photo.single else ['has several frames or pages; only the first is restored']
+            record = {**record, 'notes': [*record.get('notes', ()), *several]}
             written = _write(job, result, read)
             _write_line(job, read, job.kinds, written, record)
             _remove_outdated(job, read, written)
@@ -326,14 +320,8 @@ def _restore_and_write(job: _Job, reads: Sequence[_Read]) -> Iterator[FileOutcom
         else:
             # A face with the weight 0 was not changed.
             faces = sum(face.get('weight', 1) > 0 for face in record.get('faces', [{}]))
-            notes = tuple(record.get('notes', ()))
+            notes = tuple(record['notes'])
             yield FileOutcome(read.source, 'restored', notes=notes, faces=faces, found=record.get('found'))
-
-
-def _with_notes(record: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
-    """The values for the manifest, with a note on frames that are not restored."""
-    notes = () if photo.single else ('has several frames or pages; only the first is restored',)
-    return {**record, 'notes': [*record.get('notes', ()), *notes]}
 
 
 def _restore_clip(job: _Job, read: _Read, on_frame: Callable[[int, int], object] | None) -> FileOutcome:
@@ -359,13 +347,15 @@ def _failure(job: _Job, source: Path, error: Exception) -> FileOutcome:
     """
     if isinstance(error, OSError):
         if error.errno in FATAL:
-            raise _unwritable(job.out, error) from error
+            raise ConfigError(
+                f'{error.filename or job.out}: cannot be written ({error.strerror or error}); finished files are kept: '
+                'run the command again to restore the remaining files'
+            ) from error
         if isinstance(error, WriteError):
             return FileOutcome(source, 'failed', f'its result {error.filename} cannot be written ({error.strerror})')
         place = error.filename or job.out / MANIFEST  # a write to the open manifest names no file
         return FileOutcome(source, 'failed', f'{place}: {error.strerror or error}')
-    reason = error.reason if isinstance(error, (ImageError, ImageFileError)) else _defect(source, error)
-    return FileOutcome(source, 'failed', reason)
+    return FileOutcome(source, 'failed', _reason(source, error))
 
 
 def _write_line(
@@ -506,13 +496,11 @@ def _restore_each(restorer: ImageRestorer, reads: Sequence[_Read]) -> list[Image
     if not reads:
         return []
     try:
-        return list(restorer.restore([read.image for read in reads], [str(read.source) for read in reads]))
-    except ImageError as error:
-        if len(reads) == 1:
-            return [error]
+        return list(restorer.restore([read.photo.pixels for read in reads], [str(read.source) for read in reads]))
     except Exception as error:  # noqa: BLE001
         if len(reads) == 1:
-            return [ImageError(str(reads[0].source), _defect(reads[0].source, error))]
+            source = reads[0].source
+            return [error if isinstance(error, ImageError) else ImageError(str(source), _reason(source, error))]
     return [result for read in reads for result in _restore_each(restorer, [read])]
 
 
@@ -527,7 +515,14 @@ def _write(job: _Job, result: ImageResult, read: _Read) -> dict[str, str | None]
         for part, pixels in result.files(kind).items()
     }
     paths = {target: _checked_target(job, target) for target in files}
-    return {target: None if pixels is None else _write_image(pixels, paths[target]) for target, pixels in files.items()}
+    written: dict[str, str | None] = dict.fromkeys(files)
+    for target, pixels in files.items():
+        if pixels is not None:
+            data = encode_png(pixels)
+            with whole_file(paths[target]) as temporary:
+                temporary.write_bytes(data)
+            written[target] = hashlib.sha256(data).hexdigest()
+    return written
 
 
 def _remove_outdated(job: _Job, read: _Read, written: Mapping[str, str | None]) -> None:
@@ -554,22 +549,9 @@ def _checked_target(job: _Job, target: str) -> Path:
     return path
 
 
-def _write_image(pixels: np.ndarray, path: Path) -> str:
-    """Write one file; returns its SHA-256."""
-    data = encode_png(pixels)
-    with whole_file(path) as temporary:
-        temporary.write_bytes(data)
-    return hashlib.sha256(data).hexdigest()
-
-
-def _defect(source: Path, error: Exception) -> str:
-    """The reason of an unexpected error; its traceback is logged at level DEBUG."""
+def _reason(source: Path, error: Exception) -> str:
+    """The reason of a failure. The traceback of an unexpected error is logged at level DEBUG."""
+    if isinstance(error, (ImageError, ImageFileError)):
+        return error.reason
     logging.getLogger(__name__).debug('%s', source, exc_info=error)
     return f'{type(error).__name__}: {error}'
-
-
-def _unwritable(out: Path, error: OSError) -> ConfigError:
-    return ConfigError(
-        f'{error.filename or out}: cannot be written ({error.strerror or error}); finished files are kept: run the '
-        'command again to restore the remaining files'
-    )
