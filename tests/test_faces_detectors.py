@@ -14,7 +14,7 @@ from scenes import MarkerDetector, draw_marker, portrait, scene
 from rainrestore.benchmark.scenes import Pose, background, corner_error, crop_in_pose, crop_of, make_scene
 from rainrestore.errors import CheckpointError, ConfigError, MissingPackageError
 from rainrestore.faces import DetectedFace, FaceCrop, build_detector, find_faces, yunet
-from rainrestore.faces.detection import working_scale
+from rainrestore.faces.detection import LandmarkDetector
 from rainrestore.files import sha256_of
 from rainrestore.optional import optional_import
 from rainrestore.registry import FACE_DETECTORS
@@ -119,9 +119,13 @@ def test_detector_is_built_from_a_name_a_config_or_a_file(marker, tmp_path) -> N
 
 
 def test_small_photos_are_enlarged_and_large_ones_reduced() -> None:
-    assert working_scale(640, 480, 32, 128, 10**9) == 4
-    assert working_scale(640, 480, 32, 128, 640 * 480) == 1
-    assert working_scale(6000, 4000, 256, 128, 10**9) == 0.5
+    class Detector(LandmarkDetector):
+        needed = 128
+
+    small, large = (np.broadcast_to(np.uint8(0), (*sides, 3)) for sides in ((480, 640), (4000, 6000)))
+    assert Detector(32, 0.5, 10**9).scale(small) == 4
+    assert Detector(32, 0.5, 640 * 480).scale(small) == 1
+    assert Detector(256, 0.5, 10**9).scale(large) == 0.5
 
 
 FACES = [(20, 30, 32), (90, 40, 64), (180, 20, 128), (40, 150, 40)]

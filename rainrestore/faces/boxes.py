@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rainrestore.errors import ConfigError
@@ -64,16 +64,12 @@ def read_boxes(path: str | Path) -> dict[Path, list[FaceCrop]]:
     faces: dict[Path, list[FaceCrop]] = {}
     try:
         for row in rows:
-            file, values = _file(row, path), [row[column] for column in kind]
+            if None in row or None in row.values() or not row['file']:
+                raise ValueError('expected a value for each column')
+            file, values = (path.parent / row['file']).resolve(), [row[column] for column in kind]
             if separator != ',':
                 values = [value.replace(',', '.') for value in values]
             faces.setdefault(file, []).append(_KINDS[kind]([float(value) for value in values]))
     except (ValueError, TypeError, csv.Error) as error:
         raise ConfigError(f'--boxes {path}, line {header + rows.reader.line_num}: {error}') from error
     return faces
-
-
-def _file(row: Mapping[str | None, str], path: Path) -> Path:
-    if None in row or None in row.values() or not row['file']:
-        raise ValueError('expected a value for each column')
-    return (path.parent / row['file']).resolve()

@@ -59,7 +59,7 @@ class FaceDetector(Protocol):
 
 
 class LandmarkDetector:
-    """The options that the detectors of this package share: a scaled copy of the photo is searched.
+    """The common part of the detectors of this package: a scaled copy of the photo is searched for landmarks.
 
     Args:
         smallest_face: Side of the smallest detected crop in pixels; the photo is enlarged for smaller values.
@@ -71,8 +71,9 @@ class LandmarkDetector:
         ConfigError: ``smallest_face`` or ``max_pixels`` below 1, or ``threshold`` outside of 0..1.
     """
 
-    #: Side in pixels to which the smallest crop is scaled.
+    #: Side in pixels to which the smallest crop is scaled, and least side of the scaled copy.
     needed: int
+    least_side = 1
 
     @checked
     def __init__(self, smallest_face: int, threshold: float, max_pixels: int) -> None:
@@ -83,10 +84,36 @@ class LandmarkDetector:
             raise ConfigError(f'{name}: threshold must be in 0..1, got {threshold}')
         self.smallest_face, self.threshold, self.max_pixels = smallest_face, threshold, max_pixels
 
-    def scale(self, photo: np.ndarray) -> float:
-        """The factor that scales an H x W x 3 photo for the search."""
+    def __call__(self, photo: np.ndarray) -> list[DetectedFace]:
+        """Detect the faces in an H x W x 3 uint8 RGB photo, without degenerate ones and those far outside of it."""
         height, width = photo.shape[:2]
-        return working_scale(width, height, self.smallest_face, self.needed, self.max_pixels)
+        scale = self.scale(photo)
+        size = max(round(width * scale), self.least_side), max(round(height * scale), self.least_side)
+        how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+        points, scores = self.landmarks(cv2.resize(photo, size, interpolation=how))
+        found = []
+        back = np.array([width / size[0], height / size[1]])
+        for (left_eye, right_eye, _, *mouth), score in zip(points * back, scores, strict=True):
+            if np.isfinite([left_eye, right_eye, *mouth]).all() and (left_eye != right_eye).any():
+                crop = FaceCrop.from_landmarks(left_eye, right_eye, np.mean(mouth, 0))
+                if math.hypot(crop.x - width / 2, crop.y - height / 2) < width + height:
+                    found.append(DetectedFace(crop, float(score)))
+        return found
+
+    def landmarks(self, photo: np.ndarray) -> tuple[np.ndarray, Sequence[float]]:
+        """The landmarks of the n faces in the copy, (n, 5, 2), and their scores.
+
+        A face has five landmarks: left eye, right eye, nose, left and right corner of the mouth.
+        """
+        raise NotImplementedError
+
+    def scale(self, photo: np.ndarray) -> float:
+        """The factor that scales an H x W x 3 photo for the search: the smallest crop gets ``needed`` pixels.
+
+        It is bounded so that the copy has at most ``max_pixels`` pixels; then only larger faces are found.
+        """
+        height, width = photo.shape[:2]
+        return min(self.needed / self.smallest_face, math.sqrt(self.max_pixels / (width * height)))
 
     def smallest_in(self, photo: np.ndarray) -> int:
         """Side of the smallest crop that is detected in a photo: more than ``smallest_face`` in a large photo."""
@@ -158,41 +185,6 @@ def _best_of_each(found: Sequence[DetectedFace]) -> list[DetectedFace]:
         if all(far > near for far, near in zip(apart, reach, strict=True)):
             kept.append(face)
     return kept
-
-
-def working_scale(width: int, height: int, smallest_face: int, needed: float, max_pixels: int) -> float:
-    """The factor that scales a crop of ``smallest_face`` pixels to ``needed`` pixels.
-
-    It is bounded so that the scaled photo has at most ``max_pixels`` pixels; then only larger faces are found.
-    """
-    return min(needed / smallest_face, math.sqrt(max_pixels / (width * height)))
-
-
-def working_copy(photo: np.ndarray, scale: float, least_side: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Scale a photo, to sides of at least ``least_side``; returns it, and the factors of x and y back to the photo."""
-    height, width = photo.shape[:2]
-    new_width, new_height = max(round(width * scale), least_side), max(round(height * scale), least_side)
-    how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
-    large = cv2.resize(photo, (new_width, new_height), interpolation=how)
-    return large, np.array([width / new_width, height / new_height])
-
-
-def faces_of_landmarks(points: np.ndarray, scores: Sequence[float], photo: np.ndarray) -> list[DetectedFace]:
-    """Convert five landmarks per face to faces; degenerate faces and faces far outside of the photo are dropped.
-
-    Args:
-        points: (n, 5, 2) coordinates in the photo: left eye, right eye, nose, left and right corner of the mouth.
-        scores: n scores.
-        photo: H x W x 3.
-    """
-    height, width = photo.shape[:2]
-    found = []
-    for (left_eye, right_eye, _, *mouth), score in zip(np.asarray(points, float), scores, strict=True):
-        if np.isfinite([left_eye, right_eye, *mouth]).all() and (left_eye != right_eye).any():
-            crop = FaceCrop.from_landmarks(left_eye, right_eye, np.mean(mouth, 0))
-            if math.hypot(crop.x - width / 2, crop.y - height / 2) < width + height:
-                found.append(DetectedFace(crop, float(score)))
-    return found
 
 
 def _find_turned(detector: FaceDetector, photo: np.ndarray, turn: float) -> list[DetectedFace]:

@@ -1,5 +1,6 @@
 """MTCNN from the package facenet-pytorch, whose wheel contains the weights."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rainrestore.device import find_device
-from rainrestore.faces.detection import DetectedFace, LandmarkDetector, faces_of_landmarks, working_copy
+from rainrestore.faces.detection import DetectedFace, LandmarkDetector
 from rainrestore.optional import optional_import
 from rainrestore.registry import FACE_DETECTORS
 
@@ -68,14 +69,14 @@ class MTCNNDetector(LandmarkDetector):
 
     def __call__(self, photo: np.ndarray) -> list[DetectedFace]:
         """Detect the faces in an H x W x 3 uint8 RGB photo."""
-        scale = self.scale(photo)
-        if min(photo.shape[:2]) * scale < LEAST_BOX:
-            return []
-        large, back = working_copy(photo, scale)
-        with torch.inference_mode():
-            _, scores, points = self.network.detect(large, landmarks=True)
+        return [] if min(photo.shape[:2]) * self.scale(photo) < LEAST_BOX else super().__call__(photo)
+
+    @torch.inference_mode()
+    def landmarks(self, photo: np.ndarray) -> tuple[np.ndarray, Sequence[float]]:
+        """See :class:`~rainrestore.faces.detection.LandmarkDetector`."""
+        _, scores, points = self.network.detect(photo, landmarks=True)
         if points is None:
-            return []
+            return np.empty((0, 5, 2)), []
         kept = [place for place, score in enumerate(scores) if score >= self.threshold]
         # The package returns pixel indices, hence + 0.5.
-        return faces_of_landmarks((np.asarray(points, float)[kept] + 0.5) * back, [scores[k] for k in kept], photo)
+        return np.asarray(points, float)[kept] + 0.5, [scores[place] for place in kept]

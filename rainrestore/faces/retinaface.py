@@ -1,5 +1,6 @@
 """RetinaFace from the package facexlib."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ import torch
 
 from rainrestore.device import find_device
 from rainrestore.errors import ConfigError
-from rainrestore.faces.detection import DetectedFace, LandmarkDetector, faces_of_landmarks, working_copy
+from rainrestore.faces.detection import LandmarkDetector
 from rainrestore.facexlib_weights import load_facexlib
 from rainrestore.optional import optional_import
 from rainrestore.registry import FACE_DETECTORS
@@ -38,8 +39,9 @@ class RetinaFaceDetector(LandmarkDetector):
         ConfigError: An unknown network, ``smallest_face`` or ``max_pixels`` below 1, or ``threshold`` outside of 0..1.
     """
 
-    #: Side of the smallest crop for the smallest anchors of 16 and 32 pixels.
+    #: Side of the smallest crop for the smallest anchors of 16 and 32 pixels, and stride of the coarsest level.
     needed = 64
+    least_side = 32
 
     def __init__(
         self,
@@ -60,12 +62,9 @@ class RetinaFaceDetector(LandmarkDetector):
         load_facexlib(self.network, RELEASE, file, weights, option)
 
     @torch.inference_mode()
-    def __call__(self, photo: np.ndarray) -> list[DetectedFace]:
-        """Detect the faces in an H x W x 3 uint8 RGB photo."""
-        scale = self.scale(photo)
-        # The coarsest level of the network has stride 32.
-        large, back = working_copy(photo, scale, least_side=32)
-        rows = self.network.detect_faces(cv2.cvtColor(large, cv2.COLOR_RGB2BGR), self.threshold)
-        # A row: left, top, right, bottom, score; left eye, right eye, nose, left and right corner of the mouth.
+    def landmarks(self, photo: np.ndarray) -> tuple[np.ndarray, Sequence[float]]:
+        """See :class:`~rainrestore.faces.detection.LandmarkDetector`."""
+        rows = self.network.detect_faces(cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), self.threshold)
+        # A row: left, top, right, bottom, score; the landmarks.
         rows = np.asarray(rows, float).reshape(-1, 15)
-        return faces_of_landmarks(rows[:, 5:].reshape(-1, 5, 2) * back, rows[:, 4].tolist(), photo)
+        return rows[:, 5:].reshape(-1, 5, 2), rows[:, 4].tolist()

@@ -3,6 +3,7 @@
 import base64
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -74,7 +75,7 @@ class FaceTracker:
         self.tracks = [track for track in self.tracks if track.missed <= self.hold]
         for number, face in enumerate(found):
             if number not in matched.values():
-                self.tracks.append(_Track(face, self.count))
+                self.tracks.append(_Track(self.count, face.score, _values(face.crop)))
                 self.count += 1
 
     def faces(self) -> list[DetectedFace]:
@@ -92,20 +93,17 @@ class FaceTracker:
     def state(self) -> dict[str, Any]:
         """The state between frames, JSON-serialisable and exact."""
         tracks = [
-            {'values': track.values.tolist(), 'speed': track.speed.tolist(), 'missed': track.missed,
-             'score': track.score, 'number': track.number}
-            for track in self.tracks
-        ]  # fmt: skip
+            {**vars(track), 'values': track.values.tolist(), 'speed': track.speed.tolist()} for track in self.tracks
+        ]
         return {'tracks': tracks, 'count': self.count}
 
     def restore_state(self, state: dict[str, Any]) -> None:
         """Restore a result of :meth:`state`."""
-        self.tracks, self.count = [], state['count']
-        for entry in state['tracks']:
-            track = _Track(DetectedFace(FaceCrop(0, 0, 1), entry['score']), entry['number'])
-            track.values, track.speed = np.array(entry['values']), np.array(entry['speed'])
-            track.missed = entry['missed']
-            self.tracks.append(track)
+        self.count = state['count']
+        self.tracks = [
+            _Track(**{**entry, 'values': np.array(entry['values']), 'speed': np.array(entry['speed'])})
+            for entry in state['tracks']
+        ]
 
 
 class FaceAverage:
@@ -155,15 +153,15 @@ class FaceAverage:
         self.shown = {int(number): _from_text(text) for number, text in state.items()}
 
 
+@dataclass
 class _Track:
     """One face: x, y, log side and angle in radians, their smoothed speeds, and the time since the last detection."""
 
-    def __init__(self, face: DetectedFace, number: int) -> None:
-        self.number = number
-        self.values = _values(face.crop)
-        self.speed = np.zeros(4)
-        self.missed = 0.0
-        self.score = face.score
+    number: int
+    score: float
+    values: np.ndarray
+    speed: np.ndarray = field(default_factory=lambda: np.zeros(4))
+    missed: float = 0.0
 
     @property
     def crop(self) -> FaceCrop:

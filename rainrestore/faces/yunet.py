@@ -1,6 +1,7 @@
 """YuNet with OpenCV, with weights from a file."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.error import URLError
 
@@ -9,7 +10,7 @@ import numpy as np
 from torch.hub import download_url_to_file
 
 from rainrestore.errors import CheckpointError
-from rainrestore.faces.detection import DetectedFace, LandmarkDetector, faces_of_landmarks, working_copy
+from rainrestore.faces.detection import LandmarkDetector
 from rainrestore.files import sha256_of
 from rainrestore.registry import FACE_DETECTORS
 
@@ -56,16 +57,14 @@ class YuNetDetector(LandmarkDetector):
         except cv2.error as error:
             raise CheckpointError(f'{path}: OpenCV cannot read it as YuNet ({error.err})') from error
 
-    def __call__(self, photo: np.ndarray) -> list[DetectedFace]:
-        """Detect the faces in an H x W x 3 uint8 RGB photo."""
-        scale = self.scale(photo)
-        large, back = working_copy(photo, scale)
-        self._network.setInputSize((large.shape[1], large.shape[0]))
-        rows = self._network.detect(cv2.cvtColor(large, cv2.COLOR_RGB2BGR))[1]
+    def landmarks(self, photo: np.ndarray) -> tuple[np.ndarray, Sequence[float]]:
+        """See :class:`~rainrestore.faces.detection.LandmarkDetector`."""
+        self._network.setInputSize((photo.shape[1], photo.shape[0]))
+        rows = self._network.detect(cv2.cvtColor(photo, cv2.COLOR_RGB2BGR))[1]
         if rows is None:
-            return []
-        # A row: left, top, width, height; left eye, right eye, nose, left and right corner of the mouth; score.
-        return faces_of_landmarks(rows[:, 4:14].reshape(-1, 5, 2) * back, rows[:, 14].tolist(), photo)
+            return np.empty((0, 5, 2)), []
+        # A row: left, top, width, height; the landmarks; score.
+        return rows[:, 4:14].reshape(-1, 5, 2), rows[:, 14].tolist()
 
 
 def _weights(place: str | Path | None, download: bool, sha256: str) -> Path:
