@@ -17,15 +17,10 @@ from rainrestore.visualization.sheets import TITLES
 from rainrestore.web.photo_views import shrunk
 from rainrestore.web.views import Images
 
-#: Columns of the maps: the symbol of eq. 2, its meaning, and its titles in a row.
-COLUMNS = (
-    ('H', 'face', (TITLES['H^'], TITLES['H'])),
-    ('J', 'small face', (TITLES['J'],)),
-    ('S', 'streaks', (TITLES['S'],)),
-    ('T', 'transmission', (TITLES['T'],)),
-    ('A', 'airlight', (TITLES['A'],)),
-    ('F', 'parsing', (TITLES['F'],)),
-)
+#: Symbol of a map in eq. 2 -> its meaning, in the order of the columns.
+MEANINGS = {'H': 'face', 'J': 'small face', 'S': 'streaks', 'T': 'transmission', 'A': 'airlight', 'F': 'parsing'}
+#: Title of a map -> its symbol; the restored and the true face have the same.
+SYMBOLS = {title: symbol.rstrip('^') for symbol, title in TITLES.items()}
 
 #: Output component -> its value without a result.
 Empty: TypeAlias = dict[Any, Any]
@@ -73,20 +68,20 @@ def maps_html(rows: Mapping[str, Images], means: Mapping[str, Mapping[str, float
         means: Title of a row -> symbol of a map -> its mean, shown below the map.
         titled: Whether to show the titles of the rows.
     """
-    columns = [column for column in COLUMNS if any(title in row for row in rows.values() for title in column[2])]
+    found = {name: {SYMBOLS[title]: image for title, image in row.items()} for name, row in rows.items()}
+    columns = [symbol for symbol in MEANINGS if any(symbol in row for row in found.values())]
     cells = []
-    for name, row in rows.items():
+    for name, row in found.items():
         if titled:
             cells.append(f'<div class="rr-row">{name}</div>')
-        for letter, meaning, titles in columns:
-            image = next((row[title] for title in titles if title in row), None)
-            if image is None:
+        for symbol in columns:
+            if symbol not in row:
                 cells.append('<div></div>')
                 continue
-            mean = f'<br>{means[name][letter]:.2f}' if letter in means.get(name, ()) else ''
+            mean = f'<br>{means[name][symbol]:.2f}' if symbol in means.get(name, ()) else ''
             cells.append(
-                f'<figure><img src="{data_uri(image)}" alt="{meaning}, {name}">'
-                f'<figcaption><b>{letter}</b> {meaning}{mean}</figcaption></figure>'
+                f'<figure><img src="{data_uri(row[symbol])}" alt="{MEANINGS[symbol]}, {name}">'
+                f'<figcaption><b>{symbol}</b> {MEANINGS[symbol]}{mean}</figcaption></figure>'
             )
     return f'<div class="rr-maps" style="--columns: {len(columns)}">{"".join(cells)}</div>' if columns else ''
 

@@ -13,16 +13,8 @@ import numpy as np
 from rainrestore.apis.photos import Background
 from rainrestore.errors import ConfigError
 from rainrestore.faces import FaceCrop
-from rainrestore.web import parts
-from rainrestore.web.photo_views import (
-    LEAST_STRENGTH,
-    MAX_CLIP_BYTES,
-    MAX_CLIP_SECONDS,
-    FaceView,
-    PhotoDesk,
-    PhotoView,
-    shrunk,
-)
+from rainrestore.web import parts, photo_views
+from rainrestore.web.photo_views import FaceView, PhotoDesk, PhotoView, shrunk
 from rainrestore.web.views import Images
 
 #: Longest side in pixels of a face in the report.
@@ -50,7 +42,7 @@ def add_photo_tab(desk: PhotoDesk, examples: Images) -> None:
         crops = gr.State([])
         model, background = _model_and_background(desk, 'photo', {'automatic': 'auto'})
         strength = gr.Slider(
-            LEAST_STRENGTH, 1, 1, step=0.05, label='Strength', info='share of the correction', buttons=[],
+            photo_views.LEAST_STRENGTH, 1, 1, step=0.05, label='Strength', info='share of the correction', buttons=[],
             elem_id='rr-strength',
         )  # fmt: skip
         button = gr.Button('Restore the faces', variant='primary', interactive=False, elem_id='rr-photo')
@@ -149,9 +141,8 @@ def add_clip_tab(desk: PhotoDesk) -> Callable[[gr.Request], None]:
 
     empty = dict(zip(outputs, nothing, strict=True))
     with picker_place:
-        picker = parts.picker_of(
-            f'A video of at most {MAX_CLIP_SECONDS} s and {MAX_CLIP_BYTES // 2**20} MB', empty, 'rr-clip-file'
-        )
+        limits = f'{photo_views.MAX_CLIP_SECONDS} s and {photo_views.MAX_CLIP_BYTES // 2**20} MB'
+        picker = parts.picker_of(f'A video of at most {limits}', empty, 'rr-clip-file')
     clicked = parts.run_at_click(button, restore, [picker, model, background], outputs, 'clip')
     gr.on([cancel.click, picker.clear], stop, None, None, queue=False, api_name=False, cancels=[clicked])
     return stop

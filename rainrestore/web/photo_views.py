@@ -10,18 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from rainrestore.apis import (
-    TASKS,
-    ImageError,
-    PhotoRestorer,
-    Restoration,
-    Restorer,
-    VideoResult,
-    draw_faces,
-    restore_video,
-)
+from rainrestore.apis import TASKS, ImageError, PhotoRestorer, Restorer, VideoResult, draw_faces, restore_video
 from rainrestore.apis.kinds import kind_of
 from rainrestore.apis.photos import MARK_THE_FACE, Background, place_of, with_strength
+from rainrestore.apis.restorer import Restoration
 from rainrestore.apis.video import MARK_THE_FACES
 from rainrestore.apis.video_files import VideoReader
 from rainrestore.errors import ConfigError, ImageFileError

@@ -90,10 +90,7 @@ def ranges_of(settings: Mapping[str, float]) -> RainRanges:
         # This form also refuses NaN, for which every comparison is false.
         if isinstance(value, bool) or not isinstance(value, int | float) or not slider.low <= value <= slider.high:
             raise ConfigError(f'{slider.label}: expected {slider.low:g} to {slider.high:g}, got {value!r}')
-        if isinstance(item.default, tuple):
-            found[item.name] = (value, value)
-        else:
-            found[item.name] = round(value) if isinstance(item.default, int) else value
+        found[item.name] = {tuple: (value, value), int: round(value), float: value}[type(item.default)]
     return RainRanges.from_config(found)
 
 
