@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -212,7 +212,8 @@ class FrameRestorer:
         followed = [face.crop for face in self.tracker.faces()]
         if followed and clear is None:
             found = self.photos.find(photo, None, turns)
-            if all(any(_same(face.crop, crop) for face in found) for crop in followed):
+            if all(any(face.crop.distance(crop) < max(face.crop.side, crop.side) / 2 for face in found)
+                   for crop in followed):  # fmt: skip
                 return found
         return self.photos.find(photo, clear or self.photos.derain(photo), turns)
 
@@ -228,20 +229,15 @@ class FrameRestorer:
             return []
         turns = (round(crop.angle),) if abs(crop.angle) > TILTED else ()
         found = self.photos.find(part, None, turns) or self.photos.find(part, self.photos.derain(part), turns)
-        moved = [
-            DetectedFace(FaceCrop(face.crop.x + left, face.crop.y + top, face.crop.side, face.crop.angle), face.score)
-            for face in found
-        ]
-        return sorted(moved, key=lambda face: np.hypot(face.crop.x - crop.x, face.crop.y - crop.y))[:1]
+        moved = [replace(face, crop=replace(face.crop, x=face.crop.x + left, y=face.crop.y + top)) for face in found]
+        return sorted(moved, key=lambda face: crop.distance(face.crop))[:1]
 
     def rain_left(self) -> list[str]:
         """A note on the rain over the faces, if the model does not remove rain. Some frames are examined."""
         if not self.rainy:
             return []
-        return [
-            f'{self.rainy} of {self.examined} examined faces show rain, which {self.photos.restorer.name} does not '
-            'remove; use a model for the task faces'
-        ]
+        finding = f'{self.rainy} of {self.examined} examined faces show rain'
+        return [f'{finding}, which {self.photos.restorer.name} does not remove; use a model for the task faces']
 
     def state(self) -> dict[str, Any]:
         """The state between frames, JSON-serialisable."""
@@ -318,7 +314,9 @@ def restore_video(
         if parts.state is not None:
             restorer.restore_state(parts.state)
         batch = max(min(BATCH, BATCH_PIXELS // reader.pixels), 1)
-        with closing(ahead(reader.read(skip=parts.frames), batch)) as frames, _threads(photos):
+        # On a CPU, detection and restoration divide the cores.
+        threads = divided_threads(2 if photos.restorer.device.type == 'cpu' else 1)
+        with closing(ahead(reader.read(skip=parts.frames), batch)) as frames, threads:
             for frame in frames:
                 part = itertools.chain([frame], itertools.islice(frames, settings.part_frames - 1))
                 parts.add(restorer, _restored(restorer, part, batch, reader.frames, progress), reader.format)
@@ -362,15 +360,6 @@ def _restored(
             yield item
             if progress is not None:
                 progress(item[0].number + 1, total)
-
-
-def _threads(photos: PhotoRestorer) -> AbstractContextManager[None]:
-    """On a CPU, divide the cores between detection and restoration."""
-    return divided_threads(2) if photos.restorer.device.type == 'cpu' else nullcontext()
-
-
-def _same(first: FaceCrop, second: FaceCrop) -> bool:
-    return float(np.hypot(first.x - second.x, first.y - second.y)) < max(first.side, second.side) / 2
 
 
 def _square(pixels: np.ndarray, aspect: Fraction) -> np.ndarray:

@@ -100,6 +100,10 @@ class FaceCrop:
         """The crop in a copy of the photo that is scaled by a factor."""
         return replace(self, x=self.x * factor, y=self.y * factor, side=self.side * factor)
 
+    def distance(self, other: 'FaceCrop') -> float:
+        """The distance of the centres in pixels."""
+        return math.hypot(other.x - self.x, other.y - self.y)
+
     def corners(self) -> np.ndarray:
         """The left top, right top, right bottom and left bottom of the cropped image, in the photo, (4, 2)."""
         unit = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2

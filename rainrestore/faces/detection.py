@@ -179,10 +179,7 @@ def _best_of_each(found: Sequence[DetectedFace]) -> list[DetectedFace]:
     """For faces with centres within half a side of each other, keep the face with the best score."""
     kept: list[DetectedFace] = []
     for face in sorted(found, key=lambda face: -face.score):
-        crop = face.crop
-        reach = [max(crop.side, other.crop.side) / 2 for other in kept]
-        apart = [math.hypot(crop.x - other.crop.x, crop.y - other.crop.y) for other in kept]
-        if all(far > near for far, near in zip(apart, reach, strict=True)):
+        if all(face.crop.distance(other.crop) > max(face.crop.side, other.crop.side) / 2 for other in kept):
             kept.append(face)
     return kept
 

@@ -23,16 +23,10 @@ LARGEST_SHIFT = 0.25
 CERTAIN = 0.95
 
 
-class _Bounded(nn.Module):
-    """A stage of the cascade with bounded box regression."""
-
-    def __init__(self, stage: nn.Module) -> None:
-        super().__init__()
-        self.stage = stage
-
-    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        shift, *rest = self.stage(pixels)
-        return shift.clamp(-LARGEST_SHIFT, LARGEST_SHIFT), *rest
+def _bounded(stage: nn.Module, pixels: tuple[Tensor], found: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Bound the box regression, the first output of a stage of the cascade."""
+    shift, *rest = found
+    return shift.clamp(-LARGEST_SHIFT, LARGEST_SHIFT), *rest
 
 
 @FACE_DETECTORS.register_module()
@@ -64,8 +58,8 @@ class MTCNNDetector(LandmarkDetector):
         self.certain_score = max(threshold, CERTAIN)
         package: Any = optional_import('facenet_pytorch', 'finding faces', INSTALL)
         self.network = package.MTCNN(keep_all=True, min_face_size=LEAST_BOX, device=find_device(device))
-        self.network.pnet = _Bounded(self.network.pnet)
-        self.network.rnet = _Bounded(self.network.rnet)
+        for stage in (self.network.pnet, self.network.rnet):
+            stage.register_forward_hook(_bounded)
 
     def __call__(self, photo: np.ndarray) -> list[DetectedFace]:
         """Detect the faces in an H x W x 3 uint8 RGB photo."""

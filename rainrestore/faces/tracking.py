@@ -184,7 +184,7 @@ def _distance(own: FaceCrop, crop: FaceCrop) -> float:
     """Distance of the centres, divided by the side; infinite if the sides differ too much."""
     if not 1 / MAX_SCALE < crop.side / own.side < MAX_SCALE:
         return math.inf
-    return math.hypot(crop.x - own.x, crop.y - own.y) / own.side
+    return own.distance(crop) / own.side
 
 
 def _without_doubles(found: Sequence[DetectedFace]) -> list[DetectedFace]:
