@@ -87,10 +87,8 @@ class Derained:
         # The maps may be those of a smaller copy of the photo.
         shrink = self.rain.streaks.shape[0] / self.photo.shape[0]
         smaller, size = crop.scaled(shrink), max(round(crop.side), 1)
-        streaks, transmission = (
-            resize(np.atleast_3d(cut(part, smaller)), size, size)
-            for part in (self.rain.streaks, self.rain.transmission)
-        )
+        maps = self.rain.streaks, self.rain.transmission
+        streaks, transmission = (resize(np.atleast_3d(cut(part, smaller)), size, size) for part in maps)
         return replace(self.rain, streaks=streaks, transmission=transmission)
 
     def with_transmission(self, change: float) -> 'Derained':

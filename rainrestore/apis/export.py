@@ -187,9 +187,8 @@ def _licence(weights: Path | str | None) -> str:
 
 
 def _write_onnx(recorded: _Recorded, names: Sequence[str], path: Path, metadata: dict[str, Any]) -> None:
-    sides = {
-        place: torch.export.Dim(side, min=RECORDED_FROM, max=8192) for place, side in ((2, 'height'), (3, 'width'))
-    }
+    batch = torch.export.Dim('batch', min=1, max=65536)
+    height, width = (torch.export.Dim(side, min=RECORDED_FROM, max=8192) for side in ('height', 'width'))
     with warnings.catch_warnings(), torch.no_grad():
         # The exporter calls deprecated functions.
         warnings.simplefilter('ignore')
@@ -201,7 +200,7 @@ def _write_onnx(recorded: _Recorded, names: Sequence[str], path: Path, metadata:
                 opset_version=20,
                 input_names=[INPUT],
                 output_names=list(names),
-                dynamic_shapes={INPUT: {0: torch.export.Dim('batch', min=1, max=65536), **sides}},
+                dynamic_shapes={INPUT: {0: batch, 2: height, 3: width}},
                 verbose=False,
             )
         except torch.onnx.errors.OnnxExporterError as error:

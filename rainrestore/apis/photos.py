@@ -304,6 +304,7 @@ class PhotoRestorer:
             notes.append(f'the background shows {NOTHING_SEEN}, and was not changed')
         restored = []
         for face, image, (restoration, rain), scene in zip(kept, images, estimated, scenes, strict=True):
+            place = place_of(face.crop)
             if face.held and fusion.shows_face(restoration.parsing) is False:
                 continue  # the face left its last position
             average = None if steady is None else partial(steady, face)
@@ -315,19 +316,17 @@ class PhotoRestorer:
             weight = self._apply(result, face.crop, image, restoration, rain, scene, decision, average)
             restored.append(RestoredFace(face.crop, face.score, restoration, self.strength * weight))
             if weight == 0 and found is not None:
-                notes.append(f'{place_of(face.crop)} shows {self._finding(found)}, and {rest}')
+                notes.append(f'{place} shows {self._finding(found)}, and {rest}')
                 continue
             if found is not None and decision.veil < decision.weight and (veil := float(found.T.mean())) < VEILED:
                 part = '' if decision.veil == 0 else 'part of '
                 how = '' if decision.streaks == 1 else 'partly '
                 remark = f'shows a thin veil (T = {veil:.2f}), {part}which was kept; its streaks were {how}removed'
-                notes.append(f'{place_of(face.crop)} {remark}')
+                notes.append(f'{place} {remark}')
             if (enlarged := face.crop.side / restoration.face.shape[0]) > ENLARGED:
                 softer = rain is None and self.restorer.scale > 1
                 detail = 'softer than the photo around it' if softer else 'with its finest detail from the photo'
-                notes.append(
-                    f'{place_of(face.crop)} is shown {enlarged:.1f} times larger than its restored size, {detail}'
-                )
+                notes.append(f'{place} is shown {enlarged:.1f} times larger than its restored size, {detail}')
         if rainy and derains and self.background == 'auto':
             notes.append('the rain or haze of the background was removed, too (background: auto)')
         elif rainy and not derains and any(face.weight for face in restored):
@@ -389,10 +388,8 @@ class PhotoRestorer:
         images = [resize(cut(photo, face.crop), size, size) for face in faces]
         for face, rain in zip(faces, self.observer.estimate_rain(images), strict=True):
             if fusion.decide(rain, self.observer.known_transmission).weight:
-                notes.append(
-                    f'{place_of(face.crop)} shows {_seen(rain)}, which {self.restorer.name} does not remove; use a '
-                    'model for the task faces'
-                )
+                left = f'{_seen(rain)}, which {self.restorer.name} does not remove'
+                notes.append(f'{place_of(face.crop)} shows {left}; use a model for the task faces')
         return notes
 
     def _apply(
