@@ -38,6 +38,8 @@ RECORDED = (2, 3, 24, 40)
 #: Least side for the exporter. The checks also cover smaller sides.
 RECORDED_FROM = 17
 EXTRA = "pip install 'rainrestore[export]'"
+#: End of the message about a file with other results.
+FIXED_SIDES = 'the operations of this network depend on the sides; no file is written'
 #: Name of the metadata file inside a TorchScript file.
 METADATA_FILE = 'rainrestore.json'
 
@@ -121,11 +123,10 @@ def export(
     # Before folding, so that the check includes folding.
     expected = [_restore(network, image) for image in images]
     keys = ['pred_img'] if 'pred_img' in expected[0] and not physics else list(expected[0])
-    names = [NAMES.get(key, key) for key in keys]
+    first = {NAMES.get(key, key): expected[0][key] for key in keys}
+    names = list(first)
     recorded = _Recorded(fold(network), keys).eval()
-    metadata = _metadata(
-        name, weights, Purpose.of(config, name).size, dict(zip(names, (expected[0][key] for key in keys), strict=True))
-    )
+    metadata = _metadata(name, weights, Purpose.of(config, name).size, first)
     with whole_file(path) as temporary:
         write, load = (_write_onnx, _load_onnx) if format == 'onnx' else (_write_torchscript, _load_torchscript)
         write(recorded, names, temporary, metadata)
@@ -138,10 +139,8 @@ def export(
                 # With `not <=`, a NaN difference fails.
                 largest = float((values - outputs[key].clamp(0, 1)).abs().max())
                 if not largest <= TOLERANCE:
-                    raise ExportError(
-                        f'{name}: {output} of the {format} file differs from PyTorch by {largest:.1e} for '
-                        f'{_size(image)}: the operations of this network depend on the sides; no file is written'
-                    )
+                    found = f'{output} of the {format} file differs from PyTorch by {largest:.1e} for {_size(image)}'
+                    raise ExportError(f'{name}: {found}: {FIXED_SIDES}')
                 difference[output] = max(difference[output], largest)
     return Exported(path, metadata, difference)
 
@@ -270,10 +269,7 @@ def _run(run: Runner, image: Tensor, name: str) -> Sequence[Tensor]:
             return run(image)
     except RuntimeError as error:
         reason = ' '.join(str(error).split())[-200:]
-        raise ExportError(
-            f'{name}: the file fails for {_size(image)} ({reason}): the operations of this network depend on the '
-            'sides; no file is written'
-        ) from error
+        raise ExportError(f'{name}: the file fails for {_size(image)} ({reason}): {FIXED_SIDES}') from error
 
 
 def _size(image: Tensor) -> str:

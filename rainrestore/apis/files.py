@@ -258,10 +258,11 @@ def restore_files(
             clip = not name.endswith('.png')
             try:
                 read = _Read(name, source, _source_digest(source))
-                entry = job.done.get((name, RESTORED if clip else kinds[0]))
-                finished = _is_done(entry, plan.out, (RESTORED,) if clip else kinds, read.digest, restorer.fingerprint)
+                wanted = (RESTORED,) if clip else kinds
+                entry = job.done.get((name, wanted[0]))
+                finished = _is_done(job, entry, wanted, read.digest)
                 if not finished:
-                    _check_source(entry, read, plan.out)
+                    _check_source(job, entry, read)
                     if not clip:
                         waiting.append(replace(read, photo=read_photo(source)))
             except Exception as error:  # noqa: BLE001
@@ -289,7 +290,7 @@ def _check_manifest(job: _Job) -> None:
         raise ConfigError(f'{job.out / MANIFEST} was removed during the run; run the command again')
 
 
-def _check_source(entry: Mapping[str, Any] | None, read: _Read, out: Path) -> None:
+def _check_source(job: _Job, entry: Mapping[str, Any] | None, read: _Read) -> None:
     """Check that the result of another image does not have the name of this result.
 
     Raises:
@@ -297,7 +298,7 @@ def _check_source(entry: Mapping[str, Any] | None, read: _Read, out: Path) -> No
     """
     if entry is None:
         return
-    result = out / entry['kinds'][0] / read.name
+    result = job.out / entry['kinds'][0] / read.name
     other = str(entry.get('source', read.source))
     if result.exists() and Path(other).resolve() != read.source.resolve() and entry.get('source_sha256') != read.digest:
         raise ImageFileError(read.source, f'{result} is the result of {other}; choose another folder with --out')
@@ -474,18 +475,16 @@ def _read_manifest(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return entries
 
 
-def _is_done(
-    entry: Mapping[str, Any] | None, out: Path, kinds: Sequence[str], source_digest: str, fingerprint: str
-) -> bool:
+def _is_done(job: _Job, entry: Mapping[str, Any] | None, kinds: Sequence[str], digest: str) -> bool:
     """Whether a line of the manifest matches the current source, model and files."""
-    if entry is None or entry.get('source_sha256') != source_digest or entry.get('model') != fingerprint:
+    if entry is None or entry.get('source_sha256') != digest or entry.get('model') != job.restorer.fingerprint:
         return False
     if not set(kinds) <= set(map(str, entry['kinds'])):
         return False
     files = {target: digest for target, digest in entry['sha256'].items() if target.partition('/')[0] in kinds}
     try:
         # None: the model does not predict this map.
-        whole = all(digest is None or sha256_of(out / target) == digest for target, digest in files.items())
+        whole = all(digest is None or sha256_of(job.out / target) == digest for target, digest in files.items())
     except OSError:
         return False
     return whole and f'{kinds[0]}/{entry["name"]}' in files

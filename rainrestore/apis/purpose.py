@@ -62,11 +62,10 @@ class Purpose:
         stated = config.get('restoration') or {}
         if not isinstance(stated, Mapping):
             raise ConfigError(f"{name}: restoration must be a dict, such as dict(task='faces'), got {stated!r}")
-        declared = dict(stated)
         known = [field.name for field in fields(cls)]
-        if unknown := set(declared) - set(known):
+        if unknown := set(stated) - set(known):
             raise ConfigError(f'{name}: restoration has the keys {", ".join(known)}, got {", ".join(sorted(unknown))}')
-        purpose = cls(**declared)
+        purpose = cls(**stated)
         if purpose.task not in TASKS:
             raise ConfigError(f'{name}: restoration.task must be one of {", ".join(TASKS)}, got {purpose.task!r}')
         if not is_count(purpose.size) or purpose.size < 1:

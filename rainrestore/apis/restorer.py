@@ -224,10 +224,8 @@ class Restorer:
             raise ConfigError(f'task must be one of {", ".join(TASKS)}, got {wanted!r}')
         if wanted in (None, stated) or (wanted == 'rain' and {'J', 'T'} <= self.predicts):
             return wanted or stated
-        raise ConfigError(
-            f'{self.name} is for the task {stated}, not for {wanted}; the default model for {wanted} is '
-            f'{TASKS[wanted].model}'
-        )
+        default = f'the default model for {wanted} is {TASKS[wanted].model}'
+        raise ConfigError(f'{self.name} is for the task {stated}, not for {wanted}; {default}')
 
     def __call__(self, source: Any, maps: bool = False) -> Any:
         """Restore one or several images.
