@@ -62,9 +62,9 @@ def test_only_chosen_faces_are_restored_with_the_strength(desk, photo, restorer,
     expected = PhotoRestorer(restorer, MarkerDetector())(pixels, [CROPS[1]]).photo
     view = desk.restore(photo, CROPS, [1], restorer.name)
     np.testing.assert_array_equal(view.after, expected)
-    np.testing.assert_array_equal(view.before, pixels)
-    (face,) = view.faces
-    assert face.number == 1 and face.before.shape == face.after.shape == (60, 60, 3)
+    np.testing.assert_array_equal(view.given.pixels, pixels)
+    ((number, face),) = view.faces.items()
+    assert number == 1 and face.crop == CROPS[1]
     half = desk.restore(photo, CROPS, [1], restorer.name, strength=0.5).after
     assert np.abs(half - (pixels.astype(float) + expected) / 2).max() <= 0.5
     first, archive = view.write(tmp_path)

@@ -10,11 +10,11 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from rainrestore.apis.photos import Background
+from rainrestore.apis.photos import Background, RestoredFace
 from rainrestore.errors import ConfigError
-from rainrestore.faces import FaceCrop
+from rainrestore.faces import FaceCrop, cut
 from rainrestore.web import parts, photo_views
-from rainrestore.web.photo_views import FaceView, PhotoDesk, PhotoView, shrunk
+from rainrestore.web.photo_views import PhotoDesk, PhotoView, shrunk
 from rainrestore.web.views import Images
 
 #: Longest side in pixels of a face in the report.
@@ -80,7 +80,7 @@ def add_photo_tab(desk: PhotoDesk, examples: Images) -> None:
         # Gradio copies the files before it resumes the generator.
         with tempfile.TemporaryDirectory() as folder:
             paths = [str(file) for file in view.write(Path(folder))]
-            yield (view.before, view.after), photo_html(view), gr.File(paths, visible=True)
+            yield (view.given.pixels, view.after), photo_html(view), gr.File(paths, visible=True)
 
     empty = {**dict(zip(found, nothing, strict=True)), **result.empty, files: no_files}
     with picker_place:
@@ -150,7 +150,8 @@ def add_clip_tab(desk: PhotoDesk) -> Callable[[gr.Request], None]:
 
 def photo_html(view: PhotoView) -> str:
     """The notes and, for each face, the images before and after and the collapsed maps, as HTML."""
-    return f'{notes_html(view.notes)}{"".join(map(_face_html, view.faces))}'
+    faces = ''.join(_face_html(number, face, view) for number, face in view.faces.items())
+    return f'{notes_html(view.notes)}{faces}'
 
 
 def notes_html(notes: Iterable[str]) -> str:
@@ -159,19 +160,20 @@ def notes_html(notes: Iterable[str]) -> str:
     return f'<div class="rr-notes">{"<br>".join(lines)}</div>'
 
 
-def _face_html(face: FaceView) -> str:
-    after = 'not changed' if np.array_equal(face.before, face.after) else 'after'
+def _face_html(number: int, face: RestoredFace, view: PhotoView) -> str:
+    before, after = cut(view.given.pixels, face.crop), cut(view.after, face.crop)
+    changed = 'not changed' if np.array_equal(before, after) else 'after'
     images = ''.join(
-        f'<figure><img src="{parts.data_uri(shrunk(pixels, FACE_SHOWN))}" alt="face {face.number}, {title}">'
+        f'<figure><img src="{parts.data_uri(shrunk(pixels, FACE_SHOWN))}" alt="face {number}, {title}">'
         f'<figcaption>{title}</figcaption></figure>'
-        for title, pixels in (('before', face.before), (after, face.after))
+        for title, pixels in (('before', before), (changed, after))
     )
     maps = parts.maps_html({'predicted': face.restoration.images()}, {}, titled=False)
-    side = face.before.shape[0]
+    side = before.shape[0]
     return (
-        f'<div class="rr-face"><div class="rr-row">Face {face.number}, {side}x{side} pixels of the photo</div>'
+        f'<div class="rr-face"><div class="rr-row">Face {number}, {side}x{side} pixels of the photo</div>'
         f'<div class="rr-pair">{images}</div>'
-        f'<details><summary>Predicted maps of face {face.number}</summary>{maps}</details></div>'
+        f'<details><summary>Predicted maps of face {number}</summary>{maps}</details></div>'
     )
 
 

@@ -12,12 +12,11 @@ import numpy as np
 
 from rainrestore.apis import TASKS, ImageError, PhotoRestorer, Restorer, VideoResult, draw_faces, restore_video
 from rainrestore.apis.kinds import kind_of
-from rainrestore.apis.photos import MARK_THE_FACE, Background, place_of, with_strength
-from rainrestore.apis.restorer import Restoration
+from rainrestore.apis.photos import MARK_THE_FACE, Background, RestoredFace, place_of, with_strength
 from rainrestore.apis.video import MARK_THE_FACES
 from rainrestore.apis.video_files import VideoReader
 from rainrestore.errors import ConfigError, ImageFileError
-from rainrestore.faces import DetectedFace, FaceCrop, cut
+from rainrestore.faces import DetectedFace, FaceCrop
 from rainrestore.image_io import Photo, StrPath, encode_png
 from rainrestore.web.views import read_upload
 
@@ -38,23 +37,6 @@ SHOWN = 1200
 
 
 @dataclass(frozen=True, eq=False)
-class FaceView:
-    """One restored face of a photo.
-
-    Attributes:
-        number: Its number in the marked photo.
-        before: The face in the photo, n x n x 3 uint8 RGB.
-        after: The restored face in the photo, n x n x 3 uint8 RGB.
-        restoration: All outputs of the network.
-    """
-
-    number: int
-    before: np.ndarray
-    after: np.ndarray
-    restoration: Restoration
-
-
-@dataclass(frozen=True, eq=False)
 class PhotoView:
     """A restored photo.
 
@@ -62,20 +44,15 @@ class PhotoView:
         name: File name without suffix.
         given: The input.
         after: The photo with restored faces, H x W x 3 uint8 RGB.
-        faces: The selected faces.
+        faces: Number in the marked photo -> selected face.
         notes: Notes on the result.
     """
 
     name: str
     given: Photo
     after: np.ndarray
-    faces: list[FaceView]
+    faces: dict[int, RestoredFace]
     notes: list[str]
-
-    @property
-    def before(self) -> np.ndarray:
-        """The input, H x W x 3 uint8 RGB."""
-        return self.given.pixels
 
     def write(self, folder: Path) -> list[Path]:
         """Write the photo, and a zip archive with the faces and maps, to ``folder``; return both paths.
@@ -86,11 +63,11 @@ class PhotoView:
         photo, archive = folder / f'{self.name}_restored.png', folder / f'{self.name}_faces.zip'
         photo.write_bytes(encode_png(self.given.as_given(self.after)))
         with zipfile.ZipFile(archive, 'w') as packed:
-            for face in self.faces:
+            for number, face in self.faces.items():
                 for kind, place in {'restored': 'faces', 'J': 'J', 'S': 'S', 'T': 'T', 'A': 'A'}.items():
                     pixels = face.restoration.files(kind)['']
                     if pixels is not None:
-                        packed.writestr(f'{place}/{face.number}.png', encode_png(pixels))
+                        packed.writestr(f'{place}/{number}.png', encode_png(pixels))
         return [photo, archive]
 
 
@@ -190,10 +167,7 @@ class PhotoDesk:
         after = with_strength(photo, result.photo, strength)
         if np.array_equal(after, photo):
             raise ImageError(name, f'the strength {strength:g} is too small to change it; use a greater one')
-        faces = [
-            FaceView(numbers[face.crop], cut(photo, face.crop), cut(after, face.crop), face.restoration)
-            for face in result.faces
-        ]
+        faces = {numbers[face.crop]: face for face in result.faces}
         return PhotoView(Path(path).stem, given, after, faces, by_face(result.notes, places))
 
     def restore_clip(
