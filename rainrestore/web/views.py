@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,7 +85,7 @@ def ranges_of(settings: Mapping[str, float]) -> RainRanges:
     Raises:
         ConfigError: A value is missing, not a number, or out of the range of its slider.
     """
-    found: dict[str, float | tuple[float, float]] = {}
+    found: dict[str, Any] = {}
     for item in fields(RainRanges):
         slider, value = SLIDERS[item.name], settings.get(item.name)
         # This form also refuses NaN, for which every comparison is false.
