@@ -73,11 +73,9 @@ def _weights(place: str | Path | None, download: bool, sha256: str) -> Path:
     if place is None:
         raise CheckpointError(f'YuNetDetector needs {FILE}: {how}')
     path = Path(place).expanduser()
+    if not path.is_file() and not download:
+        raise CheckpointError(f'{path}: no such file; {how}; with download=True the detector downloads it to this path')
     if not path.is_file():
-        if not download:
-            raise CheckpointError(
-                f'{path}: no such file; {how}; with download=True the detector downloads it to this path'
-            )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             download_url_to_file(SOURCE, str(path), hash_prefix=sha256, progress=False)
