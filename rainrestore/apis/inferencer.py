@@ -47,8 +47,8 @@ class RestorationInferencer(BaseInferencer):
     def _init_model(self, cfg: Any, weights: Any, device: str = 'cpu') -> Any:
         return self.restorer.model
 
-    def _init_pipeline(self, cfg: Any) -> Callable[[tuple[Any, str]], tuple[np.ndarray, str]]:
-        return lambda item: (self.restorer.prepare(*item), item[1])
+    def _init_pipeline(self, cfg: Any) -> Callable[[Any], Any]:
+        return lambda item: item
 
     def _init_collate(self, cfg: Any) -> Callable[[list], list]:
         return list
@@ -61,9 +61,9 @@ class RestorationInferencer(BaseInferencer):
         return list(zip(items, named(items), strict=True))
 
     def forward(self, inputs: Any, **kwargs: Any) -> list[Restoration]:
-        """Restore a list of prepared images with their names."""
+        """Restore a list of images with their names."""
         images, names = zip(*inputs, strict=True)
-        return self.restorer.restore_prepared(images, names)
+        return self.restorer.restore(images, names)
 
     def visualize(
         self, inputs: list, preds: Any, show: bool = False, draw: bool = False, **kwargs: Any

@@ -252,12 +252,19 @@ class Restorer:
     def restore(self, images: Sequence[ImageLike], names: Sequence[str] | None = None) -> list[Restoration]:
         """Restore a list of images, with all predicted maps, as ``self(images, maps=True)``.
 
-        ``names`` are used in error messages.
+        ``names`` are used in error messages. Faces of equal sizes are batched.
+
+        Raises:
+            ImageFileError: A file cannot be read.
+            ImageError: An item is no image, or too small or too large to restore, or the output of the network contains
+                infinite or NaN values.
         """
         names = named(images) if names is None else names
         # Each image is shrunk right after reading, so that a folder of large photos does not fill the memory.
         prepared = [self.prepare(item, name) for item, name in zip(images, names, strict=True)]
-        return self.restore_prepared(prepared, names)
+        if not TASKS[self.task].finds_faces:
+            return [self._restore_whole(image, name) for image, name in zip(prepared, names, strict=True)]
+        return self._in_batches(self._restore_faces, prepared, names)
 
     def prepare(self, item: ImageLike, name: str = 'the image') -> np.ndarray:
         """Convert an image to the input of the network: h x w x 3 float32 in [0, 1], resized if necessary.
@@ -279,16 +286,6 @@ class Restorer:
         if (height, width) != image.shape[:2]:
             return resize(image, height, width)
         return image.astype(np.float32) / np.float32(255) if image.dtype == np.uint8 else image
-
-    def restore_prepared(self, prepared: Sequence[np.ndarray], names: Sequence[str]) -> list[Restoration]:
-        """Restore results of :meth:`prepare`; faces of equal sizes are batched.
-
-        Raises:
-            ImageError: The output of the network contains infinite or NaN values.
-        """
-        if not TASKS[self.task].finds_faces:
-            return [self._restore_whole(image, name) for image, name in zip(prepared, names, strict=True)]
-        return self._in_batches(self._restore_faces, prepared, names)
 
     def remove_rain(self, tiles: np.ndarray, derained: bool = True) -> dict[str, np.ndarray]:
         """The predicted maps among J, S, T and A for N x h x w x 3 float32 images in [0, 1]; each N x h x w x c.
