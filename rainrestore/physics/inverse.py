@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from torch import Tensor
 
 from rainrestore.physics.rain import Array
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class RainEstimate(NamedTuple):

@@ -48,13 +48,12 @@ def _pyramid(
     ``stage`` builds a stage from its channels in and its depth; it returns the stage and its channels out.
     """
     levels: list[nn.Module] = [_stem(in_channels, stem_channels, stem_stride)]
-    channels, strides = [stem_channels], [stem_stride]
+    channels = [stem_channels]
     for depth in blocks:
         level, width = stage(channels[-1], depth)
         levels.append(level)
         channels.append(width)
-        strides.append(2 * strides[-1])
-    return levels, channels, strides
+    return levels, channels, [stem_stride * 2**level for level in range(len(levels))]
 
 
 @MODELS.register_module()

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from rainrestore.models.networks.layers import enlarge
+from rainrestore.models.networks.layers import enlarge, leaky_convolutions
 from rainrestore.models.networks.unet import UNet
 from rainrestore.physics import RainEstimate, invert
 from rainrestore.registry import MODELS
@@ -75,13 +75,9 @@ class AirlightNet(BaseModule):
         self, in_channels: int, base_channels: int = 16, levels: int = 4, init_cfg: dict | None = None
     ) -> None:
         super().__init__(init_cfg)
-        layers: list[nn.Module] = []
-        width = in_channels
-        for level in range(levels):
-            layers += [nn.Conv2d(width, base_channels * 2**level, 3, 2, 1), nn.LeakyReLU(0.2)]
-            width = base_channels * 2**level
-        self.features = nn.Sequential(*layers)
-        self.head = nn.Linear(width, 3)
+        widths = [base_channels * 2**level for level in range(levels)]
+        self.features = nn.Sequential(*leaky_convolutions(in_channels, [(width, 2) for width in widths]))
+        self.head = nn.Linear(widths[-1], 3)
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, in_channels, H, W), any sides -> logits of A (N, 3, 1, 1)."""
@@ -154,13 +150,10 @@ class HeavyRainEstimator(BaseModule):
         Bicubic sampling at the centres of the pixels inverts the bicubic enlargement. An average over each pixel would
         blur the streaks by 10 %.
         """
-        size = image.shape[-2:]
-        streak, transmission = (
-            F.interpolate(x, size, mode='bicubic', align_corners=False).clamp(0, 1)
-            for x in (estimate.streak, estimate.transmission)
-        )
-        lr = invert(image, streak, transmission, estimate.airlight, self.floor)
-        return RainEstimate(lr, streak, transmission, estimate.airlight)
+        size, airlight = image.shape[-2:], estimate.airlight
+        large = estimate.streak, estimate.transmission
+        streak, transmission = (F.interpolate(x, size, mode='bicubic').clamp(0, 1) for x in large)
+        return RainEstimate(invert(image, streak, transmission, airlight, self.floor), streak, transmission, airlight)
 
 
 @MODELS.register_module()
@@ -200,19 +193,12 @@ class DepthGuidedDiscriminator(BaseModule):
 
     def __init__(self, in_channels: int = 6, base_channels: int = 8, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
-        layers: list[nn.Module] = []
-        width = in_channels
-        for factor, stride in ((1, 1), (2, 2), (4, 1), (8, 2), (8, 1), (8, 1)):
-            layers += [nn.Conv2d(width, factor * base_channels, 5, stride, 2), nn.LeakyReLU(0.2)]
-            width = factor * base_channels
-        self.features = nn.Sequential(*layers)
+        strides = (1, 2, 1, 2, 1, 1)
+        layers = [(factor * base_channels, stride) for factor, stride in zip((1, 2, 4, 8, 8, 8), strides, strict=True)]
+        self.features = nn.Sequential(*leaky_convolutions(in_channels, layers, kernel=5))
+        width = 8 * base_channels
         self.depth = nn.Conv2d(width, 1, 5, padding=2)
-        self.classifier = nn.Sequential(
-            nn.Conv2d(width, width, 5, 4, 2),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(width, width // 2, 5, 4, 2),
-            nn.LeakyReLU(0.2),
-        )
+        self.classifier = nn.Sequential(*leaky_convolutions(width, [(width, 4), (width // 2, 4)], kernel=5))
         self.head = nn.Linear(width // 2, 1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:

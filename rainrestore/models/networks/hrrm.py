@@ -1,6 +1,7 @@
 """HRRM: the interpretable heavy rain removal module (paper section 3.3)."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import cast
 
 import torch
@@ -39,25 +40,19 @@ class DenseDecoder(nn.Module):
         if len(growth) < len(encoder_channels):
             least = len(encoder_channels)
             raise ValueError(f'decoder_growth needs at least {least} values, coarse to fine, got {list(growth)}')
-        skips = list(reversed(encoder_channels))
-        strides = list(reversed(encoder_strides))
-        stages: list[nn.Module] = []
-        width, stride = 0, strides[0]
-        for index, added in enumerate(growth):
-            if index < len(skips):
-                width += skips[index]
-                stride = strides[index]
-            layer = DenseLayer(width, added, bottleneck)
-            width = added
+        strides = [encoder_strides[-1] // 2**level for level in range(len(growth) + 1)]
+        if out_stride not in strides[:-1]:
+            raise ValueError(f'decoder_growth {list(growth)} ends at stride {strides[-1]}, expected {out_stride}')
+        self.stages = nn.ModuleList()
+        self.skips = len(encoder_channels)
+        width = 0
+        for added, skip, stride in zip_longest(growth, reversed(encoder_channels), strides, fillvalue=0):
+            layer = DenseLayer(width + skip, added, bottleneck)
             last = stride == out_stride
-            stages.append(nn.Sequential(layer, Transition(layer.out_channels, width, 1 if last else 2)))
+            self.stages.append(nn.Sequential(layer, Transition(layer.out_channels, added, 1 if last else 2)))
+            width = added
             if last:
                 break
-            stride //= 2
-        else:
-            raise ValueError(f'decoder_growth {list(growth)} ends at stride {stride}, expected {out_stride}')
-        self.stages = nn.ModuleList(stages)
-        self.skips = len(skips)
         self.pool_sizes = (4, 8, 16) if out_stride == 1 else ()
         if self.pool_sizes:
             self.refine = nn.Sequential(nn.Conv2d(width + 3, 20, 3, padding=1), nn.LeakyReLU(0.2))

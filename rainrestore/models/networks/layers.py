@@ -74,6 +74,15 @@ def conv_norm(in_channels: int, out_channels: int, kernel: int = 3, stride: int 
     )
 
 
+def leaky_convolutions(in_channels: int, layers: Iterable[tuple[int, int]], kernel: int = 3) -> list[nn.Module]:
+    """A convolution for each (width, stride) in ``layers``, each followed by LeakyReLU 0.2."""
+    modules: list[nn.Module] = []
+    for width, stride in layers:
+        modules += [nn.Conv2d(in_channels, width, kernel, stride, kernel // 2), nn.LeakyReLU(0.2)]
+        in_channels = width
+    return modules
+
+
 def unshuffled_kernel(weight: Tensor, factor: int) -> Tensor:
     """The weight W' with ``shuffle(W' * x) = W * shuffle(x)``, where shuffle is a pixel shuffle by ``factor`` = r.
 

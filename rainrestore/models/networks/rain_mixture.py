@@ -6,6 +6,7 @@ import torch
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+from rainrestore.models.networks.layers import leaky_convolutions
 from rainrestore.physics import RainEstimate
 from rainrestore.registry import MODELS
 
@@ -34,12 +35,7 @@ class RainMixture(BaseModule):
             raise ValueError(f'RainMixture: experts must be at least two rain removal modules, got {len(experts)}')
         self.experts = ModuleList(MODELS.build(expert) for expert in experts)
         self.gate = nn.Sequential(
-            nn.Conv2d(3 + 4 * len(experts), channels, 3, padding=1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(channels, channels, 3, stride=2, padding=1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(channels, channels, 3, stride=2, padding=1),
-            nn.LeakyReLU(0.2),
+            *leaky_convolutions(3 + 4 * len(experts), [(channels, 1), (channels, 2), (channels, 2)]),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
             nn.Linear(channels, len(experts)),

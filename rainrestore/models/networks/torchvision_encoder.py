@@ -56,9 +56,15 @@ class TorchvisionEncoder(PyramidEncoder):
         if in_channels != len(MEAN):
             raise ConfigError(f'TorchvisionEncoder: in_channels must be 3, got {in_channels}')
         models = optional_import('torchvision.models', 'TorchvisionEncoder')
-        network = models.get_model(name, weights=self._named_weights(models, name, weights))
-        if weights is not None and Path(weights).is_file():
-            self._load(network, name, weights)
+        file = weights if weights is not None and Path(weights).is_file() else None
+        known = ('DEFAULT', *(entry.name for entry in models.get_model_weights(name)))
+        if weights not in (None, file, *known):
+            raise ConfigError(
+                f'TorchvisionEncoder: weights {weights!r} are neither a file nor one of {", ".join(known)} ({name})'
+            )
+        network = models.get_model(name, weights=weights if file is None else None)
+        if file is not None:
+            self._load(network, name, file)
         super().__init__(self._levels(network, LEVELS[name]), (), ())
         self.register_buffer('mean', torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
@@ -70,19 +76,6 @@ class TorchvisionEncoder(PyramidEncoder):
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, 3, h, w) in [0, 1], sides multiples of ``strides[-1]`` -> one feature map per level, fine to coarse."""
         return super().forward((image - self.mean) / self.std)
-
-    @staticmethod
-    def _named_weights(models: object, name: str, weights: str | None) -> object:
-        """The entry of torchvision's enumeration, or None for random weights or a file."""
-        if weights is None or Path(weights).is_file():
-            return None
-        known = models.get_model_weights(name)  # type: ignore[attr-defined]
-        if weights not in known.__members__ and weights != 'DEFAULT':
-            raise ConfigError(
-                f'TorchvisionEncoder: weights {weights!r} are neither a file nor one of '
-                f'{", ".join(("DEFAULT", *known.__members__))} ({name})'
-            )
-        return known.DEFAULT if weights == 'DEFAULT' else known[weights]
 
     @staticmethod
     def _load(network: nn.Module, name: str, path: str) -> None:

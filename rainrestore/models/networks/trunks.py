@@ -5,6 +5,7 @@ The contract of the slot ``FCGGenerator(trunk=...)``: the constructor takes ``in
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -72,13 +73,9 @@ class EDSRTrunk(nn.Module):
         self.out_channels = channels
         self.residual_scale = residual_scale
         self.stem = nn.Conv2d(in_channels, channels, 3, padding=1)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1)
-            )
-            for _ in range(num_blocks)
-        )
-        self.fuse = nn.Conv2d(channels, channels, 3, padding=1)
+        convolution = partial(nn.Conv2d, channels, channels, 3, padding=1)
+        self.blocks = nn.ModuleList(nn.Sequential(convolution(), nn.ReLU(), convolution()) for _ in range(num_blocks))
+        self.fuse = convolution()
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, in_channels, h, w) -> (N, channels, h, w)."""

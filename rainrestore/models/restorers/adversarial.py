@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from mmengine.logging import MessageHub
@@ -11,11 +11,7 @@ from torch import Tensor, nn
 
 from rainrestore.errors import ConfigError
 from rainrestore.models.losses.adversarial import AdversarialLoss
-from rainrestore.models.restorers.base import BaseRestorer, build_slot
-
-if TYPE_CHECKING:
-    from mmagic.structures import DataSample
-
+from rainrestore.models.restorers.base import BaseRestorer, Samples, build_slot
 
 #: The losses of the generator, H^ and H, both (N, 3, H, W).
 Step: TypeAlias = tuple[dict[str, Tensor], Tensor, Tensor]
@@ -90,11 +86,11 @@ class AdversarialRestorer(BaseRestorer):
         """An empty dict: there is no estimate of the rain."""
         return {}
 
-    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+    def losses(self, inputs: Tensor, data_samples: Samples) -> dict[str, Tensor]:
         """The losses of the generator; see :meth:`generator_losses`."""
         return self.generator_losses(inputs, data_samples)[0]
 
-    def supervised_losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> Step:
+    def supervised_losses(self, inputs: Tensor, data_samples: Samples) -> Step:
         """The non-adversarial losses of the generator, H^ and H, both (N, 3, H, W)."""
         truth = self.truth(data_samples, 'gt_img')
         face = self.generator(inputs)
@@ -140,7 +136,7 @@ class AdversarialRestorer(BaseRestorer):
         """Loss of one discriminator, from its outputs for H and H^."""
         return adversarial.discriminator_loss(self.logits(real), self.logits(fake))
 
-    def generator_losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> Step:
+    def generator_losses(self, inputs: Tensor, data_samples: Samples) -> Step:
         """All losses of the generator, the restored face H^ (detached) and the ground truth H."""
         losses, face, truth = self.supervised_losses(inputs, data_samples)
         for name, discriminator, adversarial in self.discriminators():

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from mmengine.model import BaseModel
@@ -14,6 +14,9 @@ from rainrestore.registry import MODELS
 
 if TYPE_CHECKING:
     from mmagic.structures import DataSample
+
+#: The data samples of a batch, with their ground truth.
+Samples: TypeAlias = Sequence['DataSample']
 
 
 def build_slot(config: dict | None, **defaults: Any) -> Any:
@@ -79,7 +82,7 @@ class BaseRestorer(BaseModel):
         """
         return self.restore(inputs)
 
-    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+    def losses(self, inputs: Tensor, data_samples: Samples) -> dict[str, Tensor]:
         """I and its ground truth -> losses by name; those with 'loss' in their name are summed.
 
         Raises:
@@ -87,7 +90,7 @@ class BaseRestorer(BaseModel):
         """
         raise TypeError(f'{type(self).__name__} cannot be trained, only tested: rainrestore test CONFIG CHECKPOINT')
 
-    def forward(self, inputs: Tensor, data_samples: 'Sequence[DataSample] | None' = None, mode: str = 'tensor') -> Any:
+    def forward(self, inputs: Tensor, data_samples: Samples | None = None, mode: str = 'tensor') -> Any:
         if mode == 'tensor':
             return self.restore(inputs)
         if mode == 'loss':
@@ -97,7 +100,7 @@ class BaseRestorer(BaseModel):
         raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
 
     @staticmethod
-    def pack(outputs: dict[str, Tensor], data_samples: 'Sequence[DataSample] | None', count: int) -> 'list[DataSample]':
+    def pack(outputs: dict[str, Tensor], data_samples: Samples | None, count: int) -> 'list[DataSample]':
         """One data sample per image, with the field ``output``."""
         data_sample = optional_import('mmagic.structures', "mode='predict'").DataSample
         samples = [data_sample() for _ in range(count)] if data_samples is None else list(data_samples)
@@ -108,7 +111,7 @@ class BaseRestorer(BaseModel):
             sample.output = data_sample(**{name: value[index] for name, value in maps.items()})
         return samples
 
-    def truth(self, data_samples: 'Sequence[DataSample]', key: str) -> Tensor:
+    def truth(self, data_samples: Samples, key: str) -> Tensor:
         """Stack a field of the samples, in channels-last memory format; uint8 images are scaled to [0, 1].
 
         Raises:
@@ -125,6 +128,6 @@ class BaseRestorer(BaseModel):
             stacked = stacked.contiguous(memory_format=torch.channels_last)
         return stacked.float() / 255 if stacked.dtype == torch.uint8 else stacked
 
-    def rain_parameters(self, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+    def rain_parameters(self, data_samples: Samples) -> dict[str, Tensor]:
         """The true S, T and A, as arguments of :class:`~rainrestore.models.losses.RainParameterLoss`."""
         return {key: self.truth(data_samples, key) for key in ('streak', 'transmission', 'airlight')}

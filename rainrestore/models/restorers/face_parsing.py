@@ -1,17 +1,13 @@
 """Stage 1b: pre-training of the face parsing module."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from rainrestore.models.restorers.base import BaseRestorer, build_slot
+from rainrestore.models.restorers.base import BaseRestorer, Samples, build_slot
 from rainrestore.models.restorers.rain_removal import estimate_outputs
 from rainrestore.registry import MODELS
-
-if TYPE_CHECKING:
-    from mmagic.structures import DataSample
 
 
 @MODELS.register_module()
@@ -42,7 +38,7 @@ class FaceParser(BaseRestorer):
             estimate = self.rain_removal(inputs)
         return {**estimate_outputs(estimate), 'parsing': self.face_parser(torch.cat((inputs, estimate.lr), 1))}
 
-    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+    def losses(self, inputs: Tensor, data_samples: Samples) -> dict[str, Tensor]:
         """``loss_parsing``."""
         target = self.truth(data_samples, 'parsing')
         annotated = self.truth(data_samples, 'parsing_labels')

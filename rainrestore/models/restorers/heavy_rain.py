@@ -1,7 +1,6 @@
 """Heavy Rain Image Restoration (Li, Cheong & Tan, CVPR 2019) in its two stages, on the input resized to the output."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,18 +10,15 @@ from rainrestore.models.losses.adversarial import AdversarialLoss
 from rainrestore.models.losses.pixel import RainParameterLoss
 from rainrestore.models.networks.layers import enlarge
 from rainrestore.models.restorers.adversarial import Step
-from rainrestore.models.restorers.base import BaseRestorer, build_slot
+from rainrestore.models.restorers.base import BaseRestorer, Samples, build_slot
 from rainrestore.models.restorers.conditional_gan import ConditionalGAN
 from rainrestore.models.restorers.rain_removal import estimate_outputs
 from rainrestore.physics import RainEstimate
 from rainrestore.registry import MODELS
 
-if TYPE_CHECKING:
-    from mmagic.structures import DataSample
-
 
 def parameter_losses(
-    restorer: BaseRestorer, loss: RainParameterLoss, estimate: RainEstimate, data_samples: 'Sequence[DataSample]'
+    restorer: BaseRestorer, loss: RainParameterLoss, estimate: RainEstimate, data_samples: Samples
 ) -> dict[str, Tensor]:
     """Losses of S^, T^ and A^ against the true maps, enlarged like the input (see ``HeavyRainEstimator``)."""
     size = estimate.streak.shape[-2:]
@@ -50,7 +46,7 @@ class HeavyRainRemover(BaseRestorer):
         """I (N, 3, h, w) -> ``lr_img``, ``streak``, ``transmission``, ``airlight``, at h x w."""
         return estimate_outputs(self.rain_removal.at_low_resolution(self.rain_removal(inputs), inputs))
 
-    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+    def losses(self, inputs: Tensor, data_samples: Samples) -> dict[str, Tensor]:
         """``loss_streak``, ``loss_transmission``, ``loss_airlight``, ``loss_transmission_gradient``."""
         return parameter_losses(self, self.parameter_loss, self.rain_removal(inputs), data_samples)
 
@@ -91,7 +87,7 @@ class HeavyRainGAN(ConditionalGAN):
         """I (N, 3, h, w) -> ``lr_img``, ``streak``, ``transmission``, ``airlight``, at h x w."""
         return estimate_outputs(self.rain_removal.at_low_resolution(self.rain_removal(inputs), inputs))
 
-    def supervised_losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> Step:
+    def supervised_losses(self, inputs: Tensor, data_samples: Samples) -> Step:
         """The losses of H^, and the losses of stage 1."""
         truth = self.truth(data_samples, 'gt_img')
         face, estimate = self.generate(inputs)

@@ -1,17 +1,14 @@
 """Stage 1a: pre-training of the rain removal module."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
 from rainrestore.models.networks.hrrm import HRRM
-from rainrestore.models.restorers.base import BaseRestorer, build_slot
+from rainrestore.models.restorers.base import BaseRestorer, Samples, build_slot
 from rainrestore.physics import RainEstimate
 from rainrestore.registry import MODELS
-
-if TYPE_CHECKING:
-    from mmagic.structures import DataSample
 
 
 def estimate_outputs(estimate: RainEstimate) -> dict[str, Tensor]:
@@ -66,7 +63,7 @@ class RainRemover(BaseRestorer):
         """I (N, 3, h, w) -> the maps of :meth:`restore`; ``lr_img`` may be missing if ``derained`` is false."""
         return rain_outputs(self.rain_removal, inputs, derained)
 
-    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+    def losses(self, inputs: Tensor, data_samples: Samples) -> dict[str, Tensor]:
         """``loss_lr``, ``loss_rainy``, ``loss_vgg_lr``, ``loss_vgg_rainy``, and optional losses on S, T, A."""
         lr = self.truth(data_samples, 'lr_img')
         estimate = self.rain_removal(inputs)

@@ -1,16 +1,12 @@
 """Removal of raindrops on glass, with supervision by the drop mask and without a discriminator."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from rainrestore.models.restorers.base import BaseRestorer, build_slot
+from rainrestore.models.restorers.base import BaseRestorer, Samples, build_slot
 from rainrestore.registry import MODELS
-
-if TYPE_CHECKING:
-    from mmagic.structures import DataSample
 
 
 @MODELS.register_module()
@@ -48,7 +44,7 @@ class RaindropRemover(BaseRestorer):
         estimate = self.generator(inputs)
         return {'pred_img': estimate.image.clamp(0, 1), 'drop_mask': estimate.mask_logits.sigmoid()}
 
-    def losses(self, inputs: Tensor, data_samples: 'Sequence[DataSample]') -> dict[str, Tensor]:
+    def losses(self, inputs: Tensor, data_samples: Samples) -> dict[str, Tensor]:
         """``loss_pixel``, ``loss_drops`` (the second term), ``loss_vgg`` and ``loss_mask``."""
         truth = self.truth(data_samples, 'gt_img')
         estimate = self.generator(inputs)
@@ -61,7 +57,7 @@ class RaindropRemover(BaseRestorer):
             losses['loss_mask'] = self.mask_weight * F.binary_cross_entropy_with_logits(estimate.mask_logits, mask)
         return losses
 
-    def drop_masks(self, data_samples: 'Sequence[DataSample]') -> Tensor:
+    def drop_masks(self, data_samples: Samples) -> Tensor:
         """M (N, 1, H, W) in [0, 1].
 
         Raises:

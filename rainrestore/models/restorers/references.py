@@ -3,20 +3,16 @@
 They use the weights of trained models and cannot be trained.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from rainrestore.models.networks.layers import enlarge
-from rainrestore.models.restorers.base import BaseRestorer
+from rainrestore.models.restorers.base import BaseRestorer, Samples
 from rainrestore.models.restorers.fcg_gan import FCGGAN
 from rainrestore.models.restorers.rain_removal import RainRemover, estimate_outputs
 from rainrestore.registry import MODELS
-
-if TYPE_CHECKING:
-    from mmagic.structures import DataSample
 
 ORACLES = ('derained', 'parsing')
 
@@ -50,7 +46,7 @@ class OracleFCGGAN(OnlyTested):
         super().__init__(**slots)
         self.oracle = oracle
 
-    def forward(self, inputs: Tensor, data_samples: 'Sequence[DataSample] | None' = None, mode: str = 'tensor') -> Any:
+    def forward(self, inputs: Tensor, data_samples: Samples | None = None, mode: str = 'tensor') -> Any:
         """:meth:`BaseRestorer.forward`; only ``mode='predict'`` uses the ground truth."""
         if mode != 'predict':
             return super().forward(inputs, data_samples, mode)
