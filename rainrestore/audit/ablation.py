@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rainrestore.audit.faces import Scorer, TestFaces, higher_is_better, predict, unit
+from rainrestore.audit.faces import Scorer, TestFaces, predict, unit
 from rainrestore.audit.slots import find_slots, first_layer, recorded, replaced, shortened
 from rainrestore.evaluation import paired_bootstrap
 from rainrestore.evaluation.metrics import digits, family
@@ -84,7 +84,7 @@ class _OutputStatistics:
     def __init__(self) -> None:
         self._count = 0
         self._sum: Any = None
-        self._first: Any = None
+        self._first: dict[str, Tensor] = {}
         self._apart: dict[str, float] = {}
         self._largest: dict[str, float] = {}
 
@@ -93,13 +93,10 @@ class _OutputStatistics:
         outputs = list(calls)
         sums = map_tensors(lambda x: _over_faces(x.double(), count), outputs)
         self._sum = sums if self._count == 0 else map_tensors(torch.add, self._sum, sums)
-        if self._count == 0:
-            self._first = map_tensors(lambda x: x[:1] if x.dim() else x, outputs)
         self._count += count
-        first = named_tensors(self._first)
         for name, values in named_tensors(outputs).items():
-            apart = float((values - first[name]).abs().max())
-            self._apart[name] = max(apart, self._apart.get(name, 0.0))
+            first = self._first.setdefault(name, values[:1] if values.dim() else values)
+            self._apart[name] = max(float((values - first).abs().max()), self._apart.get(name, 0.0))
             self._largest[name] = max(float(values.abs().max()), self._largest.get(name, 0.0))
 
     def mean(self) -> list[Any]:
@@ -146,9 +143,7 @@ def audit_slots(
     audits = [SlotAudit(name, {}, statistics[name].constant()) for name in slots]
     if ablate:
         means = {name: statistics[name].mean() for name in slots}
-        trunks = {name: module for name, module in slots.items() if name.rpartition('.')[2] == TRUNK}
-        firsts = {name: first_layer(module, lambda: predict(model, probe)) for name, module in trunks.items()}
-        scores = _scores_of_replacements(model, faces, scorer, slots, means, firsts)
+        scores = _scores_of_replacements(model, faces, scorer, slots, means)
         for audit in audits:
             for replacement, values in scores[audit.slot].items():
                 audit.gains[replacement] = {key: _gain(key, own[key], values[key]) for key in scorer.keys}
@@ -156,14 +151,12 @@ def audit_slots(
 
 
 def _scores_of_replacements(
-    model: nn.Module,
-    faces: TestFaces,
-    scorer: Scorer,
-    slots: Mapping[str, nn.Module],
-    means: Mapping[str, list[Any]],
-    firsts: Mapping[str, nn.Module | None],
+    model: nn.Module, faces: TestFaces, scorer: Scorer, slots: Mapping[str, nn.Module], means: Mapping[str, list[Any]]
 ) -> dict[str, dict[str, dict[str, list[float]]]]:
     """Slot -> replacement -> score -> one value per face."""
+    probe = next(faces.batches())
+    trunks = {name: module for name, module in slots.items() if name.rpartition('.')[2] == TRUNK}
+    firsts = {name: first_layer(module, lambda: predict(model, probe)) for name, module in trunks.items()}
     scores: dict[str, dict[str, dict[str, list[float]]]] = {name: {} for name in slots}
     for batch, donors in zip(faces.batches(), faces.batches(shift=1), strict=True):
         with recorded(slots) as others:
@@ -189,6 +182,7 @@ def _extend(values: dict[str, list[float]], more: Mapping[str, Sequence[float]])
 
 
 def _gain(key: str, own: Sequence[float], other: Sequence[float]) -> Gain:
-    better, worse = (own, other) if higher_is_better(key) else (other, own)
+    # A lower LPIPS is better, a higher value of every other score.
+    better, worse = (other, own) if key.startswith('LPIPS') else (own, other)
     result = paired_bootstrap(better, worse)
     return Gain(result.difference, result.low, result.high)

@@ -1,7 +1,7 @@
 """The discriminators of a checkpoint: accuracy, slope, and fraction of the generator's gradient."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -111,14 +111,11 @@ def _generator_losses(
 ) -> tuple[dict[str, Tensor], Tensor, Tensor, tuple[str, Tensor]]:
     """The losses, H^ and H, the name of the slot that computes H^, and its output inside the graph."""
     outputs: list[tuple[str, Any]] = []
-
-    def keep(name: str) -> Callable[..., None]:
-        return lambda module, inputs, output: outputs.append((name, output))
-
     with ExitStack() as stack:
         for name, module in slot_modules(model).items():
             if not is_training_only(name):
-                stack.enter_context(module.register_forward_hook(keep(name)))
+                keep = module.register_forward_hook(lambda *call, name=name: outputs.append((name, call[-1])))
+                stack.enter_context(keep)
         losses, face, truth = model.generator_losses(data['inputs'], data['data_samples'])
     # The slot that is called last computes the face.
     return losses, face, truth, outputs[-1]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -48,10 +49,7 @@ class TestFaces:
         count = len(self.items)
         for start in range(0, count, BATCH):
             chosen = [self.items[(place + shift) % count] for place in range(start, min(start + BATCH, count))]
-            yield {
-                'inputs': [item['inputs'] for item in chosen],
-                'data_samples': [item['data_samples'] for item in chosen],
-            }
+            yield pseudo_collate(chosen)
 
 
 @torch.inference_mode()
@@ -107,11 +105,6 @@ class Scorer:
         key = self.keys[0]
         scores[key] = [min(value, PERFECT_PSNR) for value in scores[key]]
         return scores
-
-
-def higher_is_better(key: str) -> bool:
-    """Whether higher values of a score are better."""
-    return not key.startswith('LPIPS')
 
 
 def unit(key: str) -> str:

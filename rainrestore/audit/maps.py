@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -145,9 +144,11 @@ def audit_maps(model: nn.Module, faces: TestFaces, means: Mapping[str, Tensor]) 
                 for name, key in (('S^,S', 'streak'), ('S^,J', 'lr_img')):
                     if key in sample and sample[key].shape == output['streak'].shape:
                         correlations[name].append(correlation(output['streak'], sample[key]))
+    # NaN for an empty union.
+    ratios = {key: (both.double() / union).tolist() for key, (both, union) in overlaps.items()}
     return MapsAudit(
         [
-            ComponentAudit(label, **{key: _ratio(*overlap[:, index]) for key, overlap in overlaps.items()})
+            ComponentAudit(label, **{key: values[index] for key, values in ratios.items()})
             for index, label in enumerate(LABELS)
             if valid[index] and overlaps['iou'][1, index] > 0
         ],
@@ -177,13 +178,7 @@ def _overlaps(scores: Tensor, sample: Sample, mean_map: Tensor) -> dict[str, Ten
 
 def correlation(first: Tensor, second: Tensor) -> float:
     """Pearson's correlation of all values; NaN if one tensor is constant."""
-    x, y = (values.double().flatten() - values.double().mean() for values in (first, second))
-    spread = float(x.norm() * y.norm())
-    return float(x @ y) / spread if spread > 0 else math.nan
-
-
-def _ratio(both: Any, union: Any) -> float:
-    return float(both) / float(union) if union else math.nan
+    return float(torch.corrcoef(torch.stack([first, second]).double().flatten(1))[0, 1])
 
 
 def _mean(values: list[float]) -> float:

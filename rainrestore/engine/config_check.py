@@ -9,6 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import Registry
+from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from rainrestore import registry
@@ -17,14 +18,10 @@ from rainrestore.rules import COUNT, NUMBER, Rule
 from rainrestore.suggest import did_you_mean
 
 #: Keys of a config that mmengine's Runner or this package reads.
-TOP_LEVEL = frozenset((
-    *('auto_scale_lr', 'custom_hooks', 'custom_imports', 'data_preprocessor', 'default_hooks', 'default_scope'),
-    *('env_cfg', 'experiment_name', 'launcher', 'load_from', 'log_level', 'log_processor', 'model', 'optim_wrapper'),
-    *('param_scheduler', 'randomness', 'resume', 'runner_type', 'test_cfg', 'test_dataloader', 'test_evaluator'),
-    *('train_cfg', 'train_dataloader', 'val_cfg', 'val_dataloader', 'val_evaluator', 'visualizer', 'work_dir'),
-    *('find_unused_parameters', 'model_wrapper_cfg', 'sync_bn'),
+TOP_LEVEL = frozenset(inspect.signature(Runner).parameters) - {'cfg'} | {
+    *('custom_imports', 'runner_type', 'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn'),
     *('data_root', 'detector', 'restoration'),
-))  # fmt: skip
+}
 #: Part of a config -> the registry of its component.
 PARTS = {
     'model': registry.MODELS, 'data_preprocessor': registry.MODELS, 'param_scheduler': registry.PARAM_SCHEDULERS,
@@ -259,12 +256,11 @@ def _values(config: Mapping[str, Any], above: str = '') -> Iterator[tuple[str, A
     for key, value in config.items():
         if isinstance(value, Mapping):
             yield from _values(value, f'{above}{key}.')
-        elif isinstance(value, list | tuple):
+            continue
+        if isinstance(value, list | tuple):
             entries = {str(index): entry for index, entry in enumerate(value) if isinstance(entry, Mapping)}
             yield from _values(entries, f'{above}{key}.')
-            yield f'{above}{key}', value
-        else:
-            yield f'{above}{key}', value
+        yield f'{above}{key}', value
 
 
 def _check_required(config: Mapping[str, Any]) -> None:

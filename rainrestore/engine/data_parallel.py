@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, broadcast
+from mmengine.dist import all_reduce, all_reduce_params, broadcast
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
@@ -19,16 +19,12 @@ def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
     There is one message per dtype, with the same layout in all processes. A gradient that is missing in this process
     counts as zero. A gradient that is missing in all processes stays None.
     """
-    for dtype in dict.fromkeys(parameter.dtype for parameter in parameters):
-        alike = [parameter for parameter in parameters if parameter.dtype == dtype]
-        gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in alike]
-        present = torch.tensor([each.grad is not None for each in alike], dtype=dtype, device=alike[0].device)
-        message = torch.cat([*(gradient.flatten() for gradient in gradients), present])
-        all_reduce(message, 'mean')
-        *means, used = message.split([*(each.numel() for each in alike), len(alike)])
-        for parameter, gradient, mean, is_used in zip(alike, gradients, means, used.tolist(), strict=True):
-            if is_used:
-                parameter.grad = gradient.copy_(mean.view(gradient.shape))
+    gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
+    used = torch.tensor([float(each.grad is not None) for each in parameters], device=parameters[0].device)
+    all_reduce_params([*gradients, used], op='mean')
+    for parameter, gradient, is_used in zip(parameters, gradients, used.tolist(), strict=True):
+        if is_used:
+            parameter.grad = gradient
 
 
 @MODEL_WRAPPERS.register_module()

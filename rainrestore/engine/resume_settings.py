@@ -1,6 +1,5 @@
 """Settings of optimisers and schedules that replace those of a checkpoint when a run resumes."""
 
-import copy
 import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -63,11 +62,9 @@ def apply_schedules(checkpoint: dict[str, Any], runner: Runner) -> list[str]:
             changes += [f'{name}: {change}' for change in _schedule_differences(stored[name], scheduler)]
     if not changes:
         return []
+    # mmengine loads the stored states in turn; without any, the schedules keep their initial state.
     parts = runner.param_schedulers
-    if parts is not None:
-        named_parts = parts if isinstance(parts, dict) else {'': parts}
-        states = {name: [copy.deepcopy(one.state_dict()) for one in part] for name, part in named_parts.items()}
-        checkpoint['param_schedulers'] = states if parts is named_parts else states['']
+    checkpoint['param_schedulers'] = dict.fromkeys(parts, ()) if isinstance(parts, dict) else ()
     for _, group, settings in _groups(checkpoint, runner):
         for key in [key for key in group if str(key).startswith('initial_')]:
             del group[key]

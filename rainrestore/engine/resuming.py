@@ -25,6 +25,8 @@ from rainrestore.registry import HOOKS
 from rainrestore.rules import is_count
 
 _BEST = re.compile(r'best_[^/\\]+\.pth')
+#: Entries of the message hub that name files: the last, the kept and the best checkpoints.
+_FILES = ('last_ckpt', 'keep_ckpt_ids', 'best_ckpt')
 #: Options of an optimiser that has moments if one of them is set.
 _NEED_MOMENTS = ('betas', 'momentum')
 
@@ -91,7 +93,8 @@ def resume_checked(checkpoint: Any, runner: Runner, source: str) -> bool:
     # The default name of a run contains the name of the config, a user-defined name does not.
     if runner.cfg.filename and not runner.cfg.get('experiment_name'):
         check_same_config(str(checkpoint['meta'].get('experiment_name', '')), runner.experiment_name)
-    if 'optimizer' not in checkpoint and _saves_optimizer(runner):
+    saves_optimizer = all(hook.save_optimizer for hook in runner.hooks if isinstance(hook, CheckpointHook))
+    if 'optimizer' not in checkpoint and saves_optimizer:
         raise no_run(source, 'it contains no state of the optimizer, like every best_*.pth')
     if _lost_moments(checkpoint, runner):
         raise no_run(source, f'its optimizer has no moments after {checkpoint["meta"]["iter"]} iterations')
@@ -130,10 +133,6 @@ def _lost_moments(checkpoint: Mapping[str, Any], runner: Runner) -> bool:
     return done >= max((one._accumulative_counts for one in single_wrappers(runner.optim_wrapper)), default=1)
 
 
-def _saves_optimizer(runner: Runner) -> bool:
-    return all(hook.save_optimizer for hook in runner.hooks if isinstance(hook, CheckpointHook))
-
-
 def confine_files(hub: dict[str, Any], runner: Runner, source: str) -> None:
     """Remove file names from a checkpoint, except for checkpoints in the folder of this run.
 
@@ -146,7 +145,7 @@ def confine_files(hub: dict[str, Any], runner: Runner, source: str) -> None:
         source: Path of the checkpoint.
     """
     info = hub['runtime_info']
-    listed = {key: info.pop(key) for key in list(info) if _names_files(key)}
+    listed = {key: info.pop(key) for key in list(info) if str(key).startswith(_FILES)}
     for hook in runner.hooks:
         if isinstance(hook, CheckpointHook):
             folder = checkpoint_folder(hook, runner)
@@ -165,10 +164,6 @@ def confine_files(hub: dict[str, Any], runner: Runner, source: str) -> None:
                         info[key] = str(folder / name)
     for key in listed.keys() - info.keys():
         hub['resumed_keys'].pop(key, None)
-
-
-def _names_files(key: object) -> bool:
-    return key in ('last_ckpt', 'keep_ckpt_ids') or str(key).startswith('best_ckpt')
 
 
 def checkpoint_folder(hook: CheckpointHook, runner: Runner) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -86,7 +87,7 @@ class TrainingWatchHook(Hook):
         model, iteration = bare(runner.model), runner.iter + 1
         if iteration % self.interval == 0 and (count := _samples(data_batch)) > 1:
             for name, part in slot_modules(model).items():
-                self._observing.enter_context(part.register_forward_hook(self._output_observer(name, count)))
+                self._observing.enter_context(part.register_forward_hook(partial(self._observe_output, name, count)))
         if iteration % self.gradient_interval == 0:
             self._observe_losses(model)
 
@@ -138,15 +139,13 @@ class TrainingWatchHook(Hook):
                 problem = f'the discriminator {name} is saturated (slope {float(value):.1e})'
                 yield f'slope {name}', f'{problem}: the generator gets no gradient from it'
 
-    def _output_observer(self, slot: str, count: int) -> Any:
-        def observe(module: nn.Module, inputs: Any, output: Any) -> None:
-            for part, values in named_tensors(output).items():
-                if values.dim() and len(values) == count and values.is_floating_point():
-                    name = f'{slot}.{part}' if part else slot
-                    # The largest of several calls, such as those of a discriminator for true and restored faces.
-                    self._spread[name] = max(self._spread.get(name, 0.0), relative_spread(values))
-
-        return observe
+    def _observe_output(self, slot: str, count: int, module: nn.Module, inputs: Any, output: Any) -> None:
+        """A forward hook of a slot, for a batch of ``count`` samples."""
+        for part, values in named_tensors(output).items():
+            if values.dim() and len(values) == count and values.is_floating_point():
+                name = f'{slot}.{part}' if part else slot
+                # The largest of several calls, such as those of a discriminator for true and restored faces.
+                self._spread[name] = max(self._spread.get(name, 0.0), relative_spread(values))
 
     def _observe_losses(self, model: Any) -> None:
         """Measure the gradients of the first parsed losses (the losses of the generator), before the backward pass."""
