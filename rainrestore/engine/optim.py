@@ -84,38 +84,32 @@ class SlotOptimWrapperConstructor:
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
         model = bare(model)
+        trained = {key: value for key, value in model.named_parameters() if value.requires_grad}
+        left = list(trained)
         wrappers: dict[str, OptimWrapper] = {}
-        covered: set[str] = set()
         for name, group in self.groups.items():
-            config = dict(group)
+            config = {'type': 'OptimWrapper', **group}
             slots: Sequence[str] | Mapping[str, float] = config.pop('slots')
-            parameters = {
-                key: parameter
-                for key, parameter in model.named_parameters()
-                if parameter.requires_grad and key.split('.')[0] in slots
-            }
-            twice = covered & parameters.keys()
+            parameters = {key: value for key, value in trained.items() if key.split('.')[0] in slots}
+            twice = parameters.keys() - left
             if twice:
                 raise OptionError(f'{min(twice)} is in two groups of optim_wrapper; the second is {name!r}')
-            covered |= parameters.keys()
+            left = [key for key in left if key not in parameters]
             if not parameters:
                 MMLogger.get_current_instance().info('optim_wrapper: %s has no parameters in this model', name)
                 continue
-            optimizer_config = config.pop('optimizer')
+            optimizer = config.pop('optimizer')
+            params: list = list(parameters.values())
             if isinstance(slots, Mapping):
-                if 'lr' not in optimizer_config:
+                if 'lr' not in optimizer:
                     raise OptionError(f'optim_wrapper: {name}: slots with factors need an lr in optimizer')
-                params: list = [
-                    {'params': own, 'lr': factor * optimizer_config['lr']}
+                params = [
+                    {'params': own, 'lr': factor * optimizer['lr']}
                     for slot, factor in slots.items()
                     if (own := [value for key, value in parameters.items() if key.split('.')[0] == slot])
                 ]
-            else:
-                params = list(parameters.values())
-            optimizer = OPTIMIZERS.build(dict(optimizer_config, params=params))
-            config.setdefault('type', 'OptimWrapper')
-            wrappers[name] = OPTIM_WRAPPERS.build(dict(config, optimizer=optimizer))
-        left = [key for key, value in model.named_parameters() if value.requires_grad and key not in covered]
+            optimizer = OPTIMIZERS.build({**optimizer, 'params': params})
+            wrappers[name] = OPTIM_WRAPPERS.build({**config, 'optimizer': optimizer})
         if left:
             raise OptionError(
                 f'{len(left)} parameters (first: {left[0]}) are in no group of optim_wrapper: add their slot'

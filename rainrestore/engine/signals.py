@@ -4,6 +4,7 @@ import multiprocessing
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -38,21 +39,20 @@ class StopSignalHook(Hook):
         self.stopped_by: signal.Signals | None = None
         self._received: signal.Signals | None = None
         self._handlers: dict[signal.Signals, Any] = {}
-        self._others: set[Any] = set()
+        #: The processes that ran when the signals were blocked; None while they are not blocked.
+        self._others: set[Any] | None = None
         self._workers: set[Any] = set()
-        self._blocked = False
 
     def before_train(self, runner: Runner) -> None:
         """Install the signal handlers, in the main thread only, because Python allows no other thread."""
-        self.stopped_by = self._received = None
-        self._blocked = False
+        self.stopped_by = self._received = self._others = None
         if threading.current_thread() is threading.main_thread():
             self._handlers = {number: signal.signal(number, self._receive) for number in SIGNALS}
         if not hasattr(signal, 'pthread_sigmask'):
             for loop in (runner.train_loop, runner.val_loop):
                 loader = getattr(loop, 'dataloader', None)
                 if loader is not None:
-                    loader.worker_init_fn = IgnoringSignals(loader.worker_init_fn)
+                    loader.worker_init_fn = partial(ignore_signals, loader.worker_init_fn)
         self._block()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
@@ -126,37 +126,32 @@ class StopSignalHook(Hook):
 
     def _block(self) -> None:
         # A process inherits the signal mask of the thread that starts it, so workers that start now ignore the signals.
-        if self._handlers and not self._blocked:
+        if self._handlers and self._others is None:
             self._others = set(multiprocessing.active_children())
-            self._blocked = True
             if hasattr(signal, 'pthread_sigmask'):
                 signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
     def _unblock(self) -> None:
-        if self._blocked:
+        if self._others is not None:
             self._workers |= set(multiprocessing.active_children()) - self._others
-            self._blocked = False
+            self._others = None
             if hasattr(signal, 'pthread_sigmask'):
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
-class IgnoringSignals:
+def ignore_signals(before: Callable[[int], None] | None, worker: int) -> None:
     """A ``worker_init_fn`` that lets the workers of a data loader ignore the signals that end a training.
 
     For Windows, where processes inherit no signal mask and Ctrl-C reaches every process of the terminal.
 
     Args:
         before: The previous ``worker_init_fn`` of the loader, or None.
+        worker: Number of the worker.
     """
-
-    def __init__(self, before: Callable[[int], None] | None) -> None:
-        self.before = before
-
-    def __call__(self, worker: int) -> None:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        if self.before is not None:
-            self.before(worker)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    if before is not None:
+        before(worker)
 
 
 def exit_code(runner: Runner) -> int:

@@ -193,9 +193,7 @@ def motion_kernel(length: float, angle: float) -> np.ndarray:
     weights = np.rint(weights * (_WEIGHT_GRID / weights.sum()))
     weights[half_h, half_w] += _WEIGHT_GRID - weights.sum()
     weights /= _WEIGHT_GRID
-    tall = np.flatnonzero(weights[:half_h].any(1))
-    wide = np.flatnonzero(weights[:, :half_w].any(0))
-    top, left = tall[0] if tall.size else half_h, wide[0] if wide.size else half_w
+    top, left = (places.min() for places in np.nonzero(weights))
     return np.ascontiguousarray(weights[top : weights.shape[0] - top, left : weights.shape[1] - left])
 
 

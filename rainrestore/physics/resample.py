@@ -6,7 +6,6 @@ Resampling is linear, so each axis is a product with a banded matrix. The dense 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,14 +17,6 @@ _STRIP = 512
 _WEIGHT_GRID = 2.0**20
 
 
-class _Band(NamedTuple):
-    """Rows ``out`` of the matrix; their weights are zero outside the inputs ``source``."""
-
-    out: slice
-    source: slice
-    weights: np.ndarray
-
-
 def _keys(x: np.ndarray) -> np.ndarray:
     """The cubic convolution kernel of Keys (1981) with a = -0.5, zero outside [-2, 2]."""
     x = np.abs(x)
@@ -35,8 +26,11 @@ def _keys(x: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def _bands(size_in: int, size_out: int) -> tuple[_Band, ...]:
-    """The ``size_out`` x ``size_in`` resampling matrix, cut into bands."""
+def _bands(size_in: int, size_out: int) -> list[tuple[slice, slice, np.ndarray]]:
+    """The ``size_out`` x ``size_in`` resampling matrix, cut into bands of rows.
+
+    For each band its rows, the columns outside which it is zero, and its weights in these columns.
+    """
     ratio = size_in / size_out
     stretch = max(ratio, 1.0)  # antialiasing: when shrinking, the kernel covers 4 output pixels instead of 4 inputs
     centres = (np.arange(size_out) + 0.5) * ratio
@@ -55,8 +49,8 @@ def _bands(size_in: int, size_out: int) -> tuple[_Band, ...]:
             weights[weights.argmax()] += _WEIGHT_GRID - weights.sum()
             block[row - out.start, first[row] - source.start : last[row] - source.start] = weights / _WEIGHT_GRID
         block.setflags(write=False)
-        bands.append(_Band(out, source, block))
-    return tuple(bands)
+        bands.append((out, source, block))
+    return bands
 
 
 def _resample_rows(image: np.ndarray, size_out: int) -> np.ndarray:
