@@ -23,7 +23,7 @@ from rainrestore.engine.screen import RestorationRunner, ScreenHook, warnings_in
 from rainrestore.engine.work_dir import writable
 from rainrestore.errors import ConfigError, RainRestoreError, RunError
 from rainrestore.models.folding import without_training
-from rainrestore.physics import RainRanges
+from rainrestore.physics import RAIN_RANGES, RainRanges
 from rainrestore.threads import limit_threads
 
 NO_CHECKPOINT = 'none'
@@ -200,5 +200,6 @@ def _rain(dataset: Any) -> dict[str, Any] | None:
     for step in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):
         ranges = getattr(step, 'ranges', None)
         if isinstance(ranges, RainRanges):
-            return {'ranges': ranges.to_config(), 'seed': step.seed}
+            named = ranges.name in RAIN_RANGES
+            return {'ranges': ranges.name if named else ranges.to_dict(), 'seed': step.seed}
     return None

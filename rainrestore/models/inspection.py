@@ -113,18 +113,21 @@ def gradient_norms(
     Returns:
         Loss -> group -> norm; 0 if the loss does not depend on the group.
     """
-    return {
-        name: {group: _gradient_norm(loss, tensors) for group, tensors in targets.items()}
-        for name, loss in losses.items()
-    }
-
-
-def _gradient_norm(loss: Tensor, tensors: Sequence[Tensor]) -> float:
-    if not (loss.requires_grad and tensors):
-        return 0.0
-    gradients = torch.autograd.grad(loss, tensors, retain_graph=True, allow_unused=True)
-    squares = [gradient.float().square().sum() for gradient in gradients if gradient is not None]
-    return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
+    places = [(group, tensor) for group, members in targets.items() for tensor in members]
+    norms: dict[str, dict[str, float]] = {}
+    for name, loss in losses.items():
+        squares: dict[str, list[Tensor]] = {group: [] for group in targets}
+        if loss.requires_grad and places:
+            gradients = torch.autograd.grad(
+                loss, [tensor for _, tensor in places], retain_graph=True, allow_unused=True
+            )
+            for (group, _), gradient in zip(places, gradients, strict=True):
+                if gradient is not None:
+                    squares[group].append(gradient.float().square().sum())
+        norms[name] = {
+            group: float(torch.stack(values).sum().sqrt()) if values else 0.0 for group, values in squares.items()
+        }
+    return norms
 
 
 def gradient_shares(norms: Mapping[str, float]) -> dict[str, float]:
