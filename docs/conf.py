@@ -48,7 +48,7 @@ napoleon_use_ivar = True
 nitpicky = True
 nitpick_ignore_regex = [
     ('py:.*', r'(?!rainrestore\.).*'),
-    ('py:class', r'rainrestore\.(physics\.rain\.Array|apis\.ahead\.T)'),
+    ('py:class', r'rainrestore\.(physics\.rain\.Array|apis\.ahead\.T|arguments\.Checked)'),
 ]
 
 
