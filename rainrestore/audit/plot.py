@@ -5,7 +5,7 @@ from typing import Any
 
 from rainrestore.audit.ablation import REPLACEMENTS, unit
 from rainrestore.audit.core import Audit
-from rainrestore.visualization.curves import panels
+from rainrestore.visualization.panels import panels
 
 #: Column of the parsing -> its label.
 COLUMNS = {'iou': 'parser', 'mean_map': 'mean map of the training masks'}

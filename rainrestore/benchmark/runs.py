@@ -5,28 +5,24 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from tqdm import tqdm
 
 from rainrestore.benchmark.spec import Method, Module, Task
-from rainrestore.checkpoints import ZOO_SCHEME, load_weights
+from rainrestore.checkpoints import ZOO_SCHEME
 from rainrestore.config_files import write_merged
 from rainrestore.engine.config import load_config
 from rainrestore.engine.config_check import DATALOADERS
-from rainrestore.engine.cost import measure_cost
 from rainrestore.engine.testing import run_test_apart
 from rainrestore.errors import BudgetError, RainRestoreError, RunError
 from rainrestore.files import write_text
-from rainrestore.registry import METRICS, MODELS
+from rainrestore.registry import METRICS
 from rainrestore.zoo.files import with_parts
 from rainrestore.zoo.index import zoo_entry
 
@@ -34,8 +30,6 @@ FIRST_SHARE = 0.5
 CHECKPOINTS = 5
 ITERATION = re.compile(r'Iter\(train\) \[ *(\d+)/\d+\]')
 TAIL = 15
-#: Size of the timed batches, and their number.
-BATCH, ROUNDS = 16, 5
 
 
 @dataclass(frozen=True)
@@ -239,40 +233,6 @@ def test(
     result['published'] = published
     _write_json(summary, result)
     return result
-
-
-def cost_of(
-    config: Path, checkpoint: str, options: Mapping[str, Any] | None, side: int, rounds: int = ROUNDS
-) -> dict[str, float]:
-    """Measure the cost of a model.
-
-    Args:
-        config: Config of the model.
-        checkpoint: A file, ``rainrestore://NAME``, or ``none``.
-        options: Changes of the config, with dotted keys.
-        side: Side of the square input in pixels.
-        rounds: Number of timed batches of 16 faces, after one warm-up batch.
-
-    Returns:
-        ``parameters``; ``macs`` for one input; ``seconds`` per face, from the median batch. A network that runs outside
-        torch has only ``seconds``.
-    """
-    model = MODELS.build(load_config(config, options).model).eval()
-    if checkpoint != 'none':
-        load_weights(model, checkpoint)
-    faces = torch.rand(BATCH, 3, side, side, generator=torch.Generator().manual_seed(0))
-    seconds = []
-    with torch.inference_mode():
-        for _ in range(rounds + 1):
-            start = time.perf_counter()
-            model(faces, mode='tensor')
-            seconds.append(time.perf_counter() - start)
-    # The first round is the warm-up.
-    found: dict[str, float] = {'seconds': median(seconds[1:]) / BATCH}
-    if not getattr(model, 'outside_torch', False):
-        cost = measure_cost(model, side, side)
-        found |= {'parameters': cost.parameters, 'macs': cost.macs}
-    return found
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:

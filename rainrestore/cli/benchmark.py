@@ -48,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train, test, write and print."""
     from rainrestore.benchmark import Task, load_benchmark, report
-    from rainrestore.benchmark.runs import Budget, available, check_budget, cost_of, faces_before, test, train
+    from rainrestore.benchmark.cost import cost_of
+    from rainrestore.benchmark.runs import Budget, available, check_budget, faces_before, test, train
     from rainrestore.datasets.face_dataset import resolve_data_root
     from rainrestore.errors import ConfigError
     from rainrestore.files import write_text

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 
 from rainrestore.apis.purpose import Purpose
-from rainrestore.benchmark.runs import cost_of
+from rainrestore.benchmark.cost import cost_of
 from rainrestore.config_files import find_file
 from rainrestore.engine.config import load_config
 from rainrestore.zoo.index import Zoo, changed_index, read_index
