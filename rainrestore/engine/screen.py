@@ -19,7 +19,6 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
-from tqdm.contrib import DummyTqdmFile
 
 from rainrestore.config_files import write_merged
 from rainrestore.device import described, has_bfloat16
@@ -80,8 +79,7 @@ class RestorationRunner(Runner):
         for handler in logger.handlers:
             if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
                 handler.addFilter(_is_for_screen)
-                # Writes above the progress bar.
-                handler.setStream(DummyTqdmFile(sys.stdout))
+                handler.setStream(_AboveBar())
         return logger
 
     @master_only
@@ -226,3 +224,13 @@ def _is_for_screen(record: logging.LogRecord) -> bool:
         return False
     own = Path(record.pathname).is_relative_to(PACKAGE) and record.module != 'screen'
     return own or record.module in SHOWN
+
+
+class _AboveBar:
+    """A stream that writes to the standard output above the progress bar."""
+
+    def write(self, text: str) -> None:
+        tqdm.write(text, file=sys.stdout, end='')
+
+    def flush(self) -> None:
+        sys.stdout.flush()
