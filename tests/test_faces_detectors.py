@@ -122,10 +122,21 @@ def test_small_photos_are_enlarged_and_large_ones_reduced() -> None:
     class Detector(LandmarkDetector):
         needed = 128
 
+        def landmarks(self, photo: np.ndarray) -> tuple[np.ndarray, list[float]]:
+            return np.empty((0, 5, 2)), []
+
     small, large = (np.broadcast_to(np.uint8(0), (*sides, 3)) for sides in ((480, 640), (4000, 6000)))
     assert Detector(32, 0.5, 10**9).scale(small) == 4
     assert Detector(32, 0.5, 640 * 480).scale(small) == 1
     assert Detector(256, 0.5, 10**9).scale(large) == 0.5
+
+
+def test_detector_without_a_search_for_landmarks_cannot_be_built() -> None:
+    class Detector(LandmarkDetector):
+        needed = 128
+
+    with pytest.raises(TypeError, match='landmarks'):
+        Detector(32, 0.5, 10**6)  # type: ignore[abstract]
 
 
 FACES = [(20, 30, 32), (90, 40, 64), (180, 20, 128), (40, 150, 40)]

@@ -143,7 +143,9 @@ def audit_slots(
     audits = [SlotAudit(name, {}, statistics[name].constant()) for name in slots]
     if ablate:
         means = {name: statistics[name].mean() for name in slots}
-        scores = _scores_of_replacements(model, faces, scorer, slots, means)
+        trunks = {name: module for name, module in slots.items() if name.rpartition('.')[2] == TRUNK}
+        firsts = {name: first_layer(module, lambda: predict(model, probe)) for name, module in trunks.items()}
+        scores = _scores_of_replacements(model, faces, scorer, slots, means, firsts)
         for audit in audits:
             for replacement, values in scores[audit.slot].items():
                 audit.gains[replacement] = {key: _gain(key, own[key], values[key]) for key in scorer.keys}
@@ -151,12 +153,14 @@ def audit_slots(
 
 
 def _scores_of_replacements(
-    model: nn.Module, faces: TestFaces, scorer: Scorer, slots: Mapping[str, nn.Module], means: Mapping[str, list[Any]]
+    model: nn.Module,
+    faces: TestFaces,
+    scorer: Scorer,
+    slots: Mapping[str, nn.Module],
+    means: Mapping[str, list[Any]],
+    firsts: Mapping[str, nn.Module | None],
 ) -> dict[str, dict[str, dict[str, list[float]]]]:
     """Slot -> replacement -> score -> one value per face."""
-    probe = next(faces.batches())
-    trunks = {name: module for name, module in slots.items() if name.rpartition('.')[2] == TRUNK}
-    firsts = {name: first_layer(module, lambda: predict(model, probe)) for name, module in trunks.items()}
     scores: dict[str, dict[str, dict[str, list[float]]]] = {name: {} for name in slots}
     for batch, donors in zip(faces.batches(), faces.batches(shift=1), strict=True):
         with recorded(slots) as others:

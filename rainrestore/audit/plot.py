@@ -23,7 +23,7 @@ def plot_audit(audit: Audit, path: Path | str) -> Path:
         The path.
 
     Raises:
-        MissingPackageError, ConfigError: See :func:`~rainrestore.visualization.curves.panels`.
+        MissingPackageError, ConfigError: See :func:`~rainrestore.visualization.panels.panels`.
     """
     drawn = []
     if any(slot.gains for slot in audit.slots):

@@ -1,6 +1,7 @@
 """The interface of face detectors, and the detection in rotated photos."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ class FaceDetector(Protocol):
         """Detect the upright faces in an H x W x 3 uint8 RGB photo; in any order."""
 
 
-class LandmarkDetector:
+class LandmarkDetector(ABC):
     """The common part of the detectors of this package: a scaled copy of the photo is searched for landmarks.
 
     Args:
@@ -100,12 +101,12 @@ class LandmarkDetector:
                     found.append(DetectedFace(crop, float(score)))
         return found
 
+    @abstractmethod
     def landmarks(self, photo: np.ndarray) -> tuple[np.ndarray, Sequence[float]]:
         """The landmarks of the n faces in the copy, (n, 5, 2), and their scores.
 
         A face has five landmarks: left eye, right eye, nose, left and right corner of the mouth.
         """
-        raise NotImplementedError
 
     def scale(self, photo: np.ndarray) -> float:
         """The factor that scales an H x W x 3 photo for the search: the smallest crop gets ``needed`` pixels.
